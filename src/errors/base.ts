@@ -1,0 +1,64 @@
+/**
+ * Every error code this package can report, as in `error.code`.
+ */
+export type MicrosandboxErrorCode =
+  | "bootStart"
+  | "custom"
+  | "execFailed"
+  | "execTimeout"
+  | "image"
+  | "invalidConfig"
+  | "invalidCursor"
+  | "io"
+  | "json"
+  | "kernelNotFound"
+  | "metricsDisabled"
+  | "metricsUnavailable"
+  | "missedRotation"
+  | "noDefaultCommand"
+  | "protocol"
+  | "qemuNotFound"
+  | "runtime"
+  | "sandboxAlreadyExists"
+  | "sandboxNotFound"
+  | "sandboxNotRunning"
+  | "sandboxReplaced"
+  | "sandboxStillRunning"
+  | "terminal"
+  | "unsupportedOperation";
+
+export interface ErrorOptionsWithHint {
+  /** What the reader can do about it, one sentence or two. */
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * The base of every error this package throws, except the plain `TypeError` for an argument of the wrong type.
+ *
+ * @example
+ * ```ts
+ * import { MicrosandboxError, Sandbox } from "microsandbox";
+ *
+ * try {
+ *   await Sandbox.get("missing");
+ * } catch (error) {
+ *   if (error instanceof MicrosandboxError) console.log(error.code, error.hint);
+ * }
+ * ```
+ */
+export class MicrosandboxError extends Error {
+  readonly code: MicrosandboxErrorCode;
+  /** What to do about it; empty when there is nothing to say beyond the message. */
+  readonly hint: string;
+
+  constructor(code: MicrosandboxErrorCode, message: string, options: ErrorOptionsWithHint = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint ?? "";
+  }
+
+  override get name(): string {
+    return this.constructor.name;
+  }
+}

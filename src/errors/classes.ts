@@ -1,0 +1,229 @@
+import { MicrosandboxError, type ErrorOptionsWithHint } from "./base.ts";
+
+/** A file or socket operation on the host failed. `cause` is the system's error. */
+export class IoError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("io", message, options);
+  }
+}
+
+/** An option, a name, a setting or `config.json` is not valid. Nothing was created. */
+export class InvalidConfigError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("invalidConfig", message, options);
+  }
+}
+
+/** A file of the sandbox's state is not the JSON it should be. */
+export class JsonError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("json", message, options);
+  }
+}
+
+/** The image cannot be had. */
+export class ImageError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("image", message, options);
+  }
+}
+
+/** QEMU is not installed, or too old. */
+export class QemuNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("qemuNotFound", message, options);
+  }
+}
+
+/** The guest kernel or the files that go with it are missing, unreadable or of a wrong kind. */
+export class KernelNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("kernelNotFound", message, options);
+  }
+}
+
+/** No sandbox has this name. */
+export class SandboxNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("sandboxNotFound", message, options);
+  }
+}
+
+/** The operation needs a stopped sandbox. */
+export class SandboxStillRunningError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("sandboxStillRunning", message, options);
+  }
+}
+
+/** The sandbox's process or its connection failed. */
+export class RuntimeError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("runtime", message, options);
+  }
+}
+
+/** The operation needs a running sandbox. */
+export class SandboxNotRunningError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("sandboxNotRunning", message, options);
+  }
+}
+
+/** The handle's sandbox is gone and another one has its name. */
+export class SandboxReplacedError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("sandboxReplaced", message, options);
+  }
+}
+
+/** A peer sent something that the protocol does not allow, or speaks another version of it. */
+export class ProtocolError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("protocol", message, options);
+  }
+}
+
+/** The call needs a terminal and there is none, or the terminal refused raw mode. */
+export class TerminalError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("terminal", message, options);
+  }
+}
+
+/** What failed has no class of its own. */
+export class CustomError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("custom", message, options);
+  }
+}
+
+/** The name belongs to a sandbox already. */
+export class SandboxAlreadyExistsError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("sandboxAlreadyExists", message, options);
+  }
+}
+
+/** This version cannot do what was asked. */
+export class UnsupportedOperationError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("unsupportedOperation", message, options);
+  }
+}
+
+/** Neither the sandbox nor its image says what to run. */
+export class NoDefaultCommandError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("noDefaultCommand", message, options);
+  }
+}
+
+/** The sandbox was created without metrics. */
+export class MetricsDisabledError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("metricsDisabled", message, options);
+  }
+}
+
+/** The sandbox runs but no sample could be taken. */
+export class MetricsUnavailableError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("metricsUnavailable", message, options);
+  }
+}
+
+/** A follower of a log was slower than its rotation: entries are lost to it. */
+export class MissedRotationError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("missedRotation", message, options);
+  }
+}
+
+/** A cursor is damaged or belongs to something else. */
+export class InvalidCursorError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("invalidCursor", message, options);
+  }
+}
+
+/** A command ran longer than its timeout and was killed. */
+export class ExecTimeoutError extends MicrosandboxError {
+  readonly timeoutMs: number | null;
+
+  constructor(message: string, timeoutMs: number | null, options?: ErrorOptionsWithHint) {
+    super("execTimeout", message, options);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** Why a command could not be started. */
+export type ExecFailureKind =
+  | "not_found"
+  | "permission_denied"
+  | "not_executable"
+  | "bad_cwd"
+  | "bad_args"
+  | "resource_limit"
+  | "user_setup_failed"
+  | "out_of_memory"
+  | "pty_setup_failed"
+  | "other";
+
+export interface ExecFailure {
+  readonly kind: ExecFailureKind;
+  /** Linux errno, null when no system call failed. */
+  readonly errno: number | null;
+  /** Such as `ENOENT`. */
+  readonly errnoName: string | null;
+  /** The step of starting the command that failed. */
+  readonly stage: string | null;
+}
+
+/** A command could not be started in the guest. */
+export class ExecFailedError extends MicrosandboxError implements ExecFailure {
+  readonly kind: ExecFailureKind;
+  readonly errno: number | null;
+  readonly errnoName: string | null;
+  readonly stage: string | null;
+
+  constructor(message: string, failure: ExecFailure, options?: ErrorOptionsWithHint) {
+    super("execFailed", message, options);
+    this.kind = failure.kind;
+    this.errno = failure.errno;
+    this.errnoName = failure.errnoName;
+    this.stage = failure.stage;
+  }
+}
+
+/** The part of starting that failed. */
+export type BootStage = "mount" | "build_vm" | "config" | "network" | "image" | "other";
+
+export interface BootFailure {
+  readonly sandboxName: string;
+  readonly stage: BootStage;
+  /** errno of the failing system call, null when there was none. */
+  readonly errno: number | null;
+  /** The last lines of the guest's console. */
+  readonly consoleTail: string;
+  /** What QEMU wrote to its standard error. */
+  readonly qemuOutput: string;
+}
+
+/** The VM ended, or did not become ready in time, before the sandbox ran. */
+export class BootStartError extends MicrosandboxError implements BootFailure {
+  readonly sandboxName: string;
+  readonly stage: BootStage;
+  readonly errno: number | null;
+  readonly consoleTail: string;
+  readonly qemuOutput: string;
+
+  constructor(message: string, failure: BootFailure, options?: ErrorOptionsWithHint) {
+    super("bootStart", message, options);
+    this.sandboxName = failure.sandboxName;
+    this.stage = failure.stage;
+    this.errno = failure.errno;
+    this.consoleTail = failure.consoleTail;
+    this.qemuOutput = failure.qemuOutput;
+  }
+}
