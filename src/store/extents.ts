@@ -113,12 +113,13 @@ async function withFiles<T>(
 }
 
 async function findData(input: FileHandle, size: number): Promise<Extent[]> {
-  const zeros = Buffer.alloc(BLOCK_BYTES);
+  const zeros = Buffer.alloc(CHUNK_BYTES);
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   const extents: [number, number][] = [];
   for (let start = 0; start < size; start += CHUNK_BYTES) {
     const wanted = Math.min(CHUNK_BYTES, size - start);
     await readAll(input, chunk, start, wanted);
+    if (chunk.compare(zeros, 0, wanted, 0, wanted) === 0) continue;
     for (let at = 0; at < wanted; at += BLOCK_BYTES) {
       if (chunk.compare(zeros, 0, BLOCK_BYTES, at, at + BLOCK_BYTES) === 0) continue;
       const last = extents.at(-1);
@@ -135,7 +136,8 @@ async function readHeader(path: string, input: FileHandle): Promise<Header> {
   for (;;) {
     const newline = text.indexOf(0x0a);
     if (newline >= 0) return parseHeader(path, text.toString("utf8", 0, newline), newline + 1, size);
-    if (text.length === size || text.length >= HEADER_LIMIT_BYTES) throw damaged(path, "its header has no end");
+    if (text.length === size || text.length >= HEADER_LIMIT_BYTES)
+      throw damaged(path, "its header has no end");
     const more = Buffer.allocUnsafe(Math.min(64 * 1024, size - text.length));
     await readAll(input, more, text.length, more.length);
     text = Buffer.concat([text, more]);
@@ -150,7 +152,8 @@ function parseHeader(path: string, line: string, dataOffset: number, fileSize: n
     throw damaged(path, "its header is not JSON", error);
   }
   if (typeof value !== "object" || value === null) throw damaged(path, "its header is not an object");
-  if (!("version" in value) || value.version !== FORMAT_VERSION) throw damaged(path, "its version is unknown");
+  if (!("version" in value) || value.version !== FORMAT_VERSION)
+    throw damaged(path, "its version is unknown");
   if (!("virtualSize" in value) || !isBlocks(value.virtualSize)) throw damaged(path, "its size is not valid");
   if (!("extents" in value) || !Array.isArray(value.extents)) throw damaged(path, "it lists no extents");
   const { virtualSize } = value;
@@ -198,7 +201,7 @@ async function copyRange(
   length: number,
 ): Promise<number> {
   const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length));
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const part = Math.min(chunk.length, length - done);
     await readAll(input, chunk, from + done, part);
     await writeAll(output, chunk.subarray(0, part), to + done);
@@ -208,7 +211,7 @@ async function copyRange(
 }
 
 async function readAll(input: FileHandle, into: Buffer, position: number, length: number): Promise<void> {
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const { bytesRead } = await input.read(into, done, length - done, position + done);
     if (bytesRead === 0) throw new IoError("the file ended early");
     done += bytesRead;
@@ -217,7 +220,7 @@ async function readAll(input: FileHandle, into: Buffer, position: number, length
 
 /** @returns the position after the last byte written */
 async function writeAll(output: FileHandle, bytes: Buffer, position: number): Promise<number> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     const { bytesWritten } = await output.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;
   }

@@ -1,0 +1,37 @@
+import { randomBytes } from "node:crypto";
+import { open, rename, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { ioError } from "./system-error.ts";
+
+/**
+ * Writes a file so that a reader, and a machine that loses power, sees the old content or the new one and nothing
+ * between: written aside, fsynced, renamed, and the directory fsynced.
+ *
+ * @throws IoError; nothing is left aside then
+ */
+export async function writeFileAtomically(path: string, content: string | Uint8Array): Promise<void> {
+  const aside = `${path}.${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    const file = await open(aside, "wx", 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(aside, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    await unlink(aside).catch(() => undefined);
+    throw ioError(`write ${path}`, error);
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import { lstat, mkdir } from "node:fs/promises";
+import { homedir, tmpdir, userInfo } from "node:os";
+import { join, resolve } from "node:path";
+import { IoError } from "../errors/index.ts";
+import { ioError } from "./system-error.ts";
+
+/** Where everything that outlives a process is kept: `$MSB_HOME`, by default `~/.microsandbox`. */
+export interface Home {
+  readonly root: string;
+  readonly configFile: string;
+  readonly sandboxes: string;
+  /** Unix sockets of running sandboxes. */
+  readonly run: string;
+  /** Facts about this host that can be found out again. */
+  readonly cache: string;
+}
+
+/** Looks at the environment only; creates nothing. */
+export function locateHome(environment: NodeJS.ProcessEnv = process.env): Home {
+  const configured = environment["MSB_HOME"];
+  const root =
+    configured === undefined || configured === "" ? join(homedir(), ".microsandbox") : resolve(configured);
+  const configFile = environment["MSB_CONFIG_PATH"];
+  return {
+    root,
+    configFile:
+      configFile === undefined || configFile === "" ? join(root, "config.json") : resolve(configFile),
+    sandboxes: join(root, "sandboxes"),
+    run: runDirectory(root),
+    cache: join(root, "cache"),
+  };
+}
+
+/**
+ * Creates the directories of a home that are missing, readable by this user only.
+ *
+ * @throws IoError when the place is read-only, full or not ours
+ */
+export async function prepareHome(home: Home): Promise<void> {
+  for (const directory of [home.root, home.sandboxes, home.run, home.cache]) {
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw ioError(`create the directory ${directory}`, error);
+    }
+  }
+  await refuseForeignDirectory(home.run);
+}
+
+/** The directory of sockets may lie in the shared temporary directory, where another user could have made it first. */
+async function refuseForeignDirectory(path: string): Promise<void> {
+  const found = await lstat(path);
+  const { uid } = userInfo();
+  if (found.isDirectory() && found.uid === uid && (found.mode & 0o022) === 0) return;
+  throw new IoError(`${path} is not a directory that only this user can write`, {
+    hint: "Remove it, or set MSB_HOME to a directory with a shorter path.",
+  });
+}
+
+/** A sandbox's socket; a sandbox's name is not part of it because a socket's path is limited to 103 bytes (macOS). */
+export function socketPath(home: Home, sandboxId: string): string {
+  return join(home.run, `${sandboxId}.sock`);
+}
+
+const longestSocketPath = 103;
+const longestSocketName = "/0123456789abcdef.sock".length;
+
+function runDirectory(root: string): string {
+  const own = join(root, "run");
+  if (Buffer.byteLength(own) + longestSocketName <= longestSocketPath) return own;
+  const digest = createHash("sha256").update(root).digest("hex").slice(0, 12);
+  return join(tmpdir(), `msb-${userInfo().uid}-${digest}`);
+}

@@ -1,0 +1,69 @@
+import { isUtf8 } from "node:buffer";
+import * as v from "valibot";
+
+/** `exec.log` and `runtime.log` are cut at 10 MiB and kept three files long. */
+export const logMaximumBytes = 10 * 1024 * 1024;
+export const logMaximumFiles = 3;
+
+export type LogSource = "stdout" | "stderr" | "output" | "system";
+
+const lineSchema = v.object({
+  /** RFC 3339, UTC, of the host. */
+  t: v.string(),
+  s: v.picklist(["stdout", "stderr", "output", "system"]),
+  d: v.string(),
+  /** The session, from 1; absent for `system`. */
+  id: v.optional(v.number()),
+  /** `b64` when `d` is base64, for bytes that are not UTF-8. */
+  e: v.optional(v.literal("b64")),
+  /** On a file's first line: how many bytes the files before it held. Makes a position in the log unique. */
+  base: v.optional(v.number()),
+});
+
+/** One line of `exec.log`, JSON Lines. */
+export type LogLine = v.InferOutput<typeof lineSchema>;
+
+export function formatLogLine(source: LogSource, data: Buffer, sessionId: number | null): string {
+  const text = isUtf8(data);
+  return (
+    JSON.stringify({
+      t: new Date().toISOString(),
+      s: source,
+      d: data.toString(text ? "utf8" : "base64"),
+      ...(sessionId === null ? {} : { id: sessionId }),
+      ...(text ? {} : { e: "b64" }),
+    }) + "\n"
+  );
+}
+
+/** The first line of every file of the log. */
+export function formatLogHeader(base: number): string {
+  return JSON.stringify({ t: new Date().toISOString(), s: "system", d: "", base }) + "\n";
+}
+
+/** @returns null for a line that is none, such as the last one of a machine that lost power */
+export function parseLogLine(line: string): LogLine | null {
+  try {
+    const parsed = v.safeParse(lineSchema, JSON.parse(line));
+    return parsed.success ? parsed.output : null;
+  } catch {
+    return null;
+  }
+}
+
+export function logLineData(line: LogLine): Buffer {
+  return Buffer.from(line.d, line.e === "b64" ? "base64" : "utf8");
+}
+
+export const startedMarker = "--- sandbox started ---\n";
+export const stoppedMarker = "--- sandbox stopped ---\n";
+
+/** A line of the console log that says when the boot began whose lines follow. */
+export function formatBootMarker(at: Date): string {
+  return `--- boot ${at.toISOString()} ---\n`;
+}
+
+export function parseBootMarker(line: string): Date | null {
+  const match = /^--- boot (\S+) ---$/.exec(line);
+  return match?.[1] === undefined ? null : new Date(match[1]);
+}

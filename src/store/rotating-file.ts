@@ -1,0 +1,121 @@
+import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { errorCode, ioError } from "./system-error.ts";
+
+export interface RotatingFileOptions {
+  /** A file that has reached this size is rotated before the next write. Bytes. */
+  readonly maximumBytes: number;
+  /** How many files there are at most, the current one included. The oldest goes. */
+  readonly maximumFiles: number;
+  /** The first bytes of a new file, given how many bytes all files before it held. */
+  readonly header?: (base: number) => string;
+}
+
+/**
+ * Appends to `path`, and renames it to `path.1`, `path.2`… when it is full. Writes are queued, in order, and gathered into
+ * few system calls. A write that fails (a full disk) drops its bytes: a log must not end what it describes.
+ */
+export class RotatingFile {
+  readonly #path: string;
+  readonly #options: RotatingFileOptions;
+  #file: FileHandle | null = null;
+  #size = 0;
+  #base = 0;
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  #writing: Promise<void> | null = null;
+  #failure: Error | null = null;
+
+  private constructor(path: string, options: RotatingFileOptions) {
+    this.#path = path;
+    this.#options = options;
+  }
+
+  /**
+   * @param base how many bytes the files before `path` held, for a file that exists
+   * @throws IoError
+   */
+  static async open(path: string, options: RotatingFileOptions, base = 0): Promise<RotatingFile> {
+    const self = new RotatingFile(path, options);
+    self.#base = base;
+    await self.#openCurrent();
+    return self;
+  }
+
+  /** Bytes that wait to be written. */
+  get pendingBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** The latest write that failed, for a report. */
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  append(bytes: Buffer): void {
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+    this.#writing ??= this.#writeQueue();
+  }
+
+  /** Resolves when everything appended so far is written (or dropped). */
+  async flush(): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.#file?.close();
+    this.#file = null;
+  }
+
+  async #writeQueue(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const room = Math.max(this.#options.maximumBytes - this.#size, 1);
+      const batch: Buffer[] = [];
+      let bytes = 0;
+      for (let next = this.#queue[0]; next !== undefined && bytes < room; next = this.#queue[0]) {
+        batch.push(next);
+        bytes += next.length;
+        this.#queue.shift();
+      }
+      try {
+        if (this.#size >= this.#options.maximumBytes) await this.#rotate();
+        await this.#file?.appendFile(Buffer.concat(batch));
+        this.#size += bytes;
+      } catch (error) {
+        this.#failure = error instanceof Error ? error : new Error(String(error));
+      }
+      this.#queuedBytes -= bytes;
+    }
+    this.#writing = null;
+  }
+
+  async #rotate(): Promise<void> {
+    await this.#file?.close();
+    this.#file = null;
+    const last = this.#options.maximumFiles - 1;
+    await unlink(`${this.#path}.${last}`).catch(ignoreMissing);
+    for (let n = last; n > 1; n--)
+      await rename(`${this.#path}.${n - 1}`, `${this.#path}.${n}`).catch(ignoreMissing);
+    await rename(this.#path, `${this.#path}.1`);
+    this.#base += this.#size;
+    await this.#openCurrent();
+  }
+
+  async #openCurrent(): Promise<void> {
+    try {
+      this.#file = await open(this.#path, "a", 0o600);
+      this.#size = (await stat(this.#path)).size;
+      if (this.#size > 0 || this.#options.header === undefined) return;
+      const header = this.#options.header(this.#base);
+      await this.#file.appendFile(header);
+      this.#size = Buffer.byteLength(header);
+    } catch (error) {
+      throw ioError(`open the log ${this.#path}`, error);
+    }
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (errorCode(error) !== "ENOENT") throw error;
+}

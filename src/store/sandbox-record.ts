@@ -1,0 +1,81 @@
+import { readFile } from "node:fs/promises";
+import * as v from "valibot";
+import { JsonError } from "../errors/index.ts";
+import { errorCode, ioError } from "./system-error.ts";
+
+const pair = v.tuple([v.string(), v.string()]);
+const imageSchema = v.variant("kind", [
+  v.object({ kind: v.literal("oci"), reference: v.string() }),
+  v.object({ kind: v.literal("bind"), path: v.string() }),
+  v.object({
+    kind: v.literal("disk"),
+    path: v.string(),
+    format: v.picklist(["qcow2", "raw", "vmdk"]),
+    fstype: v.optional(v.string()),
+  }),
+]);
+
+/** How a sandbox was asked to be, with every default filled in. It does not change while the sandbox exists. */
+const configSchema = v.object({
+  image: imageSchema,
+  cpus: v.number(),
+  memoryMib: v.number(),
+  logLevel: v.nullable(v.picklist(["trace", "debug", "info", "warn", "error"])),
+  quietLogs: v.boolean(),
+  workdir: v.nullable(v.string()),
+  shell: v.string(),
+  hostname: v.string(),
+  user: v.nullable(v.string()),
+  entrypoint: v.nullable(v.array(v.string())),
+  cmd: v.nullable(v.array(v.string())),
+  env: v.array(pair),
+  scripts: v.array(pair),
+  labels: v.record(v.string(), v.string()),
+  rlimits: v.array(v.object({ resource: v.string(), soft: v.number(), hard: v.number() })),
+  pullPolicy: v.picklist(["always", "if-missing", "never"]),
+  maxDurationSecs: v.nullable(v.number()),
+  idleTimeoutSecs: v.nullable(v.number()),
+  ephemeral: v.boolean(),
+  disableNetwork: v.boolean(),
+  metricsSampleIntervalMs: v.number(),
+  thp: v.picklist(["always", "madvise", "never"]),
+  /** The user's own guest kernel; null = the one that comes with this package. */
+  kernelPath: v.nullable(v.string()),
+});
+
+export type StoredConfig = v.InferOutput<typeof configSchema>;
+
+const recordSchema = v.object({
+  format: v.literal(1),
+  id: v.string(),
+  name: v.string(),
+  createdAt: v.string(),
+  config: configSchema,
+});
+
+/** The content of a sandbox's `config.json`. */
+export type SandboxRecord = v.InferOutput<typeof recordSchema>;
+
+export interface ReadRecord {
+  readonly record: SandboxRecord;
+  readonly json: string;
+}
+
+/** @throws JsonError when the file is not what it should be, IoError; null when there is none */
+export async function readRecord(path: string): Promise<ReadRecord | null> {
+  let json: string;
+  try {
+    json = await readFile(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return null;
+    throw ioError(`read ${path}`, error);
+  }
+  try {
+    return { record: v.parse(recordSchema, JSON.parse(json)), json };
+  } catch (error) {
+    throw new JsonError(`${path} is damaged`, {
+      cause: error,
+      hint: "Remove the sandbox (msb rm -f NAME) or restore the file.",
+    });
+  }
+}

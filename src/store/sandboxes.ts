@@ -1,0 +1,254 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  SandboxAlreadyExistsError,
+  SandboxNotFoundError,
+  SandboxReplacedError,
+  SandboxStillRunningError,
+} from "../errors/index.ts";
+import { writeFileAtomically } from "./atomic-file.ts";
+import type { Home } from "./home.ts";
+import { tryLockFile, type FileLock } from "./lock.ts";
+import { readRecord, type SandboxRecord } from "./sandbox-record.ts";
+import {
+  actualStatus,
+  initialState,
+  readState,
+  writeState,
+  type SandboxState,
+  type StoredStatus,
+} from "./state.ts";
+import { errorCode, ioError } from "./system-error.ts";
+
+/** The files of one sandbox. */
+export interface SandboxPaths {
+  readonly directory: string;
+  readonly config: string;
+  readonly state: string;
+  /** Held by the sandbox's supervisor for as long as it lives. */
+  readonly lock: string;
+  readonly upper: string;
+  readonly logs: string;
+  readonly execLog: string;
+  readonly runtimeLog: string;
+  readonly kernelLog: string;
+  readonly bootError: string;
+}
+
+export function sandboxPaths(home: Home, name: string): SandboxPaths {
+  return pathsIn(join(home.sandboxes, name));
+}
+
+function pathsIn(directory: string): SandboxPaths {
+  const logs = join(directory, "logs");
+  return {
+    directory,
+    config: join(directory, "config.json"),
+    state: join(directory, "state.json"),
+    lock: join(directory, "lock"),
+    upper: join(directory, "upper.img"),
+    logs,
+    execLog: join(logs, "exec.log"),
+    runtimeLog: join(logs, "runtime.log"),
+    kernelLog: join(logs, "kernel.log"),
+    bootError: join(logs, "boot-error.json"),
+  };
+}
+
+/** A sandbox as found on disk. */
+export interface FoundSandbox {
+  readonly paths: SandboxPaths;
+  readonly record: SandboxRecord;
+  readonly configJson: string;
+  readonly state: SandboxState;
+  readonly status: StoredStatus;
+}
+
+// A sandbox's name begins with a letter or a digit, so these can never be one.
+const stagingPrefix = ".new-";
+const removedPrefix = ".removed-";
+
+export function newSandboxId(): string {
+  return randomBytes(8).toString("hex");
+}
+
+/**
+ * Creates the sandbox's directory, complete from the moment it can be seen.
+ *
+ * @returns the lock of the new sandbox, held
+ * @throws SandboxAlreadyExistsError, IoError; nothing is left then
+ */
+export async function createSandbox(home: Home, record: SandboxRecord): Promise<FileLock> {
+  const staging = pathsIn(join(home.sandboxes, stagingPrefix + record.id));
+  const final = sandboxPaths(home, record.name);
+  try {
+    await mkdir(staging.logs, { recursive: true, mode: 0o700 });
+    const lock = await tryLockFile(staging.lock);
+    if (lock === null) throw new Error("its lock is held by someone else");
+    try {
+      await writeFileAtomically(staging.config, JSON.stringify(record, null, 2) + "\n");
+      await writeState(staging.state, initialState());
+      await rename(staging.directory, final.directory);
+      return lock;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  } catch (error) {
+    await rm(staging.directory, { recursive: true, force: true }).catch(() => undefined);
+    const code = errorCode(error);
+    if (code === "ENOTEMPTY" || code === "EEXIST" || code === "ENOTDIR")
+      throw await nameTaken(home, record.name);
+    throw ioError(`create the sandbox ${record.name} in ${home.sandboxes}`, error);
+  }
+}
+
+/** The error for a name that is in use, by a sandbox or by something else. */
+export async function nameTaken(home: Home, name: string): Promise<SandboxAlreadyExistsError> {
+  const paths = sandboxPaths(home, name);
+  const found = await readRecord(paths.config).catch(() => null);
+  if (found === null) {
+    return new SandboxAlreadyExistsError(
+      `${paths.directory} exists but is no sandbox (its config.json is missing or damaged)`,
+      {
+        hint: `Remove it with "msb rm -f ${name}", create with replace, or choose another name.`,
+      },
+    );
+  }
+  return new SandboxAlreadyExistsError(`a sandbox named ${name} exists already`, {
+    hint: `Create with replace, remove it first ("msb rm ${name}"), start it ("msb start ${name}"), or choose another name.`,
+  });
+}
+
+/** Whether anything has the name, a sandbox or not. */
+export async function nameExists(home: Home, name: string): Promise<boolean> {
+  try {
+    await stat(sandboxPaths(home, name).directory);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    throw ioError(`look at the sandbox ${name}`, error);
+  }
+}
+
+/** @throws SandboxNotFoundError, JsonError, IoError */
+export async function findSandbox(home: Home, name: string): Promise<FoundSandbox> {
+  const paths = sandboxPaths(home, name);
+  const found = await readRecord(paths.config);
+  if (found === null) throw notFound(name);
+  const state = (await readState(paths.state)) ?? initialState();
+  return { paths, record: found.record, configJson: found.json, state, status: await actualStatus(state) };
+}
+
+/** All sandboxes, newest first. A directory that holds no readable sandbox is passed over. */
+export async function listSandboxes(home: Home): Promise<FoundSandbox[]> {
+  let names: string[];
+  try {
+    names = await readdir(home.sandboxes);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw ioError(`list ${home.sandboxes}`, error);
+  }
+  const found = await Promise.all(
+    names.filter((name) => !name.startsWith(".")).map((name) => findSandbox(home, name).catch(() => null)),
+  );
+  return found.filter((sandbox) => sandbox !== null).sort((a, b) => compareNewestFirst(a.record, b.record));
+}
+
+function compareNewestFirst(a: SandboxRecord, b: SandboxRecord): number {
+  if (a.createdAt !== b.createdAt) return a.createdAt < b.createdAt ? 1 : -1;
+  return a.name < b.name ? -1 : 1;
+}
+
+/**
+ * Takes the lock of a sandbox that nobody runs, to start or to remove it.
+ *
+ * @throws SandboxStillRunningError, SandboxNotFoundError, SandboxReplacedError when the name is another sandbox's now
+ */
+export async function lockStoppedSandbox(
+  home: Home,
+  name: string,
+  expectedId: string | null,
+  action: "start" | "remove",
+): Promise<FileLock> {
+  const paths = sandboxPaths(home, name);
+  const lock = await tryLockFile(paths.lock);
+  if (lock === null) {
+    if (!(await nameExists(home, name))) throw notFound(name);
+    throw new SandboxStillRunningError(`cannot ${action} sandbox '${name}': already running`, {
+      hint:
+        action === "remove"
+          ? `Stop it first ("msb stop ${name}"), or remove with force.`
+          : `Use it as it is, or restart it ("msb restart ${name}").`,
+    });
+  }
+  try {
+    if (expectedId !== null) {
+      const found = await readRecord(paths.config);
+      if (found === null) throw notFound(name);
+      if (found.record.id !== expectedId) throw replaced(name);
+    }
+    return lock;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/**
+ * Removes a stopped sandbox and all that is its own. Also clears away what is no readable sandbox any more.
+ *
+ * @throws SandboxStillRunningError, SandboxNotFoundError, SandboxReplacedError, IoError
+ */
+export async function removeSandbox(home: Home, name: string, expectedId: string | null): Promise<void> {
+  const paths = sandboxPaths(home, name);
+  const lock = await lockStoppedSandbox(home, name, expectedId, "remove");
+  try {
+    await removeLocked(home, paths);
+  } finally {
+    await lock.release();
+  }
+  await sweepLeftovers(home);
+}
+
+/** Removes a sandbox whose lock the caller holds. The name is free from the first step on. */
+export async function removeLocked(home: Home, paths: SandboxPaths): Promise<void> {
+  const aside = join(home.sandboxes, removedPrefix + randomBytes(8).toString("hex"));
+  try {
+    await rename(paths.directory, aside);
+    await rm(aside, { recursive: true, force: true });
+  } catch (error) {
+    throw ioError(`remove ${paths.directory}`, error);
+  }
+}
+
+/** Clears what a process left that was killed while it created or removed a sandbox. */
+export async function sweepLeftovers(home: Home): Promise<void> {
+  for (const name of await readdir(home.sandboxes).catch(() => [])) {
+    const path = join(home.sandboxes, name);
+    if (name.startsWith(removedPrefix)) {
+      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+    } else if (name.startsWith(stagingPrefix)) {
+      // Its creator holds the lock for as long as it works on it, except in the first moment.
+      const made = await stat(path).catch(() => null);
+      if (made === null || Date.now() - made.mtimeMs < 60_000) continue;
+      const lock = await tryLockFile(join(path, "lock")).catch(() => null);
+      if (lock === null) continue;
+      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+      await lock.release();
+    }
+  }
+}
+
+export function notFound(name: string): SandboxNotFoundError {
+  return new SandboxNotFoundError(`no sandbox is named ${name}`, {
+    hint: 'See "msb ls" for the ones there are.',
+  });
+}
+
+export function replaced(name: string): SandboxReplacedError {
+  return new SandboxReplacedError(`the sandbox named ${name} is another one now`, {
+    hint: "Get a new handle with Sandbox.get(name).",
+  });
+}

@@ -1,0 +1,94 @@
+import { readFile } from "node:fs/promises";
+import * as v from "valibot";
+import { JsonError } from "../errors/index.ts";
+import { errorCode, ioError } from "./system-error.ts";
+import { writeFileAtomically } from "./atomic-file.ts";
+import { isAlive } from "./process-identity.ts";
+
+/** Why a sandbox ended, as recorded in `state.json`. */
+export const terminationReasons = [
+  "Completed",
+  "Failed",
+  "MaxDurationExceeded",
+  "IdleTimeout",
+  "AgentUnresponsive",
+  "ShutdownRequested",
+  "DrainRequested",
+  "Signal",
+  "InternalError",
+] as const;
+
+export type TerminationReason = (typeof terminationReasons)[number];
+
+const statuses = ["created", "starting", "running", "draining", "stopped", "crashed"] as const;
+export type StoredStatus = (typeof statuses)[number];
+
+const processSchema = v.object({ pid: v.number(), started: v.string() });
+
+const stateSchema = v.object({
+  status: v.picklist(statuses),
+  updatedAt: v.string(),
+  /** The supervisor of the latest run. */
+  supervisor: v.nullable(processSchema),
+  socket: v.nullable(v.string()),
+  accelerator: v.nullable(v.string()),
+  startedAt: v.nullable(v.string()),
+  endedAt: v.nullable(v.string()),
+  reason: v.nullable(v.picklist(terminationReasons)),
+  /** One line on how the run ended, for people. */
+  detail: v.string(),
+  exitCode: v.nullable(v.number()),
+  signal: v.nullable(v.string()),
+});
+
+/** What `state.json` says; only the supervisor writes it once there is one. */
+export type SandboxState = v.InferOutput<typeof stateSchema>;
+
+export function initialState(): SandboxState {
+  return {
+    status: "created",
+    updatedAt: new Date().toISOString(),
+    supervisor: null,
+    socket: null,
+    accelerator: null,
+    startedAt: null,
+    endedAt: null,
+    reason: null,
+    detail: "",
+    exitCode: null,
+    signal: null,
+  };
+}
+
+/** @throws JsonError when the file is not what it should be; IoError; null when there is none */
+export async function readState(path: string): Promise<SandboxState | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw ioError(`read ${path}`, error);
+  }
+  try {
+    return v.parse(stateSchema, JSON.parse(text));
+  } catch (error) {
+    throw new JsonError(`${path} is damaged`, {
+      cause: error,
+      hint: "Remove the sandbox (msb rm -f NAME) or restore the file.",
+    });
+  }
+}
+
+export async function writeState(path: string, state: SandboxState): Promise<void> {
+  await writeFileAtomically(path, JSON.stringify(state, null, 2) + "\n");
+}
+
+/**
+ * The status as it is, not as it was written: a supervisor that is gone without having said how it ended has crashed.
+ */
+export async function actualStatus(state: SandboxState): Promise<StoredStatus> {
+  const { status, supervisor } = state;
+  if (status !== "starting" && status !== "running" && status !== "draining") return status;
+  if (supervisor !== null && (await isAlive(supervisor))) return status;
+  return status === "draining" ? "stopped" : "crashed";
+}
