@@ -1,0 +1,176 @@
+//! Frames: how both hops cut their byte stream.
+//!
+//!     u32 length | u32 stream | u8 kind | payload          big-endian; length = 5 + bytes of payload
+//!
+//! A control frame carries one message; the other kinds carry raw bytes of the stream's command. No frame is empty, and
+//! stream 0, which belongs to the connection itself, has no bulk bytes.
+
+use crate::messages_generated::Message;
+use crate::wire::{put_u32, put_u8, WireError};
+
+/// Bytes before the payload.
+pub const HEADER_BYTES: usize = 9;
+/// Bytes of the header that `length` counts: stream and kind.
+const COUNTED_HEADER_BYTES: usize = 5;
+/// Bytes; what one message may take.
+pub const MAX_CONTROL_PAYLOAD: usize = 4 << 20;
+/// Bytes; what one frame of stdin, stdout or stderr may take.
+pub const MAX_BULK_PAYLOAD: usize = 64 << 10;
+/// Bytes; memory above this is given back once a large frame has been handled.
+const KEPT_CAPACITY: usize = 256 << 10;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FrameKind {
+    Control,
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Frame<'a> {
+    pub stream: u32,
+    pub kind: FrameKind,
+    pub payload: &'a [u8],
+}
+
+/// Cuts a byte stream into frames, however the bytes arrive.
+///
+///     decoder.push(&bytes);
+///     while let Some(frame) = decoder.next()? { ... }
+#[derive(Default)]
+pub struct FrameDecoder {
+    buffer: Vec<u8>,
+    /// Where the frames that `next` has not returned begin.
+    start: usize,
+}
+
+impl FrameDecoder {
+    /// Takes the next bytes. Call `next` until it returns `None` before the next push, so that at most one frame is held.
+    pub fn push(&mut self, bytes: &[u8]) {
+        // The front goes once for each frame returned, not for each push, so the copying stays linear.
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+            if self.buffer.len() < KEPT_CAPACITY {
+                self.buffer.shrink_to(KEPT_CAPACITY);
+            }
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Returns the next complete frame. An error comes with the first byte that no correct stream can have, and the
+    /// decoder never gets past it.
+    #[allow(clippy::should_implement_trait)] // The frame borrows from the decoder, which Iterator cannot say.
+    pub fn next(&mut self) -> Result<Option<Frame<'_>>, WireError> {
+        let header = match parse_header(&self.buffer[self.start..])? {
+            Some(header) => header,
+            None => return Ok(None),
+        };
+        let payload_start = self.start + HEADER_BYTES;
+        let end = payload_start + header.payload_length;
+        if self.buffer.len() < end {
+            return Ok(None);
+        }
+        self.start = end;
+        Ok(Some(Frame {
+            stream: header.stream,
+            kind: header.kind,
+            payload: &self.buffer[payload_start..end],
+        }))
+    }
+
+    /// True in the middle of a frame.
+    pub fn partial(&self) -> bool {
+        self.start < self.buffer.len()
+    }
+}
+
+struct Header {
+    stream: u32,
+    kind: FrameKind,
+    payload_length: usize,
+}
+
+/// Judges a header as far as it has arrived.
+fn parse_header(bytes: &[u8]) -> Result<Option<Header>, WireError> {
+    let known = bytes.len().min(HEADER_BYTES);
+    let mut header = [0; HEADER_BYTES];
+    header[..known].copy_from_slice(&bytes[..known]);
+    let [l0, l1, l2, l3, s0, s1, s2, s3, kind] = header;
+    // With bytes missing, this is the smallest length that it can still become.
+    let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+    if length > COUNTED_HEADER_BYTES + MAX_CONTROL_PAYLOAD
+        || (known >= 4 && length <= COUNTED_HEADER_BYTES)
+    {
+        return Err(WireError::FrameLength);
+    }
+    if known < HEADER_BYTES {
+        return Ok(None);
+    }
+    let stream = u32::from_be_bytes([s0, s1, s2, s3]);
+    let payload_length = length - COUNTED_HEADER_BYTES;
+    let kind = match kind {
+        0 => FrameKind::Control,
+        1 => FrameKind::Stdin,
+        2 => FrameKind::Stdout,
+        3 => FrameKind::Stderr,
+        _ => return Err(WireError::FrameKind),
+    };
+    if kind != FrameKind::Control {
+        if stream == 0 {
+            return Err(WireError::FrameStream);
+        }
+        if payload_length > MAX_BULK_PAYLOAD {
+            return Err(WireError::FrameLength);
+        }
+    }
+    Ok(Some(Header {
+        stream,
+        kind,
+        payload_length,
+    }))
+}
+
+fn put_header(out: &mut Vec<u8>, stream: u32, kind: FrameKind, payload_length: usize) {
+    put_u32(out, (COUNTED_HEADER_BYTES + payload_length) as u32);
+    put_u32(out, stream);
+    put_u8(out, kind as u8);
+}
+
+/// Appends a frame. Nothing is appended when the receiver would have to refuse it.
+pub fn encode_frame(
+    out: &mut Vec<u8>,
+    stream: u32,
+    kind: FrameKind,
+    payload: &[u8],
+) -> Result<(), WireError> {
+    let limit = match kind {
+        FrameKind::Control => MAX_CONTROL_PAYLOAD,
+        _ => MAX_BULK_PAYLOAD,
+    };
+    if payload.is_empty() || payload.len() > limit {
+        return Err(WireError::FrameLength);
+    }
+    if stream == 0 && kind != FrameKind::Control {
+        return Err(WireError::FrameStream);
+    }
+    put_header(out, stream, kind, payload.len());
+    out.extend_from_slice(payload);
+    Ok(())
+}
+
+/// Appends a control frame with this message, encoded in place. Nothing is appended when the message is too long.
+pub fn encode_message(out: &mut Vec<u8>, stream: u32, message: &Message) -> Result<(), WireError> {
+    let start = out.len();
+    put_header(out, stream, FrameKind::Control, 0);
+    message.encode(out);
+    let payload_length = out.len() - start - HEADER_BYTES;
+    if payload_length > MAX_CONTROL_PAYLOAD {
+        out.truncate(start);
+        return Err(WireError::FrameLength);
+    }
+    let length = (COUNTED_HEADER_BYTES + payload_length) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    Ok(())
+}

@@ -1,0 +1,600 @@
+// Generated from src/protocol/schema.ts by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
+
+//! The control messages of the hop between supervisor and agent.
+
+#![allow(dead_code)]
+
+use crate::wire::*;
+
+/// Both ends of a hop must have the same one; compared in the first message each sends.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StdinMode {
+    Null,
+    Pipe,
+}
+
+impl StdinMode {
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        match reader.u8()? {
+            0 => Ok(StdinMode::Null),
+            1 => Ok(StdinMode::Pipe),
+            _ => Err(WireError::BadEnum),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SpawnStage {
+    Request,
+    User,
+    Pty,
+    Pipe,
+    Fork,
+    Rlimit,
+    Groups,
+    Cwd,
+    Exec,
+}
+
+impl SpawnStage {
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        match reader.u8()? {
+            0 => Ok(SpawnStage::Request),
+            1 => Ok(SpawnStage::User),
+            2 => Ok(SpawnStage::Pty),
+            3 => Ok(SpawnStage::Pipe),
+            4 => Ok(SpawnStage::Fork),
+            5 => Ok(SpawnStage::Rlimit),
+            6 => Ok(SpawnStage::Groups),
+            7 => Ok(SpawnStage::Cwd),
+            8 => Ok(SpawnStage::Exec),
+            _ => Err(WireError::BadEnum),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Script {
+    pub name: String,
+    pub content: Vec<u8>,
+}
+
+impl Script {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.name);
+        put_bytes(out, &self.content);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Script {
+            name: reader.str()?,
+            content: reader.bytes()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceLimit {
+    pub resource: u8,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+impl ResourceLimit {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u8(out, self.resource);
+        put_u64(out, self.soft);
+        put_u64(out, self.hard);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(ResourceLimit {
+            resource: reader.u8()?,
+            soft: reader.u64()?,
+            hard: reader.u64()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RootDisk {
+    pub lower_serial: String,
+    pub lower_fs_type: String,
+    pub upper_serial: String,
+}
+
+impl RootDisk {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.lower_serial);
+        put_str(out, &self.lower_fs_type);
+        put_str(out, &self.upper_serial);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(RootDisk {
+            lower_serial: reader.str()?,
+            lower_fs_type: reader.str()?,
+            upper_serial: reader.str()?,
+        })
+    }
+}
+
+/// The agent's first frame, once it can answer. Nothing is mounted yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentHello {
+    pub protocol_version: u32,
+    pub agent_version: String,
+    pub kernel_release: String,
+}
+
+impl AgentHello {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.protocol_version);
+        put_str(out, &self.agent_version);
+        put_str(out, &self.kernel_release);
+    }
+
+    #[cfg(test)]
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(AgentHello {
+            protocol_version: reader.u32()?,
+            agent_version: reader.str()?,
+            kernel_release: reader.str()?,
+        })
+    }
+}
+
+/// The supervisor's answer to AgentHello: everything the guest needs to become this sandbox.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Boot {
+    pub protocol_version: u32,
+    pub entropy: Vec<u8>,
+    pub wall_clock_seconds: u64,
+    pub wall_clock_nanoseconds: u32,
+    pub hostname: String,
+    pub root: RootDisk,
+    pub tmp_size_mib: u32,
+    pub scripts: Vec<Script>,
+}
+
+impl Boot {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.protocol_version);
+        put_bytes(out, &self.entropy);
+        put_u53(out, self.wall_clock_seconds);
+        put_u32(out, self.wall_clock_nanoseconds);
+        put_str(out, &self.hostname);
+        self.root.encode(out);
+        put_u32(out, self.tmp_size_mib);
+        put_list(out, &self.scripts, |out, item| item.encode(out));
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Boot {
+            protocol_version: reader.u32()?,
+            entropy: reader.bytes()?,
+            wall_clock_seconds: reader.u53()?,
+            wall_clock_nanoseconds: reader.u32()?,
+            hostname: reader.str()?,
+            root: RootDisk::decode(reader)?,
+            tmp_size_mib: reader.u32()?,
+            scripts: reader.list(8, Script::decode)?,
+        })
+    }
+}
+
+/// The guest could not become the sandbox. `step` names what was tried; errno 0 when no system call failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BootFailed {
+    pub step: String,
+    pub errno: i32,
+    pub message: String,
+}
+
+impl BootFailed {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.step);
+        put_i32(out, self.errno);
+        put_str(out, &self.message);
+    }
+
+    #[cfg(test)]
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(BootFailed {
+            step: reader.str()?,
+            errno: reader.i32()?,
+            message: reader.str()?,
+        })
+    }
+}
+
+/// Opens the stream and starts a command. `env` is the whole environment as KEY=value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exec {
+    pub argv: Vec<String>,
+    pub env: Vec<String>,
+    pub cwd: String,
+    pub user: String,
+    pub tty: bool,
+    pub rows: u16,
+    pub cols: u16,
+    pub stdin: StdinMode,
+    pub rlimits: Vec<ResourceLimit>,
+}
+
+impl Exec {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_list(out, &self.argv, |out, item| put_str(out, item));
+        put_list(out, &self.env, |out, item| put_str(out, item));
+        put_str(out, &self.cwd);
+        put_str(out, &self.user);
+        put_bool(out, self.tty);
+        put_u16(out, self.rows);
+        put_u16(out, self.cols);
+        put_u8(out, self.stdin as u8);
+        put_list(out, &self.rlimits, |out, item| item.encode(out));
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Exec {
+            argv: reader.list(4, Reader::str)?,
+            env: reader.list(4, Reader::str)?,
+            cwd: reader.str()?,
+            user: reader.str()?,
+            tty: reader.bool()?,
+            rows: reader.u16()?,
+            cols: reader.u16()?,
+            stdin: StdinMode::decode(reader)?,
+            rlimits: reader.list(17, ResourceLimit::decode)?,
+        })
+    }
+}
+
+/// The program image was replaced: execve succeeded. sessionId is 0 on the agent's hop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecStarted {
+    pub pid: u32,
+    pub session_id: u32,
+}
+
+impl ExecStarted {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.pid);
+        put_u32(out, self.session_id);
+    }
+
+    #[cfg(test)]
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(ExecStarted {
+            pid: reader.u32()?,
+            session_id: reader.u32()?,
+        })
+    }
+}
+
+/// The command could not be started. errno 0 when no system call failed. Ends the stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecFailed {
+    pub stage: SpawnStage,
+    pub errno: i32,
+    pub message: String,
+}
+
+impl ExecFailed {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u8(out, self.stage as u8);
+        put_i32(out, self.errno);
+        put_str(out, &self.message);
+    }
+
+    #[cfg(test)]
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(ExecFailed {
+            stage: SpawnStage::decode(reader)?,
+            errno: reader.i32()?,
+            message: reader.str()?,
+        })
+    }
+}
+
+/// The process ended and its stdout and stderr reached their end. signal 0 = it exited with code. Ends the stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecExited {
+    pub code: i32,
+    pub signal: u8,
+}
+
+impl ExecExited {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_i32(out, self.code);
+        put_u8(out, self.signal);
+    }
+
+    #[cfg(test)]
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(ExecExited {
+            code: reader.i32()?,
+            signal: reader.u8()?,
+        })
+    }
+}
+
+/// Sends a signal to the whole process group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signal {
+    pub signal: u8,
+}
+
+impl Signal {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u8(out, self.signal);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Signal {
+            signal: reader.u8()?,
+        })
+    }
+}
+
+/// New size of the command's terminal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resize {
+    pub rows: u16,
+    pub cols: u16,
+}
+
+impl Resize {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u16(out, self.rows);
+        put_u16(out, self.cols);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Resize {
+            rows: reader.u16()?,
+            cols: reader.u16()?,
+        })
+    }
+}
+
+/// The receiver of bulk bytes on this stream can take so many more. Credits add up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credit {
+    pub bytes: u32,
+}
+
+impl Credit {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.bytes);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Credit {
+            bytes: reader.u32()?,
+        })
+    }
+}
+
+/// Answered by Pong. Does not count as activity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ping {
+    pub nonce: u32,
+}
+
+impl Ping {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.nonce);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Ping {
+            nonce: reader.u32()?,
+        })
+    }
+}
+
+/// The answer to Ping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pong {
+    pub nonce: u32,
+}
+
+impl Pong {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.nonce);
+    }
+
+    #[cfg(test)]
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Pong {
+            nonce: reader.u32()?,
+        })
+    }
+}
+
+/// Bytes. Root is the file system that / is on, as statfs reports it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stats {
+    pub memory_total: u64,
+    pub memory_available: u64,
+    pub root_total: u64,
+    pub root_free: u64,
+}
+
+impl Stats {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u53(out, self.memory_total);
+        put_u53(out, self.memory_available);
+        put_u53(out, self.root_total);
+        put_u53(out, self.root_free);
+    }
+
+    #[cfg(test)]
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Stats {
+            memory_total: reader.u53()?,
+            memory_available: reader.u53()?,
+            root_total: reader.u53()?,
+            root_free: reader.u53()?,
+        })
+    }
+}
+
+/// SIGTERM to everything, up to graceMs, SIGKILL, sync, unmount, power off. Answered by ShuttingDown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shutdown {
+    pub grace_ms: u32,
+}
+
+impl Shutdown {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.grace_ms);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Shutdown {
+            grace_ms: reader.u32()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    AgentHello(AgentHello),
+    Boot(Boot),
+    /// The root file system is mounted and commands can be run.
+    Ready,
+    BootFailed(BootFailed),
+    Exec(Exec),
+    ExecStarted(ExecStarted),
+    ExecFailed(ExecFailed),
+    ExecExited(ExecExited),
+    /// No more stdin will follow.
+    StdinEnd,
+    /// The command closed its stdin: bytes sent from now on are dropped.
+    StdinClosed,
+    Signal(Signal),
+    Resize(Resize),
+    Credit(Credit),
+    Ping(Ping),
+    Pong(Pong),
+    /// Answered by Stats.
+    StatsRequest,
+    Stats(Stats),
+    Shutdown(Shutdown),
+    /// Processes are gone and file systems are flushed; the guest powers off next.
+    ShuttingDown,
+}
+
+impl Message {
+    /// Appends the message: its tag, then its fields.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Message::AgentHello(message) => {
+                put_u8(out, 1);
+                message.encode(out);
+            }
+            Message::Boot(message) => {
+                put_u8(out, 2);
+                message.encode(out);
+            }
+            Message::Ready => put_u8(out, 3),
+            Message::BootFailed(message) => {
+                put_u8(out, 4);
+                message.encode(out);
+            }
+            Message::Exec(message) => {
+                put_u8(out, 10);
+                message.encode(out);
+            }
+            Message::ExecStarted(message) => {
+                put_u8(out, 11);
+                message.encode(out);
+            }
+            Message::ExecFailed(message) => {
+                put_u8(out, 12);
+                message.encode(out);
+            }
+            Message::ExecExited(message) => {
+                put_u8(out, 13);
+                message.encode(out);
+            }
+            Message::StdinEnd => put_u8(out, 14),
+            Message::StdinClosed => put_u8(out, 15),
+            Message::Signal(message) => {
+                put_u8(out, 16);
+                message.encode(out);
+            }
+            Message::Resize(message) => {
+                put_u8(out, 17);
+                message.encode(out);
+            }
+            Message::Credit(message) => {
+                put_u8(out, 18);
+                message.encode(out);
+            }
+            Message::Ping(message) => {
+                put_u8(out, 30);
+                message.encode(out);
+            }
+            Message::Pong(message) => {
+                put_u8(out, 31);
+                message.encode(out);
+            }
+            Message::StatsRequest => put_u8(out, 32),
+            Message::Stats(message) => {
+                put_u8(out, 33);
+                message.encode(out);
+            }
+            Message::Shutdown(message) => {
+                put_u8(out, 34);
+                message.encode(out);
+            }
+            Message::ShuttingDown => put_u8(out, 35),
+        }
+    }
+
+    /// Decodes the payload of a control frame that the supervisor sent.
+    pub fn decode(bytes: &[u8]) -> Result<Message, WireError> {
+        let mut reader = Reader::new(bytes);
+        let message = match reader.u8()? {
+            2 => Message::Boot(Boot::decode(&mut reader)?),
+            10 => Message::Exec(Exec::decode(&mut reader)?),
+            14 => Message::StdinEnd,
+            16 => Message::Signal(Signal::decode(&mut reader)?),
+            17 => Message::Resize(Resize::decode(&mut reader)?),
+            18 => Message::Credit(Credit::decode(&mut reader)?),
+            30 => Message::Ping(Ping::decode(&mut reader)?),
+            32 => Message::StatsRequest,
+            34 => Message::Shutdown(Shutdown::decode(&mut reader)?),
+            _ => return Err(WireError::UnexpectedTag),
+        };
+        reader.end()?;
+        Ok(message)
+    }
+
+    /// Decodes what the agent itself sends.
+    #[cfg(test)]
+    pub fn decode_sent(bytes: &[u8]) -> Result<Message, WireError> {
+        let mut reader = Reader::new(bytes);
+        let message = match reader.u8()? {
+            1 => Message::AgentHello(AgentHello::decode(&mut reader)?),
+            3 => Message::Ready,
+            4 => Message::BootFailed(BootFailed::decode(&mut reader)?),
+            11 => Message::ExecStarted(ExecStarted::decode(&mut reader)?),
+            12 => Message::ExecFailed(ExecFailed::decode(&mut reader)?),
+            13 => Message::ExecExited(ExecExited::decode(&mut reader)?),
+            15 => Message::StdinClosed,
+            18 => Message::Credit(Credit::decode(&mut reader)?),
+            31 => Message::Pong(Pong::decode(&mut reader)?),
+            33 => Message::Stats(Stats::decode(&mut reader)?),
+            35 => Message::ShuttingDown,
+            _ => return Err(WireError::UnexpectedTag),
+        };
+        reader.end()?;
+        Ok(message)
+    }
+}

@@ -1,0 +1,209 @@
+/**
+ * Frames: how both hops cut their byte stream.
+ *
+ *     u32 length | u32 stream | u8 kind | payload          big-endian; length = 5 + bytes of payload
+ *
+ * A control frame carries one message of `schema.ts`; the other kinds carry raw bytes of the stream's command. No frame is empty:
+ * the end of a byte stream is said by a message. Stream 0 belongs to the connection itself and has no bulk bytes.
+ */
+
+import { unsendable, violation } from "./violation.ts";
+import type { ProtocolError } from "../errors/index.ts";
+
+export const FrameKind = { control: 0, stdin: 1, stdout: 2, stderr: 3 } as const;
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+
+export interface Frame {
+  readonly stream: number;
+  readonly kind: FrameKind;
+  /** Often a view of the chunk that the frame arrived in: who keeps it for long copies it, or keeps the whole chunk alive. */
+  readonly payload: Buffer;
+}
+
+/** Bytes before the payload. */
+export const FRAME_HEADER_BYTES = 9;
+/** Bytes of the header that `length` counts: stream and kind. */
+const COUNTED_HEADER_BYTES = 5;
+/** Bytes; what one message may take. */
+export const MAX_CONTROL_PAYLOAD = 4 * 1024 * 1024;
+/** Bytes; what one frame of stdin, stdout or stderr may take. Longer data takes several frames. */
+export const MAX_BULK_PAYLOAD = 64 * 1024;
+
+const MIN_LENGTH = COUNTED_HEADER_BYTES + 1;
+const MAX_LENGTH = COUNTED_HEADER_BYTES + MAX_CONTROL_PAYLOAD;
+
+/**
+ * Encodes one frame, copying the payload behind its header.
+ *
+ * @param stream - 0 … 2^32-1; 0 only for control frames.
+ * @throws ProtocolError when the receiver would have to refuse the frame.
+ */
+export function encodeFrame(stream: number, kind: FrameKind, payload: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payload.length);
+  writeHeader(frame, stream, kind, payload.length);
+  frame.set(payload, FRAME_HEADER_BYTES);
+  return frame;
+}
+
+/**
+ * Encodes the header alone, for a caller that sends header and payload with one gathering write instead of copying.
+ *
+ * @param payloadLength - Bytes.
+ * @throws ProtocolError as `encodeFrame`.
+ */
+export function encodeFrameHeader(stream: number, kind: FrameKind, payloadLength: number): Buffer {
+  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+  writeHeader(header, stream, kind, payloadLength);
+  return header;
+}
+
+function writeHeader(target: Buffer, stream: number, kind: FrameKind, payloadLength: number): void {
+  if (!Number.isInteger(stream) || stream < 0 || stream > 0xffff_ffff) {
+    throw unsendable(`stream ${stream} is not a u32`, "Number streams from 0 to 4294967295.");
+  }
+  if (kind !== FrameKind.control && stream === 0) {
+    throw unsendable("bulk frame on stream 0", "Send bulk bytes on the stream that their command opened.");
+  }
+  const limit = payloadLimit(kind);
+  if (payloadLength < 1 || payloadLength > limit) {
+    throw unsendable(
+      `a frame of kind ${kind} carries 1 to ${limit} bytes, not ${payloadLength}`,
+      kind === FrameKind.control
+        ? "Shorten the message: its arguments, environment and scripts together must stay below 4 MiB."
+        : "Split the bytes over several frames.",
+    );
+  }
+  target.writeUInt32BE(COUNTED_HEADER_BYTES + payloadLength, 0);
+  target.writeUInt32BE(stream, 4);
+  target[8] = kind;
+}
+
+function payloadLimit(kind: FrameKind): number {
+  return kind === FrameKind.control ? MAX_CONTROL_PAYLOAD : MAX_BULK_PAYLOAD;
+}
+
+/**
+ * Cuts a byte stream into frames, however the bytes arrive. The payload of a frame that lies inside one chunk is a view of it; only
+ * a frame that spans chunks is copied, into memory of its own size, which is allocated after the length was found good.
+ *
+ * @example
+ * ```ts
+ * const decoder = new FrameDecoder();
+ * socket.on("data", (chunk) => decoder.push(chunk).forEach(handleFrame));
+ * socket.on("end", () => decoder.end());
+ * ```
+ */
+export class FrameDecoder {
+  /** The first bytes of a header that has not arrived in full; the rest is 0. */
+  readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
+  #headerBytes = 0;
+  /** The frame whose header is known and whose payload has not arrived in full. */
+  #pending: Frame | null = null;
+  #payloadBytes = 0;
+  #failure: ProtocolError | null = null;
+
+  /** True in the middle of a frame. */
+  get partial(): boolean {
+    return this.#headerBytes > 0 || this.#pending !== null;
+  }
+
+  /**
+   * Takes the next bytes and returns the frames that they complete.
+   *
+   * @throws ProtocolError at the first byte with which the stream can no longer be right. Frames before it in the same chunk are not
+   *   returned, and every later call throws the same error: the connection is of no more use.
+   */
+  push(chunk: Buffer): Frame[] {
+    if (this.#failure !== null) throw this.#failure;
+    const frames: Frame[] = [];
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#pending !== null) {
+        at += this.#fill(this.#pending, chunk, at);
+        if (this.#payloadBytes === this.#pending.payload.length) {
+          frames.push(this.#pending);
+          this.#pending = null;
+        }
+      } else if (this.#headerBytes === 0 && chunk.length - at >= FRAME_HEADER_BYTES) {
+        at = this.#start(frames, chunk, at, chunk, at + FRAME_HEADER_BYTES);
+      } else {
+        const copied = chunk.copy(this.#header, this.#headerBytes, at);
+        this.#headerBytes += copied;
+        at += copied;
+        this.#check(this.#header, 0, this.#headerBytes);
+        if (this.#headerBytes === FRAME_HEADER_BYTES) {
+          at = this.#start(frames, this.#header, 0, chunk, at);
+          this.#header.fill(0);
+          this.#headerBytes = 0;
+        }
+      }
+    }
+    return frames;
+  }
+
+  /** Says that no more bytes follow. @throws ProtocolError in the middle of a frame, and after a failed `push`. */
+  end(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.partial) {
+      const progress =
+        this.#pending === null
+          ? `${this.#headerBytes} of ${FRAME_HEADER_BYTES} header bytes`
+          : `${this.#payloadBytes} of ${this.#pending.payload.length} payload bytes`;
+      throw this.#fail(`connection ended inside a frame, after ${progress}`);
+    }
+  }
+
+  /**
+   * Begins the frame whose header is at `headerAt` of `header` and whose payload begins at `at` of `chunk`. Returns the offset behind
+   * the payload when all of it is there; otherwise leaves the payload to `#fill`.
+   */
+  #start(frames: Frame[], header: Buffer, headerAt: number, chunk: Buffer, at: number): number {
+    const kind = this.#check(header, headerAt, FRAME_HEADER_BYTES);
+    const length = header.readUInt32BE(headerAt) - COUNTED_HEADER_BYTES;
+    const stream = header.readUInt32BE(headerAt + 4);
+    if (chunk.length - at >= length) {
+      frames.push({ stream, kind, payload: chunk.subarray(at, at + length) });
+      return at + length;
+    }
+    this.#pending = { stream, kind, payload: Buffer.allocUnsafe(length) };
+    this.#payloadBytes = 0;
+    return at;
+  }
+
+  #fill(frame: Frame, chunk: Buffer, at: number): number {
+    const copied = chunk.copy(frame.payload, this.#payloadBytes, at);
+    this.#payloadBytes += copied;
+    return copied;
+  }
+
+  /** Judges a header of which `known` bytes are there (those missing are 0) and returns its kind. */
+  #check(header: Buffer, at: number, known: number): FrameKind {
+    const length = header.readUInt32BE(at);
+    // With bytes missing, this is the smallest length that it can still become.
+    if (length > MAX_LENGTH || (known >= 4 && length < MIN_LENGTH)) {
+      throw this.#fail(
+        `frame length out of range: ${known < 4 ? "at least " : ""}${length}, allowed ${MIN_LENGTH} to ${MAX_LENGTH}`,
+      );
+    }
+    const kind = header.readUInt8(at + 8);
+    if (!isFrameKind(kind)) throw this.#fail(`unknown frame kind: ${kind}`);
+    if (kind !== FrameKind.control) {
+      if (header.readUInt32BE(at + 4) === 0) throw this.#fail(`bulk frame on stream 0: kind ${kind}`);
+      if (length - COUNTED_HEADER_BYTES > MAX_BULK_PAYLOAD) {
+        throw this.#fail(
+          `frame length out of range: ${length}, allowed ${MIN_LENGTH} to ${COUNTED_HEADER_BYTES + MAX_BULK_PAYLOAD} for kind ${kind}`,
+        );
+      }
+    }
+    return kind;
+  }
+
+  #fail(what: string): ProtocolError {
+    this.#failure = violation(what);
+    return this.#failure;
+  }
+}
+
+function isFrameKind(value: number): value is FrameKind {
+  return value <= FrameKind.stderr;
+}
