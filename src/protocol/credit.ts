@@ -1,0 +1,174 @@
+/**
+ * Flow control. Each direction of a stream starts with `INITIAL_CREDIT` bytes that its sender may send; after that the sender waits for
+ * `Credit` messages, which the receiver sends as it passes the bytes on. So a reader that stops reading holds one window of its own
+ * stream, and nothing else. Only the payload of bulk frames counts.
+ */
+
+import type { ProtocolError } from "../errors/index.ts";
+import { violation } from "./violation.ts";
+
+/** Bytes per stream and direction. */
+export const INITIAL_CREDIT = 262144;
+/** Bytes; what a sender may have been granted and not used. */
+const MAX_CREDIT = 0xffff_ffff;
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/**
+ * The sender's side of one direction of a stream.
+ *
+ * @example
+ * ```ts
+ * while (bytes.length > 0) {
+ *   await credit.wait(signal);
+ *   const count = credit.take(Math.min(bytes.length, MAX_BULK_PAYLOAD));
+ *   if (count === 0) continue; // Another writer of this stream was first.
+ *   socket.write(encodeFrame(stream, FrameKind.stdin, bytes.subarray(0, count)));
+ *   bytes = bytes.subarray(count);
+ * }
+ * ```
+ */
+export class SendCredit {
+  #available: number;
+  #closed: { readonly reason: unknown } | null = null;
+  readonly #waiters = new Set<Waiter>();
+
+  /** @param initial - Bytes. */
+  constructor(initial: number = INITIAL_CREDIT) {
+    this.#available = initial;
+  }
+
+  /** Bytes that may be sent now. */
+  get available(): number {
+    return this.#available;
+  }
+
+  /**
+   * Takes up to `wanted` bytes of credit and returns how many were there: 0 when there is none.
+   *
+   * @throws what `close` was called with, once the direction is closed.
+   */
+  take(wanted: number): number {
+    if (this.#closed !== null) throw this.#closed.reason;
+    if (!Number.isInteger(wanted) || wanted < 0)
+      throw new RangeError(`cannot take ${wanted} bytes of credit`);
+    const taken = Math.min(wanted, this.#available);
+    this.#available -= taken;
+    return taken;
+  }
+
+  /**
+   * Adds the credit of a `Credit` message and wakes who waits for it. After `close` it does nothing: such messages may cross the end.
+   *
+   * @param bytes - A u32, as decoded.
+   * @throws ProtocolError when the sum reaches 2^32: no correct receiver grants what it did not take.
+   */
+  grant(bytes: number): void {
+    if (this.#closed !== null) return;
+    if (!(bytes >= 0 && this.#available + bytes <= MAX_CREDIT)) {
+      throw violation(`credit overflow: ${bytes} bytes on top of ${this.#available}`);
+    }
+    this.#available += bytes;
+    if (this.#available > 0) this.#wake((waiter) => waiter.resolve());
+  }
+
+  /**
+   * Waits until there is credit. Several may wait: each has to look at what `take` returns, because another may have been first.
+   *
+   * @throws what `close` was called with, or the signal's reason.
+   */
+  async wait(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#closed !== null) throw this.#closed.reason;
+    if (this.#available > 0) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter: Waiter = { resolve, reject };
+    const abort = (): void => reject(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#waiters.add(waiter);
+    try {
+      await promise;
+    } finally {
+      this.#waiters.delete(waiter);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Ends the direction: everyone who waits, takes or waits later gets `error`. Only the first call counts. */
+  close(error: Error): void {
+    if (this.#closed !== null) return;
+    this.#closed = { reason: error };
+    this.#wake((waiter) => waiter.reject(error));
+  }
+
+  #wake(tell: (waiter: Waiter) => void): void {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    waiters.forEach(tell);
+  }
+}
+
+/**
+ * The receiver's side of one direction of a stream: holds the peer to its credit and says when to grant more.
+ *
+ * @example
+ * ```ts
+ * window.receive(frame.payload.length);
+ * await sink.write(frame.payload);
+ * const bytes = window.consume(frame.payload.length);
+ * if (bytes > 0) socket.write(encodeControlFrame(frame.stream, { type: "Credit", bytes }));
+ * ```
+ */
+export class ReceiveWindow {
+  readonly #size: number;
+  /** Bytes that the peer may still send. */
+  #remaining: number;
+  /** Bytes received and not passed on. */
+  #held = 0;
+  /** Bytes passed on and not granted again. */
+  #owed = 0;
+
+  /** @param size - Bytes; the credit the peer starts with. */
+  constructor(size: number = INITIAL_CREDIT) {
+    this.#size = size;
+    this.#remaining = size;
+  }
+
+  /** Bytes received that `consume` has not been called for. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Counts bytes that arrived. @throws ProtocolError when the peer had no credit for them. */
+  receive(bytes: number): void {
+    if (bytes > this.#remaining) throw this.#exceeded(bytes);
+    this.#remaining -= bytes;
+    this.#held += bytes;
+  }
+
+  /**
+   * Counts bytes that were passed on, or dropped for good.
+   *
+   * @returns How many bytes to grant to the peer now; 0 until a quarter of the window has come together, so that small reads do not
+   *   cost a message each.
+   */
+  consume(bytes: number): number {
+    if (bytes < 0 || bytes > this.#held) {
+      throw new RangeError(`cannot consume ${bytes} bytes: ${this.#held} are held`);
+    }
+    this.#held -= bytes;
+    this.#owed += bytes;
+    if (this.#owed * 4 < this.#size) return 0;
+    const grant = this.#owed;
+    this.#owed = 0;
+    this.#remaining += grant;
+    return grant;
+  }
+
+  #exceeded(bytes: number): ProtocolError {
+    return violation(`peer exceeded its credit: sent ${bytes} bytes where ${this.#remaining} were allowed`);
+  }
+}
