@@ -1,0 +1,132 @@
+import { InvalidConfigError } from "../errors/index.ts";
+import type { Platform } from "./platform.ts";
+import type { Accelerator, Disk, MachineSpec } from "./types.ts";
+
+/** Descriptors that QEMU inherits, each one end of a socket pair. No socket of QEMU has a path that others could open. */
+export const inheritedFds = { qmp: 3, console: 4, agent: 5 } as const;
+
+/** What the guest finds under `/sys/class/virtio-ports/<port>/name`. */
+export const agentPortName = "org.microsandbox.agent";
+
+export interface CommandLineOptions {
+  readonly platform: Platform;
+  readonly accelerator: Accelerator;
+  /** Frequency of the host's time stamp counter in kHz; null when unknown or not needed. */
+  readonly tscKhz: number | null;
+  /** QEMU was built with seccomp. */
+  readonly seccomp: boolean;
+  /** Node's name of the host's operating system. */
+  readonly hostSystem: string;
+}
+
+/**
+ * QEMU's arguments for a machine.
+ *
+ * @throws InvalidConfigError for a disk whose serial number QEMU would cut off
+ */
+export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): string[] {
+  const { platform, accelerator } = options;
+  return [
+    ...["-name", `guest=${escapeCommas(spec.name ?? "microsandbox")}`],
+    ...["-machine", `${platform.machine},memory-backend=memory`],
+    ...platform.machineOptions,
+    ...["-nodefaults", "-no-user-config", "-display", "none"],
+    ...["-accel", acceleratorOption(accelerator)],
+    ...["-cpu", accelerator === "tcg" ? "max" : "host"],
+    ...["-smp", String(spec.cpus)],
+    ...["-m", `${spec.memoryMib}M`],
+    ...["-object", memoryBackend(spec.memoryMib, options.hostSystem)],
+    ...(options.seccomp ? ["-sandbox", sandboxOption] : []),
+    ...["-kernel", spec.kernel.vmlinux, "-initrd", spec.kernel.initramfs],
+    ...["-append", kernelCommandLine(spec, options)],
+    // A guest that reboots ends its machine: what it booted from belongs to this one start.
+    "-no-reboot",
+    ...(platform.panicDevice === null ? [] : ["-device", platform.panicDevice]),
+    ...inheritedSocket("qmp", inheritedFds.qmp),
+    ...["-mon", "chardev=qmp,mode=control"],
+    ...inheritedSocket("console", inheritedFds.console),
+    ...["-serial", "chardev:console"],
+    ...inheritedSocket("agent", inheritedFds.agent),
+    // Port 0 is reserved for a console, so two are the least for one port.
+    ...["-device", "virtio-serial-device,max_ports=2"],
+    ...["-device", `virtserialport,chardev=agent,name=${agentPortName}`],
+    ...spec.disks.flatMap(diskArguments),
+  ];
+}
+
+/** The kernel's command line. `panic=-1` reboots at once after a panic, which ends QEMU. */
+export function kernelCommandLine(spec: MachineSpec, options: CommandLineOptions): string {
+  const { platform, accelerator, tscKhz } = options;
+  const words = [
+    `console=${platform.serialConsole}`,
+    "quiet",
+    "loglevel=4",
+    "panic=-1",
+    ...platform.kernelArguments,
+  ];
+  // Under TCG the guest's time stamp counter is the host's, and the kernel's own measurement of it against an emulated
+  // timer fails on a busy host and then boot never ends.
+  if (accelerator === "tcg" && platform.name === "x86_64" && tscKhz !== null)
+    words.push(`tsc_early_khz=${tscKhz}`);
+  return [...words, ...spec.kernelArguments].join(" ");
+}
+
+/** In QEMU's option lists a comma ends a value; a doubled one stands for itself. */
+export function escapeCommas(value: string): string {
+  return value.replaceAll(",", ",,");
+}
+
+// See qemu(1), -sandbox: no new privileges, no child processes, no changes of its own scheduling, no obsolete calls.
+const sandboxOption = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
+function acceleratorOption(accelerator: Accelerator): string {
+  // tb-size is the cache of translated code in MiB: QEMU's default is 1 GiB; 32 was seen to hang.
+  return accelerator === "tcg" ? "tcg,tb-size=128,thread=multi" : accelerator;
+}
+
+function memoryBackend(memoryMib: number, hostSystem: string): string {
+  const kind = hostSystem === "linux" ? "memory-backend-memfd" : "memory-backend-ram";
+  return `${kind},id=memory,size=${memoryMib}M`;
+}
+
+function inheritedSocket(id: string, fd: number): string[] {
+  return ["-chardev", `socket,id=${id},fd=${fd}`];
+}
+
+const longestSerial = 20;
+
+/**
+ * A disk as QEMU's block layer sees it. QEMU locks the files it opens: any number of machines can read one file, and a
+ * machine that writes a file has it alone, so a disk that is in use twice by mistake is refused and not damaged.
+ */
+function diskArguments(disk: Disk, index: number): string[] {
+  if (!/^[\x21-\x7e]+$/.test(disk.serial) || disk.serial.length > longestSerial) {
+    throw new InvalidConfigError(
+      `the disk serial number ${JSON.stringify(disk.serial)} is not 1 to 20 ASCII characters`,
+      {
+        hint: "Shorten it; the guest finds its disks by these numbers.",
+      },
+    );
+  }
+  const id = `disk${index}`;
+  const discard = disk.readOnly ? "ignore" : "unmap";
+  const node = {
+    driver: disk.format,
+    "node-name": id,
+    "read-only": disk.readOnly,
+    discard,
+    "detect-zeroes": "off",
+    file: {
+      driver: "file",
+      filename: disk.path,
+      "read-only": disk.readOnly,
+      aio: "threads",
+      discard,
+      // Through the host's page cache, which all machines that read one file share; the guest's flushes are obeyed.
+      cache: { direct: false, "no-flush": false },
+    },
+  };
+  // An error of the host's file system (a full disk) reaches the guest as an I/O error and does not stop the machine.
+  const device = `virtio-blk-device,drive=${id},serial=${escapeCommas(disk.serial)},werror=report,rerror=report`;
+  return ["-blockdev", JSON.stringify(node), "-device", device];
+}

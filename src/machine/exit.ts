@@ -1,0 +1,70 @@
+import type { MachineExit } from "./types.ts";
+
+/** What is known once QEMU has ended. */
+export interface ExitEvidence {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** Why QEMU could not be run at all. */
+  readonly spawnError: Error | null;
+  /** We killed it. */
+  readonly killRequested: boolean;
+  /** `reason` of QEMU's SHUTDOWN event (ShutdownCause in QEMU's qapi/run-state.json). */
+  readonly shutdownReason: string | null;
+  /** QEMU reported GUEST_PANICKED. */
+  readonly panicked: boolean;
+  readonly consoleTail: string;
+  readonly qemuOutput: string;
+}
+
+/** Decides how a machine ended. */
+export function classifyExit(evidence: ExitEvidence): MachineExit {
+  const { code, signal, qemuOutput } = evidence;
+  return { code, signal, qemuOutput, ...judge(evidence) };
+}
+
+function judge(evidence: ExitEvidence): Pick<MachineExit, "reason" | "detail"> {
+  const { code, signal, spawnError, shutdownReason } = evidence;
+  if (spawnError !== null) return { reason: "error", detail: `QEMU could not be run: ${spawnError.message}` };
+  if (evidence.panicked || shutdownReason === "guest-panic") return panic(evidence.consoleTail);
+  if (signal !== null) {
+    const who = evidence.killRequested ? "the supervisor" : "another process or the kernel";
+    return { reason: "killed", detail: `QEMU was ended with ${signal} by ${who}` };
+  }
+  if (code !== 0) return { reason: "error", detail: failure(code, evidence.qemuOutput) };
+  switch (shutdownReason) {
+    case "guest-shutdown":
+      return { reason: "poweroff", detail: "the guest powered off" };
+    case "guest-reset":
+    case "subsystem-reset":
+      // Where the kernel has no driver for the panic device, a panic is a reboot that the console explains.
+      if (panicLine(evidence.consoleTail) !== null) return panic(evidence.consoleTail);
+      return { reason: "reset", detail: "the guest rebooted" };
+    case "host-signal":
+    case "host-qmp-quit":
+    case "host-qmp-system-reset":
+    case "host-ui":
+      return { reason: "killed", detail: `QEMU was told to quit (${shutdownReason})` };
+    case null:
+      return { reason: "error", detail: "QEMU ended without saying why" };
+    default:
+      return { reason: "error", detail: `QEMU ended because of ${shutdownReason}` };
+  }
+}
+
+function panic(consoleTail: string): Pick<MachineExit, "reason" | "detail"> {
+  return { reason: "panic", detail: panicLine(consoleTail) ?? "the guest's kernel panicked" };
+}
+
+/** The kernel writes `Kernel panic - not syncing: <why>` and repeats it at the end after `---[`. */
+function panicLine(consoleTail: string): string | null {
+  return /Kernel panic - not syncing[^\r\n]*/.exec(consoleTail)?.[0] ?? null;
+}
+
+/** QEMU puts what was wrong in the last line that names itself. */
+function failure(code: number | null, qemuOutput: string): string {
+  const lines = qemuOutput.split(/\r?\n/).filter((line) => line.trim() !== "");
+  const words = lines.findLast((line) => !line.includes("warning:")) ?? lines.at(-1);
+  return words === undefined
+    ? `QEMU exited with code ${code}`
+    : `QEMU exited with code ${code}: ${words.trim()}`;
+}

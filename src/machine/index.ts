@@ -1,0 +1,18 @@
+/** QEMU and everything that knows it: start with `machine.ts`. */
+export {
+  chooseAccelerator,
+  probeDeadlineMs,
+  rememberedVerdict,
+  type AcceleratorChoice,
+  type AcceleratorProbe,
+} from "./accelerator.ts";
+export { agentPortName } from "./command-line.ts";
+export { hostAccelerators, type HostAccelerator } from "./host-accelerators.ts";
+export { resolveKernel, type ResolveKernelOptions } from "./kernel.ts";
+export { Machine, type MachineOptions } from "./machine.ts";
+export { hostPlatform, type Platform } from "./platform.ts";
+export { findQemu, type QemuBinary } from "./qemu.ts";
+export { QmpError, type QmpEvent } from "./qmp.ts";
+export { measureTscKhz } from "./tsc.ts";
+export type { Accelerator, Disk, GuestKernel, MachineExit, MachineSpec } from "./types.ts";
+export type { Verdict } from "./verdicts.ts";

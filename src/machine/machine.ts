@@ -1,0 +1,281 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import type { EventEmitter } from "node:events";
+import { Duplex, PassThrough, type Readable, type Writable } from "node:stream";
+import { MetricsUnavailableError, RuntimeError } from "../errors/index.ts";
+import { inheritedFds, qemuArguments } from "./command-line.ts";
+import { classifyExit } from "./exit.ts";
+import { tieToParent, watcherFd, watcherRelease } from "./lifeline.ts";
+import { hostPlatform } from "./platform.ts";
+import { processCpuTimeNs, processResidentBytes } from "./process-usage.ts";
+import type { QemuBinary } from "./qemu.ts";
+import { asObject, QmpClient, type QmpEvent } from "./qmp.ts";
+import { Tail } from "./tail.ts";
+import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
+
+const outputTailBytes = 8 * 1024;
+const consoleTailBytes = 8 * 1024;
+
+/** How long after QEMU's end the last bytes of its sockets, already in the kernel's buffers, are waited for. */
+const drainMs = 1000;
+
+export interface MachineOptions {
+  readonly qemu: QemuBinary;
+  /** From {@link measureTscKhz}; null when unknown or not needed. */
+  readonly tscKhz: number | null;
+}
+
+/**
+ * One running QEMU and the three connections to it. Nothing of it survives this process.
+ *
+ * @example
+ * ```ts
+ * await using machine = Machine.start(spec, "tcg", { qemu: await findQemu(), tscKhz: null });
+ * machine.console.pipe(kernelLog);
+ * await machine.ready;
+ * console.log((await machine.exited).reason);
+ * ```
+ */
+export class Machine implements AsyncDisposable {
+  readonly pid: number;
+  readonly accelerator: Accelerator;
+  /** The guest agent's serial port; ends with the machine. */
+  readonly agentPort: Duplex;
+  /** What the guest writes to its console. It must be read: a guest whose console is full waits. */
+  readonly console: Readable;
+  /** QEMU answers and the guest's processors run. Rejects with RuntimeError when QEMU ends before. */
+  readonly ready: Promise<void>;
+  /** Never rejects. */
+  readonly exited: Promise<MachineExit>;
+  /** Emits `event` with what QEMU reports: `BLOCK_IO_ERROR`, `STOP`, `GUEST_PANICKED`, `SHUTDOWN`… */
+  readonly events: EventEmitter<{ event: [QmpEvent] }>;
+  readonly #child: ChildProcess;
+  readonly #qmp: QmpClient;
+  readonly #consoleTail = new Tail(consoleTailBytes);
+  readonly #outputTail = new Tail(outputTailBytes);
+  #killRequested = false;
+  #hasExited = false;
+  #shutdownReason: string | null = null;
+  #panicked = false;
+
+  /**
+   * Starts QEMU and returns at once. Must be called on Node's main thread.
+   *
+   * @throws RuntimeError when the process cannot be created; InvalidConfigError for a disk serial number of the wrong form
+   */
+  static start(spec: MachineSpec, accelerator: Accelerator, options: MachineOptions): Machine {
+    return new Machine(spec, accelerator, options);
+  }
+
+  private constructor(spec: MachineSpec, accelerator: Accelerator, { qemu, tscKhz }: MachineOptions) {
+    const platform = hostPlatform();
+    const command = [
+      qemu.path,
+      ...qemuArguments(spec, {
+        platform,
+        accelerator,
+        tscKhz,
+        seccomp: qemu.seccomp,
+        hostSystem: process.platform,
+      }),
+    ];
+    const [program = "", ...parameters] = tieToParent(qemu.lifeline, process.pid, command);
+    const watcherPipe = qemu.lifeline.kind === "watcher" ? ["pipe" as const] : [];
+    const child = spawn(program, parameters, {
+      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe", ...watcherPipe],
+      // Not the user's directory, which would stay in use; paths in the command are absolute.
+      cwd: "/",
+      env: qemuEnvironment(),
+    });
+    let spawnError: Error | null = null;
+    child.on("error", (error) => (spawnError ??= error));
+    if (child.pid === undefined) {
+      throw new RuntimeError(`QEMU could not be started with ${program}`, {
+        hint: "The system refuses a new process: look at its limits (ulimit -u, ulimit -n) and free memory.",
+      });
+    }
+    this.pid = child.pid;
+    this.accelerator = accelerator;
+    this.#child = child;
+    this.agentPort = connection(child, inheritedFds.agent);
+    // A listener of its own, so that a connection reset at QEMU's end is never an uncaught error.
+    this.agentPort.on("error", () => undefined);
+    this.#collectOutput();
+    this.console = this.#teeConsole(connection(child, inheritedFds.console));
+    this.#qmp = new QmpClient(connection(child, inheritedFds.qmp));
+    this.events = this.#qmp.events;
+    this.events.on("event", (event) => this.#note(event));
+    this.exited = this.#waitForExit(() => spawnError);
+    this.ready = this.#becomeReady();
+    this.ready.catch(() => undefined);
+  }
+
+  /** The end of the console so far, at most 8 KiB. */
+  get consoleTail(): string {
+    return this.#consoleTail.toString();
+  }
+
+  /** The end of what QEMU itself has written so far, at most 8 KiB. */
+  get qemuOutput(): string {
+    return this.#outputTail.toString();
+  }
+
+  /**
+   * Bytes the guest has read from and written to its disks since the start.
+   *
+   * @throws QmpError when QEMU does not answer
+   */
+  async blockStats(): Promise<{ readBytes: number; writeBytes: number }> {
+    const devices = await this.#qmp.execute("query-blockstats");
+    let readBytes = 0;
+    let writeBytes = 0;
+    for (const device of Array.isArray(devices) ? devices : []) {
+      const stats = asObject(asObject(device)?.["stats"]);
+      readBytes += byteCount(stats?.["rd_bytes"]);
+      writeBytes += byteCount(stats?.["wr_bytes"]);
+    }
+    return { readBytes, writeBytes };
+  }
+
+  /**
+   * Processor time QEMU has used since its start, in nanoseconds: the guest's and its own.
+   *
+   * @throws MetricsUnavailableError when QEMU has ended
+   */
+  async cpuTimeNs(): Promise<number> {
+    const time = this.#hasExited ? null : await processCpuTimeNs(this.pid);
+    if (time === null)
+      throw new MetricsUnavailableError("the machine has ended", { hint: "Start the sandbox again." });
+    return time;
+  }
+
+  /** Memory of the host that QEMU occupies, in bytes; null when it cannot be had or QEMU has ended. */
+  async residentBytes(): Promise<number | null> {
+    return this.#hasExited ? null : processResidentBytes(this.pid);
+  }
+
+  /** Ends QEMU at once, as if the power failed. Does nothing after its end. */
+  kill(): void {
+    if (this.#hasExited) return;
+    this.#killRequested = true;
+    this.#child.kill("SIGKILL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    await this.exited;
+  }
+
+  async #becomeReady(): Promise<void> {
+    try {
+      await this.#qmp.negotiate();
+      const running = new Promise<void>((resolve) => {
+        this.events.on("event", (event) => {
+          if (event.name === "RESUME") resolve();
+        });
+      });
+      const status = asObject(await this.#qmp.execute("query-status"));
+      if (status?.["running"] === true) return;
+      await Promise.race([running, this.#qmp.closed.then(() => Promise.reject(new Error("QEMU ended")))]);
+    } catch (error) {
+      const exit = await this.exited;
+      throw new RuntimeError(`the machine ended before it ran: ${exit.detail}`, {
+        cause: error,
+        hint: "Run `msb doctor` to check QEMU, the accelerator and the guest kernel.",
+      });
+    }
+  }
+
+  async #waitForExit(spawnError: () => Error | null): Promise<MachineExit> {
+    const child = this.#child;
+    const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+      child.once("exit", (exitCode, exitSignal) => resolve([exitCode, exitSignal]));
+    });
+    this.#hasExited = true;
+    releaseWatcher(child);
+    await within(
+      drainMs,
+      Promise.all([this.#qmp.closed, ended(child.stdout), ended(child.stderr), ended(this.console)]),
+    );
+    this.#qmp.close();
+    return classifyExit({
+      code,
+      signal,
+      spawnError: spawnError(),
+      killRequested: this.#killRequested,
+      shutdownReason: this.#shutdownReason,
+      panicked: this.#panicked,
+      consoleTail: this.consoleTail,
+      qemuOutput: this.qemuOutput,
+    });
+  }
+
+  #note(event: QmpEvent): void {
+    if (event.name === "GUEST_PANICKED") this.#panicked = true;
+    if (event.name === "SHUTDOWN") this.#shutdownReason = String(event.data["reason"]);
+  }
+
+  #collectOutput(): void {
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.on("data", (chunk: Buffer) => this.#outputTail.push(chunk));
+      stream?.on("error", () => undefined);
+    }
+  }
+
+  #teeConsole(socket: Duplex): Readable {
+    const output = new PassThrough();
+    socket.on("data", (chunk: Buffer) => {
+      this.#consoleTail.push(chunk);
+      if (output.write(chunk)) return;
+      socket.pause();
+      output.once("drain", () => socket.resume());
+    });
+    socket.on("error", () => output.end());
+    socket.on("close", () => output.end());
+    socket.on("end", () => output.end());
+    return output;
+  }
+}
+
+/** QEMU gets nothing of the user's environment but what it may need to run at all. */
+function qemuEnvironment(): Record<string, string> {
+  const environment: Record<string, string> = { LC_ALL: "C" };
+  for (const name of ["PATH", "TMPDIR", "LD_LIBRARY_PATH"]) {
+    const value = process.env[name];
+    if (value !== undefined) environment[name] = value;
+  }
+  return environment;
+}
+
+/** Our end of a descriptor that the child inherited; Node makes these socket pairs, open both ways. */
+function connection(child: ChildProcess, fd: number): Duplex {
+  const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
+  const stream = streams[fd];
+  if (stream instanceof Duplex) return stream;
+  throw new RuntimeError("QEMU's connections could not be created");
+}
+
+/** Lets the watcher go before QEMU's pid can belong to another process. */
+function releaseWatcher(child: ChildProcess): void {
+  if (child.stdio.length <= watcherFd) return;
+  const pipe = connection(child, watcherFd);
+  pipe.on("error", () => undefined);
+  pipe.end(watcherRelease);
+}
+
+function byteCount(value: unknown): number {
+  return typeof value === "number" ? value : 0;
+}
+
+function ended(stream: Readable | null): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream === null || stream.readableEnded || stream.destroyed) return resolve();
+    stream.once("end", resolve);
+    stream.once("close", resolve);
+  });
+}
+
+async function within(milliseconds: number, what: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([what, new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))]);
+  clearTimeout(timer);
+}

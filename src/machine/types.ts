@@ -1,0 +1,54 @@
+/** A block device of the guest. */
+export interface Disk {
+  /** Absolute path on the host. */
+  readonly path: string;
+  readonly format: "raw" | "qcow2" | "vmdk";
+  readonly readOnly: boolean;
+  /** How the guest finds the disk; at most 20 bytes of ASCII (virtio 1.2, 5.2.6.4 VIRTIO_BLK_T_GET_ID). */
+  readonly serial: string;
+}
+
+/** The files a guest boots from. */
+export interface GuestKernel {
+  /** An ELF kernel with a PVH entry, a bzImage, or an arm64 Image. */
+  readonly vmlinux: string;
+  /** A cpio archive whose `/init` is the agent. */
+  readonly initramfs: string;
+  /** The agent built for this host, which can also be run here; null when the guest files come without one. */
+  readonly agentPath: string | null;
+  /** Chosen by the user rather than built by this package. */
+  readonly custom: boolean;
+  /** Changes whenever what is booted changes: kernel or initramfs. */
+  readonly identity: string;
+}
+
+/** What runs the guest's instructions: the hardware through Linux or macOS, or QEMU's software emulation. */
+export type Accelerator = "kvm" | "hvf" | "tcg";
+
+/** The shape of one virtual machine. */
+export interface MachineSpec {
+  /** Shown by `ps` as QEMU's `-name`; `microsandbox` when it is missing. */
+  readonly name?: string;
+  readonly cpus: number;
+  readonly memoryMib: number;
+  readonly kernel: GuestKernel;
+  readonly disks: readonly Disk[];
+  /** Added at the end of the kernel's command line, such as `transparent_hugepage=madvise`. */
+  readonly kernelArguments: readonly string[];
+}
+
+/** How a machine ended. */
+export interface MachineExit {
+  /** QEMU's exit code; null when a signal ended it or it never ran. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  /**
+   * `poweroff`: the guest powered off. `reset`: the guest rebooted, which ends a machine. `panic`: its kernel gave up.
+   * `killed`: someone ended QEMU. `error`: QEMU failed or could not be run.
+   */
+  readonly reason: "poweroff" | "reset" | "panic" | "killed" | "error";
+  /** One sentence for a person. */
+  readonly detail: string;
+  /** The end of what QEMU wrote to its standard output and error, at most 8 KiB. */
+  readonly qemuOutput: string;
+}
