@@ -174,3 +174,6 @@ pub fn encode_message(out: &mut Vec<u8>, stream: u32, message: &Message) -> Resu
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
