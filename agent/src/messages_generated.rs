@@ -156,6 +156,7 @@ pub struct Boot {
     pub hostname: String,
     pub root: RootDisk,
     pub tmp_size_mib: u32,
+    pub workdir: String,
     pub scripts: Vec<Script>,
 }
 
@@ -168,6 +169,7 @@ impl Boot {
         put_str(out, &self.hostname);
         self.root.encode(out);
         put_u32(out, self.tmp_size_mib);
+        put_str(out, &self.workdir);
         put_list(out, &self.scripts, |out, item| item.encode(out));
     }
 
@@ -180,6 +182,7 @@ impl Boot {
             hostname: reader.str()?,
             root: RootDisk::decode(reader)?,
             tmp_size_mib: reader.u32()?,
+            workdir: reader.str()?,
             scripts: reader.list(8, Script::decode)?,
         })
     }

@@ -51,6 +51,7 @@ export interface BootMessage {
   readonly hostname: string;
   readonly root: RootDisk;
   readonly tmpSizeMib: number;
+  readonly workdir: string;
   readonly scripts: readonly Script[];
 }
 
@@ -415,6 +416,7 @@ export function encodeMessage(message: Message): Buffer {
       writer.str(message.hostname);
       writeRootDisk(writer, message.root);
       writer.u32(message.tmpSizeMib);
+      writer.str(message.workdir);
       writer.list(message.scripts, (item) => writeScript(writer, item));
       break;
     case "Ready":
@@ -646,6 +648,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         hostname: reader.str(),
         root: readRootDisk(reader),
         tmpSizeMib: reader.u32(),
+        workdir: reader.str(),
         scripts: reader.list(8, () => readScript(reader)),
       }),
     },

@@ -99,6 +99,8 @@ export const messages: Readonly<Record<string, MessageDefinition>> = {
       hostname: "str",
       root: { struct: "RootDisk" },
       tmpSizeMib: "u32",
+      /** Must be a directory in the guest, else BootFailed with step "workdir"; empty = nothing to check. */
+      workdir: "str",
       scripts: { list: { struct: "Script" } },
     },
   },

@@ -1,0 +1,158 @@
+import type { Duplex } from "node:stream";
+import { ProtocolError } from "../errors/index.ts";
+import { encodeFrame, FrameDecoder, FrameKind, type Frame } from "./frame.ts";
+import { decodeMessage, encodeMessage, type Message } from "./messages.generated.ts";
+import type { Route } from "./schema.ts";
+
+export type BulkKind = Exclude<FrameKind, typeof FrameKind.control>;
+
+export interface ChannelHandler {
+  message(stream: number, message: Message): void;
+  bulk(stream: number, kind: BulkKind, payload: Buffer): void;
+  /** Called once. null: the peer closed in order; a ProtocolError: it broke the rules; else the socket failed. */
+  closed(error: Error | null): void;
+}
+
+export interface ChannelOptions {
+  /** What may be received. */
+  readonly incoming: Route;
+  /** How long a frame may take from its first byte to its last, ms. */
+  readonly frameTimeoutMs?: number;
+  /**
+   * Stop reading while the peer leaves so many bytes unread, so that questions cannot pile up answers. Off for the agent's
+   * hop, where both sides' unread bytes are bounded by credit and two paused readers would wait for each other.
+   */
+  readonly pauseAtBytes?: number;
+}
+
+/** More than any honest peer lets pile up: credit bounds bulk bytes, and control messages are answered. */
+const unreadLimitBytes = 64 * 1024 * 1024;
+const defaultFrameTimeoutMs = 30_000;
+
+/** Frames and messages on a byte stream; the same on both hops and both ends. */
+export class Channel {
+  readonly #duplex: Duplex;
+  readonly #incoming: Route;
+  readonly #handler: ChannelHandler;
+  readonly #decoder = new FrameDecoder();
+  readonly #frameTimeoutMs: number;
+  readonly #pauseAtBytes: number;
+  #frameTimer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(duplex: Duplex, options: ChannelOptions, handler: ChannelHandler) {
+    this.#duplex = duplex;
+    this.#incoming = options.incoming;
+    this.#handler = handler;
+    this.#frameTimeoutMs = options.frameTimeoutMs ?? defaultFrameTimeoutMs;
+    this.#pauseAtBytes = options.pauseAtBytes ?? Number.POSITIVE_INFINITY;
+    duplex.on("data", (chunk: Buffer) => {
+      this.#receive(chunk);
+    });
+    duplex.on("end", () => {
+      this.#ended();
+    });
+    duplex.on("close", () => {
+      this.#close(null);
+    });
+    duplex.on("error", (error) => {
+      this.#close(error);
+    });
+    duplex.on("drain", () => {
+      duplex.resume();
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  send(stream: number, message: Message): void {
+    this.#write(encodeFrame(stream, FrameKind.control, encodeMessage(message)));
+  }
+
+  sendBulk(stream: number, kind: BulkKind, payload: Buffer): void {
+    this.#write(encodeFrame(stream, kind, payload));
+  }
+
+  /** Drops the connection because of what the peer did. */
+  fail(error: Error): void {
+    this.#close(error);
+  }
+
+  /** Closes after everything sent has been handed to the system. */
+  async end(): Promise<void> {
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
+      this.#duplex.once("close", resolve);
+      this.#duplex.end(resolve);
+    });
+    this.#close(null);
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#closed || !this.#duplex.writable) return;
+    this.#duplex.write(bytes);
+    const unread = this.#duplex.writableLength;
+    if (unread > unreadLimitBytes) {
+      this.#close(new ProtocolError(`the peer left ${unread} bytes unread`));
+    } else if (unread > this.#pauseAtBytes) {
+      this.#duplex.pause();
+    }
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#closed) return;
+    try {
+      for (const frame of this.#decoder.push(chunk)) {
+        this.#dispatch(frame);
+        // A handler may have dropped the connection.
+        if (this.closed) return;
+      }
+    } catch (error) {
+      this.#close(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    this.#watchPartialFrame();
+  }
+
+  #dispatch(frame: Frame): void {
+    if (frame.kind === FrameKind.control) {
+      this.#handler.message(frame.stream, decodeMessage(frame.payload, this.#incoming));
+    } else {
+      this.#handler.bulk(frame.stream, frame.kind, frame.payload);
+    }
+  }
+
+  #watchPartialFrame(): void {
+    if (!this.#decoder.partial) {
+      if (this.#frameTimer !== null) clearTimeout(this.#frameTimer);
+      this.#frameTimer = null;
+      return;
+    }
+    this.#frameTimer ??= setTimeout(() => {
+      this.#close(
+        new ProtocolError(
+          `the peer sent part of a frame and then nothing more for ${this.#frameTimeoutMs} ms`,
+        ),
+      );
+    }, this.#frameTimeoutMs).unref();
+  }
+
+  #ended(): void {
+    try {
+      this.#decoder.end();
+      this.#close(null);
+    } catch (error) {
+      this.#close(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #close(error: Error | null): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#frameTimer !== null) clearTimeout(this.#frameTimer);
+    this.#duplex.destroy();
+    this.#handler.closed(error);
+  }
+}

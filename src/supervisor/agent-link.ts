@@ -1,0 +1,199 @@
+import type { Duplex } from "node:stream";
+import { ProtocolError, RuntimeError } from "../errors/index.ts";
+import { Channel, type BulkKind } from "../protocol/channel.ts";
+import type {
+  AgentHelloMessage,
+  BootMessage,
+  ExecMessage,
+  Message,
+  StatsMessage,
+} from "../protocol/messages.generated.ts";
+import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
+import { AgentSession, type SessionSink } from "./agent-session.ts";
+import { GuestBootError } from "./guest-boot-error.ts";
+
+export interface AgentLinkOptions {
+  /** The connection is gone: null when the guest closed it in order. Called once. */
+  readonly lost: (error: Error | null) => void;
+  readonly frameTimeoutMs?: number;
+}
+
+interface Waiter<T> {
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+/**
+ * The supervisor's end of the wire to the agent. The guest is not trusted: whatever it sends that an honest agent would
+ * not send at that moment ends the connection with a ProtocolError.
+ */
+export class AgentLink {
+  readonly #channel: Channel;
+  readonly #options: AgentLinkOptions;
+  readonly #sessions = new Map<number, AgentSession>();
+  readonly #pings = new Map<number, Waiter<void>>();
+  #helloWaiter: Waiter<AgentHelloMessage> | null = null;
+  #readyWaiter: Waiter<void> | null = null;
+  #statsWaiters: Waiter<StatsMessage>[] = [];
+  #shutdownWaiter: Waiter<void> | null = null;
+  #nextStream = 1;
+  #nextNonce = 1;
+  #lost: Error | null = null;
+  /** Resolves with the agent's first message. */
+  readonly hello: Promise<AgentHelloMessage>;
+
+  constructor(port: Duplex, options: AgentLinkOptions) {
+    this.#options = options;
+    this.hello = new Promise((resolve, reject) => (this.#helloWaiter = { resolve, reject }));
+    this.hello.catch(() => undefined);
+    this.#channel = new Channel(
+      port,
+      {
+        incoming: "agent→supervisor",
+        ...(options.frameTimeoutMs === undefined ? {} : { frameTimeoutMs: options.frameTimeoutMs }),
+      },
+      {
+        message: (stream, message) => {
+          this.#receive(stream, message);
+        },
+        bulk: (stream, kind, payload) => {
+          this.#session(stream).receiveOutput(kind, payload);
+        },
+        closed: (error) => {
+          this.#lose(error);
+        },
+      },
+    );
+  }
+
+  /**
+   * Tells the guest what to become.
+   *
+   * @throws GuestBootError when it could not; ProtocolError, RuntimeError when the connection was lost
+   */
+  boot(message: BootMessage): Promise<void> {
+    return this.#ask((waiter) => {
+      this.#readyWaiter = waiter;
+      this.#channel.send(0, message);
+    });
+  }
+
+  /** Starts a command. What becomes of it is told to the sink. */
+  exec(request: ExecMessage, sink: SessionSink): AgentSession {
+    const stream = this.#nextStream++;
+    const session = new AgentSession(this.#channel, stream, sink, () => this.#sessions.delete(stream));
+    this.#sessions.set(stream, session);
+    if (this.#lost === null) this.#channel.send(stream, request);
+    else session.lose(this.#lost);
+    return session;
+  }
+
+  /** Resolves when the agent has answered. */
+  ping(): Promise<void> {
+    const nonce = this.#nextNonce++ & 0xffffffff;
+    return this.#ask((waiter) => {
+      this.#pings.set(nonce >>> 0, waiter);
+      this.#channel.send(0, { type: "Ping", nonce: nonce >>> 0 });
+    });
+  }
+
+  stats(): Promise<StatsMessage> {
+    return this.#ask((waiter) => {
+      this.#statsWaiters.push(waiter);
+      if (this.#statsWaiters.length === 1) this.#channel.send(0, { type: "StatsRequest" });
+    });
+  }
+
+  /** Resolves when the guest has nothing left to flush. */
+  shutdown(graceMs: number): Promise<void> {
+    return this.#ask((waiter) => {
+      this.#shutdownWaiter = waiter;
+      this.#channel.send(0, { type: "Shutdown", graceMs });
+    });
+  }
+
+  #ask<T>(send: (waiter: Waiter<T>) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#lost !== null) reject(this.#lost);
+      else send({ resolve, reject });
+    });
+  }
+
+  #receive(stream: number, message: Message): void {
+    switch (message.type) {
+      case "AgentHello":
+        this.#receiveHello(message);
+        return;
+      case "Ready":
+        this.#once(this.#readyWaiter, "Ready").resolve();
+        this.#readyWaiter = null;
+        return;
+      case "BootFailed":
+        this.#once(this.#readyWaiter, "BootFailed").reject(new GuestBootError(message));
+        this.#readyWaiter = null;
+        return;
+      case "Pong":
+        this.#once(this.#pings.get(message.nonce) ?? null, "Pong").resolve();
+        this.#pings.delete(message.nonce);
+        return;
+      case "Stats": {
+        const waiters = this.#statsWaiters;
+        if (waiters.length === 0) throw unexpected("Stats");
+        this.#statsWaiters = [];
+        for (const waiter of waiters) waiter.resolve(message);
+        return;
+      }
+      case "ShuttingDown":
+        // The guest also announces an end that began inside it.
+        this.#shutdownWaiter?.resolve();
+        this.#shutdownWaiter = null;
+        return;
+      default:
+        this.#session(stream).receive(message);
+    }
+  }
+
+  #receiveHello(hello: AgentHelloMessage): void {
+    const waiter = this.#once(this.#helloWaiter, "AgentHello");
+    this.#helloWaiter = null;
+    if (hello.protocolVersion !== PROTOCOL_VERSION) {
+      throw new ProtocolError(
+        `the guest's agent speaks protocol version ${hello.protocolVersion}, this supervisor version ${PROTOCOL_VERSION}`,
+        { hint: "Build the guest again (npm run build)." },
+      );
+    }
+    waiter.resolve(hello);
+  }
+
+  #once<T>(waiter: Waiter<T> | null, name: string): Waiter<T> {
+    if (waiter === null) throw unexpected(name);
+    return waiter;
+  }
+
+  #session(stream: number): AgentSession {
+    const session = this.#sessions.get(stream);
+    if (session === undefined)
+      throw new ProtocolError(`the guest sent a frame on stream ${stream}, which is not open`);
+    return session;
+  }
+
+  #lose(error: Error | null): void {
+    const reason = error ?? new RuntimeError("the connection to the guest was closed");
+    this.#lost = reason;
+    for (const waiter of [
+      this.#helloWaiter,
+      this.#readyWaiter,
+      this.#shutdownWaiter,
+      ...this.#pings.values(),
+      ...this.#statsWaiters,
+    ]) {
+      waiter?.reject(reason);
+    }
+    for (const session of [...this.#sessions.values()]) session.lose(reason);
+    this.#options.lost(error);
+  }
+}
+
+function unexpected(name: string): ProtocolError {
+  return new ProtocolError(`the guest sent ${name} that nobody asked for`);
+}

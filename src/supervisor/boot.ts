@@ -1,0 +1,260 @@
+import { randomBytes } from "node:crypto";
+import { access, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { BootStartError, InvalidConfigError, RuntimeError, type BootStage } from "../errors/index.ts";
+import { embeddedRootFileSystem, type RootFileSystem } from "../image/index.ts";
+import {
+  chooseAccelerator,
+  findQemu,
+  Machine,
+  measureTscKhz,
+  resolveKernel,
+  type AcceleratorChoice,
+  type AcceleratorProbe,
+  type GuestKernel,
+  type MachineExit,
+  type MachineSpec,
+  type QemuBinary,
+} from "../machine/index.ts";
+import { PROTOCOL_VERSION, type BootMessage } from "../protocol/messages.generated.ts";
+import {
+  guestDirectory,
+  unpackExtents,
+  type Home,
+  type SandboxPaths,
+  type SandboxRecord,
+} from "../store/index.ts";
+import { AgentLink } from "./agent-link.ts";
+import { GuestBootError } from "./guest-boot-error.ts";
+import type { KernelLog } from "./kernel-log.ts";
+import type { RuntimeLog } from "./runtime-log.ts";
+
+export interface BootOptions {
+  readonly home: Home;
+  readonly record: SandboxRecord;
+  readonly paths: SandboxPaths;
+  readonly runtimeLog: RuntimeLog;
+  readonly kernelLog: KernelLog;
+  /** Aborted when the sandbox is to be ended before it runs. */
+  readonly signal: AbortSignal;
+  readonly progress: (stage: string) => void;
+  readonly notice: (message: string) => void;
+  /** The connection to the guest broke after it had booted. */
+  readonly agentLost: (error: Error | null) => void;
+}
+
+export interface BootedGuest {
+  readonly machine: Machine;
+  readonly agent: AgentLink;
+}
+
+/** From the start of QEMU to the guest's readiness; generous, for software emulation on a loaded machine. */
+const defaultBootDeadlineMs = 180_000;
+const consoleLines = 20;
+const lowerSerial = "lower";
+const upperSerial = "upper";
+
+/**
+ * Boots the sandbox's VM and waits until commands can be run in it.
+ *
+ * @throws BootStartError when the VM fails; InvalidConfigError for a workdir that is none; QemuNotFoundError,
+ * KernelNotFoundError, ImageError, IoError before there is a VM
+ */
+export async function bootGuest(options: BootOptions): Promise<BootedGuest> {
+  const { home, record, paths, runtimeLog } = options;
+  options.progress("prepare");
+  const [qemu, kernel, lower] = await Promise.all([
+    findQemu({ cacheDirectory: home.cache }),
+    resolveKernel({
+      path: record.config.kernelPath,
+      guestDirectory: guestDirectory(),
+      stagingDirectory: paths.directory,
+    }),
+    embeddedRootFileSystem(),
+    prepareUpper(paths.upper),
+  ]);
+  const spec = machineSpec(record, kernel, lower, paths);
+  let choice = await chooseAccelerator({ cacheDirectory: home.cache }, qemu, kernel);
+  for (;;) {
+    runtimeLog.write("info", `booting with ${choice.accelerator}: ${choice.why}`);
+    const attempt = await startMachine(options, spec, qemu, kernel, choice);
+    if ("guest" in attempt) return attempt.guest;
+    runtimeLog.write("warn", `${choice.accelerator} does not work here: ${attempt.failure}`);
+    choice = await attempt.probe.failed(attempt.failure);
+    options.notice(`${attempt.failure}; using ${choice.accelerator} instead`);
+  }
+}
+
+/** One try. A probe of an accelerator that fails before the guest's first sign of life is no error: the next one is tried. */
+async function startMachine(
+  options: BootOptions,
+  spec: MachineSpec,
+  qemu: QemuBinary,
+  kernel: GuestKernel,
+  choice: AcceleratorChoice,
+): Promise<{ guest: BootedGuest } | { failure: string; probe: AcceleratorProbe }> {
+  const { record, kernelLog, signal } = options;
+  const { accelerator, probe } = choice;
+  const tscKhz = accelerator === "tcg" ? await measureTscKhz(kernel, options.home.cache) : null;
+  signal.throwIfAborted();
+  options.progress("boot");
+  const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
+  kernelLog.follow(machine.console);
+  let booted = false;
+  const agent = new AgentLink(machine.agentPort, {
+    lost: (error) => {
+      if (booted) options.agentLost(error);
+    },
+  });
+  const deadline = AbortSignal.timeout(bootDeadlineMs());
+  const fail = async (stage: BootStage, error: unknown): Promise<never> => {
+    machine.kill();
+    const exit = await machine.exited;
+    signal.throwIfAborted();
+    throw bootError(record.name, stage, error, exit, kernelLog.lastLines(consoleLines));
+  };
+  try {
+    const firstDeadline = probe === null ? deadline : AbortSignal.timeout(probe.deadlineMs);
+    await unlessOver(agent.hello, machine, [signal, firstDeadline]);
+    await probe?.succeeded();
+  } catch (error) {
+    if (signal.aborted) await probe?.abandoned();
+    if (probe === null || signal.aborted) return await fail("build_vm", error);
+    machine.kill();
+    const exit = await machine.exited;
+    return { failure: probeFailure(accelerator, probe, exit), probe };
+  }
+  try {
+    options.progress("guest");
+    await unlessOver(agent.boot(bootMessage(record)), machine, [signal, deadline]);
+    booted = true;
+    return { guest: { machine, agent } };
+  } catch (error) {
+    if (error instanceof GuestBootError && error.step === "workdir") {
+      machine.kill();
+      await machine.exited;
+      throw new InvalidConfigError(
+        `the workdir ${record.config.workdir ?? ""} is not a directory in the guest`,
+        {
+          hint: "Choose a directory that exists in the image.",
+        },
+      );
+    }
+    return await fail(
+      error instanceof GuestBootError && error.step === "mount" ? "mount" : "build_vm",
+      error,
+    );
+  }
+}
+
+function bootDeadlineMs(): number {
+  const configured = Number(process.env["MSB_BOOT_TIMEOUT_MS"]);
+  return Number.isInteger(configured) && configured > 0 ? configured : defaultBootDeadlineMs;
+}
+
+/** Waits for the guest, but not longer than the machine lives nor than any of the signals allows. */
+async function unlessOver<T>(step: Promise<T>, machine: Machine, signals: AbortSignal[]): Promise<T> {
+  const over = AbortSignal.any(signals);
+  let stopWaiting: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => {
+      reject(over.reason instanceof Error ? over.reason : new Error("aborted"));
+    };
+    if (over.aborted) onAbort();
+    over.addEventListener("abort", onAbort, { once: true });
+    stopWaiting = () => {
+      over.removeEventListener("abort", onAbort);
+    };
+  });
+  const ended = machine.exited.then((exit): never => {
+    throw new RuntimeError(exit.detail);
+  });
+  ended.catch(() => undefined);
+  try {
+    return await Promise.race([step, aborted, ended]);
+  } finally {
+    stopWaiting();
+  }
+}
+
+function bootError(
+  sandboxName: string,
+  stage: BootStage,
+  error: unknown,
+  exit: MachineExit,
+  consoleTail: string,
+): BootStartError {
+  const timedOut = error instanceof Error && error.name === "TimeoutError";
+  const panicked = exit.reason === "panic";
+  const message = timedOut
+    ? `the guest was not ready within ${bootDeadlineMs()} ms`
+    : panicked
+      ? "the guest kernel panicked"
+      : error instanceof Error
+        ? error.message
+        : String(error);
+  const errno = error instanceof GuestBootError ? error.errno : null;
+  const hint = timedOut
+    ? "The host may be overloaded; MSB_BOOT_TIMEOUT_MS raises the limit."
+    : `See the guest's console with "msb logs --source system ${sandboxName}", and "msb doctor" for the host.`;
+  return new BootStartError(
+    message,
+    { sandboxName, stage, errno, consoleTail, qemuOutput: exit.qemuOutput },
+    { cause: error, hint },
+  );
+}
+
+function probeFailure(accelerator: string, probe: AcceleratorProbe, exit: MachineExit): string {
+  if (exit.reason === "error") return `${accelerator} failed: ${exit.qemuOutput.trim() || exit.detail}`;
+  return `a kernel did not boot under ${accelerator} within ${probe.deadlineMs / 1000} s`;
+}
+
+function machineSpec(
+  record: SandboxRecord,
+  kernel: GuestKernel,
+  lower: RootFileSystem,
+  paths: SandboxPaths,
+): MachineSpec {
+  const { cpus, memoryMib, thp } = record.config;
+  return {
+    name: `msb-${record.name}`,
+    cpus,
+    memoryMib,
+    kernel,
+    disks: [
+      { path: lower.path, format: "raw", readOnly: true, serial: lowerSerial },
+      { path: paths.upper, format: "raw", readOnly: false, serial: upperSerial },
+    ],
+    kernelArguments: [`transparent_hugepage=${thp}`],
+  };
+}
+
+/** Kept from one run to the next: it is what the sandbox has written. */
+async function prepareUpper(path: string): Promise<void> {
+  try {
+    await access(path);
+  } catch {
+    // Aside first: a disk that was cut short by a kill must not be taken for the sandbox's own.
+    const aside = `${path}.new`;
+    await rm(aside, { force: true });
+    await unpackExtents(join(guestDirectory(), "upper.extents"), aside);
+    await rename(aside, path);
+  }
+}
+
+function bootMessage(record: SandboxRecord): BootMessage {
+  const { config } = record;
+  const now = Date.now();
+  return {
+    type: "Boot",
+    protocolVersion: PROTOCOL_VERSION,
+    entropy: randomBytes(64),
+    wallClockSeconds: Math.floor(now / 1000),
+    wallClockNanoseconds: (now % 1000) * 1_000_000,
+    hostname: config.hostname,
+    root: { lowerSerial, lowerFsType: "erofs", upperSerial },
+    tmpSizeMib: Math.min(512, Math.max(1, Math.floor(config.memoryMib / 4))),
+    workdir: config.workdir ?? "",
+    scripts: config.scripts.map(([name, content]) => ({ name, content: Buffer.from(content) })),
+  };
+}

@@ -1,0 +1,91 @@
+import { stat } from "node:fs/promises";
+import type { Machine } from "../machine/index.ts";
+import type { MetricsMessage, StatsMessage } from "../protocol/messages.generated.ts";
+import type { AgentLink } from "./agent-link.ts";
+
+export interface MetricsOptions {
+  readonly machine: Machine;
+  readonly agent: AgentLink;
+  readonly memoryMib: number;
+  readonly upperPath: string;
+}
+
+/** A guest that does not answer must not keep the host's own figures back. */
+const guestAnswerMs = 1000;
+/** cpuPercent over a shorter span than this would mostly show the scheduler's grain. */
+const shortestSpanMs = 100;
+
+interface CpuReading {
+  readonly atMs: number;
+  readonly cpuNs: number;
+}
+
+/** Takes samples when asked: nothing wakes up for a sandbox that nobody watches. */
+export class MetricsSampler {
+  readonly #options: MetricsOptions;
+  readonly #bootedAtMs = performance.now();
+  #previous: CpuReading = { atMs: performance.now(), cpuNs: 0 };
+  #cpuPercent = 0;
+
+  constructor(options: MetricsOptions) {
+    this.#options = options;
+  }
+
+  async sample(): Promise<MetricsMessage> {
+    const { machine, memoryMib } = this.#options;
+    const [cpuNs, residentBytes, blocks, guest, upperHostAllocatedBytes] = await Promise.all([
+      machine.cpuTimeNs(),
+      machine.residentBytes(),
+      machine.blockStats(),
+      this.#guestStats(),
+      this.#upperAllocated(),
+    ]);
+    const used = guest === null ? residentBytes : guest.memoryTotal - guest.memoryAvailable;
+    return {
+      type: "Metrics",
+      timestampMs: Date.now(),
+      cpuPercentTimes100: Math.round(this.#updateCpuPercent(cpuNs) * 100),
+      vcpuTimeNs: cpuNs,
+      memoryBytes: Math.max(0, used ?? 0),
+      memoryLimitBytes: memoryMib * 1024 * 1024,
+      memoryAvailableBytes: guest?.memoryAvailable ?? null,
+      memoryHostResidentBytes: residentBytes,
+      diskReadBytes: blocks.readBytes,
+      diskWriteBytes: blocks.writeBytes,
+      netRxBytes: 0,
+      netTxBytes: 0,
+      uptimeMs: Math.round(performance.now() - this.#bootedAtMs),
+      upperUsedBytes: guest === null ? null : Math.max(0, guest.rootTotal - guest.rootFree),
+      upperFreeBytes: guest?.rootFree ?? null,
+      upperHostAllocatedBytes,
+    };
+  }
+
+  #updateCpuPercent(cpuNs: number): number {
+    const now: CpuReading = { atMs: performance.now(), cpuNs };
+    const spanMs = now.atMs - this.#previous.atMs;
+    if (spanMs >= shortestSpanMs) {
+      this.#cpuPercent = Math.max(0, ((cpuNs - this.#previous.cpuNs) / (spanMs * 1e6)) * 100);
+      this.#previous = now;
+    }
+    return this.#cpuPercent;
+  }
+
+  async #guestStats(): Promise<StatsMessage | null> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, guestAnswerMs, null);
+    });
+    try {
+      return await Promise.race([this.#options.agent.stats().catch(() => null), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** st_blocks counts 512-byte units whatever the file system's block size: stat(2). */
+  async #upperAllocated(): Promise<number | null> {
+    const found = await stat(this.#options.upperPath).catch(() => null);
+    return found === null ? null : found.blocks * 512;
+  }
+}

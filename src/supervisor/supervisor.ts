@@ -1,0 +1,456 @@
+import { rm } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import type { Duplex } from "node:stream";
+import { CustomError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import type { MachineExit } from "../machine/index.ts";
+import { encodeFailure } from "../protocol/failure.ts";
+import type {
+  EndedMessage,
+  ExecMessage,
+  Message,
+  MetricsMessage,
+  SandboxState,
+} from "../protocol/messages.generated.ts";
+import {
+  identifyProcess,
+  ioError,
+  removeLocked,
+  socketPath,
+  startedMarker,
+  stoppedMarker,
+  type FoundSandbox,
+  type Home,
+  type SandboxState as StoredState,
+  type TerminationReason,
+  writeState,
+} from "../store/index.ts";
+import { bootGuest, type BootedGuest } from "./boot.ts";
+import { clearBootError, recordBootError } from "./boot-error-file.ts";
+import { Client, type ClientServices } from "./client.ts";
+import { Deadline } from "./deadline.ts";
+import { ExecLog } from "./exec-log.ts";
+import { KernelLog } from "./kernel-log.ts";
+import { Lifetime } from "./lifetime.ts";
+import { MetricsSampler } from "./metrics.ts";
+import { RuntimeLog } from "./runtime-log.ts";
+import { Session, type ClientStream } from "./session.ts";
+
+export interface SupervisorOptions {
+  readonly home: Home;
+  readonly sandbox: FoundSandbox;
+  /** The connection of the process that starts the sandbox. */
+  readonly owner: Duplex;
+  /** Whether the sandbox ends with that connection. */
+  readonly attached: boolean;
+  /** Gives up the sandbox's lock: from then on it may be started or removed by others. */
+  readonly releaseLock: () => void;
+}
+
+interface Logs {
+  readonly exec: ExecLog;
+  readonly runtime: RuntimeLog;
+  readonly kernel: KernelLog;
+}
+
+/** What a stop that nobody gave a grace for allows, ms. */
+const defaultGraceMs = 10_000;
+/** The part of the grace that is kept for flushing and unmounting, ms. */
+const flushMs = 2_000;
+const maximumClients = 128;
+
+/** Owns one sandbox from its start to its end. */
+export class Supervisor implements ClientServices {
+  readonly id: string;
+  readonly name: string;
+  readonly #options: SupervisorOptions;
+  readonly #logs: Logs;
+  readonly #owner: Client;
+  readonly #clients = new Set<Client>();
+  readonly #sessions = new Set<Session>();
+  readonly #starting = new AbortController();
+  readonly #bootedAt = performance.now();
+  readonly #killer = new Deadline(() => {
+    this.#logs.runtime.write("warn", "the guest did not stop in time: killing it");
+    this.kill();
+  });
+  #server: Server | null = null;
+  #stored: StoredState;
+  #guest: BootedGuest | null = null;
+  #metrics: MetricsSampler | null = null;
+  #lifetime: Lifetime | null = null;
+  #attached: boolean;
+  #nextSessionId = 1;
+  /** Why the sandbox is about to end, once that is decided. The first reason counts. */
+  #ending: { reason: TerminationReason; detail: string; crashed: boolean } | null = null;
+  readonly #ended: Promise<EndedMessage>;
+  #resolveEnded: (message: EndedMessage) => void = () => undefined;
+
+  private constructor(options: SupervisorOptions, logs: Logs) {
+    this.#options = options;
+    this.#logs = logs;
+    this.#stored = options.sandbox.state;
+    this.#attached = options.attached;
+    this.id = options.sandbox.record.id;
+    this.name = options.sandbox.record.name;
+    this.#ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+    this.#owner = new Client(options.owner, this, true);
+    this.#clients.add(this.#owner);
+  }
+
+  /** Runs the sandbox; resolves when it has ended and everything is on disk. */
+  static async run(options: SupervisorOptions): Promise<void> {
+    const { paths, record } = options.sandbox;
+    const level = record.config.quietLogs ? null : (record.config.logLevel ?? "warn");
+    const logs: Logs = {
+      exec: await ExecLog.open(paths.execLog),
+      runtime: await RuntimeLog.open(paths.runtimeLog, level),
+      kernel: await KernelLog.open(paths.kernelLog),
+    };
+    const supervisor = new Supervisor(options, logs);
+    process.on("SIGTERM", () => {
+      supervisor.#stop(defaultGraceMs, "Signal", "its supervisor got SIGTERM");
+    });
+    await supervisor.#run();
+  }
+
+  get state(): SandboxState {
+    return this.#stored.status === "created" ? "starting" : this.#stored.status;
+  }
+
+  exec(request: ExecMessage, client: ClientStream): Session {
+    if (this.state === "draining") {
+      throw new RuntimeError(`sandbox ${this.name} is draining and takes no new commands`, {
+        hint: "Start it again when it has stopped.",
+      });
+    }
+    const { agent } = this.#running();
+    const session = new Session({
+      id: this.#nextSessionId++,
+      request,
+      agent,
+      log: this.#logs.exec,
+      client,
+      activity: () => this.#lifetime?.activity(),
+      ended: (ended) => {
+        this.#sessionEnded(ended);
+      },
+    });
+    this.#sessions.add(session);
+    this.#lifetime?.sessionStarted();
+    this.#logs.runtime.write("debug", `session ${session.id}: ${JSON.stringify(request.argv)}`);
+    return session;
+  }
+
+  async ping(): Promise<void> {
+    await this.#running().agent.ping();
+  }
+
+  touch(): number {
+    this.#running();
+    return this.#lifetime?.activity() ?? 0;
+  }
+
+  detach(): void {
+    this.#attached = false;
+  }
+
+  async metrics(): Promise<MetricsMessage> {
+    this.#running();
+    if (this.#metrics === null) throw new RuntimeError("the sandbox is not ready");
+    return await this.#metrics.sample();
+  }
+
+  stop(graceMs: number): void {
+    this.#logs.runtime.write("info", `stop requested, ${graceMs} ms of grace`);
+    this.#stop(graceMs, "ShutdownRequested", "a client asked for it");
+  }
+
+  kill(): void {
+    this.#end("Signal", "it was killed", false);
+    this.#starting.abort(new CustomError(`sandbox ${this.name} was killed while it started`));
+    this.#guest?.machine.kill();
+  }
+
+  drain(): void {
+    if (this.state !== "running") return;
+    this.#logs.runtime.write("info", `drain requested, ${this.#sessions.size} commands running`);
+    void this.#save({ status: "draining", reason: "DrainRequested" });
+    if (this.#sessions.size === 0) this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
+  }
+
+  ended(): Promise<EndedMessage> {
+    return this.#ended;
+  }
+
+  disconnected(client: Client): void {
+    this.#clients.delete(client);
+    if (client !== this.#owner || !this.#attached) return;
+    this.#logs.runtime.write("info", "the owner is gone");
+    this.#stop(defaultGraceMs, "ShutdownRequested", "the process that owned it ended");
+  }
+
+  async #run(): Promise<void> {
+    const { home, sandbox } = this.#options;
+    const socket = socketPath(home, this.id);
+    try {
+      await this.#save({
+        status: "starting",
+        supervisor: await identifyProcess(process.pid),
+        socket,
+        accelerator: null,
+        startedAt: new Date().toISOString(),
+        endedAt: null,
+        reason: null,
+        detail: "",
+        exitCode: null,
+        signal: null,
+      });
+      await this.#start(socket);
+    } catch (error) {
+      await this.#startFailed(error);
+      return;
+    }
+    const exit = await this.#running().machine.exited;
+    this.#lifetime?.stop();
+    this.#killer.cancel();
+    this.#logs.exec.write("system", Buffer.from(stoppedMarker), null);
+    await this.#finish(exit);
+    if (sandbox.record.config.ephemeral) await removeLocked(home, sandbox.paths);
+    await this.#leave();
+  }
+
+  async #start(socket: string): Promise<void> {
+    const { home, sandbox } = this.#options;
+    const { record, paths } = sandbox;
+    this.#guest = await bootGuest({
+      home,
+      record,
+      paths,
+      runtimeLog: this.#logs.runtime,
+      kernelLog: this.#logs.kernel,
+      signal: this.#starting.signal,
+      progress: (stage) => {
+        const elapsedMs = Math.round(performance.now() - this.#bootedAt);
+        this.#logs.runtime.write("debug", `${stage} after ${elapsedMs} ms`);
+        this.#tellOwner({ type: "StartProgress", stage, elapsedMs });
+      },
+      notice: (message) => {
+        this.#tellOwner({ type: "Notice", message });
+      },
+      agentLost: (error) => {
+        this.#agentLost(error);
+      },
+    });
+    const { machine, agent } = this.#guest;
+    machine.events.on("event", (event) => {
+      this.#logs.runtime.write("warn", `QEMU reports ${event.name} ${JSON.stringify(event.data)}`);
+    });
+    this.#metrics = new MetricsSampler({
+      machine,
+      agent,
+      memoryMib: record.config.memoryMib,
+      upperPath: paths.upper,
+    });
+    this.#lifetime = new Lifetime({
+      maxDurationSecs: record.config.maxDurationSecs,
+      idleTimeoutSecs: record.config.idleTimeoutSecs,
+      expired: (reason) => {
+        this.#stop(defaultGraceMs, reason, reason === "IdleTimeout" ? "nobody used it" : "its time was over");
+      },
+    });
+    this.#logs.exec.write("system", Buffer.from(startedMarker), null);
+    await this.#listen(socket);
+    await clearBootError(paths.bootError);
+    await this.#save({ status: "running", accelerator: machine.accelerator });
+    this.#tellOwner({ type: "Started", accelerator: machine.accelerator });
+    // The owner may have left, or somebody asked for the end, while the guest booted.
+    if (this.#ending !== null) this.#shutDownGuest(defaultGraceMs);
+  }
+
+  async #listen(socket: string): Promise<void> {
+    await rm(socket, { force: true });
+    const server = createServer((connection) => {
+      if (this.#clients.size < maximumClients) {
+        this.#clients.add(new Client(connection, this, false));
+      } else {
+        const refused = new Client(connection, this, false);
+        refused.send(
+          0,
+          encodeFailure(new RuntimeError(`sandbox ${this.name} has ${maximumClients} clients already`)),
+        );
+        void refused.end();
+      }
+    });
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error) => {
+        reject(ioError(`listen on ${socket}`, error));
+      });
+      server.listen(socket, resolve);
+    });
+  }
+
+  async #startFailed(error: unknown): Promise<void> {
+    const { runtime } = this.#logs;
+    const stopRequested = this.#ending !== null;
+    const failure = encodeFailure(error);
+    runtime.write(stopRequested ? "info" : "error", `start failed: ${failure.message}`);
+    if (!stopRequested)
+      await recordBootError(this.#options.sandbox.paths.bootError, error).catch(() => undefined);
+    this.#guest?.machine.kill();
+    await this.#guest?.machine.exited;
+    await this.#save({
+      status: "stopped",
+      endedAt: new Date().toISOString(),
+      reason: this.#ending?.reason ?? "Failed",
+      detail: this.#ending?.detail ?? failure.message,
+    }).catch((writeError: unknown) => {
+      runtime.write("error", `cannot record the end: ${String(writeError)}`);
+    });
+    this.#reportEnd(null);
+    await this.#closeDoors();
+    this.#tellOwner(failure);
+    await this.#leave();
+  }
+
+  async #finish(exit: MachineExit): Promise<void> {
+    const { runtime } = this.#logs;
+    const { reason, detail, crashed } = this.#ending ?? judgeExit(exit);
+    runtime.write(
+      crashed ? "error" : "info",
+      `${crashed ? "crashed" : "stopped"}: ${detail} (QEMU: ${exit.detail})`,
+    );
+    if (exit.qemuOutput.trim() !== "") runtime.write("warn", `QEMU wrote:\n${exit.qemuOutput}`);
+    await this.#logs.exec.flush();
+    await this.#save({
+      status: crashed ? "crashed" : "stopped",
+      endedAt: new Date().toISOString(),
+      reason,
+      detail,
+      exitCode: exit.code,
+      signal: exit.signal,
+    }).catch((error: unknown) => {
+      runtime.write("error", `cannot record the end: ${String(error)}`);
+    });
+    await this.#closeDoors();
+    this.#reportEnd(exit);
+  }
+
+  #reportEnd(exit: MachineExit | null): void {
+    const { status, detail } = this.#stored;
+    this.#resolveEnded({
+      type: "Ended",
+      state: status === "crashed" ? "crashed" : "stopped",
+      exitCode: exit?.code ?? null,
+      signal: exit?.signal ?? null,
+      reason: detail,
+    });
+  }
+
+  /** No new client from here on: the name may belong to another run as soon as the lock is given up. */
+  async #closeDoors(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    server?.close();
+    await rm(socketPath(this.#options.home, this.id), { force: true });
+    if (!this.#options.sandbox.record.config.ephemeral) this.#options.releaseLock();
+  }
+
+  async #leave(): Promise<void> {
+    this.#options.releaseLock();
+    // Let the answers to those who wait for the end go out first.
+    await this.#ended;
+    await new Promise(setImmediate);
+    await Promise.all([...this.#clients].map((client) => client.end()));
+    await Promise.all([this.#logs.exec.close(), this.#logs.runtime.close(), this.#logs.kernel.close()]);
+  }
+
+  #running(): BootedGuest {
+    if (
+      this.#guest !== null &&
+      (this.state === "running" || this.state === "draining" || this.state === "starting")
+    ) {
+      return this.#guest;
+    }
+    throw new SandboxNotRunningError(`sandbox ${this.name} is ${this.state}`, {
+      hint: `Start it ("msb start ${this.name}").`,
+    });
+  }
+
+  #sessionEnded(session: Session): void {
+    this.#sessions.delete(session);
+    this.#lifetime?.sessionEnded();
+    if (this.state === "draining" && this.#stored.reason === "DrainRequested" && this.#sessions.size === 0) {
+      this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
+    }
+  }
+
+  #agentLost(error: Error | null): void {
+    if (error === null && this.#ending !== null) return;
+    const detail = error === null ? "the guest closed its connection" : error.message;
+    // An orderly power-off closes the connection just before QEMU reports it.
+    const machine = this.#guest?.machine;
+    if (error === null && machine !== undefined) return;
+    this.#logs.runtime.write("error", `lost the guest: ${detail}`);
+    this.#end("AgentUnresponsive", detail, true);
+    machine?.kill();
+  }
+
+  #stop(graceMs: number, reason: TerminationReason, detail: string): void {
+    const first = this.#ending === null;
+    this.#end(reason, detail, false);
+    this.#starting.abort(new CustomError(`sandbox ${this.name} was stopped while it started`));
+    if (this.#guest !== null && (first || graceMs < defaultGraceMs)) this.#shutDownGuest(graceMs);
+  }
+
+  #shutDownGuest(graceMs: number): void {
+    const guest = this.#guest;
+    if (guest === null) return;
+    if (this.state === "running") void this.#save({ status: "draining" });
+    if (graceMs <= 0) {
+      guest.machine.kill();
+      return;
+    }
+    this.#killer.cancel();
+    this.#killer.set(graceMs);
+    const forProcesses = Math.max(graceMs - flushMs, Math.floor(graceMs / 2));
+    guest.agent.shutdown(forProcesses).catch((error: unknown) => {
+      this.#logs.runtime.write("debug", `the guest did not confirm its shutdown: ${String(error)}`);
+    });
+  }
+
+  #end(reason: TerminationReason, detail: string, crashed: boolean): void {
+    this.#ending ??= { reason, detail, crashed };
+  }
+
+  #tellOwner(message: Message): void {
+    this.#owner.send(0, message);
+  }
+
+  #saving: Promise<void> = Promise.resolve();
+
+  /** Writes follow each other in order; what is true in memory is true at once. */
+  #save(change: Partial<StoredState>): Promise<void> {
+    const state = { ...this.#stored, ...change, updatedAt: new Date().toISOString() };
+    this.#stored = state;
+    const written = this.#saving.then(() => writeState(this.#options.sandbox.paths.state, state));
+    this.#saving = written.catch((error: unknown) => {
+      this.#logs.runtime.write("error", String(error));
+    });
+    return written;
+  }
+}
+
+/** How a machine that ended by itself is recorded. */
+function judgeExit(exit: MachineExit): { reason: TerminationReason; detail: string; crashed: boolean } {
+  switch (exit.reason) {
+    case "poweroff":
+      return { reason: "Completed", detail: "the guest powered off", crashed: false };
+    case "reset":
+      return { reason: "Completed", detail: "the guest rebooted", crashed: false };
+    case "panic":
+    case "killed":
+    case "error":
+      return { reason: "Failed", detail: exit.detail, crashed: true };
+  }
+}
