@@ -24,38 +24,38 @@ export class WireWriter {
   }
 
   u8(value: number): void {
-    this.#checkInteger(value, 0, 0xff, "u8");
+    this.#checkInteger(value, 0, 0xff, "a u8");
     const at = this.#reserve(1);
     this.#bytes[at] = value;
   }
 
   u16(value: number): void {
-    this.#checkInteger(value, 0, 0xffff, "u16");
+    this.#checkInteger(value, 0, 0xffff, "a u16");
     const at = this.#reserve(2);
     this.#bytes.writeUInt16BE(value, at);
   }
 
   u32(value: number): void {
-    this.#checkInteger(value, 0, 0xffff_ffff, "u32");
+    this.#checkInteger(value, 0, 0xffff_ffff, "a u32");
     const at = this.#reserve(4);
     this.#bytes.writeUInt32BE(value, at);
   }
 
   i32(value: number): void {
-    this.#checkInteger(value, -0x8000_0000, 0x7fff_ffff, "i32");
+    this.#checkInteger(value, -0x8000_0000, 0x7fff_ffff, "an i32");
     const at = this.#reserve(4);
     this.#bytes.writeInt32BE(value, at);
   }
 
   u53(value: number): void {
-    this.#checkInteger(value, 0, Number.MAX_SAFE_INTEGER, "u53");
+    this.#checkInteger(value, 0, Number.MAX_SAFE_INTEGER, "a u53");
     const at = this.#reserve(8);
     this.#bytes.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at);
     this.#bytes.writeUInt32BE(value % 0x1_0000_0000, at + 4);
   }
 
   u64(value: bigint): void {
-    if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw this.#refuse(value, "u64");
+    if (value < 0n || value > 0xffff_ffff_ffff_ffffn) throw this.#refuse(value, "a u64");
     const at = this.#reserve(8);
     this.#bytes.writeBigUInt64BE(value, at);
   }
@@ -66,7 +66,7 @@ export class WireWriter {
 
   /** Refuses a lone surrogate: it has no UTF-8 form, and replacing it would change the caller's string in silence. */
   str(value: string): void {
-    if (!value.isWellFormed()) throw this.#refuse(value, "string of Unicode characters");
+    if (!value.isWellFormed()) throw this.#refuse(value, "a string of Unicode characters");
     const length = Buffer.byteLength(value);
     this.u32(length);
     const at = this.#reserve(length);
@@ -106,7 +106,7 @@ export class WireWriter {
 
   #refuse(value: unknown, type: string): ProtocolError {
     return unsendable(
-      `${this.#message}: ${String(value)} is not a ${type}`,
+      `${this.#message}: ${String(value)} is not ${type}`,
       "Pass a value of the range that the protocol's schema gives for this field.",
     );
   }
