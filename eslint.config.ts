@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { defineConfig } from "eslint/config";
+import tseslint from "typescript-eslint";
+import { layersRule, type Layers } from "./scripts/eslint-layers.ts";
+
+const root = import.meta.dirname;
+const layers = JSON.parse(readFileSync(join(root, "layers.json"), "utf8")) as Layers;
+
+export default defineConfig(
+  { ignores: ["dist/", "agent/target/", "guest/.cache/", "bench/results/", "**/*.generated.ts"] },
+  {
+    files: ["**/*.ts"],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: root } },
+    plugins: { own: { rules: { layers: layersRule(layers, join(root, "src")) } } },
+    rules: {
+      "own/layers": "error",
+      eqeqeq: "error",
+      "no-restricted-syntax": [
+        "error",
+        { selector: "ExportDefaultDeclaration", message: "Named exports are found by searching for them." },
+      ],
+      "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
+      "@typescript-eslint/explicit-module-boundary-types": "error",
+      "@typescript-eslint/no-import-type-side-effects": "error",
+      "@typescript-eslint/switch-exhaustiveness-check": [
+        "error",
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      "@typescript-eslint/no-floating-promises": [
+        "error",
+        {
+          // The test runner itself waits for what these return.
+          allowForKnownSafeCalls: [
+            { from: "package", package: "node:test", name: ["test", "describe", "it", "suite"] },
+          ],
+        },
+      ],
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", ignoreRestSiblings: true }],
+      // Allowed, because they read well and cannot go wrong.
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      "@typescript-eslint/restrict-template-expressions": [
+        "error",
+        { allowNumber: true, allowBoolean: true },
+      ],
+      "@typescript-eslint/no-unnecessary-condition": [
+        "error",
+        { allowConstantLoopConditions: "only-allowed-literals" },
+      ],
+      // An interface may ask for a promise where one implementation has nothing to wait for.
+      "@typescript-eslint/require-await": "off",
+    },
+  },
+  { files: ["eslint.config.ts"], rules: { "no-restricted-syntax": "off" } },
+);

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Every check there is, the quick ones first; stops at the first that fails and names it.
+set -eu
+cd "$(dirname "$0")/.."
+
+stage() {
+	name=$1
+	shift
+	printf '\n== %s\n' "$name"
+	if ! "$@"; then
+		printf '\nFAILED: %s\n' "$name" >&2
+		exit 1
+	fi
+}
+
+agent_tests() {
+	cargo test --locked --quiet --manifest-path agent/Cargo.toml
+}
+
+stage "set-up" sh scripts/setup.sh
+PATH="$PWD/node_modules/.bin:$PATH"
+export PATH
+stage "generated files" node scripts/generate-protocol.ts --check
+stage "format" npm run --silent format:check
+stage "lint" npm run --silent lint
+stage "types" npm run --silent types
+stage "agent tests" agent_tests
+stage "unit tests" npm run --silent test:unit
+stage "VM tests" npm run --silent test:vm
+printf '\nAll checks passed.\n'
