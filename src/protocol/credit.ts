@@ -84,8 +84,8 @@ export class SendCredit {
     signal?.throwIfAborted();
     if (this.#closed !== null) throw this.#closed.reason;
     if (this.#available > 0) return;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { resolve, reject };
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    const waiter: Waiter = { resolve: () => resolve(undefined), reject };
     const abort = (): void => reject(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
     this.#waiters.add(waiter);

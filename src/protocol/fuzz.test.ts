@@ -13,16 +13,17 @@ import { enums, messages, structs, type FieldType, type Fields, type Route } fro
 
 type Random = (limit: number) => number;
 
-/** Whole numbers from 0 up to, not including, `limit`; mulberry32 (Tommy Ettinger, public domain). */
+/** Whole numbers from 0 up to, not including, `limit`: xorshift32 (Marsaglia, "Xorshift RNGs", 2003). */
 function seeded(context: TestContext): Random {
   const seed = Number(process.env["PROTOCOL_FUZZ_SEED"] ?? 20240229);
   context.diagnostic(`PROTOCOL_FUZZ_SEED=${seed}`);
-  let state = seed | 0;
+  // Xorshift stays at 0 for ever.
+  let state = seed | 0 || 1;
   return (limit) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return Math.floor(((state >>> 0) / 2 ** 32) * limit);
   };
 }
 
