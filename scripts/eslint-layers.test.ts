@@ -17,7 +17,7 @@ function report(file: string, code: string): string[] {
     [
       {
         files: ["**/*.ts"],
-        languageOptions: { parser: tseslint.parser as Linter.Parser },
+        languageOptions: { parser: tseslint.parser },
         plugins: { own: { rules: { layers: layersRule(layers, SOURCE) } } },
         rules: { "own/layers": "error" },
       },
