@@ -99,7 +99,6 @@ ensure_development_node() {
 check_development_node() {
 	if [ "$(node_is_at_least "$NODE" 24 0)" = yes ]; then return 0; fi
 	rm -f "$NODE"
-	hash -r
 	if [ "$(node_is_at_least node 22 18)" = yes ]; then
 		printf 'set-up: node_modules has no Node.js 24, going on with %s from the PATH\n' "$(node --version)" >&2
 		return 0
@@ -113,4 +112,6 @@ check_node
 install_system_packages
 install_npm_packages
 check_development_node
+# The shell remembers where it found "node" before npm put another one first on the PATH.
+hash -r
 node scripts/build.ts
