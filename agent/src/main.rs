@@ -1,0 +1,95 @@
+//! PID 1 of a microsandbox guest: it turns a bare kernel into a sandbox and runs commands in it for the supervisor on
+//! the host. Read `agent.rs` first.
+
+#![deny(unsafe_code)]
+
+mod agent;
+mod failure;
+mod frame;
+mod guest;
+mod lookup;
+mod messages_generated;
+mod modules;
+mod port;
+mod root;
+mod session;
+mod shutdown;
+mod spawn;
+mod stats;
+mod stdin;
+#[allow(unsafe_code)]
+mod sys;
+#[cfg(target_arch = "x86_64")]
+mod tsc;
+mod users;
+mod wire;
+
+use agent::{Agent, Stop};
+use messages_generated::{AgentHello, PROTOCOL_VERSION};
+use modules::Modules;
+use port::Port;
+use std::fs;
+use std::io;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Open files of the agent itself: several for each command that runs.
+const OPEN_FILES: u64 = 1 << 20;
+
+fn main() {
+    if std::process::id() == 1 {
+        be_init();
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--version"] => println!("{VERSION}"),
+        #[cfg(target_arch = "x86_64")]
+        ["--measure-tsc"] => println!("{}", tsc::measure_khz()),
+        _ => {
+            eprintln!("usage: agent --version | --measure-tsc (x86-64 only). As PID 1 it is a guest's init.");
+            std::process::exit(2);
+        }
+    }
+}
+
+/// Serves until the end, then powers off. If even that fails, PID 1 ends, and the kernel panics for the host to see.
+fn be_init() -> ! {
+    match start() {
+        Ok((agent, hello)) => match agent.run(hello) {
+            Stop::ShutDown => {}
+            Stop::HostGone => eprintln!("agent: the supervisor has closed its end"),
+            Stop::Fault(reason) => eprintln!("agent: {reason}"),
+        },
+        Err(error) => eprintln!("agent: cannot start: {error}"),
+    }
+    let error = sys::power_off();
+    eprintln!("agent: cannot power off: {error}");
+    std::process::exit(1)
+}
+
+/// From the kernel's hand-over to an agent that can speak.
+fn start() -> io::Result<(Agent, AgentHello)> {
+    mount_kernel_views()?;
+    sys::set_open_files_limit(OPEN_FILES, OPEN_FILES)?;
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let kernel_release = String::from(release.trim_end());
+    let modules = Modules::find(&kernel_release);
+    for name in modules::EARLY {
+        modules.load(name);
+    }
+    let agent = Agent::new(Port::open()?, modules)?;
+    let hello = AgentHello {
+        protocol_version: PROTOCOL_VERSION,
+        agent_version: String::from(VERSION),
+        kernel_release,
+    };
+    Ok((agent, hello))
+}
+
+/// In the initramfs, for the time before the root file system is there.
+fn mount_kernel_views() -> io::Result<()> {
+    for (target, fs_type) in [("/proc", "proc"), ("/sys", "sysfs"), ("/dev", "devtmpfs")] {
+        root::create_directory(target)?;
+        sys::mount(fs_type, target, fs_type, 0, "")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! One command, from `Exec` to `ExecExited`: its process group, its output under the supervisor's credit, its end.
+
+use crate::frame::FrameKind;
+use crate::messages_generated::{ExecExited, ExecStarted, Message};
+use crate::port::Port;
+use crate::spawn::{self, Channels, Spawned};
+use crate::stdin::Stdin;
+use crate::sys::{self, Ending, Epoll, EIO};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Result};
+use std::os::unix::io::OwnedFd;
+
+/// Bytes that each side may send on a stream before the other has granted any (protocol: INITIAL_CREDIT).
+pub const INITIAL_CREDIT: u32 = 256 << 10;
+/// Bytes; the most that one read takes, so that commands take turns.
+const CHUNK_BYTES: usize = 32 << 10;
+
+/// Which descriptor of a command an event is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Channel {
+    Report,
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
+/// Streams are told apart in epoll's tokens by their number, above the channel's.
+pub fn token(stream: u32, channel: Channel) -> u64 {
+    u64::from(stream) << 8 | channel as u64
+}
+
+pub fn from_token(token: u64) -> (u32, Channel) {
+    let channel = match token & 0xff {
+        0 => Channel::Report,
+        1 => Channel::Stdin,
+        2 => Channel::Stdout,
+        _ => Channel::Stderr,
+    };
+    ((token >> 8) as u32, channel)
+}
+
+struct Output {
+    fd: OwnedFd,
+    /// Has bytes, perhaps, and no credit to send them.
+    starved: bool,
+}
+
+/// Why a session is over.
+pub enum Outcome {
+    Running,
+    Over(Message),
+}
+
+pub struct Session {
+    stream: u32,
+    pid: i32,
+    /// Present until the program has started.
+    report: Option<OwnedFd>,
+    /// Arrived before there was a process group to send them to.
+    early_signals: Vec<u8>,
+    pub stdin: Stdin,
+    /// Standard output and standard error; a terminal has only the first.
+    outputs: [Option<Output>; 2],
+    /// The terminal's other end, held while the command's leader lives.
+    slave: Option<OwnedFd>,
+    terminal: Option<OwnedFd>,
+    /// Bytes of output that the supervisor can take.
+    credit: u32,
+    ending: Option<Ending>,
+    group_gone: bool,
+}
+
+impl Session {
+    pub fn new(stream: u32, spawned: Spawned, epoll: &Epoll) -> Result<Session> {
+        let output = |fd| Some(Output { fd, starved: false });
+        let (stdin, outputs, slave, terminal) = match spawned.channels {
+            Channels::Terminal { master, slave } => {
+                // A descriptor of its own, because epoll knows one interest per descriptor.
+                let stdin = Stdin::terminal(sys::duplicate(&master)?);
+                let terminal = sys::duplicate(&master)?;
+                (stdin, [output(master), None], Some(slave), Some(terminal))
+            }
+            Channels::Pipes {
+                stdin,
+                stdout,
+                stderr,
+            } => {
+                let outputs = [output(stdout), output(stderr)];
+                (Stdin::pipe(stdin), outputs, None, None)
+            }
+        };
+        epoll.add(
+            &spawned.report,
+            sys::READABLE,
+            token(stream, Channel::Report),
+        )?;
+        Ok(Session {
+            stream,
+            pid: spawned.pid,
+            report: Some(spawned.report),
+            early_signals: Vec::new(),
+            stdin,
+            outputs,
+            slave,
+            terminal,
+            credit: INITIAL_CREDIT,
+            ending: None,
+            group_gone: false,
+        })
+    }
+
+    /// Reads how the start went. Outputs are watched only from then on, so `ExecStarted` always comes first.
+    pub fn read_report(&mut self, port: &mut Port, epoll: &Epoll) -> Result<Outcome> {
+        let report = match &self.report {
+            Some(report) => report,
+            None => return Ok(Outcome::Running),
+        };
+        let mut buffer = [0; 8];
+        let count = match sys::read(report, &mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Outcome::Running),
+            Err(error) => return Err(error),
+        };
+        epoll.remove(report)?;
+        self.report = None;
+        if let Some(failed) = spawn::read_report(&buffer[..count]) {
+            return Ok(Outcome::Over(Message::ExecFailed(failed)));
+        }
+        port.send(
+            self.stream,
+            &Message::ExecStarted(ExecStarted {
+                pid: self.pid as u32,
+                session_id: 0,
+            }),
+        );
+        for signal in std::mem::take(&mut self.early_signals) {
+            self.signal(signal);
+        }
+        for (index, output) in self.outputs.iter().enumerate() {
+            if let Some(output) = output {
+                let events = sys::READABLE | sys::ONCE;
+                epoll.add(
+                    &output.fd,
+                    events,
+                    token(self.stream, output_channel(index)),
+                )?;
+            }
+        }
+        Ok(self.outcome())
+    }
+
+    /// Gives an output its turn: one read, as far as the credit goes. Returns whether it wants another one; an output
+    /// that has nothing is watched again instead, and one without credit waits for that.
+    pub fn pump(
+        &mut self,
+        channel: Channel,
+        port: &mut Port,
+        epoll: &Epoll,
+        buffer: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let index = usize::from(channel == Channel::Stderr);
+        let output = match &mut self.outputs[index] {
+            Some(output) if self.report.is_none() => output,
+            _ => return Ok(false),
+        };
+        let wanted = CHUNK_BYTES.min(self.credit as usize);
+        // Without credit even the end has to wait: whether it has come shows only in a read.
+        output.starved = wanted == 0;
+        if wanted == 0 {
+            return Ok(false);
+        }
+        buffer.resize(CHUNK_BYTES, 0);
+        match sys::read(&output.fd, &mut buffer[..wanted]) {
+            Ok(0) => self.outputs[index] = None,
+            Ok(count) => {
+                let kind = match index {
+                    0 => FrameKind::Stdout,
+                    _ => FrameKind::Stderr,
+                };
+                self.credit -= count as u32;
+                port.send_output(self.stream, kind, &buffer[..count]);
+                return Ok(true);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if self.terminal.is_some() && self.ending.is_some() {
+                    // Everything that was written before the leader ended has been read. Others may hold the terminal
+                    // for ever; the session is the leader's.
+                    self.outputs[index] = None;
+                } else {
+                    let events = sys::READABLE | sys::ONCE;
+                    epoll.modify(&output.fd, events, token(self.stream, channel))?;
+                }
+            }
+            // A terminal's way to say that nobody has it open any more.
+            Err(error) if sys::errno_of(&error) == EIO => self.outputs[index] = None,
+            Err(error) => return Err(error),
+        }
+        Ok(false)
+    }
+
+    /// Adds credit for output. Returns false when the sum leaves the protocol's range.
+    pub fn grant(&mut self, bytes: u32) -> bool {
+        match self.credit.checked_add(bytes) {
+            Some(credit) => {
+                self.credit = credit;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The outputs that only waited for credit get their turn.
+    pub fn wake_starved(&mut self, turns: &mut VecDeque<(u32, Channel)>) {
+        for (index, output) in self.outputs.iter_mut().enumerate() {
+            if let Some(output) = output {
+                if std::mem::take(&mut output.starved) {
+                    turns.push_back((self.stream, output_channel(index)));
+                }
+            }
+        }
+    }
+
+    pub fn is_leader(&self, pid: i32) -> bool {
+        self.pid == pid && self.ending.is_none()
+    }
+
+    /// Takes note of the leader's end. Returns the output that now has to be looked at, a terminal's.
+    pub fn leader_ended(&mut self, ending: Ending) -> Option<Channel> {
+        self.ending = Some(ending);
+        self.slave = None;
+        self.terminal.as_ref().map(|_| Channel::Stdout)
+    }
+
+    /// Over when the program started, its leader was reaped and its outputs ended.
+    pub fn outcome(&self) -> Outcome {
+        match self.ending {
+            Some(Ending { code, signal })
+                if self.report.is_none() && self.outputs.iter().all(Option::is_none) =>
+            {
+                Outcome::Over(Message::ExecExited(ExecExited { code, signal }))
+            }
+            _ => Outcome::Running,
+        }
+    }
+
+    /// Sends a signal to the whole process group.
+    ///
+    /// The group bears the leader's pid. That number belongs to the group until its last process is gone, even when the
+    /// leader was reaped long ago; so if a *process* has the number again, the group has ended and the number was given
+    /// to somebody else.
+    pub fn signal(&mut self, signal: u8) {
+        if self.report.is_some() {
+            self.early_signals.push(signal);
+            return;
+        }
+        if self.ending.is_some() && sys::send_signal(self.pid, 0).is_ok() {
+            self.group_gone = true;
+        }
+        if !self.group_gone {
+            // A group whose processes have all ended cannot be signalled, which is no error of anyone's.
+            let _ = sys::send_signal(-self.pid, signal.into());
+        }
+    }
+
+    pub fn resize(&self, rows: u16, cols: u16) {
+        if let Some(terminal) = &self.terminal {
+            if let Err(error) = sys::resize_terminal(terminal, rows, cols) {
+                eprintln!(
+                    "agent: cannot resize the terminal of stream {}: {error}",
+                    self.stream
+                );
+            }
+        }
+    }
+}
+
+fn output_channel(index: usize) -> Channel {
+    match index {
+        0 => Channel::Stdout,
+        _ => Channel::Stderr,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_carry_stream_and_channel() {
+        for channel in [
+            Channel::Report,
+            Channel::Stdin,
+            Channel::Stdout,
+            Channel::Stderr,
+        ] {
+            for stream in [1, 255, 256, u32::MAX] {
+                assert_eq!(from_token(token(stream, channel)), (stream, channel));
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The C library's functions, types and numbers that the agent uses, for 64-bit Linux with glibc (x86-64 and arm64).
+//! Values come from the kernel's uapi headers; where the two architectures differ, it says so.
+
+#![allow(non_camel_case_types)]
+
+pub use std::os::raw::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
+
+pub const ENOENT: i32 = 2;
+pub const EINTR: i32 = 4;
+pub const EIO: i32 = 5;
+pub const EACCES: i32 = 13;
+pub const EEXIST: i32 = 17;
+pub const ENODEV: i32 = 19;
+pub const ENOTDIR: i32 = 20;
+pub const EINVAL: i32 = 22;
+pub const ESHUTDOWN: i32 = 108;
+pub const ETIMEDOUT: i32 = 110;
+pub const ESTALE: i32 = 116;
+
+pub const O_RDWR: c_int = 2;
+pub const O_NOCTTY: c_int = 0o400;
+pub const O_NONBLOCK: c_int = 0o4000;
+pub const O_CLOEXEC: c_int = 0o2000000;
+pub const O_PATH: c_int = 0o10000000;
+pub const F_DUPFD_CLOEXEC: c_int = 1030;
+pub const F_GETFL: c_int = 3;
+pub const F_SETFL: c_int = 4;
+
+pub const EPOLL_CLOEXEC: c_int = O_CLOEXEC;
+pub const EPOLL_CTL_ADD: c_int = 1;
+pub const EPOLL_CTL_DEL: c_int = 2;
+pub const EPOLL_CTL_MOD: c_int = 3;
+
+pub const SIGKILL: c_int = 9;
+pub const SIGUSR1: c_int = 10;
+pub const SIGUSR2: c_int = 12;
+pub const SIGPIPE: c_int = 13;
+pub const SIGTERM: c_int = 15;
+pub const SIGCHLD: c_int = 17;
+pub const SIGCONT: c_int = 18;
+pub const SIG_BLOCK: c_int = 0;
+pub const SIG_SETMASK: c_int = 2;
+pub const SIG_DFL: usize = 0;
+pub const WNOHANG: c_int = 1;
+
+pub const CLOCK_REALTIME: c_int = 0;
+pub const RLIMIT_NOFILE: c_int = 7;
+
+/// `_IOW('R', 3, int[2])` and `_IO('R', 7)`, linux/random.h.
+pub const RNDADDENTROPY: c_ulong = 0x4008_5203;
+pub const RNDRESEEDCRNG: c_ulong = 0x5207;
+/// asm-generic/ioctls.h.
+pub const TIOCSCTTY: c_ulong = 0x540e;
+pub const TIOCSWINSZ: c_ulong = 0x5414;
+pub const TIOCSPTLCK: c_ulong = 0x4004_5431;
+pub const TIOCGPTPEER: c_ulong = 0x5441;
+/// linux/sockios.h, net/if.h.
+pub const SIOCGIFFLAGS: c_ulong = 0x8913;
+pub const SIOCSIFFLAGS: c_ulong = 0x8914;
+pub const IFF_UP: i16 = 1;
+pub const AF_INET: c_int = 2;
+pub const SOCK_DGRAM: c_int = 2;
+pub const SOCK_CLOEXEC: c_int = O_CLOEXEC;
+
+pub const MNT_DETACH: c_int = 2;
+pub const RB_POWER_OFF: c_int = 0x4321_fedc_u32 as c_int;
+
+#[cfg(target_arch = "x86_64")]
+pub const SYS_FINIT_MODULE: c_long = 313;
+#[cfg(target_arch = "aarch64")]
+pub const SYS_FINIT_MODULE: c_long = 273;
+
+/// The kernel packs this structure on x86-64 only (`EPOLL_PACKED`).
+#[derive(Clone, Copy)]
+#[cfg_attr(target_arch = "x86_64", repr(C, packed))]
+#[cfg_attr(not(target_arch = "x86_64"), repr(C))]
+pub struct epoll_event {
+    pub events: u32,
+    pub data: u64,
+}
+
+#[repr(C)]
+pub struct pollfd {
+    pub fd: c_int,
+    pub events: i16,
+    pub revents: i16,
+}
+
+/// glibc's size: 1024 bits.
+#[repr(C)]
+pub struct sigset_t {
+    pub bits: [u64; 16],
+}
+
+#[repr(C)]
+pub struct timespec {
+    pub tv_sec: i64,
+    pub tv_nsec: i64,
+}
+
+#[repr(C)]
+pub struct rlimit {
+    pub soft: u64,
+    pub hard: u64,
+}
+
+#[repr(C)]
+pub struct winsize {
+    pub rows: u16,
+    pub cols: u16,
+    pub x_pixels: u16,
+    pub y_pixels: u16,
+}
+
+#[repr(C)]
+pub struct statfs {
+    pub f_type: i64,
+    pub f_bsize: i64,
+    pub f_blocks: u64,
+    pub f_bfree: u64,
+    pub f_bavail: u64,
+    pub f_files: u64,
+    pub f_ffree: u64,
+    pub f_fsid: [i32; 2],
+    pub f_namelen: i64,
+    pub f_frsize: i64,
+    pub f_flags: i64,
+    pub f_spare: [i64; 4],
+}
+
+#[repr(C)]
+pub struct ifreq {
+    pub name: [u8; 16],
+    pub flags: i16,
+    pub padding: [u8; 22],
+}
+
+extern "C" {
+    pub fn read(fd: c_int, buffer: *mut c_void, count: usize) -> isize;
+    pub fn write(fd: c_int, buffer: *const c_void, count: usize) -> isize;
+    pub fn open(path: *const c_char, flags: c_int, ...) -> c_int;
+    pub fn pipe2(fds: *mut c_int, flags: c_int) -> c_int;
+    pub fn dup2(from: c_int, to: c_int) -> c_int;
+    pub fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    pub fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+    pub fn fchown(fd: c_int, uid: u32, gid: u32) -> c_int;
+    pub fn poll(fds: *mut pollfd, count: c_ulong, timeout: c_int) -> c_int;
+    pub fn epoll_create1(flags: c_int) -> c_int;
+    pub fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut epoll_event) -> c_int;
+    pub fn epoll_wait(epoll: c_int, events: *mut epoll_event, max: c_int, ms: c_int) -> c_int;
+    pub fn sigprocmask(how: c_int, set: *const sigset_t, old: *mut sigset_t) -> c_int;
+    pub fn signalfd(fd: c_int, mask: *const sigset_t, flags: c_int) -> c_int;
+    pub fn signal(signal: c_int, handler: usize) -> usize;
+    pub fn kill(pid: c_int, signal: c_int) -> c_int;
+    pub fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    pub fn fork() -> c_int;
+    pub fn _exit(code: c_int) -> !;
+    pub fn execve(
+        path: *const c_char,
+        argv: *const *const c_char,
+        envp: *const *const c_char,
+    ) -> c_int;
+    pub fn setsid() -> c_int;
+    pub fn setgroups(count: usize, groups: *const u32) -> c_int;
+    pub fn setgid(gid: u32) -> c_int;
+    pub fn setuid(uid: u32) -> c_int;
+    pub fn umask(mask: c_uint) -> c_uint;
+    pub fn chdir(path: *const c_char) -> c_int;
+    pub fn chroot(path: *const c_char) -> c_int;
+    pub fn setrlimit(resource: c_int, limit: *const rlimit) -> c_int;
+    pub fn mount(
+        source: *const c_char,
+        target: *const c_char,
+        fs_type: *const c_char,
+        flags: c_ulong,
+        data: *const c_void,
+    ) -> c_int;
+    pub fn umount2(target: *const c_char, flags: c_int) -> c_int;
+    pub fn statfs(path: *const c_char, out: *mut statfs) -> c_int;
+    pub fn sync();
+    pub fn reboot(command: c_int) -> c_int;
+    pub fn sethostname(name: *const c_char, length: usize) -> c_int;
+    pub fn clock_settime(clock: c_int, time: *const timespec) -> c_int;
+    pub fn getrandom(buffer: *mut c_void, count: usize, flags: c_uint) -> isize;
+    pub fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int;
+    pub fn syscall(number: c_long, ...) -> c_long;
+}

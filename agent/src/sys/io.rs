@@ -1,0 +1,84 @@
+//! File descriptors. Every descriptor is made close-on-exec, so that no command inherits one of the agent's.
+
+use super::ffi::*;
+use super::{check, check_size};
+use std::ffi::CStr;
+use std::io::Result;
+use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+pub(super) fn own(fd: c_int) -> Result<OwnedFd> {
+    let fd = check(fd)?;
+    // SAFETY: the kernel has just handed out this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Reads what there is, at most the buffer's length; 0 at the end.
+pub fn read(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the pointer and the length describe one live, writable slice.
+    check_size(unsafe {
+        super::ffi::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len())
+    })
+}
+
+/// Writes as much as fits now and returns how many bytes that was.
+pub fn write(fd: &OwnedFd, bytes: &[u8]) -> Result<usize> {
+    write_raw(fd.as_raw_fd(), bytes)
+}
+
+/// `write` for a forked child, which knows its descriptors by number.
+pub fn write_raw(fd: RawFd, bytes: &[u8]) -> Result<usize> {
+    // SAFETY: the pointer and the length describe one live slice.
+    check_size(unsafe { super::ffi::write(fd, bytes.as_ptr().cast(), bytes.len()) })
+}
+
+fn open(path: &CStr, flags: c_int) -> Result<OwnedFd> {
+    // SAFETY: `path` is a NUL-terminated string; without O_CREAT open(2) reads no third argument.
+    own(unsafe { super::ffi::open(path.as_ptr(), flags | O_CLOEXEC) })
+}
+
+/// Opens a device for reading and writing without blocking and without making it the controlling terminal.
+pub fn open_device(path: &CStr) -> Result<OwnedFd> {
+    open(path, O_RDWR | O_NONBLOCK | O_NOCTTY)
+}
+
+/// Opens a place in the file tree only to name it later through /proc/self/fd.
+pub fn open_path(path: &CStr) -> Result<OwnedFd> {
+    open(path, O_PATH)
+}
+
+/// Opens /dev/null for reading and writing.
+pub fn open_null() -> Result<OwnedFd> {
+    open(
+        CStr::from_bytes_with_nul(b"/dev/null\0").unwrap_or_default(),
+        O_RDWR,
+    )
+}
+
+/// Returns the read end and the write end of a pipe; both block.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [-1; 2];
+    // SAFETY: the array has room for the two descriptors.
+    check(unsafe { pipe2(fds.as_mut_ptr(), O_CLOEXEC) })?;
+    Ok((own(fds[0])?, own(fds[1])?))
+}
+
+pub fn set_nonblocking(fd: &OwnedFd) -> Result<()> {
+    // SAFETY: fcntl with integer arguments touches no memory of ours.
+    unsafe {
+        let flags = check(fcntl(fd.as_raw_fd(), F_GETFL))?;
+        check(fcntl(fd.as_raw_fd(), F_SETFL, flags | O_NONBLOCK))?;
+    }
+    Ok(())
+}
+
+/// A second descriptor of the same open file.
+pub fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
+    // SAFETY: as in `set_nonblocking`.
+    own(unsafe { fcntl(fd.as_raw_fd(), F_DUPFD_CLOEXEC, 3) })
+}
+
+/// Gives an open file to a user; its group stays.
+pub fn change_owner(fd: &OwnedFd, uid: u32) -> Result<()> {
+    // SAFETY: no pointers. A group of -1 means "as it is".
+    check(unsafe { fchown(fd.as_raw_fd(), uid, u32::MAX) }).map(drop)
+}

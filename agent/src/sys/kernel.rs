@@ -1,0 +1,185 @@
+//! What PID 1 asks of the kernel: mounts, modules, clock, randomness, names, the end.
+
+use super::ffi::*;
+use super::io::own;
+use super::{check, check_size};
+use std::ffi::{CStr, CString};
+use std::io::{Error, Result};
+use std::os::unix::io::{AsRawFd, OwnedFd};
+
+pub const MOUNT_READ_ONLY: u64 = 1;
+pub const MOUNT_NO_SUID: u64 = 2;
+pub const MOUNT_NO_DEVICES: u64 = 4;
+pub const MOUNT_NO_EXEC: u64 = 8;
+pub const MOUNT_REMOUNT: u64 = 32;
+pub const MOUNT_NO_ATIME: u64 = 1024;
+pub const MOUNT_MOVE: u64 = 8192;
+
+fn c_string(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::from_raw_os_error(EINVAL))
+}
+
+/// mount(2). `data` holds the file system's own options.
+pub fn mount(source: &str, target: &str, fs_type: &str, flags: u64, data: &str) -> Result<()> {
+    let (source, target) = (c_string(source)?, c_string(target)?);
+    let (fs_type, data) = (c_string(fs_type)?, c_string(data)?);
+    // SAFETY: four NUL-terminated strings that outlive the call.
+    check(unsafe {
+        super::ffi::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            fs_type.as_ptr(),
+            flags as c_ulong,
+            data.as_ptr().cast(),
+        )
+    })
+    .map(drop)
+}
+
+/// Unmounts, or fails when something still uses the file system.
+pub fn unmount(target: &str) -> Result<()> {
+    let target = c_string(target)?;
+    // SAFETY: a NUL-terminated string.
+    check(unsafe { umount2(target.as_ptr(), 0) }).map(drop)
+}
+
+/// Takes a mount out of the tree now; its file system goes when its last user does.
+pub fn detach_mount(target: &str) -> Result<()> {
+    let target = c_string(target)?;
+    // SAFETY: a NUL-terminated string.
+    check(unsafe { umount2(target.as_ptr(), MNT_DETACH) }).map(drop)
+}
+
+pub fn change_root(path: &CStr) -> Result<()> {
+    // SAFETY: a NUL-terminated string.
+    check(unsafe { chroot(path.as_ptr()) }).map(drop)
+}
+
+/// Type, size and free space of a file system.
+pub struct FileSystem {
+    /// As in linux/magic.h.
+    pub magic: i64,
+    pub total_bytes: u64,
+    /// What an unprivileged user may still use.
+    pub free_bytes: u64,
+}
+
+pub fn file_system(path: &str) -> Result<FileSystem> {
+    let path = c_string(path)?;
+    let mut out = statfs {
+        f_type: 0,
+        f_bsize: 0,
+        f_blocks: 0,
+        f_bfree: 0,
+        f_bavail: 0,
+        f_files: 0,
+        f_ffree: 0,
+        f_fsid: [0; 2],
+        f_namelen: 0,
+        f_frsize: 0,
+        f_flags: 0,
+        f_spare: [0; 4],
+    };
+    // SAFETY: a NUL-terminated string and a structure of the size that the call fills.
+    check(unsafe { super::ffi::statfs(path.as_ptr(), &mut out) })?;
+    let block = out.f_frsize as u64;
+    Ok(FileSystem {
+        magic: out.f_type,
+        total_bytes: out.f_blocks.saturating_mul(block),
+        free_bytes: out.f_bavail.saturating_mul(block),
+    })
+}
+
+/// Writes all cached file data to the disks.
+pub fn sync_disks() {
+    // SAFETY: no arguments; cannot fail.
+    unsafe { sync() }
+}
+
+/// Powers the machine off. Returns only when the kernel refuses.
+pub fn power_off() -> Error {
+    // SAFETY: no pointers.
+    unsafe { reboot(RB_POWER_OFF) };
+    Error::last_os_error()
+}
+
+/// Loads a module from an open, uncompressed `.ko` file.
+pub fn load_module(file: &impl AsRawFd) -> Result<()> {
+    let no_parameters: *const c_char = b"\0".as_ptr().cast();
+    let no_flags: c_int = 0;
+    // SAFETY: finit_module(fd, parameters, flags) with a NUL-terminated string.
+    let result = unsafe { syscall(SYS_FINIT_MODULE, file.as_raw_fd(), no_parameters, no_flags) };
+    check_size(result as isize).map(drop)
+}
+
+pub fn set_host_name(name: &str) -> Result<()> {
+    // SAFETY: pointer and length describe one live string; the call needs no NUL.
+    check(unsafe { sethostname(name.as_ptr().cast(), name.len()) }).map(drop)
+}
+
+/// Sets the wall clock.
+pub fn set_clock(seconds: u64, nanoseconds: u32) -> Result<()> {
+    let time = timespec {
+        tv_sec: seconds as i64,
+        tv_nsec: nanoseconds as i64,
+    };
+    // SAFETY: `time` lives through the call.
+    check(unsafe { clock_settime(CLOCK_REALTIME, &time) }).map(drop)
+}
+
+/// Mixes bytes into the kernel's random pool, counts each as 8 bits of entropy, and has the generator take them up at
+/// once, so that no output from before is continued (random(4), RNDADDENTROPY and RNDRESEEDCRNG).
+pub fn add_entropy(device: &impl AsRawFd, bytes: &[u8]) -> Result<()> {
+    // struct rand_pool_info { int entropy_count; int buf_size; __u32 buf[]; }
+    let mut info = Vec::with_capacity(8 + bytes.len());
+    info.extend_from_slice(&(bytes.len() as u32 * 8).to_ne_bytes());
+    info.extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
+    info.extend_from_slice(bytes);
+    // SAFETY: the kernel reads the eight bytes of the head and as many as they say; the request copies bytewise.
+    unsafe {
+        check(ioctl(device.as_raw_fd(), RNDADDENTROPY, info.as_ptr()))?;
+        check(ioctl(device.as_raw_fd(), RNDRESEEDCRNG, 0))?;
+    }
+    Ok(())
+}
+
+/// Fills the buffer from the kernel's random generator.
+pub fn random(buffer: &mut [u8]) -> Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let rest = &mut buffer[filled..];
+        // SAFETY: pointer and length describe one live, writable slice.
+        filled += check_size(unsafe { getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) })?;
+    }
+    Ok(())
+}
+
+/// Brings a network interface up (netdevice(7), SIOCSIFFLAGS).
+pub fn interface_up(name: &str) -> Result<()> {
+    let mut request = ifreq {
+        name: [0; 16],
+        flags: 0,
+        padding: [0; 22],
+    };
+    let bytes = name.as_bytes();
+    if bytes.len() >= request.name.len() {
+        return Err(Error::from_raw_os_error(EINVAL));
+    }
+    request.name[..bytes.len()].copy_from_slice(bytes);
+    // SAFETY: the request has the size of struct ifreq (40 bytes) and lives through the calls.
+    unsafe {
+        let socket: OwnedFd = own(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))?;
+        let fd = socket.as_raw_fd();
+        check(ioctl(fd, SIOCGIFFLAGS, &mut request as *mut ifreq))?;
+        request.flags |= IFF_UP;
+        check(ioctl(fd, SIOCSIFFLAGS, &mut request as *mut ifreq))?;
+    }
+    Ok(())
+}
+
+/// The processor's time-stamp counter.
+#[cfg(target_arch = "x86_64")]
+pub fn time_stamp() -> u64 {
+    // SAFETY: RDTSC is on every x86-64 processor and touches no memory.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}

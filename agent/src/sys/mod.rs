@@ -1,0 +1,43 @@
+//! The system calls that the standard library does not offer, behind functions that cannot be misused from safe code.
+//! The only part of the agent with `unsafe`. Paths are taken as `&CStr` where the caller may be a freshly forked child.
+
+mod ffi;
+mod io;
+mod kernel;
+mod poll;
+mod process;
+mod terminal;
+
+pub use ffi::{
+    EACCES, EEXIST, EINVAL, EIO, ENODEV, ENOENT, ENOTDIR, ESHUTDOWN, ESTALE, ETIMEDOUT, SIGCHLD,
+    SIGCONT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2,
+};
+pub use io::*;
+pub use kernel::*;
+pub use poll::*;
+pub use process::*;
+pub use terminal::*;
+
+use std::io::{Error, Result};
+
+/// The number of the last failed call; 0 for an error that no system call reported.
+pub fn errno_of(error: &Error) -> i32 {
+    error.raw_os_error().unwrap_or(0)
+}
+
+/// Turns the -1 of a C function into its error.
+fn check(result: ffi::c_int) -> Result<ffi::c_int> {
+    if result < 0 {
+        Err(Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+fn check_size(result: isize) -> Result<usize> {
+    if result < 0 {
+        Err(Error::last_os_error())
+    } else {
+        Ok(result as usize)
+    }
+}

@@ -1,0 +1,189 @@
+//! Processes: fork and what a child does before its program takes over, signals, reaping.
+
+use super::ffi::*;
+use super::{check, errno_of};
+use std::ffi::{CStr, CString};
+use std::io::{Error, Result};
+use std::os::unix::io::RawFd;
+
+/// Strings in the form that execve wants, made before the fork: a child must not allocate.
+pub struct StringArray {
+    _strings: Vec<CString>,
+    /// Points into the heap blocks of `_strings`, which do not move; ends with a null pointer.
+    pointers: Vec<*const c_char>,
+}
+
+impl StringArray {
+    pub fn new(strings: Vec<CString>) -> StringArray {
+        let mut pointers: Vec<*const c_char> = strings.iter().map(|s| s.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        StringArray {
+            _strings: strings,
+            pointers,
+        }
+    }
+}
+
+pub enum Fork {
+    Child,
+    Parent(i32),
+}
+
+/// Forks. The agent has one thread, so the child may do what the parent may; it must not return into the event loop.
+pub fn fork() -> Result<Fork> {
+    // SAFETY: with a single thread no lock can be left held in the child.
+    match check(unsafe { super::ffi::fork() })? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// Ends a child without running the parent's clean-up.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: never returns and touches no memory.
+    unsafe { _exit(code) }
+}
+
+/// Replaces the program; returns only the errno of the failure.
+pub fn execve(path: &CStr, argv: &StringArray, envp: &StringArray) -> i32 {
+    // SAFETY: both arrays end with a null pointer and outlive the call.
+    unsafe {
+        super::ffi::execve(
+            path.as_ptr(),
+            argv.pointers.as_ptr(),
+            envp.pointers.as_ptr(),
+        );
+    }
+    errno_of(&Error::last_os_error())
+}
+
+/// Lets every signal through and gives SIGPIPE, which Rust's runtime ignores, its default back. The others never changed.
+pub fn reset_signals() {
+    let empty = sigset_t { bits: [0; 16] };
+    // SAFETY: `empty` lives through the call; SIG_DFL is a valid handler.
+    unsafe {
+        sigprocmask(SIG_SETMASK, &empty, std::ptr::null_mut());
+        signal(SIGPIPE, SIG_DFL);
+    }
+}
+
+/// Makes the caller the leader of a new session and process group.
+pub fn new_session() -> Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { setsid() }).map(drop)
+}
+
+/// Makes `to` a copy of `from` that survives execve.
+pub fn copy_fd(from: RawFd, to: RawFd) -> Result<()> {
+    // SAFETY: no pointers; only a child, which owns nothing else, uses it.
+    check(unsafe { dup2(from, to) }).map(drop)
+}
+
+/// Sets user, group and supplementary groups, in the order that keeps the right to do so until the end.
+pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<()> {
+    // SAFETY: pointer and length describe one live slice.
+    unsafe {
+        check(setgroups(groups.len(), groups.as_ptr()))?;
+        check(setgid(gid))?;
+        check(setuid(uid))?;
+    }
+    Ok(())
+}
+
+/// Sets a resource limit; `u64::MAX` is RLIM_INFINITY.
+pub fn set_limit(resource: i32, soft: u64, hard: u64) -> Result<()> {
+    let limit = rlimit { soft, hard };
+    // SAFETY: `limit` lives through the call.
+    check(unsafe { setrlimit(resource, &limit) }).map(drop)
+}
+
+pub fn set_open_files_limit(soft: u64, hard: u64) -> Result<()> {
+    set_limit(RLIMIT_NOFILE, soft, hard)
+}
+
+pub fn set_umask(mask: u32) {
+    // SAFETY: no pointers; cannot fail.
+    unsafe { umask(mask) };
+}
+
+pub fn change_directory(path: &CStr) -> Result<()> {
+    // SAFETY: a NUL-terminated string.
+    check(unsafe { chdir(path.as_ptr()) }).map(drop)
+}
+
+/// Sends a signal: to a process, with -pgid to a process group, with -1 to every process but the caller.
+pub fn send_signal(target: i32, signal: i32) -> Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { kill(target, signal) }).map(drop)
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ending {
+    /// The exit code, or 128 + signal.
+    pub code: i32,
+    /// The signal that ended it, or 0.
+    pub signal: u8,
+}
+
+impl Ending {
+    /// Reads a status word of wait(2).
+    fn from_status(status: i32) -> Ending {
+        let signal = status & 0x7f;
+        if signal == 0 {
+            Ending {
+                code: (status >> 8) & 0xff,
+                signal: 0,
+            }
+        } else {
+            Ending {
+                code: 128 + signal,
+                signal: signal as u8,
+            }
+        }
+    }
+}
+
+pub enum Reaped {
+    Process(i32, Ending),
+    /// There are children, and none has ended.
+    NoneEnded,
+    /// There are no children: for PID 1, no other process of the user's is left.
+    NoChildren,
+}
+
+/// Takes the next child that has ended.
+pub fn reap() -> Reaped {
+    let mut status = 0;
+    // SAFETY: `status` lives through the call.
+    match check(unsafe { waitpid(-1, &mut status, WNOHANG) }) {
+        Ok(0) => Reaped::NoneEnded,
+        Ok(pid) => Reaped::Process(pid, Ending::from_status(status)),
+        Err(_) => Reaped::NoChildren,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ending;
+
+    #[test]
+    fn reads_exit_codes_and_signals() {
+        assert_eq!(Ending::from_status(7 << 8), Ending { code: 7, signal: 0 });
+        assert_eq!(
+            Ending::from_status(9),
+            Ending {
+                code: 137,
+                signal: 9
+            }
+        );
+        // The core-dump bit is not part of the signal's number.
+        assert_eq!(
+            Ending::from_status(0x80 | 11),
+            Ending {
+                code: 139,
+                signal: 11
+            }
+        );
+    }
+}
