@@ -1,0 +1,66 @@
+/**
+ * A real virtual machine from a few lines of TypeScript: boots the embedded image, looks around in it, runs a program,
+ * stops it. `npm run quickstart` runs this after the set-up.
+ */
+import { hostname, release } from "node:os";
+import { MicrosandboxError, Sandbox } from "microsandbox";
+
+const timings: [what: string, ms: number][] = [];
+
+/** Runs `action` and notes how long it took. */
+async function timed<T>(what: string, action: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await action();
+  timings.push([what, performance.now() - start]);
+  return result;
+}
+
+function show(what: string, value: string): void {
+  console.log(`  ${what.padEnd(16)}${value.trim()}`);
+}
+
+async function main(): Promise<void> {
+  console.log(`\nBooting a virtual machine from localhost/base on ${hostname()} (kernel ${release()}) …\n`);
+  const sandbox = await timed("create: boot to ready", () =>
+    Sandbox.builder("quickstart").image("localhost/base").cpus(1).memory(512).replace().create(),
+  );
+  try {
+    const kernel = await timed("first command", () => sandbox.exec("uname", ["-srm"]));
+    show("kernel", kernel.stdout());
+    show("hostname", (await sandbox.exec("hostname")).stdout());
+    show("cpus", (await sandbox.exec("nproc")).stdout());
+    show(
+      "memory",
+      (await sandbox.shell('free -m | awk \'/^Mem/ { print $2 " MiB, " $7 " MiB free" }\'')).stdout(),
+    );
+    show(
+      "root",
+      (await sandbox.shell("awk '$2 == \"/\" { print $1, $3 }' /proc/mounts | tail -n 1")).stdout(),
+    );
+    show("processes", (await sandbox.shell("ls /proc | grep -c '^[0-9]'")).stdout());
+    const program = "i=0; sum=0; while [ $i -lt 1000 ]; do i=$((i + 1)); sum=$((sum + i)); done; echo $sum";
+    const sum = await timed("a small program", () => sandbox.shell(program));
+    show("1 + … + 1000 =", sum.stdout());
+    const failed = await sandbox.exec("ls", ["/nowhere"]);
+    show("ls /nowhere", `exit code ${failed.code}: ${failed.stderr()}`);
+    await timed("an empty command", () => sandbox.exec("true"));
+  } finally {
+    await timed("stop: orderly", () => sandbox.stop());
+  }
+  await sandbox.removePersisted();
+
+  console.log("\n  How long it took");
+  for (const [what, ms] of timings)
+    console.log(`  ${what.padEnd(24)}${Math.round(ms).toString().padStart(6)} ms`);
+  console.log(
+    "\nNext: `npx msb run localhost/base` for a shell in a machine of its own, `npx msb --help` for the rest.",
+  );
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof MicrosandboxError)) throw error;
+  console.error(`\nquickstart failed: ${error.message}\n${error.hint}`);
+  process.exitCode = 1;
+}
