@@ -46,15 +46,19 @@ export interface AcceleratorProbe {
  * That the hardware can be opened does not mean that it works, so its first boot is a probe; the verdict is
  * remembered per boot of the host, QEMU and kernel in `<cacheDirectory>/accelerator.json`.
  *
+ * While another start on this host tries the hardware, this one waits for its outcome, at most 20 s.
+ *
+ * @param options.candidates what this host has; found out when missing
  * @throws InvalidConfigError when `MSB_ACCEL` names something else, or something this host does not have
  */
 export async function chooseAccelerator(
   home: { readonly cacheDirectory: string },
   qemu: QemuBinary,
   kernel: GuestKernel,
+  options: { readonly candidates?: readonly HostAccelerator[] } = {},
 ): Promise<AcceleratorChoice> {
   const requested = requestedAccelerator();
-  const candidates = await hostAccelerators();
+  const candidates = options.candidates ?? (await hostAccelerators());
   if (requested !== "auto") return override(requested, candidates);
   const hardware = candidates.find((candidate) => candidate.accelerator !== "tcg");
   if (hardware === undefined) return software("this system has no hardware acceleration that QEMU can use");
@@ -146,7 +150,9 @@ function createProbe(verdicts: Verdicts, accelerator: Accelerator, release: () =
   };
   return {
     deadlineMs: probeDeadlineMs,
-    succeeded: async () => void (await conclude(true, "")),
+    succeeded: async () => {
+      await conclude(true, "");
+    },
     failed: async (reason) => follow(await conclude(false, reason)),
     abandoned: async () => release(),
   };

@@ -16,6 +16,17 @@ export interface ExitEvidence {
   readonly qemuOutput: string;
 }
 
+/** Signals that a process brings on itself. */
+const crashSignals: ReadonlySet<string> = new Set([
+  "SIGABRT",
+  "SIGBUS",
+  "SIGFPE",
+  "SIGILL",
+  "SIGSEGV",
+  "SIGSYS",
+  "SIGTRAP",
+]);
+
 /** Decides how a machine ended. */
 export function classifyExit(evidence: ExitEvidence): MachineExit {
   const { code, signal, qemuOutput } = evidence;
@@ -26,11 +37,15 @@ function judge(evidence: ExitEvidence): Pick<MachineExit, "reason" | "detail"> {
   const { code, signal, spawnError, shutdownReason } = evidence;
   if (spawnError !== null) return { reason: "error", detail: `QEMU could not be run: ${spawnError.message}` };
   if (evidence.panicked || shutdownReason === "guest-panic") return panic(evidence.consoleTail);
+  if (signal !== null && crashSignals.has(signal)) {
+    return { reason: "error", detail: withLastWords(`QEMU crashed with ${signal}`, evidence.qemuOutput) };
+  }
   if (signal !== null) {
     const who = evidence.killRequested ? "the supervisor" : "another process or the kernel";
     return { reason: "killed", detail: `QEMU was ended with ${signal} by ${who}` };
   }
-  if (code !== 0) return { reason: "error", detail: failure(code, evidence.qemuOutput) };
+  if (code !== 0)
+    return { reason: "error", detail: withLastWords(`QEMU exited with code ${code}`, evidence.qemuOutput) };
   switch (shutdownReason) {
     case "guest-shutdown":
       return { reason: "poweroff", detail: "the guest powered off" };
@@ -60,11 +75,9 @@ function panicLine(consoleTail: string): string | null {
   return /Kernel panic - not syncing[^\r\n]*/.exec(consoleTail)?.[0] ?? null;
 }
 
-/** QEMU puts what was wrong in the last line that names itself. */
-function failure(code: number | null, qemuOutput: string): string {
+/** QEMU says what was wrong in its last line that is not a warning. */
+function withLastWords(what: string, qemuOutput: string): string {
   const lines = qemuOutput.split(/\r?\n/).filter((line) => line.trim() !== "");
   const words = lines.findLast((line) => !line.includes("warning:")) ?? lines.at(-1);
-  return words === undefined
-    ? `QEMU exited with code ${code}`
-    : `QEMU exited with code ${code}: ${words.trim()}`;
+  return words === undefined ? what : `${what}: ${words.trim()}`;
 }

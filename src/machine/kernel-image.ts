@@ -21,7 +21,8 @@ export interface KernelImage {
 export async function inspectKernelImage(path: string, platform: Platform): Promise<KernelImage> {
   await using file = await open(path, "r");
   const start = await readAt(file, 0, 4096);
-  if (start.subarray(0, 4).equals(Buffer.from("\x7fELF", "latin1"))) return inspectElf(file, start, platform);
+  if (start.subarray(0, 4).equals(Buffer.from("\x7fELF", "latin1")))
+    return await inspectElf(file, start, platform);
   if (platform.name === "x86_64" && isBzImage(start)) return { kind: "kernel", description: "a bzImage" };
   // Documentation/arm64/booting.rst: the magic number of an Image is at offset 56.
   const isImage = start.length > 60 && start.toString("latin1", 56, 60) === "ARM\x64";

@@ -246,17 +246,21 @@ function qemuEnvironment(): Record<string, string> {
   return environment;
 }
 
+/** Node's types end at the fifth. */
+function streamsOf(child: ChildProcess): readonly (Readable | Writable | null | undefined)[] {
+  return child.stdio;
+}
+
 /** Our end of a descriptor that the child inherited; Node makes these socket pairs, open both ways. */
 function connection(child: ChildProcess, fd: number): Duplex {
-  const streams: readonly (Readable | Writable | null | undefined)[] = child.stdio;
-  const stream = streams[fd];
+  const stream = streamsOf(child)[fd];
   if (stream instanceof Duplex) return stream;
   throw new RuntimeError("QEMU's connections could not be created");
 }
 
 /** Lets the watcher go before QEMU's pid can belong to another process. */
 function releaseWatcher(child: ChildProcess): void {
-  if (child.stdio.length <= watcherFd) return;
+  if (streamsOf(child).length <= watcherFd) return;
   const pipe = connection(child, watcherFd);
   pipe.on("error", () => undefined);
   pipe.end(watcherRelease);
@@ -268,7 +272,10 @@ function byteCount(value: unknown): number {
 
 function ended(stream: Readable | null): Promise<void> {
   return new Promise((resolve) => {
-    if (stream === null || stream.readableEnded || stream.destroyed) return resolve();
+    if (stream === null || stream.readableEnded || stream.destroyed) {
+      resolve();
+      return;
+    }
     stream.once("end", resolve);
     stream.once("close", resolve);
   });
