@@ -11,6 +11,8 @@ pub const PROTOCOL: &str = "protocol";
 pub const MOUNT: &str = "mount";
 /// Anything else inside the guest.
 pub const GUEST: &str = "guest";
+/// The directory in which commands are to run is not there.
+pub const WORKDIR: &str = "workdir";
 
 /// Says what was being done when a call failed.
 pub trait While<T> {

@@ -1,14 +1,15 @@
 //! What a program expects to find around it: the kernel's file systems, a name, a loopback interface, a clock.
 
-use crate::failure::{While, GUEST};
+use crate::failure::{While, GUEST, WORKDIR};
 use crate::messages_generated::{Boot, BootFailed, Script};
 use crate::root::create_directory;
 use crate::sys::{
-    self, EEXIST, MOUNT_NO_DEVICES as NODEV, MOUNT_NO_EXEC as NOEXEC, MOUNT_NO_SUID as NOSUID,
+    self, EEXIST, ENOTDIR, MOUNT_NO_DEVICES as NODEV, MOUNT_NO_EXEC as NOEXEC,
+    MOUNT_NO_SUID as NOSUID,
 };
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Result, Write};
+use std::io::{Error, Result, Write};
 use std::os::unix::fs::{symlink, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -39,7 +40,20 @@ pub fn set_up(boot: &Boot) -> std::result::Result<(), BootFailed> {
     )?;
     write_file("/etc/hosts", 0o644, hosts(&boot.hostname).as_bytes())?;
     write_machine_id()?;
-    write_scripts(&boot.scripts)
+    write_scripts(&boot.scripts)?;
+    check_working_directory(&boot.workdir)
+}
+
+/// Tells a wrong working directory once, at the start, instead of with every command.
+fn check_working_directory(path: &str) -> std::result::Result<(), BootFailed> {
+    if path.is_empty() {
+        return Ok(());
+    }
+    let is_directory = || match fs::metadata(path)?.is_dir() {
+        true => Ok(()),
+        false => Err(Error::from_raw_os_error(ENOTDIR)),
+    };
+    is_directory().during(WORKDIR, path)
 }
 
 fn mount_all(tmp_size_mib: u32) -> std::result::Result<(), BootFailed> {
@@ -142,7 +156,18 @@ fn write_file(path: &str, mode: u32, content: &[u8]) -> std::result::Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use super::hosts;
+    use super::*;
+    use crate::sys::ENOENT;
+
+    #[test]
+    fn tells_a_wrong_working_directory() {
+        assert_eq!(check_working_directory(""), Ok(()));
+        assert_eq!(check_working_directory("/proc"), Ok(()));
+        for (path, errno) in [("/nonexistent", ENOENT), ("/proc/version", ENOTDIR)] {
+            let failed = check_working_directory(path).unwrap_err();
+            assert_eq!((failed.step.as_str(), failed.errno), (WORKDIR, errno));
+        }
+    }
 
     #[test]
     fn hosts_names_the_sandbox() {
