@@ -1,0 +1,49 @@
+import { isInterrupted, untilExit } from "./interrupt.ts";
+import { Progress, type ProgressOptions } from "./output/progress.ts";
+import { report } from "./output/report.ts";
+import { err } from "./output/streams.ts";
+
+/** As many sandboxes are worked on at once: enough to overlap waiting, few enough for a small computer. */
+const CONCURRENCY = 4;
+
+export interface BulkAction extends ProgressOptions {
+  /** While it lasts, on a terminal: `Stopping`. */
+  readonly doing: string;
+  /** When it is done: `Stopped`. */
+  readonly done: string;
+  /** What cannot be done for one name is thrown. The result replaces `done` when it is a string. */
+  act(this: void, name: string, progress: Progress): Promise<string | undefined>;
+}
+
+/**
+ * Does something to each of several sandboxes. One that fails does not keep the others from being tried.
+ *
+ * @returns the exit code: 0 when all succeeded, else 1
+ */
+export async function forEachSandbox(names: readonly string[], action: BulkAction): Promise<number> {
+  const waiting = [...names];
+  let failed = false;
+  const worker = async (): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      if (!(await actOn(name, action, names.length === 1))) failed = true;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, names.length) }, worker));
+  return failed ? 1 : 0;
+}
+
+async function actOn(name: string, action: BulkAction, alone: boolean): Promise<boolean> {
+  const progress = new Progress(action);
+  try {
+    // Several spinners would fight for one line.
+    if (alone) await progress.start(`${action.doing} ${name}`);
+    const verb = await action.act(name, progress);
+    progress.done(verb ?? action.done, name);
+    return true;
+  } catch (error) {
+    if (isInterrupted()) return await untilExit();
+    progress.failed(action.done, name);
+    err(report(error, process.stderr, { stack: action.logLevel === "debug" || action.logLevel === "trace" }));
+    return false;
+  }
+}

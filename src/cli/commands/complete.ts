@@ -1,0 +1,23 @@
+import { candidates } from "../completion.ts";
+import { defineCommand, value } from "../command.ts";
+import { out } from "../output/streams.ts";
+import { text } from "../values/simple.ts";
+
+/** Called by the scripts of `msb completion` with the words typed so far; not for people. */
+export const complete = defineCommand({
+  name: "__complete",
+  summary: "Print what can stand where the user is typing",
+  hidden: true,
+  guestCommand: true,
+  options: {
+    word: value({ placeholder: "WORD", description: "The word being typed", parse: text }),
+  },
+  run: async ({ options, guestCommand }) => {
+    const found = await candidates(guestCommand ?? [], options.word ?? "", async () => {
+      const { Sandbox } = await import("../../api/index.ts");
+      return (await Sandbox.list()).map((sandbox) => sandbox.name);
+    });
+    out(found.map(({ value: candidate, description }) => `${candidate}\t${description}\n`).join(""));
+    return 0;
+  },
+});

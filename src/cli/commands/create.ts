@@ -1,0 +1,47 @@
+import { MicrosandboxError } from "../../errors/index.ts";
+import { defineCommand } from "../command.ts";
+import { configure, creationOptions, embeddedImage, generatedName } from "../creation.ts";
+import { discard } from "../ending.ts";
+import { onInterruption } from "../interrupt.ts";
+import { Progress } from "../output/progress.ts";
+import { out } from "../output/streams.ts";
+
+export const create = defineCommand({
+  name: "create",
+  summary: "Create a sandbox and leave it running",
+  details: `IMAGE is ${embeddedImage}, which comes with this package, when it is not given. The name is printed when it was generated.`,
+  examples: ["msb create -n demo", "msb create -n demo -c 2 -m 1G -e TOKEN", "msb exec demo -- uname -a"],
+  operands: [{ name: "IMAGE", required: false }],
+  options: creationOptions,
+  run: async ({ options, operands, logLevel }) => {
+    const name = options.name ?? generatedName();
+    const { Sandbox } = await import("../../api/index.ts");
+    const progress = new Progress({ quiet: options.quiet ?? false, logLevel });
+    const builder = configure(
+      Sandbox.builder(name),
+      operands[0] ?? embeddedImage,
+      options,
+      logLevel,
+      progress,
+    );
+    builder.build();
+    await progress.start(`Creating ${name}`);
+    let booting = false;
+    // An interrupted creation leaves nothing behind; before booting, a sandbox of this name is someone else's.
+    using _interruption = onInterruption(() => (booting ? discard(name) : undefined));
+    builder.onProgress((event) => {
+      booting = true;
+      progress.stage(event);
+    });
+    try {
+      await builder.createDetached();
+    } catch (error) {
+      if (error instanceof MicrosandboxError) progress.failed("Created", name);
+      else progress.clear();
+      throw error;
+    }
+    progress.done("Created", name);
+    if (options.name === undefined) out(`${name}\n`);
+    return 0;
+  },
+});

@@ -1,0 +1,39 @@
+import { JsonError } from "../../errors/index.ts";
+import { forEachSandbox } from "../bulk.ts";
+import { defineCommand, flag } from "../command.ts";
+import { labelOption, sandboxNames, select } from "../selection.ts";
+
+export const remove = defineCommand({
+  name: "remove",
+  aliases: ["rm"],
+  summary: "Remove stopped sandboxes with their files and logs",
+  examples: ["msb rm demo", "msb rm -f demo other", "msb rm -f --label stage=test"],
+  operands: [sandboxNames],
+  options: {
+    force: flag({ short: "f", description: "Kill a running one first" }),
+    label: labelOption,
+    quiet: flag({ short: "q", description: "Print nothing but errors" }),
+  },
+  run: async ({ options, operands, logLevel }) => {
+    const names = await select(operands, options.label);
+    const { Sandbox } = await import("../../api/index.ts");
+    return forEachSandbox(names, {
+      quiet: options.quiet ?? false,
+      logLevel,
+      doing: "Removing",
+      done: "Removed",
+      act: async (name) => {
+        if (options.force === true) {
+          try {
+            await (await Sandbox.get(name)).kill();
+          } catch (error) {
+            // A sandbox whose files are damaged cannot be looked at, but it can be removed.
+            if (!(error instanceof JsonError)) throw error;
+          }
+        }
+        await Sandbox.remove(name);
+        return undefined;
+      },
+    });
+  },
+});

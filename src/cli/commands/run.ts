@@ -1,0 +1,186 @@
+import type { Sandbox, SandboxHandle } from "../../api/index.ts";
+import { SandboxNotFoundError } from "../../errors/index.ts";
+import { defineCommand, flag, type Invocation } from "../command.ts";
+import { configure, creationOptions, embeddedImage, generatedName, givenCreationFlags } from "../creation.ts";
+import { discard } from "../ending.ts";
+import {
+  commandLine,
+  commandOptions,
+  isInteractive,
+  runInGuest,
+  type GuestCommand,
+} from "../guest-command.ts";
+import { isInterrupted, onInterruption, untilExit } from "../interrupt.ts";
+import { Progress } from "../output/progress.ts";
+import { exitCodeOf, report } from "../output/report.ts";
+import { err, out } from "../output/streams.ts";
+import { describeImage, isDown } from "../sandbox-text.ts";
+
+const options = {
+  detach: flag({
+    short: "d",
+    description: "Leave the sandbox running, and do not wait for the command",
+    conflicts: ["tty", "timeout"],
+  }),
+  ...commandOptions,
+  ...creationOptions,
+} as const;
+
+type RunInvocation = Invocation<typeof options>;
+
+/** Options that a sandbox which exists already still obeys, because they also go with a single command. */
+const perCommand: ReadonlySet<string> = new Set(["env", "workdir", "user"]);
+
+export const run = defineCommand({
+  name: "run",
+  summary: "Create a sandbox, run a command in it, and stop it",
+  details: `IMAGE is ${embeddedImage}, which comes with this package, when it is not given. A sandbox without --name is removed afterwards. One that exists already under --name is used as it is, and stopped afterwards only if it was started for this command. On a terminal the command is interactive; otherwise stdin is passed on to it. Without a command the image's own is run, and on a terminal the shell when it has none. The exit code is the command's; 127 when it was not found, 126 when it cannot be executed.`,
+  examples: [
+    "msb run",
+    "msb run -- uname -a",
+    "msb run -n demo -c 2 -m 1G -- sh",
+    "echo 'echo $((6 * 7))' | msb run -- sh",
+    "msb run -d -n server -- httpd -f",
+  ],
+  operands: [{ name: "IMAGE", required: false }],
+  guestCommand: true,
+  options,
+  run: async (invocation) => {
+    const { name, replace, replaceWithTimeout } = invocation.options;
+    const replaces = replace === true || replaceWithTimeout !== undefined;
+    const existing = name === undefined || replaces ? null : await find(name);
+    return existing === null ? await runNew(invocation) : await runExisting(invocation, existing);
+  },
+});
+
+async function find(name: string): Promise<SandboxHandle | null> {
+  const { Sandbox } = await import("../../api/index.ts");
+  try {
+    return await Sandbox.get(name);
+  } catch (error) {
+    if (error instanceof SandboxNotFoundError) return null;
+    throw error;
+  }
+}
+
+async function runNew(invocation: RunInvocation): Promise<number> {
+  const { options: given, operands, logLevel } = invocation;
+  const named = given.name !== undefined;
+  const name = given.name ?? generatedName();
+  const detached = given.detach === true;
+  const { Sandbox } = await import("../../api/index.ts");
+  const progress = new Progress({ quiet: given.quiet ?? false, logLevel });
+  const builder = configure(Sandbox.builder(name), operands[0] ?? embeddedImage, given, logLevel, progress);
+  // Its state then goes with it even when this process is killed.
+  if (!named && !detached) builder.ephemeral(true);
+  builder.build();
+
+  let sandbox: Sandbox | null = null;
+  const end = async (): Promise<void> => {
+    if (named && sandbox !== null && !detached) await sandbox.stop();
+    else await discard(name);
+  };
+  let interruption = onInterruption(end);
+  try {
+    using _spinner = progress;
+    await progress.start(`Starting ${name}`);
+    sandbox = detached ? await builder.createDetached() : await builder.create();
+  } catch (error) {
+    if (isInterrupted()) return await untilExit();
+    progress.clear();
+    if (!named) await discard(name);
+    interruption[Symbol.dispose]();
+    err(report(error, process.stderr, { removed: !named }));
+    return 1;
+  }
+  if (detached) {
+    interruption[Symbol.dispose]();
+    interruption = { [Symbol.dispose]: () => undefined };
+    if (!named) out(`${name}\n`);
+    await startDetached(sandbox, invocation);
+    return 0;
+  }
+  using _interruption = interruption;
+  return await finish(sandbox, invocation, async () => {
+    if (named) await sandbox.stop();
+    else await discard(name);
+  });
+}
+
+async function runExisting(invocation: RunInvocation, handle: SandboxHandle): Promise<number> {
+  const { options: given, operands, logLevel } = invocation;
+  const progress = new Progress({ quiet: given.quiet ?? false, logLevel });
+  const ignored = givenCreationFlags(invocation.given, perCommand);
+  if (operands[0] !== undefined && operands[0] !== describeImage(handle.config().image))
+    ignored.unshift(operands[0]);
+  if (ignored.length > 0) {
+    progress.warn(`${handle.name} exists already: ignoring ${ignored.join(", ")} (--replace makes it anew)`);
+  }
+  const startHere = isDown(handle.status);
+  let sandbox: Sandbox;
+  {
+    using _spinner = progress;
+    if (startHere) await progress.start(`Starting ${handle.name}`);
+    if (!startHere) sandbox = await handle.connect();
+    else sandbox = given.detach === true ? await handle.startDetached() : await handle.start();
+  }
+  if (given.detach === true) {
+    await startDetached(sandbox, invocation);
+    return 0;
+  }
+  const end = async (): Promise<void> => {
+    if (startHere) await sandbox.stop();
+  };
+  using _interruption = onInterruption(end);
+  return await finish(sandbox, invocation, end);
+}
+
+/** Runs the command, then ends what was started for it, whatever the command did. */
+async function finish(
+  sandbox: Sandbox,
+  invocation: RunInvocation,
+  end: () => Promise<void>,
+): Promise<number> {
+  const command = guestCommand(sandbox, invocation);
+  let code: number;
+  try {
+    if (command === null) return await nothingToRun(end);
+    const outcome = await runInGuest(sandbox, command);
+    if (outcome.kind === "detached") {
+      await sandbox.detach();
+      err(`\r\nDetached: the command keeps running in ${sandbox.name}.\n`);
+      return 0;
+    }
+    code = outcome.code;
+  } catch (error) {
+    if (isInterrupted()) return await untilExit();
+    err(report(error, process.stderr, { program: command?.argv[0] ?? "" }));
+    code = exitCodeOf(error);
+  }
+  if (isInterrupted()) return await untilExit();
+  await end();
+  return code;
+}
+
+async function nothingToRun(end: () => Promise<void>): Promise<number> {
+  const { warningLine } = await import("../output/blocks.ts");
+  err(warningLine("nothing to run: no command was given, and the image has none", process.stderr));
+  await end();
+  return 0;
+}
+
+function guestCommand(sandbox: Sandbox, invocation: RunInvocation): GuestCommand | null {
+  const { options: given, guestCommand: command } = invocation;
+  const argv = commandLine(sandbox.config, command, { withEntrypoint: true, interactive: isInteractive() });
+  if (argv.length === 0) return null;
+  return {
+    argv,
+    cwd: given.workdir,
+    user: given.user,
+    env: given.env,
+    timeoutMs: given.timeout,
+    rlimits: given.rlimit,
+    detachKeys: given.detachKeys,
+    tty: given.tty,
+  };
+}

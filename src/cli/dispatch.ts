@@ -1,0 +1,74 @@
+import type { AnyCommand, Invocation } from "./command.ts";
+import { commandEntries } from "./commands.ts";
+import { logLevels } from "./globals.ts";
+import { isInterrupted, untilExit, watchInterruptions } from "./interrupt.ts";
+import { exitCodeOf, report } from "./output/report.ts";
+import { err, flush, out } from "./output/streams.ts";
+import { quickParse } from "./quick-parse.ts";
+
+/**
+ * Runs one command line and ends the process with its exit code.
+ *
+ * @param argv - the arguments after the program's own name
+ */
+export async function dispatch(argv: readonly string[]): Promise<never> {
+  watchInterruptions();
+  const code = await exitCode(argv);
+  await Promise.all([flush(process.stdout), flush(process.stderr)]);
+  // Connections may still be open that would keep Node running; nothing is left to be done on them.
+  process.exit(code);
+}
+
+async function exitCode(argv: readonly string[]): Promise<number> {
+  const separator = argv.indexOf("--");
+  const args = separator === -1 ? argv : argv.slice(0, separator);
+  const guestCommand = separator === -1 ? null : argv.slice(separator + 1);
+  try {
+    const quick = await findQuickly(args, guestCommand);
+    if (quick !== null) return await runCommand(quick.command, quick.invocation);
+    return await runFully(args, guestCommand);
+  } catch (error) {
+    if (isInterrupted()) return await untilExit();
+    err(report(error, process.stderr, { stack: wantsStack(args) }));
+    return exitCodeOf(error);
+  }
+}
+
+async function runCommand(command: AnyCommand, invocation: Invocation): Promise<number> {
+  const code = await command.run(invocation);
+  // What ended because of an interruption has no exit code of its own.
+  return isInterrupted() ? await untilExit() : code;
+}
+
+/** The command of a plainly well-formed command line: `msb [--LEVEL] COMMAND …`. */
+async function findQuickly(
+  args: readonly string[],
+  guestCommand: readonly string[] | null,
+): Promise<{ command: AnyCommand; invocation: Invocation } | null> {
+  const levels = args.findIndex((arg) => !logLevels.some((level) => arg === `--${level}`));
+  const name = args[levels];
+  const entry = commandEntries.find((candidate) => name !== undefined && candidate.names.includes(name));
+  if (entry === undefined || args.includes("--tree") || args.includes("--version")) return null;
+  const command = await entry.load();
+  const rest = [...args.slice(0, levels), ...args.slice(levels + 1)];
+  const invocation = quickParse(command, rest, guestCommand);
+  return invocation === null ? null : { command, invocation };
+}
+
+async function runFully(args: readonly string[], guestCommand: readonly string[] | null): Promise<number> {
+  const { findCommand, parse } = await import("./program.ts");
+  if (args.includes("--version")) {
+    out(`msb ${(await import("./version.ts")).packageVersion()}\n`);
+    return 0;
+  }
+  if (args.includes("--tree")) {
+    out(await (await import("./tree.ts")).commandTree(await findCommand(args)));
+    return 0;
+  }
+  const parsed = await parse(args, guestCommand, { out, err });
+  return typeof parsed === "number" ? parsed : await runCommand(parsed.command, parsed.invocation);
+}
+
+function wantsStack(args: readonly string[]): boolean {
+  return args.includes("--debug") || args.includes("--trace");
+}

@@ -1,0 +1,155 @@
+import type { ExecHandle, Sandbox } from "../api/index.ts";
+import { flag, repeated, value } from "./command.ts";
+import { onInterruption, type Interruption } from "./interrupt.ts";
+import { writeAll } from "./output/streams.ts";
+import { parsePositiveDurationMs } from "./values/duration.ts";
+import type { Pair } from "./values/pairs.ts";
+import { parseResourceLimit, type ResourceLimit } from "./values/rlimit.ts";
+import { text } from "./values/simple.ts";
+
+/** Options of `run` and `exec` that say how the command runs. */
+export const commandOptions = {
+  tty: flag({
+    short: "t",
+    description: "Run the command on a terminal (the default when stdin and stdout are terminals)",
+    negation: "Run it without a terminal, with stdout and stderr apart",
+  }),
+  timeout: value({
+    placeholder: "DURATION",
+    description: "Kill the command after this time: 30s, 5m, 2h",
+    parse: parsePositiveDurationMs,
+  }),
+  rlimit: repeated({
+    placeholder: "NAME=SOFT[:HARD]",
+    description: "Resource limit of the command, such as nofile=1024:4096. Repeatable",
+    parse: parseResourceLimit,
+  }),
+  detachKeys: value({
+    placeholder: "KEYS",
+    description: "Keys that leave an interactive command running (ctrl-]); several: ctrl-p,ctrl-q",
+    parse: text,
+  }),
+} as const;
+
+/** How a command in a sandbox ended, as far as `msb` saw it. */
+export type Outcome = { readonly kind: "exited"; readonly code: number } | { readonly kind: "detached" };
+
+export interface GuestCommand {
+  readonly argv: readonly string[];
+  readonly cwd?: string | undefined;
+  readonly user?: string | undefined;
+  readonly env: readonly Pair[];
+  readonly timeoutMs?: number | undefined;
+  readonly rlimits: readonly ResourceLimit[];
+  readonly detachKeys?: string | undefined;
+  /** true and false as asked for; undefined = decided by what stdin and stdout are. */
+  readonly tty?: boolean | undefined;
+}
+
+/** Whether a command without `-t` and `--no-tty` gets the user's terminal. */
+export function isInteractive(): boolean {
+  return process.stdin.isTTY && process.stdout.isTTY;
+}
+
+/**
+ * What to run when the user gave `given`: after the image's entrypoint for `run`, as it is for `exec`. Without
+ * `given` the image's own command, then, on a terminal only, the sandbox's shell.
+ *
+ * @returns an empty list when there is nothing to run
+ */
+export function commandLine(
+  config: {
+    readonly entrypoint: readonly string[] | null;
+    readonly cmd: readonly string[] | null;
+    readonly shell: string | null;
+  },
+  given: readonly string[] | null,
+  choice: { readonly withEntrypoint: boolean; readonly interactive: boolean },
+): readonly string[] {
+  const entrypoint = config.entrypoint ?? [];
+  if (given !== null && given.length > 0) return choice.withEntrypoint ? [...entrypoint, ...given] : given;
+  const own = [...entrypoint, ...(config.cmd ?? [])];
+  if (own.length > 0) return own;
+  return choice.interactive ? [config.shell ?? "/bin/sh"] : [];
+}
+
+/** Runs a command in a sandbox on this process's streams: on its terminal, or through pipes. */
+export async function runInGuest(sandbox: Sandbox, command: GuestCommand): Promise<Outcome> {
+  const tty = command.tty ?? (isInteractive() && command.timeoutMs === undefined);
+  if (tty && process.stdin.isTTY && command.timeoutMs === undefined) return attach(sandbox, command);
+  return { kind: "exited", code: await stream(sandbox, command, tty) };
+}
+
+async function attach(sandbox: Sandbox, command: GuestCommand): Promise<Outcome> {
+  const [program = "", ...args] = command.argv;
+  const code = await sandbox.attachWith(program, (options) => {
+    options.args(args).envs(command.env);
+    if (command.cwd !== undefined) options.cwd(command.cwd);
+    if (command.user !== undefined) options.user(command.user);
+    if (command.detachKeys !== undefined) options.detachKeys(command.detachKeys);
+    for (const limit of command.rlimits) options.rlimitRange(limit.resource, limit.soft, limit.hard);
+    return options;
+  });
+  return code < 0 ? { kind: "detached" } : { kind: "exited", code };
+}
+
+/** The byte that a terminal's line discipline takes for the end of input: Ctrl-D. */
+const END_OF_TRANSMISSION = "\x04";
+const NEWLINE = 0x0a;
+
+async function stream(sandbox: Sandbox, command: GuestCommand, tty: boolean): Promise<number> {
+  const [program = "", ...args] = command.argv;
+  await using handle = await sandbox.execStreamWith(program, (options) => {
+    options.args(args).envs(command.env).tty(tty).stdinPipe();
+    if (command.cwd !== undefined) options.cwd(command.cwd);
+    if (command.user !== undefined) options.user(command.user);
+    if (command.timeoutMs !== undefined) options.timeout(command.timeoutMs);
+    for (const limit of command.rlimits) options.rlimitRange(limit.resource, limit.soft, limit.hard);
+    return options;
+  });
+  const ended = Promise.withResolvers<true>();
+  using _interruption = onInterruption((reason) => passOn(handle, reason, ended.promise));
+  void forwardStdin(handle, tty);
+  let code = 1;
+  try {
+    for await (const event of handle) {
+      if (event.kind === "stdout") await writeAll(process.stdout, event.data);
+      else if (event.kind === "stderr") await writeAll(process.stderr, event.data);
+      else if (event.kind === "exited") code = event.code;
+    }
+  } finally {
+    ended.resolve(true);
+  }
+  return code;
+}
+
+/** Sends what this process reads to the command, as it comes, and its end. Ends silently with the command. */
+async function forwardStdin(handle: ExecHandle, tty: boolean): Promise<void> {
+  const sink = handle.takeStdin();
+  if (sink === null) return;
+  let inLine = false;
+  try {
+    for await (const chunk of process.stdin) {
+      const data = chunk as Uint8Array;
+      await sink.write(data);
+      inLine = data.at(-1) !== NEWLINE;
+    }
+    // Within a line, the first one only hands over what was typed so far.
+    if (tty) await sink.write(inLine ? END_OF_TRANSMISSION.repeat(2) : END_OF_TRANSMISSION);
+  } catch {
+    // Either the command is gone and nobody wants the rest, or stdin cannot be read, which is its end.
+  }
+  await sink.close().catch(() => undefined);
+}
+
+/** How long a command may take to end after a signal that was passed on to it. */
+const SIGNAL_GRACE_MS = 5000;
+
+async function passOn(handle: ExecHandle, reason: Interruption, ended: Promise<true>): Promise<void> {
+  if (reason.kind === "signal") {
+    await handle.signal(reason.number);
+    const late = new Promise<false>((resolve) => setTimeout(resolve, SIGNAL_GRACE_MS, false));
+    if (await Promise.race([ended, late])) return;
+  }
+  await handle.kill();
+}

@@ -1,0 +1,55 @@
+import { style, type OutputStream } from "./style.ts";
+
+export interface ErrorBlock {
+  readonly text: string;
+  readonly causes?: readonly string[];
+  /** Verbatim lines that belong to the error, such as the end of the guest's console. */
+  readonly excerpt?: { readonly title: string; readonly lines: readonly string[] };
+  readonly hints?: readonly string[];
+}
+
+/**
+ * Several lines ending in a newline:
+ *
+ *     error: failed to start "demo"
+ *       → image: no such file
+ *       → what to do about it
+ */
+export function errorBlock(block: ErrorBlock, stream: OutputStream): string {
+  const lines = [`${style(["bold", "red"], "error:", stream)} ${style("bold", block.text, stream)}`];
+  for (const cause of block.causes ?? []) lines.push(`  → ${style("white", cause, stream)}`);
+  if (block.excerpt !== undefined && block.excerpt.lines.length > 0) {
+    lines.push(`  → ${style("white", `${block.excerpt.title}:`, stream)}`);
+    for (const line of block.excerpt.lines) lines.push(style("dim", `      ${line}`, stream));
+  }
+  for (const hint of block.hints ?? []) {
+    if (hint !== "") lines.push(style("dim", `  → ${hint}`, stream));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** One line ending in a newline: `warn: text`. */
+export function warningLine(text: string, stream: OutputStream): string {
+  return `${style(["bold", "yellow"], "warn:", stream)} ${text}\n`;
+}
+
+export interface Completion {
+  readonly ok: boolean;
+  /** Such as `Started`. */
+  readonly verb: string;
+  readonly target: string;
+  readonly durationMs: number;
+}
+
+/** Shorter durations are not worth a reader's attention. */
+const NOTABLE_DURATION_MS = 500;
+
+/** One line ending in a newline: `   ✓ Started      demo (1.2s)`. */
+export function completionLine(completion: Completion, stream: OutputStream): string {
+  const mark = completion.ok ? style("green", "✓", stream) : style("red", "✗", stream);
+  const duration =
+    completion.durationMs > NOTABLE_DURATION_MS
+      ? style("dim", ` (${(completion.durationMs / 1000).toFixed(1)}s)`, stream)
+      : "";
+  return `   ${mark} ${completion.verb.padEnd(12)} ${completion.target}${duration}\n`;
+}

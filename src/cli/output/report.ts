@@ -1,0 +1,100 @@
+import {
+  BootStartError,
+  ExecFailedError,
+  MicrosandboxError,
+  type ExecFailureKind,
+} from "../../errors/index.ts";
+import { UsageError } from "../usage-error.ts";
+import { errorBlock, type ErrorBlock } from "./blocks.ts";
+import type { OutputStream } from "./style.ts";
+
+/** Console lines shown with a failed start; `msb logs --source system` has all of them. */
+const CONSOLE_LINES = 12;
+
+const failureLabels: Readonly<Record<ExecFailureKind, string>> = {
+  not_found: "not found",
+  permission_denied: "permission denied",
+  not_executable: "not executable",
+  bad_cwd: "bad cwd",
+  bad_args: "bad args",
+  resource_limit: "resource limit",
+  user_setup_failed: "user setup",
+  out_of_memory: "out of memory",
+  pty_setup_failed: "pty setup",
+  other: "exec",
+};
+
+/** What the reporter knows beyond the error itself. */
+export interface ReportContext {
+  /** The program that was to be run in the guest. */
+  readonly program?: string;
+  /** Show where the error comes from. */
+  readonly stack?: boolean;
+  /** The sandbox that failed to start is already gone, with its logs. */
+  readonly removed?: boolean;
+}
+
+/** The error block for anything that was thrown. */
+export function report(error: unknown, stream: OutputStream, context: ReportContext = {}): string {
+  const block = errorBlock(describe(error, context), stream);
+  const stack = context.stack === true && error instanceof Error ? `${error.stack ?? ""}\n` : "";
+  return block + stack;
+}
+
+/** The exit code for an error: as shells have it for a command that could not be started, 2 for a wrong command line, else 1. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return 2;
+  if (!(error instanceof ExecFailedError)) return 1;
+  if (error.kind === "not_found") return 127;
+  return error.kind === "permission_denied" || error.kind === "not_executable" ? 126 : 1;
+}
+
+function describe(error: unknown, context: ReportContext): ErrorBlock {
+  if (error instanceof BootStartError) return describeBootFailure(error, context);
+  if (error instanceof ExecFailedError) {
+    const errno = error.errnoName === null ? "" : ` (${error.errnoName})`;
+    return {
+      text: `failed to exec "${context.program ?? "command"}"`,
+      causes: [`${failureLabels[error.kind]}: ${error.message}${error.message.endsWith(errno) ? "" : errno}`],
+      hints: [error.hint],
+    };
+  }
+  if (error instanceof UsageError) return { text: error.message, hints: [error.hint] };
+  if (error instanceof MicrosandboxError) {
+    return { text: error.message, causes: causesOf(error), hints: [error.hint] };
+  }
+  if (error instanceof Error) return { text: error.message, causes: causesOf(error) };
+  return { text: String(error) };
+}
+
+function describeBootFailure(error: BootStartError, context: ReportContext): ErrorBlock {
+  const qemu = lastLines(error.qemuOutput, CONSOLE_LINES);
+  const console = lastLines(error.consoleTail, CONSOLE_LINES);
+  const logs = context.removed === true ? "" : `msb logs --source system ${error.sandboxName}`;
+  return {
+    text: `failed to start "${error.sandboxName}"`,
+    causes: [`${error.stage}: ${error.message}`, ...(qemu.length > 0 ? [`QEMU: ${qemu.join(" ")}`] : [])],
+    excerpt: { title: "the guest's last words", lines: console },
+    hints: [error.hint, logs],
+  };
+}
+
+/** The messages behind an error that say more than it says itself. */
+function causesOf(error: Error): string[] {
+  const causes: string[] = [];
+  let said = error.message;
+  for (let cause = error.cause; cause instanceof Error && causes.length < 3; cause = cause.cause) {
+    if (cause.message === "" || said.includes(cause.message)) continue;
+    causes.push(cause.message);
+    said = `${said}\n${cause.message}`;
+  }
+  return causes;
+}
+
+function lastLines(text: string, count: number): string[] {
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== "")
+    .slice(-count);
+}
