@@ -55,6 +55,18 @@ find_missing_packages() {
 	missing=${missing# }
 }
 
+# Runs a chatty command; what it said is shown only when it fails.
+quietly() {
+	log=$(mktemp)
+	if DEBIAN_FRONTEND=noninteractive "$@" >"$log" 2>&1; then
+		rm -f "$log"
+	else
+		cat "$log" >&2
+		rm -f "$log"
+		fail "\"$*\" did not work, see above."
+	fi
+}
+
 install_system_packages() {
 	find_missing_packages
 	[ -n "$missing" ] || return 0
@@ -66,12 +78,11 @@ install_system_packages() {
 		printf 'Some programs are missing. Run this once, then start again:\n\n  sudo sh -c "%s"\n\n' "$line" >&2
 		exit 1
 	fi
-	printf 'set-up: installing %s\n' "$missing"
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get update -q || fail "apt-get update did not work, see above."
+	printf 'set-up: installing the Debian packages %s\n' "$missing"
+	quietly apt-get update
 	# The list is meant to be split into words.
 	# shellcheck disable=SC2086
-	apt-get install -y -q --no-install-recommends $missing || fail "apt-get could not install $missing, see above."
+	quietly apt-get install -y --no-install-recommends $missing
 	find_missing_packages
 	[ -z "$missing" ] || fail "after the installation these packages' programs are still missing: $missing"
 }
