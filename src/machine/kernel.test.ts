@@ -131,41 +131,41 @@ test("an arm64 host takes an Image", async () => {
 /** A directory of guest files and a kernel that boots on this host, all in small. */
 async function guestFiles(
   name: string,
-): Promise<{ guestDirectory: string; guest: string; kernel: string; stagingDirectory: string }> {
+): Promise<{ guestDirectory: string; kernel: string; stagingDirectory: string }> {
   const guestDirectory = join(directory, name);
-  const guest = join(guestDirectory, hostPlatform().name);
-  await mkdir(guest, { recursive: true });
-  for (const file of ["vmlinux", "initramfs.cpio", "guest.json"]) await writeFile(join(guest, file), file);
-  await writeFile(join(guest, "agent.cpio"), "agent archive");
-  await writeFile(join(guest, "agent"), "#!/bin/sh\n", { mode: 0o755 });
+  await mkdir(guestDirectory);
+  for (const file of ["vmlinux", "initramfs.cpio", "guest.json"])
+    await writeFile(join(guestDirectory, file), file);
+  await writeFile(join(guestDirectory, "agent.cpio"), "agent archive");
+  await writeFile(join(guestDirectory, "agent"), "#!/bin/sh\n", { mode: 0o755 });
   const kernel = join(guestDirectory, "own-kernel");
   await writeFile(kernel, process.arch === "arm64" ? armImage() : vmlinux);
-  return { guestDirectory, guest, kernel, stagingDirectory: guestDirectory };
+  return { guestDirectory, kernel, stagingDirectory: guestDirectory };
 }
 
 test("the package's own kernel changes identity with its manifest", async () => {
   const files = await guestFiles("own");
   const kernel = await resolveKernel({ ...files, path: null });
-  assert.equal(kernel.vmlinux, join(files.guest, "vmlinux"));
-  assert.equal(kernel.initramfs, join(files.guest, "initramfs.cpio"));
-  assert.equal(kernel.agentPath, join(files.guest, "agent"));
+  assert.equal(kernel.vmlinux, join(files.guestDirectory, "vmlinux"));
+  assert.equal(kernel.initramfs, join(files.guestDirectory, "initramfs.cpio"));
+  assert.equal(kernel.agentPath, join(files.guestDirectory, "agent"));
   assert.equal(kernel.custom, false);
   assert.equal((await resolveKernel({ ...files, path: null })).identity, kernel.identity);
-  await writeFile(join(files.guest, "guest.json"), "other");
+  await writeFile(join(files.guestDirectory, "guest.json"), "other");
   assert.notEqual((await resolveKernel({ ...files, path: null })).identity, kernel.identity);
 });
 
 test("missing guest files tell how to build them", async () => {
   const files = await guestFiles("incomplete");
   for (const missing of ["initramfs.cpio", "vmlinux", "guest.json"]) {
-    await rm(join(files.guest, missing));
+    await rm(join(files.guestDirectory, missing));
     await assert.rejects(resolveKernel({ ...files, path: null }), (error) => {
       assert.ok(error instanceof KernelNotFoundError);
       assert.match(error.message, new RegExp(missing));
       assert.match(error.hint, /npm run build/);
       return true;
     });
-    await writeFile(join(files.guest, missing), missing);
+    await writeFile(join(files.guestDirectory, missing), missing);
   }
 });
 
@@ -173,7 +173,7 @@ test("the user's kernel boots with the agent alone", async () => {
   const files = await guestFiles("alone");
   const kernel = await resolveKernel({ ...files, path: files.kernel });
   assert.equal(kernel.vmlinux, files.kernel);
-  assert.equal(kernel.initramfs, join(files.guest, "agent.cpio"));
+  assert.equal(kernel.initramfs, join(files.guestDirectory, "agent.cpio"));
   assert.equal(kernel.custom, true);
   await utimes(files.kernel, 1, 1);
   assert.notEqual((await resolveKernel({ ...files, path: files.kernel })).identity, kernel.identity);

@@ -11,7 +11,7 @@ import type { GuestKernel } from "./types.ts";
 export interface ResolveKernelOptions {
   /** The user's own kernel (`libkrunfwPath`, `config.json` or `MSB_KERNEL`); null for the one of this package. */
   readonly path: string | null;
-  /** Where the guest build put its files: holds a directory per architecture (`x86_64`, `aarch64`). */
+  /** Where the guest build put its files for this architecture: `vmlinux`, `initramfs.cpio`, `agent.cpio`, `agent`, `guest.json`. */
   readonly guestDirectory: string;
   /** An existing directory for an initramfs that is put together for the user's own kernel. */
   readonly stagingDirectory: string;
@@ -26,7 +26,7 @@ export interface ResolveKernelOptions {
  * @throws KernelNotFoundError when a file is missing or unreadable; InvalidConfigError when it is not a kernel that boots here
  */
 export async function resolveKernel(options: ResolveKernelOptions): Promise<GuestKernel> {
-  const guest = join(resolve(options.guestDirectory), hostPlatform().name);
+  const guest = resolve(options.guestDirectory);
   if (options.path !== null)
     return resolveCustomKernel(resolve(options.path), guest, options.stagingDirectory);
   const vmlinux = join(guest, "vmlinux");

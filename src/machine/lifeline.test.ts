@@ -47,8 +47,8 @@ async function killParentOfQemu(t: TestContext, lifeline: Lifeline): Promise<voi
   while ((await identifyProcess(pid)) !== null);
 }
 
-test("QEMU dies with a parent that is killed: watcher", { timeout }, () =>
-  killParentOfQemu({ kind: "watcher" }),
+test("QEMU dies with a parent that is killed: watcher", { timeout }, (t) =>
+  killParentOfQemu(t, { kind: "watcher" }),
 );
 
 test("QEMU dies with a parent that is killed: this host's best way", { timeout }, async (t) => {
