@@ -1,15 +1,15 @@
 //! The event loop: the supervisor's messages, the commands' descriptors, and the signals of PID 1, one after another.
 
-use crate::failure::PROTOCOL;
+use crate::failure::{While, GUEST, PROTOCOL};
 use crate::frame::FrameKind;
 use crate::messages_generated::{
-    self as messages, AgentHello, Boot, BootFailed, Credit, Exec, ExecFailed, Message, Ping, Pong,
-    Resize, Signal, SpawnStage, PROTOCOL_VERSION,
+    self as messages, AgentHello, Boot, BootFailed, Credit, Exec, ExecFailed, ExecStarted, Message,
+    Ping, Pong, Resize, Signal, SpawnStage, PROTOCOL_VERSION,
 };
 use crate::modules::{self, Modules};
 use crate::port::{Port, Received};
 use crate::root::{self, Root};
-use crate::session::{from_token, token, Channel, Outcome, Session};
+use crate::session::{from_token, token, Channel, Outcome, Session, Turn};
 use crate::shutdown::{self, Remaining, Shutdown, INSIDE_GRACE};
 use crate::sys::{self, Epoll, Reaped, ESHUTDOWN, SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2};
 use crate::wire::WireError;
@@ -24,6 +24,8 @@ const PORT: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
 /// Reads from the port before anyone else gets a turn; 64 KiB with the driver's buffers.
 const READS_PER_TURN: usize = 16;
+/// How long an output that writes in crumbs is left alone to collect some; too short for anyone to see.
+const BREATHER: Duration = Duration::from_millis(2);
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -49,24 +51,22 @@ impl From<WireError> for Stop {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
-    AwaitsBoot,
-    Failed,
-    Running,
-}
-
 pub struct Agent {
     epoll: Epoll,
     port: Port,
     signals: OwnedFd,
-    null: OwnedFd,
+    /// The sandbox's /dev/null, once it has one.
+    null: Option<OwnedFd>,
     modules: Modules,
-    state: State,
+    /// A Boot has arrived; there is only one in a guest's life.
+    boot_seen: bool,
     root: Option<Root>,
     sessions: BTreeMap<u32, Session>,
     /// Outputs that may have something to read, in the order in which they get their turns.
     turns: VecDeque<(u32, Channel)>,
+    /// Outputs that write in crumbs, and when they get their next turn.
+    later: Vec<(u32, Channel)>,
+    later_at: Option<Instant>,
     /// Scratch space for output.
     buffer: Vec<u8>,
     processes: bool,
@@ -83,12 +83,14 @@ impl Agent {
             epoll,
             port,
             signals,
-            null: sys::open_null()?,
+            null: None,
             modules,
-            state: State::AwaitsBoot,
+            boot_seen: false,
             root: None,
             sessions: BTreeMap::new(),
             turns: VecDeque::new(),
+            later: Vec::new(),
+            later_at: None,
             buffer: Vec::new(),
             processes: false,
             shutdown: None,
@@ -130,26 +132,43 @@ impl Agent {
         Ok(())
     }
 
-    /// Milliseconds that the next wait may take.
+    /// Milliseconds that the next wait may take, -1 for any time.
     fn timeout(&mut self) -> Result<i32, Stop> {
         if !self.turns.is_empty() && self.port.has_room() {
             return Ok(0);
         }
+        let later = self
+            .later_at
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        let wait = match (later, self.shutdown_wait()?) {
+            (Some(a), Some(b)) => a.min(b),
+            (Some(wait), None) | (None, Some(wait)) => wait,
+            (None, None) => return Ok(-1),
+        };
+        // Rounded up, so that a wait does not end just before its time.
+        Ok((wait.as_micros().min(60_000_000) as i32 + 999) / 1000)
+    }
+
+    /// Takes the shutdown, if there is one, as far as it goes now.
+    fn shutdown_wait(&mut self) -> Result<Option<Duration>, Stop> {
         let remaining = Remaining {
             processes: self.processes,
             commands: !self.sessions.is_empty() || !self.port.is_flushed(),
         };
         match &mut self.shutdown {
-            None => Ok(-1),
+            None => Ok(None),
             Some(shutdown) => match shutdown.step(&remaining) {
                 None => Err(Stop::ShutDown),
-                // Rounded up, so that a wait does not end just before its time.
-                Some(wait) => Ok(wait.as_millis().min(60_000) as i32 + 1),
+                wait => Ok(wait),
             },
         }
     }
 
     fn pump_outputs(&mut self) -> Result<(), Stop> {
+        if self.later_at.map_or(false, |at| Instant::now() >= at) {
+            self.later_at = None;
+            self.turns.extend(self.later.drain(..));
+        }
         while self.port.has_room() {
             let (stream, channel) = match self.turns.pop_front() {
                 Some(turn) => turn,
@@ -159,8 +178,14 @@ impl Agent {
                 Some(session) => session,
                 None => continue,
             };
-            if session.pump(channel, &mut self.port, &self.epoll, &mut self.buffer)? {
-                self.turns.push_back((stream, channel));
+            match session.pump(channel, &mut self.port, &self.epoll, &mut self.buffer)? {
+                Turn::Again => self.turns.push_back((stream, channel)),
+                Turn::Rest => {}
+                Turn::Later => {
+                    self.later.push((stream, channel));
+                    self.later_at
+                        .get_or_insert_with(|| Instant::now() + BREATHER);
+                }
             }
             let outcome = session.outcome();
             self.conclude(stream, outcome);
@@ -182,10 +207,6 @@ impl Agent {
             None => return Ok(()),
         };
         match channel {
-            Channel::Report => {
-                let outcome = session.read_report(&mut self.port, &self.epoll)?;
-                self.conclude(stream, outcome);
-            }
             Channel::Stdin => session
                 .stdin
                 .flush(stream, event, &mut self.port, &self.epoll),
@@ -282,17 +303,13 @@ impl Agent {
     }
 
     fn boot(&mut self, stream: u32, boot: &Boot) -> Result<(), Stop> {
-        if self.state != State::AwaitsBoot {
+        if std::mem::replace(&mut self.boot_seen, true) {
             return Err(fault(stream, "a second Boot"));
         }
         match self.become_sandbox(boot) {
-            Ok(()) => {
-                self.state = State::Running;
-                self.port.send(stream, &Message::Ready);
-            }
+            Ok(()) => self.port.send(stream, &Message::Ready),
             Err(failed) => {
                 eprintln!("agent: {}: {}", failed.step, failed.message);
-                self.state = State::Failed;
                 self.port.send(stream, &Message::BootFailed(failed));
             }
         }
@@ -313,29 +330,34 @@ impl Agent {
         guest::seed(boot)?;
         self.modules.load(modules::DISK);
         self.root = Some(root::enter(&boot.root)?);
-        guest::set_up(boot)
+        guest::set_up(boot)?;
+        self.null = Some(sys::open_null().during(GUEST, "/dev/null")?);
+        Ok(())
     }
 
     fn exec(&mut self, stream: u32, exec: &Exec) -> Result<(), Stop> {
         if stream == 0 || self.sessions.contains_key(&stream) {
             return Err(fault(stream, "Exec on a stream in use"));
         }
-        let refusal = match self.state {
-            _ if self.shutdown.is_some() => Some((ESHUTDOWN, "the sandbox is shutting down")),
-            State::Running => None,
-            _ => Some((0, "the sandbox has not booted")),
-        };
-        let spawned = match refusal {
-            None => spawn::spawn(exec, &self.null),
-            Some((errno, message)) => Err(ExecFailed {
+        let refuse = |errno, message: &str| {
+            Err(ExecFailed {
                 stage: SpawnStage::Request,
                 errno,
                 message: String::from(message),
-            }),
+            })
+        };
+        // Even a command that cannot be started leaves a process to be reaped.
+        self.processes = true;
+        let spawned = match &self.null {
+            _ if self.shutdown.is_some() => refuse(ESHUTDOWN, "the sandbox is shutting down"),
+            None => refuse(0, "the sandbox has not booted"),
+            Some(null) => spawn::spawn(exec, null),
         };
         match spawned {
             Ok(spawned) => {
-                self.processes = true;
+                let pid = spawned.pid as u32;
+                let started = ExecStarted { pid, session_id: 0 };
+                self.port.send(stream, &Message::ExecStarted(started));
                 let session = Session::new(stream, spawned, &self.epoll)?;
                 self.sessions.insert(stream, session);
             }

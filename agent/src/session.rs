@@ -1,14 +1,15 @@
 //! One command, from `Exec` to `ExecExited`: its process group, its output under the supervisor's credit, its end.
 
 use crate::frame::FrameKind;
-use crate::messages_generated::{ExecExited, ExecStarted, Message};
+use crate::messages_generated::{ExecExited, Message};
 use crate::port::Port;
-use crate::spawn::{self, Channels, Spawned};
+use crate::spawn::{Channels, Spawned};
 use crate::stdin::Stdin;
 use crate::sys::{self, Ending, Epoll, EIO};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Result};
 use std::os::unix::io::OwnedFd;
+use std::time::{Duration, Instant};
 
 /// Bytes that each side may send on a stream before the other has granted any (protocol: INITIAL_CREDIT).
 pub const INITIAL_CREDIT: u32 = 256 << 10;
@@ -18,7 +19,6 @@ const CHUNK_BYTES: usize = 32 << 10;
 /// Which descriptor of a command an event is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Channel {
-    Report,
     Stdin,
     Stdout,
     Stderr,
@@ -31,18 +31,59 @@ pub fn token(stream: u32, channel: Channel) -> u64 {
 
 pub fn from_token(token: u64) -> (u32, Channel) {
     let channel = match token & 0xff {
-        0 => Channel::Report,
-        1 => Channel::Stdin,
-        2 => Channel::Stdout,
+        0 => Channel::Stdin,
+        1 => Channel::Stdout,
         _ => Channel::Stderr,
     };
     ((token >> 8) as u32, channel)
+}
+
+/// What to do with an output after its turn.
+#[derive(Debug, PartialEq)]
+pub enum Turn {
+    /// Give it another one.
+    Again,
+    /// Nothing, until an event or a credit.
+    Rest,
+    /// Give it another one in a moment.
+    Later,
 }
 
 struct Output {
     fd: OwnedFd,
     /// Has bytes, perhaps, and no credit to send them.
     starved: bool,
+    crumbs: Crumbs,
+}
+
+/// Notices a program that writes line by line as fast as it can. Woken for every line, the agent and the program would
+/// take turns on the processor and send a frame per line; left alone for a moment, the program gets on and its lines
+/// travel together.
+struct Crumbs {
+    row: u8,
+    last: Instant,
+}
+
+impl Crumbs {
+    /// Bytes; a read of less is a crumb.
+    const SIZE: usize = 4096;
+    /// Crumbs in a row before anything is delayed: the echo of a key or a short command's output never is.
+    const ROW: u8 = 8;
+    /// A longer silence ends the row.
+    const SILENCE: Duration = Duration::from_millis(10);
+
+    fn note(&mut self, count: usize, now: Instant) {
+        let follows = now.saturating_duration_since(self.last) < Crumbs::SILENCE;
+        self.last = now;
+        self.row = match count < Crumbs::SIZE && follows {
+            true => self.row.saturating_add(1),
+            false => 0,
+        };
+    }
+
+    fn are_many(&self) -> bool {
+        self.row >= Crumbs::ROW
+    }
 }
 
 /// Why a session is over.
@@ -54,10 +95,6 @@ pub enum Outcome {
 pub struct Session {
     stream: u32,
     pid: i32,
-    /// Present until the program has started.
-    report: Option<OwnedFd>,
-    /// Arrived before there was a process group to send them to.
-    early_signals: Vec<u8>,
     pub stdin: Stdin,
     /// Standard output and standard error; a terminal has only the first.
     outputs: [Option<Output>; 2],
@@ -72,7 +109,16 @@ pub struct Session {
 
 impl Session {
     pub fn new(stream: u32, spawned: Spawned, epoll: &Epoll) -> Result<Session> {
-        let output = |fd| Some(Output { fd, starved: false });
+        let output = |fd| {
+            Some(Output {
+                fd,
+                starved: false,
+                crumbs: Crumbs {
+                    row: 0,
+                    last: Instant::now(),
+                },
+            })
+        };
         let (stdin, outputs, slave, terminal) = match spawned.channels {
             Channels::Terminal { master, slave } => {
                 // A descriptor of its own, because epoll knows one interest per descriptor.
@@ -89,16 +135,15 @@ impl Session {
                 (Stdin::pipe(stdin), outputs, None, None)
             }
         };
-        epoll.add(
-            &spawned.report,
-            sys::READABLE,
-            token(stream, Channel::Report),
-        )?;
+        for (index, output) in outputs.iter().enumerate() {
+            if let Some(output) = output {
+                let events = sys::READABLE | sys::ONCE;
+                epoll.add(&output.fd, events, token(stream, output_channel(index)))?;
+            }
+        }
         Ok(Session {
             stream,
             pid: spawned.pid,
-            report: Some(spawned.report),
-            early_signals: Vec::new(),
             stdin,
             outputs,
             slave,
@@ -109,65 +154,25 @@ impl Session {
         })
     }
 
-    /// Reads how the start went. Outputs are watched only from then on, so `ExecStarted` always comes first.
-    pub fn read_report(&mut self, port: &mut Port, epoll: &Epoll) -> Result<Outcome> {
-        let report = match &self.report {
-            Some(report) => report,
-            None => return Ok(Outcome::Running),
-        };
-        let mut buffer = [0; 8];
-        let count = match sys::read(report, &mut buffer) {
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Outcome::Running),
-            Err(error) => return Err(error),
-        };
-        epoll.remove(report)?;
-        self.report = None;
-        if let Some(failed) = spawn::read_report(&buffer[..count]) {
-            return Ok(Outcome::Over(Message::ExecFailed(failed)));
-        }
-        port.send(
-            self.stream,
-            &Message::ExecStarted(ExecStarted {
-                pid: self.pid as u32,
-                session_id: 0,
-            }),
-        );
-        for signal in std::mem::take(&mut self.early_signals) {
-            self.signal(signal);
-        }
-        for (index, output) in self.outputs.iter().enumerate() {
-            if let Some(output) = output {
-                let events = sys::READABLE | sys::ONCE;
-                epoll.add(
-                    &output.fd,
-                    events,
-                    token(self.stream, output_channel(index)),
-                )?;
-            }
-        }
-        Ok(self.outcome())
-    }
-
-    /// Gives an output its turn: one read, as far as the credit goes. Returns whether it wants another one; an output
-    /// that has nothing is watched again instead, and one without credit waits for that.
+    /// Gives an output its turn: one read, as far as the credit goes. An output that has nothing is watched again, and one
+    /// without credit waits for that.
     pub fn pump(
         &mut self,
         channel: Channel,
         port: &mut Port,
         epoll: &Epoll,
         buffer: &mut Vec<u8>,
-    ) -> Result<bool> {
+    ) -> Result<Turn> {
         let index = usize::from(channel == Channel::Stderr);
         let output = match &mut self.outputs[index] {
-            Some(output) if self.report.is_none() => output,
-            _ => return Ok(false),
+            Some(output) => output,
+            None => return Ok(Turn::Rest),
         };
         let wanted = CHUNK_BYTES.min(self.credit as usize);
         // Without credit even the end has to wait: whether it has come shows only in a read.
         output.starved = wanted == 0;
         if wanted == 0 {
-            return Ok(false);
+            return Ok(Turn::Rest);
         }
         buffer.resize(CHUNK_BYTES, 0);
         match sys::read(&output.fd, &mut buffer[..wanted]) {
@@ -177,15 +182,18 @@ impl Session {
                     0 => FrameKind::Stdout,
                     _ => FrameKind::Stderr,
                 };
+                output.crumbs.note(count, Instant::now());
                 self.credit -= count as u32;
                 port.send_output(self.stream, kind, &buffer[..count]);
-                return Ok(true);
+                return Ok(Turn::Again);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 if self.terminal.is_some() && self.ending.is_some() {
                     // Everything that was written before the leader ended has been read. Others may hold the terminal
                     // for ever; the session is the leader's.
                     self.outputs[index] = None;
+                } else if output.crumbs.are_many() {
+                    return Ok(Turn::Later);
                 } else {
                     let events = sys::READABLE | sys::ONCE;
                     epoll.modify(&output.fd, events, token(self.stream, channel))?;
@@ -195,7 +203,7 @@ impl Session {
             Err(error) if sys::errno_of(&error) == EIO => self.outputs[index] = None,
             Err(error) => return Err(error),
         }
-        Ok(false)
+        Ok(Turn::Rest)
     }
 
     /// Adds credit for output. Returns false when the sum leaves the protocol's range.
@@ -231,12 +239,10 @@ impl Session {
         self.terminal.as_ref().map(|_| Channel::Stdout)
     }
 
-    /// Over when the program started, its leader was reaped and its outputs ended.
+    /// Over when the leader was reaped and the outputs ended.
     pub fn outcome(&self) -> Outcome {
         match self.ending {
-            Some(Ending { code, signal })
-                if self.report.is_none() && self.outputs.iter().all(Option::is_none) =>
-            {
+            Some(Ending { code, signal }) if self.outputs.iter().all(Option::is_none) => {
                 Outcome::Over(Message::ExecExited(ExecExited { code, signal }))
             }
             _ => Outcome::Running,
@@ -249,10 +255,6 @@ impl Session {
     /// leader was reaped long ago; so if a *process* has the number again, the group has ended and the number was given
     /// to somebody else.
     pub fn signal(&mut self, signal: u8) {
-        if self.report.is_some() {
-            self.early_signals.push(signal);
-            return;
-        }
         if self.ending.is_some() && sys::send_signal(self.pid, 0).is_ok() {
             self.group_gone = true;
         }
@@ -286,13 +288,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_long_row_of_crumbs_counts() {
+        let start = Instant::now();
+        let mut crumbs = Crumbs {
+            row: 0,
+            last: start,
+        };
+        for _ in 0..Crumbs::ROW {
+            assert!(!crumbs.are_many());
+            crumbs.note(5, start);
+        }
+        assert!(crumbs.are_many());
+        crumbs.note(5, start + Crumbs::SILENCE);
+        assert!(!crumbs.are_many());
+        for _ in 0..100 {
+            crumbs.note(Crumbs::SIZE, start + Crumbs::SILENCE);
+        }
+        assert!(!crumbs.are_many());
+    }
+
+    #[test]
     fn tokens_carry_stream_and_channel() {
-        for channel in [
-            Channel::Report,
-            Channel::Stdin,
-            Channel::Stdout,
-            Channel::Stderr,
-        ] {
+        for channel in [Channel::Stdin, Channel::Stdout, Channel::Stderr] {
             for stream in [1, 255, 256, u32::MAX] {
                 assert_eq!(from_token(token(stream, channel)), (stream, channel));
             }

@@ -1,9 +1,9 @@
-//! Starting a command: everything that can be prepared is prepared in the agent, then a forked child takes a few system
-//! calls to become the program. What fails in the child comes back through a pipe that execve closes.
+//! Starting a command: everything that can be prepared is prepared in the agent, then a child takes a few system calls
+//! to become the program. The agent waits that long, and knows then whether it worked.
 
 use crate::lookup::{self, Search};
 use crate::messages_generated::{Exec, ExecFailed, ResourceLimit, SpawnStage, StdinMode};
-use crate::sys::{self, Fork, StringArray, EINVAL};
+use crate::sys::{self, StringArray, EINVAL};
 use crate::users::{self, Identity};
 use std::ffi::CString;
 use std::io::{Error, Result};
@@ -13,11 +13,9 @@ use std::os::unix::io::{AsRawFd, OwnedFd, RawFd};
 /// rest may raise theirs. The agent's own limit is higher, since it holds descriptors of every command.
 const OPEN_FILES: (u64, u64) = (1024, 524_288);
 
-/// A command whose child has been forked.
+/// A command whose program has started.
 pub struct Spawned {
     pub pid: i32,
-    /// Ends empty when the program has started; otherwise gives what `read_report` understands.
-    pub report: OwnedFd,
     pub channels: Channels,
 }
 
@@ -45,16 +43,12 @@ pub fn spawn(exec: &Exec, null: &OwnedFd) -> std::result::Result<Spawned, ExecFa
     } else {
         open_pipes(exec, identity.uid, null, &mut plan).map_err(at(SpawnStage::Pipe))?
     };
-    let (report, child_report) = sys::pipe().map_err(at(SpawnStage::Pipe))?;
-    sys::set_nonblocking(&report).map_err(at(SpawnStage::Pipe))?;
-    plan.report = child_report.as_raw_fd();
-    match sys::fork().map_err(at(SpawnStage::Fork))? {
-        Fork::Child => run_child(&plan, &identity),
-        Fork::Parent(pid) => Ok(Spawned {
-            pid,
-            report,
-            channels,
-        }),
+    let mut failed = None;
+    let pid = sys::start_child(&mut || failed = Some(run_child(&plan, &identity)))
+        .map_err(at(SpawnStage::Fork))?;
+    match failed {
+        None => Ok(Spawned { pid, channels }),
+        Some((stage, errno)) => Err(failure(stage, &Error::from_raw_os_error(errno))),
     }
 }
 
@@ -83,7 +77,7 @@ fn identify(user: &str) -> std::result::Result<Identity, ExecFailed> {
     })
 }
 
-/// What the child needs, in the form in which it needs it: it must not allocate.
+/// What the child needs, in the form in which system calls take it.
 struct Plan {
     candidates: Vec<CString>,
     argv: StringArray,
@@ -93,7 +87,6 @@ struct Plan {
     /// Standard input, output and error.
     streams: [RawFd; 3],
     terminal: bool,
-    report: RawFd,
     /// Closed in the agent once the child has its copies.
     _child_ends: Vec<OwnedFd>,
 }
@@ -115,7 +108,6 @@ fn plan(exec: &Exec, identity: &Identity) -> Result<Plan> {
         limits: exec.rlimits.clone(),
         streams: [-1; 3],
         terminal: exec.tty,
-        report: -1,
         _child_ends: Vec::new(),
     })
 }
@@ -181,15 +173,12 @@ fn keep(child: OwnedFd, ours: OwnedFd, at: usize, uid: u32, plan: &mut Plan) -> 
     Ok(ours)
 }
 
-/// Runs in the child: system calls only. Never returns.
-fn run_child(plan: &Plan, identity: &Identity) -> ! {
-    let (stage, errno) = match prepare(plan, identity) {
+/// Runs in the child, in the agent's memory: system calls only. Returns only when the program could not be started.
+fn run_child(plan: &Plan, identity: &Identity) -> (SpawnStage, i32) {
+    match prepare(plan, identity) {
         Ok(()) => (SpawnStage::Exec, execute(plan)),
         Err((stage, error)) => (stage, sys::errno_of(&error)),
-    };
-    let [a, b, c, d] = errno.to_ne_bytes();
-    let _ = sys::write_raw(plan.report, &[stage as u8, a, b, c, d]);
-    sys::exit_now(127)
+    }
 }
 
 fn prepare(plan: &Plan, identity: &Identity) -> std::result::Result<(), (SpawnStage, Error)> {
@@ -224,26 +213,6 @@ fn execute(plan: &Plan) -> i32 {
         }
     }
     search.result()
-}
-
-/// What a child said before it ended, if it got to say anything.
-pub fn read_report(bytes: &[u8]) -> Option<ExecFailed> {
-    let (stage, errno) = match bytes {
-        [stage, errno @ ..] => (*stage, i32::from_ne_bytes(errno.try_into().ok()?)),
-        [] => return None,
-    };
-    let stage = [
-        SpawnStage::Fork,
-        SpawnStage::Pty,
-        SpawnStage::Pipe,
-        SpawnStage::Rlimit,
-        SpawnStage::Groups,
-        SpawnStage::Cwd,
-    ]
-    .into_iter()
-    .find(|known| *known as u8 == stage)
-    .unwrap_or(SpawnStage::Exec);
-    Some(failure(stage, &Error::from_raw_os_error(errno)))
 }
 
 #[cfg(test)]
@@ -294,14 +263,5 @@ mod tests {
             let error = plan(&exec, &identity()).err().unwrap();
             assert_eq!(error.raw_os_error(), Some(EINVAL));
         }
-    }
-
-    #[test]
-    fn reads_a_child_s_report() {
-        let mut bytes = vec![SpawnStage::Cwd as u8];
-        bytes.extend_from_slice(&2i32.to_ne_bytes());
-        let failed = read_report(&bytes).unwrap();
-        assert_eq!((failed.stage, failed.errno), (SpawnStage::Cwd, 2));
-        assert_eq!(read_report(&[]), None);
     }
 }

@@ -41,6 +41,8 @@ pub const SIGCONT: c_int = 18;
 pub const SIG_BLOCK: c_int = 0;
 pub const SIG_SETMASK: c_int = 2;
 pub const SIG_DFL: usize = 0;
+pub const CLONE_VM: c_int = 0x100;
+pub const CLONE_VFORK: c_int = 0x4000;
 pub const WNOHANG: c_int = 1;
 
 pub const CLOCK_REALTIME: c_int = 0;
@@ -153,8 +155,13 @@ extern "C" {
     pub fn signal(signal: c_int, handler: usize) -> usize;
     pub fn kill(pid: c_int, signal: c_int) -> c_int;
     pub fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
-    pub fn fork() -> c_int;
-    pub fn _exit(code: c_int) -> !;
+    pub fn clone(
+        entry: extern "C" fn(*mut c_void) -> c_int,
+        stack: *mut c_void,
+        flags: c_int,
+        argument: *mut c_void,
+        ...
+    ) -> c_int;
     pub fn execve(
         path: *const c_char,
         argv: *const *const c_char,
