@@ -56,6 +56,18 @@ const cases: readonly [string, Partial<ExitEvidence>, string, RegExp][] = [
     "error",
     /exited with code 1: .*busy$/,
   ],
+  [
+    "QEMU refusing with advice",
+    { code: 1, qemuOutput: "qemu-system-x86_64: Failed to get lock\nIs another process using it?\n" },
+    "error",
+    /exited with code 1: qemu-system-x86_64: Failed to get lock Is another process using it\?$/,
+  ],
+  [
+    "a command before QEMU failing",
+    { code: 126, qemuOutput: "msb-guard: 1: exec: permission denied\n" },
+    "error",
+    /exited with code 126: .*permission denied$/,
+  ],
   ["QEMU failing in silence", { code: 1 }, "error", /exited with code 1$/],
   ["no reason at all", {}, "error", /without saying why/],
   ["a reason of a later QEMU", { shutdownReason: "host-error" }, "error", /host-error/],

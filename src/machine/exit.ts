@@ -75,9 +75,10 @@ function panicLine(consoleTail: string): string | null {
   return /Kernel panic - not syncing[^\r\n]*/.exec(consoleTail)?.[0] ?? null;
 }
 
-/** QEMU says what was wrong in its last line that is not a warning. */
+/** QEMU says what was wrong in its last line that is headed with its name, and its advice in those after it. */
 function withLastWords(what: string, qemuOutput: string): string {
-  const lines = qemuOutput.split(/\r?\n/).filter((line) => line.trim() !== "");
-  const words = lines.findLast((line) => !line.includes("warning:")) ?? lines.at(-1);
-  return words === undefined ? what : `${what}: ${words.trim()}`;
+  const lines = qemuOutput.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.includes("warning:"));
+  const start = lines.findLastIndex((line) => /^[^ ]*qemu[^ ]*: /.test(line));
+  const words = lines.slice(start).join(" ").trim();
+  return words === "" ? what : `${what}: ${words}`;
 }

@@ -1,0 +1,270 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, test, type TestContext } from "node:test";
+import { gzipSync } from "node:zlib";
+import { MetricsUnavailableError, RuntimeError } from "../../src/errors/index.ts";
+import {
+  chooseAccelerator,
+  findQemu,
+  hostPlatform,
+  Machine,
+  measureTscKhz,
+  resolveKernel,
+  type AcceleratorChoice,
+  type Disk,
+  type GuestKernel,
+  type MachineSpec,
+  type QemuBinary,
+} from "../../src/machine/index.ts";
+import { encodeFrame, FrameDecoder, FrameKind } from "../../src/protocol/frame.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  PROTOCOL_VERSION,
+  type Message,
+} from "../../src/protocol/messages.generated.ts";
+import { guestDirectory, unpackExtents } from "../../src/store/index.ts";
+
+/** A boot takes about 5 s under software emulation on a slow host with nothing else to do. */
+const timeout = 120_000;
+
+let directory = "";
+let qemu: QemuBinary;
+let kernel: GuestKernel;
+let tscKhz: number | null;
+const guest = guestDirectory();
+const lower: Disk = { path: join(guest, "base.erofs"), format: "raw", readOnly: true, serial: "lower" };
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "msb-machine-"));
+  qemu = await findQemu({ cacheDirectory: directory });
+  kernel = await resolveKernel({
+    path: null,
+    guestDirectory: guest,
+    stagingDirectory: directory,
+  });
+  tscKhz = await measureTscKhz(kernel, directory);
+});
+
+after(() => rm(directory, { recursive: true }));
+
+function start(
+  t: TestContext,
+  changes: Partial<MachineSpec> = {},
+  accelerator: Machine["accelerator"] = "tcg",
+): Machine {
+  const spec = { cpus: 1, memoryMib: 256, kernel, disks: [], kernelArguments: [], ...changes };
+  const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
+  t.after(() => machine[Symbol.asyncDispose]());
+  machine.console.resume();
+  return machine;
+}
+
+/** The messages of the guest's agent, in order, and a way to answer. */
+class Agent {
+  readonly #machine: Machine;
+  readonly #decoder = new FrameDecoder();
+  readonly #received: Message[] = [];
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+    machine.agentPort.on("data", (chunk: Buffer) => {
+      for (const { kind, payload } of this.#decoder.push(chunk)) {
+        if (kind === FrameKind.control) this.#received.push(decodeMessage(payload, "agent→supervisor"));
+      }
+    });
+  }
+
+  send(stream: number, message: Message): void {
+    this.#machine.agentPort.write(encodeFrame(stream, FrameKind.control, encodeMessage(message)));
+  }
+
+  /** The next message, which has to be of this type. */
+  async next<T extends Message["type"]>(type: T): Promise<Extract<Message, { type: T }>> {
+    while (this.#received.length === 0) {
+      if (this.#machine.agentPort.readableEnded) {
+        assert.fail(`the guest ended before ${type}: ${this.#machine.consoleTail}`);
+      }
+      await Promise.race([once(this.#machine.agentPort, "data"), once(this.#machine.agentPort, "end")]);
+    }
+    const message = this.#received.shift();
+    assert.equal(message?.type, type, JSON.stringify(message));
+    return message as Extract<Message, { type: T }>;
+  }
+
+  /** From AgentHello to a mounted root file system. */
+  async boot(): Promise<void> {
+    await this.next("AgentHello");
+    this.send(0, {
+      type: "Boot",
+      protocolVersion: PROTOCOL_VERSION,
+      entropy: randomBytes(32),
+      wallClockSeconds: Math.floor(Date.now() / 1000),
+      wallClockNanoseconds: 0,
+      hostname: "machine-test",
+      root: { lowerSerial: "lower", lowerFsType: "erofs", upperSerial: "upper" },
+      tmpSizeMib: 16,
+      workdir: "",
+      scripts: [],
+    });
+    await this.next("Ready");
+  }
+
+  runAsRoot(...argv: string[]): void {
+    const terminal = { tty: false, rows: 0, cols: 0 };
+    const env = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+    this.send(1, { type: "Exec", argv, env, cwd: "/", user: "0", ...terminal, stdin: "null", rlimits: [] });
+  }
+}
+
+async function blankUpper(name: string): Promise<Disk> {
+  const path = join(directory, name);
+  await unpackExtents(join(guest, "upper.extents"), path);
+  return { path, format: "raw", readOnly: false, serial: "upper" };
+}
+
+test(
+  "a machine boots, tells what it uses, shares its lower disk and guards its upper one",
+  { timeout },
+  async (t) => {
+    const upper = await blankUpper("upper, with commas,.img");
+    const machine = start(t, { name: "first,machine", disks: [lower, upper] });
+    await machine.ready;
+    await new Agent(machine).boot();
+
+    const { readBytes, writeBytes } = await machine.blockStats();
+    assert.ok(readBytes > 4096, `${readBytes} bytes read`);
+    assert.ok(writeBytes > 0, `${writeBytes} bytes written`);
+    assert.ok((await machine.cpuTimeNs()) > 10e6);
+    const resident = await machine.residentBytes();
+    assert.ok(resident !== null && resident > 32 * 1024 * 1024, `${resident} bytes resident`);
+    if (process.platform === "linux") {
+      assert.match(
+        await readFile(`/proc/${machine.pid}/cmdline`, "latin1"),
+        /^[^\0]*qemu-system-[^\0]*\0-name\0guest=first,,machine\0/,
+      );
+    }
+
+    const other = start(t, { disks: [lower, await blankUpper("other.img")] });
+    await other.ready;
+    other.kill();
+
+    const intruder = start(t, { disks: [lower, upper] });
+    const exit = await intruder.exited;
+    assert.equal(exit.reason, "error");
+    assert.match(exit.detail, /lock/);
+    assert.match(exit.qemuOutput, /lock/);
+    await assert.rejects(intruder.ready, (error) => {
+      assert.ok(error instanceof RuntimeError);
+      assert.match(error.message, /ended before it ran: .*lock/);
+      return true;
+    });
+
+    machine.kill();
+    const end = await machine.exited;
+    assert.deepEqual([end.reason, end.signal, end.code], ["killed", "SIGKILL", null]);
+    await assert.rejects(machine.cpuTimeNs(), MetricsUnavailableError);
+    await assert.rejects(machine.blockStats(), RuntimeError);
+    assert.equal(await machine.residentBytes(), null);
+    machine.kill();
+  },
+);
+
+test("a command that powers the guest off", { timeout }, async (t) => {
+  const machine = start(t, { disks: [lower, await blankUpper("poweroff.img")] });
+  const agent = new Agent(machine);
+  await agent.boot();
+  agent.runAsRoot("poweroff", "-f");
+  assert.equal((await machine.exited).reason, "poweroff");
+  assert.equal(machine.agentPort.readableEnded || machine.agentPort.destroyed, true);
+});
+
+test("a command that reboots the guest ends it", { timeout }, async (t) => {
+  const machine = start(t, { disks: [lower, await blankUpper("reboot.img")] });
+  const agent = new Agent(machine);
+  await agent.boot();
+  agent.runAsRoot("reboot", "-f");
+  assert.equal((await machine.exited).reason, "reset");
+});
+
+test("a panic is told by the panic device", { timeout }, async (t) => {
+  const machine = start(t, { disks: [lower, await blankUpper("panic.img")] });
+  const events: string[] = [];
+  machine.events.on("event", ({ name }) => events.push(name));
+  const agent = new Agent(machine);
+  await agent.boot();
+  agent.runAsRoot("sh", "-c", "echo c > /proc/sysrq-trigger");
+  const exit = await machine.exited;
+  assert.equal(exit.reason, "panic");
+  assert.equal(exit.detail, "Kernel panic - not syncing: sysrq triggered crash");
+  if (hostPlatform().panicDevice !== null) assert.ok(events.includes("GUEST_PANICKED"), events.join());
+});
+
+test("a panic before any driver is told by the console", { timeout }, async (t) => {
+  const machine = start(t, { kernelArguments: ["rdinit=/missing"] });
+  const [exit, output] = await Promise.all([machine.exited, text(machine.console)]);
+  assert.equal(exit.reason, "panic");
+  assert.match(exit.detail, /^Kernel panic - not syncing: .*root/);
+  assert.match(output, /Kernel panic/);
+});
+
+test("a kernel of the user's boots with its modules beside it", { timeout }, async (t) => {
+  const path = join(directory, "own-kernel");
+  await symlink(join(guest, "vmlinux"), path);
+  await writeFile(`${path}.initramfs`, gzipSync(await readFile(join(guest, "initramfs.cpio")), { level: 1 }));
+  const custom = await resolveKernel({ path, guestDirectory: guest, stagingDirectory: directory });
+  assert.equal(custom.custom, true);
+  const machine = start(t, { kernel: custom, cpus: 2 });
+  const hello = await new Agent(machine).next("AgentHello");
+  assert.equal(hello.protocolVersion, PROTOCOL_VERSION);
+});
+
+test(
+  "a first start ends up with an accelerator that boots, and the second one knows it",
+  { timeout },
+  async (t) => {
+    const saved = process.env["MSB_ACCEL"];
+    delete process.env["MSB_ACCEL"];
+    t.after(() => {
+      if (saved !== undefined) process.env["MSB_ACCEL"] = saved;
+    });
+    const home = { cacheDirectory: join(directory, "cache") };
+
+    let choice: AcceleratorChoice | null = await chooseAccelerator(home, qemu, kernel);
+    let booted: string | null = null;
+    while (choice !== null) {
+      const { accelerator, probe }: AcceleratorChoice = choice;
+      const machine = start(t, {}, accelerator);
+      const deadline = Promise.withResolvers<string>();
+      const timer = setTimeout(deadline.resolve, probe?.deadlineMs ?? timeout, "deadline");
+      const outcome = await Promise.race([
+        new Agent(machine).next("AgentHello").then(
+          () => "hello",
+          () => "no hello",
+        ),
+        machine.exited.then(({ detail }) => detail),
+        deadline.promise,
+      ]);
+      clearTimeout(timer);
+      machine.kill();
+      await machine.exited;
+      if (outcome === "hello") {
+        booted = accelerator;
+        await probe?.succeeded();
+        choice = null;
+      } else {
+        assert.ok(probe, `${accelerator} without a probe: ${outcome}`);
+        choice = await probe.failed(outcome);
+      }
+    }
+
+    const second = await chooseAccelerator(home, qemu, kernel);
+    assert.equal(second.accelerator, booted);
+    assert.equal(second.probe, null);
+  },
+);
