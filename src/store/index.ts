@@ -1,3 +1,4 @@
+export * from "./changes.ts";
 export * from "./extents.ts";
 export * from "./atomic-file.ts";
 export * from "./global-config.ts";

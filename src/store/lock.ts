@@ -8,6 +8,7 @@ import { errorCode, ioError } from "./system-error.ts";
  */
 export class FileLock implements AsyncDisposable {
   readonly #file: FileHandle;
+  #released = false;
 
   constructor(file: FileHandle) {
     this.#file = file;
@@ -18,8 +19,10 @@ export class FileLock implements AsyncDisposable {
     return this.#file.fd;
   }
 
-  /** Drops this process's hold. */
+  /** Drops this process's hold; again does nothing. */
   async release(): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
     await this.#file.close();
   }
 

@@ -1,0 +1,84 @@
+import { once } from "node:events";
+import { TerminalError } from "../errors/index.ts";
+import { DetachKeyFilter } from "./detach-keys.ts";
+import type { ExecHandle } from "./exec-handle.ts";
+import { terminalSize, type HostTerminal } from "./terminal.ts";
+
+/** TERM for a command on a terminal: the host's, unless it has none worth the name. */
+export function guestTerminalType(): string {
+  const type = process.env["TERM"];
+  return type === undefined || type === "" || type === "dumb" ? "xterm" : type;
+}
+
+/**
+ * Connects the caller's terminal with a command: raw mode, typed bytes in, output out, size changes, detach keys. The
+ * terminal is put back however this ends.
+ *
+ * @param start starts the command once the terminal is ready
+ * @returns the exit code; -1 when the detach keys were pressed, the command then goes on
+ */
+export async function attachToTerminal(
+  terminal: HostTerminal,
+  detachKeys: Buffer,
+  start: () => ExecHandle,
+): Promise<number> {
+  const { input, output } = terminal;
+  const wasRaw = input.isRaw;
+  const wasPaused = input.isPaused();
+  setRawMode(terminal, true);
+  let handle: ExecHandle | null = null;
+  const filter = new DetachKeyFilter(detachKeys);
+  const detached = Promise.withResolvers<"detached">();
+  const onTyped = (typed: Buffer): void => {
+    const { forward, detached: complete } = filter.push(typed);
+    if (forward.length > 0) void sink?.write(forward);
+    if (complete) detached.resolve("detached");
+  };
+  const onResize = (): void => {
+    const { rows, cols } = terminalSize();
+    void handle?.resize(rows, cols);
+  };
+  const restoreAtExit = (): void => {
+    setRawMode(terminal, wasRaw);
+  };
+  let sink: ReturnType<ExecHandle["takeStdin"]> = null;
+  process.once("exit", restoreAtExit);
+  process.on("SIGWINCH", onResize);
+  try {
+    handle = start();
+    sink = handle.takeStdin();
+    input.on("data", onTyped);
+    input.resume();
+    // The window may have changed between the question for its size and now.
+    onResize();
+    const outcome = await Promise.race([pump(handle, output), detached.promise]);
+    if (outcome !== "detached") return outcome;
+    await handle.release();
+    return -1;
+  } finally {
+    process.off("SIGWINCH", onResize);
+    process.off("exit", restoreAtExit);
+    input.off("data", onTyped);
+    if (wasPaused || !wasRaw) input.pause();
+    setRawMode(terminal, wasRaw);
+  }
+}
+
+async function pump(handle: ExecHandle, output: NodeJS.WriteStream): Promise<number> {
+  for await (const event of handle) {
+    if (event.kind === "exited") return event.code;
+    if (event.kind === "started") continue;
+    // A terminal that is held with Ctrl-S must hold the command too.
+    if (!output.write(event.data)) await once(output, "drain");
+  }
+  return (await handle.wait()).code;
+}
+
+function setRawMode(terminal: HostTerminal, raw: boolean): void {
+  try {
+    terminal.input.setRawMode(raw);
+  } catch (error) {
+    // A terminal that was hung up cannot be restored, and need not be.
+    if (raw) throw new TerminalError("the terminal refused raw mode", { cause: error });
+  }
+}

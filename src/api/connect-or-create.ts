@@ -1,0 +1,22 @@
+import { locateHome, nameExists } from "../store/index.ts";
+import { findHandle } from "./list.ts";
+import type { StartObserver } from "./progress.ts";
+import type { Sandbox } from "./sandbox.ts";
+import type { SandboxConfig } from "./sandbox-config.ts";
+
+/** Two programs may ask for the same name at once: whoever loses the race to create it connects. */
+export async function connectOrCreate(
+  config: SandboxConfig,
+  create: () => Promise<Sandbox>,
+  observer: StartObserver,
+): Promise<Sandbox> {
+  if (!(await nameExists(locateHome(), config.name))) {
+    try {
+      return await create();
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== "SandboxAlreadyExistsError") throw error;
+    }
+  }
+  const handle = await findHandle(config.name);
+  return await handle.connectOrStart({ detached: config.detached, ...observer });
+}

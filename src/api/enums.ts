@@ -1,0 +1,22 @@
+/** How much of what a sandbox's process does goes to its runtime.log. */
+export const LogLevels = ["trace", "debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LogLevels)[number];
+
+/** When an image is fetched from its registry. */
+export const PullPolicies = ["always", "if-missing", "never"] as const;
+export type PullPolicy = (typeof PullPolicies)[number];
+
+/** What a sandbox is doing. `created`: it exists and was never started. */
+export const SandboxStatuses = ["created", "starting", "running", "draining", "stopped", "crashed"] as const;
+export type SandboxStatus = (typeof SandboxStatuses)[number];
+
+/** The formats of disk images. */
+export const DiskImageFormats = ["qcow2", "raw", "vmdk"] as const;
+export type DiskImageFormat = (typeof DiskImageFormats)[number];
+
+export const RootfsSourceKinds = ["bind", "oci", "disk"] as const;
+export type RootfsSourceKind = (typeof RootfsSourceKinds)[number];
+
+/** The guest kernel's policy for transparent huge pages: Documentation/admin-guide/mm/transhuge.rst. */
+export const ThpModes = ["always", "madvise", "never"] as const;
+export type ThpMode = (typeof ThpModes)[number];

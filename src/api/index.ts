@@ -1,0 +1,45 @@
+export * from "../errors/index.ts";
+export type { AttachConfig, ExecConfig } from "./commands.ts";
+export { diagnose, type Diagnosis, type DiagnosisItem } from "./diagnose.ts";
+export {
+  DiskImageFormats,
+  LogLevels,
+  PullPolicies,
+  RootfsSourceKinds,
+  SandboxStatuses,
+  ThpModes,
+  type DiskImageFormat,
+  type LogLevel,
+  type PullPolicy,
+  type RootfsSourceKind,
+  type SandboxStatus,
+  type ThpMode,
+} from "./enums.ts";
+export type { EnvInput, EnvPair } from "./env.ts";
+export { ExecHandle, type ExecEvent } from "./exec-handle.ts";
+export {
+  AttachOptionsBuilder,
+  ExecOptionsBuilder,
+  type AttachOptions,
+  type ExecOptions,
+} from "./exec-options.ts";
+export { ExecOutput, type ExitStatus } from "./exec-output.ts";
+export { ExecSink } from "./exec-sink.ts";
+export { allSandboxMetrics, type ListedSandboxes } from "./list.ts";
+export { SandboxListBuilder, type SandboxPage } from "./list-builder.ts";
+export { LogEntry, type LogReadOptions, type LogReadSource, type LogSource } from "./log-entry.ts";
+export type { BootErrorReport } from "./logs.ts";
+export { LogStream, type LogStreamOptions } from "./log-stream.ts";
+export { MetricsStream, type SandboxMetrics } from "./metrics.ts";
+export type { StartObserver, StartProgressEvent } from "./progress.ts";
+export type { Rlimit, RlimitResource } from "./rlimits.ts";
+export { intoRootfsSource, type RootfsSource } from "./rootfs-source.ts";
+export { Sandbox } from "./sandbox.ts";
+export { SandboxBuilder } from "./sandbox-builder.ts";
+export type { SandboxConfig } from "./sandbox-config.ts";
+export type { SandboxPingResult, SandboxStopResult, SandboxTouchResult } from "./sandbox-control.ts";
+export type { SandboxConfigInput } from "./sandbox-draft.ts";
+export { SandboxHandle } from "./sandbox-handle.ts";
+export { GiB, KiB, MiB, TiB, type Mebibytes } from "./sizes.ts";
+export type { DestroyOptions, RestartOptions } from "./start.ts";
+export { Stdin, type StdinMode } from "./stdin.ts";

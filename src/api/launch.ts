@@ -1,0 +1,132 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { open, readFile } from "node:fs/promises";
+import type { Duplex } from "node:stream";
+import { RuntimeError } from "../errors/index.ts";
+import { decodeFailure } from "../protocol/failure.ts";
+import type { Message } from "../protocol/messages.generated.ts";
+import { ioError, supervisorProgram, type FileLock, type Home, sandboxPaths } from "../store/index.ts";
+import { SupervisorConnection } from "./connection.ts";
+import type { StartObserver } from "./progress.ts";
+
+const ownerFd = 3;
+
+/**
+ * Starts the supervisor of a sandbox and waits until the sandbox runs. The lock passes to the supervisor.
+ *
+ * @returns the owner's connection
+ * @throws what the supervisor reports; RuntimeError when it ends without a word
+ */
+export async function launchSupervisor(
+  home: Home,
+  name: string,
+  lock: FileLock,
+  attached: boolean,
+  observer: StartObserver,
+): Promise<SupervisorConnection> {
+  const child = await spawnSupervisor(home, name, lock, attached);
+  const started = Promise.withResolvers<void>();
+  const duplex = child.stdio[ownerFd] as Duplex | null | undefined;
+  if (duplex === null || duplex === undefined) throw new RuntimeError("the supervisor has no connection");
+  const connection = SupervisorConnection.inherited(duplex, {
+    message: (message) => {
+      hear(message, observer, started);
+    },
+    bulk: () => undefined,
+    lost: () => {
+      void explainDeath(child, home, name).then(started.reject);
+    },
+  });
+  // Starting counts as an outstanding answer: it keeps the program alive.
+  const waiting = connection.open({ message: () => undefined, bulk: () => undefined, lost: () => undefined });
+  try {
+    await started.promise;
+  } catch (error) {
+    connection.close();
+    throw error;
+  } finally {
+    waiting.close();
+  }
+  return connection;
+}
+
+async function spawnSupervisor(
+  home: Home,
+  name: string,
+  lock: FileLock,
+  attached: boolean,
+): Promise<ChildProcess> {
+  const paths = sandboxPaths(home, name);
+  let log;
+  try {
+    log = await open(paths.runtimeLog, "a", 0o600);
+  } catch (error) {
+    throw ioError(`open ${paths.runtimeLog}`, error);
+  }
+  try {
+    const child = spawn(process.execPath, [supervisorProgram(), name, attached ? "attached" : "detached"], {
+      detached: true,
+      cwd: paths.directory,
+      env: supervisorEnvironment(home),
+      stdio: ["ignore", "ignore", log.fd, "pipe", lock.fd],
+    });
+    await new Promise<void>((resolve, reject) => {
+      child.once("spawn", resolve);
+      child.once("error", (error) => {
+        reject(ioError(`start the sandbox's process ${process.execPath}`, error));
+      });
+    });
+    child.unref();
+    return child;
+  } finally {
+    await log.close();
+  }
+}
+
+/** The caller's environment, without what would change how Node itself runs. */
+function supervisorEnvironment(home: Home): NodeJS.ProcessEnv {
+  const environment: NodeJS.ProcessEnv = {
+    ...process.env,
+    MSB_HOME: home.root,
+    MSB_CONFIG_PATH: home.configFile,
+  };
+  delete environment["NODE_OPTIONS"];
+  delete environment["NODE_CHANNEL_FD"];
+  delete environment["NODE_TEST_CONTEXT"];
+  return environment;
+}
+
+function hear(message: Message, observer: StartObserver, started: PromiseWithResolvers<void>): void {
+  switch (message.type) {
+    case "StartProgress":
+      observer.onProgress?.({ stage: message.stage, elapsedMs: message.elapsedMs });
+      return;
+    case "Notice":
+      if (observer.onNotice === undefined) process.emitWarning(message.message, "MicrosandboxWarning");
+      else observer.onNotice(message.message);
+      return;
+    case "Started":
+      started.resolve();
+      return;
+    case "Failure":
+      started.reject(decodeFailure(message));
+      return;
+    default:
+  }
+}
+
+/** The connection closed before there was an answer: the supervisor ended, and its log says why. */
+async function explainDeath(child: ChildProcess, home: Home, name: string): Promise<RuntimeError> {
+  if (child.exitCode === null && child.signalCode === null) {
+    child.ref();
+    await new Promise((resolve) => child.once("exit", resolve));
+  }
+  const log = await readFile(sandboxPaths(home, name).runtimeLog, "utf8").catch(() => "");
+  const ending = child.signalCode ?? `exit code ${child.exitCode ?? "unknown"}`;
+  const tail = log.trimEnd().split("\n").slice(-10).join("\n");
+  return new RuntimeError(
+    `the process of sandbox ${name} ended (${ending}) before it ran${tail === "" ? "" : `:\n${tail}`}`,
+    {
+      hint: `See "msb logs --source system ${name}".`,
+    },
+  );
+}

@@ -1,0 +1,466 @@
+import { checkGuestPath, checkOneOf, checkString, checkWhole } from "./checks.ts";
+import { createSandbox } from "./create.ts";
+import { envPairs, type EnvInput } from "./env.ts";
+import type { LogLevel, PullPolicy, ThpMode } from "./enums.ts";
+import type { StartProgressEvent } from "./progress.ts";
+import type { RlimitResource } from "./rlimits.ts";
+import type { RootfsSource } from "./rootfs-source.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { connectOrCreate } from "./connect-or-create.ts";
+import type { SandboxConfig } from "./sandbox-config.ts";
+import { SandboxDraft, settersOf } from "./sandbox-draft.ts";
+import type { Mebibytes } from "./sizes.ts";
+
+/**
+ * Says what a sandbox is to be, then creates it. Setters never throw: what is wrong is reported by `build()` and
+ * `create()` as InvalidConfigError. A builder may be used more than once.
+ *
+ * Setters of features that this version does not have yet check their arguments; `create()` then fails with
+ * UnsupportedOperationError and the setter's name.
+ *
+ * @example
+ * ```ts
+ * import { Sandbox } from "microsandbox";
+ *
+ * await using sandbox = await Sandbox.builder("builder-example")
+ *   .image("localhost/base")
+ *   .cpus(1)
+ *   .memory(256)
+ *   .env("GREETING", "hello")
+ *   .replace()
+ *   .create();
+ * console.log((await sandbox.shell("echo $GREETING")).stdout());
+ * ```
+ */
+export class SandboxBuilder {
+  readonly #draft: SandboxDraft;
+  readonly #set: ReturnType<typeof settersOf>;
+  #onProgress: ((event: StartProgressEvent) => void) | undefined;
+  #onNotice: ((message: string) => void) | undefined;
+
+  /** @param name 1 to 128 bytes of letters, digits, `.`, `_`, `-`, beginning with a letter or a digit */
+  constructor(name: string) {
+    this.#draft = new SandboxDraft(name);
+    this.#set = settersOf(this.#draft);
+  }
+
+  /** What the root file system is made from: an image reference, such as `localhost/base`. Required. */
+  image(source: string | RootfsSource): this {
+    this.#draft.image(source);
+    return this;
+  }
+
+  /** Virtual CPUs, 1 to 255; by default 1. A limit, not a reservation. */
+  cpus(count: number): this {
+    this.#set.cpus(count);
+    return this;
+  }
+
+  /** Memory in MiB; by default 512. A limit: pages are taken from the host as the guest uses them. */
+  memory(mib: number | Mebibytes): this {
+    this.#set.memory(mib);
+    return this;
+  }
+
+  /** The least important events that go to runtime.log; by default warnings and errors. */
+  logLevel(level: LogLevel): this {
+    this.#set.logLevel(level);
+    this.#draft.attempt((fields) => (fields.quietLogs = false));
+    return this;
+  }
+
+  /** Writes no runtime.log. */
+  quietLogs(): this {
+    this.#draft.attempt((fields) => (fields.quietLogs = true));
+    return this;
+  }
+
+  /** `create()` then behaves as `createDetached()`. */
+  detached(enabled: boolean): this {
+    this.#draft.attempt((fields) => (fields.detached = enabled));
+    return this;
+  }
+
+  /** Removes the sandbox and its state as soon as it has ended. */
+  ephemeral(enabled = true): this {
+    this.#draft.attempt((fields) => (fields.ephemeral = enabled));
+    return this;
+  }
+
+  /** How old a sample of `metrics()` may be, ms; by default 1000. 0 disables metrics. */
+  metricsSampleIntervalMs(ms: number): this {
+    this.#set.metricsSampleIntervalMs(ms);
+    return this;
+  }
+
+  /** `metrics()` then fails with MetricsDisabledError. */
+  disableMetricsSample(): this {
+    return this.metricsSampleIntervalMs(0);
+  }
+
+  /** Working directory of commands; an absolute path in the guest, by default `/`. It must exist. */
+  workdir(path: string): this {
+    this.#set.workdir(path);
+    return this;
+  }
+
+  /** The shell of `shell()` and `attachShell()`; by default `/bin/sh`. */
+  shell(path: string): this {
+    this.#set.shell(path);
+    return this;
+  }
+
+  /** Replaces the image's ENTRYPOINT. */
+  entrypoint(tokens: Iterable<string>): this {
+    this.#set.entrypoint(tokens);
+    return this;
+  }
+
+  /** Replaces the image's CMD; an empty list clears it. */
+  cmd(tokens: Iterable<string>): this {
+    this.#set.cmd(tokens);
+    return this;
+  }
+
+  /** 1 to 64 bytes; by default derived from the name. */
+  hostname(name: string): this {
+    this.#set.hostname(name);
+    return this;
+  }
+
+  /** The user of commands: `name`, `uid`, `user:group` or `uid:gid`; by default root. */
+  user(spec: string): this {
+    this.#set.user(spec);
+    return this;
+  }
+
+  /** When the image is fetched; by default if it is missing. */
+  pullPolicy(policy: PullPolicy): this {
+    this.#set.pullPolicy(policy);
+    return this;
+  }
+
+  /**
+   * Boots another guest kernel: an ELF vmlinux or a bzImage that has the drivers it needs built in, or in a cpio archive
+   * beside it named `<path>.initramfs`.
+   */
+  libkrunfwPath(path: string): this {
+    this.#set.libkrunfwPath(path);
+    return this;
+  }
+
+  /** Sets one environment variable of every command. Names with `MSB_` are reserved. */
+  env(key: string, value: string): this {
+    this.#draft.env([[key, value]]);
+    return this;
+  }
+
+  /** Sets environment variables of every command. */
+  envs(values: EnvInput): this {
+    this.#draft.env(values);
+    return this;
+  }
+
+  /** Adds a label. Keys with `sandbox.`, `microsandbox.` and `service.` are reserved. */
+  label(key: string, value: string): this {
+    this.#draft.labels([[key, value]]);
+    return this;
+  }
+
+  /** Adds labels. */
+  labels(values: Readonly<Record<string, string>>): this {
+    this.#draft.labels(Object.entries(values));
+    return this;
+  }
+
+  /** Puts an executable file `/.msb/scripts/<name>` into the guest; the directory is first in the PATH. */
+  script(name: string, content: string): this {
+    this.#draft.scripts([[name, content]]);
+    return this;
+  }
+
+  /** Puts executable files into `/.msb/scripts`. */
+  scripts(values: EnvInput): this {
+    this.#draft.scripts(envPairs(values));
+    return this;
+  }
+
+  /** Limits a resource for every command, soft and hard alike. */
+  rlimit(resource: RlimitResource, limit: number): this {
+    return this.rlimitRange(resource, limit, limit);
+  }
+
+  /** Limits a resource for every command. */
+  rlimitRange(resource: RlimitResource, soft: number, hard: number): this {
+    this.#draft.rlimit(resource, soft, hard);
+    return this;
+  }
+
+  /** Stops and removes a sandbox of the same name first, once the new configuration was found valid. */
+  replace(): this {
+    this.#draft.attempt((fields) => (fields.replace = true));
+    return this;
+  }
+
+  /** Like `replace()`, with so many milliseconds for the old one to stop; 0 kills it. */
+  replaceWithTimeout(ms: number): this {
+    this.#draft.attempt((fields) => {
+      fields.replaceWithTimeoutMs = checkWhole("replaceWithTimeout", ms, 0, 2 ** 31 - 1);
+      fields.replace = true;
+    });
+    return this;
+  }
+
+  /** Stops the sandbox so many seconds after each boot. */
+  maxDuration(secs: number): this {
+    this.#set.maxDuration(secs);
+    return this;
+  }
+
+  /** Stops the sandbox when no command ran and nothing was asked of it for so many seconds. */
+  idleTimeout(secs: number): this {
+    this.#set.idleTimeout(secs);
+    return this;
+  }
+
+  /** The guest kernel's policy for transparent huge pages; by default `madvise`. */
+  thp(mode: ThpMode): this {
+    this.#set.thp(mode);
+    return this;
+  }
+
+  /** Gives the guest no network interface. */
+  disableNetwork(): this {
+    this.#draft.attempt((fields) => (fields.disableNetwork = true));
+    return this;
+  }
+
+  /** Is told how the start goes on. */
+  onProgress(listener: (event: StartProgressEvent) => void): this {
+    this.#onProgress = listener;
+    return this;
+  }
+
+  /** Is told what the user should know once, instead of a process warning. */
+  onNotice(listener: (message: string) => void): this {
+    this.#onNotice = listener;
+    return this;
+  }
+
+  /** Not in this version. */
+  imageWith(_configure: (image: never) => unknown): this {
+    this.#draft.notYet("imageWith");
+    return this;
+  }
+
+  /** Not in this version. */
+  fromSnapshot(pathOrName: string): this {
+    this.#draft.notYet("fromSnapshot", () => checkString("fromSnapshot", pathOrName));
+    return this;
+  }
+
+  /** Not in this version. */
+  maxCpus(count: number): this {
+    this.#draft.notYet("maxCpus", () => checkWhole("maxCpus", count, 1, 255));
+    return this;
+  }
+
+  /** Not in this version. */
+  maxMemory(mib: number | Mebibytes): this {
+    this.#draft.notYet("maxMemory", () => checkWhole("maxMemory", mib, 1, Number.MAX_SAFE_INTEGER));
+    return this;
+  }
+
+  /** Not in this version, except `inherit`, the default. */
+  cpuPlacement(placement: string): this {
+    const known = ["inherit", "auto", "spread", "compact"];
+    const check = (): unknown => checkOneOf("cpuPlacement", placement, known);
+    if (placement === "inherit") this.#draft.attempt(check);
+    else this.#draft.notYet("cpuPlacement", check);
+    return this;
+  }
+
+  /** Not in this version. */
+  placementProfile(name: string): this {
+    this.#draft.notYet("placementProfile", () => checkString("placementProfile", name));
+    return this;
+  }
+
+  /** Not in this version, except `default`. */
+  security(profile: string): this {
+    const check = (): unknown => checkOneOf("security", profile, ["default", "restricted"]);
+    if (profile === "default") this.#draft.attempt(check);
+    else this.#draft.notYet("security", check);
+    return this;
+  }
+
+  /** Not in this version, except `single-tenant`, the default. */
+  deploymentProfile(profile: string): this {
+    const check = (): unknown => checkOneOf("deploymentProfile", profile, ["single-tenant", "multi-tenant"]);
+    if (profile === "single-tenant") this.#draft.attempt(check);
+    else this.#draft.notYet("deploymentProfile", check);
+    return this;
+  }
+
+  /** Not in this version. */
+  init(command: string, _args?: Iterable<string>): this {
+    this.#draft.notYet("init", () => checkString("init", command));
+    return this;
+  }
+
+  /** Not in this version. */
+  initWith(command: string, _configure: (init: never) => unknown): this {
+    this.#draft.notYet("initWith", () => checkString("initWith", command));
+    return this;
+  }
+
+  /** Not in this version. */
+  volume(guestPath: string, _configure: (mount: never) => unknown): this {
+    this.#draft.notYet("volume", () => checkGuestPath("the mount point", guestPath));
+    return this;
+  }
+
+  /** Not in this version. */
+  patch(_configure: (patch: never) => unknown): this {
+    this.#draft.notYet("patch");
+    return this;
+  }
+
+  /** Not in this version. */
+  addPatch(_patch: object): this {
+    this.#draft.notYet("addPatch");
+    return this;
+  }
+
+  /** Not in this version. */
+  rootDisk(size: number | Mebibytes | ((disk: never) => unknown)): this {
+    this.#draft.notYet("rootDisk", () => {
+      if (typeof size === "number") checkWhole("rootDisk", size, 1, Number.MAX_SAFE_INTEGER);
+    });
+    return this;
+  }
+
+  /** Not in this version. */
+  registry(_configure: (registry: never) => unknown): this {
+    this.#draft.notYet("registry");
+    return this;
+  }
+
+  /** Not in this version. */
+  port(host: number, guest: number): this {
+    return this.#portNotYet("port", host, guest);
+  }
+
+  /** Not in this version. */
+  portUdp(host: number, guest: number): this {
+    return this.#portNotYet("portUdp", host, guest);
+  }
+
+  /** Not in this version. */
+  portBind(bind: string, host: number, guest: number): this {
+    this.#draft.attempt(() => checkString("the bind address", bind));
+    return this.#portNotYet("portBind", host, guest);
+  }
+
+  /** Not in this version. */
+  portUdpBind(bind: string, host: number, guest: number): this {
+    this.#draft.attempt(() => checkString("the bind address", bind));
+    return this.#portNotYet("portUdpBind", host, guest);
+  }
+
+  /** Not in this version. */
+  vsock(hostSocketPath: string, port: number): this {
+    return this.#vsockNotYet("vsock", hostSocketPath, port);
+  }
+
+  /** Not in this version. */
+  vsockDgram(hostSocketPath: string, port: number): this {
+    return this.#vsockNotYet("vsockDgram", hostSocketPath, port);
+  }
+
+  /** Not in this version: the guest has no network interface. */
+  network(_configure: (network: never) => unknown): this {
+    this.#draft.notYet("network");
+    return this;
+  }
+
+  /** Not in this version. */
+  secret(_configure: (secret: never) => unknown): this {
+    this.#draft.notYet("secret");
+    return this;
+  }
+
+  /** Not in this version. */
+  secretEnv(envVar: string, _value: string, allowedHost: string): this {
+    this.#draft.notYet("secretEnv", () => {
+      checkString("the secret's environment variable", envVar);
+      checkString("the secret's host", allowedHost);
+    });
+    return this;
+  }
+
+  /** Not in this version. */
+  proxy(_configure: (proxy: never) => unknown): this {
+    this.#draft.notYet("proxy");
+    return this;
+  }
+
+  /**
+   * The configuration, checked and frozen. Has no side effects.
+   *
+   * @throws InvalidConfigError
+   */
+  build(): SandboxConfig {
+    return this.#draft.finish();
+  }
+
+  /**
+   * Creates the sandbox and boots it. This process owns it: when the process ends, so does the sandbox.
+   *
+   * @throws InvalidConfigError, UnsupportedOperationError, SandboxAlreadyExistsError, BootStartError, QemuNotFoundError,
+   * KernelNotFoundError, IoError
+   */
+  async create(): Promise<Sandbox> {
+    const config = this.build();
+    return await createSandbox(config, this.#draft.unsupported, !config.detached, this.#observer());
+  }
+
+  /** Creates the sandbox and boots it. It goes on after this process ends. @throws as {@link create} */
+  async createDetached(): Promise<Sandbox> {
+    return await createSandbox(this.build(), this.#draft.unsupported, false, this.#observer());
+  }
+
+  /**
+   * Connects to the sandbox of this name, started if need be, and ignores this builder's settings; creates it when there
+   * is none.
+   *
+   * @throws as {@link create}
+   */
+  async connectOrCreate(): Promise<Sandbox> {
+    const config = this.build();
+    return await connectOrCreate(config, () => this.create(), this.#observer());
+  }
+
+  #observer(): { onProgress?: (event: StartProgressEvent) => void; onNotice?: (message: string) => void } {
+    return {
+      ...(this.#onProgress === undefined ? {} : { onProgress: this.#onProgress }),
+      ...(this.#onNotice === undefined ? {} : { onNotice: this.#onNotice }),
+    };
+  }
+
+  #portNotYet(setting: string, host: number, guest: number): this {
+    this.#draft.notYet(setting, () => {
+      checkWhole("the host port", host, 1, 65_535);
+      checkWhole("the guest port", guest, 1, 65_535);
+    });
+    return this;
+  }
+
+  #vsockNotYet(setting: string, path: string, port: number): this {
+    this.#draft.notYet(setting, () => {
+      checkString("the host's socket path", path);
+      checkWhole("the vsock port", port, 1, 2 ** 32 - 2);
+    });
+    return this;
+  }
+}

@@ -1,0 +1,327 @@
+import {
+  MetricsDisabledError,
+  ProtocolError,
+  RuntimeError,
+  SandboxNotFoundError,
+  SandboxNotRunningError,
+} from "../errors/index.ts";
+import type { EndedMessage, Message } from "../protocol/messages.generated.ts";
+import {
+  DirectoryChanges,
+  findSandbox,
+  isAlive,
+  removeSandbox,
+  replaced,
+  sandboxPaths,
+  type FoundSandbox,
+  type Home,
+  type SandboxRecord,
+} from "../store/index.ts";
+import { SupervisorConnection } from "./connection.ts";
+import type { SandboxStatus } from "./enums.ts";
+import { metricsFrom, type SandboxMetrics } from "./metrics.ts";
+
+/** How a sandbox ended, as a waiter sees it. */
+export interface SandboxStopResult {
+  readonly name: string;
+  readonly status: SandboxStatus;
+  /** QEMU's exit code; null when a signal ended it or it is not known. */
+  readonly exitCode: number | null;
+  /** The signal that ended QEMU, such as `SIGKILL`. */
+  readonly signal: string | null;
+  readonly observedAt: Date;
+  /** Why it ended, in a few words; null when it is not known. */
+  readonly source: string | null;
+}
+
+export interface SandboxPingResult {
+  readonly name: string;
+  /** Round trip to the guest's agent, ms. */
+  readonly latencyMs: number;
+}
+
+export interface SandboxTouchResult {
+  readonly name: string;
+  /** Grows with every activity of the sandbox. */
+  readonly activitySeq: number;
+}
+
+export const defaultGraceMs = 10_000;
+export const killWaitMs = 5_000;
+export const defaultConnectMs = 10_000;
+/** Where no event tells of a change (a sandbox that is starting, or whose supervisor was killed), look this often. */
+const recheckMs = 250;
+
+/** What can be done to a sandbox from outside of it, whoever started it. Shared by Sandbox and SandboxHandle. */
+export class SandboxControl {
+  readonly home: Home;
+  readonly record: SandboxRecord;
+  #connection: SupervisorConnection | null;
+
+  constructor(home: Home, record: SandboxRecord, connection: SupervisorConnection | null) {
+    this.home = home;
+    this.record = record;
+    this.#connection = connection;
+  }
+
+  get name(): string {
+    return this.record.name;
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  /** @throws SandboxNotFoundError, SandboxReplacedError */
+  async find(): Promise<FoundSandbox> {
+    const found = await findSandbox(this.home, this.name);
+    if (found.record.id !== this.id) throw replaced(this.name);
+    return found;
+  }
+
+  /**
+   * The connection to the running sandbox, made when there is none.
+   *
+   * @throws SandboxNotRunningError, RuntimeError
+   */
+  async connect(timeoutMs = defaultConnectMs): Promise<SupervisorConnection> {
+    if (this.#connection?.lost === false) return this.#connection;
+    const found = await this.find();
+    const { socket } = found.state;
+    if ((found.status !== "running" && found.status !== "draining") || socket === null) {
+      throw notRunning(this.name, found.status);
+    }
+    try {
+      this.#connection = await SupervisorConnection.connect(socket, this.id, timeoutMs);
+    } catch (error) {
+      // It may have ended between the look and the call.
+      const now = await this.find();
+      if (now.status !== found.status) throw notRunning(this.name, now.status);
+      throw error;
+    }
+    return this.#connection;
+  }
+
+  /** A request that needs a running sandbox. */
+  async request<T extends Message["type"]>(
+    message: Message,
+    answer: T,
+  ): Promise<Extract<Message, { type: T }>> {
+    const connection = await this.connect();
+    const received = await this.#explainLoss(connection.request(message));
+    if (received.type !== answer)
+      throw new ProtocolError(`the supervisor answered ${message.type} with ${received.type}`);
+    return received as Extract<Message, { type: T }>;
+  }
+
+  async ping(): Promise<SandboxPingResult> {
+    const connection = await this.connect();
+    const begun = performance.now();
+    await this.#explainLoss(connection.request({ type: "Ping", nonce: 0 }));
+    return { name: this.name, latencyMs: performance.now() - begun };
+  }
+
+  async touch(): Promise<SandboxTouchResult> {
+    const { activitySequence } = await this.request({ type: "Touch" }, "Touched");
+    return { name: this.name, activitySeq: activitySequence };
+  }
+
+  async metrics(): Promise<SandboxMetrics> {
+    if (this.record.config.metricsSampleIntervalMs === 0) {
+      throw new MetricsDisabledError(`sandbox ${this.name} was created without metrics`, {
+        hint: "Create it without disableMetricsSample().",
+      });
+    }
+    return metricsFrom(await this.request({ type: "MetricsRequest" }, "Metrics"));
+  }
+
+  /** Asks for the end and waits for it; what does not end in its grace is killed. */
+  async stop(graceMs: number): Promise<SandboxStopResult> {
+    const ended = this.waitUntilStopped();
+    ended.catch(() => undefined);
+    await this.requestStop(graceMs);
+    return await this.#observeEnd(ended, graceMs + killWaitMs);
+  }
+
+  async requestStop(graceMs: number): Promise<void> {
+    await this.#requestEnd({ type: "Stop", graceMs });
+  }
+
+  async kill(waitMs: number): Promise<SandboxStopResult> {
+    const ended = this.waitUntilStopped();
+    ended.catch(() => undefined);
+    await this.requestKill();
+    return await this.#observeEnd(ended, waitMs);
+  }
+
+  async requestKill(): Promise<void> {
+    await this.#requestEnd({ type: "Kill" });
+  }
+
+  async requestDrain(): Promise<void> {
+    const { status } = await this.find();
+    if (status === "running") await this.request({ type: "Drain" }, "Done");
+    else if (status === "starting") throw notRunning(this.name, status);
+  }
+
+  /** Resolves when the sandbox has ended, or at once when it does not run. Never ends it. */
+  async waitUntilStopped(): Promise<SandboxStopResult> {
+    for (;;) {
+      let found: FoundSandbox;
+      try {
+        found = await this.find();
+      } catch (error) {
+        if (error instanceof SandboxNotFoundError) return this.#goneResult();
+        throw error;
+      }
+      if (isTerminal(found.status)) return resultFrom(found);
+      if (found.status === "starting") {
+        await this.waitForChange();
+        continue;
+      }
+      try {
+        const connection = await this.connect();
+        const ended = await connection.request({ type: "Wait" });
+        if (ended.type === "Ended") return this.#resultFromEnded(ended);
+      } catch {
+        // The supervisor is gone without a word, or is about to be: what is on disk tells.
+        await this.waitForChange();
+      }
+    }
+  }
+
+  /** Resolves when the sandbox has this status. */
+  async waitForStatus(status: SandboxStatus): Promise<FoundSandbox> {
+    for (;;) {
+      const found = await this.find();
+      if (found.status === status) return found;
+      await this.waitForChange();
+    }
+  }
+
+  remove(): Promise<void> {
+    return removeSandbox(this.home, this.name, this.id);
+  }
+
+  /** Drops the connection. As the owner of an attached sandbox this ends it. */
+  disconnect(): void {
+    this.#connection?.close();
+    this.#connection = null;
+  }
+
+  /** The sandbox may be gone because it ended meanwhile: then that is the error, not the lost connection. */
+  async #explainLoss<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || this.#connection?.lost !== true) throw error;
+      const found = await this.find().catch(() => null);
+      if (found !== null && isTerminal(found.status)) throw notRunning(this.name, found.status);
+      throw error;
+    }
+  }
+
+  async #requestEnd(message: Message): Promise<void> {
+    let found: FoundSandbox;
+    try {
+      found = await this.find();
+    } catch (error) {
+      // Gone already: an ephemeral one, or one that somebody else removed.
+      if (error instanceof SandboxNotFoundError) return;
+      throw error;
+    }
+    if (isTerminal(found.status)) return;
+    if (found.status === "starting") {
+      await signalSupervisor(found, "SIGTERM");
+      return;
+    }
+    try {
+      await this.request(message, "Done");
+    } catch (error) {
+      const now = await this.find().catch(() => null);
+      if (now === null || isTerminal(now.status)) return;
+      // Its process runs but does not listen.
+      if (error instanceof RuntimeError) await signalSupervisor(now, "SIGTERM");
+      else throw error;
+    }
+  }
+
+  async #observeEnd(ended: Promise<SandboxStopResult>, waitMs: number): Promise<SandboxStopResult> {
+    const inTime = await orTimeout(ended, waitMs);
+    if (inTime !== null) return inTime;
+    // The supervisor itself does not answer. QEMU dies with it.
+    const found = await this.find();
+    await signalSupervisor(found, "SIGKILL");
+    const atLast = await orTimeout(ended, killWaitMs);
+    if (atLast !== null) return atLast;
+    throw new RuntimeError(`sandbox ${this.name} did not end`, {
+      hint: `End its process ${found.state.supervisor?.pid ?? ""} by hand.`,
+    });
+  }
+
+  /** Resolves when something in the sandbox's directory changed, or after a moment. */
+  async waitForChange(): Promise<void> {
+    using changes = new DirectoryChanges([sandboxPaths(this.home, this.name).directory], recheckMs);
+    await changes.next();
+  }
+
+  #resultFromEnded(ended: EndedMessage): SandboxStopResult {
+    const { state, exitCode, signal, reason } = ended;
+    return { name: this.name, status: state, exitCode, signal, observedAt: new Date(), source: reason };
+  }
+
+  #goneResult(): SandboxStopResult {
+    return {
+      name: this.name,
+      status: "stopped",
+      exitCode: null,
+      signal: null,
+      observedAt: new Date(),
+      source: "the sandbox was removed",
+    };
+  }
+}
+
+export function isTerminal(status: SandboxStatus): boolean {
+  return status === "created" || status === "stopped" || status === "crashed";
+}
+
+export function notRunning(name: string, status: SandboxStatus): SandboxNotRunningError {
+  return new SandboxNotRunningError(`sandbox ${name} is ${status}`, {
+    hint: `Start it ("msb start ${name}").`,
+  });
+}
+
+function resultFrom(found: FoundSandbox): SandboxStopResult {
+  const { exitCode, signal, detail } = found.state;
+  return {
+    name: found.record.name,
+    status: found.status,
+    exitCode,
+    signal,
+    observedAt: new Date(),
+    source: detail === "" ? null : detail,
+  };
+}
+
+async function signalSupervisor(found: FoundSandbox, signal: NodeJS.Signals): Promise<void> {
+  const { supervisor } = found.state;
+  if (supervisor === null || !(await isAlive(supervisor))) return;
+  try {
+    process.kill(supervisor.pid, signal);
+  } catch {
+    // It ended just now.
+  }
+}
+
+async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, ms, null);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,309 @@
+import { InvalidConfigError } from "../errors/index.ts";
+import {
+  checkCommandLine,
+  checkGuestPath,
+  checkHostname,
+  checkLabel,
+  checkMebibytes,
+  checkOneOf,
+  checkPositive,
+  checkScriptName,
+  checkString,
+  checkWhole,
+} from "./checks.ts";
+import { checkEnvPair, envPairs, type EnvInput } from "./env.ts";
+import { LogLevels, PullPolicies, ThpModes } from "./enums.ts";
+import { checkRlimit, type Rlimit } from "./rlimits.ts";
+import { intoRootfsSource, type RootfsSource } from "./rootfs-source.ts";
+import { deepFreeze, type SandboxConfig } from "./sandbox-config.ts";
+import { checkSandboxName } from "../store/index.ts";
+
+/** Scripts travel to the guest in one message. */
+const scriptsMaximumBytes = 3 * 1024 * 1024;
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/**
+ * A sandbox's configuration while it is put together: the one code path behind the builder and the configuration object.
+ * What is wrong is remembered and thrown by `finish`; the first mistake counts.
+ */
+export class SandboxDraft {
+  readonly #fields: Mutable<Omit<SandboxConfig, "name" | "image">>;
+  readonly #name: unknown;
+  readonly #env = new Map<string, string>();
+  readonly #scripts = new Map<string, string>();
+  readonly #labels = new Map<string, string>();
+  readonly #rlimits = new Map<string, Rlimit>();
+  readonly #unsupported = new Set<string>();
+  #image: RootfsSource | null = null;
+  #mistake: unknown = null;
+
+  constructor(name: unknown) {
+    this.#name = name;
+    this.#fields = {
+      cpus: null,
+      memoryMib: null,
+      logLevel: null,
+      quietLogs: false,
+      workdir: null,
+      shell: null,
+      hostname: null,
+      user: null,
+      libkrunfwPath: null,
+      entrypoint: null,
+      cmd: null,
+      env: [],
+      scripts: [],
+      labels: {},
+      rlimits: [],
+      pullPolicy: null,
+      replace: false,
+      replaceWithTimeoutMs: 10_000,
+      maxDurationSecs: null,
+      idleTimeoutSecs: null,
+      ephemeral: false,
+      detached: false,
+      disableNetwork: false,
+      metricsSampleIntervalMs: null,
+      thp: null,
+    };
+  }
+
+  /** What was set that this version cannot do, by the setters' names. */
+  get unsupported(): readonly string[] {
+    return [...this.#unsupported];
+  }
+
+  /** Runs a check and keeps its first complaint for later. */
+  attempt(change: (fields: Mutable<Omit<SandboxConfig, "name" | "image">>) => void): void {
+    try {
+      change(this.#fields);
+    } catch (error) {
+      this.#mistake ??= error;
+    }
+  }
+
+  /** Notes a setting that a later version brings, after its arguments have been looked at. */
+  notYet(setting: string, check?: () => void): void {
+    this.attempt(() => {
+      check?.();
+      this.#unsupported.add(setting);
+    });
+  }
+
+  image(input: string | RootfsSource): void {
+    this.attempt(() => {
+      this.#image = intoRootfsSource(input);
+    });
+  }
+
+  env(input: EnvInput): void {
+    this.attempt(() => {
+      for (const [key, value] of envPairs(input)) this.#env.set(...checkEnvPair(key, value));
+    });
+  }
+
+  labels(input: Iterable<readonly [string, string]>): void {
+    this.attempt(() => {
+      for (const [key, value] of input) {
+        checkLabel(key, value);
+        this.#labels.set(key, value);
+      }
+    });
+  }
+
+  scripts(input: Iterable<readonly [string, string]>): void {
+    this.attempt(() => {
+      for (const [name, content] of input) this.#scripts.set(checkScriptName(name), content);
+      const bytes = [...this.#scripts].reduce((sum, pair) => sum + Buffer.byteLength(pair[0] + pair[1]), 0);
+      if (bytes > scriptsMaximumBytes) {
+        throw new InvalidConfigError(
+          `the scripts are ${bytes} bytes together; at most ${scriptsMaximumBytes} are allowed`,
+        );
+      }
+    });
+  }
+
+  rlimit(resource: string, soft: number, hard: number): void {
+    this.attempt(() => {
+      this.#rlimits.set(resource, checkRlimit(resource, soft, hard));
+    });
+  }
+
+  /** @throws InvalidConfigError for the first thing that was wrong */
+  finish(): SandboxConfig {
+    checkSandboxName(this.#name);
+    // What a setter complained about is an error of this package or a TypeError.
+    // eslint-disable-next-line @typescript-eslint/only-throw-error
+    if (this.#mistake !== null) throw this.#mistake;
+    if (this.#image === null) {
+      throw new InvalidConfigError(`the sandbox ${this.#name} has no image`, {
+        hint: 'Set one: image("localhost/base").',
+      });
+    }
+    return deepFreeze({
+      ...this.#fields,
+      name: this.#name,
+      image: this.#image,
+      env: [...this.#env],
+      scripts: [...this.#scripts],
+      labels: Object.fromEntries(this.#labels),
+      rlimits: [...this.#rlimits.values()],
+    });
+  }
+}
+
+/** A sandbox's configuration as one object: the other way to say what {@link SandboxBuilder} says. */
+export interface SandboxConfigInput {
+  readonly name: string;
+  readonly image: string | RootfsSource;
+  readonly cpus?: number | null;
+  readonly memoryMib?: number | null;
+  readonly entrypoint?: readonly string[] | null;
+  readonly cmd?: readonly string[] | null;
+  readonly env?: EnvInput;
+  readonly hostname?: string | null;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly logLevel?: string | null;
+  readonly quietLogs?: boolean;
+  readonly maxDurationSecs?: number | null;
+  readonly idleTimeoutSecs?: number | null;
+  readonly pullPolicy?: string | null;
+  readonly replace?: boolean;
+  readonly scripts?: EnvInput;
+  readonly shell?: string | null;
+  readonly user?: string | null;
+  readonly workdir?: string | null;
+  readonly libkrunfwPath?: string | null;
+  readonly disableNetwork?: boolean;
+  readonly ephemeral?: boolean;
+  readonly rlimits?: readonly Rlimit[];
+  readonly thp?: string | null;
+  readonly metricsSampleIntervalMs?: number | null;
+}
+
+/** Settings of the configuration object that a later version brings. */
+const laterKeys = [
+  "network",
+  "patches",
+  "ports",
+  "portsTcp",
+  "portsUdp",
+  "registryAuth",
+  "registry",
+  "secrets",
+  "volumes",
+  "mounts",
+  "stopSignal",
+  "init",
+  "rootDisk",
+  "maxCpus",
+  "maxMemoryMib",
+] as const;
+
+export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
+  if (typeof input !== "object" || input === null)
+    throw new TypeError("the sandbox configuration must be an object");
+  const draft = new SandboxDraft(input.name);
+  const set = settersOf(draft);
+  const given = <T>(value: T | null | undefined, use: (value: T) => void): void => {
+    if (value !== null && value !== undefined) use(value);
+  };
+  given(input.image, (value) => {
+    draft.image(value);
+  });
+  given(input.cpus, set.cpus);
+  given(input.memoryMib, set.memory);
+  given(input.entrypoint, set.entrypoint);
+  given(input.cmd, set.cmd);
+  given(input.env, (value) => {
+    draft.env(value);
+  });
+  given(input.hostname, set.hostname);
+  given(input.labels, (value) => {
+    draft.labels(Object.entries(value));
+  });
+  given(input.logLevel, set.logLevel);
+  given(input.maxDurationSecs, set.maxDuration);
+  given(input.idleTimeoutSecs, set.idleTimeout);
+  given(input.pullPolicy, set.pullPolicy);
+  given(input.scripts, (value) => {
+    draft.scripts(envPairs(value));
+  });
+  given(input.shell, set.shell);
+  given(input.user, set.user);
+  given(input.workdir, set.workdir);
+  given(input.libkrunfwPath, set.libkrunfwPath);
+  given(input.thp, set.thp);
+  given(input.metricsSampleIntervalMs, set.metricsSampleIntervalMs);
+  for (const { resource, soft, hard } of input.rlimits ?? []) draft.rlimit(resource, soft, hard);
+  draft.attempt((fields) => {
+    fields.quietLogs = input.quietLogs ?? false;
+    fields.replace = input.replace ?? false;
+    fields.disableNetwork = input.disableNetwork ?? false;
+    fields.ephemeral = input.ephemeral ?? false;
+  });
+  const loose = input as unknown as Readonly<Record<string, unknown>>;
+  for (const key of laterKeys) if (isSet(loose[key])) draft.notYet(key);
+  return draft;
+}
+
+/** An empty list or object says nothing. */
+function isSet(value: unknown): boolean {
+  if (value === null || value === undefined) return false;
+  return typeof value !== "object" || Object.keys(value).length > 0;
+}
+
+/** The scalar settings with their checks, shared by the builder and the configuration object. */
+export function settersOf(draft: SandboxDraft) {
+  return {
+    cpus: (value: number): void => {
+      draft.attempt((fields) => (fields.cpus = checkWhole("cpus", value, 1, 255)));
+    },
+    memory: (value: number): void => {
+      draft.attempt((fields) => (fields.memoryMib = checkMebibytes("memory", value)));
+    },
+    logLevel: (value: string): void => {
+      draft.attempt((fields) => (fields.logLevel = checkOneOf("logLevel", value, LogLevels)));
+    },
+    workdir: (value: string): void => {
+      draft.attempt((fields) => (fields.workdir = checkGuestPath("workdir", value)));
+    },
+    shell: (value: string): void => {
+      draft.attempt((fields) => (fields.shell = checkString("shell", value)));
+    },
+    hostname: (value: string): void => {
+      draft.attempt((fields) => (fields.hostname = checkHostname(value)));
+    },
+    user: (value: string): void => {
+      draft.attempt((fields) => (fields.user = checkString("user", value)));
+    },
+    pullPolicy: (value: string): void => {
+      draft.attempt((fields) => (fields.pullPolicy = checkOneOf("pullPolicy", value, PullPolicies)));
+    },
+    libkrunfwPath: (value: string): void => {
+      draft.attempt((fields) => (fields.libkrunfwPath = checkString("libkrunfwPath", value)));
+    },
+    entrypoint: (value: Iterable<string>): void => {
+      draft.attempt((fields) => (fields.entrypoint = checkCommandLine("entrypoint", value)));
+    },
+    cmd: (value: Iterable<string>): void => {
+      draft.attempt((fields) => (fields.cmd = checkCommandLine("cmd", value)));
+    },
+    maxDuration: (value: number): void => {
+      draft.attempt((fields) => (fields.maxDurationSecs = checkPositive("maxDuration", value)));
+    },
+    idleTimeout: (value: number): void => {
+      draft.attempt((fields) => (fields.idleTimeoutSecs = checkPositive("idleTimeout", value)));
+    },
+    thp: (value: string): void => {
+      draft.attempt((fields) => (fields.thp = checkOneOf("thp", value, ThpModes)));
+    },
+    metricsSampleIntervalMs: (value: number): void => {
+      draft.attempt(
+        (fields) =>
+          (fields.metricsSampleIntervalMs = checkWhole("metricsSampleIntervalMs", value, 0, 2 ** 31 - 1)),
+      );
+    },
+  };
+}
