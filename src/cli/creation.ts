@@ -144,14 +144,7 @@ export function configure(
   logLevel: LogLevel | null,
   progress: Progress,
 ): SandboxBuilder {
-  builder
-    .image(image)
-    .onProgress((event) => {
-      progress.stage(event);
-    })
-    .onNotice((message) => {
-      progress.notice(message);
-    });
+  builder.image(image).onProgress(progress.observer.onProgress).onNotice(progress.observer.onNotice);
   if (options.cpus !== undefined) builder.cpus(options.cpus);
   if (options.memory !== undefined) builder.memory(options.memory);
   if (options.workdir !== undefined) builder.workdir(options.workdir);

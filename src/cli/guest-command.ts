@@ -2,6 +2,7 @@ import type { ExecHandle, Sandbox } from "../api/index.ts";
 import { flag, repeated, value } from "./command.ts";
 import { onInterruption, type Interruption } from "./interrupt.ts";
 import { writeAll } from "./output/streams.ts";
+import { UsageError } from "./usage-error.ts";
 import { parsePositiveDurationMs } from "./values/duration.ts";
 import type { Pair } from "./values/pairs.ts";
 import { parseResourceLimit, type ResourceLimit } from "./values/rlimit.ts";
@@ -76,7 +77,10 @@ export function commandLine(
 /** Runs a command in a sandbox on this process's streams: on its terminal, or through pipes. */
 export async function runInGuest(sandbox: Sandbox, command: GuestCommand): Promise<Outcome> {
   const tty = command.tty ?? (isInteractive() && command.timeoutMs === undefined);
-  if (tty && process.stdin.isTTY && command.timeoutMs === undefined) return attach(sandbox, command);
+  if (tty && process.stdin.isTTY) {
+    if (command.timeoutMs === undefined) return attach(sandbox, command);
+    throw new UsageError("a command on your terminal cannot have a timeout", "Leave out --tty or --timeout");
+  }
   return { kind: "exited", code: await stream(sandbox, command, tty) };
 }
 
@@ -91,6 +95,25 @@ async function attach(sandbox: Sandbox, command: GuestCommand): Promise<Outcome>
     return options;
   });
   return code < 0 ? { kind: "detached" } : { kind: "exited", code };
+}
+
+/**
+ * Starts a command that nobody waits for: it has no stdin, and its output goes to the sandbox's log only.
+ *
+ * @throws ExecFailedError when it cannot be started
+ */
+export async function startInGuest(sandbox: Sandbox, command: GuestCommand): Promise<void> {
+  const [program = "", ...args] = command.argv;
+  const handle = await sandbox.execStreamWith(program, (options) => {
+    options.args(args).envs(command.env).stdinNull();
+    if (command.cwd !== undefined) options.cwd(command.cwd);
+    if (command.user !== undefined) options.user(command.user);
+    for (const limit of command.rlimits) options.rlimitRange(limit.resource, limit.soft, limit.hard);
+    return options;
+  });
+  // The first event is that it runs; without it, this is where the reason is thrown.
+  await handle.recv();
+  await handle.release();
 }
 
 /** The byte that a terminal's line discipline takes for the end of input: Ctrl-D. */

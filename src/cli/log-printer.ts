@@ -16,7 +16,8 @@ export interface LogView {
 
 /** The last failed start of a sandbox, as far as it is shown. */
 export interface BootFailureText {
-  readonly at: Date;
+  /** RFC 3339. */
+  readonly t: string;
   readonly stage: string;
   readonly message: string;
   readonly hint: string;
@@ -42,7 +43,7 @@ export class LogPrinter {
     if (failure === null) return;
     if (this.#view.json) {
       out(
-        `${JSON.stringify({ t: failure.at.toISOString(), s: "boot-error", d: `${failure.stage}: ${failure.message}` })}\n`,
+        `${JSON.stringify({ t: failure.t, s: "boot-error", d: `${failure.stage}: ${failure.message}` })}\n`,
       );
       return;
     }

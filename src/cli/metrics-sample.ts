@@ -36,8 +36,7 @@ const ANSWER_MS = 3000;
 /** Asks a sandbox for its figures. Never throws: not answering is a state. */
 export async function read(handle: SandboxHandle): Promise<Reading> {
   const base = { name: handle.name, cpus: handle.config().cpus ?? 1 };
-  if (handle.status === "stopped" || handle.status === "crashed")
-    return { ...base, state: "exited", metrics: null };
+  if (isDown(handle.status)) return { ...base, state: "exited", metrics: null };
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(resolve, ANSWER_MS, null);

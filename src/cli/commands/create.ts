@@ -26,13 +26,8 @@ export const create = defineCommand({
     );
     builder.build();
     await progress.start(`Creating ${name}`);
-    let booting = false;
-    // An interrupted creation leaves nothing behind; before booting, a sandbox of this name is someone else's.
-    using _interruption = onInterruption(() => (booting ? discard(name) : undefined));
-    builder.onProgress((event) => {
-      booting = true;
-      progress.stage(event);
-    });
+    // An interrupted creation leaves nothing behind. Before its first stage, a sandbox of this name is another one.
+    using _interruption = onInterruption(() => (progress.sawStage ? discard(name) : undefined));
     try {
       await builder.createDetached();
     } catch (error) {

@@ -28,7 +28,7 @@ export const doctor = defineCommand({
       name: row.name,
       status: row.status,
       detail: row.detail,
-      fix: row.fix ?? "",
+      fix: row.fix,
     }));
     const healthy = rows.every((row) => row.status !== "problem");
     out(options.format === "json" ? json({ healthy, checks: rows }) : renderRows(rows, healthy));

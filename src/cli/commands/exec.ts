@@ -1,4 +1,4 @@
-import type { Sandbox } from "../../api/index.ts";
+import type { Sandbox, SandboxHandle } from "../../api/index.ts";
 import { NoDefaultCommandError } from "../../errors/index.ts";
 import { defineCommand, flag, repeated, value } from "../command.ts";
 import { commandLine, commandOptions, isInteractive, runInGuest } from "../guest-command.ts";
@@ -56,13 +56,8 @@ export const exec = defineCommand({
     }
     const { Sandbox } = await import("../../api/index.ts");
     const handle = await Sandbox.get(name);
-    const startHere = isDown(handle.status);
-    const sandbox = startHere
-      ? await startFor(name, new Progress({ quiet: options.quiet ?? false, logLevel }), () =>
-          Sandbox.start(name),
-        )
-      : await handle.connect();
-    using _interruption = onInterruption(() => (startHere ? sandbox.stop() : undefined));
+    const sandbox = await ready(handle, new Progress({ quiet: options.quiet ?? false, logLevel }));
+    using _interruption = onInterruption(() => sandbox[Symbol.asyncDispose]());
 
     const argv = commandLine(sandbox.config, guestCommand, {
       withEntrypoint: false,
@@ -88,25 +83,23 @@ export const exec = defineCommand({
         tty: options.stream === true ? false : options.tty,
       });
       if (outcome.kind === "exited") return outcome.code;
-      await leaveRunning(sandbox, startHere, options.quiet ?? false);
+      await sandbox.detach();
+      if (options.quiet !== true) err(`\r\nDetached: the command keeps running in ${name}.\n`);
       return 0;
     } catch (error) {
       if (isInterrupted()) return await untilExit();
       err(report(error, process.stderr, { program: argv[0] ?? "" }));
       return exitCodeOf(error);
     } finally {
-      if (startHere && !isInterrupted() && sandbox.ownsLifecycle) await sandbox.stop();
+      // Stops it when it was started for this command, and was not detached from.
+      if (!isInterrupted()) await sandbox[Symbol.asyncDispose]();
     }
   },
 });
 
-async function startFor(name: string, progress: Progress, start: () => Promise<Sandbox>): Promise<Sandbox> {
+/** Connects to the sandbox; starts it first when it does not run, and then owns it. */
+async function ready(handle: SandboxHandle, progress: Progress): Promise<Sandbox> {
   using _spinner = progress;
-  await progress.start(`Starting ${name}`);
-  return await start();
-}
-
-async function leaveRunning(sandbox: Sandbox, startedHere: boolean, quiet: boolean): Promise<void> {
-  if (startedHere) await sandbox.detach();
-  if (!quiet) err(`\r\nDetached: the command keeps running in ${sandbox.name}.\n`);
+  if (isDown(handle.status) || handle.status === "starting") await progress.start(`Starting ${handle.name}`);
+  return await handle.connectOrStart(progress.observer);
 }

@@ -1,4 +1,4 @@
-import type { LogEntry, SandboxHandle } from "../../api/index.ts";
+import type { LogStreamOptions, SandboxHandle } from "../../api/index.ts";
 import { defineCommand, flag, repeated, value } from "../command.ts";
 import { LogPrinter, type LogView } from "../log-printer.ts";
 import { UsageError } from "../usage-error.ts";
@@ -85,7 +85,7 @@ export const logs = defineCommand({
       json: options.json ?? false,
     };
     const printer = new LogPrinter(view);
-    await printer.bootFailure(await handle.bootError());
+    printer.bootFailure(await handle.bootError());
     await print(handle, range, options.tail, options.follow ?? false, printer);
     return 0;
   },
@@ -104,17 +104,21 @@ async function print(
   follow: boolean,
   printer: LogPrinter,
 ): Promise<void> {
-  let fromCursor: string | undefined;
+  const { since, ...rest } = range;
+  let from: LogStreamOptions = since === undefined ? {} : { since };
   if (tail !== undefined || !follow) {
     const entries = await handle.logs(range);
     await printer.all(entries, tail ?? null, follow);
     if (!follow) return;
-    fromCursor = entries.at(-1)?.cursor;
+    const last = entries.at(-1);
+    // Lines about the sandbox itself come from files of their own, which the cursor knows nothing of.
+    const bySystem = range.sources?.includes("system") === true;
+    if (last !== undefined) {
+      from = bySystem ? { since: new Date(last.timestamp.getTime() + 1) } : { fromCursor: last.cursor };
+    }
   }
-  const { since, ...rest } = range;
-  const from = fromCursor === undefined ? (since === undefined ? {} : { since }) : { fromCursor };
   await using stream = await handle.logStream({ ...rest, ...from, follow: true });
-  for await (const entry of stream as AsyncIterable<LogEntry>) await printer.next(entry);
+  for await (const entry of stream) await printer.next(entry);
   await printer.end();
 }
 

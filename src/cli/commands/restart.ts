@@ -29,9 +29,10 @@ export const restart = defineCommand({
       logLevel,
       doing: "Restarting",
       done: "Restarted",
-      act: async (name) => {
+      act: async (name, progress) => {
         const handle = await Sandbox.get(name);
         await handle.restart({
+          ...progress.observer,
           detached: true,
           ...(options.force === true ? { force: true } : {}),
           ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),

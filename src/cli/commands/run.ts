@@ -8,6 +8,7 @@ import {
   commandOptions,
   isInteractive,
   runInGuest,
+  startInGuest,
   type GuestCommand,
 } from "../guest-command.ts";
 import { isInterrupted, onInterruption, untilExit } from "../interrupt.ts";
@@ -77,10 +78,11 @@ async function runNew(invocation: RunInvocation): Promise<number> {
 
   let sandbox: Sandbox | null = null;
   const end = async (): Promise<void> => {
-    if (named && sandbox !== null && !detached) await sandbox.stop();
-    else await discard(name);
+    if (named && sandbox !== null) await sandbox.stop();
+    // Before the first stage of its start, a sandbox of this name is another one.
+    else if (sandbox !== null || progress.sawStage) await discard(name);
   };
-  let interruption = onInterruption(end);
+  const interruption = onInterruption(end);
   try {
     using _spinner = progress;
     await progress.start(`Starting ${name}`);
@@ -93,18 +95,11 @@ async function runNew(invocation: RunInvocation): Promise<number> {
     err(report(error, process.stderr, { removed: !named }));
     return 1;
   }
-  if (detached) {
-    interruption[Symbol.dispose]();
-    interruption = { [Symbol.dispose]: () => undefined };
-    if (!named) out(`${name}\n`);
-    await startDetached(sandbox, invocation);
-    return 0;
-  }
   using _interruption = interruption;
-  return await finish(sandbox, invocation, async () => {
-    if (named) await sandbox.stop();
-    else await discard(name);
-  });
+  if (!detached) return await finish(sandbox, invocation, end);
+  const code = await leave(sandbox, invocation, end);
+  if (code === 0 && !named) out(`${name}\n`);
+  return code;
 }
 
 async function runExisting(invocation: RunInvocation, handle: SandboxHandle): Promise<number> {
@@ -121,18 +116,29 @@ async function runExisting(invocation: RunInvocation, handle: SandboxHandle): Pr
   {
     using _spinner = progress;
     if (startHere) await progress.start(`Starting ${handle.name}`);
-    if (!startHere) sandbox = await handle.connect();
-    else sandbox = given.detach === true ? await handle.startDetached() : await handle.start();
-  }
-  if (given.detach === true) {
-    await startDetached(sandbox, invocation);
-    return 0;
+    sandbox = await handle.connectOrStart({ ...progress.observer, detached: given.detach === true });
   }
   const end = async (): Promise<void> => {
     if (startHere) await sandbox.stop();
   };
   using _interruption = onInterruption(end);
-  return await finish(sandbox, invocation, end);
+  return given.detach === true
+    ? await leave(sandbox, invocation, end)
+    : await finish(sandbox, invocation, end);
+}
+
+/** Starts the command, if there is one, and leaves the sandbox running; ends it when the command cannot be started. */
+async function leave(sandbox: Sandbox, invocation: RunInvocation, end: () => Promise<void>): Promise<number> {
+  const command = guestCommand(sandbox, invocation, false);
+  try {
+    if (command !== null) await startInGuest(sandbox, command);
+    return 0;
+  } catch (error) {
+    if (isInterrupted()) return await untilExit();
+    err(report(error, process.stderr, { program: command?.argv[0] ?? "" }));
+    await end();
+    return exitCodeOf(error);
+  }
 }
 
 /** Runs the command, then ends what was started for it, whatever the command did. */
@@ -141,7 +147,7 @@ async function finish(
   invocation: RunInvocation,
   end: () => Promise<void>,
 ): Promise<number> {
-  const command = guestCommand(sandbox, invocation);
+  const command = guestCommand(sandbox, invocation, isInteractive());
   let code: number;
   try {
     if (command === null) return await nothingToRun(end);
@@ -169,9 +175,13 @@ async function nothingToRun(end: () => Promise<void>): Promise<number> {
   return 0;
 }
 
-function guestCommand(sandbox: Sandbox, invocation: RunInvocation): GuestCommand | null {
+function guestCommand(
+  sandbox: Sandbox,
+  invocation: RunInvocation,
+  interactive: boolean,
+): GuestCommand | null {
   const { options: given, guestCommand: command } = invocation;
-  const argv = commandLine(sandbox.config, command, { withEntrypoint: true, interactive: isInteractive() });
+  const argv = commandLine(sandbox.config, command, { withEntrypoint: true, interactive });
   if (argv.length === 0) return null;
   return {
     argv,

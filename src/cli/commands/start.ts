@@ -20,8 +20,8 @@ export const start = defineCommand({
       logLevel,
       doing: "Starting",
       done: "Started",
-      act: async (name) => {
-        await Sandbox.startDetached(name);
+      act: async (name, progress) => {
+        await Sandbox.startDetached(name, progress.observer);
         return undefined;
       },
     });

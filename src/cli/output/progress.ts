@@ -30,6 +30,7 @@ export class Progress implements Disposable {
   #text = "";
   #registration: Disposable | null = null;
   #closed = false;
+  #sawStage = false;
 
   constructor(options: ProgressOptions) {
     this.#quiet = options.quiet;
@@ -48,8 +49,26 @@ export class Progress implements Disposable {
     this.#spinner = yoctoSpinner({ text: this.#text, stream: process.stderr, handleSignals: false }).start();
   }
 
+  /** Callbacks for the SDK's functions that start a sandbox. */
+  get observer(): { onProgress(event: StageEvent): void; onNotice(message: string): void } {
+    return {
+      onProgress: (event) => {
+        this.stage(event);
+      },
+      onNotice: (message) => {
+        this.notice(message);
+      },
+    };
+  }
+
+  /** Whether a stage was reported: from then on there is a sandbox that this process started. */
+  get sawStage(): boolean {
+    return this.#sawStage;
+  }
+
   /** Reports that a stage began. */
   stage(event: StageEvent): void {
+    this.#sawStage = true;
     if (this.#spinner !== null) this.#spinner.text = `${this.#text}: ${event.stage}`;
     else if (this.#verbose && !this.#quiet) err(`${(event.elapsedMs / 1000).toFixed(2)}s ${event.stage}\n`);
   }

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { spawn, type IPty } from "@lydell/node-pty";
+import { MsbHome, msbProgram } from "./cli-support.ts";
+
+const home = new MsbHome();
+before(async () => {
+  const { code, stderr } = await home.msb("create", "-n", "demo", "-m", "256M");
+  assert.equal(code, 0, stderr);
+});
+after(() => home[Symbol.asyncDispose]());
+
+const answerMs = 30_000;
+
+/** A terminal in which a script of the host runs, and what it showed. */
+class Terminal implements Disposable {
+  readonly #pty: IPty;
+  #shown = "";
+  #read = 0;
+  #ended = false;
+  #changed = Promise.withResolvers<undefined>();
+
+  constructor(script: string, size = { cols: 100, rows: 30 }) {
+    const env = { ...home.environment, NODE: process.execPath, MSB: msbProgram };
+    this.#pty = spawn("/bin/sh", ["-c", script], { name: "xterm", ...size, env });
+    this.#pty.onData((text) => {
+      this.#shown += text;
+      this.#wake();
+    });
+    this.#pty.onExit(() => {
+      this.#ended = true;
+      this.#wake();
+    });
+  }
+
+  type(text: string): void {
+    this.#pty.write(text);
+  }
+
+  resize(cols: number, rows: number): void {
+    this.#pty.resize(cols, rows);
+  }
+
+  /** Waits until the pattern was shown after what was waited for before. */
+  async shows(pattern: RegExp): Promise<RegExpExecArray> {
+    const deadline = Date.now() + answerMs;
+    for (;;) {
+      const match = pattern.exec(this.#shown.slice(this.#read));
+      if (match !== null) {
+        this.#read += match.index + match[0].length;
+        return match;
+      }
+      const left = deadline - Date.now();
+      if (this.#ended || left <= 0) {
+        throw new Error(`${String(pattern)} was not shown, but ${JSON.stringify(this.#shown)}`);
+      }
+      await Promise.race([
+        this.#changed.promise,
+        new Promise((resolve) => setTimeout(resolve, left).unref()),
+      ]);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#ended) this.#pty.kill("SIGKILL");
+  }
+
+  #wake(): void {
+    const changed = this.#changed;
+    this.#changed = Promise.withResolvers<undefined>();
+    changed.resolve(undefined);
+  }
+}
+
+/** A script that shows the terminal's settings before and after a command, and the command's exit code. */
+function framed(command: string): string {
+  return `echo "before=$(stty -g)"; ${command}; echo "code=$?"; echo "after=$(stty -g)"`;
+}
+
+/** Waits for the command's end; fails when the terminal is not as it was. */
+async function endsWith(terminal: Terminal, code: number, before: string): Promise<void> {
+  assert.equal((await terminal.shows(/code=(\d+)\r\n/))[1], String(code));
+  assert.equal((await terminal.shows(/after=(\S+)\r\n/))[1], before, "the terminal's settings are restored");
+}
+
+async function settings(terminal: Terminal): Promise<string> {
+  return (await terminal.shows(/before=(\S+)\r\n/))[1] ?? "";
+}
+
+test("run without a command is a shell with the terminal's size, and its exit code", async () => {
+  using terminal = new Terminal(framed('"$NODE" "$MSB" run -m 256M'));
+  const before = await settings(terminal);
+  await terminal.shows(/Starting msb-[0-9a-f]{8}/);
+  await terminal.shows(/# /);
+  terminal.type("stty size; tty\r");
+  await terminal.shows(/\r\n30 100\r\n\/dev\/pts\/\d+\r\n/);
+  terminal.resize(90, 40);
+  terminal.type("until stty size | grep -x '40 90'; do :; done\r");
+  await terminal.shows(/\r\n40 90\r\n/);
+  terminal.type("exit 5\r");
+  await endsWith(terminal, 5, before);
+  assert.deepEqual(await home.names(), ["demo"]);
+});
+
+test("Ctrl-C goes to the command in the guest, and not to msb", async () => {
+  using terminal = new Terminal(framed('"$NODE" "$MSB" exec demo -- sh'));
+  const before = await settings(terminal);
+  await terminal.shows(/# /);
+  terminal.type("echo be''gun; sleep 300\r");
+  await terminal.shows(/begun\r\n/);
+  terminal.type("\x03");
+  await terminal.shows(/# /);
+  terminal.type("echo still''here; exit 4\r");
+  await terminal.shows(/stillhere\r\n/);
+  await endsWith(terminal, 4, before);
+});
+
+test("the detach keys leave the command running", async () => {
+  using terminal = new Terminal(framed('"$NODE" "$MSB" exec demo -- sh -c "echo ready; exec sleep 301"'));
+  const before = await settings(terminal);
+  await terminal.shows(/ready\r\n/);
+  terminal.type("\x1d");
+  await terminal.shows(/Detached: the command keeps running in demo/);
+  await endsWith(terminal, 0, before);
+  const { stdout } = await home.msb("exec", "demo", "--", "sh", "-c", "ps | grep -c '[s]leep 301'");
+  assert.equal(stdout, "1\n");
+});
+
+test("other detach keys can be chosen, and half of them goes to the command", async () => {
+  const command = '"$NODE" "$MSB" exec --detach-keys ctrl-p,q demo -- sh -c "stty -echo; echo ready; cat -v"';
+  using terminal = new Terminal(framed(command));
+  const before = await settings(terminal);
+  await terminal.shows(/ready\r\n/);
+  terminal.type("\x1d\x10x\r");
+  await terminal.shows(/\^\]\^Px/);
+  terminal.type("\x10q");
+  await endsWith(terminal, 0, before);
+});
+
+test("the terminal is restored when msb gets SIGTERM", async () => {
+  const command = `sh -c 'echo "pid=$$"; exec "$NODE" "$MSB" exec demo -- sh -c "echo ready; exec sleep 302"'`;
+  using terminal = new Terminal(framed(command));
+  const before = await settings(terminal);
+  const pid = Number((await terminal.shows(/pid=(\d+)\r\n/))[1]);
+  await terminal.shows(/ready\r\n/);
+  process.kill(pid, "SIGTERM");
+  await endsWith(terminal, 143, before);
+  await home.until(
+    () => home.msb("exec", "demo", "--", "sh", "-c", "ps | grep -c '[s]leep 302'"),
+    ({ stdout }) => stdout === "0\n",
+  );
+});
+
+test("the terminal is restored when the sandbox is stopped from elsewhere", async () => {
+  using terminal = new Terminal(framed('"$NODE" "$MSB" exec demo -- sh -c "echo ready; exec sleep 303"'));
+  const before = await settings(terminal);
+  await terminal.shows(/ready\r\n/);
+  const { code, stderr } = await home.msb("stop", "-f", "demo");
+  assert.equal(code, 0, stderr);
+  await terminal.shows(/error: /);
+  await endsWith(terminal, 1, before);
+});
+
+test("without a terminal on stdout nothing is drawn, and lines end as the program wrote them", async () => {
+  using terminal = new Terminal(framed('"$NODE" "$MSB" exec demo -- echo plain < /dev/null | od -c'));
+  await terminal.shows(/p {3}l {3}a {3}i {3}n {2}\\n\r\n/);
+  await terminal.shows(/code=0/);
+});
