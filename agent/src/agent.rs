@@ -10,7 +10,7 @@ use crate::modules::{self, Modules};
 use crate::port::{Port, Received};
 use crate::root::{self, Root};
 use crate::session::{from_token, token, Channel, Outcome, Session, Turn};
-use crate::shutdown::{self, Remaining, Shutdown, INSIDE_GRACE};
+use crate::shutdown::{release_disks, Remaining, Shutdown, INSIDE_GRACE};
 use crate::sys::{self, Epoll, Reaped, ESHUTDOWN, SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2};
 use crate::wire::WireError;
 use crate::{guest, spawn, stats};
@@ -106,7 +106,7 @@ impl Agent {
                 break stop;
             }
         };
-        shutdown::release_disks(self.root.as_ref());
+        release_disks(&mut self.root);
         if let (Stop::ShutDown, Some(shutdown)) = (&stop, &self.shutdown) {
             self.port.send(shutdown.stream, &Message::ShuttingDown);
             if let Err(error) = self.port.flush_until(Instant::now() + FAREWELL) {
@@ -157,7 +157,7 @@ impl Agent {
         };
         match &mut self.shutdown {
             None => Ok(None),
-            Some(shutdown) => match shutdown.step(&remaining) {
+            Some(shutdown) => match shutdown.step(&remaining, || release_disks(&mut self.root)) {
                 None => Err(Stop::ShutDown),
                 wait => Ok(wait),
             },

@@ -2,10 +2,10 @@
 
 use crate::failure::{While, GUEST, MOUNT};
 use crate::messages_generated::{BootFailed, RootDisk};
-use crate::sys::{self, ETIMEDOUT};
+use crate::sys::{self, ENODEV};
 use std::ffi::CStr;
 use std::fs;
-use std::io::{Error, Result};
+use std::io::Result;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::io::OwnedFd;
 use std::time::{Duration, Instant};
@@ -53,14 +53,17 @@ pub fn enter(disks: &RootDisk) -> std::result::Result<Root, BootFailed> {
 
 /// The device node of the disk with this serial number. Its driver may still be busy with it.
 fn wait_for_disk(serial: &str) -> std::result::Result<String, BootFailed> {
-    let what = || format!("disk with serial number '{serial}'");
     let deadline = Instant::now() + DISK_TIMEOUT;
     loop {
-        if let Some(device) = find_disk(serial).during(MOUNT, what())? {
+        if let Some(device) = find_disk(serial).during(MOUNT, "/sys/block")? {
             return Ok(device);
         }
         if Instant::now() >= deadline {
-            return Err(Error::from_raw_os_error(ETIMEDOUT)).during(MOUNT, what());
+            return Err(BootFailed {
+                step: String::from(MOUNT),
+                errno: ENODEV,
+                message: format!("no disk has the serial number '{serial}'"),
+            });
         }
         std::thread::sleep(DISK_RETRY);
     }

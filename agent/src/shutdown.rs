@@ -13,7 +13,7 @@ const KILL_TIME: Duration = Duration::from_secs(2);
 /// SIGKILL is repeated this often, since a process forked during the sending can be missed.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long the supervisor may take to accept what the last commands wrote.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// File systems that live in memory or belong to the kernel: nothing in them could be lost.
 const MEMORY_ONLY: &[&str] = &[
@@ -37,7 +37,7 @@ const MEMORY_ONLY: &[&str] = &[
 enum Phase {
     Terminating,
     Killing,
-    /// No process is left; outputs are on their way.
+    /// No process is left and the disks are clean; outputs are on their way.
     Draining,
 }
 
@@ -77,11 +77,15 @@ impl Shutdown {
 
     /// Goes as far as possible now. Returns how long to wait for events before the next step, or nothing when all that
     /// can be waited for is over.
-    pub fn step(&mut self, remaining: &Remaining) -> Option<Duration> {
-        let now = Instant::now();
+    ///
+    /// `release` is called once, as soon as no process is left to write: data must not wait for a supervisor that takes
+    /// its time with the output.
+    pub fn step(&mut self, remaining: &Remaining, release: impl FnOnce()) -> Option<Duration> {
         if self.phase != Phase::Draining && !remaining.processes {
-            self.enter(Phase::Draining, now + DRAIN_TIME);
+            release();
+            self.enter(Phase::Draining, Instant::now() + DRAIN_TIME);
         }
+        let now = Instant::now();
         if self.phase == Phase::Terminating && now >= self.deadline {
             self.enter(Phase::Killing, now + KILL_TIME);
         }
@@ -114,8 +118,9 @@ fn signal_all(signal: i32) {
     let _ = sys::send_signal(-1, signal);
 }
 
-/// Writes everything to the disks and leaves their file systems clean.
-pub fn release_disks(root: Option<&Root>) {
+/// Writes everything to the disks and leaves their file systems clean. Takes the root, so that a second call does
+/// nothing that the first has done.
+pub fn release_disks(root: &mut Option<Root>) {
     sys::sync_disks();
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     for mount in mounts(&table).iter().rev() {
@@ -126,7 +131,7 @@ pub fn release_disks(root: Option<&Root>) {
             remount_read_only(&mount.target);
         }
     }
-    if let Some(root) = root {
+    if let Some(root) = root.take() {
         remount_read_only("/");
         // The overlay does not pass the change on to what it lies on. No path leads there, a descriptor does.
         remount_read_only(&format!("/proc/self/fd/{}", root.upper.as_raw_fd()));
@@ -225,11 +230,25 @@ mod tests {
             processes: true,
             commands: true,
         };
-        assert!(shutdown.step(&remaining).unwrap() > DRAIN_TIME);
+        assert!(shutdown.step(&remaining, || {}).unwrap() > DRAIN_TIME);
         remaining.processes = false;
-        assert!(shutdown.step(&remaining).unwrap() <= DRAIN_TIME);
+        assert!(shutdown.step(&remaining, || {}).unwrap() <= DRAIN_TIME);
         remaining.commands = false;
-        assert_eq!(shutdown.step(&remaining), None);
+        assert_eq!(shutdown.step(&remaining, || {}), None);
+    }
+
+    #[test]
+    fn releases_the_disks_once_and_before_waiting_for_output() {
+        let mut shutdown = at(Phase::Killing, LONG);
+        let remaining = Remaining {
+            processes: false,
+            commands: true,
+        };
+        let mut released = 0;
+        for _ in 0..3 {
+            assert!(shutdown.step(&remaining, || released += 1).is_some());
+        }
+        assert_eq!(released, 1);
     }
 
     #[test]
@@ -238,7 +257,10 @@ mod tests {
             processes: false,
             commands: true,
         };
-        assert_eq!(at(Phase::Draining, Duration::ZERO).step(&remaining), None);
+        assert_eq!(
+            at(Phase::Draining, Duration::ZERO).step(&remaining, || {}),
+            None
+        );
     }
 
     #[test]
@@ -247,7 +269,10 @@ mod tests {
             processes: true,
             commands: true,
         };
-        assert_eq!(at(Phase::Killing, Duration::ZERO).step(&remaining), None);
+        assert_eq!(
+            at(Phase::Killing, Duration::ZERO).step(&remaining, || {}),
+            None
+        );
     }
 
     #[test]
