@@ -19,11 +19,36 @@ function show(what: string, value: string): void {
   console.log(`  ${what.padEnd(16)}${value.trim()}`);
 }
 
+/** What the stages of a start are, in words. */
+const stageNames: Readonly<Record<string, string>> = {
+  prepare: "prepare the disks",
+  boot: "boot the kernel",
+  guest: "mount the root",
+};
+
+/** Boots the sandbox, and notes how long each stage of that took. */
+async function boot(): Promise<Sandbox> {
+  const start = performance.now();
+  const stages: [name: string, at: number][] = [["start its process", start]];
+  const sandbox = await Sandbox.builder("quickstart")
+    .image("localhost/base")
+    .cpus(1)
+    .memory(512)
+    .replace()
+    .onProgress(({ stage }) => stages.push([stageNames[stage] ?? stage, performance.now()]))
+    .onNotice((message) => console.log(`  note            ${message}\n`))
+    .create();
+  const ready = performance.now();
+  timings.push(["create: call to ready", ready - start]);
+  for (const [index, [name, at]] of stages.entries()) {
+    timings.push([`  ${name}`, (stages[index + 1]?.[1] ?? ready) - at]);
+  }
+  return sandbox;
+}
+
 async function main(): Promise<void> {
   console.log(`\nBooting a virtual machine from localhost/base on ${hostname()} (kernel ${release()}) …\n`);
-  const sandbox = await timed("create: boot to ready", () =>
-    Sandbox.builder("quickstart").image("localhost/base").cpus(1).memory(512).replace().create(),
-  );
+  const sandbox = await boot();
   try {
     const kernel = await timed("first command", () => sandbox.exec("uname", ["-srm"]));
     show("kernel", kernel.stdout());
@@ -53,7 +78,7 @@ async function main(): Promise<void> {
   for (const [what, ms] of timings)
     console.log(`  ${what.padEnd(24)}${Math.round(ms).toString().padStart(6)} ms`);
   console.log(
-    "\nNext: `npx msb run localhost/base` for a shell in a machine of its own, `npx msb --help` for the rest.",
+    "\nNext: `npm run --silent msb -- run localhost/base` for a shell in a machine of its own; README.md has more.",
   );
 }
 
