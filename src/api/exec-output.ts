@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 /** How a process ended. */
 export interface ExitStatus {
   /** The exit code; 128 + n for a process that signal n ended. */
@@ -47,5 +49,10 @@ export class ExecOutput {
 
   stderrBytes(): Buffer {
     return this.#stderr;
+  }
+
+  /** What console.log shows. */
+  [inspect.custom](): object {
+    return { code: this.#code, stdout: this.stdout(), stderr: this.stderr() };
   }
 }

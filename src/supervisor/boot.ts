@@ -46,6 +46,8 @@ export interface BootOptions {
 export interface BootedGuest {
   readonly machine: Machine;
   readonly agent: AgentLink;
+  /** When the machine was started, as performance.now() says. */
+  readonly startedAtMs: number;
 }
 
 /** From the start of QEMU to the guest's readiness; generous, for software emulation on a loaded machine. */
@@ -98,6 +100,7 @@ async function startMachine(
   const tscKhz = accelerator === "tcg" ? await measureTscKhz(kernel, options.home.cache) : null;
   signal.throwIfAborted();
   options.progress("boot");
+  const startedAtMs = performance.now();
   const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
   kernelLog.follow(machine.console);
   let booted = false;
@@ -128,7 +131,7 @@ async function startMachine(
     options.progress("guest");
     await unlessOver(agent.boot(bootMessage(record)), machine, [signal, deadline]);
     booted = true;
-    return { guest: { machine, agent } };
+    return { guest: { machine, agent, startedAtMs } };
   } catch (error) {
     if (error instanceof GuestBootError && error.step === "workdir") {
       machine.kill();

@@ -8,6 +8,8 @@ export interface MetricsOptions {
   readonly agent: AgentLink;
   readonly memoryMib: number;
   readonly upperPath: string;
+  /** When the machine was started, as performance.now() says. */
+  readonly startedAtMs: number;
 }
 
 /** A guest that does not answer must not keep the host's own figures back. */
@@ -23,12 +25,12 @@ interface CpuReading {
 /** Takes samples when asked: nothing wakes up for a sandbox that nobody watches. */
 export class MetricsSampler {
   readonly #options: MetricsOptions;
-  readonly #bootedAtMs = performance.now();
-  #previous: CpuReading = { atMs: performance.now(), cpuNs: 0 };
+  #previous: CpuReading;
   #cpuPercent = 0;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
+    this.#previous = { atMs: options.startedAtMs, cpuNs: 0 };
   }
 
   async sample(): Promise<MetricsMessage> {
@@ -54,7 +56,7 @@ export class MetricsSampler {
       diskWriteBytes: blocks.writeBytes,
       netRxBytes: 0,
       netTxBytes: 0,
-      uptimeMs: Math.round(performance.now() - this.#bootedAtMs),
+      uptimeMs: Math.round(performance.now() - this.#options.startedAtMs),
       upperUsedBytes: guest === null ? null : Math.max(0, guest.rootTotal - guest.rootFree),
       upperFreeBytes: guest?.rootFree ?? null,
       upperHostAllocatedBytes,

@@ -57,6 +57,8 @@ const defaultGraceMs = 10_000;
 /** The part of the grace that is kept for flushing and unmounting, ms. */
 const flushMs = 2_000;
 const maximumClients = 128;
+/** QEMU's events that someone who looks for a fault wants to see. */
+const troubles: readonly string[] = ["BLOCK_IO_ERROR", "GUEST_PANICKED", "MEMORY_FAILURE", "STOP"];
 
 /** Owns one sandbox from its start to its end. */
 export class Supervisor implements ClientServices {
@@ -241,9 +243,10 @@ export class Supervisor implements ClientServices {
         this.#agentLost(error);
       },
     });
-    const { machine, agent } = this.#guest;
+    const { machine, agent, startedAtMs } = this.#guest;
     machine.events.on("event", (event) => {
-      this.#logs.runtime.write("warn", `QEMU reports ${event.name} ${JSON.stringify(event.data)}`);
+      const level = troubles.includes(event.name) ? "warn" : "debug";
+      this.#logs.runtime.write(level, `QEMU reports ${event.name} ${JSON.stringify(event.data)}`);
     });
     this.#metrics = new MetricsSampler({
       machine,

@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import { Sandbox } from "../../src/index.ts";
+
+/**
+ * Gives this test file a home of its own and, unless MSB_ACCEL says otherwise, software emulation, which works on every
+ * machine. Call it before anything that uses a sandbox. Whatever the tests leave running is killed at the end.
+ */
+export function useTemporaryHome(): string {
+  const home = mkdtempSync(join(tmpdir(), "msb-test-"));
+  process.env["MSB_HOME"] = home;
+  process.env["MSB_ACCEL"] ??= "tcg";
+  after(async () => {
+    for (const handle of await Sandbox.list()) await handle.kill();
+    rmSync(home, { recursive: true, force: true });
+  });
+  return home;
+}
+
+/** Waits until `look` gives something other than null, looking again every few ms; fails after `timeoutMs`. */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | null>,
+  timeoutMs = 60_000,
+): Promise<T> {
+  const giveUpAt = Date.now() + timeoutMs;
+  for (;;) {
+    const found = await look();
+    if (found !== null) return found;
+    if (Date.now() > giveUpAt) throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
