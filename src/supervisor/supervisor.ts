@@ -253,6 +253,7 @@ export class Supervisor implements ClientServices {
       agent,
       memoryMib: record.config.memoryMib,
       upperPath: paths.upper,
+      startedAtMs,
     });
     this.#lifetime = new Lifetime({
       maxDurationSecs: record.config.maxDurationSecs,
