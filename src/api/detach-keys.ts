@@ -15,7 +15,7 @@ function parseKey(key: string, spec: string): Buffer {
   const control = /^ctrl-([a-z[\\\]^_@])$/i.exec(key)?.[1];
   // A control character is the key's code without its upper three bits: ECMA-48, 5.2.
   if (control !== undefined) return Buffer.from([control.toUpperCase().charCodeAt(0) & 0x1f]);
-  if ([...key].length === 1) return Buffer.from(key);
+  if (/^.$/su.test(key)) return Buffer.from(key);
   throw new InvalidConfigError(`the detach keys ${JSON.stringify(spec)} are not valid`, {
     hint: "Use a comma list of keys: ctrl- and one of a-z [ \\ ] ^ _ @, or a single character.",
   });

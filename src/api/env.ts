@@ -10,7 +10,7 @@ const reservedPrefix = "MSB_";
 export function checkEnvPair(key: string, value: string): EnvPair {
   if (typeof key !== "string" || typeof value !== "string") {
     throw new InvalidConfigError(
-      `the environment variable ${String(key)} must be a string with a string as its value`,
+      `the environment variable ${key} must be a string with a string as its value`,
     );
   }
   if (key === "" || key.includes("=") || key.includes("\0")) {

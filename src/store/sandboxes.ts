@@ -138,7 +138,13 @@ export async function findSandbox(home: Home, name: string): Promise<FoundSandbo
   const found = await readRecord(paths.config);
   if (found === null) throw notFound(name);
   const state = (await readState(paths.state)) ?? initialState();
-  return { paths, record: found.record, configJson: found.json, state, status: await actualStatus(state) };
+  const status = await actualStatus(state);
+  if (found.record.config.ephemeral && (status === "stopped" || status === "crashed")) {
+    // Its supervisor was killed before it could remove it.
+    await removeSandbox(home, name, found.record.id).catch(() => undefined);
+    throw notFound(name);
+  }
+  return { paths, record: found.record, configJson: found.json, state, status };
 }
 
 /** All sandboxes, newest first. A directory that holds no readable sandbox is passed over. */

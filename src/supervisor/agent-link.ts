@@ -41,6 +41,7 @@ export class AgentLink {
   #lost: Error | null = null;
   /** Resolves with the agent's first message. */
   readonly hello: Promise<AgentHelloMessage>;
+  readonly #closed = Promise.withResolvers<void>();
 
   constructor(port: Duplex, options: AgentLinkOptions) {
     this.#options = options;
@@ -110,6 +111,16 @@ export class AgentLink {
       this.#shutdownWaiter = waiter;
       this.#channel.send(0, { type: "Shutdown", graceMs });
     });
+  }
+
+  /** Resolves when everything the guest has sent was received and the connection is closed, or after so many ms. */
+  async closed(withinMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, withinMs);
+    });
+    await Promise.race([this.#closed.promise, late]);
+    clearTimeout(timer);
   }
 
   #ask<T>(send: (waiter: Waiter<T>) => void): Promise<T> {
@@ -191,6 +202,7 @@ export class AgentLink {
     }
     for (const session of [...this.#sessions.values()]) session.lose(reason);
     this.#options.lost(error);
+    this.#closed.resolve();
   }
 }
 

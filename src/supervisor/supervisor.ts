@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
+import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { CustomError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
 import type { MachineExit } from "../machine/index.ts";
@@ -13,7 +13,6 @@ import type {
 } from "../protocol/messages.generated.ts";
 import {
   identifyProcess,
-  ioError,
   removeLocked,
   socketPath,
   startedMarker,
@@ -22,7 +21,6 @@ import {
   type Home,
   type SandboxState as StoredState,
   type TerminationReason,
-  writeState,
 } from "../store/index.ts";
 import { bootGuest, type BootedGuest } from "./boot.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
@@ -31,8 +29,11 @@ import { Deadline } from "./deadline.ts";
 import { ExecLog } from "./exec-log.ts";
 import { KernelLog } from "./kernel-log.ts";
 import { Lifetime } from "./lifetime.ts";
+import { listenOn } from "./listen.ts";
 import { MetricsSampler } from "./metrics.ts";
+import { judgeExit, type Ending } from "./judge-exit.ts";
 import { RuntimeLog } from "./runtime-log.ts";
+import { StateFile } from "./state-file.ts";
 import { Session, type ClientStream } from "./session.ts";
 
 export interface SupervisorOptions {
@@ -57,6 +58,8 @@ const defaultGraceMs = 10_000;
 /** The part of the grace that is kept for flushing and unmounting, ms. */
 const flushMs = 2_000;
 const maximumClients = 128;
+/** How long the bytes that an ended guest left in its connection may take to be read, ms. */
+const lastWordsMs = 1_000;
 /** QEMU's events that someone who looks for a fault wants to see. */
 const troubles: readonly string[] = ["BLOCK_IO_ERROR", "GUEST_PANICKED", "MEMORY_FAILURE", "STOP"];
 
@@ -76,21 +79,21 @@ export class Supervisor implements ClientServices {
     this.kill();
   });
   #server: Server | null = null;
-  #stored: StoredState;
+  readonly #stateFile: StateFile;
   #guest: BootedGuest | null = null;
   #metrics: MetricsSampler | null = null;
   #lifetime: Lifetime | null = null;
   #attached: boolean;
   #nextSessionId = 1;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
-  #ending: { reason: TerminationReason; detail: string; crashed: boolean } | null = null;
+  #ending: Ending | null = null;
   readonly #ended: Promise<EndedMessage>;
   #resolveEnded: (message: EndedMessage) => void = () => undefined;
 
   private constructor(options: SupervisorOptions, logs: Logs) {
     this.#options = options;
     this.#logs = logs;
-    this.#stored = options.sandbox.state;
+    this.#stateFile = new StateFile(options.sandbox.paths.state, options.sandbox.state);
     this.#attached = options.attached;
     this.id = options.sandbox.record.id;
     this.name = options.sandbox.record.name;
@@ -116,7 +119,7 @@ export class Supervisor implements ClientServices {
   }
 
   get state(): SandboxState {
-    return this.#stored.status === "created" ? "starting" : this.#stored.status;
+    return this.#stateFile.state.status === "created" ? "starting" : this.#stateFile.state.status;
   }
 
   exec(request: ExecMessage, client: ClientStream): Session {
@@ -176,7 +179,7 @@ export class Supervisor implements ClientServices {
   drain(): void {
     if (this.state !== "running") return;
     this.#logs.runtime.write("info", `drain requested, ${this.#sessions.size} commands running`);
-    void this.#save({ status: "draining", reason: "DrainRequested" });
+    this.#saveInBackground({ status: "draining", reason: "DrainRequested" });
     if (this.#sessions.size === 0) this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
   }
 
@@ -192,8 +195,7 @@ export class Supervisor implements ClientServices {
   }
 
   async #run(): Promise<void> {
-    const { home, sandbox } = this.#options;
-    const socket = socketPath(home, this.id);
+    const socket = socketPath(this.#options.home, this.id);
     try {
       await this.#save({
         status: "starting",
@@ -212,12 +214,7 @@ export class Supervisor implements ClientServices {
       await this.#startFailed(error);
       return;
     }
-    const exit = await this.#running().machine.exited;
-    this.#lifetime?.stop();
-    this.#killer.cancel();
-    this.#logs.exec.write("system", Buffer.from(stoppedMarker), null);
-    await this.#finish(exit);
-    if (sandbox.record.config.ephemeral) await removeLocked(home, sandbox.paths);
+    await this.#finish(this.#running());
     await this.#leave();
   }
 
@@ -263,7 +260,9 @@ export class Supervisor implements ClientServices {
       },
     });
     this.#logs.exec.write("system", Buffer.from(startedMarker), null);
-    await this.#listen(socket);
+    this.#server = await listenOn(socket, (connection) => {
+      this.#connected(connection);
+    });
     await clearBootError(paths.bootError);
     await this.#save({ status: "running", accelerator: machine.accelerator });
     this.#tellOwner({ type: "Started", accelerator: machine.accelerator });
@@ -271,27 +270,17 @@ export class Supervisor implements ClientServices {
     if (this.#ending !== null) this.#shutDownGuest(defaultGraceMs);
   }
 
-  async #listen(socket: string): Promise<void> {
-    await rm(socket, { force: true });
-    const server = createServer((connection) => {
-      if (this.#clients.size < maximumClients) {
-        this.#clients.add(new Client(connection, this, false));
-      } else {
-        const refused = new Client(connection, this, false);
-        refused.send(
-          0,
-          encodeFailure(new RuntimeError(`sandbox ${this.name} has ${maximumClients} clients already`)),
-        );
-        void refused.end();
-      }
-    });
-    this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (error) => {
-        reject(ioError(`listen on ${socket}`, error));
-      });
-      server.listen(socket, resolve);
-    });
+  #connected(connection: Duplex): void {
+    const client = new Client(connection, this, false);
+    if (this.#clients.size < maximumClients) {
+      this.#clients.add(client);
+      return;
+    }
+    client.send(
+      0,
+      encodeFailure(new RuntimeError(`sandbox ${this.name} has ${maximumClients} clients already`)),
+    );
+    void client.end();
   }
 
   async #startFailed(error: unknown): Promise<void> {
@@ -303,51 +292,61 @@ export class Supervisor implements ClientServices {
       await recordBootError(this.#options.sandbox.paths.bootError, error).catch(() => undefined);
     this.#guest?.machine.kill();
     await this.#guest?.machine.exited;
-    await this.#save({
+    await this.#conclude(null, {
       status: "stopped",
-      endedAt: new Date().toISOString(),
       reason: this.#ending?.reason ?? "Failed",
       detail: this.#ending?.detail ?? failure.message,
-    }).catch((writeError: unknown) => {
-      runtime.write("error", `cannot record the end: ${String(writeError)}`);
     });
-    this.#reportEnd(null);
-    await this.#closeDoors();
     this.#tellOwner(failure);
     await this.#leave();
   }
 
-  async #finish(exit: MachineExit): Promise<void> {
-    const { runtime } = this.#logs;
+  async #finish({ machine, agent }: BootedGuest): Promise<void> {
+    const { runtime, exec } = this.#logs;
+    const exit = await machine.exited;
+    this.#lifetime?.stop();
+    this.#killer.cancel();
+    // The guest's last words may still be on their way: a command's real end counts more than the sandbox's.
+    await agent.closed(lastWordsMs);
+    for (const session of [...this.#sessions])
+      session.lost(new RuntimeError(`sandbox ${this.name} has ended`));
+    exec.write("system", Buffer.from(stoppedMarker), null);
     const { reason, detail, crashed } = this.#ending ?? judgeExit(exit);
     runtime.write(
       crashed ? "error" : "info",
       `${crashed ? "crashed" : "stopped"}: ${detail} (QEMU: ${exit.detail})`,
     );
     if (exit.qemuOutput.trim() !== "") runtime.write("warn", `QEMU wrote:\n${exit.qemuOutput}`);
-    await this.#logs.exec.flush();
-    await this.#save({
+    await exec.flush();
+    await this.#conclude(exit, {
       status: crashed ? "crashed" : "stopped",
-      endedAt: new Date().toISOString(),
       reason,
       detail,
       exitCode: exit.code,
       signal: exit.signal,
-    }).catch((error: unknown) => {
+    });
+  }
+
+  /** Puts the end on disk, gives up the name, then tells those who wait for it. */
+  async #conclude(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
+    const { home, sandbox } = this.#options;
+    const { runtime } = this.#logs;
+    await this.#save({ ...change, endedAt: new Date().toISOString() }).catch((error: unknown) => {
       runtime.write("error", `cannot record the end: ${String(error)}`);
     });
     await this.#closeDoors();
-    this.#reportEnd(exit);
-  }
-
-  #reportEnd(exit: MachineExit | null): void {
-    const { status, detail } = this.#stored;
+    if (sandbox.record.config.ephemeral) {
+      await removeLocked(home, sandbox.paths).catch((error: unknown) => {
+        runtime.write("error", `cannot remove the sandbox: ${String(error)}`);
+      });
+    }
+    this.#options.releaseLock();
     this.#resolveEnded({
       type: "Ended",
-      state: status === "crashed" ? "crashed" : "stopped",
+      state: this.#stateFile.state.status === "crashed" ? "crashed" : "stopped",
       exitCode: exit?.code ?? null,
       signal: exit?.signal ?? null,
-      reason: detail,
+      reason: this.#stateFile.state.detail,
     });
   }
 
@@ -357,11 +356,9 @@ export class Supervisor implements ClientServices {
     this.#server = null;
     server?.close();
     await rm(socketPath(this.#options.home, this.id), { force: true });
-    if (!this.#options.sandbox.record.config.ephemeral) this.#options.releaseLock();
   }
 
   async #leave(): Promise<void> {
-    this.#options.releaseLock();
     // Let the answers to those who wait for the end go out first.
     await this.#ended;
     await new Promise(setImmediate);
@@ -384,7 +381,11 @@ export class Supervisor implements ClientServices {
   #sessionEnded(session: Session): void {
     this.#sessions.delete(session);
     this.#lifetime?.sessionEnded();
-    if (this.state === "draining" && this.#stored.reason === "DrainRequested" && this.#sessions.size === 0) {
+    if (
+      this.state === "draining" &&
+      this.#stateFile.state.reason === "DrainRequested" &&
+      this.#sessions.size === 0
+    ) {
       this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
     }
   }
@@ -410,7 +411,7 @@ export class Supervisor implements ClientServices {
   #shutDownGuest(graceMs: number): void {
     const guest = this.#guest;
     if (guest === null) return;
-    if (this.state === "running") void this.#save({ status: "draining" });
+    if (this.state === "running") this.#saveInBackground({ status: "draining" });
     if (graceMs <= 0) {
       guest.machine.kill();
       return;
@@ -431,30 +432,13 @@ export class Supervisor implements ClientServices {
     this.#owner.send(0, message);
   }
 
-  #saving: Promise<void> = Promise.resolve();
-
-  /** Writes follow each other in order; what is true in memory is true at once. */
   #save(change: Partial<StoredState>): Promise<void> {
-    const state = { ...this.#stored, ...change, updatedAt: new Date().toISOString() };
-    this.#stored = state;
-    const written = this.#saving.then(() => writeState(this.#options.sandbox.paths.state, state));
-    this.#saving = written.catch((error: unknown) => {
+    return this.#stateFile.change(change);
+  }
+
+  #saveInBackground(change: Partial<StoredState>): void {
+    this.#save(change).catch((error: unknown) => {
       this.#logs.runtime.write("error", String(error));
     });
-    return written;
-  }
-}
-
-/** How a machine that ended by itself is recorded. */
-function judgeExit(exit: MachineExit): { reason: TerminationReason; detail: string; crashed: boolean } {
-  switch (exit.reason) {
-    case "poweroff":
-      return { reason: "Completed", detail: "the guest powered off", crashed: false };
-    case "reset":
-      return { reason: "Completed", detail: "the guest rebooted", crashed: false };
-    case "panic":
-    case "killed":
-    case "error":
-      return { reason: "Failed", detail: exit.detail, crashed: true };
   }
 }

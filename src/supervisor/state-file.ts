@@ -1,0 +1,30 @@
+import { writeState, type SandboxState } from "../store/index.ts";
+
+/** The sandbox's state, in memory and in `state.json`. Writes follow each other in order; memory is ahead of the disk. */
+export class StateFile {
+  readonly #path: string;
+  #state: SandboxState;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(path: string, state: SandboxState) {
+    this.#path = path;
+    this.#state = state;
+  }
+
+  get state(): SandboxState {
+    return this.#state;
+  }
+
+  /**
+   * True in memory at once; resolves when it is on disk.
+   *
+   * @throws IoError when it cannot be written
+   */
+  change(change: Partial<SandboxState>): Promise<void> {
+    const state = { ...this.#state, ...change, updatedAt: new Date().toISOString() };
+    this.#state = state;
+    const written = this.#writing.then(() => writeState(this.#path, state));
+    this.#writing = written.catch(() => undefined);
+    return written;
+  }
+}
