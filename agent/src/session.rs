@@ -199,9 +199,14 @@ impl Session {
                     epoll.modify(&output.fd, events, token(self.stream, channel))?;
                 }
             }
-            // A terminal's way to say that nobody has it open any more.
-            Err(error) if sys::errno_of(&error) == EIO => self.outputs[index] = None,
-            Err(error) => return Err(error),
+            // EIO is a terminal's way to say that nobody has it open any more. Whatever else a read may fail with is
+            // this command's misfortune, not the guest's.
+            Err(error) => {
+                if sys::errno_of(&error) != EIO {
+                    eprintln!("agent: output of stream {} is lost: {error}", self.stream);
+                }
+                self.outputs[index] = None;
+            }
         }
         Ok(Turn::Rest)
     }
