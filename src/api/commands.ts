@@ -63,10 +63,13 @@ export class SandboxCommands {
     return await this.execWith(program, (options) => options.args(args));
   }
 
-  /** Like {@link exec}, with options. @throws ExecTimeoutError; InvalidConfigError for a bad option */
+  /**
+   * Like {@link exec}, with options. Nobody could write to a piped standard input here, so it is at its end from the start.
+   *
+   * @throws ExecTimeoutError; InvalidConfigError for a bad option
+   */
   async execWith(program: string, configure: ConfigureExec): Promise<ExecOutput> {
-    const handle = await this.execStreamWith(program, configure);
-    return await handle.collect();
+    return await outputOf(await this.execStreamWith(program, configure));
   }
 
   /** Starts a program and tells what happens to it as it happens. */
@@ -137,8 +140,7 @@ export class SandboxCommands {
 
   /** Like {@link execDefault}; arguments given here follow CMD. */
   async execDefaultWith(configure: ConfigureExec): Promise<ExecOutput> {
-    const handle = await this.execDefaultStreamWith(configure);
-    return await handle.collect();
+    return await outputOf(await this.execDefaultStreamWith(configure));
   }
 
   /** Starts ENTRYPOINT and CMD. */
@@ -162,6 +164,11 @@ export class SandboxCommands {
     const { program, args } = defaultCommand(this.control.record.config, this.control.name);
     return await this.attachWith(program, (options) => configure(options.args(args)));
   }
+}
+
+async function outputOf(handle: ExecHandle): Promise<ExecOutput> {
+  void handle.takeStdin()?.close();
+  return await handle.collect();
 }
 
 function fromExecConfig(config: ExecConfig): ConfigureExec {

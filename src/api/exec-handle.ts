@@ -20,6 +20,8 @@ export type ExecEvent =
 const SIGKILL = 9;
 /** How long a killed command may take to be reported, ms. */
 const killWaitMs = 5000;
+/** setTimeout's longest, ms; it takes a longer one for 1 ms. */
+const longestTimerMs = 2 ** 31 - 1;
 
 /**
  * A running command. Its events come in order: `started`, then `stdout` and `stderr` as they arrive, `exited` last.
@@ -66,7 +68,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     this.#stream.send(request);
     this.#sink = stdin.kind === "null" ? null : new ExecSink(this.#stdinTarget());
     if (stdin.kind === "bytes") this.#feed(stdin.data);
-    if (timeoutMs !== null) this.#timer = setTimeout(() => this.#expire(timeoutMs), timeoutMs);
+    if (timeoutMs !== null) this.#arm(timeoutMs, performance.now() + timeoutMs);
   }
 
   /** The session's number in the sandbox's log, as text; `"0"` for a command that could not be started. */
@@ -228,6 +230,17 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   #feed(data: Uint8Array): void {
     this.#takenSink = true;
     void this.#sink?.write(data).then(() => this.#sink?.close());
+  }
+
+  #arm(timeoutMs: number, expiresAt: number): void {
+    const left = Math.max(0, expiresAt - performance.now());
+    this.#timer = setTimeout(
+      () => {
+        if (left > longestTimerMs) this.#arm(timeoutMs, expiresAt);
+        else this.#expire(timeoutMs);
+      },
+      Math.min(left, longestTimerMs),
+    );
   }
 
   #expire(timeoutMs: number): void {

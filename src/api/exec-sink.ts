@@ -75,12 +75,14 @@ export class ExecSink implements AsyncDisposable {
   async #send(bytes: Buffer): Promise<void> {
     let sent = 0;
     while (sent < bytes.length && !this.#over) {
+      let taken: number;
       try {
         await this.#credit.wait();
+        // The command may close its standard input after the wait was over and before this goes on.
+        taken = this.#credit.take(Math.min(MAX_BULK_PAYLOAD, bytes.length - sent));
       } catch {
         return;
       }
-      const taken = this.#credit.take(Math.min(MAX_BULK_PAYLOAD, bytes.length - sent));
       this.#target.send(bytes.subarray(sent, sent + taken));
       sent += taken;
     }
