@@ -1,6 +1,13 @@
 import { access, constants } from "node:fs/promises";
 import { resolve } from "node:path";
-import { BootStartError, KernelNotFoundError, UnsupportedOperationError } from "../errors/index.ts";
+import {
+  BootStartError,
+  KernelNotFoundError,
+  SandboxNotFoundError,
+  SandboxReplacedError,
+  SandboxStillRunningError,
+  UnsupportedOperationError,
+} from "../errors/index.ts";
 import { embeddedImage, isEmbeddedImage } from "../image/index.ts";
 import {
   createSandbox as createOnDisk,
@@ -20,7 +27,7 @@ import { launchSupervisor } from "./launch.ts";
 import type { StartObserver } from "./progress.ts";
 import { Sandbox } from "./sandbox.ts";
 import { effectiveConfig, type SandboxConfig } from "./sandbox-config.ts";
-import { SandboxControl } from "./sandbox-control.ts";
+import { killWaitMs, SandboxControl } from "./sandbox-control.ts";
 
 /** Creates and boots a sandbox from a checked configuration. */
 export async function createSandbox(
@@ -99,16 +106,25 @@ async function chooseKernel(config: SandboxConfig, settings: GlobalConfig): Prom
   return path;
 }
 
-/** The old sandbox goes only after the new configuration was found valid. */
+/**
+ * The old sandbox goes only after the new configuration was found valid. One that another program is starting at this
+ * moment says so only a little later, so it may take more than one try.
+ */
 async function removeOld(home: Home, config: SandboxConfig): Promise<void> {
-  const old = await findSandbox(home, config.name).catch(() => null);
-  if (old !== null) {
-    const control = new SandboxControl(home, old.record, null);
-    await control.stop(config.replaceWithTimeoutMs);
+  const giveUpAt = performance.now() + config.replaceWithTimeoutMs + 2 * killWaitMs;
+  for (;;) {
+    const old = await findSandbox(home, config.name).catch(() => null);
+    const control = old === null ? null : new SandboxControl(home, old.record, null);
+    try {
+      await control?.stop(config.replaceWithTimeoutMs);
+      await removeSandbox(home, config.name, old?.record.id ?? null);
+      return;
+    } catch (error) {
+      // An ephemeral one removes itself.
+      if (error instanceof SandboxNotFoundError) return;
+      const retry = error instanceof SandboxStillRunningError || error instanceof SandboxReplacedError;
+      if (!retry || control === null || performance.now() > giveUpAt) throw error;
+      await control.waitForChange();
+    }
   }
-  await removeSandbox(home, config.name, old?.record.id ?? null).catch((error: unknown) => {
-    // An ephemeral one removes itself.
-    if (error instanceof Error && error.name === "SandboxNotFoundError") return;
-    throw error;
-  });
 }

@@ -1,3 +1,4 @@
+import { SandboxStillRunningError } from "../errors/index.ts";
 import type { FoundSandbox, Home } from "../store/index.ts";
 import type { SandboxStatus } from "./enums.ts";
 import type { LogEntry, LogReadOptions } from "./log-entry.ts";
@@ -85,8 +86,14 @@ export class SandboxHandle {
     for (;;) {
       const { status } = await this.#control.find();
       if (status === "running" || status === "draining") return await this.connect();
-      if (isTerminal(status))
-        return await (options.detached === true ? this.startDetached(options) : this.start(options));
+      if (isTerminal(status)) {
+        try {
+          return await (options.detached === true ? this.startDetached(options) : this.start(options));
+        } catch (error) {
+          // Another program was first; its supervisor has not said so yet.
+          if (!(error instanceof SandboxStillRunningError)) throw error;
+        }
+      }
       await this.#control.waitForChange();
     }
   }

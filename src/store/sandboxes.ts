@@ -182,6 +182,7 @@ export async function lockStoppedSandbox(
   const lock = await tryLockFile(paths.lock);
   if (lock === null) {
     if (!(await nameExists(home, name))) throw notFound(name);
+    await requireId(paths, name, expectedId);
     throw new SandboxStillRunningError(`cannot ${action} sandbox '${name}': already running`, {
       hint:
         action === "remove"
@@ -190,16 +191,20 @@ export async function lockStoppedSandbox(
     });
   }
   try {
-    if (expectedId !== null) {
-      const found = await readRecord(paths.config);
-      if (found === null) throw notFound(name);
-      if (found.record.id !== expectedId) throw replaced(name);
-    }
+    await requireId(paths, name, expectedId);
     return lock;
   } catch (error) {
     await lock.release();
     throw error;
   }
+}
+
+/** @throws SandboxReplacedError, SandboxNotFoundError */
+async function requireId(paths: SandboxPaths, name: string, expectedId: string | null): Promise<void> {
+  if (expectedId === null) return;
+  const found = await readRecord(paths.config);
+  if (found === null) throw notFound(name);
+  if (found.record.id !== expectedId) throw replaced(name);
 }
 
 /**

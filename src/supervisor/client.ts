@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { ProtocolError, SandboxReplacedError } from "../errors/index.ts";
+import { ProtocolError, RuntimeError, SandboxReplacedError } from "../errors/index.ts";
 import { Channel, type BulkKind, type ChannelHandler } from "../protocol/channel.ts";
 import { encodeFailure } from "../protocol/failure.ts";
 import { FrameKind } from "../protocol/frame.ts";
@@ -25,7 +25,7 @@ export interface ClientServices {
   detach(): void;
   stop(graceMs: number): void;
   kill(): void;
-  drain(): void;
+  drain(): Promise<void>;
   ended(): Promise<EndedMessage>;
   metrics(): Promise<MetricsMessage>;
   disconnected(client: Client): void;
@@ -52,8 +52,13 @@ export class Client implements ChannelHandler {
     this.#channel.send(stream, message);
   }
 
-  end(): Promise<void> {
-    return this.#channel.end();
+  /** Closes the connection once everything sent is out, and in any case after so many ms. */
+  async end(withinMs = 10_000): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#channel.fail(new RuntimeError(`the client did not read for ${withinMs} ms`));
+    }, withinMs);
+    await this.#channel.end();
+    clearTimeout(timer);
   }
 
   message(stream: number, message: Message): void {
@@ -192,7 +197,7 @@ export class Client implements ChannelHandler {
         services.kill();
         break;
       case "Drain":
-        services.drain();
+        await services.drain();
         break;
       default:
         throw new ProtocolError(`a client sent ${message.type}`);

@@ -60,6 +60,8 @@ const flushMs = 2_000;
 const maximumClients = 128;
 /** How long the bytes that an ended guest left in its connection may take to be read, ms. */
 const lastWordsMs = 1_000;
+/** How long a client that does not read may keep the supervisor of an ended sandbox, ms. */
+const farewellMs = 2_000;
 /** QEMU's events that someone who looks for a fault wants to see. */
 const troubles: readonly string[] = ["BLOCK_IO_ERROR", "GUEST_PANICKED", "MEMORY_FAILURE", "STOP"];
 
@@ -176,11 +178,13 @@ export class Supervisor implements ClientServices {
     this.#guest?.machine.kill();
   }
 
-  drain(): void {
+  /** Resolves when whoever looks sees that the sandbox drains. */
+  async drain(): Promise<void> {
     if (this.state !== "running") return;
     this.#logs.runtime.write("info", `drain requested, ${this.#sessions.size} commands running`);
-    this.#saveInBackground({ status: "draining", reason: "DrainRequested" });
+    const saved = this.#saveInBackground({ status: "draining", reason: "DrainRequested" });
     if (this.#sessions.size === 0) this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
+    await saved;
   }
 
   ended(): Promise<EndedMessage> {
@@ -362,7 +366,7 @@ export class Supervisor implements ClientServices {
     // Let the answers to those who wait for the end go out first.
     await this.#ended;
     await new Promise(setImmediate);
-    await Promise.all([...this.#clients].map((client) => client.end()));
+    await Promise.all([...this.#clients].map((client) => client.end(farewellMs)));
     await Promise.all([this.#logs.exec.close(), this.#logs.runtime.close(), this.#logs.kernel.close()]);
   }
 
@@ -411,7 +415,7 @@ export class Supervisor implements ClientServices {
   #shutDownGuest(graceMs: number): void {
     const guest = this.#guest;
     if (guest === null) return;
-    if (this.state === "running") this.#saveInBackground({ status: "draining" });
+    if (this.state === "running") void this.#saveInBackground({ status: "draining" });
     if (graceMs <= 0) {
       guest.machine.kill();
       return;
@@ -436,8 +440,9 @@ export class Supervisor implements ClientServices {
     return this.#stateFile.change(change);
   }
 
-  #saveInBackground(change: Partial<StoredState>): void {
-    this.#save(change).catch((error: unknown) => {
+  /** A state that cannot be written must not end what it describes. */
+  #saveInBackground(change: Partial<StoredState>): Promise<void> {
+    return this.#save(change).catch((error: unknown) => {
       this.#logs.runtime.write("error", String(error));
     });
   }

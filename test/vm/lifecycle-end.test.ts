@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Sandbox, SandboxNotFoundError } from "../../src/index.ts";
+import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
+import { useTemporaryHome } from "./support.ts";
+
+// The ways in which a sandbox ends, and what is kept.
+const home = useTemporaryHome();
+const name = "ending";
+let sandbox: Sandbox;
+
+test("a stop keeps what was written and not synced", { timeout }, async () => {
+  sandbox = await Sandbox.builder(name).image("localhost/base").memory(smallMemory).create();
+  await sandbox.shell(
+    "dd if=/dev/urandom of=/root/data bs=1M count=8 2>/dev/null; md5sum /root/data > /root/sum",
+  );
+  assert.deepEqual(await sandbox.stopAndWait(), { code: 0, success: true });
+  sandbox = await Sandbox.start(name);
+  const check = await sandbox.shell("md5sum -c /root/sum");
+  assert.equal(check.stdout(), "/root/data: OK\n", check.stderr());
+  assert.equal((await sandbox.shell("ls /tmp; dmesg | grep -i 'ext4.*error'")).stdout(), "");
+});
+
+test("a slow end is waited for within the grace", { timeout }, async () => {
+  const slow = await sandbox.execStream("sh", [
+    "-c",
+    "trap 'sleep 3; echo cleaned; echo cleaned > /root/cleaned; exit 5' TERM; echo ready; while :; do sleep 0.1; done",
+  ]);
+  const events: string[] = [];
+  for await (const event of slow) {
+    if (event.kind === "stdout") events.push(event.data.toString());
+    if (events.length === 1) break;
+  }
+  assert.deepEqual(events, ["ready\n"]);
+  const begun = performance.now();
+  const [output] = await Promise.all([slow.collect(), sandbox.stop()]);
+  const took = performance.now() - begun;
+  assert.ok(took > 3000 && took < 10_000, `${took} ms`);
+  assert.equal(output.stdout(), "cleaned\n");
+  assert.equal(output.code, 5);
+  sandbox = await Sandbox.start(name);
+  assert.equal((await sandbox.exec("cat", ["/root/cleaned"])).stdout(), "cleaned\n");
+});
+
+test("what ignores SIGTERM is killed, and the files are flushed all the same", { timeout }, async () => {
+  const stubborn = await sandbox.execStream("sh", [
+    "-c",
+    "trap '' TERM; echo kept > /root/stubborn; echo ready; while :; do sleep 1; done",
+  ]);
+  assert.equal((await stubborn.recv())?.kind, "started");
+  assert.equal((await stubborn.recv())?.kind, "stdout");
+  const begun = performance.now();
+  await sandbox.stopWithTimeout(5000);
+  const took = performance.now() - begun;
+  assert.ok(took > 1500 && took < 9000, `${took} ms`);
+  assert.equal((await Sandbox.get(name)).status, "stopped");
+  sandbox = await Sandbox.start(name);
+  assert.equal((await sandbox.exec("cat", ["/root/stubborn"])).stdout(), "kept\n");
+});
+
+test("no grace: killed at once", { timeout }, async () => {
+  const begun = performance.now();
+  await sandbox.stopWithTimeout(0);
+  assert.ok(performance.now() - begun < 5000);
+  const result = await sandbox.waitUntilStopped();
+  assert.equal(result.status, "stopped");
+  assert.equal(result.signal, "SIGKILL");
+  await processesGone(home, name);
+});
+
+test("the guest powers itself off: stopped", { timeout }, async () => {
+  sandbox = await Sandbox.start(name);
+  await sandbox.execStream("poweroff", ["-f"]);
+  const result = await sandbox.waitUntilStopped();
+  assert.equal(result.status, "stopped");
+  assert.equal(result.exitCode, 0);
+  assert.match(result.source ?? "", /powered off/);
+  assert.equal((await Sandbox.get(name)).status, "stopped");
+});
+
+test("the guest reboots: stopped, as a sandbox starts only when it is told to", { timeout }, async () => {
+  sandbox = await Sandbox.start(name);
+  await sandbox.execStream("reboot", ["-f"]);
+  const result = await sandbox.waitUntilStopped();
+  assert.equal(result.status, "stopped");
+  assert.match(result.source ?? "", /rebooted/);
+});
+
+test("drain with nothing to wait for stops at once", { timeout }, async () => {
+  sandbox = await Sandbox.start(name);
+  await sandbox.drain();
+  assert.equal((await sandbox.waitUntilStopped()).status, "stopped");
+  await processesGone(home, name);
+  await sandbox.removePersisted();
+});
+
+test("an ephemeral sandbox leaves nothing, and those who wait are told", { timeout }, async () => {
+  const build = (): Promise<Sandbox> =>
+    Sandbox.builder("brief").image("localhost/base").memory(smallMemory).ephemeral().create();
+  const gone = async (): Promise<void> => {
+    await processesGone(home, "brief");
+    await assert.rejects(Sandbox.get("brief"), SandboxNotFoundError);
+    await assert.rejects(access(join(home, "sandboxes", "brief")), { code: "ENOENT" });
+  };
+  const stopped = await build();
+  const elsewhere = (await Sandbox.get("brief")).waitUntilStopped();
+  assert.deepEqual(await stopped.stopAndWait(), { code: 0, success: true });
+  assert.equal((await elsewhere).status, "stopped");
+  await gone();
+  await stopped.stop();
+
+  const crashed = await build();
+  const ended = crashed.waitUntilStopped();
+  await crashed.execStream("sh", ["-c", "echo c > /proc/sysrq-trigger"]).catch(() => undefined);
+  assert.equal((await ended).status, "crashed");
+  await gone();
+});

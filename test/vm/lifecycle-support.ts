@@ -1,0 +1,114 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { readFile, readdir } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import type { TestContext } from "node:test";
+import { pathToFileURL } from "node:url";
+import { eventually } from "./support.ts";
+
+const api = pathToFileURL(new URL("../../src/index.ts", import.meta.url).pathname).href;
+
+/** A boot takes 5 s on a slow host that has nothing else to do, and a test has several. ms. */
+export const timeout = 240_000;
+
+/** Smallest machine the guest is comfortable in, MiB. */
+export const smallMemory = 128;
+
+/** The sandbox's image, memory and name as the source of a builder, for programs of {@link runProgram}. */
+export function builderSource(name: string): string {
+  return `Sandbox.builder(${JSON.stringify(name)}).image("localhost/base").memory(${smallMemory})`;
+}
+
+/** Another Node.js process that uses the SDK. */
+export class Program {
+  readonly pid: number;
+  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; stderr: string }>;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  #stderr = "";
+
+  constructor(child: ChildProcess) {
+    if (child.pid === undefined || child.stdout === null) throw new Error("the program did not start");
+    this.pid = child.pid;
+    this.#child = child;
+    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    child.stderr?.on("data", (chunk: Buffer) => (this.#stderr += chunk.toString()));
+    this.ended = new Promise((resolve) => {
+      child.once("close", (code, signal) => {
+        resolve({ code, signal, stderr: this.#stderr });
+      });
+    });
+  }
+
+  /** The next line of its standard output. Fails when the program ends before. */
+  async line(): Promise<string> {
+    const next = await this.#lines.next();
+    if (next.done === true) {
+      const { code, signal, stderr } = await this.ended;
+      throw new Error(`the program ended without a word (${code ?? signal ?? ""}): ${stderr}`);
+    }
+    return next.value;
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+}
+
+/**
+ * Runs a program beside the test, killed at the test's end if it is still there.
+ *
+ * @param source JavaScript; `Sandbox` is imported already, `say(value)` prints a line
+ */
+export function runProgram(t: TestContext, source: string): Program {
+  const whole = `
+    import { Sandbox } from ${JSON.stringify(api)};
+    const say = (value) => console.log(typeof value === "string" ? value : JSON.stringify(value));
+    ${source}`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", whole], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+  });
+  const program = new Program(child);
+  t.after(() => program.kill());
+  return program;
+}
+
+export interface SandboxProcess {
+  readonly pid: number;
+  readonly kind: "supervisor" | "qemu";
+}
+
+/** The processes of all sandboxes of a home, or of one of them, as /proc shows them. */
+export async function processesOf(home: string, name = ""): Promise<SandboxProcess[]> {
+  const directory = `${home}/sandboxes/${name === "" ? "" : `${name}/`}`;
+  const found: SandboxProcess[] = [];
+  for (const entry of await readdir("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    const read = (file: string): Promise<string> =>
+      readFile(`/proc/${entry}/${file}`, "utf8").catch(() => "");
+    const argv = (await read("cmdline")).split("\0");
+    const pid = Number(entry);
+    if (argv[0]?.includes("qemu-system") === true && argv.some((word) => word.includes(directory))) {
+      found.push({ pid, kind: "qemu" });
+    } else if (argv[1]?.endsWith("/supervisor/main.ts") === true && (name === "" || argv[2] === name)) {
+      const environment = (await read("environ")).split("\0");
+      if (environment.includes(`MSB_HOME=${home}`)) found.push({ pid, kind: "supervisor" });
+    }
+  }
+  return found;
+}
+
+/** Waits until no process of the sandbox is left. */
+export async function processesGone(home: string, name = ""): Promise<void> {
+  await eventually(`the processes of ${name === "" ? "all sandboxes" : name} to end`, async () =>
+    (await processesOf(home, name)).length === 0 ? true : null,
+  );
+}
+
+export async function processOf(home: string, name: string, kind: SandboxProcess["kind"]): Promise<number> {
+  const found = (await processesOf(home, name)).filter((one) => one.kind === kind);
+  if (found.length !== 1 || found[0] === undefined) {
+    throw new Error(`sandbox ${name} has ${found.length} processes of the kind ${kind}`);
+  }
+  return found[0].pid;
+}

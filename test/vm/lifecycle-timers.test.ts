@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { test } from "node:test";
+import { Sandbox } from "../../src/index.ts";
+import { smallMemory, timeout } from "./lifecycle-support.ts";
+import { useTemporaryHome } from "./support.ts";
+
+// Sandboxes that end by themselves. Times are short but far enough apart to be told apart on a busy host.
+useTemporaryHome();
+const idleMs = 3000;
+
+/** Does something again and again until the sandbox ends or `forMs` have passed. @returns whether it ended */
+async function meanwhile(sandbox: Sandbox, forMs: number, act: () => Promise<unknown>): Promise<boolean> {
+  let over = false;
+  const ended = sandbox.waitUntilStopped().then(() => (over = true));
+  const until = performance.now() + forMs;
+  while (!over && performance.now() < until) {
+    await act().catch((error: unknown) => {
+      if (!(error instanceof Error) || error.name !== "SandboxNotRunningError") throw error;
+    });
+    await Promise.race([ended, sleep(200)]);
+  }
+  return over;
+}
+
+test("the idle timeout", { timeout }, async () => {
+  await using sandbox = await Sandbox.builder("idle")
+    .image("localhost/base")
+    .memory(smallMemory)
+    .idleTimeout(idleMs / 1000)
+    .create();
+  // A command that says nothing keeps it alive for as long as it runs.
+  const silent = await sandbox.exec("sleep", [String((idleMs * 2) / 1000)]);
+  assert.equal(silent.code, 0);
+  // So does touching it.
+  assert.equal(await meanwhile(sandbox, idleMs * 2, () => sandbox.touch()), false);
+  assert.equal((await Sandbox.get("idle")).status, "running");
+  // Pings and a look at the metrics do not; neither does what runs in the guest's background.
+  await sandbox.shell("setsid sleep 1000 >/dev/null 2>&1 &");
+  const begun = performance.now();
+  const ended = await meanwhile(sandbox, idleMs * 10, async () => {
+    await sandbox.ping();
+    await sandbox.metrics();
+  });
+  const took = performance.now() - begun;
+  assert.equal(ended, true, "it went on");
+  assert.ok(took > idleMs - 500 && took < idleMs * 5, `${took} ms`);
+  const result = await sandbox.waitUntilStopped();
+  assert.equal(result.status, "stopped");
+  assert.match(result.source ?? "", /nobody used it/);
+});
+
+test("the longest duration counts from each boot, whatever is done", { timeout }, async () => {
+  const durationMs = 4000;
+  let sandbox = await Sandbox.builder("limited")
+    .image("localhost/base")
+    .memory(smallMemory)
+    .maxDuration(durationMs / 1000)
+    .create();
+  for (let run = 1; run <= 2; run++) {
+    if (run === 2) sandbox = await Sandbox.start("limited");
+    const begun = performance.now();
+    const running = await sandbox.execStream("sleep", ["1000"]);
+    assert.equal(await meanwhile(sandbox, durationMs * 5, () => sandbox.touch()), true, "it went on");
+    const took = performance.now() - begun;
+    assert.ok(took > durationMs - 1500 && took < durationMs * 4, `${took} ms`);
+    const result = await sandbox.waitUntilStopped();
+    assert.equal(result.status, "stopped");
+    assert.match(result.source ?? "", /time was over/);
+    // The command is told to end first, so its own end comes before that of the connection.
+    assert.equal((await running.wait()).code, 128 + 15);
+  }
+});
