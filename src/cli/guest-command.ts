@@ -1,4 +1,5 @@
 import type { ExecHandle, Sandbox } from "../api/index.ts";
+import { RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
 import { flag, repeated, value } from "./command.ts";
 import { onInterruption, type Interruption } from "./interrupt.ts";
 import { writeAll } from "./output/streams.ts";
@@ -77,11 +78,33 @@ export function commandLine(
 /** Runs a command in a sandbox on this process's streams: on its terminal, or through pipes. */
 export async function runInGuest(sandbox: Sandbox, command: GuestCommand): Promise<Outcome> {
   const tty = command.tty ?? (isInteractive() && command.timeoutMs === undefined);
-  if (tty && process.stdin.isTTY) {
-    if (command.timeoutMs === undefined) return attach(sandbox, command);
+  const onOwnTerminal = tty && process.stdin.isTTY;
+  if (onOwnTerminal && command.timeoutMs !== undefined) {
     throw new UsageError("a command on your terminal cannot have a timeout", "Leave out --tty or --timeout");
   }
-  return { kind: "exited", code: await stream(sandbox, command, tty) };
+  try {
+    if (onOwnTerminal) return await attach(sandbox, command);
+    return { kind: "exited", code: await stream(sandbox, command, tty) };
+  } catch (error) {
+    throw await explainLoss(sandbox, error);
+  }
+}
+
+/** How long to wait, after a connection was lost, for the end of the sandbox to be known. */
+const END_MS = 2000;
+
+/** A command that lost its sandbox is told what happened to the sandbox, not to the connection. */
+async function explainLoss(sandbox: Sandbox, error: unknown): Promise<unknown> {
+  if (!(error instanceof RuntimeError)) return error;
+  const end = await Promise.race([
+    sandbox.waitUntilStopped().catch(() => null),
+    new Promise<null>((resolve) => setTimeout(resolve, END_MS, null).unref()),
+  ]);
+  if (end === null) return error;
+  return new SandboxNotRunningError(`sandbox ${sandbox.name} ${end.status} while the command ran`, {
+    cause: error,
+    hint: `Why: msb logs --source system ${sandbox.name}`,
+  });
 }
 
 async function attach(sandbox: Sandbox, command: GuestCommand): Promise<Outcome> {

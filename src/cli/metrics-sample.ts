@@ -11,6 +11,8 @@ export interface Reading {
   readonly state: MetricsState;
   /** Null unless it answered. */
   readonly metrics: SandboxMetrics | null;
+  /** Why it is stalled, when that is known. */
+  readonly problem?: unknown;
 }
 
 export interface Rates {
@@ -44,9 +46,9 @@ export async function read(handle: SandboxHandle): Promise<Reading> {
   try {
     const metrics = await Promise.race([handle.metrics(), late]);
     return metrics === null ? { ...base, state: "stalled", metrics } : { ...base, state: "running", metrics };
-  } catch {
+  } catch (problem) {
     const state = await stateNow(handle);
-    return { ...base, state, metrics: null };
+    return { ...base, state, metrics: null, problem };
   } finally {
     clearTimeout(timer);
   }

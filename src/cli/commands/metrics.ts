@@ -12,6 +12,7 @@ import {
   type MeasuredSandbox,
   type Reading,
 } from "../metrics-sample.ts";
+import { warningLine } from "../output/blocks.ts";
 import { json } from "../output/format.ts";
 import { err, out } from "../output/streams.ts";
 import { isDown } from "../sandbox-text.ts";
@@ -47,7 +48,7 @@ export const metrics = defineCommand({
     }),
     format: formatOption,
   },
-  run: async ({ options, operands: [name] }) => {
+  run: async ({ options, operands: [name], logLevel }) => {
     const find = await finder(name, options.all ?? false);
     const endless = options.watch === true || options.follow === true;
     const inPlace = options.watch === true && process.stdout.isTTY && options.format === undefined;
@@ -65,6 +66,7 @@ export const metrics = defineCommand({
       const handles = await find();
       const now = await readAll(handles);
       const measured = sortMeasured(combine(before, now), order);
+      if (logLevel !== null) explainStalled(measured);
       if (inPlace) out(`\x1b[H\x1b[J${table(metricsHeaders, measured.map(metricsRow))}`);
       else if (options.format !== "json") out(table(metricsHeaders, measured.map(metricsRow)));
       else if (endless) out(measured.map((sandbox) => `${JSON.stringify(metricsJson(sandbox))}\n`).join(""));
@@ -87,6 +89,14 @@ async function finder(
   const { Sandbox } = await import("../../api/index.ts");
   if (name !== undefined) return async () => [await Sandbox.get(name)];
   return async () => (await Sandbox.list()).filter(({ status }) => all || !isDown(status));
+}
+
+function explainStalled(sandboxes: readonly MeasuredSandbox[]): void {
+  for (const { name, state, problem } of sandboxes) {
+    if (state === "stalled" && problem instanceof Error) {
+      err(warningLine(`${name}: ${problem.message}`, process.stderr));
+    }
+  }
 }
 
 async function readAll(handles: readonly SandboxHandle[]): Promise<Map<string, Reading>> {
