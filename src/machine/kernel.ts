@@ -4,7 +4,7 @@ import { access, constants, open, readFile, rename, rm, stat } from "node:fs/pro
 import { join, resolve } from "node:path";
 import { InvalidConfigError, KernelNotFoundError } from "../errors/index.ts";
 import { errorCode, ioError } from "../store/system-error.ts";
-import { inspectKernelImage } from "./kernel-image.ts";
+import { inspectKernelImage, type KernelImage } from "./kernel-image.ts";
 import { hostPlatform } from "./platform.ts";
 import type { GuestKernel } from "./types.ts";
 
@@ -68,17 +68,17 @@ async function resolveCustomKernel(
 async function requireKernel(path: string): Promise<void> {
   const hint =
     "Name a readable kernel file (libkrunfwPath, config.json, MSB_KERNEL), or none to use the one of this package.";
+  let image: KernelImage;
   try {
     if (!(await stat(path)).isFile())
       throw new KernelNotFoundError(`the guest kernel ${path} is not a regular file`, { hint });
-    await access(path, constants.R_OK);
+    image = await inspectKernelImage(path, hostPlatform());
   } catch (error) {
     if (error instanceof KernelNotFoundError) throw error;
     const reason =
       errorCode(error) === "ENOENT" ? "does not exist" : `cannot be read (${errorCode(error) ?? "unknown"})`;
     throw new KernelNotFoundError(`the guest kernel ${path} ${reason}`, { hint, cause: error });
   }
-  const image = await inspectKernelImage(path, hostPlatform());
   if (image.kind === "kernel") return;
   throw new InvalidConfigError(`${path} cannot be used as guest kernel: it is ${image.description}`, {
     hint: kernelHint(),
