@@ -8,7 +8,7 @@ import type { RootfsSource } from "./rootfs-source.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { connectOrCreate } from "./connect-or-create.ts";
 import type { SandboxConfig } from "./sandbox-config.ts";
-import { SandboxDraft, settersOf } from "./sandbox-draft.ts";
+import { SandboxDraft, settersOf, type ScalarSetters } from "./sandbox-draft.ts";
 import type { Mebibytes } from "./sizes.ts";
 
 /**
@@ -34,7 +34,7 @@ import type { Mebibytes } from "./sizes.ts";
  */
 export class SandboxBuilder {
   readonly #draft: SandboxDraft;
-  readonly #set: ReturnType<typeof settersOf>;
+  readonly #set: ScalarSetters;
   #onProgress: ((event: StartProgressEvent) => void) | undefined;
   #onNotice: ((message: string) => void) | undefined;
 

@@ -202,40 +202,41 @@ const laterKeys = [
 ] as const;
 
 export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
-  if (typeof input !== "object" || input === null)
+  const given: unknown = input;
+  if (typeof given !== "object" || given === null)
     throw new TypeError("the sandbox configuration must be an object");
   const draft = new SandboxDraft(input.name);
   const set = settersOf(draft);
-  const given = <T>(value: T | null | undefined, use: (value: T) => void): void => {
+  const ifGiven = <T>(value: T | null | undefined, use: (value: T) => void): void => {
     if (value !== null && value !== undefined) use(value);
   };
-  given(input.image, (value) => {
+  ifGiven(input.image, (value) => {
     draft.image(value);
   });
-  given(input.cpus, set.cpus);
-  given(input.memoryMib, set.memory);
-  given(input.entrypoint, set.entrypoint);
-  given(input.cmd, set.cmd);
-  given(input.env, (value) => {
+  ifGiven(input.cpus, set.cpus);
+  ifGiven(input.memoryMib, set.memory);
+  ifGiven(input.entrypoint, set.entrypoint);
+  ifGiven(input.cmd, set.cmd);
+  ifGiven(input.env, (value) => {
     draft.env(value);
   });
-  given(input.hostname, set.hostname);
-  given(input.labels, (value) => {
+  ifGiven(input.hostname, set.hostname);
+  ifGiven(input.labels, (value) => {
     draft.labels(Object.entries(value));
   });
-  given(input.logLevel, set.logLevel);
-  given(input.maxDurationSecs, set.maxDuration);
-  given(input.idleTimeoutSecs, set.idleTimeout);
-  given(input.pullPolicy, set.pullPolicy);
-  given(input.scripts, (value) => {
+  ifGiven(input.logLevel, set.logLevel);
+  ifGiven(input.maxDurationSecs, set.maxDuration);
+  ifGiven(input.idleTimeoutSecs, set.idleTimeout);
+  ifGiven(input.pullPolicy, set.pullPolicy);
+  ifGiven(input.scripts, (value) => {
     draft.scripts(envPairs(value));
   });
-  given(input.shell, set.shell);
-  given(input.user, set.user);
-  given(input.workdir, set.workdir);
-  given(input.libkrunfwPath, set.libkrunfwPath);
-  given(input.thp, set.thp);
-  given(input.metricsSampleIntervalMs, set.metricsSampleIntervalMs);
+  ifGiven(input.shell, set.shell);
+  ifGiven(input.user, set.user);
+  ifGiven(input.workdir, set.workdir);
+  ifGiven(input.libkrunfwPath, set.libkrunfwPath);
+  ifGiven(input.thp, set.thp);
+  ifGiven(input.metricsSampleIntervalMs, set.metricsSampleIntervalMs);
   for (const { resource, soft, hard } of input.rlimits ?? []) draft.rlimit(resource, soft, hard);
   draft.attempt((fields) => {
     fields.quietLogs = input.quietLogs ?? false;
@@ -243,7 +244,7 @@ export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
     fields.disableNetwork = input.disableNetwork ?? false;
     fields.ephemeral = input.ephemeral ?? false;
   });
-  const loose = input as unknown as Readonly<Record<string, unknown>>;
+  const loose = given as Readonly<Record<string, unknown>>;
   for (const key of laterKeys) if (isSet(loose[key])) draft.notYet(key);
   return draft;
 }
@@ -254,8 +255,26 @@ function isSet(value: unknown): boolean {
   return typeof value !== "object" || Object.keys(value).length > 0;
 }
 
+export interface ScalarSetters {
+  readonly cpus: (value: number) => void;
+  readonly memory: (value: number) => void;
+  readonly logLevel: (value: string) => void;
+  readonly workdir: (value: string) => void;
+  readonly shell: (value: string) => void;
+  readonly hostname: (value: string) => void;
+  readonly user: (value: string) => void;
+  readonly pullPolicy: (value: string) => void;
+  readonly libkrunfwPath: (value: string) => void;
+  readonly entrypoint: (value: Iterable<string>) => void;
+  readonly cmd: (value: Iterable<string>) => void;
+  readonly maxDuration: (value: number) => void;
+  readonly idleTimeout: (value: number) => void;
+  readonly thp: (value: string) => void;
+  readonly metricsSampleIntervalMs: (value: number) => void;
+}
+
 /** The scalar settings with their checks, shared by the builder and the configuration object. */
-export function settersOf(draft: SandboxDraft) {
+export function settersOf(draft: SandboxDraft): ScalarSetters {
   return {
     cpus: (value: number): void => {
       draft.attempt((fields) => (fields.cpus = checkWhole("cpus", value, 1, 255)));

@@ -13,7 +13,7 @@ import { SandboxBuilder } from "./sandbox-builder.ts";
 import {
   defaultGraceMs,
   killWaitMs,
-  SandboxControl,
+  type SandboxControl,
   type SandboxPingResult,
   type SandboxStopResult,
   type SandboxTouchResult,

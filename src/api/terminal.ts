@@ -16,7 +16,7 @@ export function hostTerminal(): HostTerminal {
       hint: "Run it from a terminal, or use exec() for a command without one.",
     });
   }
-  return { input: process.stdin as ReadStream, output: process.stdout, size: terminalSize() };
+  return { input: process.stdin, output: process.stdout, size: terminalSize() };
 }
 
 /** Standard output may be a file while standard input is the terminal. */

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { ProtocolError, RuntimeError } from "../errors/index.ts";
-import { Channel, type BulkKind } from "../protocol/channel.ts";
+import { Channel } from "../protocol/channel.ts";
 import type {
   AgentHelloMessage,
   BootMessage,

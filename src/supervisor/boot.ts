@@ -121,10 +121,12 @@ async function startMachine(
     await unlessOver(agent.hello, machine, [signal, firstDeadline]);
     await probe?.succeeded();
   } catch (error) {
-    if (signal.aborted) await probe?.abandoned();
-    if (probe === null || signal.aborted) return await fail("build_vm", error);
     machine.kill();
     const exit = await machine.exited;
+    // A kernel that ran far enough to give up says nothing against the accelerator, nor does a user who stops the start.
+    const telling = !signal.aborted && exit.reason !== "panic";
+    if (!telling) await probe?.abandoned();
+    if (probe === null || !telling) return await fail("build_vm", error);
     return { failure: probeFailure(accelerator, probe, exit), probe };
   }
   try {
