@@ -37,7 +37,7 @@ test("software emulation on x86-64 gets the time stamp counter's frequency and a
   assert.deepEqual(values(line, "-accel"), ["tcg,tb-size=128,thread=multi"]);
   assert.deepEqual(values(line, "-cpu"), ["max"]);
   assert.deepEqual(values(line, "-append"), [
-    "console=ttyS0 quiet loglevel=4 panic=-1 cryptomgr.notests reboot=t tsc_early_khz=2250000",
+    "console=ttyS0 quiet loglevel=4 panic=-1 cryptomgr.notests reboot=t tsc_early_khz=2250000 tsc=reliable",
   ]);
 });
 

@@ -69,7 +69,9 @@ export function kernelCommandLine(spec: MachineSpec, options: CommandLineOptions
   // Under TCG the guest's time stamp counter is the host's, and the kernel's own measurement of it against an emulated
   // timer fails on a busy host and then boot never ends.
   if (accelerator === "tcg" && platform.name === "x86_64" && tscKhz !== null)
-    words.push(`tsc_early_khz=${tscKhz}`);
+    // A vCPU that waits for a processor of the host looks like a clock that stood still: without tsc=reliable the kernel's
+    // watchdog then gives the clock up for one of 4 ms (Documentation/admin-guide/kernel-parameters.txt).
+    words.push(`tsc_early_khz=${tscKhz}`, "tsc=reliable");
   return [...words, ...spec.kernelArguments].join(" ");
 }
 
