@@ -1,7 +1,8 @@
-import { checkGuestPath, checkOneOf, checkString, checkWhole } from "./checks.ts";
+import { checkWhole } from "./checks.ts";
 import { createSandbox } from "./create.ts";
 import { envPairs, type EnvInput } from "./env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "./enums.ts";
+import { LaterSettings } from "./later-settings.ts";
 import type { StartProgressEvent } from "./progress.ts";
 import type { RlimitResource } from "./rlimits.ts";
 import type { RootfsSource } from "./rootfs-source.ts";
@@ -32,21 +33,20 @@ import type { Mebibytes } from "./sizes.ts";
  * console.log((await sandbox.shell("echo $GREETING")).stdout());
  * ```
  */
-export class SandboxBuilder {
-  readonly #draft: SandboxDraft;
+export class SandboxBuilder extends LaterSettings {
   readonly #set: ScalarSetters;
   #onProgress: ((event: StartProgressEvent) => void) | undefined;
   #onNotice: ((message: string) => void) | undefined;
 
   /** @param name 1 to 128 bytes of letters, digits, `.`, `_`, `-`, beginning with a letter or a digit */
   constructor(name: string) {
-    this.#draft = new SandboxDraft(name);
-    this.#set = settersOf(this.#draft);
+    super(new SandboxDraft(name));
+    this.#set = settersOf(this.draft);
   }
 
   /** What the root file system is made from: an image reference, such as `localhost/base`. Required. */
   image(source: string | RootfsSource): this {
-    this.#draft.image(source);
+    this.draft.image(source);
     return this;
   }
 
@@ -65,25 +65,25 @@ export class SandboxBuilder {
   /** The least important events that go to runtime.log; by default warnings and errors. */
   logLevel(level: LogLevel): this {
     this.#set.logLevel(level);
-    this.#draft.attempt((fields) => (fields.quietLogs = false));
+    this.draft.attempt((fields) => (fields.quietLogs = false));
     return this;
   }
 
   /** Writes no runtime.log. */
   quietLogs(): this {
-    this.#draft.attempt((fields) => (fields.quietLogs = true));
+    this.draft.attempt((fields) => (fields.quietLogs = true));
     return this;
   }
 
   /** `create()` then behaves as `createDetached()`. */
   detached(enabled: boolean): this {
-    this.#draft.attempt((fields) => (fields.detached = enabled));
+    this.draft.attempt((fields) => (fields.detached = enabled));
     return this;
   }
 
   /** Removes the sandbox and its state as soon as it has ended. */
   ephemeral(enabled = true): this {
-    this.#draft.attempt((fields) => (fields.ephemeral = enabled));
+    this.draft.attempt((fields) => (fields.ephemeral = enabled));
     return this;
   }
 
@@ -151,37 +151,37 @@ export class SandboxBuilder {
 
   /** Sets one environment variable of every command. Names with `MSB_` are reserved. */
   env(key: string, value: string): this {
-    this.#draft.env([[key, value]]);
+    this.draft.env([[key, value]]);
     return this;
   }
 
   /** Sets environment variables of every command. */
   envs(values: EnvInput): this {
-    this.#draft.env(values);
+    this.draft.env(values);
     return this;
   }
 
   /** Adds a label. Keys with `sandbox.`, `microsandbox.` and `service.` are reserved. */
   label(key: string, value: string): this {
-    this.#draft.labels([[key, value]]);
+    this.draft.labels([[key, value]]);
     return this;
   }
 
   /** Adds labels. */
   labels(values: Readonly<Record<string, string>>): this {
-    this.#draft.labels(Object.entries(values));
+    this.draft.labels(Object.entries(values));
     return this;
   }
 
   /** Puts an executable file `/.msb/scripts/<name>` into the guest; the directory is first in the PATH. */
   script(name: string, content: string): this {
-    this.#draft.scripts([[name, content]]);
+    this.draft.scripts([[name, content]]);
     return this;
   }
 
   /** Puts executable files into `/.msb/scripts`. */
   scripts(values: EnvInput): this {
-    this.#draft.scripts(envPairs(values));
+    this.draft.scripts(envPairs(values));
     return this;
   }
 
@@ -192,19 +192,19 @@ export class SandboxBuilder {
 
   /** Limits a resource for every command. */
   rlimitRange(resource: RlimitResource, soft: number, hard: number): this {
-    this.#draft.rlimit(resource, soft, hard);
+    this.draft.rlimit(resource, soft, hard);
     return this;
   }
 
   /** Stops and removes a sandbox of the same name first, once the new configuration was found valid. */
   replace(): this {
-    this.#draft.attempt((fields) => (fields.replace = true));
+    this.draft.attempt((fields) => (fields.replace = true));
     return this;
   }
 
   /** Like `replace()`, with so many milliseconds for the old one to stop; 0 kills it. */
   replaceWithTimeout(ms: number): this {
-    this.#draft.attempt((fields) => {
+    this.draft.attempt((fields) => {
       fields.replaceWithTimeoutMs = checkWhole("replaceWithTimeout", ms, 0, 2 ** 31 - 1);
       fields.replace = true;
     });
@@ -231,7 +231,7 @@ export class SandboxBuilder {
 
   /** Gives the guest no network interface. */
   disableNetwork(): this {
-    this.#draft.attempt((fields) => (fields.disableNetwork = true));
+    this.draft.attempt((fields) => (fields.disableNetwork = true));
     return this;
   }
 
@@ -247,171 +247,13 @@ export class SandboxBuilder {
     return this;
   }
 
-  /** Not in this version. */
-  imageWith(_configure: (image: never) => unknown): this {
-    this.#draft.notYet("imageWith");
-    return this;
-  }
-
-  /** Not in this version. */
-  fromSnapshot(pathOrName: string): this {
-    this.#draft.notYet("fromSnapshot", () => checkString("fromSnapshot", pathOrName));
-    return this;
-  }
-
-  /** Not in this version. */
-  maxCpus(count: number): this {
-    this.#draft.notYet("maxCpus", () => checkWhole("maxCpus", count, 1, 255));
-    return this;
-  }
-
-  /** Not in this version. */
-  maxMemory(mib: number | Mebibytes): this {
-    this.#draft.notYet("maxMemory", () => checkWhole("maxMemory", mib, 1, Number.MAX_SAFE_INTEGER));
-    return this;
-  }
-
-  /** Not in this version, except `inherit`, the default. */
-  cpuPlacement(placement: string): this {
-    const known = ["inherit", "auto", "spread", "compact"];
-    const check = (): unknown => checkOneOf("cpuPlacement", placement, known);
-    if (placement === "inherit") this.#draft.attempt(check);
-    else this.#draft.notYet("cpuPlacement", check);
-    return this;
-  }
-
-  /** Not in this version. */
-  placementProfile(name: string): this {
-    this.#draft.notYet("placementProfile", () => checkString("placementProfile", name));
-    return this;
-  }
-
-  /** Not in this version, except `default`. */
-  security(profile: string): this {
-    const check = (): unknown => checkOneOf("security", profile, ["default", "restricted"]);
-    if (profile === "default") this.#draft.attempt(check);
-    else this.#draft.notYet("security", check);
-    return this;
-  }
-
-  /** Not in this version, except `single-tenant`, the default. */
-  deploymentProfile(profile: string): this {
-    const check = (): unknown => checkOneOf("deploymentProfile", profile, ["single-tenant", "multi-tenant"]);
-    if (profile === "single-tenant") this.#draft.attempt(check);
-    else this.#draft.notYet("deploymentProfile", check);
-    return this;
-  }
-
-  /** Not in this version. */
-  init(command: string, _args?: Iterable<string>): this {
-    this.#draft.notYet("init", () => checkString("init", command));
-    return this;
-  }
-
-  /** Not in this version. */
-  initWith(command: string, _configure: (init: never) => unknown): this {
-    this.#draft.notYet("initWith", () => checkString("initWith", command));
-    return this;
-  }
-
-  /** Not in this version. */
-  volume(guestPath: string, _configure: (mount: never) => unknown): this {
-    this.#draft.notYet("volume", () => checkGuestPath("the mount point", guestPath));
-    return this;
-  }
-
-  /** Not in this version. */
-  patch(_configure: (patch: never) => unknown): this {
-    this.#draft.notYet("patch");
-    return this;
-  }
-
-  /** Not in this version. */
-  addPatch(_patch: object): this {
-    this.#draft.notYet("addPatch");
-    return this;
-  }
-
-  /** Not in this version. */
-  rootDisk(size: number | Mebibytes | ((disk: never) => unknown)): this {
-    this.#draft.notYet("rootDisk", () => {
-      if (typeof size === "number") checkWhole("rootDisk", size, 1, Number.MAX_SAFE_INTEGER);
-    });
-    return this;
-  }
-
-  /** Not in this version. */
-  registry(_configure: (registry: never) => unknown): this {
-    this.#draft.notYet("registry");
-    return this;
-  }
-
-  /** Not in this version. */
-  port(host: number, guest: number): this {
-    return this.#portNotYet("port", host, guest);
-  }
-
-  /** Not in this version. */
-  portUdp(host: number, guest: number): this {
-    return this.#portNotYet("portUdp", host, guest);
-  }
-
-  /** Not in this version. */
-  portBind(bind: string, host: number, guest: number): this {
-    this.#draft.attempt(() => checkString("the bind address", bind));
-    return this.#portNotYet("portBind", host, guest);
-  }
-
-  /** Not in this version. */
-  portUdpBind(bind: string, host: number, guest: number): this {
-    this.#draft.attempt(() => checkString("the bind address", bind));
-    return this.#portNotYet("portUdpBind", host, guest);
-  }
-
-  /** Not in this version. */
-  vsock(hostSocketPath: string, port: number): this {
-    return this.#vsockNotYet("vsock", hostSocketPath, port);
-  }
-
-  /** Not in this version. */
-  vsockDgram(hostSocketPath: string, port: number): this {
-    return this.#vsockNotYet("vsockDgram", hostSocketPath, port);
-  }
-
-  /** Not in this version: the guest has no network interface. */
-  network(_configure: (network: never) => unknown): this {
-    this.#draft.notYet("network");
-    return this;
-  }
-
-  /** Not in this version. */
-  secret(_configure: (secret: never) => unknown): this {
-    this.#draft.notYet("secret");
-    return this;
-  }
-
-  /** Not in this version. */
-  secretEnv(envVar: string, _value: string, allowedHost: string): this {
-    this.#draft.notYet("secretEnv", () => {
-      checkString("the secret's environment variable", envVar);
-      checkString("the secret's host", allowedHost);
-    });
-    return this;
-  }
-
-  /** Not in this version. */
-  proxy(_configure: (proxy: never) => unknown): this {
-    this.#draft.notYet("proxy");
-    return this;
-  }
-
   /**
    * The configuration, checked and frozen. Has no side effects.
    *
    * @throws InvalidConfigError
    */
   build(): SandboxConfig {
-    return this.#draft.finish();
+    return this.draft.finish();
   }
 
   /**
@@ -422,12 +264,12 @@ export class SandboxBuilder {
    */
   async create(): Promise<Sandbox> {
     const config = this.build();
-    return await createSandbox(config, this.#draft.unsupported, !config.detached, this.#observer());
+    return await createSandbox(config, this.draft.unsupported, !config.detached, this.#observer());
   }
 
   /** Creates the sandbox and boots it. It goes on after this process ends. @throws as {@link create} */
   async createDetached(): Promise<Sandbox> {
-    return await createSandbox(this.build(), this.#draft.unsupported, false, this.#observer());
+    return await createSandbox(this.build(), this.draft.unsupported, false, this.#observer());
   }
 
   /**
@@ -446,21 +288,5 @@ export class SandboxBuilder {
       ...(this.#onProgress === undefined ? {} : { onProgress: this.#onProgress }),
       ...(this.#onNotice === undefined ? {} : { onNotice: this.#onNotice }),
     };
-  }
-
-  #portNotYet(setting: string, host: number, guest: number): this {
-    this.#draft.notYet(setting, () => {
-      checkWhole("the host port", host, 1, 65_535);
-      checkWhole("the guest port", guest, 1, 65_535);
-    });
-    return this;
-  }
-
-  #vsockNotYet(setting: string, path: string, port: number): this {
-    this.#draft.notYet(setting, () => {
-      checkString("the host's socket path", path);
-      checkWhole("the vsock port", port, 1, 2 ** 32 - 2);
-    });
-    return this;
   }
 }
