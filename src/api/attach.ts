@@ -1,8 +1,7 @@
 import { once } from "node:events";
-import { TerminalError } from "../errors/index.ts";
 import { DetachKeyFilter } from "./detach-keys.ts";
 import type { ExecHandle } from "./exec-handle.ts";
-import { terminalSize, type HostTerminal } from "./terminal.ts";
+import { enterRawMode, terminalSize, type HostTerminal } from "./terminal.ts";
 
 /** TERM for a command on a terminal: the host's, unless it has none worth the name. */
 export function guestTerminalType(): string {
@@ -23,9 +22,8 @@ export async function attachToTerminal(
   start: () => ExecHandle,
 ): Promise<number> {
   const { input, output } = terminal;
-  const wasRaw = input.isRaw;
   const wasPaused = input.isPaused();
-  setRawMode(terminal, true);
+  const restore = enterRawMode(input);
   let handle: ExecHandle | null = null;
   const filter = new DetachKeyFilter(detachKeys);
   const detached = Promise.withResolvers<"detached">();
@@ -38,11 +36,8 @@ export async function attachToTerminal(
     const { rows, cols } = terminalSize();
     void handle?.resize(rows, cols);
   };
-  const restoreAtExit = (): void => {
-    setRawMode(terminal, wasRaw);
-  };
   let sink: ReturnType<ExecHandle["takeStdin"]> = null;
-  process.once("exit", restoreAtExit);
+  process.once("exit", restore);
   process.on("SIGWINCH", onResize);
   try {
     handle = start();
@@ -57,10 +52,10 @@ export async function attachToTerminal(
     return -1;
   } finally {
     process.off("SIGWINCH", onResize);
-    process.off("exit", restoreAtExit);
+    process.off("exit", restore);
     input.off("data", onTyped);
-    if (wasPaused || !wasRaw) input.pause();
-    setRawMode(terminal, wasRaw);
+    if (wasPaused || !input.isRaw) input.pause();
+    restore();
   }
 }
 
@@ -72,13 +67,4 @@ async function pump(handle: ExecHandle, output: NodeJS.WriteStream): Promise<num
     if (!output.write(event.data)) await once(output, "drain");
   }
   return (await handle.wait()).code;
-}
-
-function setRawMode(terminal: HostTerminal, raw: boolean): void {
-  try {
-    terminal.input.setRawMode(raw);
-  } catch (error) {
-    // A terminal that was hung up cannot be restored, and need not be.
-    if (raw) throw new TerminalError("the terminal refused raw mode", { cause: error });
-  }
 }
