@@ -1,0 +1,52 @@
+import { ImageError } from "../../errors/index.ts";
+
+/** How much of the host an image may take while it is made. */
+export interface TreeLimits {
+  /** Files, directories and links, those that a later layer hides included. */
+  readonly maxEntries: number;
+  /** Bytes of names, link targets, extended attributes and chunk maps: what is kept in memory. */
+  readonly maxMetadataBytes: number;
+  /** Bytes of one file as a program sees it, holes included. */
+  readonly maxFileBytes: number;
+  /** Bytes of the finished image. */
+  readonly maxImageBytes: number;
+}
+
+/** Counts what a tree takes and refuses more than its limits. */
+export class Budget {
+  readonly limits: TreeLimits;
+  #entries = 0;
+  #metadata = 0;
+
+  constructor(limits: TreeLimits) {
+    this.limits = limits;
+  }
+
+  get entries(): number {
+    return this.#entries;
+  }
+
+  entry(): void {
+    if (++this.#entries > this.limits.maxEntries) {
+      throw new ImageError(`the image has more than ${this.limits.maxEntries} entries`, { hint });
+    }
+  }
+
+  metadata(bytes: number): void {
+    this.#metadata += bytes;
+    if (this.#metadata > this.limits.maxMetadataBytes) {
+      throw new ImageError(
+        `the names, links and attributes of the image take more than ${this.limits.maxMetadataBytes} bytes`,
+        { hint },
+      );
+    }
+  }
+
+  file(size: number): void {
+    if (size > this.limits.maxFileBytes) {
+      throw new ImageError(`a file has ${size} bytes, more than ${this.limits.maxFileBytes}`, { hint });
+    }
+  }
+}
+
+const hint = "This may be an image made to fill the host's disk or memory. If you trust it, raise the limit.";

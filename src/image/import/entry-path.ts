@@ -1,0 +1,46 @@
+import { ImageError } from "../../errors/index.ts";
+
+/** NAME_MAX of Linux. */
+const maximumNameBytes = 255;
+/** PATH_MAX of Linux, for whole paths and for the targets of symbolic links. */
+const maximumPathBytes = 4096;
+const maximumLevels = 1000;
+
+/**
+ * The components of a name in an archive. Names are taken from the root, so a slash at the start changes nothing;
+ * empty and `.` components are dropped.
+ *
+ * @param name bytes as Latin-1
+ * @returns no component for the root itself
+ * @throws ImageError for `..`, and for what Linux has no names for
+ */
+export function componentsOf(name: string): string[] {
+  if (name.length > maximumPathBytes) {
+    throw new ImageError(`its name has ${name.length} bytes, more than ${maximumPathBytes}`);
+  }
+  if (name.includes("\0")) throw new ImageError("its name has a zero byte");
+  if (name === "") throw new ImageError("its name is empty");
+  const components: string[] = [];
+  for (const component of name.split("/")) {
+    if (component === "" || component === ".") continue;
+    if (component === "..") throw new ImageError('its name has a ".." component');
+    if (component.length > maximumNameBytes) {
+      throw new ImageError(`a part of its name has ${component.length} bytes, more than ${maximumNameBytes}`);
+    }
+    components.push(component);
+  }
+  if (components.length > maximumLevels) {
+    throw new ImageError(`its name has ${components.length} levels, more than ${maximumLevels}`);
+  }
+  return components;
+}
+
+/** @throws ImageError for what Linux does not allow as a symbolic link */
+export function checkSymlinkTarget(target: string): string {
+  if (target === "") throw new ImageError("the symbolic link is empty");
+  if (target.includes("\0")) throw new ImageError("the symbolic link has a zero byte");
+  if (target.length >= maximumPathBytes) {
+    throw new ImageError(`the symbolic link has ${target.length} bytes, more than ${maximumPathBytes - 1}`);
+  }
+  return target;
+}

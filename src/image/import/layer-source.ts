@@ -1,0 +1,82 @@
+import { createHash } from "node:crypto";
+import { addAbortSignal, type Readable } from "node:stream";
+import { ImageError } from "../../errors/index.ts";
+import { errorCode, ioError } from "../../store/index.ts";
+import type { TarReader } from "../tar/reader.ts";
+import { decompress } from "./decompress.ts";
+
+/** One layer of an image. */
+export interface LayerSource {
+  /** The layer's bytes as stored: gzip, zstd or plain, told apart by their first bytes. May be called twice. */
+  readonly open: () => Readable;
+  /** `sha256:` and the hex digest of the uncompressed tar, as in the image's configuration. */
+  readonly diffId: string;
+  /** How errors call it. */
+  readonly description: string;
+  /** Told after every piece how many uncompressed bytes of the layer were read. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/**
+ * Reads a layer to its end, whatever stands behind the archive, because the diff id covers it all.
+ *
+ * @param room bytes that may come
+ * @param drained awaited after every piece
+ * @returns its bytes, uncompressed
+ */
+export async function readLayer(
+  layer: LayerSource,
+  reader: TarReader,
+  room: number,
+  drained: () => Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  if (!/^sha256:[0-9a-f]{64}$/.test(layer.diffId)) {
+    throw new ImageError(`the diff id ${JSON.stringify(layer.diffId)} is no sha256 digest`);
+  }
+  const hash = createHash("sha256");
+  let bytes = 0;
+  const source = layer.open();
+  if (signal !== undefined) addAbortSignal(signal, source);
+  try {
+    for await (const chunk of decompress(source)) {
+      signal?.throwIfAborted();
+      bytes += chunk.length;
+      if (bytes > room) throw tooLarge();
+      hash.update(chunk);
+      reader.push(chunk);
+      layer.onProgress?.(bytes);
+      await drained();
+    }
+  } catch (error) {
+    const code = errorCode(error);
+    if (error instanceof ImageError || code === undefined) throw error;
+    throw /^(Z_|ZSTD_|ERR_ZSTD)/.test(code)
+      ? corrupt(error)
+      : ioError(`read layer ${layer.description}`, error);
+  } finally {
+    source.destroy();
+  }
+  reader.end();
+  const digest = `sha256:${hash.digest("hex")}`;
+  if (digest !== layer.diffId) {
+    throw new ImageError(`its content has the digest ${digest}, the image says ${layer.diffId}`, {
+      hint: "The layer is damaged or is another one: remove the image and pull it again.",
+    });
+  }
+  return bytes;
+}
+
+function tooLarge(): ImageError {
+  return new ImageError("the image's layers are larger than allowed once decompressed", {
+    hint: "This may be an image made to fill the host's disk. If you trust it, raise the limit.",
+  });
+}
+
+function corrupt(error: unknown): ImageError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new ImageError(`its compressed data is corrupt: ${reason}`, {
+    cause: error,
+    hint: "The layer is damaged: remove the image and pull it again.",
+  });
+}

@@ -1,0 +1,18 @@
+import type { TreeLimits } from "../erofs/budget.ts";
+
+/** What an import may take of the host. */
+export interface ImportLimits extends TreeLimits {
+  /** Bytes of all layers together once decompressed. */
+  readonly maxUncompressedBytes: number;
+}
+
+const gib = 2 ** 30;
+
+/** Enough for every image that people run, and less than harms a host: memory stays below 300 MB. */
+export const defaultImportLimits: ImportLimits = {
+  maxUncompressedBytes: 64 * gib,
+  maxEntries: 1_000_000,
+  maxMetadataBytes: 64 * 2 ** 20,
+  maxFileBytes: 16 * 1024 * gib,
+  maxImageBytes: 64 * gib,
+};

@@ -1,0 +1,51 @@
+import { ImageError } from "../../errors/index.ts";
+
+/** The records of extended headers. Keys and values are bytes as Latin-1. */
+export interface PaxRecords {
+  readonly values: ReadonlyMap<string, string>;
+  /** `GNU.sparse.offset` and `GNU.sparse.numbytes` in turn: version 0.0 repeats these keys. */
+  readonly sparse: readonly string[];
+}
+
+export const noPax: PaxRecords = { values: new Map(), sparse: [] };
+
+const newline = 0x0a;
+const space = 0x20;
+
+/**
+ * Takes `length key=value\n` records apart; the length counts the whole record, so a value may hold any byte.
+ *
+ * @param base records that the new ones are added to; an empty value takes one away
+ * @throws ImageError when a length does not lead to the next record
+ */
+export function parsePax(content: Buffer, base: PaxRecords): PaxRecords {
+  const values = new Map(base.values);
+  const sparse: string[] = [];
+  for (let at = 0; at < content.length;) {
+    const blank = content.indexOf(space, at);
+    const length = blank === -1 || blank - at > 8 ? NaN : decimal(content.toString("latin1", at, blank));
+    const end = at + length;
+    // "5 x=\n" is the shortest record.
+    if (!(length >= 5) || end > content.length || content[end - 1] !== newline) {
+      throw new ImageError("an extended tar header has a record of a wrong length");
+    }
+    const record = content.toString("latin1", blank + 1, end - 1);
+    const equals = record.indexOf("=");
+    if (equals < 1) throw new ImageError("an extended tar header has a record without a key");
+    const key = record.slice(0, equals);
+    const value = record.slice(equals + 1);
+    if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") {
+      if ((key === "GNU.sparse.offset") !== (sparse.length % 2 === 0)) {
+        throw new ImageError("the map of a sparse file is out of order");
+      }
+      sparse.push(value);
+    } else if (value === "" && !key.startsWith("SCHILY.xattr.")) values.delete(key);
+    else values.set(key, value);
+    at = end;
+  }
+  return { values, sparse };
+}
+
+function decimal(text: string): number {
+  return /^\d+$/.test(text) ? Number(text) : NaN;
+}
