@@ -28,6 +28,27 @@ export class ImageError extends MicrosandboxError {
   }
 }
 
+/** No image is stored under this reference. */
+export class ImageNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("imageNotFound", message, options);
+  }
+}
+
+/** A sandbox needs the image. */
+export class ImageInUseError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("imageInUse", message, options);
+  }
+}
+
+/** A registry could not be reached, or did not answer as HTTP asks for. */
+export class HttpError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("http", message, options);
+  }
+}
+
 /** QEMU is not installed, or too old. */
 export class QemuNotFoundError extends MicrosandboxError {
   constructor(message: string, options?: ErrorOptionsWithHint) {

@@ -10,6 +10,8 @@ export interface Home {
   readonly root: string;
   readonly configFile: string;
   readonly sandboxes: string;
+  /** An OCI image layout with the pulled images, and the root file systems made of them. */
+  readonly images: string;
   /** Unix sockets of running sandboxes. */
   readonly run: string;
   /** Facts about this host that can be found out again. */
@@ -27,6 +29,7 @@ export function locateHome(environment: NodeJS.ProcessEnv = process.env): Home {
     configFile:
       configFile === undefined || configFile === "" ? join(root, "config.json") : resolve(configFile),
     sandboxes: join(root, "sandboxes"),
+    images: join(root, "images"),
     run: runDirectory(root),
     cache: join(root, "cache"),
   };

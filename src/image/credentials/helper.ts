@@ -1,0 +1,112 @@
+import { spawn } from "node:child_process";
+import { platform } from "node:process";
+import * as v from "valibot";
+import { ImageError } from "../../errors/index.ts";
+import type { Credential } from "./credential.ts";
+
+const answerSchema = v.object({ Username: v.string(), Secret: v.string() });
+const timeoutMs = 30_000;
+const maximumOutput = 1 << 20;
+
+/** What every helper says when it has nothing (docker-credential-helpers, credentials/error.go). */
+const notFound = /credentials not found in native keychain/;
+
+/** The helper for the system's own credential store. */
+export function keyringHelper(): string {
+  return platform === "darwin" ? "osxkeychain" : platform === "win32" ? "wincred" : "secretservice";
+}
+
+/**
+ * Asks the program `docker-credential-<name>` for the credential of a registry, or tells it to store or erase one. Their
+ * protocol: the verb as argument, the server or a JSON document on stdin, JSON on stdout.
+ *
+ * @returns null when the helper has none
+ * @throws ImageError when the helper is missing, fails, or says what nobody understands
+ */
+export async function runHelper(
+  name: string,
+  server: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<Credential | null> {
+  const { status, stdout, stderr } = await callHelper(name, "get", server, environment);
+  if (notFound.test(stdout) || notFound.test(stderr)) return null;
+  if (status !== 0) throw helperError(name, `fails for ${server}`, new Error(stderr.trim().slice(0, 500)));
+  let answer: v.InferOutput<typeof answerSchema>;
+  try {
+    answer = v.parse(answerSchema, JSON.parse(stdout));
+  } catch {
+    // Not the cause: it would quote the answer.
+    throw helperError(name, "does not answer as it should", undefined);
+  }
+  if (answer.Username === "<token>") return { kind: "identityToken", token: answer.Secret };
+  if (answer.Username === "" && answer.Secret === "") return null;
+  return { kind: "basic", username: answer.Username, password: answer.Secret };
+}
+
+/** @throws ImageError */
+export async function storeWithHelper(
+  name: string,
+  server: string,
+  login: { readonly username: string; readonly password: string },
+  environment: NodeJS.ProcessEnv,
+): Promise<void> {
+  const document = JSON.stringify({ ServerURL: server, Username: login.username, Secret: login.password });
+  const { status, stdout } = await callHelper(name, "store", document, environment);
+  if (status !== 0)
+    throw helperError(name, `cannot store the login for ${server}`, new Error(stdout.slice(0, 500)));
+}
+
+/** @throws ImageError */
+export async function eraseWithHelper(
+  name: string,
+  server: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<void> {
+  const { status, stdout } = await callHelper(name, "erase", server, environment);
+  if (status !== 0 && !notFound.test(stdout)) {
+    throw helperError(name, `cannot forget the login for ${server}`, new Error(stdout.slice(0, 500)));
+  }
+}
+
+interface HelperResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function callHelper(
+  name: string,
+  verb: "get" | "store" | "erase",
+  input: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<HelperResult> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
+    return Promise.reject(new ImageError(`${JSON.stringify(name)} is no name of a credential helper`));
+  }
+  return new Promise((resolve, reject) => {
+    const child = spawn(`docker-credential-${name}`, [verb], {
+      env: environment,
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: timeoutMs,
+    });
+    const output = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"] as const) {
+      child[stream].setEncoding("utf8").on("data", (text: string) => {
+        output[stream] += text;
+        if (output[stream].length > maximumOutput) child.kill("SIGKILL");
+      });
+    }
+    child.on("error", (error) => reject(helperError(name, "cannot be run", error)));
+    child.on("close", (status) => resolve({ status, ...output }));
+    // A helper that does not read its input is judged by how it ends.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(input);
+  });
+}
+
+function helperError(name: string, problem: string, cause: Error | undefined): ImageError {
+  const detail = cause === undefined || cause.message === "" ? "" : `: ${cause.message}`;
+  return new ImageError(`the credential helper docker-credential-${name} ${problem}${detail}`, {
+    hint: "Install it, or remove it from docker's config.json.",
+  });
+}

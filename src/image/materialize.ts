@@ -1,0 +1,79 @@
+import { Transform, type TransformCallback } from "node:stream";
+import type { LayerSource } from "./import/layer-source.ts";
+import type { ImportLimits } from "./import/limits.ts";
+import { throttled, type PullProgressListener } from "./pull-progress.ts";
+import type { StoredImage } from "./store/images.ts";
+import type { ImageStore } from "./store/layout.ts";
+import { ensureRootFileSystem, storedLayers } from "./store/rootfs.ts";
+
+/**
+ * Makes the root file system of an image whose layers are in the store, and tells of it. The importer reads the layers from
+ * the top and may read one twice; a layer counts as read when its first reading ends.
+ */
+export async function materialize(
+  store: ImageStore,
+  image: StoredImage,
+  reference: string,
+  limits: ImportLimits,
+  report: PullProgressListener,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { layers, config } = image;
+  const left = new Set(layers.keys());
+  const observed = storedLayers(store, layers, config.diffIds, reference).map(
+    (layer, layerIndex): LayerSource => {
+      const totalBytes = layers[layerIndex]?.size ?? 0;
+      const { diffId } = layer;
+      let isFirst = true;
+      const onRead = throttled((bytesRead) => {
+        report({ kind: "layerMaterializeProgress", layerIndex, bytesRead, totalBytes });
+      });
+      const onEnd = (): void => {
+        report({ kind: "layerMaterializeWriting", layerIndex });
+        report({ kind: "layerMaterializeComplete", layerIndex, diffId });
+        left.delete(layerIndex);
+        if (left.size > 0) return;
+        report({ kind: "stitchMergingTrees", layerCount: layers.length });
+        report({ kind: "stitchWritingFsmeta" });
+      };
+      const open = (): ReturnType<LayerSource["open"]> => {
+        const stream = layer.open();
+        if (!isFirst) return stream;
+        isFirst = false;
+        report({ kind: "layerMaterializeStarted", layerIndex, diffId });
+        const counter = new Counter(onRead, onEnd);
+        // The consumer destroys what it was given; the file behind it must be closed too.
+        counter.on("close", () => stream.destroy());
+        stream.on("error", (error) => counter.destroy(error));
+        return stream.pipe(counter);
+      };
+      return { ...layer, open };
+    },
+  );
+  const made = await ensureRootFileSystem(store, observed, limits, signal);
+  if (made) report({ kind: "stitchComplete" });
+}
+
+/** Passes bytes on and counts them. */
+class Counter extends Transform {
+  #bytes = 0;
+  readonly #onRead: (bytes: number) => void;
+  readonly #onEnd: () => void;
+
+  constructor(onRead: (bytes: number) => void, onEnd: () => void) {
+    super();
+    this.#onRead = onRead;
+    this.#onEnd = onEnd;
+  }
+
+  override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
+    this.#bytes += chunk.length;
+    this.#onRead(this.#bytes);
+    done(null, chunk);
+  }
+
+  override _flush(done: TransformCallback): void {
+    this.#onEnd();
+    done();
+  }
+}

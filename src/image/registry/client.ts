@@ -1,0 +1,112 @@
+import { HttpError, ImageError } from "../../errors/index.ts";
+import { digestOf, verifyBytes } from "../digest.ts";
+import { manifestMediaTypes, maximumManifestBytes, type Descriptor } from "../manifest.ts";
+import type { ImageReference } from "../reference.ts";
+import type { FoundManifest, ManifestSource } from "../resolve.ts";
+import { displayUrl, readBody, type HttpResponse } from "./http.ts";
+import type { RegistrySession } from "./session.ts";
+
+/** The pull half of the OCI distribution specification, for one repository. */
+export class RepositoryClient implements ManifestSource {
+  readonly session: RegistrySession;
+  readonly #reference: ImageReference;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(session: RegistrySession, reference: ImageReference, signal: AbortSignal | undefined) {
+    this.session = session;
+    this.#reference = reference;
+    this.#signal = signal;
+  }
+
+  get repository(): string {
+    return this.#reference.path;
+  }
+
+  /**
+   * The digest that the reference means now, without fetching what it names; null when the registry does not say.
+   *
+   * @throws ImageError, HttpError
+   */
+  async headDigest(): Promise<string | null> {
+    const response = await this.#ask("HEAD", this.#wanted);
+    response.body.destroy();
+    // Some registries know no HEAD; GET will tell.
+    return response.status === 200 ? (response.header("docker-content-digest") ?? null) : null;
+  }
+
+  /** The manifest or index that the reference means. @throws ImageError, HttpError */
+  async fetchRoot(): Promise<FoundManifest> {
+    const { canonical, digest } = this.#reference;
+    const response = await this.#ask("GET", this.#wanted);
+    const bytes = await this.#readManifest(response, canonical);
+    const mediaType = response.header("content-type") ?? null;
+    if (digest !== null) verifyBytes(bytes, digest, `the manifest of ${canonical}`);
+    return { digest: digest ?? digestOf(bytes), mediaType, bytes };
+  }
+
+  /** An entry of an index, its size and digest checked. @throws ImageError, HttpError */
+  async fetchManifest(descriptor: Descriptor): Promise<Uint8Array> {
+    const what = `manifest ${descriptor.digest} of ${this.#reference.canonical}`;
+    const bytes = await this.#readManifest(await this.#ask("GET", descriptor.digest), what);
+    if (bytes.length !== descriptor.size) {
+      throw new ImageError(`${what} is ${bytes.length} bytes long, not ${descriptor.size} as its index says`);
+    }
+    verifyBytes(bytes, descriptor.digest, what);
+    return bytes;
+  }
+
+  get #wanted(): string {
+    return this.#reference.digest ?? this.#reference.tag ?? "latest";
+  }
+
+  #ask(method: "GET" | "HEAD", tagOrDigest: string): Promise<HttpResponse> {
+    return this.session.send({
+      method,
+      path: `${this.repository}/manifests/${tagOrDigest}`,
+      repository: this.repository,
+      headers: { accept: manifestMediaTypes.join(", ") },
+      signal: this.#signal,
+    });
+  }
+
+  async #readManifest(response: HttpResponse, what: string): Promise<Buffer> {
+    if (response.status !== 200) {
+      response.body.destroy();
+      throw this.#statusError(response, what);
+    }
+    if (Number(response.header("content-length") ?? 0) > maximumManifestBytes) {
+      response.body.destroy();
+      throw new ImageError(`${what} is longer than ${maximumManifestBytes >> 20} MiB`);
+    }
+    try {
+      return await readBody(response, maximumManifestBytes);
+    } catch (error) {
+      if (error instanceof HttpError && error.cause === undefined) {
+        throw new ImageError(`${what} is longer than ${maximumManifestBytes >> 20} MiB`, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  #statusError(response: HttpResponse, what: string): ImageError | HttpError {
+    const { status, url } = response;
+    if (status === 404) {
+      return new ImageError(`there is no image ${what}`, {
+        hint: "Check the name and the tag; a private image may look missing until you log in.",
+      });
+    }
+    if (status === 403) return this.session.refused(this.repository, status);
+    return statusError(url, status);
+  }
+}
+
+/** For an answer that nothing can be done about here. */
+export function statusError(url: URL, status: number): HttpError {
+  const hint =
+    status === 429
+      ? "The registry limits how much may be pulled: wait, or log in."
+      : status >= 500
+        ? "The registry has a problem: try again later."
+        : undefined;
+  return new HttpError(`${displayUrl(url)} answered ${status}`, { hint });
+}

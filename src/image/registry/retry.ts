@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { HttpError } from "../../errors/index.ts";
+import type { HttpResponse } from "./http.ts";
+
+/** How often and how patiently something is asked again. */
+export interface RetryPolicy {
+  /** Tries in all. */
+  readonly attempts: number;
+  /** The wait before the second try, in milliseconds; it doubles with every further one. */
+  readonly baseMs: number;
+  /** The longest single wait, also when the server asks for more. */
+  readonly maximumMs: number;
+}
+
+export const defaultRetryPolicy: RetryPolicy = { attempts: 6, baseMs: 300, maximumMs: 30_000 };
+
+/** Answers that may be another one later: too many requests, and failures of the server or of something before it. */
+const transientStatuses: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+export function isTransientStatus(status: number): boolean {
+  return transientStatuses.has(status);
+}
+
+/** Failures of a connection that another try does not change. */
+const lasting: ReadonlySet<string> = new Set([
+  "EPROTO",
+  "CERT_HAS_EXPIRED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "ENOTFOUND",
+]);
+
+/** The Node or OpenSSL code of what made a connection fail. */
+export function causeCode(error: unknown): string {
+  const cause = error instanceof HttpError ? error.cause : error;
+  return cause instanceof Error && "code" in cause ? String(cause.code) : "";
+}
+
+export function isTransientFailure(error: unknown): boolean {
+  if (!(error instanceof HttpError) || error.cause === undefined) return false;
+  const code = causeCode(error);
+  return !lasting.has(code) && !code.startsWith("ERR_");
+}
+
+/**
+ * Waits before try number `attempt` + 1: exponential, the upper half of it random so that clients that failed together do
+ * not come back together. A `Retry-After` (RFC 9110, 10.2.3) makes it longer, never shorter.
+ */
+export async function backOff(
+  attempt: number,
+  policy: RetryPolicy,
+  retryAfter: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const exponential = policy.baseMs * 2 ** (attempt - 1);
+  const jittered = exponential * (0.5 + Math.random() / 2);
+  const asked = retryAfter === undefined ? 0 : retryAfterMs(retryAfter);
+  const wait = Math.min(Math.max(jittered, asked), policy.maximumMs);
+  await sleep(wait, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+    throw signal?.aborted === true ? signal.reason : error;
+  });
+}
+
+/** Seconds or an HTTP date; 0 for anything else. */
+export function retryAfterMs(value: string, now: number = Date.now()): number {
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? 0 : Math.max(0, date - now);
+}
+
+/** Sends until an answer comes that will not be another one later; the last answer is returned whatever it is. */
+export async function withRetries(
+  policy: RetryPolicy,
+  signal: AbortSignal | undefined,
+  send: () => Promise<HttpResponse>,
+): Promise<HttpResponse> {
+  for (let attempt = 1; ; attempt += 1) {
+    let retryAfter: string | undefined;
+    try {
+      const response = await send();
+      if (!isTransientStatus(response.status) || attempt >= policy.attempts) return response;
+      retryAfter = response.header("retry-after");
+      response.body.destroy();
+    } catch (error) {
+      if (attempt >= policy.attempts || !isTransientFailure(error)) throw error;
+    }
+    await backOff(attempt, policy, retryAfter, signal);
+  }
+}

@@ -1,0 +1,124 @@
+import * as v from "valibot";
+import { HttpError, ImageError } from "../../errors/index.ts";
+import type { Challenge } from "./challenge.ts";
+import type { Credential } from "../credentials/credential.ts";
+import { displayUrl, readBody, type HttpConnections, type HttpRequest } from "./http.ts";
+import { bareHost, isLoopback } from "./proxy.ts";
+import { sendFollowing } from "./redirect.ts";
+import { withRetries, type RetryPolicy } from "./retry.ts";
+
+/** A bearer token, held in memory only. */
+export interface Token {
+  readonly value: string;
+  /** In milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
+export interface TokenRequest {
+  readonly challenge: Challenge;
+  readonly scope: string;
+  readonly credential: Credential | null;
+  /** Whether the registry may be reached without encryption, and so its token service. */
+  readonly allowPlain: boolean;
+  readonly retry: RetryPolicy;
+  readonly signal: AbortSignal | undefined;
+}
+
+const answerSchema = v.object({
+  token: v.optional(v.string()),
+  access_token: v.optional(v.string()),
+  expires_in: v.optional(v.number()),
+});
+
+const maximumAnswerBytes = 1 << 20;
+/** What the distribution project's token specification gives a token that does not say how long it lives. */
+const defaultLifetimeSeconds = 60;
+
+/**
+ * Asks the token service that a registry's challenge names (distribution's "Token Authentication Specification"; with an
+ * identity token its OAuth2 variant).
+ *
+ * @throws ImageError when the service refuses the credential, HttpError when it cannot be used
+ */
+export async function fetchToken(connections: HttpConnections, request: TokenRequest): Promise<Token> {
+  const { challenge, credential, signal } = request;
+  const realm = URL.parse(challenge.parameters.get("realm") ?? "");
+  if (realm === null || (realm.protocol !== "https:" && realm.protocol !== "http:")) {
+    throw new HttpError("the registry's challenge names no token service");
+  }
+  if (realm.protocol === "http:" && !request.allowPlain && !isLoopback(bareHost(realm))) {
+    throw new HttpError(`the registry's token service ${displayUrl(realm)} is not encrypted`, {
+      hint: "If this registry is trusted all the same, allow it with insecure().",
+    });
+  }
+  realm.username = "";
+  realm.password = "";
+  const http = buildRequest(realm, request);
+  const response = await withRetries(request.retry, signal, () =>
+    // A POST carries its credential in the body, so it is never sent on to where a redirect leads.
+    http.method === "POST" ? connections.send(http) : sendFollowing(connections, http, request.allowPlain),
+  );
+  const body = await readBody(response, maximumAnswerBytes);
+  if (response.status === 401 || response.status === 403 || response.status === 400) {
+    throw new ImageError(
+      credential === null
+        ? `the token service ${realm.host} gives no anonymous access (${response.status})`
+        : `the token service ${realm.host} refuses the user name or password (${response.status})`,
+      {
+        hint:
+          credential === null ? 'Log in with "msb registry login".' : "Check the user name and the password.",
+      },
+    );
+  }
+  if (response.status !== 200) {
+    throw new HttpError(`the token service ${realm.host} answered ${response.status}`);
+  }
+  return readToken(realm, body);
+}
+
+function buildRequest(realm: URL, request: TokenRequest): HttpRequest {
+  const { credential, signal } = request;
+  const service = request.challenge.parameters.get("service");
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (credential?.kind === "identityToken") {
+    const form = new URLSearchParams({
+      grant_type: "refresh_token",
+      client_id: "microsandbox",
+      refresh_token: credential.token,
+      scope: request.scope,
+      ...(service === undefined ? {} : { service }),
+    });
+    headers["content-type"] = "application/x-www-form-urlencoded";
+    return { method: "POST", url: realm, headers, body: form.toString(), signal };
+  }
+  const url = new URL(realm);
+  if (service !== undefined) url.searchParams.set("service", service);
+  url.searchParams.append("scope", request.scope);
+  if (credential !== null) {
+    url.searchParams.set("account", credential.username);
+    headers["authorization"] = basicAuthorization(credential.username, credential.password);
+  }
+  return { method: "GET", url, headers, signal };
+}
+
+/** RFC 7617, in UTF-8. */
+export function basicAuthorization(username: string, password: string): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+}
+
+function readToken(realm: URL, body: Buffer): Token {
+  let json: unknown = null;
+  try {
+    json = JSON.parse(body.toString());
+  } catch {
+    // Reported below, without what was sent: it could hold a token.
+  }
+  const parsed = v.safeParse(answerSchema, json);
+  const value = parsed.success ? (parsed.output.token ?? parsed.output.access_token) : undefined;
+  // Only what may stand in a header.
+  if (!parsed.success || value === undefined || !/^[\x21-\x7e]+$/.test(value)) {
+    throw new HttpError(`the token service ${realm.host} sent no token`);
+  }
+  const lifetime = Math.max(parsed.output.expires_in ?? defaultLifetimeSeconds, 1);
+  return { value, expiresAt: Date.now() + lifetime * 1000 };
+}

@@ -1,0 +1,83 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { importLayers } from "../import/import-layers.ts";
+import type { LayerSource } from "../import/layer-source.ts";
+import type { ImportLimits } from "../import/limits.ts";
+import type { Descriptor } from "../manifest.ts";
+import { blobPath, exists, type ImageStore } from "./layout.ts";
+import { withStoreLock } from "./locking.ts";
+
+/** Part of every key: another version of the writer makes other files of the same layers. */
+const writerVersion = "erofs-1";
+
+/** Names the root file system that a set of layers makes. */
+export function rootFileSystemKey(diffIds: readonly string[]): string {
+  return createHash("sha256")
+    .update([writerVersion, ...diffIds].join("\n"))
+    .digest("hex");
+}
+
+export function rootFileSystemPath(store: ImageStore, diffIds: readonly string[]): string {
+  return join(store.rootfs, `${rootFileSystemKey(diffIds)}.erofs`);
+}
+
+/** The layers of an image in the store. `wrap` is given each stream that is opened. */
+export function storedLayers(
+  store: ImageStore,
+  layers: readonly Descriptor[],
+  diffIds: readonly string[],
+  reference: string,
+  wrap: (stream: Readable, position: number) => Readable = (stream) => stream,
+): LayerSource[] {
+  return layers.map((layer, position) => ({
+    open: () => wrap(createReadStream(blobPath(store, layer.digest), { highWaterMark: 1 << 20 }), position),
+    diffId: diffIds[position] ?? "",
+    description: `layer ${position + 1} of ${layers.length} (${layer.digest}) of ${reference}`,
+  }));
+}
+
+/**
+ * Makes the root file system unless it is there. Of several who want the same one, one makes it.
+ *
+ * @returns whether it had to be made by this call
+ */
+export async function ensureRootFileSystem(
+  store: ImageStore,
+  layers: readonly LayerSource[],
+  limits: ImportLimits,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const diffIds = layers.map(({ diffId }) => diffId);
+  const path = rootFileSystemPath(store, diffIds);
+  if (await exists(path)) return false;
+  await mkdir(store.rootfs, { recursive: true, mode: 0o700 });
+  const make = async (): Promise<boolean> => {
+    if (await exists(path)) return false;
+    await removeUnfinished(store, rootFileSystemKey(diffIds));
+    await importLayers(layers, path, limits, signal);
+    return true;
+  };
+  return withStoreLock(`${path}.lock`, signal, make, true);
+}
+
+/** What a killed importer left aside. Under the lock of the root file system. */
+async function removeUnfinished(store: ImageStore, key: string): Promise<void> {
+  for (const name of await readdir(store.rootfs)) {
+    if (name.startsWith(`${key}.erofs.`) && !name.endsWith(".lock")) {
+      await rm(join(store.rootfs, name), { force: true });
+    }
+  }
+}
+
+/** Notes that the root file system was asked for, as its access time: it costs little and survives everything. */
+export async function touchRootFileSystem(path: string): Promise<void> {
+  try {
+    const { mtime } = await stat(path);
+    await utimes(path, new Date(), mtime);
+  } catch {
+    // Only a date in a list.
+  }
+}
