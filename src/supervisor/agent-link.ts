@@ -113,6 +113,11 @@ export class AgentLink {
     });
   }
 
+  /** The connection is gone. */
+  get lost(): boolean {
+    return this.#lost !== null;
+  }
+
   /** Resolves when everything the guest has sent was received and the connection is closed, or after so many ms. */
   async closed(withinMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
@@ -166,13 +171,13 @@ export class AgentLink {
 
   #receiveHello(hello: AgentHelloMessage): void {
     const waiter = this.#once(this.#helloWaiter, "AgentHello");
-    this.#helloWaiter = null;
     if (hello.protocolVersion !== PROTOCOL_VERSION) {
       throw new ProtocolError(
         `the guest's agent speaks protocol version ${hello.protocolVersion}, this supervisor version ${PROTOCOL_VERSION}`,
         { hint: "Build the guest again (npm run build)." },
       );
     }
+    this.#helloWaiter = null;
     waiter.resolve(hello);
   }
 

@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
-import { CustomError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import { CustomError, ProtocolError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
 import type { MachineExit } from "../machine/index.ts";
 import { encodeFailure } from "../protocol/failure.ts";
 import type {
@@ -149,7 +149,8 @@ export class Supervisor implements ClientServices {
   }
 
   async ping(): Promise<void> {
-    await this.#running().agent.ping();
+    const { agent } = this.#running();
+    await this.#unlessEnding(agent.ping());
   }
 
   touch(): number {
@@ -164,7 +165,7 @@ export class Supervisor implements ClientServices {
   async metrics(): Promise<MetricsMessage> {
     this.#running();
     if (this.#metrics === null) throw new RuntimeError("the sandbox is not ready");
-    return await this.#metrics.sample();
+    return await this.#unlessEnding(this.#metrics.sample());
   }
 
   stop(graceMs: number): void {
@@ -380,6 +381,18 @@ export class Supervisor implements ClientServices {
     throw new SandboxNotRunningError(`sandbox ${this.name} is ${this.state}`, {
       hint: `Start it ("msb start ${this.name}").`,
     });
+  }
+
+  /** A question that the guest's end left without an answer failed for that reason, not for a lost connection. */
+  async #unlessEnding<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (this.#guest?.agent.lost !== true || error instanceof ProtocolError) throw error;
+      throw new SandboxNotRunningError(`sandbox ${this.name} is ending`, {
+        hint: `Start it again when it has stopped ("msb start ${this.name}").`,
+      });
+    }
   }
 
   #sessionEnded(session: Session): void {

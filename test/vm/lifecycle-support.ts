@@ -112,3 +112,20 @@ export async function processOf(home: string, name: string, kind: SandboxProcess
   }
   return found[0].pid;
 }
+
+/** Changes the environment while `action` runs. undefined unsets. */
+export async function withEnvironment<T>(changes: NodeJS.ProcessEnv, action: () => Promise<T>): Promise<T> {
+  const before = Object.keys(changes).map((key) => [key, process.env[key]] as const);
+  const apply = (pairs: Iterable<readonly [string, string | undefined]>): void => {
+    for (const [key, value] of pairs) {
+      if (value === undefined) Reflect.deleteProperty(process.env, key);
+      else process.env[key] = value;
+    }
+  };
+  apply(Object.entries(changes));
+  try {
+    return await action();
+  } finally {
+    apply(before);
+  }
+}
