@@ -15,6 +15,9 @@ export async function dispatch(argv: readonly string[]): Promise<never> {
   watchInterruptions();
   const code = await exitCode(argv);
   await Promise.all([flush(process.stdout), flush(process.stderr)]);
+  // A write that failed, because nobody reads, is reported in the next turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
+  if (isInterrupted()) await untilExit();
   // Connections may still be open that would keep Node running; nothing is left to be done on them.
   process.exit(code);
 }

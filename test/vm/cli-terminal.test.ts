@@ -10,7 +10,7 @@ before(async () => {
 });
 after(() => home[Symbol.asyncDispose]());
 
-const answerMs = 30_000;
+const answerMs = 60_000;
 
 /** A terminal in which a script of the host runs, and what it showed. */
 class Terminal implements Disposable {

@@ -31,6 +31,17 @@ describe("a sandbox for one command", () => {
     assert.deepEqual(await home.names(), []);
   });
 
+  test("a signal during the start leaves nothing either, whether the sandbox has a name or not", async () => {
+    for (const args of [["run"], ["create", "-n", "interrupted"]]) {
+      const { child, result, stderrHas } = home.start(["--info", ...args]);
+      await stderrHas(" boot\n");
+      child.kill("SIGTERM");
+      const { code, signal } = await result;
+      assert.deepEqual([code, signal], [143, null]);
+      assert.deepEqual(await home.names(), []);
+    }
+  });
+
   test("even SIGKILL of msb ends the sandbox", async () => {
     const { child, result, stdoutHas } = home.start([
       "run",

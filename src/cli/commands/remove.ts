@@ -32,7 +32,6 @@ export const remove = defineCommand({
           }
         }
         await Sandbox.remove(name);
-        return undefined;
       },
     });
   },
