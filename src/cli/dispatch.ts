@@ -2,9 +2,10 @@ import type { AnyCommand, Invocation } from "./command.ts";
 import { commandEntries } from "./commands.ts";
 import { logLevels } from "./globals.ts";
 import { isInterrupted, untilExit, watchInterruptions } from "./interrupt.ts";
-import { exitCodeOf, report } from "./output/report.ts";
 import { err, flush, out } from "./output/streams.ts";
 import { quickParse } from "./quick-parse.ts";
+
+// What only some command lines need is loaded when it is needed: each module costs about a millisecond of start-up.
 
 /**
  * Runs one command line and ends the process with its exit code.
@@ -32,6 +33,7 @@ async function exitCode(argv: readonly string[]): Promise<number> {
     return await runFully(args, guestCommand);
   } catch (error) {
     if (isInterrupted()) return await untilExit();
+    const { exitCodeOf, report } = await import("./output/report.ts");
     err(report(error, process.stderr, { stack: wantsStack(args) }));
     return exitCodeOf(error);
   }
