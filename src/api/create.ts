@@ -2,7 +2,7 @@ import { access, constants } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
   BootStartError,
-  KernelNotFoundError,
+  LibkrunfwNotFoundError,
   SandboxNotFoundError,
   SandboxReplacedError,
   SandboxStillRunningError,
@@ -98,7 +98,7 @@ async function chooseKernel(config: SandboxConfig, settings: GlobalConfig): Prom
   try {
     await access(path, constants.R_OK);
   } catch (error) {
-    throw new KernelNotFoundError(`the guest kernel ${path} cannot be read`, {
+    throw new LibkrunfwNotFoundError(`the guest kernel ${path} cannot be read`, {
       cause: error,
       hint: "Name a vmlinux or bzImage that this user can read (libkrunfwPath, MSB_KERNEL or config.json), or none.",
     });

@@ -260,7 +260,7 @@ export class SandboxBuilder extends LaterSettings {
    * Creates the sandbox and boots it. This process owns it: when the process ends, so does the sandbox.
    *
    * @throws InvalidConfigError, UnsupportedOperationError, SandboxAlreadyExistsError, BootStartError, QemuNotFoundError,
-   * KernelNotFoundError, IoError
+   * LibkrunfwNotFoundError, IoError
    */
   async create(): Promise<Sandbox> {
     const config = this.build();

@@ -11,7 +11,7 @@ export type MicrosandboxErrorCode =
   | "invalidCursor"
   | "io"
   | "json"
-  | "kernelNotFound"
+  | "libkrunfwNotFound"
   | "metricsDisabled"
   | "metricsUnavailable"
   | "missedRotation"

@@ -60,7 +60,7 @@ const upperSerial = "upper";
  * Boots the sandbox's VM and waits until commands can be run in it.
  *
  * @throws BootStartError when the VM fails; InvalidConfigError for a workdir that is none; QemuNotFoundError,
- * KernelNotFoundError, ImageError, IoError before there is a VM
+ * LibkrunfwNotFoundError, ImageError, IoError before there is a VM
  */
 export async function bootGuest(options: BootOptions): Promise<BootedGuest> {
   const { home, record, paths, runtimeLog } = options;

@@ -8,7 +8,7 @@ import {
   InvalidConfigError,
   IoError,
   JsonError,
-  KernelNotFoundError,
+  LibkrunfwNotFoundError,
   MicrosandboxError,
   QemuNotFoundError,
   Sandbox,
@@ -279,8 +279,8 @@ test("kernels that are none", { timeout }, async () => {
   const unreadable = join(directory, "garbage");
   await writeFile(unreadable, Buffer.alloc(65_536, "garbage"));
   const cases: [string, ErrorClass<MicrosandboxError>, RegExp][] = [
-    ["/nonexistent/vmlinux", KernelNotFoundError, /nonexistent/],
-    [directory, KernelNotFoundError, /not a regular file/],
+    ["/nonexistent/vmlinux", LibkrunfwNotFoundError, /nonexistent/],
+    [directory, LibkrunfwNotFoundError, /not a regular file/],
     [library, InvalidConfigError, /shared object/],
     [unreadable, InvalidConfigError, /no kernel image/],
     [process.execPath, InvalidConfigError, /a program/],

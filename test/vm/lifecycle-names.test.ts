@@ -100,7 +100,7 @@ test("replace: the old one goes when the new one is valid, not before", { timeou
     message: /rootDisk/,
   });
   await assert.rejects(build().libkrunfwPath("/nonexistent").replace().create(), {
-    name: "KernelNotFoundError",
+    name: "LibkrunfwNotFoundError",
   });
   await assert.rejects(build().image("docker.io/library/alpine").replace().create(), {
     name: "UnsupportedOperationError",
