@@ -100,9 +100,15 @@ export async function processesOf(home: string, name = ""): Promise<SandboxProce
 
 /** Waits until no process of the sandbox is left. */
 export async function processesGone(home: string, name = ""): Promise<void> {
-  await eventually(`the processes of ${name === "" ? "all sandboxes" : name} to end`, async () =>
-    (await processesOf(home, name)).length === 0 ? true : null,
-  );
+  let left: SandboxProcess[] = [];
+  try {
+    await eventually("all processes to end", async () => {
+      left = await processesOf(home, name);
+      return left.length === 0 ? true : null;
+    });
+  } catch (error) {
+    throw new Error(`left behind: ${JSON.stringify(left)}`, { cause: error });
+  }
 }
 
 export async function processOf(home: string, name: string, kind: SandboxProcess["kind"]): Promise<number> {
