@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { MsbHome, msbProgram, type Result } from "./cli-support.ts";
 
@@ -361,6 +363,51 @@ describe("a sandbox that stays", () => {
     const none = await home.msb("stop", "--label", "stage=test");
     assert.equal(none.code, 0);
     assert.match(none.stderr, /^warn: /);
+  });
+});
+
+describe("what is left of a sandbox whose files are gone or damaged", () => {
+  test("can be removed by force", async () => {
+    for (const content of ["{ half a file", null]) {
+      const directory = join(home.path, "sandboxes", "broken");
+      mkdirSync(directory, { recursive: true });
+      if (content !== null) writeFileSync(join(directory, "config.json"), content);
+      const create = await home.msb("create", "-n", "broken");
+      assert.equal(create.code, 1);
+      assert.match(create.stderr, /→ Remove it with "msb rm -f broken"/);
+      succeeded(await home.msb("rm", "-f", "broken"));
+      assert.ok(!existsSync(directory));
+    }
+    assert.equal((await home.msb("rm", "-f", "broken")).code, 1);
+  });
+});
+
+describe("doctor", () => {
+  test("says that this host is ready, row by row", async () => {
+    const text = await home.msb("doctor");
+    assert.equal(text.code, 0, text.stdout);
+    assert.match(text.stdout, /^ {3}✓ qemu .*version [7-9]/m);
+    assert.match(text.stdout, /^ {3}✓ kernel /m);
+    assert.match(text.stdout, /^ {3}✓ home {2,}\S/m);
+    assert.match(text.stdout, /\n\nHost setup is ready\.\n$/);
+    const json = JSON.parse((await home.msb("check", "--format", "json")).stdout) as {
+      healthy: boolean;
+      checks: { name: string; status: string; detail: string; fix: string }[];
+    };
+    assert.equal(json.healthy, true);
+    assert.ok(json.checks.some(({ name, status }) => name === "qemu" && status === "ok"));
+  });
+
+  test("says what is missing and what to do, with code 1", async () => {
+    home.environment["MSB_QEMU"] = "/no/such/qemu";
+    try {
+      const { code, stdout } = await home.msb("doctor");
+      assert.equal(code, 1);
+      assert.match(stdout, /^ {3}✗ qemu .*\/no\/such\/qemu.*\n {5,}→ \S/m);
+      assert.match(stdout, /\n\n1 problem to solve before sandboxes can run\.\n$/);
+    } finally {
+      delete home.environment["MSB_QEMU"];
+    }
   });
 });
 

@@ -17,15 +17,20 @@ export interface ErrorBlock {
  */
 export function errorBlock(block: ErrorBlock, stream: OutputStream): string {
   const lines = [`${style(["bold", "red"], "error:", stream)} ${style("bold", block.text, stream)}`];
-  for (const cause of block.causes ?? []) lines.push(`  → ${style("white", cause, stream)}`);
+  for (const cause of block.causes ?? []) lines.push(`  → ${style("white", indented(cause), stream)}`);
   if (block.excerpt !== undefined && block.excerpt.lines.length > 0) {
     lines.push(`  → ${style("white", `${block.excerpt.title}:`, stream)}`);
     for (const line of block.excerpt.lines) lines.push(style("dim", `      ${line}`, stream));
   }
   for (const hint of block.hints ?? []) {
-    if (hint !== "") lines.push(style("dim", `  → ${hint}`, stream));
+    if (hint !== "") lines.push(style("dim", `  → ${indented(hint)}`, stream));
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** Further lines of a message stand below the first one's text. */
+function indented(text: string): string {
+  return text.replaceAll("\n", "\n    ");
 }
 
 /** One line ending in a newline: `warn: text`. */

@@ -53,6 +53,10 @@ test("an error block has a line for each cause and hint, and none for empty ones
     errorBlock({ text: "it failed", causes: ["because"], hints: ["", "do this"] }, stream),
     "error: it failed\n  → because\n  → do this\n",
   );
+  assert.equal(
+    errorBlock({ text: "it failed", causes: ["two\nlines"] }, stream),
+    "error: it failed\n  → two\n    lines\n",
+  );
   assert.equal(warningLine("careful", stream), "warn: careful\n");
 });
 
