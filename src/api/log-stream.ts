@@ -67,7 +67,12 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
     }
     await control.find();
     const stream = new LogStream(control, options);
-    await stream.#begin();
+    try {
+      await stream.#begin();
+    } catch (error) {
+      stream.#end();
+      throw error;
+    }
     return stream;
   }
 
@@ -78,13 +83,13 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
       if (entry !== undefined) return entry;
       if (this.#over) return null;
       if (this.#changes === null) {
-        this.#over = true;
+        this.#end();
         continue;
       }
       // Asked before reading: what is logged before the end is on disk before the end is.
       const ended = await this.#ended();
       if (await this.#readMore()) continue;
-      if (ended) this.#over = true;
+      if (ended) this.#end();
       else await this.#changes.next();
     }
   }
@@ -94,10 +99,14 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#over = true;
+    this.#end();
     this.#queue.length = 0;
-    this.#changes?.[Symbol.dispose]();
     return Promise.resolve();
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#changes?.[Symbol.dispose]();
   }
 
   /** What is there already, in the order of time. */

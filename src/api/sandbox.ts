@@ -1,3 +1,4 @@
+import { MicrosandboxError, type MicrosandboxErrorCode } from "../errors/index.ts";
 import { configOf, type SandboxConfig } from "./sandbox-config.ts";
 import { SandboxCommands } from "./commands.ts";
 import { createSandbox } from "./create.ts";
@@ -207,14 +208,13 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
     return await this.control.metrics();
   }
 
-  /** What the sandbox uses, at once and then every so many ms. */
+  /** What the sandbox uses, at once and then every so many ms. @throws InvalidConfigError for an interval that is none */
   metricsStream(intervalMs: number): MetricsStream {
     return new MetricsStream(async () => {
       try {
         return await this.control.metrics();
       } catch (error) {
-        if (error instanceof Error && ["SandboxNotRunningError", "SandboxNotFoundError"].includes(error.name))
-          return null;
+        if (error instanceof MicrosandboxError && endsMetrics.includes(error.code)) return null;
         throw error;
       }
     }, intervalMs);
@@ -235,6 +235,13 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
     if (this.#ownsLifecycle) await this.stop().catch(() => undefined);
   }
 }
+
+/** The sandbox whose metrics were asked for is there no more. */
+const endsMetrics: readonly MicrosandboxErrorCode[] = [
+  "sandboxNotRunning",
+  "sandboxNotFound",
+  "sandboxReplaced",
+];
 
 export async function restartSandbox(control: SandboxControl, options: RestartOptions): Promise<Sandbox> {
   if (options.force === true) await control.kill(killWaitMs);

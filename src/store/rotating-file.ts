@@ -22,6 +22,11 @@ export class RotatingFile {
   #base = 0;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
+  /** Bytes that were appended and that were written (or dropped), ever. */
+  #appendedBytes = 0;
+  #writtenBytes = 0;
+  /** Who waits until so many bytes are written; in ascending order. */
+  readonly #flushes: { readonly upTo: number; readonly resolve: () => void }[] = [];
   #writing: Promise<void> | null = null;
   #failure: Error | null = null;
 
@@ -54,16 +59,18 @@ export class RotatingFile {
   append(bytes: Buffer): void {
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.length;
+    this.#appendedBytes += bytes.length;
     this.#writing ??= this.#writeQueue();
   }
 
-  /** Resolves when everything appended so far is written (or dropped). */
-  async flush(): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
+  /** Resolves when everything appended so far is written (or dropped), whatever is appended meanwhile. */
+  flush(): Promise<void> {
+    if (this.#queuedBytes === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#flushes.push({ upTo: this.#appendedBytes, resolve }));
   }
 
   async close(): Promise<void> {
-    await this.flush();
+    while (this.#writing !== null) await this.#writing;
     await this.#file?.close();
     this.#file = null;
   }
@@ -86,6 +93,15 @@ export class RotatingFile {
         this.#failure = error instanceof Error ? error : new Error(String(error));
       }
       this.#queuedBytes -= bytes;
+      this.#writtenBytes += bytes;
+      for (
+        let flush = this.#flushes[0];
+        flush !== undefined && flush.upTo <= this.#writtenBytes;
+        flush = this.#flushes[0]
+      ) {
+        this.#flushes.shift();
+        flush.resolve();
+      }
     }
     this.#writing = null;
   }

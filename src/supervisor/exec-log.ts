@@ -34,6 +34,12 @@ export class ExecLog {
     return this.#file.pendingBytes > fullAtBytes;
   }
 
+  /** True while something is not written yet. */
+  get pending(): boolean {
+    return this.#file.pendingBytes > 0;
+  }
+
+  /** Resolves when everything logged so far is written. */
   flush(): Promise<void> {
     return this.#file.flush();
   }
