@@ -1,0 +1,9 @@
+/**
+ * Loads the SDK when a command needs it: `msb --help` does not.
+ *
+ * A function of its own because the compiler leaves the path of a dynamic import as it is in a function that has a `using`
+ * declaration, and the compiled file then names a source.
+ */
+export async function loadApi(): Promise<typeof import("../api/index.ts")> {
+  return await import("../api/index.ts");
+}
