@@ -132,6 +132,10 @@ export async function nameExists(home: Home, name: string): Promise<boolean> {
   }
 }
 
+/** How long a lock may outlast its sandbox, and how often to look, ms. */
+const letGoMs = 2000;
+const letGoRetryMs = 5;
+
 /** @throws SandboxNotFoundError, JsonError, IoError */
 export async function findSandbox(home: Home, name: string): Promise<FoundSandbox> {
   const paths = sandboxPaths(home, name);
@@ -179,7 +183,7 @@ export async function lockStoppedSandbox(
   action: "start" | "remove",
 ): Promise<FileLock> {
   const paths = sandboxPaths(home, name);
-  const lock = await tryLockFile(paths.lock);
+  const lock = await tryLockOnceEnded(paths);
   if (lock === null) {
     if (!(await nameExists(home, name))) throw notFound(name);
     await requireId(paths, name, expectedId);
@@ -196,6 +200,18 @@ export async function lockStoppedSandbox(
   } catch (error) {
     await lock.release();
     throw error;
+  }
+}
+
+/** A supervisor records the end of its sandbox a moment before it lets go of the lock: that moment is waited for. */
+async function tryLockOnceEnded(paths: SandboxPaths): Promise<FileLock | null> {
+  const giveUpAt = performance.now() + letGoMs;
+  for (;;) {
+    const lock = await tryLockFile(paths.lock);
+    if (lock !== null || performance.now() >= giveUpAt) return lock;
+    const state = await readState(paths.state).catch(() => null);
+    if (state?.status !== "stopped" && state?.status !== "crashed") return null;
+    await new Promise((resolve) => setTimeout(resolve, letGoRetryMs));
   }
 }
 
