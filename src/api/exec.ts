@@ -19,7 +19,7 @@ export async function startCommand(
   const request = execRequest(control.record.config, program, options, stdin, terminal);
   const connection = await control.connect();
   const handle = new ExecHandle(connection, request, options.stdin, options.timeoutMs);
-  await handle.begun();
+  await control.explainLoss(handle.begun());
   return handle;
 }
 

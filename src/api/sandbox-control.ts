@@ -108,7 +108,7 @@ export class SandboxControl {
     answer: T,
   ): Promise<Extract<Message, { type: T }>> {
     const connection = await this.connect();
-    const received = await this.#explainLoss(connection.request(message));
+    const received = await this.explainLoss(connection.request(message));
     if (received.type !== answer)
       throw new ProtocolError(`the supervisor answered ${message.type} with ${received.type}`);
     return received as Extract<Message, { type: T }>;
@@ -117,7 +117,7 @@ export class SandboxControl {
   async ping(): Promise<SandboxPingResult> {
     const connection = await this.connect();
     const begun = performance.now();
-    await this.#explainLoss(connection.request({ type: "Ping", nonce: 0 }));
+    await this.explainLoss(connection.request({ type: "Ping", nonce: 0 }));
     return { name: this.name, latencyMs: performance.now() - begun };
   }
 
@@ -210,7 +210,7 @@ export class SandboxControl {
   }
 
   /** The sandbox may be gone because it ended meanwhile: then that is the error, not the lost connection. */
-  async #explainLoss<T>(answer: Promise<T>): Promise<T> {
+  async explainLoss<T>(answer: Promise<T>): Promise<T> {
     try {
       return await answer;
     } catch (error) {
