@@ -87,7 +87,7 @@ export class SandboxBuilder extends LaterSettings {
     return this;
   }
 
-  /** How old a sample of `metrics()` may be, ms; by default 1000. 0 disables metrics. */
+  /** `cpuPercent` of `metrics()` is an average over at least so many ms; by default 1000. 0 disables metrics. */
   metricsSampleIntervalMs(ms: number): this {
     this.#set.metricsSampleIntervalMs(ms);
     return this;

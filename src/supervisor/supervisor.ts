@@ -255,6 +255,7 @@ export class Supervisor implements ClientServices {
       agent,
       memoryMib: record.config.memoryMib,
       upperPath: paths.upper,
+      intervalMs: record.config.metricsSampleIntervalMs,
       startedAtMs,
     });
     this.#lifetime = new Lifetime({
