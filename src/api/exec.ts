@@ -19,7 +19,9 @@ export async function startCommand(
   const request = execRequest(control.record.config, program, options, stdin, terminal);
   const connection = await control.connect();
   const handle = new ExecHandle(connection, request, options.stdin, options.timeoutMs);
-  await control.explainLoss(handle.begun());
+  await handle.begun();
+  // Never started, because the sandbox ended meanwhile.
+  if (connection.lost && handle.id === "0") await control.explainLoss(handle.wait());
   return handle;
 }
 

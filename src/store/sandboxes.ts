@@ -83,7 +83,8 @@ export async function createSandbox(home: Home, record: SandboxRecord): Promise<
   const staging = pathsIn(join(home.sandboxes, stagingPrefix + record.id));
   const final = sandboxPaths(home, record.name);
   try {
-    await mkdir(staging.logs, { recursive: true, mode: 0o700 });
+    await mkdir(staging.directory, { mode: 0o700 });
+    await mkdir(staging.logs, { mode: 0o700 });
     const lock = await tryLockFile(staging.lock);
     if (lock === null) throw new Error("its lock is held by someone else");
     try {

@@ -33,6 +33,8 @@ export interface ClientServices {
 
 /** A client that leaves this much unread is not read from until it has caught up. Bytes. */
 const pauseAtBytes = 1024 * 1024;
+/** Each takes memory until the guest, or the sandbox's end, brings the answer. */
+const mostUnanswered = 1000;
 
 /** One connection of an SDK or CLI process. */
 export class Client implements ChannelHandler {
@@ -40,6 +42,7 @@ export class Client implements ChannelHandler {
   readonly #services: ClientServices;
   readonly #sessions = new Map<number, Session>();
   #greeted: boolean;
+  #unanswered = 0;
 
   /** @param greeted true for the connection inherited from the process that started the sandbox */
   constructor(duplex: Duplex, services: ClientServices, greeted: boolean) {
@@ -168,10 +171,18 @@ export class Client implements ChannelHandler {
   }
 
   async #answer(stream: number, message: Message): Promise<void> {
+    this.#unanswered++;
     try {
+      if (this.#unanswered > mostUnanswered) {
+        throw new RuntimeError(`there are ${mostUnanswered} requests without an answer already`, {
+          hint: "Wait for answers before asking more.",
+        });
+      }
       this.#channel.send(stream, await this.#carryOut(message));
     } catch (error) {
       this.#channel.send(stream, encodeFailure(error));
+    } finally {
+      this.#unanswered--;
     }
   }
 
