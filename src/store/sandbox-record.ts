@@ -3,6 +3,12 @@ import * as v from "valibot";
 import { JsonError } from "../errors/index.ts";
 import { errorCode, ioError } from "./system-error.ts";
 
+/** JSON has no infinity: null means no limit. */
+const limit = v.pipe(
+  v.nullable(v.number()),
+  v.transform((value) => value ?? Number.POSITIVE_INFINITY),
+);
+
 const pair = v.tuple([v.string(), v.string()]);
 const imageSchema = v.variant("kind", [
   v.object({ kind: v.literal("oci"), reference: v.string() }),
@@ -31,7 +37,7 @@ const configSchema = v.object({
   env: v.array(pair),
   scripts: v.array(pair),
   labels: v.record(v.string(), v.string()),
-  rlimits: v.array(v.object({ resource: v.string(), soft: v.number(), hard: v.number() })),
+  rlimits: v.array(v.object({ resource: v.string(), soft: limit, hard: limit })),
   pullPolicy: v.picklist(["always", "if-missing", "never"]),
   maxDurationSecs: v.nullable(v.number()),
   idleTimeoutSecs: v.nullable(v.number()),
