@@ -137,10 +137,7 @@ export class SandboxControl {
 
   /** Asks for the end and waits for it; what does not end in its grace is killed. */
   async stop(graceMs: number): Promise<SandboxStopResult> {
-    const ended = this.waitUntilStopped();
-    ended.catch(() => undefined);
-    await this.requestStop(graceMs);
-    return await this.#observeEnd(ended, graceMs + killWaitMs);
+    return await this.#endWithin(graceMs + killWaitMs, () => this.requestStop(graceMs));
   }
 
   async requestStop(graceMs: number): Promise<void> {
@@ -148,10 +145,7 @@ export class SandboxControl {
   }
 
   async kill(waitMs: number): Promise<SandboxStopResult> {
-    const ended = this.waitUntilStopped();
-    ended.catch(() => undefined);
-    await this.requestKill();
-    return await this.#observeEnd(ended, waitMs);
+    return await this.#endWithin(waitMs, () => this.requestKill());
   }
 
   async requestKill(): Promise<void> {
@@ -246,8 +240,13 @@ export class SandboxControl {
     }
   }
 
-  async #observeEnd(ended: Promise<SandboxStopResult>, waitMs: number): Promise<SandboxStopResult> {
-    const inTime = await orTimeout(ended, waitMs);
+  /** A supervisor that hangs does not even answer the request. */
+  async #endWithin(waitMs: number, request: () => Promise<void>): Promise<SandboxStopResult> {
+    const giveUpAt = performance.now() + waitMs;
+    const ended = this.waitUntilStopped();
+    ended.catch(() => undefined);
+    await orTimeout(request(), waitMs);
+    const inTime = await orTimeout(ended, Math.max(0, giveUpAt - performance.now()));
     if (inTime !== null) return inTime;
     // The supervisor itself does not answer. QEMU dies with it.
     const found = await this.find();

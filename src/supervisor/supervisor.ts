@@ -58,6 +58,8 @@ const defaultGraceMs = 10_000;
 /** The part of the grace that is kept for flushing and unmounting, ms. */
 const flushMs = 2_000;
 const maximumClients = 128;
+/** With those that have not said hello yet, and those that are being told that there are too many. */
+const maximumConnections = 2 * maximumClients;
 /** How long the bytes that an ended guest left in its connection may take to be read, ms. */
 const lastWordsMs = 1_000;
 /** How long a client that does not read may keep the supervisor of an ended sandbox, ms. */
@@ -122,6 +124,14 @@ export class Supervisor implements ClientServices {
 
   get state(): SandboxState {
     return this.#stateFile.state.status === "created" ? "starting" : this.#stateFile.state.status;
+  }
+
+  admit(): void {
+    const count = [...this.#clients].filter((client) => client.greeted).length;
+    if (count < maximumClients) return;
+    throw new RuntimeError(`sandbox ${this.name} has ${maximumClients} clients already`, {
+      hint: "Let some of the programs that use it end, or share one connection.",
+    });
   }
 
   exec(request: ExecMessage, client: ClientStream): Session {
@@ -277,16 +287,8 @@ export class Supervisor implements ClientServices {
   }
 
   #connected(connection: Duplex): void {
-    const client = new Client(connection, this, false);
-    if (this.#clients.size < maximumClients) {
-      this.#clients.add(client);
-      return;
-    }
-    client.send(
-      0,
-      encodeFailure(new RuntimeError(`sandbox ${this.name} has ${maximumClients} clients already`)),
-    );
-    void client.end();
+    if (this.#clients.size < maximumConnections) this.#clients.add(new Client(connection, this, false));
+    else connection.destroy();
   }
 
   async #startFailed(error: unknown): Promise<void> {
