@@ -82,7 +82,8 @@ export class MsbHome implements AsyncDisposable {
 
   /** The statuses of the sandboxes, as JSON has them. */
   async statuses(): Promise<Record<string, string>> {
-    const { stdout } = await this.msb("ls", "--format", "json");
+    const { code, stdout, stderr } = await this.msb("ls", "--format", "json");
+    if (code !== 0) throw new Error(`msb ls ended with ${String(code)}: ${stderr}`);
     const list = JSON.parse(stdout) as { name: string; status: string }[];
     return Object.fromEntries(list.map(({ name, status }) => [name, status]));
   }

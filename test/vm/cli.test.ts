@@ -390,7 +390,9 @@ describe("doctor", () => {
     assert.match(text.stdout, /^ {3}✓ kernel /m);
     assert.match(text.stdout, /^ {3}✓ home {2,}\S/m);
     assert.match(text.stdout, /\n\nHost setup is ready\.\n$/);
-    const json = JSON.parse((await home.msb("check", "--format", "json")).stdout) as {
+    const check = await home.msb("check", "--format", "json");
+    succeeded(check);
+    const json = JSON.parse(check.stdout) as {
       healthy: boolean;
       checks: { name: string; status: string; detail: string; fix: string }[];
     };
