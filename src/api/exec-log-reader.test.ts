@@ -25,8 +25,8 @@ async function texts(position: number | null): Promise<string[]> {
 }
 
 test("no log yet is an empty one", async () => {
-  assert.deepEqual(await readExecLog(path, null), { entries: [], position: 0 });
-  assert.deepEqual(await readExecLog(path, 17), { entries: [], position: 17 });
+  assert.deepEqual(await readExecLog(path, null), { entries: [], begin: 0, position: 0 });
+  assert.deepEqual(await readExecLog(path, 17), { entries: [], begin: 17, position: 17 });
 });
 
 test("entries come with their session and their bytes", async () => {
@@ -83,7 +83,7 @@ test("an entry's cursor leads past it, also across rotated files", async () => {
   );
   for (const [index, { cursor }] of entries.entries()) {
     const rest = ["1", "2", "3", "4"].slice(index + 1);
-    assert.deepEqual(await texts(decodeLogCursor(cursor)), rest);
+    assert.deepEqual(await texts(decodeLogCursor(cursor).position), rest);
   }
   assert.deepEqual(await texts(position), []);
 
@@ -93,22 +93,27 @@ test("an entry's cursor leads past it, also across rotated files", async () => {
   await writeFile(path, formatLogHeader(position) + line("5"));
   assert.deepEqual(await texts(position), ["5"]);
   assert.deepEqual(await texts(null), ["3", "4", "5"]);
-  await assert.rejects(readExecLog(path, decodeLogCursor(entries[0]?.cursor ?? "")), MissedRotationError);
+  await assert.rejects(
+    readExecLog(path, decodeLogCursor(entries[0]?.cursor ?? "").position),
+    MissedRotationError,
+  );
 });
 
-test("a cursor is its position; what is none is refused", () => {
+test("a cursor is its place; what is none is refused", () => {
   for (const position of [0, 1, Number.MAX_SAFE_INTEGER]) {
-    assert.equal(decodeLogCursor(encodeLogCursor(position)), position);
+    const place = { position, at: new Date(1_700_000_000_123) };
+    assert.deepEqual(decodeLogCursor(encodeLogCursor(place)), place);
   }
   const encode = (json: string): string => Buffer.from(json).toString("base64url");
-  for (const cursor of [
-    "",
-    "%",
-    encode("null"),
-    encode('{"log":"1"}'),
-    encode('{"log":-1}'),
-    encode('{"log":1.5}'),
-  ]) {
+  const texts = [
+    "null",
+    '{"log":1}',
+    '{"log":"1","at":1}',
+    '{"log":-1,"at":1}',
+    '{"log":1.5,"at":1}',
+    '{"log":1,"at":null}',
+  ];
+  for (const cursor of ["", "%", ...texts.map(encode)]) {
     assert.throws(() => decodeLogCursor(cursor), InvalidCursorError);
   }
 });

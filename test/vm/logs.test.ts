@@ -216,6 +216,24 @@ describe("a stream of the log", () => {
     );
   });
 
+  test("goes on after any entry of all sources, without the ones before it", async () => {
+    const all = await sandbox.logs({ sources: ["all"] });
+    for (const index of [0, Math.floor(all.length / 3), all.length - 2]) {
+      const entry = all[index];
+      assert.ok(entry !== undefined);
+      const later = await rest(await sandbox.logStream({ fromCursor: entry.cursor, sources: ["all"] }));
+      const expected = all.slice(index + 1);
+      // Lines about the sandbox itself that have the very same time are passed over.
+      assert.deepEqual(
+        later.map((other) => other.text()),
+        expected
+          .filter((other) => other.sessionId !== null || other.timestamp > entry.timestamp)
+          .concat((await sandbox.logs({ sources: ["all"] })).slice(all.length))
+          .map((other) => other.text()),
+      );
+    }
+  });
+
   test("with follow waits for more, until it is disposed of", async () => {
     const stream = await sandbox.logStream({ follow: true, sources: ["stdout"], since: await moment() });
     const first = stream.recv();
