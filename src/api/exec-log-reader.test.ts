@@ -46,7 +46,7 @@ test("entries come with their session and their bytes", async () => {
     ],
   );
   assert.deepEqual(entries[0]?.data, bytes);
-  assert.equal(entries[0]?.text(), "\ufffd\0\ufffd");
+  assert.equal(entries[0].text(), "\ufffd\0\ufffd");
 });
 
 test("a line that is not whole yet is read once it is", async () => {

@@ -50,9 +50,9 @@ test("goes on with a file that is there", async () => {
 test("a flush waits for what was appended before it, and for nothing else", { timeout: 20_000 }, async () => {
   const path = join(directory, "flushed.log");
   const file = await RotatingFile.open(path, { maximumBytes: 1e9, maximumFiles: 1 });
-  let flooding = true;
+  const flooding = new AbortController();
   const flood = (async () => {
-    while (flooding) {
+    while (!flooding.signal.aborted) {
       file.append(Buffer.from("flood\n"));
       await new Promise(setImmediate);
     }
@@ -62,7 +62,7 @@ test("a flush waits for what was appended before it, and for nothing else", { ti
     await file.flush();
     assert.ok((await readFile(path, "utf8")).includes(`mark ${n}.\n`));
   }
-  flooding = false;
+  flooding.abort();
   await flood;
   await file.flush();
   assert.equal(file.pendingBytes, 0);
