@@ -26,6 +26,7 @@ import {
 import { launchSupervisor } from "./launch.ts";
 import type { StartObserver } from "./progress.ts";
 import { Sandbox } from "./sandbox.ts";
+import { refuseSettings } from "./sandbox-draft.ts";
 import { effectiveConfig, type SandboxConfig } from "./sandbox-config.ts";
 import { killWaitMs, SandboxControl } from "./sandbox-control.ts";
 
@@ -69,15 +70,7 @@ export async function createSandbox(
 }
 
 function refuseUnsupported(config: SandboxConfig, unsupported: readonly string[]): void {
-  const setting = unsupported[0];
-  if (setting !== undefined) {
-    throw new UnsupportedOperationError(
-      `this version of microsandbox does not have the setting ${setting} yet`,
-      {
-        hint: `Leave ${unsupported.join(", ")} out.`,
-      },
-    );
-  }
+  refuseSettings(unsupported);
   const { image } = config;
   if (image.kind === "oci" && isEmbeddedImage(image.reference)) return;
   const wanted = image.kind === "oci" ? image.reference : `a ${image.kind} root (${image.path})`;

@@ -5,7 +5,7 @@ import type { StoredConfig } from "../store/index.ts";
 import { ExecOptionsBuilder } from "./exec-options.ts";
 import { execRequest } from "./exec-request.ts";
 import { effectiveConfig } from "./sandbox-config.ts";
-import { draftFromConfig, type SandboxConfigInput } from "./sandbox-draft.ts";
+import { draftFromConfig, type SandboxConfigInput } from "./config-object.ts";
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

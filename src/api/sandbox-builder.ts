@@ -1,4 +1,3 @@
-import { checkWhole } from "./checks.ts";
 import { createSandbox } from "./create.ts";
 import { envPairs, type EnvInput } from "./env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "./enums.ts";
@@ -204,11 +203,8 @@ export class SandboxBuilder extends LaterSettings {
 
   /** Like `replace()`, with so many milliseconds for the old one to stop; 0 kills it. */
   replaceWithTimeout(ms: number): this {
-    this.draft.attempt((fields) => {
-      fields.replaceWithTimeoutMs = checkWhole("replaceWithTimeout", ms, 0, 2 ** 31 - 1);
-      fields.replace = true;
-    });
-    return this;
+    this.#set.replaceWithTimeoutMs(ms);
+    return this.replace();
   }
 
   /** Stops the sandbox so many seconds after each boot. */

@@ -5,7 +5,7 @@ import { SandboxListBuilder, encodeCursor } from "./list-builder.ts";
 import { intoRootfsSource } from "./rootfs-source.ts";
 import { SandboxBuilder } from "./sandbox-builder.ts";
 import { effectiveConfig } from "./sandbox-config.ts";
-import { draftFromConfig, type SandboxConfigInput } from "./sandbox-draft.ts";
+import { draftFromConfig, type SandboxConfigInput } from "./config-object.ts";
 import { GiB, KiB, MiB, TiB } from "./sizes.ts";
 
 const builder = (): SandboxBuilder => new SandboxBuilder("name").image("localhost/base");

@@ -19,7 +19,7 @@ import {
   type SandboxStopResult,
   type SandboxTouchResult,
 } from "./sandbox-control.ts";
-import { draftFromConfig, type SandboxConfigInput } from "./sandbox-draft.ts";
+import { draftFromConfig, type SandboxConfigInput } from "./config-object.ts";
 import { SandboxHandle } from "./sandbox-handle.ts";
 import type { SandboxStatus } from "./enums.ts";
 import { startSandbox, type DestroyOptions, type RestartOptions } from "./start.ts";
@@ -66,7 +66,8 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   /** Creates and boots a sandbox that this process owns. @throws as `SandboxBuilder.create` */
   static async create(config: SandboxConfigInput, observer: StartObserver = {}): Promise<Sandbox> {
     const draft = draftFromConfig(config);
-    return await createSandbox(draft.finish(), draft.unsupported, true, observer);
+    const checked = draft.finish();
+    return await createSandbox(checked, draft.unsupported, !checked.detached, observer);
   }
 
   /** Creates and boots a sandbox that goes on after this process. @throws as `SandboxBuilder.create` */

@@ -68,3 +68,27 @@ test("a flush waits for what was appended before it, and for nothing else", { ti
   assert.equal(file.pendingBytes, 0);
   await file.close();
 });
+
+test("a rotation that fails half-way loses no older file, and is made up for", async () => {
+  const path = join(directory, "failing");
+  let fail = false;
+  const header = (base: number): string => {
+    if (fail) throw new Error("no space left on the device");
+    return `base ${base}\n`;
+  };
+  const log = await RotatingFile.open(path, { maximumBytes: 100, maximumFiles: 3, header });
+  log.append(Buffer.from("a".repeat(100)));
+  await log.flush();
+  fail = true;
+  for (const letter of "bcd") {
+    log.append(Buffer.from(letter.repeat(50)));
+    await log.flush();
+  }
+  assert.match(String(log.failure), /no space left/);
+  assert.equal(await readFile(`${path}.1`, "utf8"), `base 0\n${"a".repeat(100)}`);
+  fail = false;
+  log.append(Buffer.from("e".repeat(10)));
+  await log.close();
+  assert.equal(await readFile(path, "utf8"), `base 107\n${"e".repeat(10)}`);
+  assert.equal(await readFile(`${path}.1`, "utf8"), `base 0\n${"a".repeat(100)}`);
+});

@@ -1,4 +1,4 @@
-import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { errorCode, ioError } from "./system-error.ts";
 
 export interface RotatingFileOptions {
@@ -86,11 +86,14 @@ export class RotatingFile {
         this.#queue.shift();
       }
       try {
-        if (this.#size >= this.#options.maximumBytes) await this.#rotate();
+        // null: the latest rotation got no further than moving the full file away.
+        if (this.#file === null) await this.#openCurrent();
+        else if (this.#size >= this.#options.maximumBytes) await this.#rotate();
         await this.#file?.appendFile(Buffer.concat(batch));
         this.#size += bytes;
       } catch (error) {
         this.#failure = error instanceof Error ? error : new Error(String(error));
+        await this.#remeasure();
       }
       this.#queuedBytes -= bytes;
       this.#writtenBytes += bytes;
@@ -119,16 +122,28 @@ export class RotatingFile {
   }
 
   async #openCurrent(): Promise<void> {
+    let file: FileHandle | null = null;
     try {
-      this.#file = await open(this.#path, "a", 0o600);
-      this.#size = (await stat(this.#path)).size;
-      if (this.#size > 0 || this.#options.header === undefined) return;
-      const header = this.#options.header(this.#base);
-      await this.#file.appendFile(header);
-      this.#size = Buffer.byteLength(header);
+      file = await open(this.#path, "a", 0o600);
+      this.#size = (await file.stat()).size;
+      if (this.#size === 0 && this.#options.header !== undefined) {
+        const header = this.#options.header(this.#base);
+        await file.appendFile(header);
+        this.#size = Buffer.byteLength(header);
+      }
+      this.#file = file;
     } catch (error) {
+      // A file without its whole header would give every position in the log twice.
+      if (this.#size === 0) await file?.truncate(0).catch(() => undefined);
+      await file?.close();
       throw ioError(`open the log ${this.#path}`, error);
     }
+  }
+
+  /** After a write that failed, part of it may be in the file. */
+  async #remeasure(): Promise<void> {
+    const found = await this.#file?.stat().catch(() => null);
+    if (found !== null && found !== undefined) this.#size = found.size;
   }
 }
 

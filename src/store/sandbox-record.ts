@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
-import { JsonError } from "../errors/index.ts";
+import { InvalidConfigError, JsonError } from "../errors/index.ts";
 import { errorCode, ioError } from "./system-error.ts";
 
 /** JSON has no infinity: null means no limit. */
@@ -65,6 +65,18 @@ export type SandboxRecord = v.InferOutput<typeof recordSchema>;
 export interface ReadRecord {
   readonly record: SandboxRecord;
   readonly json: string;
+}
+
+/**
+ * Refuses a record that could not be read again.
+ *
+ * @throws InvalidConfigError that names the field
+ */
+export function checkRecord(record: SandboxRecord): void {
+  const parsed = v.safeParse(recordSchema, JSON.parse(JSON.stringify(record)));
+  if (parsed.success) return;
+  const [issue] = parsed.issues;
+  throw new InvalidConfigError(`${v.getDotPath(issue) ?? "the configuration"}: ${issue.message}`);
 }
 
 /** @throws JsonError when the file is not what it should be, IoError; null when there is none */

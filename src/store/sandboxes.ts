@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  JsonError,
   SandboxAlreadyExistsError,
   SandboxNotFoundError,
   SandboxReplacedError,
@@ -10,7 +11,7 @@ import {
 import { writeFileAtomically } from "./atomic-file.ts";
 import type { Home } from "./home.ts";
 import { tryLockFile, type FileLock } from "./lock.ts";
-import { readRecord, type SandboxRecord } from "./sandbox-record.ts";
+import { checkRecord, readRecord, type SandboxRecord } from "./sandbox-record.ts";
 import {
   actualStatus,
   initialState,
@@ -80,6 +81,7 @@ export function newSandboxId(): string {
  * @throws SandboxAlreadyExistsError, IoError; nothing is left then
  */
 export async function createSandbox(home: Home, record: SandboxRecord): Promise<FileLock> {
+  checkRecord(record);
   const staging = pathsIn(join(home.sandboxes, stagingPrefix + record.id));
   const final = sandboxPaths(home, record.name);
   try {
@@ -142,6 +144,11 @@ export async function findSandbox(home: Home, name: string): Promise<FoundSandbo
   const paths = sandboxPaths(home, name);
   const found = await readRecord(paths.config);
   if (found === null) throw notFound(name);
+  if (found.record.name !== name) {
+    throw new JsonError(`${paths.config} belongs to the sandbox ${found.record.name}`, {
+      hint: `A copied directory is no sandbox of its own: remove ${paths.directory}.`,
+    });
+  }
   const state = (await readState(paths.state)) ?? initialState();
   const status = await actualStatus(state);
   if (found.record.config.ephemeral && (status === "stopped" || status === "crashed")) {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { BootStartError, InvalidConfigError, RuntimeError, type BootStage } from "../errors/index.ts";
 import { embeddedRootFileSystem, type RootFileSystem } from "../image/index.ts";
 import {
+  blamesAccelerator,
   chooseAccelerator,
   findQemu,
   Machine,
@@ -123,8 +124,7 @@ async function startMachine(
   } catch (error) {
     machine.kill();
     const exit = await machine.exited;
-    // A kernel that ran far enough to give up says nothing against the accelerator, nor does a user who stops the start.
-    const telling = !signal.aborted && exit.reason !== "panic";
+    const telling = !signal.aborted && blamesAccelerator(accelerator, exit);
     if (!telling) await probe?.abandoned();
     if (probe === null || !telling) return await fail("build_vm", error);
     return { failure: probeFailure(accelerator, probe, exit), probe };

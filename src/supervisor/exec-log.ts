@@ -40,6 +40,11 @@ export class ExecLog {
   }
 
   /** Resolves when everything logged so far is written. */
+  /** The latest write that failed; what it held is not in the log. */
+  get failure(): Error | null {
+    return this.#file.failure;
+  }
+
   flush(): Promise<void> {
     return this.#file.flush();
   }
