@@ -34,7 +34,12 @@ const RETRY: Duration = Duration::from_millis(5);
 fn main() {
     mount_kind("devtmpfs", "/dev");
     mount_kind("sysfs", "/sys");
-    let directory = fs::read_dir("/lib/modules").unwrap().next().unwrap().unwrap().path();
+    let directory = fs::read_dir("/lib/modules")
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     for module in MODULES {
         load(&directory.join(format!("{module}.ko")));
     }
@@ -65,20 +70,37 @@ fn mount_kind(kind: &str, target: &str) {
     let kind = CString::new(kind).unwrap();
     let target = CString::new(target).unwrap();
     // SAFETY: all pointers are to strings that live until the call returns.
-    unsafe { mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) };
+    unsafe {
+        mount(
+            kind.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            0,
+            std::ptr::null(),
+        )
+    };
 }
 
 fn load(path: &Path) {
     if let Ok(file) = File::open(path) {
         let parameters = CString::default();
         // SAFETY: the descriptor is open and the string lives until the call returns.
-        unsafe { syscall(FINIT_MODULE, file.as_raw_fd(), parameters.as_ptr(), 0 as c_int) };
+        unsafe {
+            syscall(
+                FINIT_MODULE,
+                file.as_raw_fd(),
+                parameters.as_ptr(),
+                0 as c_int,
+            )
+        };
     }
 }
 
 fn open_port() -> File {
     loop {
-        if let Some(file) = find_port().and_then(|path| OpenOptions::new().read(true).write(true).open(path).ok()) {
+        if let Some(file) =
+            find_port().and_then(|path| OpenOptions::new().read(true).write(true).open(path).ok())
+        {
             return file;
         }
         sleep(RETRY);
