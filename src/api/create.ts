@@ -56,7 +56,7 @@ export async function createSandbox(
   const lock = await createOnDisk(home, record);
   try {
     const connection = await launchSupervisor(home, config.name, lock, attached, observer);
-    return new Sandbox(new SandboxControl(home, record, connection), attached);
+    return new Sandbox(new SandboxControl(home, record, connection, true), attached);
   } catch (error) {
     // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping.
     if (!(error instanceof BootStartError)) {
@@ -107,7 +107,7 @@ async function removeOld(home: Home, config: SandboxConfig): Promise<void> {
   const giveUpAt = performance.now() + config.replaceWithTimeoutMs + 2 * killWaitMs;
   for (;;) {
     const old = await findSandbox(home, config.name).catch(() => null);
-    const control = old === null ? null : new SandboxControl(home, old.record, null);
+    const control = old === null ? null : new SandboxControl(home, old.record, null, false);
     try {
       await control?.stop(config.replaceWithTimeoutMs);
       await removeSandbox(home, config.name, old?.record.id ?? null);

@@ -231,9 +231,10 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
     return await LogStream.open(this.control, options);
   }
 
-  /** Stops the sandbox if this process owns it. Never fails. */
+  /** Stops the sandbox if this process owns it, else only closes the connection to it. Never fails. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ownsLifecycle) await this.stop().catch(() => undefined);
+    this.control.disconnect();
   }
 }
 

@@ -27,6 +27,7 @@ import {
 } from "../store/index.ts";
 import { AgentLink } from "./agent-link.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 import type { KernelLog } from "./kernel-log.ts";
 import type { RuntimeLog } from "./runtime-log.ts";
 
@@ -77,7 +78,11 @@ export async function bootGuest(options: BootOptions): Promise<BootedGuest> {
     prepareUpper(paths.upper),
   ]);
   const spec = machineSpec(record, kernel, lower, paths);
-  let choice = await chooseAccelerator({ cacheDirectory: home.cache }, qemu, kernel);
+  // It may wait for another start that is finding out what works here.
+  let choice = await unlessAborted(
+    chooseAccelerator({ cacheDirectory: home.cache }, qemu, kernel),
+    options.signal,
+  );
   for (;;) {
     runtimeLog.write("info", `booting with ${choice.accelerator}: ${choice.why}`);
     const attempt = await startMachine(options, spec, qemu, kernel, choice);
@@ -159,27 +164,11 @@ function bootDeadlineMs(): number {
 
 /** Waits for the guest, but not longer than the machine lives nor than any of the signals allows. */
 async function unlessOver<T>(step: Promise<T>, machine: Machine, signals: AbortSignal[]): Promise<T> {
-  const over = AbortSignal.any(signals);
-  let stopWaiting: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    const onAbort = (): void => {
-      reject(over.reason instanceof Error ? over.reason : new Error("aborted"));
-    };
-    if (over.aborted) onAbort();
-    over.addEventListener("abort", onAbort, { once: true });
-    stopWaiting = () => {
-      over.removeEventListener("abort", onAbort);
-    };
-  });
   const ended = machine.exited.then((exit): never => {
     throw new RuntimeError(exit.detail);
   });
   ended.catch(() => undefined);
-  try {
-    return await Promise.race([step, aborted, ended]);
-  } finally {
-    stopWaiting();
-  }
+  return await unlessAborted(Promise.race([step, ended]), AbortSignal.any(signals));
 }
 
 function bootError(
