@@ -266,7 +266,8 @@ describe("a sandbox that stays", () => {
   });
 
   test("keeps what was written, and follows what is being written", async () => {
-    const following = home.start(["logs", "-f", "--tail", "1", "demo"]);
+    const following = home.start(["logs", "-f", "--tail", "1", "--source", "all", "demo"]);
+    await following.stdoutHas("\n");
     await home.msb("exec", "demo", "--", "sh", "-c", "echo to-be-logged-1; echo to-be-logged-2");
     await following.stdoutHas("to-be-logged-1\nto-be-logged-2\n");
     following.child.kill("SIGTERM");
