@@ -151,9 +151,9 @@ test(
       maxCpus: 4,
       maxMemoryMib: 1024,
       stopSignal: "SIGINT",
-      };
+    };
     for (const [key, value] of Object.entries(keys)) {
-        const config = { name: "later", image: "localhost/base", [key]: value };
+      const config = { name: "later", image: "localhost/base", [key]: value };
       const error = await failure(Sandbox.create(config), UnsupportedOperationError);
       assert.match(error.message, new RegExp(`\\b${key}\\b`));
     }
