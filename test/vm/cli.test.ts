@@ -129,6 +129,7 @@ describe("a sandbox that stays", () => {
       (await home.msb("inspect", "demo")).stdout,
       /^Name: +demo\n[^]*^Environment: +GREETING=hello\nLabels: +stage=test\n/m,
     );
+    assert.match((await home.msb("inspect", "demo")).stdout, /^Accelerator: +(tcg|kvm|hvf)/m);
     const all = JSON.parse((await home.msb("inspect", "demo", "--format", "json")).stdout) as Record<
       string,
       unknown
@@ -136,6 +137,7 @@ describe("a sandbox that stays", () => {
     assert.deepEqual(Object.keys(all), [
       "name",
       "status",
+      "accelerator",
       "config",
       "created_at",
       "updated_at",
