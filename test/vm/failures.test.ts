@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chmod, mkdir, mkdtemp, readFile, rm, rmdir, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
   BootStartError,
@@ -394,8 +394,7 @@ test("a home that cannot be", { timeout }, async () => {
 
 /** Any shared object of this system; libc is none that will do, it can also be run. */
 async function sharedObject(): Promise<string> {
-  const maps = await readFile("/proc/self/maps", "utf8");
-  const path = /(\/\S+\/libm\.so\S*)/.exec(maps)?.[1];
-  assert.ok(path !== undefined && dirname(path) !== "");
+  const path = /\/\S+\/libm\.so\S*/.exec(await readFile("/proc/self/maps", "utf8"))?.[0];
+  assert.ok(path !== undefined);
   return path;
 }
