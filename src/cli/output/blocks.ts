@@ -38,7 +38,6 @@ function indented(text: string): string {
 
 /** Part of an error may be the guest's own words, and a guest must not write to the user's terminal but through a command. */
 function harmless(text: string): string {
-  // eslint-disable-next-line no-control-regex -- they are what is looked for
   return stripVTControlCharacters(text).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
 }
 
