@@ -35,9 +35,23 @@ export async function buildTypeScript(root: string, dist: string): Promise<boole
     cwd: root,
     show: true,
   });
+  await requireCompiledImports(dist);
   await chmod(join(dist, "cli/main.js"), 0o755);
   await writeFileAtomically(join(dist, STAMP), digest);
   return true;
+}
+
+/**
+ * Refuses a compiled file that imports a source. The compiler passes over the path of a dynamic import in a function with a
+ * `using` declaration.
+ */
+async function requireCompiledImports(dist: string): Promise<void> {
+  for (const path of await filesBelow(dist)) {
+    if (!path.endsWith(".js")) continue;
+    const found = /(?:import\(|from )"[^"]*\.ts"/.exec(await readFile(join(dist, path), "utf8"));
+    if (found !== null)
+      throw new Error(`dist/${path} has ${found[0]}: move the import into a function without "using"`);
+  }
 }
 
 /** Removes what was compiled from sources that are gone. */

@@ -5,6 +5,9 @@ import { Channel, type BulkKind, type ChannelHandler } from "../protocol/channel
 import { decodeFailure } from "../protocol/failure.ts";
 import { PROTOCOL_VERSION, type Message } from "../protocol/messages.generated.ts";
 
+/** setTimeout takes at most 2^31 - 1 ms. */
+const longestTimer = 2 ** 31 - 1;
+
 /** Who gets what arrives on one stream. */
 export interface StreamHandler {
   message(message: Message): void;
@@ -53,9 +56,12 @@ export class SupervisorConnection implements ChannelHandler {
   static async connect(path: string, sandboxId: string, timeoutMs: number): Promise<SupervisorConnection> {
     const socket = createConnection(path);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
-      reject(new RuntimeError(`the sandbox did not answer within ${timeoutMs} ms`));
-    }, timeoutMs);
+    const timer = setTimeout(
+      () => {
+        reject(new RuntimeError(`the sandbox did not answer within ${timeoutMs} ms`));
+      },
+      Math.min(timeoutMs, longestTimer),
+    );
     const connection = new SupervisorConnection(socket);
     socket.ref();
     connection.#greeting = {

@@ -2,7 +2,7 @@ import { access, constants } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
   BootStartError,
-  KernelNotFoundError,
+  LibkrunfwNotFoundError,
   SandboxNotFoundError,
   SandboxReplacedError,
   SandboxStillRunningError,
@@ -26,6 +26,7 @@ import {
 import { launchSupervisor } from "./launch.ts";
 import type { StartObserver } from "./progress.ts";
 import { Sandbox } from "./sandbox.ts";
+import { refuseSettings } from "./sandbox-draft.ts";
 import { effectiveConfig, type SandboxConfig } from "./sandbox-config.ts";
 import { killWaitMs, SandboxControl } from "./sandbox-control.ts";
 
@@ -55,7 +56,7 @@ export async function createSandbox(
   const lock = await createOnDisk(home, record);
   try {
     const connection = await launchSupervisor(home, config.name, lock, attached, observer);
-    return new Sandbox(new SandboxControl(home, record, connection), attached);
+    return new Sandbox(new SandboxControl(home, record, connection, true), attached);
   } catch (error) {
     // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping.
     if (!(error instanceof BootStartError)) {
@@ -69,15 +70,7 @@ export async function createSandbox(
 }
 
 function refuseUnsupported(config: SandboxConfig, unsupported: readonly string[]): void {
-  const setting = unsupported[0];
-  if (setting !== undefined) {
-    throw new UnsupportedOperationError(
-      `this version of microsandbox does not have the setting ${setting} yet`,
-      {
-        hint: `Leave ${unsupported.join(", ")} out.`,
-      },
-    );
-  }
+  refuseSettings(unsupported);
   const { image } = config;
   if (image.kind === "oci" && isEmbeddedImage(image.reference)) return;
   const wanted = image.kind === "oci" ? image.reference : `a ${image.kind} root (${image.path})`;
@@ -98,7 +91,7 @@ async function chooseKernel(config: SandboxConfig, settings: GlobalConfig): Prom
   try {
     await access(path, constants.R_OK);
   } catch (error) {
-    throw new KernelNotFoundError(`the guest kernel ${path} cannot be read`, {
+    throw new LibkrunfwNotFoundError(`the guest kernel ${path} cannot be read`, {
       cause: error,
       hint: "Name a vmlinux or bzImage that this user can read (libkrunfwPath, MSB_KERNEL or config.json), or none.",
     });
@@ -114,7 +107,7 @@ async function removeOld(home: Home, config: SandboxConfig): Promise<void> {
   const giveUpAt = performance.now() + config.replaceWithTimeoutMs + 2 * killWaitMs;
   for (;;) {
     const old = await findSandbox(home, config.name).catch(() => null);
-    const control = old === null ? null : new SandboxControl(home, old.record, null);
+    const control = old === null ? null : new SandboxControl(home, old.record, null, false);
     try {
       await control?.stop(config.replaceWithTimeoutMs);
       await removeSandbox(home, config.name, old?.record.id ?? null);

@@ -67,7 +67,10 @@ const hints: Readonly<Partial<Record<ExecFailureKind, string>>> = {
   resource_limit: "Raise the limit, or run fewer commands at once.",
   user_setup_failed: "Choose a user and a group of the guest's /etc/passwd and /etc/group, or numbers.",
   out_of_memory: "Give the sandbox more memory.",
+  pty_setup_failed: "End commands that hold a terminal, or run this one without a terminal.",
 };
+
+const rlimitHint = "Choose a limit that the guest's kernel allows; for nofile that is /proc/sys/fs/nr_open.";
 
 /** @param program the command's first word */
 export function execFailedError(failure: ExecFailedMessage, program: string): ExecFailedError {
@@ -86,6 +89,6 @@ function makeError(program: string, errno: number | null, stage: string, message
   return new ExecFailedError(
     `cannot run ${JSON.stringify(program)}: ${message}`,
     { kind, errno, errnoName, stage },
-    { hint: hints[kind] },
+    { hint: stage === "rlimit" ? rlimitHint : hints[kind] },
   );
 }

@@ -112,9 +112,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
    * @throws as {@link recv}
    */
   async wait(): Promise<ExitStatus> {
-    this.#discarding = true;
-    for (const event of this.#queue) this.#used(event);
-    this.#queue.length = 0;
+    this.#discard();
     return await this.#outcome.promise;
   }
 
@@ -169,7 +167,9 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     for (let event = await this.recv(); event !== null; event = await this.recv()) yield event;
   }
 
+  /** Kills the command, and drops what it printed: its end would wait behind output that nobody takes. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#discard();
     await this.kill();
   }
 
@@ -253,7 +253,17 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     this.#stream.send({ type: "Signal", signal: SIGKILL });
     // Its end may be held back by something that keeps its output open.
     const timedOut = this.#timedOut;
-    this.#timer = setTimeout(() => this.#fail(timedOut), killWaitMs);
+    this.#timer = setTimeout(() => {
+      // Whatever it is that goes on, it goes on without this client.
+      if (!this.#over) this.#stream.send({ type: "Release" });
+      this.#fail(timedOut);
+    }, killWaitMs);
+  }
+
+  #discard(): void {
+    this.#discarding = true;
+    for (const event of this.#queue) this.#used(event);
+    this.#queue.length = 0;
   }
 
   #deliver(event: ExecEvent): void {

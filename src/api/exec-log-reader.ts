@@ -1,7 +1,7 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { MissedRotationError } from "../errors/index.ts";
 import { logLineData, logMaximumFiles, parseLogLine } from "../store/index.ts";
-import { encodeLogCursor, LogEntry } from "./log-entry.ts";
+import { LogEntry } from "./log-entry.ts";
 
 interface LogPart {
   readonly file: FileHandle;
@@ -12,6 +12,8 @@ interface LogPart {
 
 export interface ExecLogRead {
   readonly entries: LogEntry[];
+  /** Where the reading began. */
+  readonly begin: number;
   /** Where to go on. */
   readonly position: number;
 }
@@ -28,7 +30,7 @@ export async function readExecLog(path: string, position: number | null): Promis
   const parts = await openParts(path);
   try {
     const oldest = parts[0];
-    if (oldest === undefined) return { entries: [], position: position ?? 0 };
+    if (oldest === undefined) return { entries: [], begin: position ?? 0, position: position ?? 0 };
     const from = position ?? oldest.base;
     if (from < oldest.base) {
       throw new MissedRotationError("the log was rotated away before it was read", {
@@ -42,7 +44,7 @@ export async function readExecLog(path: string, position: number | null): Promis
       if (begin >= part.base + part.size) continue;
       end = await readPart(part, begin, entries);
     }
-    return { entries, position: end };
+    return { entries, begin: from, position: end };
   } finally {
     await Promise.all(parts.map(({ file }) => file.close()));
   }
@@ -81,8 +83,7 @@ async function readPart(part: LogPart, begin: number, entries: LogEntry[]): Prom
     const line = parseLogLine(bytes.toString("utf8", start, at));
     start = at + 1;
     if (line === null || line.base !== undefined) continue;
-    const cursor = encodeLogCursor(begin + start);
-    entries.push(new LogEntry(new Date(line.t), line.s, line.id ?? null, logLineData(line), cursor));
+    entries.push(new LogEntry(new Date(line.t), line.s, line.id ?? null, logLineData(line), begin + start));
   }
   return begin + start;
 }

@@ -20,6 +20,8 @@ export async function startCommand(
   const connection = await control.connect();
   const handle = new ExecHandle(connection, request, options.stdin, options.timeoutMs);
   await handle.begun();
+  // Never started, because the sandbox ended meanwhile.
+  if (connection.lost && handle.id === "0") await control.explainLoss(handle.wait());
   return handle;
 }
 

@@ -38,7 +38,7 @@ export { Sandbox } from "./sandbox.ts";
 export { SandboxBuilder } from "./sandbox-builder.ts";
 export type { SandboxConfig } from "./sandbox-config.ts";
 export type { SandboxPingResult, SandboxStopResult, SandboxTouchResult } from "./sandbox-control.ts";
-export type { SandboxConfigInput } from "./sandbox-draft.ts";
+export type { SandboxConfigInput } from "./config-object.ts";
 export { SandboxHandle } from "./sandbox-handle.ts";
 export { GiB, KiB, MiB, TiB, type Mebibytes } from "./sizes.ts";
 export type { DestroyOptions, RestartOptions } from "./start.ts";

@@ -26,16 +26,28 @@ export class LogEntry {
   /** The command's session, from 1 in each run of the sandbox; null for `system`. */
   readonly sessionId: number | null;
   readonly data: Buffer;
-  /** Where to go on reading: {@link LogStreamOptions.fromCursor}. */
-  readonly cursor: string;
+  readonly #position: number;
 
-  /** @internal */
-  constructor(timestamp: Date, source: LogSource, sessionId: number | null, data: Buffer, cursor: string) {
+  /** @internal @param position in `exec.log`: of the first byte that comes after this entry */
+  constructor(timestamp: Date, source: LogSource, sessionId: number | null, data: Buffer, position: number) {
     this.timestamp = timestamp;
     this.source = source;
     this.sessionId = sessionId;
     this.data = data;
-    this.cursor = cursor;
+    this.#position = position;
+  }
+
+  /**
+   * Where to go on reading: {@link LogStreamOptions.fromCursor}. It is exact for what commands printed; lines about the
+   * sandbox itself go on with the next millisecond.
+   */
+  get cursor(): string {
+    return encodeLogCursor({ position: this.#position, at: this.timestamp });
+  }
+
+  /** @internal */
+  get position(): number {
+    return this.#position;
   }
 
   /** The data as UTF-8; bytes that are none are replaced by U+FFFD. */
@@ -80,18 +92,25 @@ export function isInTime(timestamp: Date, options: Pick<LogReadOptions, "since" 
   return (since === undefined || timestamp >= since) && (until === undefined || timestamp < until);
 }
 
-/** @param position of the first byte after the entry, in the whole log */
-export function encodeLogCursor(position: number): string {
-  return Buffer.from(JSON.stringify({ log: position })).toString("base64url");
+/** A place in the log. */
+export interface LogPlace {
+  /** In `exec.log` and its rotated files, bytes. */
+  readonly position: number;
+  /** In the other logs, which have no positions. */
+  readonly at: Date;
+}
+
+export function encodeLogCursor(place: LogPlace): string {
+  return Buffer.from(JSON.stringify({ log: place.position, at: place.at.getTime() })).toString("base64url");
 }
 
 /** @throws InvalidCursorError */
-export function decodeLogCursor(cursor: string): number {
+export function decodeLogCursor(cursor: string): LogPlace {
   try {
     const decoded: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
-    if (typeof decoded === "object" && decoded !== null && "log" in decoded) {
-      if (typeof decoded.log === "number" && Number.isSafeInteger(decoded.log) && decoded.log >= 0)
-        return decoded.log;
+    if (typeof decoded === "object" && decoded !== null && "log" in decoded && "at" in decoded) {
+      const { log, at } = decoded;
+      if (isPosition(log) && isPosition(at)) return { position: log, at: new Date(at) };
     }
   } catch {
     // Refused below.
@@ -99,4 +118,8 @@ export function decodeLogCursor(cursor: string): number {
   throw new InvalidCursorError("the log cursor is not valid", {
     hint: "Pass the cursor of a log entry as it is.",
   });
+}
+
+function isPosition(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }

@@ -7,11 +7,12 @@ import {
   decodeLogCursor,
   isInTime,
   type LogEntry,
+  type LogPlace,
   type LogReadOptions,
 } from "./log-entry.ts";
-import { readLogs } from "./logs.ts";
+import { readFrom } from "./logs.ts";
 import { isTerminal, type SandboxControl } from "./sandbox-control.ts";
-import { logBeginning, readNewLines, type TextLogPosition } from "./system-log-reader.ts";
+import { logBeginning, placeAt, readNewLines, type TextLogPosition } from "./system-log-reader.ts";
 
 export interface LogStreamOptions extends Omit<LogReadOptions, "tail"> {
   /** Go on strictly after the entry with this cursor. Not together with `since`. */
@@ -42,7 +43,9 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
   readonly #sources: ReadonlySet<LogSource>;
   readonly #changes: DirectoryChanges | null;
   readonly #queue: LogEntry[] = [];
-  #position: number | null;
+  readonly #begin: LogPlace | null;
+  /** Where to go on in exec.log. */
+  #position = 0;
   #runtime: TextLogPosition = logBeginning;
   #kernel: TextLogPosition = logBeginning;
   #over = false;
@@ -52,7 +55,7 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
     this.#paths = sandboxPaths(control.home, control.name);
     this.#options = options;
     this.#sources = chosenSources(options.sources);
-    this.#position = options.fromCursor === undefined ? null : decodeLogCursor(options.fromCursor);
+    this.#begin = options.fromCursor === undefined ? null : decodeLogCursor(options.fromCursor);
     this.#changes =
       options.follow === true
         ? new DirectoryChanges([this.#paths.logs, this.#paths.directory], recheckMs)
@@ -67,7 +70,12 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
     }
     await control.find();
     const stream = new LogStream(control, options);
-    await stream.#begin();
+    try {
+      await stream.#readHistory();
+    } catch (error) {
+      stream.#end();
+      throw error;
+    }
     return stream;
   }
 
@@ -78,13 +86,13 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
       if (entry !== undefined) return entry;
       if (this.#over) return null;
       if (this.#changes === null) {
-        this.#over = true;
+        this.#end();
         continue;
       }
       // Asked before reading: what is logged before the end is on disk before the end is.
       const ended = await this.#ended();
       if (await this.#readMore()) continue;
-      if (ended) this.#over = true;
+      if (ended) this.#end();
       else await this.#changes.next();
     }
   }
@@ -94,30 +102,26 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#over = true;
+    this.#end();
     this.#queue.length = 0;
-    this.#changes?.[Symbol.dispose]();
     return Promise.resolve();
   }
 
+  #end(): void {
+    this.#over = true;
+    this.#changes?.[Symbol.dispose]();
+  }
+
   /** What is there already, in the order of time. */
-  async #begin(): Promise<void> {
-    if (this.#options.fromCursor !== undefined) {
-      await this.#readMore();
-      return;
-    }
-    if (this.#sources.has("system")) {
+  async #readHistory(): Promise<void> {
+    const system = this.#sources.has("system");
+    if (system) {
       this.#runtime = (await readNewLines(this.#paths.runtimeLog, logBeginning)).position;
       this.#kernel = (await readNewLines(this.#paths.kernelLog, logBeginning)).position;
     }
-    this.#position = (await readExecLog(this.#paths.execLog, null)).position;
-    const { since, until, sources } = this.#options;
-    const history = await readLogs(this.#paths, {
-      ...(since === undefined ? {} : { since }),
-      ...(until === undefined ? {} : { until }),
-      ...(sources === undefined ? {} : { sources }),
-    });
-    this.#queue.push(...history);
+    const read = await readFrom(this.#paths, this.#begin, system);
+    this.#position = read.position;
+    this.#enqueue(read.entries);
   }
 
   /** @returns whether anything was added to the queue */
@@ -131,7 +135,7 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
       const kernel = await readNewLines(this.#paths.kernelLog, this.#kernel);
       this.#runtime = runtime.position;
       this.#kernel = kernel.position;
-      this.#enqueue([...runtime.entries, ...kernel.entries]);
+      this.#enqueue([...runtime.entries, ...kernel.entries].map((line) => placeAt(line, read.position)));
     }
     return this.#queue.length > before;
   }

@@ -1,3 +1,4 @@
+import { InvalidConfigError } from "../errors/index.ts";
 import type { MetricsMessage } from "../protocol/messages.generated.ts";
 
 /** One look at what a sandbox uses. Sizes in bytes; totals count from boot. */
@@ -33,6 +34,9 @@ export function metricsFrom(message: MetricsMessage): SandboxMetrics {
   return { ...rest, cpuPercent: cpuPercentTimes100 / 100, timestamp: new Date(message.timestampMs) };
 }
 
+/** What setTimeout can wait: 24 days. */
+const longestIntervalMs = 2 ** 31 - 1;
+
 /**
  * Samples of a sandbox's metrics, the first at once. Ends when the sandbox does.
  *
@@ -55,8 +59,21 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
   #nextAt = 0;
   #over = false;
 
-  /** @internal @param sample null when the sandbox has ended */
+  /**
+   * @internal
+   * @param sample null when the sandbox has ended
+   * @param intervalMs 0 is taken for 1
+   * @throws InvalidConfigError
+   */
   constructor(sample: () => Promise<SandboxMetrics | null>, intervalMs: number) {
+    if (!(intervalMs >= 0 && intervalMs <= longestIntervalMs)) {
+      throw new InvalidConfigError(
+        `the interval ${intervalMs} is no number of milliseconds that can be waited`,
+        {
+          hint: `Use 0 to ${longestIntervalMs}.`,
+        },
+      );
+    }
     this.#sample = sample;
     this.#intervalMs = Math.max(1, intervalMs);
   }

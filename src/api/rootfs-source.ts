@@ -27,7 +27,7 @@ export type RootfsSource =
  * ```
  */
 export function intoRootfsSource(input: string | RootfsSource): RootfsSource {
-  if (typeof input !== "string") return input;
+  if (typeof input !== "string") return checkSource(input);
   if (input === "" || input.includes("\0")) {
     throw new InvalidConfigError("the image is empty or holds a NUL", {
       hint: "Name an image, such as localhost/base.",
@@ -39,4 +39,22 @@ export function intoRootfsSource(input: string | RootfsSource): RootfsSource {
   if (input === "." || input === ".." || /^(\/|\.\/|\.\.\/)/.test(input))
     return { kind: "bind", path: input };
   return { kind: "oci", reference: input };
+}
+
+/** A copy, so that the caller's object stays the caller's. */
+function checkSource(source: unknown): RootfsSource {
+  const { kind, reference, path, format, fstype } = Object(source) as Readonly<Record<string, unknown>>;
+  if (kind === "oci" && isText(reference)) return { kind, reference };
+  if (kind === "bind" && isText(path)) return { kind, path };
+  const known = DiskImageFormats.find((candidate) => candidate === format);
+  if (kind === "disk" && isText(path) && known !== undefined && (fstype === undefined || isText(fstype))) {
+    return { kind, path, format: known, ...(fstype === undefined ? {} : { fstype }) };
+  }
+  throw new InvalidConfigError("the image is no image source", {
+    hint: 'Give a string, {kind: "oci", reference}, {kind: "bind", path} or {kind: "disk", path, format}.',
+  });
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && !value.includes("\0");
 }

@@ -1,4 +1,3 @@
-import { checkWhole } from "./checks.ts";
 import { createSandbox } from "./create.ts";
 import { envPairs, type EnvInput } from "./env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "./enums.ts";
@@ -87,7 +86,7 @@ export class SandboxBuilder extends LaterSettings {
     return this;
   }
 
-  /** How old a sample of `metrics()` may be, ms; by default 1000. 0 disables metrics. */
+  /** `cpuPercent` of `metrics()` is an average over at least so many ms; by default 1000. 0 disables metrics. */
   metricsSampleIntervalMs(ms: number): this {
     this.#set.metricsSampleIntervalMs(ms);
     return this;
@@ -204,11 +203,8 @@ export class SandboxBuilder extends LaterSettings {
 
   /** Like `replace()`, with so many milliseconds for the old one to stop; 0 kills it. */
   replaceWithTimeout(ms: number): this {
-    this.draft.attempt((fields) => {
-      fields.replaceWithTimeoutMs = checkWhole("replaceWithTimeout", ms, 0, 2 ** 31 - 1);
-      fields.replace = true;
-    });
-    return this;
+    this.#set.replaceWithTimeoutMs(ms);
+    return this.replace();
   }
 
   /** Stops the sandbox so many seconds after each boot. */
@@ -260,7 +256,7 @@ export class SandboxBuilder extends LaterSettings {
    * Creates the sandbox and boots it. This process owns it: when the process ends, so does the sandbox.
    *
    * @throws InvalidConfigError, UnsupportedOperationError, SandboxAlreadyExistsError, BootStartError, QemuNotFoundError,
-   * KernelNotFoundError, IoError
+   * LibkrunfwNotFoundError, IoError
    */
   async create(): Promise<Sandbox> {
     const config = this.build();

@@ -1,4 +1,5 @@
 import {
+  InvalidConfigError,
   MetricsDisabledError,
   ProtocolError,
   RuntimeError,
@@ -49,6 +50,8 @@ export interface SandboxTouchResult {
 export const defaultGraceMs = 10_000;
 export const killWaitMs = 5_000;
 export const defaultConnectMs = 10_000;
+/** What is not answered sooner is not going to be, ms. */
+const answerMs = 10_000;
 /** Where no event tells of a change (a sandbox that is starting, or whose supervisor was killed), look this often. */
 const recheckMs = 250;
 
@@ -56,12 +59,24 @@ const recheckMs = 250;
 export class SandboxControl {
   readonly home: Home;
   readonly record: SandboxRecord;
+  readonly #keeps: boolean;
   #connection: SupervisorConnection | null;
+  #users = 0;
 
-  constructor(home: Home, record: SandboxRecord, connection: SupervisorConnection | null) {
+  /**
+   * @param keepsConnection false: a connection is closed when nobody waits for an answer on it any more. A sandbox takes 128
+   * at most, and one who only looks a sandbox up never says that he is done with it.
+   */
+  constructor(
+    home: Home,
+    record: SandboxRecord,
+    connection: SupervisorConnection | null,
+    keepsConnection: boolean,
+  ) {
     this.home = home;
     this.record = record;
     this.#connection = connection;
+    this.#keeps = keepsConnection;
   }
 
   get name(): string {
@@ -102,23 +117,35 @@ export class SandboxControl {
     return this.#connection;
   }
 
-  /** A request that needs a running sandbox. */
+  /**
+   * A request that needs a running sandbox.
+   *
+   * @throws RuntimeError when it is not answered in time
+   */
   async request<T extends Message["type"]>(
     message: Message,
     answer: T,
+    withinMs = answerMs,
   ): Promise<Extract<Message, { type: T }>> {
-    const connection = await this.connect();
-    const received = await this.#explainLoss(connection.request(message));
-    if (received.type !== answer)
-      throw new ProtocolError(`the supervisor answered ${message.type} with ${received.type}`);
-    return received as Extract<Message, { type: T }>;
+    return await this.#use(async (connection) => {
+      const received = await orTimeout(connection.request(message), withinMs);
+      if (received === null) {
+        throw new RuntimeError(`sandbox ${this.name} did not answer within ${withinMs} ms`, {
+          hint: `If it goes on like this, end it: msb stop -f ${this.name}`,
+        });
+      }
+      if (received.type !== answer)
+        throw new ProtocolError(`the supervisor answered ${message.type} with ${received.type}`);
+      return received as Extract<Message, { type: T }>;
+    });
   }
 
   async ping(): Promise<SandboxPingResult> {
-    const connection = await this.connect();
-    const begun = performance.now();
-    await this.#explainLoss(connection.request({ type: "Ping", nonce: 0 }));
-    return { name: this.name, latencyMs: performance.now() - begun };
+    return await this.#use(async () => {
+      const begun = performance.now();
+      await this.request({ type: "Ping", nonce: 0 }, "Pong");
+      return { name: this.name, latencyMs: performance.now() - begun };
+    });
   }
 
   async touch(): Promise<SandboxTouchResult> {
@@ -135,23 +162,43 @@ export class SandboxControl {
     return metricsFrom(await this.request({ type: "MetricsRequest" }, "Metrics"));
   }
 
-  /** Asks for the end and waits for it; what does not end in its grace is killed. */
+  /**
+   * Asks for the end and waits for it; what does not end in its grace is killed.
+   *
+   * @throws InvalidConfigError for a grace that is no time
+   */
   async stop(graceMs: number): Promise<SandboxStopResult> {
-    const ended = this.waitUntilStopped();
-    ended.catch(() => undefined);
-    await this.requestStop(graceMs);
-    return await this.#observeEnd(ended, graceMs + killWaitMs);
+    const grace = checkMs("the grace", graceMs);
+    const ended = this.#watchEnd();
+    await orTimeout(this.#requestEnd({ type: "Stop", graceMs: grace }), answerMs);
+    return (await orTimeout(ended, grace + killWaitMs)) ?? (await this.#killSupervisor(ended));
   }
 
   async requestStop(graceMs: number): Promise<void> {
-    await this.#requestEnd({ type: "Stop", graceMs });
+    await this.#requestEnd({ type: "Stop", graceMs: checkMs("the grace", graceMs) });
   }
 
+  /**
+   * Ends the VM at once and waits to see it end.
+   *
+   * @param waitMs a supervisor that has not done it by then is killed itself, but not before it had the usual time
+   * @throws RuntimeError when the end was not seen in a shorter time than that; it will come
+   */
   async kill(waitMs: number): Promise<SandboxStopResult> {
-    const ended = this.waitUntilStopped();
-    ended.catch(() => undefined);
-    await this.requestKill();
-    return await this.#observeEnd(ended, waitMs);
+    const wait = checkMs("the time to wait", waitMs);
+    // One that starts may have to be taken down in order.
+    const starting = (await this.find().catch(() => null))?.status === "starting";
+    const usual = starting ? defaultGraceMs + killWaitMs : killWaitMs;
+    const ended = this.#watchEnd();
+    const requested = this.requestKill();
+    requested.catch(() => undefined);
+    const seen = await orTimeout(ended, waitMs === killWaitMs ? usual : wait);
+    if (seen !== null) return seen;
+    if (wait >= usual || waitMs === killWaitMs) return await this.#killSupervisor(ended);
+    await orTimeout(requested, wait);
+    throw new RuntimeError(`sandbox ${this.name} was not seen to end within ${wait} ms`, {
+      hint: "It was told to; wait for it with waitUntilStopped().",
+    });
   }
 
   async requestKill(): Promise<void> {
@@ -180,8 +227,7 @@ export class SandboxControl {
         continue;
       }
       try {
-        const connection = await this.connect();
-        const ended = await connection.request({ type: "Wait" });
+        const ended = await this.#use((connection) => connection.request({ type: "Wait" }));
         if (ended.type === "Ended") return this.#resultFromEnded(ended);
       } catch {
         // The supervisor is gone without a word, or is about to be: what is on disk tells.
@@ -210,7 +256,7 @@ export class SandboxControl {
   }
 
   /** The sandbox may be gone because it ended meanwhile: then that is the error, not the lost connection. */
-  async #explainLoss<T>(answer: Promise<T>): Promise<T> {
+  async explainLoss<T>(answer: Promise<T>): Promise<T> {
     try {
       return await answer;
     } catch (error) {
@@ -240,23 +286,38 @@ export class SandboxControl {
     } catch (error) {
       const now = await this.find().catch(() => null);
       if (now === null || isTerminal(now.status)) return;
-      // Its process runs but does not listen.
-      if (error instanceof RuntimeError) await signalSupervisor(now, "SIGTERM");
+      // Its process does not answer, or speaks another version of the protocol.
+      if (error instanceof RuntimeError || error instanceof ProtocolError)
+        await signalSupervisor(now, "SIGTERM");
       else throw error;
     }
   }
 
-  async #observeEnd(ended: Promise<SandboxStopResult>, waitMs: number): Promise<SandboxStopResult> {
-    const inTime = await orTimeout(ended, waitMs);
-    if (inTime !== null) return inTime;
-    // The supervisor itself does not answer. QEMU dies with it.
+  #watchEnd(): Promise<SandboxStopResult> {
+    const ended = this.waitUntilStopped();
+    ended.catch(() => undefined);
+    return ended;
+  }
+
+  /** The supervisor itself hangs. QEMU dies with it. */
+  async #killSupervisor(ended: Promise<SandboxStopResult>): Promise<SandboxStopResult> {
     const found = await this.find();
     await signalSupervisor(found, "SIGKILL");
-    const atLast = await orTimeout(ended, killWaitMs);
-    if (atLast !== null) return atLast;
+    const seen = await orTimeout(ended, killWaitMs);
+    if (seen !== null) return seen;
     throw new RuntimeError(`sandbox ${this.name} did not end`, {
       hint: `End its process ${found.state.supervisor?.pid ?? ""} by hand.`,
     });
+  }
+
+  async #use<T>(work: (connection: SupervisorConnection) => Promise<T>): Promise<T> {
+    this.#users++;
+    try {
+      return await this.explainLoss(work(await this.connect()));
+    } finally {
+      this.#users--;
+      if (this.#users === 0 && !this.#keeps) this.disconnect();
+    }
   }
 
   /** Resolves when something in the sandbox's directory changed, or after a moment. */
@@ -314,10 +375,20 @@ async function signalSupervisor(found: FoundSandbox, signal: NodeJS.Signals): Pr
   }
 }
 
+/** setTimeout takes at most 2^31 - 1 ms. */
+const longestTimer = 2 ** 31 - 1;
+
+function checkMs(name: string, ms: number): number {
+  if (typeof ms !== "number" || Number.isNaN(ms) || ms < 0) {
+    throw new InvalidConfigError(`${name} is ${String(ms)}, which is not a number of milliseconds`);
+  }
+  return Math.min(Math.ceil(ms), longestTimer - killWaitMs);
+}
+
 async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, ms, null);
+    timer = setTimeout(resolve, Math.min(ms, longestTimer), null);
   });
   try {
     return await Promise.race([promise, late]);

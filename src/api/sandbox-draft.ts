@@ -1,4 +1,4 @@
-import { InvalidConfigError } from "../errors/index.ts";
+import { InvalidConfigError, UnsupportedOperationError } from "../errors/index.ts";
 import {
   checkCommandLine,
   checkGuestPath,
@@ -20,6 +20,15 @@ import { checkSandboxName } from "../store/index.ts";
 
 /** Scripts travel to the guest in one message. */
 const scriptsMaximumBytes = 3 * 1024 * 1024;
+
+/** @throws UnsupportedOperationError that names the settings, when there are any */
+export function refuseSettings(settings: readonly string[]): void {
+  const [first] = settings;
+  if (first === undefined) return;
+  throw new UnsupportedOperationError(`this version of microsandbox does not have the setting ${first} yet`, {
+    hint: `Leave ${settings.join(", ")} out.`,
+  });
+}
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -114,7 +123,11 @@ export class SandboxDraft {
 
   scripts(input: Iterable<readonly [string, string]>): void {
     this.attempt(() => {
-      for (const [name, content] of input) this.#scripts.set(checkScriptName(name), content);
+      for (const [name, content] of input) {
+        if (typeof content !== "string")
+          throw new InvalidConfigError(`the content of the script ${name} must be text`);
+        this.#scripts.set(checkScriptName(name), content);
+      }
       const bytes = [...this.#scripts].reduce((sum, pair) => sum + Buffer.byteLength(pair[0] + pair[1]), 0);
       if (bytes > scriptsMaximumBytes) {
         throw new InvalidConfigError(
@@ -137,6 +150,8 @@ export class SandboxDraft {
     // eslint-disable-next-line @typescript-eslint/only-throw-error
     if (this.#mistake !== null) throw this.#mistake;
     if (this.#image === null) {
+      // Some settings of later versions stand in the image's place.
+      refuseSettings(this.unsupported);
       throw new InvalidConfigError(`the sandbox ${this.#name} has no image`, {
         hint: 'Set one: image("localhost/base").',
       });
@@ -151,108 +166,6 @@ export class SandboxDraft {
       rlimits: [...this.#rlimits.values()],
     });
   }
-}
-
-/** A sandbox's configuration as one object: the other way to say what {@link SandboxBuilder} says. */
-export interface SandboxConfigInput {
-  readonly name: string;
-  readonly image: string | RootfsSource;
-  readonly cpus?: number | null;
-  readonly memoryMib?: number | null;
-  readonly entrypoint?: readonly string[] | null;
-  readonly cmd?: readonly string[] | null;
-  readonly env?: EnvInput;
-  readonly hostname?: string | null;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly logLevel?: string | null;
-  readonly quietLogs?: boolean;
-  readonly maxDurationSecs?: number | null;
-  readonly idleTimeoutSecs?: number | null;
-  readonly pullPolicy?: string | null;
-  readonly replace?: boolean;
-  readonly scripts?: EnvInput;
-  readonly shell?: string | null;
-  readonly user?: string | null;
-  readonly workdir?: string | null;
-  readonly libkrunfwPath?: string | null;
-  readonly disableNetwork?: boolean;
-  readonly ephemeral?: boolean;
-  readonly rlimits?: readonly Rlimit[];
-  readonly thp?: string | null;
-  readonly metricsSampleIntervalMs?: number | null;
-}
-
-/** Settings of the configuration object that a later version brings. */
-const laterKeys = [
-  "network",
-  "patches",
-  "ports",
-  "portsTcp",
-  "portsUdp",
-  "registryAuth",
-  "registry",
-  "secrets",
-  "volumes",
-  "mounts",
-  "stopSignal",
-  "init",
-  "rootDisk",
-  "maxCpus",
-  "maxMemoryMib",
-] as const;
-
-export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
-  const given: unknown = input;
-  if (typeof given !== "object" || given === null)
-    throw new TypeError("the sandbox configuration must be an object");
-  const draft = new SandboxDraft(input.name);
-  const set = settersOf(draft);
-  const ifGiven = <T>(value: T | null | undefined, use: (value: T) => void): void => {
-    if (value !== null && value !== undefined) use(value);
-  };
-  ifGiven(input.image, (value) => {
-    draft.image(value);
-  });
-  ifGiven(input.cpus, set.cpus);
-  ifGiven(input.memoryMib, set.memory);
-  ifGiven(input.entrypoint, set.entrypoint);
-  ifGiven(input.cmd, set.cmd);
-  ifGiven(input.env, (value) => {
-    draft.env(value);
-  });
-  ifGiven(input.hostname, set.hostname);
-  ifGiven(input.labels, (value) => {
-    draft.labels(Object.entries(value));
-  });
-  ifGiven(input.logLevel, set.logLevel);
-  ifGiven(input.maxDurationSecs, set.maxDuration);
-  ifGiven(input.idleTimeoutSecs, set.idleTimeout);
-  ifGiven(input.pullPolicy, set.pullPolicy);
-  ifGiven(input.scripts, (value) => {
-    draft.scripts(envPairs(value));
-  });
-  ifGiven(input.shell, set.shell);
-  ifGiven(input.user, set.user);
-  ifGiven(input.workdir, set.workdir);
-  ifGiven(input.libkrunfwPath, set.libkrunfwPath);
-  ifGiven(input.thp, set.thp);
-  ifGiven(input.metricsSampleIntervalMs, set.metricsSampleIntervalMs);
-  for (const { resource, soft, hard } of input.rlimits ?? []) draft.rlimit(resource, soft, hard);
-  draft.attempt((fields) => {
-    fields.quietLogs = input.quietLogs ?? false;
-    fields.replace = input.replace ?? false;
-    fields.disableNetwork = input.disableNetwork ?? false;
-    fields.ephemeral = input.ephemeral ?? false;
-  });
-  const loose = given as Readonly<Record<string, unknown>>;
-  for (const key of laterKeys) if (isSet(loose[key])) draft.notYet(key);
-  return draft;
-}
-
-/** An empty list or object says nothing. */
-function isSet(value: unknown): boolean {
-  if (value === null || value === undefined) return false;
-  return typeof value !== "object" || Object.keys(value).length > 0;
 }
 
 export interface ScalarSetters {
@@ -271,6 +184,7 @@ export interface ScalarSetters {
   readonly idleTimeout: (value: number) => void;
   readonly thp: (value: string) => void;
   readonly metricsSampleIntervalMs: (value: number) => void;
+  readonly replaceWithTimeoutMs: (value: number) => void;
 }
 
 /** The scalar settings with their checks, shared by the builder and the configuration object. */
@@ -317,6 +231,11 @@ export function settersOf(draft: SandboxDraft): ScalarSetters {
     },
     thp: (value: string): void => {
       draft.attempt((fields) => (fields.thp = checkOneOf("thp", value, ThpModes)));
+    },
+    replaceWithTimeoutMs: (value: number): void => {
+      draft.attempt(
+        (fields) => (fields.replaceWithTimeoutMs = checkWhole("replaceWithTimeoutMs", value, 0, 2 ** 31 - 1)),
+      );
     },
     metricsSampleIntervalMs: (value: number): void => {
       draft.attempt(

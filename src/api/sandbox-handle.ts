@@ -35,7 +35,7 @@ export class SandboxHandle {
 
   /** @internal */
   constructor(home: Home, found: FoundSandbox) {
-    this.#control = new SandboxControl(home, found.record, null);
+    this.#control = new SandboxControl(home, found.record, null, false);
     this.#found = found;
     this.name = found.record.name;
     this.id = found.record.id;
@@ -66,7 +66,7 @@ export class SandboxHandle {
 
   /** Like {@link connect}, with another limit, ms. */
   async connectWithTimeout(ms: number): Promise<Sandbox> {
-    const control = new SandboxControl(this.#control.home, this.#found.record, null);
+    const control = new SandboxControl(this.#control.home, this.#found.record, null, true);
     await control.connect(ms);
     return new Sandbox(control, false);
   }

@@ -1,3 +1,4 @@
+import { MicrosandboxError, type MicrosandboxErrorCode } from "../errors/index.ts";
 import { configOf, type SandboxConfig } from "./sandbox-config.ts";
 import { SandboxCommands } from "./commands.ts";
 import { createSandbox } from "./create.ts";
@@ -18,7 +19,7 @@ import {
   type SandboxStopResult,
   type SandboxTouchResult,
 } from "./sandbox-control.ts";
-import { draftFromConfig, type SandboxConfigInput } from "./sandbox-draft.ts";
+import { draftFromConfig, type SandboxConfigInput } from "./config-object.ts";
 import { SandboxHandle } from "./sandbox-handle.ts";
 import type { SandboxStatus } from "./enums.ts";
 import { startSandbox, type DestroyOptions, type RestartOptions } from "./start.ts";
@@ -65,7 +66,8 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   /** Creates and boots a sandbox that this process owns. @throws as `SandboxBuilder.create` */
   static async create(config: SandboxConfigInput, observer: StartObserver = {}): Promise<Sandbox> {
     const draft = draftFromConfig(config);
-    return await createSandbox(draft.finish(), draft.unsupported, true, observer);
+    const checked = draft.finish();
+    return await createSandbox(checked, draft.unsupported, !checked.detached, observer);
   }
 
   /** Creates and boots a sandbox that goes on after this process. @throws as `SandboxBuilder.create` */
@@ -207,14 +209,13 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
     return await this.control.metrics();
   }
 
-  /** What the sandbox uses, at once and then every so many ms. */
+  /** What the sandbox uses, at once and then every so many ms. @throws InvalidConfigError for an interval that is none */
   metricsStream(intervalMs: number): MetricsStream {
     return new MetricsStream(async () => {
       try {
         return await this.control.metrics();
       } catch (error) {
-        if (error instanceof Error && ["SandboxNotRunningError", "SandboxNotFoundError"].includes(error.name))
-          return null;
+        if (error instanceof MicrosandboxError && endsMetrics.includes(error.code)) return null;
         throw error;
       }
     }, intervalMs);
@@ -230,11 +231,19 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
     return await LogStream.open(this.control, options);
   }
 
-  /** Stops the sandbox if this process owns it. Never fails. */
+  /** Stops the sandbox if this process owns it, else only closes the connection to it. Never fails. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ownsLifecycle) await this.stop().catch(() => undefined);
+    this.control.disconnect();
   }
 }
+
+/** The sandbox whose metrics were asked for is there no more. */
+const endsMetrics: readonly MicrosandboxErrorCode[] = [
+  "sandboxNotRunning",
+  "sandboxNotFound",
+  "sandboxReplaced",
+];
 
 export async function restartSandbox(control: SandboxControl, options: RestartOptions): Promise<Sandbox> {
   if (options.force === true) await control.kill(killWaitMs);

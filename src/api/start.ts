@@ -41,7 +41,7 @@ export async function startSandbox(
   const lock = await lockStoppedSandbox(home, name, id, "start");
   try {
     const connection = await launchSupervisor(home, name, lock, attached, observer);
-    return new SandboxControl(home, found.record, connection);
+    return new SandboxControl(home, found.record, connection, true);
   } finally {
     await lock.release();
   }

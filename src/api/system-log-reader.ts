@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { logMaximumFiles, parseBootMarker } from "../store/index.ts";
-import { encodeLogCursor, LogEntry } from "./log-entry.ts";
+import { LogEntry } from "./log-entry.ts";
 
 /** Where one of the plain-text logs was read up to. */
 export interface TextLogPosition {
@@ -10,8 +10,8 @@ export interface TextLogPosition {
 
 export const logBeginning: TextLogPosition = { inode: 0, offset: 0 };
 
-/** These lines have no position in exec.log: a stream that goes on from one begins at the log's start. */
-const noCursor = encodeLogCursor(0);
+/** These lines have no position in exec.log by themselves: {@link placeAt} gives them one. */
+const unplaced = 0;
 
 type LineClock = (line: string) => Date;
 
@@ -43,6 +43,11 @@ export async function readNewLines(
   };
 }
 
+/** The same line, known to come before what is at this position of exec.log. */
+export function placeAt(entry: LogEntry, position: number): LogEntry {
+  return new LogEntry(entry.timestamp, entry.source, entry.sessionId, entry.data, position);
+}
+
 async function readAll(path: string, clock: LineClock): Promise<LogEntry[]> {
   const entries: LogEntry[] = [];
   for (let n = logMaximumFiles - 1; n >= 0; n--) {
@@ -57,7 +62,7 @@ function toEntries(text: string, clock: LineClock): LogEntry[] {
     .split("\n")
     .map((line) => line.replace(/\r$/, ""))
     .filter((line) => line !== "")
-    .map((line) => new LogEntry(clock(line), "system", null, Buffer.from(`${line}\n`), noCursor));
+    .map((line) => new LogEntry(clock(line), "system", null, Buffer.from(`${line}\n`), unplaced));
 }
 
 /** Each event begins with its time; lines that go on with one are indented and have its time. */

@@ -11,8 +11,8 @@ export interface BulkAction extends ProgressOptions {
   readonly doing: string;
   /** When it is done: `Stopped`. */
   readonly done: string;
-  /** What cannot be done for one name is thrown. The result replaces `done` when it is a string. */
-  act(this: void, name: string, progress: Progress): Promise<string | undefined>;
+  /** What cannot be done for one name is thrown. */
+  act(this: void, name: string, progress: Progress): Promise<void>;
 }
 
 /**
@@ -22,14 +22,14 @@ export interface BulkAction extends ProgressOptions {
  */
 export async function forEachSandbox(names: readonly string[], action: BulkAction): Promise<number> {
   const waiting = [...names];
-  let failed = false;
+  const failed: string[] = [];
   const worker = async (): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-      if (!(await actOn(name, action, names.length === 1))) failed = true;
+      if (!(await actOn(name, action, names.length === 1))) failed.push(name);
     }
   };
   await Promise.all(Array.from({ length: Math.min(CONCURRENCY, names.length) }, worker));
-  return failed ? 1 : 0;
+  return failed.length > 0 ? 1 : 0;
 }
 
 async function actOn(name: string, action: BulkAction, alone: boolean): Promise<boolean> {
@@ -37,8 +37,8 @@ async function actOn(name: string, action: BulkAction, alone: boolean): Promise<
   try {
     // Several spinners would fight for one line.
     if (alone) await progress.start(`${action.doing} ${name}`);
-    const verb = await action.act(name, progress);
-    progress.done(verb ?? action.done, name);
+    await action.act(name, progress);
+    progress.done(action.done, name);
     return true;
   } catch (error) {
     if (isInterrupted()) return await untilExit();

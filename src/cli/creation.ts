@@ -103,7 +103,7 @@ export const creationOptions = {
   }),
   logLevel: value({
     placeholder: "LEVEL",
-    description: `Log level of the sandbox: ${logLevels.join(", ")} (silent)`,
+    description: `Log level of the sandbox: ${logLevels.join(", ")} (warn)`,
     parse: oneOf(logLevels),
     choices: logLevels,
   }),

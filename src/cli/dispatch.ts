@@ -2,9 +2,10 @@ import type { AnyCommand, Invocation } from "./command.ts";
 import { commandEntries } from "./commands.ts";
 import { logLevels } from "./globals.ts";
 import { isInterrupted, untilExit, watchInterruptions } from "./interrupt.ts";
-import { exitCodeOf, report } from "./output/report.ts";
 import { err, flush, out } from "./output/streams.ts";
 import { quickParse } from "./quick-parse.ts";
+
+// What only some command lines need is loaded when it is needed: each module costs about a millisecond of start-up.
 
 /**
  * Runs one command line and ends the process with its exit code.
@@ -15,6 +16,9 @@ export async function dispatch(argv: readonly string[]): Promise<never> {
   watchInterruptions();
   const code = await exitCode(argv);
   await Promise.all([flush(process.stdout), flush(process.stderr)]);
+  // A write that failed, because nobody reads, is reported in the next turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
+  if (isInterrupted()) await untilExit();
   // Connections may still be open that would keep Node running; nothing is left to be done on them.
   process.exit(code);
 }
@@ -29,6 +33,7 @@ async function exitCode(argv: readonly string[]): Promise<number> {
     return await runFully(args, guestCommand);
   } catch (error) {
     if (isInterrupted()) return await untilExit();
+    const { exitCodeOf, report } = await import("./output/report.ts");
     err(report(error, process.stderr, { stack: wantsStack(args) }));
     return exitCodeOf(error);
   }

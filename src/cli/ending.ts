@@ -1,28 +1,37 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { SandboxHandle } from "../api/index.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../errors/index.ts";
 
 /** How long a killed sandbox may hold on to its files, and how often to look. */
 const REMOVAL_MS = 5000;
 const LOOK_MS = 10;
 
-/** Kills a sandbox and removes all that is its own. Nothing to do is no error. */
+/** Kills a sandbox and removes all that is its own. */
+export async function killAndRemove(handle: SandboxHandle): Promise<void> {
+  const deadline = Date.now() + REMOVAL_MS;
+  await handle.kill();
+  for (;;) {
+    try {
+      await handle.remove();
+      return;
+    } catch (error) {
+      // An ephemeral one removes itself, and holds its lock while it does.
+      if (error instanceof SandboxNotFoundError) return;
+      if (!(error instanceof SandboxStillRunningError) || Date.now() > deadline) throw error;
+    }
+    await sleep(LOOK_MS);
+  }
+}
+
+/** As `killAndRemove`, for a name that may be nobody's. */
 export async function discard(name: string): Promise<void> {
   const { Sandbox } = await import("../api/index.ts");
-  const deadline = Date.now() + REMOVAL_MS;
+  let handle: SandboxHandle;
   try {
-    const handle = await Sandbox.get(name);
-    await handle.kill();
-    for (;;) {
-      try {
-        await handle.remove();
-        return;
-      } catch (error) {
-        // An ephemeral one removes itself, and holds its lock while it does.
-        if (!(error instanceof SandboxStillRunningError) || Date.now() > deadline) throw error;
-      }
-      await sleep(LOOK_MS);
-    }
+    handle = await Sandbox.get(name);
   } catch (error) {
-    if (!(error instanceof SandboxNotFoundError)) throw error;
+    if (error instanceof SandboxNotFoundError) return;
+    throw error;
   }
+  await killAndRemove(handle);
 }

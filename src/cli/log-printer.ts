@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { styleText } from "node:util";
 import { LineAssembler, type Chunk, type LogLine } from "./log-lines.ts";
 import { style, type Format } from "./output/style.ts";
-import { err, out, writeAll } from "./output/streams.ts";
+import { err, writeAll } from "./output/streams.ts";
 import { errorBlock } from "./output/blocks.ts";
 
 export interface LogView {
@@ -31,18 +31,20 @@ const sessionColors: readonly Format[] = ["cyan", "magenta", "yellow", "green", 
  */
 export class LogPrinter {
   readonly #view: LogView;
+  readonly #stream: NodeJS.WriteStream;
   readonly #lines = new LineAssembler();
-  #lineMode: boolean;
+  readonly #lineMode: boolean;
 
-  constructor(view: LogView) {
+  constructor(view: LogView, stream: NodeJS.WriteStream = process.stdout) {
     this.#view = view;
+    this.#stream = stream;
     this.#lineMode = view.grep !== null || view.timestamps || view.sessionIds || view.colorSessions;
   }
 
   bootFailure(failure: BootFailureText | null): void {
     if (failure === null) return;
     if (this.#view.json) {
-      out(
+      this.#stream.write(
         `${JSON.stringify({ t: failure.t, s: "boot-error", d: `${failure.stage}: ${failure.message}` })}\n`,
       );
       return;
@@ -81,7 +83,7 @@ export class LogPrinter {
       ))
         await this.#line(line);
     } else {
-      for (const entry of entries) await writeAll(process.stdout, entry.data);
+      for (const entry of entries) await writeAll(this.#stream, entry.data);
     }
   }
 
@@ -91,7 +93,7 @@ export class LogPrinter {
     } else if (this.#lineMode) {
       for (const line of this.#lines.push(entry)) if (this.#wanted(line)) await this.#line(line);
     } else {
-      await writeAll(process.stdout, entry.data);
+      await writeAll(this.#stream, entry.data);
     }
   }
 
@@ -118,7 +120,7 @@ export class LogPrinter {
       ...(entry.sessionId === null ? {} : { id: entry.sessionId }),
       ...(text ? {} : { e: "b64" }),
     };
-    await writeAll(process.stdout, `${JSON.stringify(line)}\n`);
+    await writeAll(this.#stream, `${JSON.stringify(line)}\n`);
   }
 
   async #line(line: LogLine): Promise<void> {
@@ -132,7 +134,7 @@ export class LogPrinter {
         ? sessionColors[line.sessionId % sessionColors.length]
         : undefined;
     const text = color === undefined ? line.text : this.#paint(color, line.text);
-    await writeAll(process.stdout, `${prefix}${text}\n`);
+    await writeAll(this.#stream, `${prefix}${text}\n`);
   }
 
   #paint(format: Format, text: string): string {
@@ -142,7 +144,7 @@ export class LogPrinter {
       case "never":
         return text;
       case "auto":
-        return style(format, text, process.stdout);
+        return style(format, text, this.#stream);
     }
   }
 }

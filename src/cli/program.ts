@@ -31,10 +31,10 @@ export async function parse(
   guestCommand: readonly string[] | null,
   output: ParserOutput,
 ): Promise<Parsed | number> {
-  let parsed: Parsed | null = null;
+  const parsed: Parsed[] = [];
   const wanted = await findCommand(args);
   const program = await buildProgram(output, wanted, (command, operands, values, given) => {
-    parsed = {
+    parsed.push({
       command,
       invocation: {
         options: values,
@@ -43,7 +43,7 @@ export async function parse(
         given,
         logLevel: chosenLogLevel(values),
       },
-    };
+    });
   });
   try {
     if (args.length === 0) {
@@ -56,7 +56,7 @@ export async function parse(
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     throw error;
   }
-  return parsed ?? 0;
+  return parsed[0] ?? 0;
 }
 
 type Accept = (

@@ -1,5 +1,4 @@
 import { repeated, type Operand } from "./command.ts";
-import { warningLine } from "./output/blocks.ts";
 import { err } from "./output/streams.ts";
 import { UsageError } from "./usage-error.ts";
 import { parseLabel, type Pair } from "./values/pairs.ts";
@@ -29,7 +28,10 @@ export async function select(names: readonly string[], labels: readonly Pair[]):
     const { Sandbox } = await import("../api/index.ts");
     const matching = filterByLabels(await Sandbox.list(), labels);
     for (const handle of matching) selected.add(handle.name);
-    if (selected.size === 0) err(warningLine("no sandbox has these labels", process.stderr));
+    if (selected.size === 0) {
+      const { warningLine } = await import("./output/blocks.ts");
+      err(warningLine("no sandbox has these labels", process.stderr));
+    }
   }
   return [...selected];
 }

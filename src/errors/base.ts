@@ -14,7 +14,7 @@ export type MicrosandboxErrorCode =
   | "invalidCursor"
   | "io"
   | "json"
-  | "kernelNotFound"
+  | "libkrunfwNotFound"
   | "metricsDisabled"
   | "metricsUnavailable"
   | "missedRotation"

@@ -1,4 +1,4 @@
-import { MicrosandboxError, type ErrorOptionsWithHint } from "./base.ts";
+import { MicrosandboxError, type ErrorOptionsWithHint, type MicrosandboxErrorCode } from "./base.ts";
 
 /** A file or socket operation on the host failed. `cause` is the system's error. */
 export class IoError extends MicrosandboxError {
@@ -56,10 +56,13 @@ export class QemuNotFoundError extends MicrosandboxError {
   }
 }
 
-/** The guest kernel or the files that go with it are missing, unreadable or of a wrong kind. */
-export class KernelNotFoundError extends MicrosandboxError {
+/**
+ * The guest kernel or the files that go with it are missing or unreadable. The name is the one that programs written for
+ * microsandbox know: there libkrunfw is the library that carries the kernel.
+ */
+export class LibkrunfwNotFoundError extends MicrosandboxError {
   constructor(message: string, options?: ErrorOptionsWithHint) {
-    super("kernelNotFound", message, options);
+    super("libkrunfwNotFound", message, options);
   }
 }
 
@@ -114,15 +117,15 @@ export class TerminalError extends MicrosandboxError {
 
 /** What failed has no class of its own. */
 export class CustomError extends MicrosandboxError {
-  constructor(message: string, options?: ErrorOptionsWithHint) {
-    super("custom", message, options);
+  constructor(message: string, options?: ErrorOptionsWithHint, code: MicrosandboxErrorCode = "custom") {
+    super(code, message, options);
   }
 }
 
-/** The name belongs to a sandbox already. */
-export class SandboxAlreadyExistsError extends MicrosandboxError {
+/** The name belongs to a sandbox already. A CustomError too, because that is what earlier programs look for. */
+export class SandboxAlreadyExistsError extends CustomError {
   constructor(message: string, options?: ErrorOptionsWithHint) {
-    super("sandboxAlreadyExists", message, options);
+    super(message, options, "sandboxAlreadyExists");
   }
 }
 

@@ -6,6 +6,7 @@ export {
   type AcceleratorChoice,
   type AcceleratorProbe,
 } from "./accelerator.ts";
+export { blamesAccelerator } from "./blame.ts";
 export { agentPortName } from "./command-line.ts";
 export { hostAccelerators, type HostAccelerator } from "./host-accelerators.ts";
 export { resolveKernel, type ResolveKernelOptions } from "./kernel.ts";

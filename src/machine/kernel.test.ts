@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { InvalidConfigError, KernelNotFoundError } from "../errors/index.ts";
+import { InvalidConfigError, LibkrunfwNotFoundError } from "../errors/index.ts";
 import { inspectKernelImage } from "./kernel-image.ts";
 import { resolveKernel } from "./kernel.ts";
 import { hostPlatform } from "./platform.ts";
@@ -160,7 +160,7 @@ test("missing guest files tell how to build them", async () => {
   for (const missing of ["initramfs.cpio", "vmlinux", "guest.json"]) {
     await rm(join(files.guestDirectory, missing));
     await assert.rejects(resolveKernel({ ...files, path: null }), (error) => {
-      assert.ok(error instanceof KernelNotFoundError);
+      assert.ok(error instanceof LibkrunfwNotFoundError);
       assert.match(error.message, new RegExp(missing));
       assert.match(error.hint, /npm run build/);
       return true;
@@ -209,7 +209,7 @@ test("a file that cannot be booted is refused before anything else", async () =>
   });
   for (const path of [join(directory, "missing"), directory]) {
     await assert.rejects(resolveKernel({ ...files, path }), (error) => {
-      assert.ok(error instanceof KernelNotFoundError);
+      assert.ok(error instanceof LibkrunfwNotFoundError);
       assert.match(error.hint, /libkrunfwPath/);
       return true;
     });
@@ -226,7 +226,7 @@ test("an unreadable kernel is refused with what to do", async () => {
   if (root) process.seteuid?.(65_534);
   try {
     await assert.rejects(resolveKernel({ ...files, path: files.kernel }), (error) => {
-      assert.ok(error instanceof KernelNotFoundError);
+      assert.ok(error instanceof LibkrunfwNotFoundError);
       assert.match(error.message, /cannot be read|permission/i);
       return true;
     });

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access, constants, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { InvalidConfigError, KernelNotFoundError } from "../errors/index.ts";
+import { InvalidConfigError, LibkrunfwNotFoundError } from "../errors/index.ts";
 import { errorCode, ioError } from "../store/system-error.ts";
 import { inspectKernelImage, type KernelImage } from "./kernel-image.ts";
 import { hostPlatform } from "./platform.ts";
@@ -23,7 +23,7 @@ export interface ResolveKernelOptions {
  * The user's own kernel has the drivers it needs built in, or brings them in `<kernel>.initramfs`: a cpio archive,
  * compressed or not, with modules under /lib/modules/<release>/.
  *
- * @throws KernelNotFoundError when a file is missing or unreadable; InvalidConfigError when it is not a kernel that boots here
+ * @throws LibkrunfwNotFoundError when a file is missing or unreadable; InvalidConfigError when it is not a kernel that boots here
  */
 export async function resolveKernel(options: ResolveKernelOptions): Promise<GuestKernel> {
   const guest = resolve(options.guestDirectory);
@@ -71,13 +71,13 @@ async function requireKernel(path: string): Promise<void> {
   let image: KernelImage;
   try {
     if (!(await stat(path)).isFile())
-      throw new KernelNotFoundError(`the guest kernel ${path} is not a regular file`, { hint });
+      throw new LibkrunfwNotFoundError(`the guest kernel ${path} is not a regular file`, { hint });
     image = await inspectKernelImage(path, hostPlatform());
   } catch (error) {
-    if (error instanceof KernelNotFoundError) throw error;
+    if (error instanceof LibkrunfwNotFoundError) throw error;
     const reason =
       errorCode(error) === "ENOENT" ? "does not exist" : `cannot be read (${errorCode(error) ?? "unknown"})`;
-    throw new KernelNotFoundError(`the guest kernel ${path} ${reason}`, { hint, cause: error });
+    throw new LibkrunfwNotFoundError(`the guest kernel ${path} ${reason}`, { hint, cause: error });
   }
   if (image.kind === "kernel") return;
   throw new InvalidConfigError(`${path} cannot be used as guest kernel: it is ${image.description}`, {
@@ -102,7 +102,7 @@ async function requireGuestFile(path: string): Promise<void> {
   } catch (error) {
     const reason =
       errorCode(error) === "ENOENT" ? "is missing" : `cannot be read (${errorCode(error) ?? "unknown"})`;
-    throw new KernelNotFoundError(`the guest file ${path} ${reason}`, { hint: buildHint, cause: error });
+    throw new LibkrunfwNotFoundError(`the guest file ${path} ${reason}`, { hint: buildHint, cause: error });
   }
 }
 
@@ -112,10 +112,13 @@ async function requireReadableIfThere(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (errorCode(error) === "ENOENT") return false;
-    throw new KernelNotFoundError(`the initramfs ${path} cannot be read (${errorCode(error) ?? "unknown"})`, {
-      hint: "Make it readable, or remove it if the kernel needs no modules.",
-      cause: error,
-    });
+    throw new LibkrunfwNotFoundError(
+      `the initramfs ${path} cannot be read (${errorCode(error) ?? "unknown"})`,
+      {
+        hint: "Make it readable, or remove it if the kernel needs no modules.",
+        cause: error,
+      },
+    );
   }
 }
 
@@ -134,7 +137,7 @@ async function manifestIdentity(guest: string): Promise<string> {
   try {
     return digest(await readFile(manifest));
   } catch (error) {
-    throw new KernelNotFoundError(`the guest file ${manifest} cannot be read`, {
+    throw new LibkrunfwNotFoundError(`the guest file ${manifest} cannot be read`, {
       hint: buildHint,
       cause: error,
     });

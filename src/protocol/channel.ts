@@ -61,6 +61,12 @@ export class Channel {
     duplex.on("drain", () => {
       duplex.resume();
     });
+    // A peer that left before anyone listened is not told by an event.
+    if (duplex.destroyed || duplex.readableEnded) {
+      queueMicrotask(() => {
+        this.#close(null);
+      });
+    }
   }
 
   get closed(): boolean {

@@ -18,7 +18,8 @@ export class DirectoryChanges implements Disposable {
     };
     for (const directory of directories) {
       try {
-        const watcher = watch(directory, notice);
+        // A wait keeps the process alive by its timer; watchers alone do not.
+        const watcher = watch(directory, { persistent: false }, notice);
         watcher.on("error", () => {
           watcher.close();
         });

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { lstat, mkdir } from "node:fs/promises";
+import { lstat, mkdir, stat } from "node:fs/promises";
 import { homedir, tmpdir, userInfo } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { IoError } from "../errors/index.ts";
-import { ioError } from "./system-error.ts";
+import { errorCode, ioError } from "./system-error.ts";
 
 /** Where everything that outlives a process is kept: `$MSB_HOME`, by default `~/.microsandbox`. */
 export interface Home {
@@ -43,12 +43,32 @@ export function locateHome(environment: NodeJS.ProcessEnv = process.env): Home {
 export async function prepareHome(home: Home): Promise<void> {
   for (const directory of [home.root, home.sandboxes, home.run, home.cache]) {
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(directory);
     } catch (error) {
       throw ioError(`create the directory ${directory}`, error);
     }
   }
   await refuseForeignDirectory(home.run);
+}
+
+/** Like mkdir's `recursive`, which reports a read-only disk as ENOENT: here the system's own reason is thrown. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdirUnlessThere(path);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error;
+    await makeDirectory(dirname(path));
+    await mkdirUnlessThere(path);
+  }
+}
+
+async function mkdirUnlessThere(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const found = await stat(path).catch(() => null);
+    if (found?.isDirectory() !== true) throw error;
+  }
 }
 
 /** The directory of sockets may lie in the shared temporary directory, where another user could have made it first. */

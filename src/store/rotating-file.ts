@@ -1,4 +1,4 @@
-import { open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { errorCode, ioError } from "./system-error.ts";
 
 export interface RotatingFileOptions {
@@ -22,6 +22,11 @@ export class RotatingFile {
   #base = 0;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
+  /** Bytes that were appended and that were written (or dropped), ever. */
+  #appendedBytes = 0;
+  #writtenBytes = 0;
+  /** Who waits until so many bytes are written; in ascending order. */
+  readonly #flushes: { readonly upTo: number; readonly resolve: () => void }[] = [];
   #writing: Promise<void> | null = null;
   #failure: Error | null = null;
 
@@ -54,16 +59,18 @@ export class RotatingFile {
   append(bytes: Buffer): void {
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.length;
+    this.#appendedBytes += bytes.length;
     this.#writing ??= this.#writeQueue();
   }
 
-  /** Resolves when everything appended so far is written (or dropped). */
-  async flush(): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
+  /** Resolves when everything appended so far is written (or dropped), whatever is appended meanwhile. */
+  flush(): Promise<void> {
+    if (this.#queuedBytes === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#flushes.push({ upTo: this.#appendedBytes, resolve }));
   }
 
   async close(): Promise<void> {
-    await this.flush();
+    while (this.#writing !== null) await this.#writing;
     await this.#file?.close();
     this.#file = null;
   }
@@ -79,13 +86,25 @@ export class RotatingFile {
         this.#queue.shift();
       }
       try {
-        if (this.#size >= this.#options.maximumBytes) await this.#rotate();
+        // null: the latest rotation got no further than moving the full file away.
+        if (this.#file === null) await this.#openCurrent();
+        else if (this.#size >= this.#options.maximumBytes) await this.#rotate();
         await this.#file?.appendFile(Buffer.concat(batch));
         this.#size += bytes;
       } catch (error) {
         this.#failure = error instanceof Error ? error : new Error(String(error));
+        await this.#remeasure();
       }
       this.#queuedBytes -= bytes;
+      this.#writtenBytes += bytes;
+      for (
+        let flush = this.#flushes[0];
+        flush !== undefined && flush.upTo <= this.#writtenBytes;
+        flush = this.#flushes[0]
+      ) {
+        this.#flushes.shift();
+        flush.resolve();
+      }
     }
     this.#writing = null;
   }
@@ -103,16 +122,28 @@ export class RotatingFile {
   }
 
   async #openCurrent(): Promise<void> {
+    let file: FileHandle | null = null;
     try {
-      this.#file = await open(this.#path, "a", 0o600);
-      this.#size = (await stat(this.#path)).size;
-      if (this.#size > 0 || this.#options.header === undefined) return;
-      const header = this.#options.header(this.#base);
-      await this.#file.appendFile(header);
-      this.#size = Buffer.byteLength(header);
+      file = await open(this.#path, "a", 0o600);
+      this.#size = (await file.stat()).size;
+      if (this.#size === 0 && this.#options.header !== undefined) {
+        const header = this.#options.header(this.#base);
+        await file.appendFile(header);
+        this.#size = Buffer.byteLength(header);
+      }
+      this.#file = file;
     } catch (error) {
+      // A file without its whole header would give every position in the log twice.
+      if (this.#size === 0) await file?.truncate(0).catch(() => undefined);
+      await file?.close();
       throw ioError(`open the log ${this.#path}`, error);
     }
+  }
+
+  /** After a write that failed, part of it may be in the file. */
+  async #remeasure(): Promise<void> {
+    const found = await this.#file?.stat().catch(() => null);
+    if (found !== null && found !== undefined) this.#size = found.size;
   }
 }
 

@@ -1,7 +1,13 @@
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
-import { JsonError } from "../errors/index.ts";
+import { InvalidConfigError, JsonError } from "../errors/index.ts";
 import { errorCode, ioError } from "./system-error.ts";
+
+/** JSON has no infinity: null means no limit. */
+const limit = v.pipe(
+  v.nullable(v.number()),
+  v.transform((value) => value ?? Number.POSITIVE_INFINITY),
+);
 
 const pair = v.tuple([v.string(), v.string()]);
 const imageSchema = v.variant("kind", [
@@ -31,7 +37,7 @@ const configSchema = v.object({
   env: v.array(pair),
   scripts: v.array(pair),
   labels: v.record(v.string(), v.string()),
-  rlimits: v.array(v.object({ resource: v.string(), soft: v.number(), hard: v.number() })),
+  rlimits: v.array(v.object({ resource: v.string(), soft: limit, hard: limit })),
   pullPolicy: v.picklist(["always", "if-missing", "never"]),
   maxDurationSecs: v.nullable(v.number()),
   idleTimeoutSecs: v.nullable(v.number()),
@@ -59,6 +65,18 @@ export type SandboxRecord = v.InferOutput<typeof recordSchema>;
 export interface ReadRecord {
   readonly record: SandboxRecord;
   readonly json: string;
+}
+
+/**
+ * Refuses a record that could not be read again.
+ *
+ * @throws InvalidConfigError that names the field
+ */
+export function checkRecord(record: SandboxRecord): void {
+  const parsed = v.safeParse(recordSchema, JSON.parse(JSON.stringify(record)));
+  if (parsed.success) return;
+  const [issue] = parsed.issues;
+  throw new InvalidConfigError(`${v.getDotPath(issue) ?? "the configuration"}: ${issue.message}`);
 }
 
 /** @throws JsonError when the file is not what it should be, IoError; null when there is none */

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  JsonError,
   SandboxAlreadyExistsError,
   SandboxNotFoundError,
   SandboxReplacedError,
@@ -10,7 +11,7 @@ import {
 import { writeFileAtomically } from "./atomic-file.ts";
 import type { Home } from "./home.ts";
 import { tryLockFile, type FileLock } from "./lock.ts";
-import { readRecord, type SandboxRecord } from "./sandbox-record.ts";
+import { checkRecord, readRecord, type SandboxRecord } from "./sandbox-record.ts";
 import {
   actualStatus,
   initialState,
@@ -80,10 +81,12 @@ export function newSandboxId(): string {
  * @throws SandboxAlreadyExistsError, IoError; nothing is left then
  */
 export async function createSandbox(home: Home, record: SandboxRecord): Promise<FileLock> {
+  checkRecord(record);
   const staging = pathsIn(join(home.sandboxes, stagingPrefix + record.id));
   const final = sandboxPaths(home, record.name);
   try {
-    await mkdir(staging.logs, { recursive: true, mode: 0o700 });
+    await mkdir(staging.directory, { mode: 0o700 });
+    await mkdir(staging.logs, { mode: 0o700 });
     const lock = await tryLockFile(staging.lock);
     if (lock === null) throw new Error("its lock is held by someone else");
     try {
@@ -132,11 +135,20 @@ export async function nameExists(home: Home, name: string): Promise<boolean> {
   }
 }
 
+/** How long a lock may outlast its sandbox, and how often to look, ms. */
+const letGoMs = 2000;
+const letGoRetryMs = 5;
+
 /** @throws SandboxNotFoundError, JsonError, IoError */
 export async function findSandbox(home: Home, name: string): Promise<FoundSandbox> {
   const paths = sandboxPaths(home, name);
   const found = await readRecord(paths.config);
   if (found === null) throw notFound(name);
+  if (found.record.name !== name) {
+    throw new JsonError(`${paths.config} belongs to the sandbox ${found.record.name}`, {
+      hint: `A copied directory is no sandbox of its own: remove ${paths.directory}.`,
+    });
+  }
   const state = (await readState(paths.state)) ?? initialState();
   const status = await actualStatus(state);
   if (found.record.config.ephemeral && (status === "stopped" || status === "crashed")) {
@@ -179,7 +191,7 @@ export async function lockStoppedSandbox(
   action: "start" | "remove",
 ): Promise<FileLock> {
   const paths = sandboxPaths(home, name);
-  const lock = await tryLockFile(paths.lock);
+  const lock = await tryLockOnceEnded(paths);
   if (lock === null) {
     if (!(await nameExists(home, name))) throw notFound(name);
     await requireId(paths, name, expectedId);
@@ -196,6 +208,18 @@ export async function lockStoppedSandbox(
   } catch (error) {
     await lock.release();
     throw error;
+  }
+}
+
+/** A supervisor records the end of its sandbox a moment before it lets go of the lock: that moment is waited for. */
+async function tryLockOnceEnded(paths: SandboxPaths): Promise<FileLock | null> {
+  const giveUpAt = performance.now() + letGoMs;
+  for (;;) {
+    const lock = await tryLockFile(paths.lock);
+    if (lock !== null || performance.now() >= giveUpAt) return lock;
+    const state = await readState(paths.state).catch(() => null);
+    if (state?.status !== "stopped" && state?.status !== "crashed") return null;
+    await new Promise((resolve) => setTimeout(resolve, letGoRetryMs));
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { JsonError } from "../errors/index.ts";
 import { errorCode, ioError } from "./system-error.ts";
@@ -79,8 +79,32 @@ export async function readState(path: string): Promise<SandboxState | null> {
   }
 }
 
+/**
+ * Writes the state. On a full disk over the old one, in the space that it has: how a sandbox ended is worth more than the
+ * protection against a loss of power in that very moment.
+ *
+ * @throws IoError
+ */
 export async function writeState(path: string, state: SandboxState): Promise<void> {
-  await writeFileAtomically(path, JSON.stringify(state, null, 2) + "\n");
+  const json = JSON.stringify(state, null, 2) + "\n";
+  try {
+    await writeFileAtomically(path, json);
+  } catch (error) {
+    const code = error instanceof Error ? errorCode(error.cause) : undefined;
+    if ((code !== "ENOSPC" && code !== "EDQUOT") || !(await overwrite(path, json))) throw error;
+  }
+}
+
+/** One write that is no shorter than what was there: a reader finds the old JSON or the new one. */
+async function overwrite(path: string, json: string): Promise<boolean> {
+  try {
+    await using file = await open(path, "r+");
+    const { size } = await file.stat();
+    const bytes = Buffer.from(json.padEnd(size));
+    return (await file.write(bytes, 0, bytes.length, 0)).bytesWritten === bytes.length;
+  } catch {
+    return false;
+  }
 }
 
 /**

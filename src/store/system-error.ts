@@ -6,13 +6,17 @@ export function errorCode(error: unknown): string | undefined {
   return undefined;
 }
 
+const fileInTheWay =
+  "A file stands where a directory is needed: move it away, or set MSB_HOME to another directory.";
+
 const hints: Readonly<Record<string, string>> = {
   ENOSPC: "The disk is full: free some space, or set MSB_HOME to a directory on another disk.",
   EDQUOT: "The disk quota is used up: free some space, or set MSB_HOME to a directory on another disk.",
   EACCES: "Make the directory writable for this user, or set MSB_HOME to one that is.",
   EPERM: "Make the directory writable for this user, or set MSB_HOME to one that is.",
   EROFS: "The file system is read-only: set MSB_HOME to a directory on a writable one.",
-  ENOTDIR: "A file stands where a directory is needed: move it away, or set MSB_HOME to another directory.",
+  ENOTDIR: fileInTheWay,
+  EEXIST: fileInTheWay,
   EMFILE: "This process has too many files open: raise the limit (ulimit -n).",
   ENFILE: "The system has too many files open: raise fs.file-max.",
 };

@@ -31,13 +31,15 @@ export class AgentLink {
   readonly #channel: Channel;
   readonly #options: AgentLinkOptions;
   readonly #sessions = new Map<number, AgentSession>();
-  readonly #pings = new Map<number, Waiter<void>>();
+  /** Those who wait for the pong that is on its way, and for the one after it: one ping is under way at a time. */
+  #pings: Waiter<void>[] = [];
+  #nextPings: Waiter<void>[] = [];
   #helloWaiter: Waiter<AgentHelloMessage> | null = null;
   #readyWaiter: Waiter<void> | null = null;
   #statsWaiters: Waiter<StatsMessage>[] = [];
   #shutdownWaiter: Waiter<void> | null = null;
   #nextStream = 1;
-  #nextNonce = 1;
+  #nonce = 0;
   #lost: Error | null = null;
   /** Resolves with the agent's first message. */
   readonly hello: Promise<AgentHelloMessage>;
@@ -89,13 +91,20 @@ export class AgentLink {
     return session;
   }
 
-  /** Resolves when the agent has answered. */
+  /** Resolves when the agent has answered a ping that was sent after this call. */
   ping(): Promise<void> {
-    const nonce = this.#nextNonce++ & 0xffffffff;
     return this.#ask((waiter) => {
-      this.#pings.set(nonce >>> 0, waiter);
-      this.#channel.send(0, { type: "Ping", nonce: nonce >>> 0 });
+      this.#nextPings.push(waiter);
+      if (this.#pings.length === 0) this.#sendPing();
     });
+  }
+
+  #sendPing(): void {
+    this.#pings = this.#nextPings;
+    this.#nextPings = [];
+    if (this.#pings.length === 0) return;
+    this.#nonce = (this.#nonce + 1) >>> 0;
+    this.#channel.send(0, { type: "Ping", nonce: this.#nonce });
   }
 
   stats(): Promise<StatsMessage> {
@@ -111,6 +120,11 @@ export class AgentLink {
       this.#shutdownWaiter = waiter;
       this.#channel.send(0, { type: "Shutdown", graceMs });
     });
+  }
+
+  /** The connection is gone. */
+  get lost(): boolean {
+    return this.#lost !== null;
   }
 
   /** Resolves when everything the guest has sent was received and the connection is closed, or after so many ms. */
@@ -144,8 +158,9 @@ export class AgentLink {
         this.#readyWaiter = null;
         return;
       case "Pong":
-        this.#once(this.#pings.get(message.nonce) ?? null, "Pong").resolve();
-        this.#pings.delete(message.nonce);
+        if (this.#pings.length === 0 || message.nonce !== this.#nonce) throw unexpected("Pong");
+        for (const waiter of this.#pings) waiter.resolve();
+        this.#sendPing();
         return;
       case "Stats": {
         const waiters = this.#statsWaiters;
@@ -166,13 +181,13 @@ export class AgentLink {
 
   #receiveHello(hello: AgentHelloMessage): void {
     const waiter = this.#once(this.#helloWaiter, "AgentHello");
-    this.#helloWaiter = null;
     if (hello.protocolVersion !== PROTOCOL_VERSION) {
       throw new ProtocolError(
         `the guest's agent speaks protocol version ${hello.protocolVersion}, this supervisor version ${PROTOCOL_VERSION}`,
         { hint: "Build the guest again (npm run build)." },
       );
     }
+    this.#helloWaiter = null;
     waiter.resolve(hello);
   }
 
@@ -195,7 +210,8 @@ export class AgentLink {
       this.#helloWaiter,
       this.#readyWaiter,
       this.#shutdownWaiter,
-      ...this.#pings.values(),
+      ...this.#pings,
+      ...this.#nextPings,
       ...this.#statsWaiters,
     ]) {
       waiter?.reject(reason);

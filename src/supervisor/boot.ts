@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { BootStartError, InvalidConfigError, RuntimeError, type BootStage } from "../errors/index.ts";
 import { embeddedRootFileSystem, type RootFileSystem } from "../image/index.ts";
 import {
+  blamesAccelerator,
   chooseAccelerator,
   findQemu,
   Machine,
@@ -26,6 +27,7 @@ import {
 } from "../store/index.ts";
 import { AgentLink } from "./agent-link.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 import type { KernelLog } from "./kernel-log.ts";
 import type { RuntimeLog } from "./runtime-log.ts";
 
@@ -60,7 +62,7 @@ const upperSerial = "upper";
  * Boots the sandbox's VM and waits until commands can be run in it.
  *
  * @throws BootStartError when the VM fails; InvalidConfigError for a workdir that is none; QemuNotFoundError,
- * KernelNotFoundError, ImageError, IoError before there is a VM
+ * LibkrunfwNotFoundError, ImageError, IoError before there is a VM
  */
 export async function bootGuest(options: BootOptions): Promise<BootedGuest> {
   const { home, record, paths, runtimeLog } = options;
@@ -76,7 +78,11 @@ export async function bootGuest(options: BootOptions): Promise<BootedGuest> {
     prepareUpper(paths.upper),
   ]);
   const spec = machineSpec(record, kernel, lower, paths);
-  let choice = await chooseAccelerator({ cacheDirectory: home.cache }, qemu, kernel);
+  // It may wait for another start that is finding out what works here.
+  let choice = await unlessAborted(
+    chooseAccelerator({ cacheDirectory: home.cache }, qemu, kernel),
+    options.signal,
+  );
   for (;;) {
     runtimeLog.write("info", `booting with ${choice.accelerator}: ${choice.why}`);
     const attempt = await startMachine(options, spec, qemu, kernel, choice);
@@ -123,8 +129,7 @@ async function startMachine(
   } catch (error) {
     machine.kill();
     const exit = await machine.exited;
-    // A kernel that ran far enough to give up says nothing against the accelerator, nor does a user who stops the start.
-    const telling = !signal.aborted && exit.reason !== "panic";
+    const telling = !signal.aborted && blamesAccelerator(accelerator, exit);
     if (!telling) await probe?.abandoned();
     if (probe === null || !telling) return await fail("build_vm", error);
     return { failure: probeFailure(accelerator, probe, exit), probe };
@@ -159,27 +164,11 @@ function bootDeadlineMs(): number {
 
 /** Waits for the guest, but not longer than the machine lives nor than any of the signals allows. */
 async function unlessOver<T>(step: Promise<T>, machine: Machine, signals: AbortSignal[]): Promise<T> {
-  const over = AbortSignal.any(signals);
-  let stopWaiting: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    const onAbort = (): void => {
-      reject(over.reason instanceof Error ? over.reason : new Error("aborted"));
-    };
-    if (over.aborted) onAbort();
-    over.addEventListener("abort", onAbort, { once: true });
-    stopWaiting = () => {
-      over.removeEventListener("abort", onAbort);
-    };
-  });
   const ended = machine.exited.then((exit): never => {
     throw new RuntimeError(exit.detail);
   });
   ended.catch(() => undefined);
-  try {
-    return await Promise.race([step, aborted, ended]);
-  } finally {
-    stopWaiting();
-  }
+  return await unlessAborted(Promise.race([step, ended]), AbortSignal.any(signals));
 }
 
 function bootError(

@@ -19,6 +19,8 @@ export interface ClientServices {
   readonly id: string;
   readonly name: string;
   readonly state: SandboxState;
+  /** @throws RuntimeError when there are too many clients */
+  admit(): void;
   exec(request: ExecMessage, client: ClientStream): Session;
   ping(): Promise<void>;
   touch(): number;
@@ -33,6 +35,10 @@ export interface ClientServices {
 
 /** A client that leaves this much unread is not read from until it has caught up. Bytes. */
 const pauseAtBytes = 1024 * 1024;
+/** A stranger who says nothing is not kept longer, ms. */
+const helloWithinMs = 10_000;
+/** Each takes memory until the guest, or the sandbox's end, brings the answer. */
+const mostUnanswered = 1000;
 
 /** One connection of an SDK or CLI process. */
 export class Client implements ChannelHandler {
@@ -40,12 +46,23 @@ export class Client implements ChannelHandler {
   readonly #services: ClientServices;
   readonly #sessions = new Map<number, Session>();
   #greeted: boolean;
+  #helloTimer: NodeJS.Timeout | null = null;
+  #unanswered = 0;
 
   /** @param greeted true for the connection inherited from the process that started the sandbox */
   constructor(duplex: Duplex, services: ClientServices, greeted: boolean) {
     this.#services = services;
     this.#greeted = greeted;
     this.#channel = new Channel(duplex, { incoming: "client→supervisor", pauseAtBytes }, this);
+    if (greeted) return;
+    this.#helloTimer = setTimeout(() => {
+      this.#channel.fail(new ProtocolError("the client did not say hello"));
+    }, helloWithinMs);
+  }
+
+  /** Whether it has said who it is. */
+  get greeted(): boolean {
+    return this.#greeted;
   }
 
   send(stream: number, message: Message): void {
@@ -85,6 +102,7 @@ export class Client implements ChannelHandler {
   }
 
   closed(): void {
+    this.#clearHelloTimer();
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
     for (const session of sessions) session.abandon();
@@ -93,8 +111,10 @@ export class Client implements ChannelHandler {
 
   #greet(message: Message): void {
     if (message.type !== "ClientHello") throw new ProtocolError("the client did not say hello");
+    this.#clearHelloTimer();
     try {
       this.#checkHello(message);
+      this.#services.admit();
     } catch (error) {
       this.#channel.send(0, encodeFailure(error));
       void this.#channel.end();
@@ -109,6 +129,11 @@ export class Client implements ChannelHandler {
       name,
       state,
     });
+  }
+
+  #clearHelloTimer(): void {
+    if (this.#helloTimer !== null) clearTimeout(this.#helloTimer);
+    this.#helloTimer = null;
   }
 
   #checkHello(hello: ClientHelloMessage): void {
@@ -168,10 +193,18 @@ export class Client implements ChannelHandler {
   }
 
   async #answer(stream: number, message: Message): Promise<void> {
+    this.#unanswered++;
     try {
+      if (this.#unanswered > mostUnanswered) {
+        throw new RuntimeError(`there are ${mostUnanswered} requests without an answer already`, {
+          hint: "Wait for answers before asking more.",
+        });
+      }
       this.#channel.send(stream, await this.#carryOut(message));
     } catch (error) {
       this.#channel.send(stream, encodeFailure(error));
+    } finally {
+      this.#unanswered--;
     }
   }
 

@@ -34,6 +34,17 @@ export class ExecLog {
     return this.#file.pendingBytes > fullAtBytes;
   }
 
+  /** True while something is not written yet. */
+  get pending(): boolean {
+    return this.#file.pendingBytes > 0;
+  }
+
+  /** Resolves when everything logged so far is written. */
+  /** The latest write that failed; what it held is not in the log. */
+  get failure(): Error | null {
+    return this.#file.failure;
+  }
+
   flush(): Promise<void> {
     return this.#file.flush();
   }

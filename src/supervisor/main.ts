@@ -1,5 +1,8 @@
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
+import { encodeFailure } from "../protocol/failure.ts";
+import { encodeFrame, FrameKind } from "../protocol/frame.ts";
+import { encodeMessage } from "../protocol/messages.generated.ts";
 import { findSandbox, locateHome } from "../store/index.ts";
 import { diagnoseHost } from "./diagnose.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -21,17 +24,22 @@ async function main(): Promise<void> {
     throw new Error("usage: supervisor NAME attached|detached");
   }
   const home = locateHome();
+  const owner = new Socket({ fd: ownerFd, readable: true, writable: true });
   let locked = true;
-  await Supervisor.run({
-    home,
-    sandbox: await findSandbox(home, name),
-    owner: new Socket({ fd: ownerFd, readable: true, writable: true }),
-    attached: mode === "attached",
-    releaseLock: () => {
-      if (locked) closeSync(lockFd);
-      locked = false;
-    },
-  });
+  const releaseLock = (): void => {
+    if (locked) closeSync(lockFd);
+    locked = false;
+  };
+  try {
+    const sandbox = await findSandbox(home, name);
+    await Supervisor.run({ home, sandbox, owner, attached: mode === "attached", releaseLock });
+  } catch (error) {
+    // What keeps the supervisor from its work, such as a disk too full for a log, is told as every failed start is.
+    releaseLock();
+    const failure = encodeFrame(0, FrameKind.control, encodeMessage(encodeFailure(error)));
+    await new Promise<void>((resolve) => owner.once("error", resolve).end(failure, resolve));
+    throw error;
+  }
   process.exit(0);
 }
 

@@ -8,13 +8,15 @@ export interface MetricsOptions {
   readonly agent: AgentLink;
   readonly memoryMib: number;
   readonly upperPath: string;
+  /** cpuPercent is an average over at least so long. */
+  readonly intervalMs: number;
   /** When the machine was started, as performance.now() says. */
   readonly startedAtMs: number;
 }
 
 /** A guest that does not answer must not keep the host's own figures back. */
 const guestAnswerMs = 1000;
-/** cpuPercent over a shorter span than this would mostly show the scheduler's grain. */
+/** cpuPercent over a shorter span than this would mostly show the scheduler's grain, whatever was asked for. */
 const shortestSpanMs = 100;
 
 interface CpuReading {
@@ -66,7 +68,7 @@ export class MetricsSampler {
   #updateCpuPercent(cpuNs: number): number {
     const now: CpuReading = { atMs: performance.now(), cpuNs };
     const spanMs = now.atMs - this.#previous.atMs;
-    if (spanMs >= shortestSpanMs) {
+    if (spanMs >= Math.max(shortestSpanMs, this.#options.intervalMs)) {
       this.#cpuPercent = Math.max(0, ((cpuNs - this.#previous.cpuNs) / (spanMs * 1e6)) * 100);
       this.#previous = now;
     }

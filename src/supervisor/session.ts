@@ -133,6 +133,12 @@ export class Session implements SessionSink {
       const rest = pieces.end();
       if (rest.length > 0) this.#log.write(source, rest, this.id);
     }
+    if (this.#log.pending) void this.#log.flush().then(() => this.#report(message));
+    else this.#report(message);
+  }
+
+  /** Whoever has seen a command end finds in the log what it printed: so this comes once that is written. */
+  #report(message: Message): void {
     this.#client?.send(message);
     this.#client = null;
     this.#activity();

@@ -1,7 +1,5 @@
-import { rm } from "node:fs/promises";
-import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
-import { CustomError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import { CustomError, ProtocolError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
 import type { MachineExit } from "../machine/index.ts";
 import { encodeFailure } from "../protocol/failure.ts";
 import type {
@@ -24,12 +22,12 @@ import {
 } from "../store/index.ts";
 import { bootGuest, type BootedGuest } from "./boot.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
-import { Client, type ClientServices } from "./client.ts";
+import type { Client, ClientServices } from "./client.ts";
+import { Clients } from "./clients.ts";
 import { Deadline } from "./deadline.ts";
 import { ExecLog } from "./exec-log.ts";
 import { KernelLog } from "./kernel-log.ts";
 import { Lifetime } from "./lifetime.ts";
-import { listenOn } from "./listen.ts";
 import { MetricsSampler } from "./metrics.ts";
 import { judgeExit, type Ending } from "./judge-exit.ts";
 import { RuntimeLog } from "./runtime-log.ts";
@@ -57,11 +55,8 @@ interface Logs {
 const defaultGraceMs = 10_000;
 /** The part of the grace that is kept for flushing and unmounting, ms. */
 const flushMs = 2_000;
-const maximumClients = 128;
 /** How long the bytes that an ended guest left in its connection may take to be read, ms. */
 const lastWordsMs = 1_000;
-/** How long a client that does not read may keep the supervisor of an ended sandbox, ms. */
-const farewellMs = 2_000;
 /** QEMU's events that someone who looks for a fault wants to see. */
 const troubles: readonly string[] = ["BLOCK_IO_ERROR", "GUEST_PANICKED", "MEMORY_FAILURE", "STOP"];
 
@@ -71,8 +66,7 @@ export class Supervisor implements ClientServices {
   readonly name: string;
   readonly #options: SupervisorOptions;
   readonly #logs: Logs;
-  readonly #owner: Client;
-  readonly #clients = new Set<Client>();
+  readonly #clients: Clients;
   readonly #sessions = new Set<Session>();
   readonly #starting = new AbortController();
   readonly #bootedAt = performance.now();
@@ -80,7 +74,6 @@ export class Supervisor implements ClientServices {
     this.#logs.runtime.write("warn", "the guest did not stop in time: killing it");
     this.kill();
   });
-  #server: Server | null = null;
   readonly #stateFile: StateFile;
   #guest: BootedGuest | null = null;
   #metrics: MetricsSampler | null = null;
@@ -89,6 +82,8 @@ export class Supervisor implements ClientServices {
   #nextSessionId = 1;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
   #ending: Ending | null = null;
+  /** When the guest that is shutting down is killed, as performance.now() says. */
+  #killAtMs = Number.POSITIVE_INFINITY;
   readonly #ended: Promise<EndedMessage>;
   #resolveEnded: (message: EndedMessage) => void = () => undefined;
 
@@ -100,8 +95,7 @@ export class Supervisor implements ClientServices {
     this.id = options.sandbox.record.id;
     this.name = options.sandbox.record.name;
     this.#ended = new Promise((resolve) => (this.#resolveEnded = resolve));
-    this.#owner = new Client(options.owner, this, true);
-    this.#clients.add(this.#owner);
+    this.#clients = new Clients(options.owner, socketPath(options.home, this.id), this);
   }
 
   /** Runs the sandbox; resolves when it has ended and everything is on disk. */
@@ -122,6 +116,10 @@ export class Supervisor implements ClientServices {
 
   get state(): SandboxState {
     return this.#stateFile.state.status === "created" ? "starting" : this.#stateFile.state.status;
+  }
+
+  admit(): void {
+    this.#clients.admit();
   }
 
   exec(request: ExecMessage, client: ClientStream): Session {
@@ -149,7 +147,8 @@ export class Supervisor implements ClientServices {
   }
 
   async ping(): Promise<void> {
-    await this.#running().agent.ping();
+    const { agent } = this.#running();
+    await this.#unlessEnding(agent.ping());
   }
 
   touch(): number {
@@ -164,7 +163,7 @@ export class Supervisor implements ClientServices {
   async metrics(): Promise<MetricsMessage> {
     this.#running();
     if (this.#metrics === null) throw new RuntimeError("the sandbox is not ready");
-    return await this.#metrics.sample();
+    return await this.#unlessEnding(this.#metrics.sample());
   }
 
   stop(graceMs: number): void {
@@ -192,8 +191,8 @@ export class Supervisor implements ClientServices {
   }
 
   disconnected(client: Client): void {
-    this.#clients.delete(client);
-    if (client !== this.#owner || !this.#attached) return;
+    this.#clients.remove(client);
+    if (client !== this.#clients.owner || !this.#attached) return;
     this.#logs.runtime.write("info", "the owner is gone");
     this.#stop(defaultGraceMs, "ShutdownRequested", "the process that owned it ended");
   }
@@ -213,7 +212,7 @@ export class Supervisor implements ClientServices {
         exitCode: null,
         signal: null,
       });
-      await this.#start(socket);
+      await this.#start();
     } catch (error) {
       await this.#startFailed(error);
       return;
@@ -222,7 +221,7 @@ export class Supervisor implements ClientServices {
     await this.#leave();
   }
 
-  async #start(socket: string): Promise<void> {
+  async #start(): Promise<void> {
     const { home, sandbox } = this.#options;
     const { record, paths } = sandbox;
     this.#guest = await bootGuest({
@@ -254,6 +253,7 @@ export class Supervisor implements ClientServices {
       agent,
       memoryMib: record.config.memoryMib,
       upperPath: paths.upper,
+      intervalMs: record.config.metricsSampleIntervalMs,
       startedAtMs,
     });
     this.#lifetime = new Lifetime({
@@ -264,27 +264,12 @@ export class Supervisor implements ClientServices {
       },
     });
     this.#logs.exec.write("system", Buffer.from(startedMarker), null);
-    this.#server = await listenOn(socket, (connection) => {
-      this.#connected(connection);
-    });
+    await this.#clients.listen();
     await clearBootError(paths.bootError);
     await this.#save({ status: "running", accelerator: machine.accelerator });
     this.#tellOwner({ type: "Started", accelerator: machine.accelerator });
     // The owner may have left, or somebody asked for the end, while the guest booted.
     if (this.#ending !== null) this.#shutDownGuest(defaultGraceMs);
-  }
-
-  #connected(connection: Duplex): void {
-    const client = new Client(connection, this, false);
-    if (this.#clients.size < maximumClients) {
-      this.#clients.add(client);
-      return;
-    }
-    client.send(
-      0,
-      encodeFailure(new RuntimeError(`sandbox ${this.name} has ${maximumClients} clients already`)),
-    );
-    void client.end();
   }
 
   async #startFailed(error: unknown): Promise<void> {
@@ -322,6 +307,7 @@ export class Supervisor implements ClientServices {
     );
     if (exit.qemuOutput.trim() !== "") runtime.write("warn", `QEMU wrote:\n${exit.qemuOutput}`);
     await exec.flush();
+    if (exec.failure !== null) runtime.write("error", `part of exec.log is missing: ${String(exec.failure)}`);
     await this.#conclude(exit, {
       status: crashed ? "crashed" : "stopped",
       reason,
@@ -338,7 +324,7 @@ export class Supervisor implements ClientServices {
     await this.#save({ ...change, endedAt: new Date().toISOString() }).catch((error: unknown) => {
       runtime.write("error", `cannot record the end: ${String(error)}`);
     });
-    await this.#closeDoors();
+    await this.#clients.stopListening();
     if (sandbox.record.config.ephemeral) {
       await removeLocked(home, sandbox.paths).catch((error: unknown) => {
         runtime.write("error", `cannot remove the sandbox: ${String(error)}`);
@@ -354,19 +340,11 @@ export class Supervisor implements ClientServices {
     });
   }
 
-  /** No new client from here on: the name may belong to another run as soon as the lock is given up. */
-  async #closeDoors(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
-    server?.close();
-    await rm(socketPath(this.#options.home, this.id), { force: true });
-  }
-
   async #leave(): Promise<void> {
     // Let the answers to those who wait for the end go out first.
     await this.#ended;
     await new Promise(setImmediate);
-    await Promise.all([...this.#clients].map((client) => client.end(farewellMs)));
+    await this.#clients.farewell();
     await Promise.all([this.#logs.exec.close(), this.#logs.runtime.close(), this.#logs.kernel.close()]);
   }
 
@@ -380,6 +358,18 @@ export class Supervisor implements ClientServices {
     throw new SandboxNotRunningError(`sandbox ${this.name} is ${this.state}`, {
       hint: `Start it ("msb start ${this.name}").`,
     });
+  }
+
+  /** A question that the guest's end left without an answer failed for that reason, not for a lost connection. */
+  async #unlessEnding<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (this.#guest?.agent.lost !== true || error instanceof ProtocolError) throw error;
+      throw new SandboxNotRunningError(`sandbox ${this.name} is ending`, {
+        hint: `Start it again when it has stopped ("msb start ${this.name}").`,
+      });
+    }
   }
 
   #sessionEnded(session: Session): void {
@@ -406,15 +396,17 @@ export class Supervisor implements ClientServices {
   }
 
   #stop(graceMs: number, reason: TerminationReason, detail: string): void {
-    const first = this.#ending === null;
     this.#end(reason, detail, false);
     this.#starting.abort(new CustomError(`sandbox ${this.name} was stopped while it started`));
-    if (this.#guest !== null && (first || graceMs < defaultGraceMs)) this.#shutDownGuest(graceMs);
+    this.#shutDownGuest(graceMs);
   }
 
+  /** Of several stops the one counts that allows the least time from now on. */
   #shutDownGuest(graceMs: number): void {
     const guest = this.#guest;
-    if (guest === null) return;
+    const killAtMs = performance.now() + graceMs;
+    if (guest === null || killAtMs >= this.#killAtMs) return;
+    this.#killAtMs = killAtMs;
     if (this.state === "running") void this.#saveInBackground({ status: "draining" });
     if (graceMs <= 0) {
       guest.machine.kill();
@@ -433,7 +425,7 @@ export class Supervisor implements ClientServices {
   }
 
   #tellOwner(message: Message): void {
-    this.#owner.send(0, message);
+    this.#clients.owner.send(0, message);
   }
 
   #save(change: Partial<StoredState>): Promise<void> {

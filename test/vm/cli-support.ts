@@ -17,8 +17,9 @@ export interface Result {
 export interface Started {
   readonly child: ChildProcess;
   readonly result: Promise<Result>;
-  /** Resolves when stdout holds the text; rejects when the command ended before it did. */
+  /** Resolve when the text was written; reject when the command ended before it was. */
   stdoutHas(text: string): Promise<void>;
+  stderrHas(text: string): Promise<void>;
 }
 
 /** A state directory of its own, in which the tests of one file run `msb`. */
@@ -36,7 +37,7 @@ export class MsbHome implements AsyncDisposable {
     const child = spawn(process.execPath, [msbProgram, ...args], {
       env: this.environment,
       stdio: ["pipe", "pipe", "pipe"],
-      timeout: 60_000,
+      timeout: 120_000,
       killSignal: "SIGKILL",
     });
     const output = { stdout: "", stderr: "" };
@@ -51,18 +52,23 @@ export class MsbHome implements AsyncDisposable {
         resolve({ code, signal, ...output });
       });
     });
-    const stdoutHas = (text: string): Promise<void> =>
+    const has = (name: "stdout" | "stderr", text: string): Promise<void> =>
       new Promise((resolve, reject) => {
         const look = (): void => {
-          if (output.stdout.includes(text)) resolve();
+          if (output[name].includes(text)) resolve();
         };
         look();
-        child.stdout.on("data", look);
+        child[name].on("data", look);
         void result.then(({ code, stderr }) => {
           reject(new Error(`ended with ${String(code)} before it wrote ${JSON.stringify(text)}: ${stderr}`));
         }, reject);
       });
-    return { child, result, stdoutHas };
+    return {
+      child,
+      result,
+      stdoutHas: (text) => has("stdout", text),
+      stderrHas: (text) => has("stderr", text),
+    };
   }
 
   msb(...args: string[]): Promise<Result> {
@@ -76,13 +82,14 @@ export class MsbHome implements AsyncDisposable {
 
   /** The statuses of the sandboxes, as JSON has them. */
   async statuses(): Promise<Record<string, string>> {
-    const { stdout } = await this.msb("ls", "--format", "json");
+    const { code, stdout, stderr } = await this.msb("ls", "--format", "json");
+    if (code !== 0) throw new Error(`msb ls ended with ${String(code)}: ${stderr}`);
     const list = JSON.parse(stdout) as { name: string; status: string }[];
     return Object.fromEntries(list.map(({ name, status }) => [name, status]));
   }
 
   /** Asks again and again until the answer is wanted: for what has no event to wait for. */
-  async until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean, deadlineMs = 30_000): Promise<T> {
+  async until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean, deadlineMs = 60_000): Promise<T> {
     const deadline = Date.now() + deadlineMs;
     for (;;) {
       const answer = await ask();

@@ -10,7 +10,7 @@ before(async () => {
 });
 after(() => home[Symbol.asyncDispose]());
 
-const answerMs = 30_000;
+const answerMs = 60_000;
 
 /** A terminal in which a script of the host runs, and what it showed. */
 class Terminal implements Disposable {
@@ -126,6 +126,18 @@ test("the detach keys leave the command running", async () => {
   await endsWith(terminal, 0, before);
   const { stdout } = await home.msb("exec", "demo", "--", "sh", "-c", "ps | grep -c '[s]leep 301'");
   assert.equal(stdout, "1\n");
+});
+
+test("detaching from run leaves its sandbox running, and says which", async () => {
+  using terminal = new Terminal(framed('"$NODE" "$MSB" run -m 256M -- sh -c "echo ready; exec sleep 304"'));
+  const before = await settings(terminal);
+  await terminal.shows(/ready\n/);
+  terminal.type("\x1d");
+  const [, name = ""] = await terminal.shows(/Detached: the command keeps running in (msb-[0-9a-f]{8})/);
+  await endsWith(terminal, 0, before);
+  const { stdout } = await home.msb("exec", name, "--", "sh", "-c", "ps | grep -c '[s]leep 304'");
+  assert.equal(stdout, "1\n");
+  assert.equal((await home.msb("rm", "-f", name)).code, 0);
 });
 
 test("other detach keys can be chosen, and half of them goes to the command", async () => {

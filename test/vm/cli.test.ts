@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { MsbHome, msbProgram, type Result } from "./cli-support.ts";
 
@@ -29,6 +31,17 @@ describe("a sandbox for one command", () => {
     const { code, signal } = await result;
     assert.deepEqual([code, signal], [130, null]);
     assert.deepEqual(await home.names(), []);
+  });
+
+  test("a signal during the start leaves nothing either, whether the sandbox has a name or not", async () => {
+    for (const args of [["run"], ["create", "-n", "interrupted"]]) {
+      const { child, result, stderrHas } = home.start(["--info", ...args]);
+      await stderrHas(" boot\n");
+      child.kill("SIGTERM");
+      const { code, signal } = await result;
+      assert.deepEqual([code, signal], [143, null]);
+      assert.deepEqual(await home.names(), []);
+    }
   });
 
   test("even SIGKILL of msb ends the sandbox", async () => {
@@ -116,6 +129,7 @@ describe("a sandbox that stays", () => {
       (await home.msb("inspect", "demo")).stdout,
       /^Name: +demo\n[^]*^Environment: +GREETING=hello\nLabels: +stage=test\n/m,
     );
+    assert.match((await home.msb("inspect", "demo")).stdout, /^Accelerator: +(tcg|kvm|hvf)/m);
     const all = JSON.parse((await home.msb("inspect", "demo", "--format", "json")).stdout) as Record<
       string,
       unknown
@@ -123,6 +137,7 @@ describe("a sandbox that stays", () => {
     assert.deepEqual(Object.keys(all), [
       "name",
       "status",
+      "accelerator",
       "config",
       "created_at",
       "updated_at",
@@ -253,7 +268,8 @@ describe("a sandbox that stays", () => {
   });
 
   test("keeps what was written, and follows what is being written", async () => {
-    const following = home.start(["logs", "-f", "--tail", "1", "demo"]);
+    const following = home.start(["logs", "-f", "--tail", "1", "--source", "all", "demo"]);
+    await following.stdoutHas("\n");
     await home.msb("exec", "demo", "--", "sh", "-c", "echo to-be-logged-1; echo to-be-logged-2");
     await following.stdoutHas("to-be-logged-1\nto-be-logged-2\n");
     following.child.kill("SIGTERM");
@@ -350,6 +366,53 @@ describe("a sandbox that stays", () => {
     const none = await home.msb("stop", "--label", "stage=test");
     assert.equal(none.code, 0);
     assert.match(none.stderr, /^warn: /);
+  });
+});
+
+describe("what is left of a sandbox whose files are gone or damaged", () => {
+  test("can be removed by force", async () => {
+    for (const content of ["{ half a file", null]) {
+      const directory = join(home.path, "sandboxes", "broken");
+      mkdirSync(directory, { recursive: true });
+      if (content !== null) writeFileSync(join(directory, "config.json"), content);
+      const create = await home.msb("create", "-n", "broken");
+      assert.equal(create.code, 1);
+      assert.match(create.stderr, /→ Remove it with "msb rm -f broken"/);
+      succeeded(await home.msb("rm", "-f", "broken"));
+      assert.ok(!existsSync(directory));
+    }
+    assert.equal((await home.msb("rm", "-f", "broken")).code, 1);
+  });
+});
+
+describe("doctor", () => {
+  test("says that this host is ready, row by row", async () => {
+    const text = await home.msb("doctor");
+    assert.equal(text.code, 0, text.stdout);
+    assert.match(text.stdout, /^ {3}✓ qemu .*version [7-9]/m);
+    assert.match(text.stdout, /^ {3}✓ kernel /m);
+    assert.match(text.stdout, /^ {3}✓ home {2,}\S/m);
+    assert.match(text.stdout, /\n\nHost setup is ready\.\n$/);
+    const check = await home.msb("check", "--format", "json");
+    succeeded(check);
+    const json = JSON.parse(check.stdout) as {
+      healthy: boolean;
+      checks: { name: string; status: string; detail: string; fix: string }[];
+    };
+    assert.equal(json.healthy, true);
+    assert.ok(json.checks.some(({ name, status }) => name === "qemu" && status === "ok"));
+  });
+
+  test("says what is missing and what to do, with code 1", async () => {
+    home.environment["MSB_QEMU"] = "/no/such/qemu";
+    try {
+      const { code, stdout } = await home.msb("doctor");
+      assert.equal(code, 1);
+      assert.match(stdout, /^ {3}✗ qemu .*\/no\/such\/qemu.*\n {5,}→ \S/m);
+      assert.match(stdout, /\n\n1 problem to solve before sandboxes can run\.\n$/);
+    } finally {
+      delete home.environment["MSB_QEMU"];
+    }
   });
 });
 

@@ -1,6 +1,7 @@
 /**
  * Every example of the documentation runs, as a reader would run it: `ts` blocks as modules that import the package as it
- * is built, `sh` blocks with the built `msb`. The examples of a page run in the page's order and share a home.
+ * is built, `sh` blocks with the built `msb`. The examples of a page run in the page's order and share a home. What a comment
+ * `// prints …` says must be a line of the output.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -58,7 +59,12 @@ async function runExample({ file, line, language, code }: Example): Promise<void
   const script = join(project, language === "ts" ? `${name}.ts` : `${name}.sh`);
   writeFileSync(script, code);
   const ending = language === "ts" ? await run(process.execPath, [script]) : await run("sh", ["-eu", script]);
-  assert.equal(ending.code, 0, `${file}:${line}\n${code}\nprinted\n${ending.output}`);
+  const told = `${file}:${line}\n${code}\nprinted\n${ending.output}`;
+  assert.equal(ending.code, 0, told);
+  const lines = ending.output.split("\n").map((text) => text.trim());
+  for (const [, promised = ""] of code.matchAll(/\/\/ prints (.*)$/gm)) {
+    assert.ok(lines.includes(promised.trim()), `"${promised}" was promised: ${told}`);
+  }
 }
 
 function testExamples(file: string, languages: readonly string[]): void {

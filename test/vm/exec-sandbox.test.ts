@@ -26,6 +26,7 @@ describe("the settings of a sandbox", () => {
       .scripts({ greet: '#!/bin/sh\necho "hello $1"\n', env: "#!/bin/sh\necho shadowed\n" })
       .rlimit("nofile", 300)
       .rlimitRange("core", 0, 4096)
+      .rlimitRange("stack", 4 * 1024 * 1024, Infinity)
       .label("purpose", "test")
       .entrypoint(["sh", "-c", 'echo "$0" "$@"; id -un; pwd'])
       .cmd(["first", "second word"])
@@ -84,6 +85,15 @@ describe("the settings of a sandbox", () => {
     assert.equal(text(await sandbox.shell(show)), "300\n300\n8");
     const output = await sandbox.execWith("sh", (e) => e.args(["-c", show]).rlimit("nofile", 50));
     assert.equal(text(output), "50\n50\n8");
+  });
+
+  test("limits that are none last, too", async () => {
+    const again = await (await Sandbox.get("configured")).connect();
+    assert.deepEqual(
+      again.config.rlimits.find(({ resource }) => resource === "stack"),
+      { resource: "stack", soft: 4 * 1024 * 1024, hard: Infinity },
+    );
+    assert.equal(text(await again.shell("ulimit -s; ulimit -Hs")), "4096\nunlimited");
   });
 
   test("the shell", async () => {

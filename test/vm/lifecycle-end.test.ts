@@ -3,7 +3,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Sandbox, SandboxNotFoundError } from "../../src/index.ts";
-import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
+import { processesGone, processOf, smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
 
 // The ways in which a sandbox ends, and what is kept.
@@ -68,6 +68,28 @@ test("no grace: killed at once", { timeout }, async () => {
   assert.equal(result.status, "stopped");
   assert.equal(result.signal, "SIGKILL");
   await processesGone(home, name);
+});
+
+test("a QEMU that hangs is killed when the grace is over", { timeout }, async () => {
+  sandbox = await Sandbox.start(name);
+  process.kill(await processOf(home, name, "qemu"), "SIGSTOP");
+  const begun = performance.now();
+  await sandbox.stopWithTimeout(1000);
+  const took = performance.now() - begun;
+  assert.ok(took > 900 && took < 5000, `${took} ms`);
+  assert.equal((await sandbox.waitUntilStopped()).status, "stopped");
+  await processesGone(home, name);
+});
+
+test("a supervisor that hangs is killed too", { timeout }, async () => {
+  sandbox = await Sandbox.start(name);
+  process.kill(await processOf(home, name, "supervisor"), "SIGSTOP");
+  const begun = performance.now();
+  await sandbox.killWithTimeout(1000);
+  assert.ok(performance.now() - begun < 7000);
+  await processesGone(home, name);
+  // Nobody was left to write down how it ended.
+  assert.equal((await Sandbox.get(name)).status, "crashed");
 });
 
 test("the guest powers itself off: stopped", { timeout }, async () => {

@@ -8,7 +8,7 @@ import {
   SandboxNotFoundError,
   type SandboxHandle,
 } from "../../src/index.ts";
-import { processesOf, smallMemory, timeout } from "./lifecycle-support.ts";
+import { builderSource, processesOf, runProgram, smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
 
 // Lists, labels, pages, and one sandbox in place of another.
@@ -100,7 +100,7 @@ test("replace: the old one goes when the new one is valid, not before", { timeou
     message: /rootDisk/,
   });
   await assert.rejects(build().libkrunfwPath("/nonexistent").replace().create(), {
-    name: "KernelNotFoundError",
+    name: "LibkrunfwNotFoundError",
   });
   await assert.rejects(build().image("docker.io/library/alpine").replace().create(), {
     name: "UnsupportedOperationError",
@@ -126,3 +126,24 @@ test("replace: the old one goes when the new one is valid, not before", { timeou
   await fourth.destroy();
   await assert.rejects(Sandbox.get("place"), SandboxNotFoundError);
 });
+
+test(
+  "programs that replace the same sandbox at once leave one, and each is told what became of its own",
+  { timeout },
+  async (t) => {
+    const source = `
+    await ${builderSource("contested")}.replace().createDetached()
+      .then((sandbox) => say("created " + sandbox.id), (error) => say(error.name + " " + error.message));`;
+    const programs = [1, 2, 3].map(() => runProgram(t, source));
+    const lines = await Promise.all(programs.map((program) => program.line()));
+    const left = await Sandbox.get("contested");
+    assert.equal(left.status, "running", lines.join("; "));
+    assert.ok(lines.includes(`created ${left.id}`), lines.join("; "));
+    // The others were first and were replaced, stopped on their way, or came to a name that was taken again.
+    const known =
+      /^(created [0-9a-f]{16}|CustomError .*(stopped|killed) while it started|SandboxAlreadyExistsError .*)$/;
+    for (const line of lines) assert.match(line, known);
+    assert.equal((await processesOf(home, "contested")).length, 2);
+    await left.destroy({ force: true });
+  },
+);

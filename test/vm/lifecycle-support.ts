@@ -100,9 +100,15 @@ export async function processesOf(home: string, name = ""): Promise<SandboxProce
 
 /** Waits until no process of the sandbox is left. */
 export async function processesGone(home: string, name = ""): Promise<void> {
-  await eventually(`the processes of ${name === "" ? "all sandboxes" : name} to end`, async () =>
-    (await processesOf(home, name)).length === 0 ? true : null,
-  );
+  let left: SandboxProcess[] = [];
+  try {
+    await eventually("all processes to end", async () => {
+      left = await processesOf(home, name);
+      return left.length === 0 ? true : null;
+    });
+  } catch (error) {
+    throw new Error(`left behind: ${JSON.stringify(left)}`, { cause: error });
+  }
 }
 
 export async function processOf(home: string, name: string, kind: SandboxProcess["kind"]): Promise<number> {
@@ -111,4 +117,21 @@ export async function processOf(home: string, name: string, kind: SandboxProcess
     throw new Error(`sandbox ${name} has ${found.length} processes of the kind ${kind}`);
   }
   return found[0].pid;
+}
+
+/** Changes the environment while `action` runs. undefined unsets. */
+export async function withEnvironment<T>(changes: NodeJS.ProcessEnv, action: () => Promise<T>): Promise<T> {
+  const before = Object.keys(changes).map((key) => [key, process.env[key]] as const);
+  const apply = (pairs: Iterable<readonly [string, string | undefined]>): void => {
+    for (const [key, value] of pairs) {
+      if (value === undefined) Reflect.deleteProperty(process.env, key);
+      else process.env[key] = value;
+    }
+  };
+  apply(Object.entries(changes));
+  try {
+    return await action();
+  } finally {
+    apply(before);
+  }
 }

@@ -11,16 +11,18 @@ const idleMs = 3000;
 
 /** Does something again and again until the sandbox ends or `forMs` have passed. @returns whether it ended */
 async function meanwhile(sandbox: Sandbox, forMs: number, act: () => Promise<unknown>): Promise<boolean> {
-  let over = false;
-  const ended = sandbox.waitUntilStopped().then(() => (over = true));
+  const over = new AbortController();
+  const ended = sandbox.waitUntilStopped().then(() => {
+    over.abort();
+  });
   const until = performance.now() + forMs;
-  while (!over && performance.now() < until) {
+  while (!over.signal.aborted && performance.now() < until) {
     await act().catch((error: unknown) => {
       if (!(error instanceof Error) || error.name !== "SandboxNotRunningError") throw error;
     });
     await Promise.race([ended, sleep(200)]);
   }
-  return over;
+  return over.signal.aborted;
 }
 
 test("the idle timeout", { timeout }, async () => {

@@ -24,6 +24,7 @@ function toJson(handle: SandboxHandle): object {
   return {
     name: handle.name,
     status: jsonStatus(handle.status),
+    accelerator: handle.accelerator,
     config,
     created_at: jsonTime(handle.createdAt),
     updated_at: jsonTime(handle.updatedAt),
@@ -43,6 +44,7 @@ function toText(handle: SandboxHandle): string {
     ["Updated", tableTime(handle.updatedAt)],
     ["Image", describeImage(config.image)],
     ["Resources", `${String(config.cpus ?? 1)} cpus, ${String(config.memoryMib ?? 512)} MiB memory`],
+    ["Accelerator", describeAccelerator(handle)],
     ["Command", describeCommand(config)],
     ["Workdir", config.workdir ?? "/"],
     ["Shell", config.shell ?? "/bin/sh"],
@@ -62,6 +64,12 @@ function toText(handle: SandboxHandle): string {
   return fields
     .map(([title, content]) => `${`${title}:`.padEnd(width)}${indented(content, width)}\n`)
     .join("");
+}
+
+/** Of the latest run. Who isolates code by a sandbox should know what the isolation rests on. */
+function describeAccelerator({ accelerator }: SandboxHandle): string {
+  if (accelerator === null) return "-";
+  return accelerator === "tcg" ? "tcg (software emulation; QEMU's makers promise no isolation)" : accelerator;
 }
 
 function indented(content: string | readonly string[], width: number): string {

@@ -111,11 +111,7 @@ async function print(
     await printer.all(entries, tail ?? null, follow);
     if (!follow) return;
     const last = entries.at(-1);
-    // Lines about the sandbox itself come from files of their own, which the cursor knows nothing of.
-    const bySystem = range.sources?.includes("system") === true;
-    if (last !== undefined) {
-      from = bySystem ? { since: new Date(last.timestamp.getTime() + 1) } : { fromCursor: last.cursor };
-    }
+    if (last !== undefined) from = { fromCursor: last.cursor };
   }
   await using stream = await handle.logStream({ ...rest, ...from, follow: true });
   for await (const entry of stream) await printer.next(entry);

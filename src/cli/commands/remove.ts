@@ -1,6 +1,7 @@
-import { JsonError } from "../../errors/index.ts";
+import { JsonError, SandboxNotFoundError } from "../../errors/index.ts";
 import { forEachSandbox } from "../bulk.ts";
 import { defineCommand, flag } from "../command.ts";
+import { killAndRemove } from "../ending.ts";
 import { labelOption, sandboxNames, select } from "../selection.ts";
 
 export const remove = defineCommand({
@@ -23,16 +24,17 @@ export const remove = defineCommand({
       doing: "Removing",
       done: "Removed",
       act: async (name) => {
-        if (options.force === true) {
-          try {
-            await (await Sandbox.get(name)).kill();
-          } catch (error) {
-            // A sandbox whose files are damaged cannot be looked at, but it can be removed.
-            if (!(error instanceof JsonError)) throw error;
-          }
+        if (options.force !== true) {
+          await Sandbox.remove(name);
+          return;
         }
-        await Sandbox.remove(name);
-        return undefined;
+        try {
+          await killAndRemove(await Sandbox.get(name));
+        } catch (error) {
+          // What is left of a sandbox whose files are damaged or missing cannot be looked at, but it can be removed.
+          if (!(error instanceof JsonError || error instanceof SandboxNotFoundError)) throw error;
+          await Sandbox.remove(name);
+        }
       },
     });
   },

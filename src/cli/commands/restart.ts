@@ -37,7 +37,6 @@ export const restart = defineCommand({
           ...(options.force === true ? { force: true } : {}),
           ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
         });
-        return undefined;
       },
     });
   },

@@ -12,6 +12,7 @@ import {
   type GuestCommand,
 } from "../guest-command.ts";
 import { isInterrupted, onInterruption, untilExit } from "../interrupt.ts";
+import { loadApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { exitCodeOf, report } from "../output/report.ts";
 import { err, out } from "../output/streams.ts";
@@ -55,7 +56,7 @@ export const run = defineCommand({
 });
 
 async function find(name: string): Promise<SandboxHandle | null> {
-  const { Sandbox } = await import("../../api/index.ts");
+  const { Sandbox } = await loadApi();
   try {
     return await Sandbox.get(name);
   } catch (error) {
@@ -69,7 +70,7 @@ async function runNew(invocation: RunInvocation): Promise<number> {
   const named = given.name !== undefined;
   const name = given.name ?? generatedName();
   const detached = given.detach === true;
-  const { Sandbox } = await import("../../api/index.ts");
+  const { Sandbox } = await loadApi();
   const progress = new Progress({ quiet: given.quiet ?? false, logLevel });
   const builder = configure(Sandbox.builder(name), operands[0] ?? embeddedImage, given, logLevel, progress);
   // Its state then goes with it even when this process is killed.

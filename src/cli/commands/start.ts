@@ -22,7 +22,6 @@ export const start = defineCommand({
       done: "Started",
       act: async (name, progress) => {
         await Sandbox.startDetached(name, progress.observer);
-        return undefined;
       },
     });
   },

@@ -35,7 +35,6 @@ export const stop = defineCommand({
         if (options.force === true) await handle.kill();
         else if (options.timeout !== undefined) await handle.stopWithTimeout(options.timeout);
         else await handle.stop();
-        return undefined;
       },
     });
   },

@@ -21,7 +21,6 @@ export const touch = defineCommand({
       done: "Touched",
       act: async (name) => {
         await (await Sandbox.get(name)).touch();
-        return undefined;
       },
     });
   },

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { style, type OutputStream } from "./style.ts";
 
 export interface ErrorBlock {
@@ -16,16 +17,28 @@ export interface ErrorBlock {
  *       → what to do about it
  */
 export function errorBlock(block: ErrorBlock, stream: OutputStream): string {
-  const lines = [`${style(["bold", "red"], "error:", stream)} ${style("bold", block.text, stream)}`];
-  for (const cause of block.causes ?? []) lines.push(`  → ${style("white", cause, stream)}`);
+  const lines = [
+    `${style(["bold", "red"], "error:", stream)} ${style("bold", harmless(block.text), stream)}`,
+  ];
+  for (const cause of block.causes ?? []) lines.push(`  → ${style("white", indented(cause), stream)}`);
   if (block.excerpt !== undefined && block.excerpt.lines.length > 0) {
     lines.push(`  → ${style("white", `${block.excerpt.title}:`, stream)}`);
-    for (const line of block.excerpt.lines) lines.push(style("dim", `      ${line}`, stream));
+    for (const line of block.excerpt.lines) lines.push(style("dim", `      ${harmless(line)}`, stream));
   }
   for (const hint of block.hints ?? []) {
-    if (hint !== "") lines.push(style("dim", `  → ${hint}`, stream));
+    if (hint !== "") lines.push(style("dim", `  → ${indented(hint)}`, stream));
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** Further lines of a message stand below the first one's text. */
+function indented(text: string): string {
+  return harmless(text).replaceAll("\n", "\n    ");
+}
+
+/** Part of an error may be the guest's own words, and a guest must not write to the user's terminal but through a command. */
+function harmless(text: string): string {
+  return stripVTControlCharacters(text).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
 }
 
 /** One line ending in a newline: `warn: text`. */

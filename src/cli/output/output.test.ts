@@ -53,6 +53,10 @@ test("an error block has a line for each cause and hint, and none for empty ones
     errorBlock({ text: "it failed", causes: ["because"], hints: ["", "do this"] }, stream),
     "error: it failed\n  → because\n  → do this\n",
   );
+  assert.equal(
+    errorBlock({ text: "it failed", causes: ["two\nlines"] }, stream),
+    "error: it failed\n  → two\n    lines\n",
+  );
   assert.equal(warningLine("careful", stream), "warn: careful\n");
 });
 
@@ -153,4 +157,18 @@ test("times and statuses have their own form in tables and in JSON", () => {
   assert.equal(jsonTime(null), null);
   assert.equal(jsonStatus("running"), "Running");
   assert.equal(json({ a: [] }), '{\n  "a": []\n}\n');
+});
+
+test("an error's text cannot steer the terminal", () => {
+  const block = errorBlock(
+    {
+      text: "a\x1b[2Jb",
+      causes: ["c\x1b]0;title\x07d\x08"],
+      excerpt: { title: "words", lines: ["e\x1b[31mf\x9b1mg"] },
+      hints: ["h\r"],
+    },
+    stream,
+  );
+  assert.doesNotMatch(block, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+  assert.match(block, /ab[^]*c[^]*d[^]*ef/);
 });

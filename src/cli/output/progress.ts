@@ -50,7 +50,10 @@ export class Progress implements Disposable {
   }
 
   /** Callbacks for the SDK's functions that start a sandbox. */
-  get observer(): { onProgress(event: StageEvent): void; onNotice(message: string): void } {
+  get observer(): {
+    onProgress(this: void, event: StageEvent): void;
+    onNotice(this: void, message: string): void;
+  } {
     return {
       onProgress: (event) => {
         this.stage(event);

@@ -70,7 +70,8 @@ function describe(error: unknown, context: ReportContext): ErrorBlock {
 function describeBootFailure(error: BootStartError, context: ReportContext): ErrorBlock {
   const qemu = lastLines(error.qemuOutput, CONSOLE_LINES);
   const console = lastLines(error.consoleTail, CONSOLE_LINES);
-  const logs = context.removed === true ? "" : `msb logs --source system ${error.sandboxName}`;
+  const pointer = `msb logs --source system ${error.sandboxName}`;
+  const logs = context.removed === true || error.hint.includes(pointer) ? "" : pointer;
   return {
     text: `failed to start "${error.sandboxName}"`,
     causes: [`${error.stage}: ${error.message}`, ...(qemu.length > 0 ? [`QEMU: ${qemu.join(" ")}`] : [])],

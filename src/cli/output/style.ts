@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 
-export type OutputStream = NodeJS.WritableStream & { readonly isTTY?: boolean };
+export type OutputStream = NodeJS.WritableStream;
 export type Format = Parameters<typeof styleText>[0];
 
 /**
@@ -8,5 +8,5 @@ export type Format = Parameters<typeof styleText>[0];
  * FORCE_COLOR wins over both.
  */
 export function style(format: Format, text: string, stream: OutputStream): string {
-  return styleText(format, text, { stream: stream as NodeJS.WriteStream, validateStream: true });
+  return styleText(format, text, { stream, validateStream: true });
 }

@@ -11,7 +11,7 @@ import { oneOf, regularExpression, wholeNumber } from "./simple.ts";
 import { parseSizeMib } from "./size.ts";
 import { parseTime } from "./time.ts";
 
-function refuses<T>(parse: (text: string) => T, texts: readonly string[]): void {
+function refuses(parse: (text: string) => unknown, texts: readonly string[]): void {
   for (const text of texts) assert.throws(() => parse(text), UsageError, JSON.stringify(text));
 }
 

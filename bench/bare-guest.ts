@@ -1,0 +1,158 @@
+/**
+ * A guest without a supervisor: the agent's port in this very process. What commands cost here is what QEMU, the guest's kernel
+ * and the agent cost; what they cost more through the SDK is the price of the supervisor and of the hop to it.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { embeddedRootFileSystem } from "../src/image/index.ts";
+import { findQemu, Machine, measureTscKhz, resolveKernel, type Accelerator } from "../src/machine/index.ts";
+import { encodeFrame, FrameDecoder, FrameKind } from "../src/protocol/frame.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  PROTOCOL_VERSION,
+  type Message,
+} from "../src/protocol/messages.generated.ts";
+import { guestDirectory, unpackExtents } from "../src/store/index.ts";
+
+export interface BareResult {
+  readonly code: number;
+  readonly bytes: number;
+}
+
+interface Waiter {
+  bytes: number;
+  readonly done: PromiseWithResolvers<BareResult>;
+}
+
+export class BareGuest implements AsyncDisposable {
+  readonly #machine: Machine;
+  readonly #directory: string;
+  readonly #decoder = new FrameDecoder();
+  readonly #commands = new Map<number, Waiter>();
+  readonly #hello = Promise.withResolvers<void>();
+  readonly #ready = Promise.withResolvers<void>();
+  #pong = Promise.withResolvers<void>();
+  #nextStream = 1;
+
+  private constructor(machine: Machine, directory: string) {
+    this.#machine = machine;
+    this.#directory = directory;
+    machine.console.resume();
+    machine.agentPort.on("data", (chunk: Buffer) => {
+      for (const { stream, kind, payload } of this.#decoder.push(chunk)) {
+        if (kind === FrameKind.control) this.#receive(stream, decodeMessage(payload, "agent→supervisor"));
+        else this.#count(stream, payload.length);
+      }
+    });
+  }
+
+  static async boot(accelerator: Accelerator, memoryMib: number): Promise<BareGuest> {
+    const directory = await mkdtemp(join(tmpdir(), "msb-bench-"));
+    const guest = guestDirectory();
+    const upper = join(directory, "upper.img");
+    const [qemu, kernel, lower] = await Promise.all([
+      findQemu(),
+      resolveKernel({ path: null, guestDirectory: guest, stagingDirectory: directory }),
+      embeddedRootFileSystem(),
+      unpackExtents(join(guest, "upper.extents"), upper),
+    ]);
+    const tscKhz = accelerator === "tcg" ? await measureTscKhz(kernel, directory) : null;
+    const disks = [
+      { path: lower.path, format: "raw", readOnly: true, serial: "lower" },
+      { path: upper, format: "raw", readOnly: false, serial: "upper" },
+    ] as const;
+    const spec = { cpus: 1, memoryMib, kernel, disks, kernelArguments: [] };
+    const self = new BareGuest(Machine.start(spec, accelerator, { qemu, tscKhz }), directory);
+    await self.#hello.promise;
+    self.#send(0, bootMessage());
+    await self.#ready.promise;
+    return self;
+  }
+
+  /** Runs a command and counts its output. */
+  exec(argv: string[]): Promise<BareResult> {
+    const stream = this.#nextStream++;
+    const waiter: Waiter = { bytes: 0, done: Promise.withResolvers<BareResult>() };
+    this.#commands.set(stream, waiter);
+    this.#send(stream, {
+      type: "Exec",
+      argv,
+      env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+      cwd: "/",
+      user: "",
+      tty: false,
+      rows: 24,
+      cols: 80,
+      stdin: "null",
+      rlimits: [],
+    });
+    return waiter.done.promise;
+  }
+
+  async ping(): Promise<void> {
+    this.#pong = Promise.withResolvers<void>();
+    this.#send(0, { type: "Ping", nonce: 1 });
+    await this.#pong.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#machine[Symbol.asyncDispose]();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  #send(stream: number, message: Message): void {
+    this.#machine.agentPort.write(encodeFrame(stream, FrameKind.control, encodeMessage(message)));
+  }
+
+  #count(stream: number, bytes: number): void {
+    const waiter = this.#commands.get(stream);
+    if (waiter === undefined) return;
+    waiter.bytes += bytes;
+    this.#send(stream, { type: "Credit", bytes });
+  }
+
+  #receive(stream: number, message: Message): void {
+    const waiter = this.#commands.get(stream);
+    switch (message.type) {
+      case "AgentHello":
+        this.#hello.resolve();
+        break;
+      case "Ready":
+        this.#ready.resolve();
+        break;
+      case "Pong":
+        this.#pong.resolve();
+        break;
+      case "BootFailed":
+        this.#ready.reject(new Error(message.message));
+        break;
+      case "ExecFailed":
+        this.#commands.delete(stream);
+        waiter?.done.reject(new Error(message.message));
+        break;
+      case "ExecExited":
+        this.#commands.delete(stream);
+        waiter?.done.resolve({ code: message.code, bytes: waiter.bytes });
+        break;
+      default:
+    }
+  }
+}
+
+function bootMessage(): Message {
+  return {
+    type: "Boot",
+    protocolVersion: PROTOCOL_VERSION,
+    entropy: randomBytes(64),
+    wallClockSeconds: Math.floor(Date.now() / 1000),
+    wallClockNanoseconds: 0,
+    hostname: "bare",
+    root: { lowerSerial: "lower", lowerFsType: "erofs", upperSerial: "upper" },
+    tmpSizeMib: 64,
+    workdir: "",
+    scripts: [],
+  };
+}

@@ -1,0 +1,46 @@
+/** What the processes of a sandbox take on a Linux host. */
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { findSandbox, locateHome } from "../src/store/index.ts";
+
+export interface SandboxProcesses {
+  readonly supervisor: number;
+  readonly qemu: number;
+}
+
+/** The processes of a running sandbox. */
+export async function processesOf(name: string): Promise<SandboxProcesses> {
+  const { state } = await findSandbox(locateHome(), name);
+  const supervisor = state.supervisor?.pid;
+  if (supervisor === undefined) throw new Error(`sandbox ${name} has no supervisor`);
+  const children = await readFile(`/proc/${supervisor}/task/${supervisor}/children`, "utf8");
+  const qemu = Number(children.trim().split(" ")[0]);
+  if (!Number.isInteger(qemu) || qemu <= 0) throw new Error(`the supervisor ${supervisor} has no QEMU`);
+  return { supervisor, qemu };
+}
+
+/** Proportional set size: shared pages count in part. Bytes; proc(5), smaps_rollup. */
+export async function proportionalBytes(pid: number): Promise<number> {
+  return kibibytes(await readFile(`/proc/${pid}/smaps_rollup`, "utf8"), "Pss");
+}
+
+/** Resident memory now, bytes. Cheap enough to be asked for often. */
+export async function residentBytes(pid: number): Promise<number> {
+  return kibibytes(await readFile(`/proc/${pid}/status`, "utf8"), "VmRSS");
+}
+
+function kibibytes(text: string, field: string): number {
+  const value = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(text)?.[1];
+  if (value === undefined) throw new Error(`there is no ${field}`);
+  return Number(value) * 1024;
+}
+
+/** Runs a program to its end. @throws Error when it fails */
+export async function runProgram(program: string, args: readonly string[]): Promise<void> {
+  const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", resolve);
+  });
+  if (code !== 0) throw new Error(`${program} ended with ${String(code)}`);
+}

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { access, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import {
+  SandboxAlreadyExistsError,
+  SandboxNotFoundError,
+  SandboxReplacedError,
+  SandboxStillRunningError,
+} from "../errors/index.ts";
+import { locateHome, prepareHome, type Home } from "./home.ts";
+import type { SandboxRecord } from "./sandbox-record.ts";
+import {
+  createSandbox,
+  findSandbox,
+  listSandboxes,
+  lockStoppedSandbox,
+  newSandboxId,
+  removeSandbox,
+  sandboxPaths,
+  sweepLeftovers,
+} from "./sandboxes.ts";
+
+let directory = "";
+let home: Home;
+let homes = 0;
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "sandboxes-"));
+});
+
+after(() => rm(directory, { recursive: true, force: true }));
+
+beforeEach(async () => {
+  home = locateHome({ MSB_HOME: join(directory, String(homes++)) });
+  await prepareHome(home);
+});
+
+function record(name: string, createdAt = "2026-01-01T00:00:00.000Z"): SandboxRecord {
+  return {
+    format: 1,
+    id: newSandboxId(),
+    name,
+    createdAt,
+    config: {
+      image: { kind: "oci", reference: "localhost/base" },
+      cpus: 1,
+      memoryMib: 128,
+      logLevel: null,
+      quietLogs: false,
+      workdir: null,
+      shell: "/bin/sh",
+      hostname: name,
+      user: null,
+      entrypoint: null,
+      cmd: null,
+      env: [],
+      scripts: [],
+      labels: {},
+      rlimits: [],
+      pullPolicy: "if-missing",
+      maxDurationSecs: null,
+      idleTimeoutSecs: null,
+      ephemeral: false,
+      disableNetwork: false,
+      metricsSampleIntervalMs: 1000,
+      thp: "madvise",
+      kernelPath: null,
+    },
+  };
+}
+
+async function create(of: SandboxRecord): Promise<void> {
+  await (await createSandbox(home, of)).release();
+}
+
+test("a sandbox that was created is found, listed, removed", async () => {
+  const made = record("one");
+  await create(made);
+  const found = await findSandbox(home, "one");
+  assert.deepEqual(found.record, made);
+  assert.equal(found.status, "created");
+  assert.deepEqual(
+    (await listSandboxes(home)).map((sandbox) => sandbox.record.name),
+    ["one"],
+  );
+  await removeSandbox(home, "one", made.id);
+  await assert.rejects(findSandbox(home, "one"), SandboxNotFoundError);
+  await assert.rejects(removeSandbox(home, "one", null), SandboxNotFoundError);
+  assert.deepEqual(await readdir(home.sandboxes), []);
+});
+
+test("of many that create one name at once, one does, and it is whole", async () => {
+  const records = Array.from({ length: 8 }, () => record("same"));
+  const outcomes = await Promise.allSettled(records.map(create));
+  const winners = records.filter((_, index) => outcomes[index]?.status === "fulfilled");
+  assert.equal(winners.length, 1);
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected") assert.ok(outcome.reason instanceof SandboxAlreadyExistsError);
+  }
+  assert.equal((await findSandbox(home, "same")).record.id, winners[0]?.id);
+  assert.deepEqual(await readdir(home.sandboxes), ["same"]);
+});
+
+test("the newest first; of one moment, by name; what is no sandbox is passed over", async () => {
+  await create(record("b", "2026-01-02T00:00:00.000Z"));
+  await create(record("c", "2026-01-01T00:00:00.000Z"));
+  await create(record("a", "2026-01-02T00:00:00.000Z"));
+  await create(record("d", "2026-01-03T00:00:00.000Z"));
+  await mkdir(join(home.sandboxes, "empty"));
+  await writeFile(join(home.sandboxes, "file"), "");
+  await writeFile(sandboxPaths(home, "d").state, "damaged");
+  const names = (await listSandboxes(home)).map((sandbox) => sandbox.record.name);
+  assert.deepEqual(names, ["a", "b", "c"]);
+  assert.deepEqual(await listSandboxes(locateHome({ MSB_HOME: join(directory, "none") })), []);
+});
+
+test("who holds the lock keeps others from starting and removing it", async () => {
+  const made = record("held");
+  const lock = await createSandbox(home, made);
+  for (const action of ["start", "remove"] as const) {
+    await assert.rejects(
+      lockStoppedSandbox(home, "held", made.id, action),
+      (error) =>
+        error instanceof SandboxStillRunningError && error.hint !== "" && error.message.includes(action),
+    );
+    await assert.rejects(lockStoppedSandbox(home, "held", "another", action), SandboxReplacedError);
+  }
+  await assert.rejects(removeSandbox(home, "held", null), SandboxStillRunningError);
+  await lock.release();
+  await assert.rejects(lockStoppedSandbox(home, "held", "another", "start"), SandboxReplacedError);
+  // A refusal does not keep the lock.
+  await (await lockStoppedSandbox(home, "held", made.id, "start")).release();
+  await removeSandbox(home, "held", null);
+});
+
+test("what killed processes left is cleared, and nothing that is in use", async () => {
+  const staging = (id: string): string => join(home.sandboxes, `.new-${id}`);
+  for (const id of ["old", "fresh"]) await mkdir(staging(id));
+  await mkdir(join(home.sandboxes, ".removed-x", "logs"), { recursive: true });
+  const longAgo = new Date(Date.now() - 3_600_000);
+  await utimes(staging("old"), longAgo, longAgo);
+  await create(record("kept"));
+  await sweepLeftovers(home);
+  assert.deepEqual((await readdir(home.sandboxes)).sort(), [".new-fresh", "kept"]);
+  await access(sandboxPaths(home, "kept").config);
+});

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { Lifetime } from "./lifetime.ts";
+
+/** A lifetime on a clock of its own. */
+function begin(t: TestContext, idleTimeoutSecs: number | null, maxDurationSecs: number | null) {
+  let now = 0;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  t.mock.method(performance, "now", () => now);
+  const expired: string[] = [];
+  const lifetime = new Lifetime({
+    idleTimeoutSecs,
+    maxDurationSecs,
+    expired: (reason) => expired.push(reason),
+  });
+  const pass = (ms: number): void => {
+    for (let step = 0; step < ms; step += 10) {
+      now += 10;
+      t.mock.timers.tick(10);
+    }
+  };
+  return { lifetime, expired, pass };
+}
+
+test("nobody uses it", (t) => {
+  const { expired, pass } = begin(t, 5, null);
+  pass(4980);
+  assert.deepEqual(expired, []);
+  pass(40);
+  assert.deepEqual(expired, ["IdleTimeout"]);
+});
+
+test("each activity starts the time again", (t) => {
+  const { lifetime, expired, pass } = begin(t, 5, null);
+  for (let n = 1; n <= 10; n++) {
+    pass(4000);
+    assert.equal(lifetime.activity(), n);
+  }
+  assert.deepEqual(expired, []);
+  pass(5020);
+  assert.deepEqual(expired, ["IdleTimeout"]);
+});
+
+test("a silent command counts for as long as it runs", (t) => {
+  const { lifetime, expired, pass } = begin(t, 5, null);
+  lifetime.sessionStarted();
+  lifetime.sessionStarted();
+  pass(60_000);
+  lifetime.sessionEnded();
+  pass(60_000);
+  assert.deepEqual(expired, []);
+  lifetime.sessionEnded();
+  pass(4980);
+  assert.deepEqual(expired, []);
+  pass(40);
+  assert.deepEqual(expired, ["IdleTimeout"]);
+});
+
+test("the longest duration cannot be moved", (t) => {
+  const { lifetime, expired, pass } = begin(t, null, 5);
+  lifetime.sessionStarted();
+  pass(4000);
+  lifetime.activity();
+  pass(980);
+  assert.deepEqual(expired, []);
+  pass(40);
+  assert.deepEqual(expired, ["MaxDurationExceeded"]);
+});
+
+test("times longer than a timer can be", (t) => {
+  const { expired, pass } = begin(t, 40 * 24 * 3600, 50 * 24 * 3600);
+  pass(1000);
+  assert.deepEqual(expired, []);
+});
+
+test("stopped, it is silent", (t) => {
+  const { lifetime, expired, pass } = begin(t, 1, 1);
+  lifetime.stop();
+  pass(5000);
+  assert.deepEqual(expired, []);
+});

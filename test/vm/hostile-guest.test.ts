@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { INITIAL_CREDIT } from "../../src/protocol/credit.ts";
+import { encodeFrame, FrameKind, MAX_BULK_PAYLOAD } from "../../src/protocol/frame.ts";
+import { encodeMessage, PROTOCOL_VERSION, type Message } from "../../src/protocol/messages.generated.ts";
+import { HostilePackage, type Part } from "./hostile-support.ts";
+import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
+import { useTemporaryHome } from "./support.ts";
+
+// A guest whose agent breaks the rules, in a real machine. Its sandbox ends in order, as crashed; its users are told why.
+const home = useTemporaryHome();
+let hostile: HostilePackage;
+
+before(async () => {
+  hostile = await HostilePackage.build();
+});
+
+after(() => hostile[Symbol.asyncDispose]());
+
+const control = (stream: number, message: Message): Buffer =>
+  encodeFrame(stream, FrameKind.control, encodeMessage(message));
+const helloOf = (protocolVersion: number): Buffer =>
+  control(0, { type: "AgentHello", protocolVersion, agentVersion: "0", kernelRelease: "6" });
+const hello = helloOf(PROTOCOL_VERSION);
+const ready = control(0, { type: "Ready" });
+const started = control(1, { type: "ExecStarted", pid: 7, sessionId: 0 });
+const exited = control(1, { type: "ExecExited", code: 0, signal: 0 });
+const output = encodeFrame(1, FrameKind.stdout, Buffer.alloc(MAX_BULK_PAYLOAD, "x"));
+
+const create = (name: string): Promise<Awaited<ReturnType<typeof hostile.api.Sandbox.create>>> =>
+  hostile.api.Sandbox.create({ name, image: "localhost/base", memoryMib: smallMemory });
+
+const atBoot: Record<string, [Part[], RegExp]> = {
+  "speaks another version": [[{ bytes: helloOf(PROTOCOL_VERSION + 1) }], /protocol version/],
+  "sends garbage": [[{ bytes: Buffer.alloc(4096, "garbage ") }], /frame length/],
+  "is ready before it was told what to become": [[{ bytes: Buffer.concat([hello, ready, ready]) }], /Ready/],
+};
+
+for (const [what, [parts, message]] of Object.entries(atBoot)) {
+  test(`a guest that ${what} at boot`, { timeout }, async () => {
+    const { Sandbox, BootStartError } = hostile.api;
+    await hostile.play(parts);
+    const begun = performance.now();
+    await assert.rejects(create("boot"), (error) => {
+      assert.ok(error instanceof BootStartError, String(error));
+      assert.match(error.message, message);
+      assert.notEqual(error.hint, "");
+      return true;
+    });
+    assert.ok(performance.now() - begun < 60_000);
+    await processesGone(home);
+    assert.equal((await Sandbox.get("boot")).status, "stopped");
+    await Sandbox.remove("boot");
+  });
+}
+
+/** What the guest answers to the first command, and what is said of it. */
+const atWork: Record<string, [Buffer, RegExp]> = {
+  "floods beyond its credit": [Buffer.concat([started, ...Array<Buffer>(8).fill(output)]), /with credit for/],
+  "answers on a stream of its own": [
+    control(77, { type: "ExecStarted", pid: 1, sessionId: 0 }),
+    /stream 77, which is not open/,
+  ],
+  "ends a command twice": [Buffer.concat([started, exited, exited]), /stream 1, which is not open/],
+  "prints before it starts": [output, /has not started/],
+  "sends a length beyond any frame": [Buffer.alloc(9, 0xff), /frame length/],
+  "takes credit that was never earned": [
+    Buffer.concat([started, control(1, { type: "Credit", bytes: INITIAL_CREDIT })]),
+    /never sent/,
+  ],
+  "is ready a second time": [ready, /Ready that nobody asked for/],
+  "answers a ping that nobody sent": [control(0, { type: "Pong", nonce: 99 }), /Pong that nobody/],
+};
+
+for (const [what, [answer, message]] of Object.entries(atWork)) {
+  test(`a guest that ${what}`, { timeout }, async () => {
+    const { Sandbox, ProtocolError, SandboxNotRunningError } = hostile.api;
+    await hostile.play([{ bytes: hello }, { bytes: ready }, { bytes: answer }]);
+    const sandbox = await create("work");
+    const other = await (await Sandbox.get("work")).connect();
+    const waiting = other.waitUntilStopped();
+    const outcome = await sandbox.exec("anything").then(
+      (result) => result,
+      (error: unknown) => error,
+    );
+    if (what === "ends a command twice") assert.ok(!(outcome instanceof Error), String(outcome));
+    else {
+      assert.ok(outcome instanceof ProtocolError, String(outcome));
+      assert.match(outcome.message, message);
+    }
+    const result = await waiting;
+    assert.equal(result.status, "crashed");
+    assert.match(result.source ?? "", message);
+    await assert.rejects(other.exec("more"), SandboxNotRunningError);
+    await processesGone(home);
+    const handle = await Sandbox.get("work");
+    assert.equal(handle.status, "crashed");
+    assert.ok((await handle.logs({ sources: ["system"] })).some((entry) => message.test(entry.text())));
+    await handle.remove();
+  });
+}
+
+test(
+  "a guest that talks without end, within the rules, cannot keep its supervisor from its work",
+  { timeout },
+  async () => {
+    const { Sandbox } = hostile.api;
+    // The one message that a guest may send at any time.
+    const chatter = Buffer.concat(Array<Buffer>(500).fill(control(0, { type: "ShuttingDown" })));
+    await hostile.play([{ bytes: hello }, { bytes: ready }, { bytes: chatter, forever: true }]);
+    const sandbox = await create("chatter");
+    const stuck = sandbox.exec("anything");
+    stuck.catch(() => undefined);
+    const handle = await Sandbox.get("chatter");
+    const connected = await handle.connect();
+    const { memoryHostResidentBytes } = await connected.metrics();
+    assert.ok((memoryHostResidentBytes ?? 0) > 0);
+    const begun = performance.now();
+    await handle.kill();
+    assert.ok(performance.now() - begun < 5000);
+    await assert.rejects(stuck);
+    assert.equal((await Sandbox.get("chatter")).status, "stopped");
+    await processesGone(home);
+    await handle.remove();
+  },
+);
+
+test("a guest that never answers is still stopped in time", { timeout }, async () => {
+  const { Sandbox } = hostile.api;
+  await hostile.play([{ bytes: hello }, { bytes: ready }]);
+  const sandbox = await create("deaf");
+  const begun = performance.now();
+  await sandbox.stopWithTimeout(1000);
+  const took = performance.now() - begun;
+  assert.ok(took > 900 && took < 5000, `${took} ms`);
+  const result = await sandbox.waitUntilStopped();
+  assert.equal(result.status, "stopped");
+  assert.equal(result.signal, "SIGKILL");
+  await processesGone(home);
+  await Sandbox.remove("deaf");
+});

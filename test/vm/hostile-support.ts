@@ -1,0 +1,73 @@
+import { execFile } from "node:child_process";
+import { copyFile, cp, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { cpioArchive } from "../../guest/cpio.ts";
+import type * as Api from "../../src/index.ts";
+import { guestDirectory } from "../../src/store/index.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Bytes that the hostile agent sends: at once, or, from the second part on, after it heard something. */
+export interface Part {
+  readonly bytes: Buffer;
+  /** Sends them again and again. */
+  readonly forever?: boolean;
+}
+
+/** A copy of this package whose guest has a PID 1 that does as it is told, to the supervisor's harm. */
+export class HostilePackage implements AsyncDisposable {
+  readonly api: typeof Api;
+  readonly #directory: string;
+  readonly #initramfs: string;
+  readonly #init: Buffer;
+
+  private constructor(directory: string, initramfs: string, init: Buffer, api: typeof Api) {
+    this.#directory = directory;
+    this.#initramfs = initramfs;
+    this.#init = init;
+    this.api = api;
+  }
+
+  static async build(): Promise<HostilePackage> {
+    const directory = await mkdtemp(join(tmpdir(), "msb-hostile-"));
+    const guest = guestDirectory();
+    const copy = join(directory, "dist", "guest", basename(guest));
+    await mkdir(copy, { recursive: true });
+    await cp(join(root, "src"), join(directory, "src"), { recursive: true });
+    await copyFile(join(root, "package.json"), join(directory, "package.json"));
+    await symlink(join(root, "node_modules"), join(directory, "node_modules"));
+    for (const name of await readdir(guest)) {
+      if (name !== "initramfs.cpio") await symlink(join(guest, name), join(copy, name));
+    }
+    const init = join(directory, "init");
+    const source = join(root, "test", "hostile-agent", "init.rs");
+    const flags = ["--edition", "2021", "-O", "-C", "target-feature=+crt-static", "-C", "strip=symbols"];
+    await promisify(execFile)("rustc", [...flags, "-o", init, source]);
+    const api = (await import(pathToFileURL(join(directory, "src", "index.ts")).href)) as typeof Api;
+    return new HostilePackage(directory, join(copy, "initramfs.cpio"), await readFile(init), api);
+  }
+
+  /** What the next guest does. */
+  async play(parts: readonly Part[]): Promise<void> {
+    const play = parts.flatMap(({ bytes, forever }) => {
+      const header = Buffer.alloc(5);
+      header.writeUInt32BE(bytes.length, 0);
+      header[4] = forever === true ? 1 : 0;
+      return [header, bytes];
+    });
+    // The kernel unpacks one archive after the other; the second one's files replace those of the first.
+    const own = cpioArchive([
+      { kind: "file", path: "init", mode: 0o755, content: this.#init },
+      { kind: "file", path: "play", mode: 0o644, content: Buffer.concat(play) },
+    ]);
+    const honest = await readFile(join(guestDirectory(), "initramfs.cpio"));
+    await writeFile(this.#initramfs, Buffer.concat([honest, own]));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
