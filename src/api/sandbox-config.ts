@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { GlobalConfig, SandboxRecord, StoredConfig } from "../store/index.ts";
+import { defaultRootDisk, type GlobalConfig, type SandboxRecord, type StoredConfig } from "../store/index.ts";
 import type { EnvPair } from "./env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "./enums.ts";
 import type { Rlimit } from "./rlimits.ts";
@@ -49,6 +49,8 @@ export function effectiveConfig(
     defaults.disable_metrics_sample === true ? 0 : (defaults.metrics_sample_interval_ms ?? 1000);
   return {
     image: { ...config.image },
+    imageDigest: null,
+    rootDisk: { ...defaultRootDisk },
     cpus: config.cpus ?? defaults.cpus ?? 1,
     memoryMib: config.memoryMib ?? defaults.memory_mib ?? 512,
     logLevel: config.logLevel ?? settings.log_level ?? null,

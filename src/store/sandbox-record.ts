@@ -21,9 +21,26 @@ const imageSchema = v.variant("kind", [
   }),
 ]);
 
+/** What the guest writes to, over an image whose files stay as they are. */
+const rootDiskSchema = v.variant("kind", [
+  /** A sparse file of this size that lives as long as the sandbox. */
+  v.object({ kind: v.literal("managed"), sizeMib: v.number() }),
+  /** Memory of the guest, lost when it stops; null = half of the guest's memory. */
+  v.object({ kind: v.literal("tmpfs"), sizeMib: v.nullable(v.number()) }),
+]);
+
+export type StoredRootDisk = v.InferOutput<typeof rootDiskSchema>;
+
+/** What a sandbox gets that asks for nothing else. */
+export const defaultRootDisk: StoredRootDisk = { kind: "managed", sizeMib: 4096 };
+
 /** How a sandbox was asked to be, with every default filled in. It does not change while the sandbox exists. */
 const configSchema = v.object({
   image: imageSchema,
+  /** Of the image's manifest, fixed when the sandbox was made; null for `localhost/base` and what is no image. */
+  imageDigest: v.optional(v.nullable(v.string()), null),
+  /** Of no meaning for a root that the guest writes itself: a directory or a disk of the user's. */
+  rootDisk: v.optional(rootDiskSchema, () => defaultRootDisk),
   cpus: v.number(),
   memoryMib: v.number(),
   logLevel: v.nullable(v.picklist(["trace", "debug", "info", "warn", "error"])),

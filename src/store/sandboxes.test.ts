@@ -45,6 +45,8 @@ function record(name: string, createdAt = "2026-01-01T00:00:00.000Z"): SandboxRe
     createdAt,
     config: {
       image: { kind: "oci", reference: "localhost/base" },
+      imageDigest: null,
+      rootDisk: { kind: "managed", sizeMib: 4096 },
       cpus: 1,
       memoryMib: 128,
       logLevel: null,
