@@ -19,8 +19,11 @@ export function mergeBelow(upper: Tree, lower: Tree, taken: (inode: number) => v
       const existing = upper.lookup(above, lower.name(entry));
       if (existing === none) {
         const adopted = upper.adopt(above, lower, entry);
-        if (lower.isDirectory(entry)) open.push([adopted, entry]);
-        else if (!lower.has(entry, flag.whiteout)) taken(lower.inodeOf(entry));
+        if (lower.isDirectory(entry)) {
+          // It closes once its own content is in.
+          upper.unmark(adopted, flag.opaque);
+          open.push([adopted, entry]);
+        } else if (!lower.has(entry, flag.whiteout)) taken(lower.inodeOf(entry));
       } else if (upper.isDirectory(existing)) {
         if (lower.isDirectory(entry)) open.push([existing, entry]);
         // What is no directory ends the merging: layers further below do not show through it.
