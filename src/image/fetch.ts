@@ -71,6 +71,7 @@ export async function fetchImage<T>(
         mediaType: image.mediaType,
         manifestSize: image.bytes.length,
         configDigest: configDescriptor.digest,
+        configSize: configBytes.length,
         config,
         layers,
         sourceDigest: root,

@@ -103,14 +103,18 @@ export function tooLong(what: string): ImageError {
   return new ImageError(`${what} is longer than ${maximumManifestBytes >> 20} MiB`);
 }
 
-/** @throws ImageError unless the bytes are a JSON object */
-export function parseObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
-  let json: unknown;
+/** @throws ImageError unless the bytes are JSON in UTF-8 */
+export function parseJson(bytes: Uint8Array, what: string): unknown {
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw new ImageError(`${what} is not JSON`, { cause: error });
   }
+}
+
+/** @throws ImageError unless the bytes are a JSON object */
+export function parseObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
+  const json = parseJson(bytes, what);
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new ImageError(`${what} is not a JSON object`);
   }

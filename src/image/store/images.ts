@@ -10,6 +10,7 @@ export interface StoredImage {
   readonly mediaType: string;
   readonly manifestSize: number;
   readonly configDigest: string;
+  readonly configSize: number;
   readonly config: ImageConfig;
   /** Bottom to top. */
   readonly layers: readonly Descriptor[];
@@ -70,6 +71,7 @@ export async function readStoredImage(
       mediaType: parsed.mediaType,
       manifestSize: bytes.length,
       configDigest: config.digest,
+      configSize: configBytes.length,
       config: parseImageConfig(configBytes, layers.length, `the stored config ${config.digest}`),
       layers,
     };

@@ -60,20 +60,27 @@ async function readIndexFile(store: ImageStore): Promise<v.InferOutput<typeof in
   }
 }
 
-/** Changes `index.json`, one process at a time. The lock is held while `change` runs. */
+export interface IndexChange<T> {
+  /** The same list when nothing changes. */
+  readonly entries: IndexEntry[];
+  /** What is to be done when the file has been written, still under the lock. */
+  readonly afterwards: () => Promise<T>;
+}
+
+/** Changes `index.json`, one process at a time. */
 export async function updateEntries<T>(
   store: ImageStore,
   signal: AbortSignal | undefined,
-  change: (entries: IndexEntry[]) => Promise<{ entries: IndexEntry[]; result: T }>,
+  change: (entries: IndexEntry[]) => Promise<IndexChange<T>>,
 ): Promise<T> {
   return withStoreLock(store.indexLock, signal, async () => {
     const index = await readIndexFile(store);
-    const { entries, result } = await change(index.manifests);
+    const { entries, afterwards } = await change(index.manifests);
     if (entries !== index.manifests) {
       const content = { ...index, manifests: entries };
       await writeFileAtomically(store.indexFile, JSON.stringify(content, null, 2) + "\n");
     }
-    return result;
+    return afterwards();
   });
 }
 
@@ -90,11 +97,12 @@ export async function nameImage(
   signal?: AbortSignal,
 ): Promise<void> {
   await updateEntries(store, signal, async (entries) => {
+    const afterwards = (): Promise<void> => Promise.resolve();
     const earlier = entries.find((entry) => entryName(entry) === name);
     const same =
       earlier?.digest === image.digest &&
       earlier.annotations?.[annotationKeys.sourceDigest] === image.sourceDigest;
-    if (same) return { entries, result: undefined };
+    if (same) return { entries, afterwards };
     const entry: IndexEntry = {
       mediaType: image.mediaType,
       digest: image.digest,
@@ -106,6 +114,6 @@ export async function nameImage(
         [annotationKeys.addedAt]: new Date().toISOString(),
       },
     };
-    return { entries: [...entries.filter((other) => other !== earlier), entry], result: undefined };
+    return { entries: [...entries.filter((other) => other !== earlier), entry], afterwards };
   });
 }

@@ -1,0 +1,193 @@
+import { randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { ImageError, MicrosandboxError } from "../../errors/index.ts";
+import { ioError, tryLockFile, errorCode, type Home } from "../../store/index.ts";
+import { hashFor, requireDigest, verifyBytes } from "../digest.ts";
+import { parseImageConfig } from "../image-config.ts";
+import { defaultImportLimits, type ImportLimits } from "../import/limits.ts";
+import { maximumConfigBytes, type Descriptor, type Platform } from "../manifest.ts";
+import { materialize } from "../materialize.ts";
+import { describePlatform, hostPlatform } from "../platform.ts";
+import { parseReference } from "../reference.ts";
+import { ensureBlob } from "../store/blobs.ts";
+import { nameImage } from "../store/index-file.ts";
+import { imageStore, prepareStore, writeBlob, type ImageStore } from "../store/layout.ts";
+import { withLease } from "../store/leases.ts";
+import { inspectImage, type ImageDetails } from "../store/manage.ts";
+import { rootFileSystemKey } from "../store/rootfs.ts";
+import { readContents, type ArchivedImage } from "./contents.ts";
+import { spoolArchive, type SpooledFile } from "./spool.ts";
+
+/**
+ * Images from files and to files. Reading order: `load.ts`, `spool.ts` (the archive's files, put aside), `contents.ts`
+ * (which images they are), `save.ts`, `tar-writer.ts`.
+ */
+export interface LoadOptions {
+  /** Names the first image, instead of what the archive calls it. */
+  readonly tag?: string | undefined;
+  readonly platform?: Platform | undefined;
+  readonly limits?: ImportLimits | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Loads the images of an archive: an OCI image layout or what `docker save` writes, as a tar file, plain or compressed with
+ * gzip or zstd. What is loaded is ready to be booted.
+ *
+ * @param source a path, or the archive's bytes
+ * @throws ImageError when the archive or an image in it is refused: that image and those after it are not loaded then;
+ *   IoError
+ * @example
+ * ```ts
+ * const images = await loadImages(locateHome(), "images.tar.gz", { tag: "my/app:1" });
+ * ```
+ */
+export async function loadImages(
+  home: Home,
+  source: string | Readable,
+  options: LoadOptions = {},
+): Promise<ImageDetails[]> {
+  const { tag, limits = defaultImportLimits, platform = hostPlatform(), signal } = options;
+  // Before anything is read.
+  const wanted = tag === undefined ? null : parseReference(tag);
+  if ((wanted?.digest ?? null) !== null) {
+    throw new ImageError("an image cannot be tagged with a digest", {
+      hint: "Use a name and a tag, such as my/app:1.",
+    });
+  }
+  const store = imageStore(home);
+  await prepareStore(store);
+  const stream = typeof source === "string" ? await openArchive(source) : source;
+  const directory = join(store.ingest, `load-${randomBytes(8).toString("hex")}`);
+  // Held so that garbage collection sees that someone works here.
+  const lock = await tryLockFile(`${directory}.lock`);
+  try {
+    await mkdir(directory, { mode: 0o700 });
+    const archive = await spoolArchive(stream, directory, limits.maxUncompressedBytes, signal);
+    const images = await readContents(archive, platform);
+    if (images.length === 0) throw new ImageError("the archive holds no image");
+    const loaded: ImageDetails[] = [];
+    for (const [position, image] of images.entries()) {
+      const names = position === 0 && wanted !== null ? [wanted.canonical] : namesOf(image, position);
+      await loadOne({ store, image, names, platform, limits, signal });
+      for (const name of names) loaded.push(await inspectImage(home, name));
+    }
+    return loaded;
+  } catch (error) {
+    if (error instanceof MicrosandboxError || errorCode(error) === undefined) throw error;
+    throw ioError("load the archive", error);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+    await rm(`${directory}.lock`, { force: true });
+    await lock?.release();
+  }
+}
+
+async function openArchive(path: string): Promise<Readable> {
+  try {
+    const file = await open(path, "r");
+    return file.createReadStream({ highWaterMark: 1 << 20 });
+  } catch (error) {
+    throw ioError(`open the archive ${path}`, error);
+  }
+}
+
+function namesOf({ names }: ArchivedImage, position: number): string[] {
+  if (names.length === 0) {
+    throw new ImageError(`image ${position + 1} of the archive has no name`, {
+      hint: position === 0 ? "Name it with the option tag (-t)." : "Save it again with a name.",
+    });
+  }
+  return names.map((name) => parseReference(name).canonical);
+}
+
+interface OneImage {
+  readonly store: ImageStore;
+  readonly image: ArchivedImage;
+  readonly names: readonly string[];
+  readonly platform: Platform;
+  readonly limits: ImportLimits;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function loadOne({ store, image: archived, names, platform, limits, signal }: OneImage): Promise<void> {
+  const { image } = archived;
+  const { config: configDescriptor, layers } = image.manifest;
+  const name = names[0] ?? "";
+  const configFile = archived.blob(configDescriptor);
+  if (configFile.size > maximumConfigBytes) throw new ImageError(`the config of ${name} is too long`);
+  const configBytes = await readFile(configFile.path);
+  verifyBytes(configBytes, configDescriptor.digest, `the config of ${name}`);
+  const config = parseImageConfig(configBytes, layers.length, `the config of ${name}`);
+  if (config.os !== platform.os || config.architecture !== platform.architecture) {
+    throw new ImageError(
+      `${name} is for ${describePlatform(config)}, but this machine runs ${describePlatform(platform)}`,
+    );
+  }
+  const lease = {
+    blobs: [image.digest, configDescriptor.digest, ...layers.map(({ digest }) => digest)],
+    rootfs: [rootFileSystemKey(config.diffIds)],
+  };
+  await withLease(store, lease, signal, async () => {
+    // The config was read; its file may be a layer's too in a strange archive, so it is written anew.
+    await writeBlob(store, configBytes, configDescriptor.digest);
+    for (const layer of layers) await adopt(store, layer, () => archived.blob(layer), signal);
+    await writeBlob(store, image.bytes, image.digest);
+    const stored = {
+      manifestDigest: image.digest,
+      mediaType: image.mediaType,
+      manifestSize: image.bytes.length,
+      configDigest: configDescriptor.digest,
+      configSize: configBytes.length,
+      config,
+      layers,
+    };
+    await materialize(store, stored, name, limits, () => undefined, signal);
+    const { digest, mediaType } = image;
+    for (const each of names) {
+      await nameImage(
+        store,
+        each,
+        { mediaType, digest, size: image.bytes.length, sourceDigest: digest },
+        signal,
+      );
+    }
+  });
+}
+
+/** Moves a spooled file into the store, verified and on the disk. */
+async function adopt(
+  store: ImageStore,
+  descriptor: Descriptor,
+  find: () => SpooledFile,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { digest, size } = descriptor;
+  const receive = async (partialPath: string): Promise<void> => {
+    const file = find();
+    await verifyFile(file, digest);
+    const handle = await open(file.path, "r+");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(file.path, partialPath);
+  };
+  await ensureBlob(store, { digest, size, receive }, signal);
+}
+
+async function verifyFile(file: SpooledFile, digest: string): Promise<void> {
+  const expected = requireDigest(digest, "a layer of the archive");
+  if (expected.algorithm === "sha256") {
+    if (file.digest !== digest)
+      throw new ImageError(`${digest} of the archive is damaged: it has the digest ${file.digest}`);
+    return;
+  }
+  const hash = hashFor(expected);
+  for await (const chunk of createReadStream(file.path) as AsyncIterable<Buffer>) hash.update(chunk);
+  if (hash.digest("hex") !== expected.hex) throw new ImageError(`${digest} of the archive is damaged`);
+}

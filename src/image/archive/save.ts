@@ -1,0 +1,168 @@
+import { randomBytes } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { Readable, type Writable } from "node:stream";
+import { ImageError } from "../../errors/index.ts";
+import { ioError, type Home } from "../../store/index.ts";
+import { parseReference } from "../reference.ts";
+import { findImage, type NamedImage } from "../store/images.ts";
+import { annotationKeys } from "../store/index-file.ts";
+import { blobPath, hasBlob, imageStore, type ImageStore } from "../store/layout.ts";
+import { withLease } from "../store/leases.ts";
+import { notStored } from "../store/manage.ts";
+import { tarEnd, tarHeader, tarPadding } from "./tar-writer.ts";
+
+/** `docker`: an OCI layout with docker's `manifest.json` in it, as docker itself writes since 25; `oci`: the layout alone. */
+export type ArchiveFormat = "docker" | "oci";
+
+export interface SaveOptions {
+  readonly format?: ArchiveFormat | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes stored images into one tar archive that docker, podman, skopeo and `loadImages` read. Layers are written as they
+ * are stored, compressed.
+ *
+ * @param output a path, which appears when the archive is complete, or a stream, which is ended
+ * @throws ImageNotFoundError, before anything is written; ImageError when parts of an image are missing; IoError
+ * @example
+ * ```ts
+ * await saveImages(locateHome(), ["alpine:3.20"], "alpine.tar", { format: "oci" });
+ * ```
+ */
+export async function saveImages(
+  home: Home,
+  references: readonly string[],
+  output: string | Writable,
+  options: SaveOptions = {},
+): Promise<void> {
+  const { format = "docker", signal } = options;
+  const store = imageStore(home);
+  const images: NamedImage[] = [];
+  for (const reference of references) {
+    const image = await findImage(store, parseReference(reference).canonical);
+    if (image === null) throw notStored(reference);
+    images.push(image);
+  }
+  if (images.length === 0)
+    throw new ImageError("no image was named", { hint: "Name the images to be saved." });
+  const blobs = blobsOf(images);
+  await withLease(store, { blobs: [...blobs.keys()], rootfs: [] }, signal, async () => {
+    for (const [digest, size] of blobs) {
+      if (await hasBlob(store, digest, size)) continue;
+      throw new ImageError(`a part of the images is missing in the store: ${digest}`, {
+        hint: "Pull the image again.",
+      });
+    }
+    const archive = (): Readable =>
+      Readable.from(archiveOf(store, images, blobs, format), { objectMode: false });
+    if (typeof output === "string") await writeAside(archive, output, signal);
+    else await pipeline(archive(), output, signal === undefined ? {} : { signal });
+  });
+}
+
+function blobsOf(images: readonly NamedImage[]): Map<string, number> {
+  const blobs = new Map<string, number>();
+  for (const { manifestDigest, manifestSize, configDigest, configSize, layers } of images) {
+    blobs.set(manifestDigest, manifestSize);
+    blobs.set(configDigest, configSize);
+    for (const { digest, size } of layers) blobs.set(digest, size);
+  }
+  return new Map([...blobs].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function* archiveOf(
+  store: ImageStore,
+  images: readonly NamedImage[],
+  blobs: ReadonlyMap<string, number>,
+  format: ArchiveFormat,
+): AsyncGenerator<Buffer> {
+  const documents: Record<string, unknown> = {
+    "oci-layout": { imageLayoutVersion: "1.0.0" },
+    "index.json": ociIndex(images),
+  };
+  if (format === "docker") documents["manifest.json"] = dockerManifest(images);
+  for (const [name, document] of Object.entries(documents)) {
+    const bytes = Buffer.from(JSON.stringify(document));
+    yield tarHeader(name, bytes.length);
+    yield bytes;
+    yield tarPadding(bytes.length);
+  }
+  for (const [digest, size] of blobs) {
+    yield tarHeader(archivePath(digest), size);
+    let written = 0;
+    for await (const chunk of createReadStream(blobPath(store, digest), {
+      highWaterMark: 1 << 20,
+    }) as AsyncIterable<Buffer>) {
+      written += chunk.length;
+      yield chunk;
+    }
+    if (written !== size) throw new ImageError(`the stored blob ${digest} has changed while it was saved`);
+    yield tarPadding(size);
+  }
+  yield tarEnd;
+}
+
+function archivePath(digest: string): string {
+  return `blobs/${digest.replace(":", "/")}`;
+}
+
+function ociIndex(images: readonly NamedImage[]): object {
+  return {
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.index.v1+json",
+    manifests: images.map(({ reference, mediaType, manifestDigest, manifestSize, config }) => ({
+      mediaType,
+      digest: manifestDigest,
+      size: manifestSize,
+      platform: { architecture: config.architecture, os: config.os },
+      annotations: {
+        [annotationKeys.refName]: reference,
+        [annotationKeys.containerdName]: reference,
+      },
+    })),
+  };
+}
+
+function dockerManifest(images: readonly NamedImage[]): object {
+  const byManifest = Map.groupBy(images, ({ manifestDigest }) => manifestDigest);
+  return [...byManifest.values()].flatMap(([first, ...others]) =>
+    first === undefined
+      ? []
+      : [
+          {
+            Config: archivePath(first.configDigest),
+            // A digest cannot be a tag.
+            RepoTags: [first, ...others]
+              .map(({ reference }) => reference)
+              .filter((name) => !name.includes("@")),
+            Layers: first.layers.map(({ digest }) => archivePath(digest)),
+          },
+        ],
+  );
+}
+
+async function writeAside(
+  archive: () => Readable,
+  output: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const aside = `${output}.${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    const file = createWriteStream(aside, { flags: "wx", mode: 0o644 });
+    await pipeline(archive(), file, signal === undefined ? {} : { signal });
+    const written = await open(aside, "r+");
+    try {
+      await written.sync();
+    } finally {
+      await written.close();
+    }
+    await rename(aside, output);
+  } catch (error) {
+    await rm(aside, { force: true });
+    signal?.throwIfAborted();
+    throw error instanceof ImageError ? error : ioError(`write ${output}`, error);
+  }
+}

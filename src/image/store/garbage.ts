@@ -1,0 +1,189 @@
+import { readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { tryLockFile } from "../../store/index.ts";
+import { parseManifest } from "../manifest.ts";
+import { entryName, updateEntries, type IndexEntry } from "./index-file.ts";
+import { readStoredImage, type StoredImage } from "./images.ts";
+import { readBlob, type ImageStore } from "./layout.ts";
+import { activeLeases } from "./leases.ts";
+import { rootFileSystemKey } from "./rootfs.ts";
+
+/** A sandbox's hold on an image. */
+export interface ImageUse {
+  /** For the error that names it. */
+  readonly sandbox: string;
+  /** Canonical. */
+  readonly reference: string;
+  /** Null when the sandbox has not pinned one: then whatever the reference means now is in use. */
+  readonly manifestDigest: string | null;
+}
+
+/** Looks the sandboxes through. Called under the store's lock, so that what it says stays true while things are removed. */
+export type FindImageUses = () => Promise<readonly ImageUse[]>;
+
+export interface Removed {
+  /** Names that were given up. */
+  readonly references: number;
+  readonly manifests: number;
+  readonly layers: number;
+  readonly rootFileSystems: number;
+  /** Of everything together. */
+  readonly bytes: number;
+}
+
+export interface SweepOptions {
+  /** Whether the beginnings of interrupted downloads go too. */
+  readonly partial: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Small blobs are written aside without a lock; nobody takes this long for one. */
+const asideMs = 60_000;
+
+/**
+ * Gives up the names that `keep` does not want and removes what nothing needs any more. What stays: everything that a name,
+ * a sandbox or a pull in progress needs.
+ */
+export async function collectGarbage(
+  store: ImageStore,
+  findUses: FindImageUses,
+  keep: (entry: IndexEntry, uses: readonly ImageUse[]) => boolean,
+  options: SweepOptions,
+): Promise<Removed> {
+  return updateEntries(store, options.signal, async (entries) => {
+    const uses = await findUses();
+    // What has no name was put there by another tool: it is not ours to remove.
+    const kept = entries.filter((entry) => entryName(entry) === undefined || keep(entry, uses));
+    const needed = await findNeeded(store, kept, uses);
+    const references = entries.length - kept.length;
+    return {
+      entries: references === 0 ? entries : kept,
+      afterwards: async (): Promise<Removed> => ({ references, ...(await sweep(store, needed, options)) }),
+    };
+  });
+}
+
+interface Needed {
+  readonly blobs: Set<string>;
+  readonly rootfs: Set<string>;
+}
+
+async function findNeeded(
+  store: ImageStore,
+  entries: readonly IndexEntry[],
+  uses: readonly ImageUse[],
+): Promise<Needed> {
+  const needed: Needed = { blobs: new Set(), rootfs: new Set() };
+  for (const lease of await activeLeases(store)) {
+    for (const digest of lease.blobs) needed.blobs.add(digest);
+    for (const key of lease.rootfs) needed.rootfs.add(key);
+  }
+  const pinned = uses.flatMap(({ manifestDigest }) => (manifestDigest === null ? [] : [manifestDigest]));
+  for (const digest of [...entries.map((entry) => entry.digest), ...pinned])
+    await need(store, digest, needed);
+  return needed;
+}
+
+async function need(store: ImageStore, digest: string, needed: Needed): Promise<void> {
+  if (needed.blobs.has(digest)) {
+    // A lease may name a manifest; what it leads to is needed for the same reason, but is in the lease too.
+    const image = await readStoredImage(store, digest);
+    if (image !== null) needImage(image, needed);
+    return;
+  }
+  needed.blobs.add(digest);
+  const image = await readStoredImage(store, digest);
+  if (image !== null) {
+    needImage(image, needed);
+    return;
+  }
+  // An index of another tool.
+  const bytes = await readBlob(store, digest).catch(() => null);
+  if (bytes === null) return;
+  try {
+    const parsed = parseManifest(bytes, null, digest);
+    if (parsed.kind === "index") {
+      for (const below of parsed.index.manifests) await need(store, below.digest, needed);
+    }
+  } catch {
+    // Nothing that can be read leads any further.
+  }
+}
+
+function needImage(image: StoredImage, needed: Needed): void {
+  needed.blobs.add(image.configDigest);
+  for (const { digest } of image.layers) needed.blobs.add(digest);
+  needed.rootfs.add(rootFileSystemKey(image.config.diffIds));
+}
+
+async function sweep(
+  store: ImageStore,
+  needed: Needed,
+  { partial }: SweepOptions,
+): Promise<Omit<Removed, "references">> {
+  const counts = { manifests: 0, layers: 0, rootFileSystems: 0, bytes: 0 };
+  const doomed: string[] = [];
+  for (const algorithm of ["sha256", "sha512"]) {
+    for (const hex of await readdir(join(store.blobs, algorithm)).catch(() => [])) {
+      if (!needed.blobs.has(`${algorithm}:${hex}`)) doomed.push(`${algorithm}:${hex}`);
+    }
+  }
+  const configs = new Set<string>();
+  const manifests = new Set<string>();
+  for (const digest of doomed) {
+    const image = await readStoredImage(store, digest);
+    if (image === null) continue;
+    manifests.add(digest);
+    configs.add(image.configDigest);
+  }
+  for (const digest of doomed) {
+    counts.bytes += await removeFile(join(store.blobs, ...digest.split(":")));
+    if (manifests.has(digest)) counts.manifests += 1;
+    else if (!configs.has(digest)) counts.layers += 1;
+  }
+  for (const name of await readdir(store.rootfs).catch(() => [])) {
+    const [key = "", ...rest] = name.split(".");
+    if (needed.rootfs.has(key) && rest.join(".") === "erofs") continue;
+    if (!(await removeUnlessLocked(store.rootfs, name, `${key}.erofs.lock`, counts))) continue;
+    if (rest.join(".") === "erofs") counts.rootFileSystems += 1;
+  }
+  if (partial) await sweepIngest(store, counts);
+  return counts;
+}
+
+async function sweepIngest(store: ImageStore, counts: { bytes: number }): Promise<void> {
+  for (const name of await readdir(store.ingest).catch(() => [])) {
+    if (name.endsWith(".tmp")) {
+      const path = join(store.ingest, name);
+      const found = await stat(path).catch(() => null);
+      if (found !== null && Date.now() - found.mtimeMs > asideMs) counts.bytes += await removeFile(path);
+      continue;
+    }
+    await removeUnlessLocked(store.ingest, name, `${name.replace(/\.lock$/, "")}.lock`, counts);
+  }
+}
+
+/** Removes what an ended process left aside; what someone works on is locked. */
+async function removeUnlessLocked(
+  directory: string,
+  name: string,
+  lockName: string,
+  counts: { bytes: number },
+): Promise<boolean> {
+  const lockPath = join(directory, lockName);
+  const lock = await tryLockFile(lockPath);
+  if (lock === null) return false;
+  try {
+    if (name !== lockName) counts.bytes += await removeFile(join(directory, name));
+    return name !== lockName;
+  } finally {
+    await removeFile(lockPath);
+    await lock.release();
+  }
+}
+
+async function removeFile(path: string): Promise<number> {
+  const found = await stat(path).catch(() => null);
+  await rm(path, { force: true, recursive: true });
+  return found?.size ?? 0;
+}

@@ -1,0 +1,158 @@
+import { stat } from "node:fs/promises";
+import { ImageInUseError, ImageNotFoundError } from "../../errors/index.ts";
+import type { Home } from "../../store/index.ts";
+import type { ImageConfig } from "../image-config.ts";
+import { parseReference } from "../reference.ts";
+import { collectGarbage, type FindImageUses, type ImageUse } from "./garbage.ts";
+import { findImage, readNamedImages, type NamedImage } from "./images.ts";
+import { entryName, type IndexEntry } from "./index-file.ts";
+import { imageStore, prepareStore, type ImageStore } from "./layout.ts";
+import { rootFileSystemPath } from "./rootfs.ts";
+
+/** An image as lists show it. */
+export interface ImageSummary {
+  readonly reference: string;
+  readonly manifestDigest: string;
+  /** As stored, compressed: the configuration and the layers, each once. */
+  readonly sizeBytes: number;
+  readonly architecture: string;
+  readonly os: string;
+  readonly layerCount: number;
+  /** When it came into the store under this reference. */
+  readonly createdAt: Date | null;
+  /** When its root file system was last asked for; null when it has none yet. */
+  readonly lastUsedAt: Date | null;
+}
+
+export interface ImageLayer {
+  readonly diffId: string;
+  readonly blobDigest: string;
+  readonly mediaType: string;
+  readonly compressedSizeBytes: number;
+  /** 0 = the lowest. */
+  readonly position: number;
+}
+
+export interface ImageDetails extends ImageSummary {
+  readonly configDigest: string;
+  readonly config: ImageConfig;
+  readonly layers: readonly ImageLayer[];
+  /** Of all layers together, as one file; null when it is not made yet. */
+  readonly rootFileSystemBytes: number | null;
+}
+
+/** @throws ImageNotFoundError, ImageError when the reference is none */
+export async function inspectImage(home: Home, reference: string): Promise<ImageDetails> {
+  const store = imageStore(home);
+  const image = await findImage(store, parseReference(reference).canonical);
+  if (image === null) throw notStored(reference);
+  return details(store, image);
+}
+
+/** Newest first. */
+export async function listImages(home: Home): Promise<ImageSummary[]> {
+  const store = imageStore(home);
+  const found = await Promise.all((await readNamedImages(store)).map((image) => details(store, image)));
+  return found.sort((a, b) => {
+    const newer = (b.createdAt?.getTime() ?? 0) - (a.createdAt?.getTime() ?? 0);
+    return newer !== 0 ? newer : a.reference < b.reference ? -1 : 1;
+  });
+}
+
+/**
+ * Gives up a reference and removes what nothing else needs.
+ *
+ * @param options.force also when a sandbox uses it; the sandbox keeps what it needs, only the name goes
+ * @throws ImageNotFoundError; ImageInUseError, and then nothing was changed
+ */
+export async function removeImage(
+  home: Home,
+  reference: string,
+  findUses: FindImageUses,
+  options: { readonly force?: boolean | undefined; readonly signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  const { canonical } = parseReference(reference);
+  const store = imageStore(home);
+  await prepareStore(store);
+  const found: IndexEntry[] = [];
+  const keep = (entry: IndexEntry, uses: readonly ImageUse[]): boolean => {
+    if (entryName(entry) !== canonical) return true;
+    found.push(entry);
+    const [user] = usersOf(entry, uses);
+    if (user !== undefined && options.force !== true) {
+      throw new ImageInUseError(`the image ${canonical} is used by the sandbox ${user.sandbox}`, {
+        hint: `Remove the sandbox first ("msb rm ${user.sandbox}"), or remove the image with force.`,
+      });
+    }
+    return false;
+  };
+  await collectGarbage(store, findUses, keep, { partial: false, signal: options.signal });
+  if (found.length === 0) throw notStored(reference);
+}
+
+export interface PruneReport {
+  readonly imageRefsRemoved: number;
+  readonly manifestsRemoved: number;
+  readonly layersRemoved: number;
+  readonly rootFileSystemsRemoved: number;
+  readonly bytesReclaimed: number;
+}
+
+/** Removes every image that no sandbox uses, and what interrupted pulls have left. */
+export async function pruneImages(
+  home: Home,
+  findUses: FindImageUses,
+  signal?: AbortSignal,
+): Promise<PruneReport> {
+  const store = imageStore(home);
+  await prepareStore(store);
+  const keep = (entry: IndexEntry, uses: readonly ImageUse[]): boolean => usersOf(entry, uses).length > 0;
+  const removed = await collectGarbage(store, findUses, keep, { partial: true, signal });
+  return {
+    imageRefsRemoved: removed.references,
+    manifestsRemoved: removed.manifests,
+    layersRemoved: removed.layers,
+    rootFileSystemsRemoved: removed.rootFileSystems,
+    bytesReclaimed: removed.bytes,
+  };
+}
+
+function usersOf(entry: IndexEntry, uses: readonly ImageUse[]): ImageUse[] {
+  const name = entryName(entry);
+  return uses.filter(
+    ({ reference, manifestDigest }) =>
+      reference === name && (manifestDigest === null || manifestDigest === entry.digest),
+  );
+}
+
+async function details(store: ImageStore, image: NamedImage): Promise<ImageDetails> {
+  const { config, layers } = image;
+  const rootfs = await stat(rootFileSystemPath(store, config.diffIds)).catch(() => null);
+  const distinct = new Map(layers.map(({ digest, size }) => [digest, size]));
+  return {
+    reference: image.reference,
+    manifestDigest: image.manifestDigest,
+    sizeBytes: [...distinct.values()].reduce((sum, size) => sum + size, image.configSize),
+    architecture: config.architecture,
+    os: config.os,
+    layerCount: layers.length,
+    createdAt: image.addedAt,
+    lastUsedAt: rootfs?.atime ?? null,
+    configDigest: image.configDigest,
+    config,
+    layers: layers.map(({ digest, mediaType, size }, position) => ({
+      diffId: config.diffIds[position] ?? "",
+      blobDigest: digest,
+      mediaType,
+      compressedSizeBytes: size,
+      position,
+    })),
+    rootFileSystemBytes: rootfs?.size ?? null,
+  };
+}
+
+export function notStored(reference: string): ImageNotFoundError {
+  return new ImageNotFoundError(`no image ${reference} is stored here`, {
+    hint: 'See "msb images" for the ones there are, or pull it.',
+  });
+}
