@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { ImageError } from "../errors/index.ts";
 import { parseImageConfig } from "./image-config.ts";
 import type { Descriptor, Platform } from "./manifest.ts";
@@ -10,7 +11,7 @@ import type { RegistrySession } from "./registry/session.ts";
 import { resolveImage, type FoundManifest, type ResolvedImage } from "./resolve.ts";
 import { ensureBlob, partialSize } from "./store/blobs.ts";
 import type { NamedImage, StoredImage } from "./store/images.ts";
-import { hasBlob, readBlob, writeBlob, type ImageStore } from "./store/layout.ts";
+import { blobPath, hasBlob, readBlob, writeBlob, type ImageStore } from "./store/layout.ts";
 import { withLease } from "./store/leases.ts";
 import { rootFileSystemKey } from "./store/rootfs.ts";
 
@@ -50,10 +51,7 @@ export async function fetchImage<T>(
     rootfs: [],
   };
   return withLease(store, lease, signal, async () => {
-    await ensureDownloaded(request, configDescriptor, `the config of ${reference.canonical}`, {});
-    const configBytes = await readBlob(store, configDescriptor.digest);
-    if (configBytes === null)
-      throw new ImageError(`the config of ${reference.canonical} has gone from the store`);
+    const configBytes = await fetchConfig(request, configDescriptor);
     const config = parseImageConfig(configBytes, layers.length, `the config of ${reference.canonical}`);
     if (config.os !== platform.os || config.architecture !== platform.architecture) {
       throw new ImageError(
@@ -78,6 +76,20 @@ export async function fetchImage<T>(
       }),
     );
   });
+}
+
+async function fetchConfig(request: FetchRequest, descriptor: Descriptor): Promise<Buffer> {
+  const { store, reference } = request;
+  const what = `the config of ${reference.canonical}`;
+  await ensureDownloaded(request, descriptor, what, {});
+  const bytes = await readBlob(store, descriptor.digest).catch(() => null);
+  if (bytes !== null) return bytes;
+  // It was damaged on the disk.
+  await rm(blobPath(store, descriptor.digest), { force: true });
+  await ensureDownloaded(request, descriptor, what, {});
+  const again = await readBlob(store, descriptor.digest);
+  if (again === null) throw new ImageError(`${what} has gone from the store`);
+  return again;
 }
 
 async function findManifest(

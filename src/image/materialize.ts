@@ -1,9 +1,14 @@
+import { createReadStream } from "node:fs";
+import { rm } from "node:fs/promises";
 import { Transform, type TransformCallback } from "node:stream";
+import { ImageError } from "../errors/index.ts";
+import { hashFor, requireDigest } from "./digest.ts";
 import type { LayerSource } from "./import/layer-source.ts";
 import type { ImportLimits } from "./import/limits.ts";
+import type { Descriptor } from "./manifest.ts";
 import { throttled, type PullProgressListener } from "./pull-progress.ts";
 import type { StoredImage } from "./store/images.ts";
-import type { ImageStore } from "./store/layout.ts";
+import { blobPath, type ImageStore } from "./store/layout.ts";
 import { ensureRootFileSystem, storedLayers } from "./store/rootfs.ts";
 
 /**
@@ -50,8 +55,26 @@ export async function materialize(
       return { ...layer, open };
     },
   );
-  const made = await ensureRootFileSystem(store, observed, limits, signal);
+  const made = await ensureRootFileSystem(store, observed, limits, signal).catch(async (error: unknown) => {
+    if (error instanceof ImageError) await dropDamaged(store, layers);
+    throw error;
+  });
   if (made) report({ kind: "stitchComplete" });
+}
+
+/** Removes layers that the disk has damaged, so that the next pull fetches them instead of failing in the same way. */
+async function dropDamaged(store: ImageStore, layers: readonly Descriptor[]): Promise<void> {
+  for (const { digest } of layers) {
+    const path = blobPath(store, digest);
+    const expected = requireDigest(digest, "a layer");
+    const hash = hashFor(expected);
+    try {
+      for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
+    } catch {
+      continue;
+    }
+    if (hash.digest("hex") !== expected.hex) await rm(path, { force: true });
+  }
 }
 
 /** Passes bytes on and counts them. */

@@ -31,7 +31,7 @@ export async function makeCertificates(directory: string): Promise<Certificates>
     "2",
   );
   await openssl("req", ...newKey, "-keyout", "host.key", "-out", "host.csr", "-subj", "/CN=127.0.0.1");
-  const extensions = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+  const extensions = "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test";
   await run("sh", ["-c", `echo '${extensions}' > ext`], { cwd: directory });
   const sign =
     "x509 -req -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out host.pem -days 2 -extfile ext";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, after, test } from "node:test";
 import { promisify } from "node:util";
@@ -209,4 +209,26 @@ test("layers that are there already are not fetched again, and a missing one is"
   assert.deepEqual(received, [2]);
   const resolved = events.find((event) => event.kind === "resolved");
   assert.equal(resolved?.totalDownloadBytes, third.layers[2]?.blob.size);
+});
+
+test("what the disk has damaged is fetched again", async () => {
+  const home = await newHome(directory.path);
+  const reference = `${server.host}/team/app:1`;
+  const { rootFileSystem } = await pull(home, reference);
+  const path = ({ digest }: { digest: string }): string =>
+    join(home.images, "blobs", "sha256", digest.slice(7));
+  for (const { config, manifest } of [built]) {
+    await writeFile(path(config), Buffer.alloc(config.size));
+    await pull(home, reference);
+    await writeFile(path(manifest), Buffer.alloc(manifest.size));
+    await pull(home, reference);
+  }
+  const lower = built.layers[0]?.blob;
+  assert.ok(lower !== undefined);
+  await writeFile(path(lower), Buffer.alloc(lower.size));
+  await rm(rootFileSystem.path);
+  // Only now is the layer read again; the failure throws it away.
+  await assert.rejects(pull(home, reference), ImageError);
+  await pull(home, reference);
+  await run("fsck.erofs", [rootFileSystem.path]);
 });

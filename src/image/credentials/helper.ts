@@ -87,7 +87,9 @@ function callHelper(
     const child = spawn(`docker-credential-${name}`, [verb], {
       env: environment,
       stdio: ["pipe", "pipe", "pipe"],
-      timeout: timeoutMs,
+      // Not the option timeout: its timer outlives a program that cannot be started.
+      signal: AbortSignal.timeout(timeoutMs),
+      killSignal: "SIGKILL",
     });
     const output = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"] as const) {

@@ -25,7 +25,7 @@ export interface RegistryRequest {
   readonly method: "GET" | "HEAD";
   /** Below `/v2/`. */
   readonly path: string;
-  /** The repository that is read. */
+  /** The repository that is read; empty for the registry itself, which a login is tried on. */
   readonly repository: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | undefined;
@@ -70,7 +70,7 @@ export class RegistrySession implements Disposable {
   async sendOnce(request: RegistryRequest): Promise<HttpResponse> {
     const base = await this.#findBase(request.signal);
     const url = new URL(request.path, base);
-    const scope = `repository:${request.repository}:pull`;
+    const scope = request.repository === "" ? "" : `repository:${request.repository}:pull`;
     for (let refused = 0; ; refused += 1) {
       const authorization = await this.#authorization(scope, request.signal);
       const response = await sendFollowing(
@@ -183,7 +183,8 @@ export class RegistrySession implements Disposable {
       credential === null
         ? `Check the image's name; if it is private, log in with "msb registry login ${domain}".`
         : "Check the image's name, the user name and password, and that this user may read the image.";
-    return new ImageError(`${domain} does not let ${who} read ${repository} (${status})`, {
+    const what = repository === "" ? "in" : `read ${repository}`;
+    return new ImageError(`${domain} does not let ${who} ${what} (${status})`, {
       hint: [hint, ...credentialNotes].join(" "),
     });
   }

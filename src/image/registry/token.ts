@@ -16,6 +16,7 @@ export interface Token {
 
 export interface TokenRequest {
   readonly challenge: Challenge;
+  /** What the token is to allow; empty to learn only whether the credential is right. */
   readonly scope: string;
   readonly credential: Credential | null;
   /** Whether the registry may be reached without encryption, and so its token service. */
@@ -85,7 +86,7 @@ function buildRequest(realm: URL, request: TokenRequest): HttpRequest {
       grant_type: "refresh_token",
       client_id: "microsandbox",
       refresh_token: credential.token,
-      scope: request.scope,
+      ...(request.scope === "" ? {} : { scope: request.scope }),
       ...(service === undefined ? {} : { service }),
     });
     headers["content-type"] = "application/x-www-form-urlencoded";
@@ -93,7 +94,7 @@ function buildRequest(realm: URL, request: TokenRequest): HttpRequest {
   }
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set("service", service);
-  url.searchParams.append("scope", request.scope);
+  if (request.scope !== "") url.searchParams.append("scope", request.scope);
   if (credential !== null) {
     url.searchParams.set("account", credential.username);
     headers["authorization"] = basicAuthorization(credential.username, credential.password);

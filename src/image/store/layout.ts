@@ -96,7 +96,9 @@ export async function writeBlob(
   digest = digestOf(bytes),
 ): Promise<string> {
   verifyBytes(bytes, digest, "a blob");
-  if (await hasBlob(store, digest, bytes.length)) return digest;
+  // Read rather than looked at: what was damaged on the disk is written anew.
+  const stored = await readBlob(store, digest).catch(() => null);
+  if (stored !== null) return digest;
   const aside = join(store.ingest, `${randomBytes(8).toString("hex")}.tmp`);
   try {
     const file = await open(aside, "wx", 0o600);

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseChallenges } from "./challenge.ts";
+import { proxyFor } from "./proxy.ts";
+import { retryAfterMs } from "./retry.ts";
+import { splitCertificates } from "./settings.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
+
+test("challenges are read as RFC 9110 writes them", () => {
+  const read = (header: string): unknown =>
+    parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(parameters)]);
+  assert.deepEqual(read('Bearer realm="https://a/t",service="s",scope="repository:x:pull,push"'), [
+    ["bearer", { realm: "https://a/t", service: "s", scope: "repository:x:pull,push" }],
+  ]);
+  assert.deepEqual(read('Basic realm="a \\"b\\"", Bearer Realm=x , service = "y"'), [
+    ["basic", { realm: 'a "b"' }],
+    ["bearer", { realm: "x", service: "y" }],
+  ]);
+  assert.deepEqual(read("Negotiate, Basic"), [
+    ["negotiate", {}],
+    ["basic", {}],
+  ]);
+  assert.deepEqual(read(""), []);
+  assert.deepEqual(read('Bearer realm="open'), [["bearer", {}]]);
+  assert.deepEqual(read("Bearer " + "a=b,".repeat(10_000)), []);
+});
+
+test("the proxy is the environment's, and some hosts need none", () => {
+  const environment = {
+    HTTPS_PROXY: "http://user:p%40ss@proxy:3128",
+    http_proxy: "proxy:8080",
+    NO_PROXY: "example.org, .internal,10.0.0.1,registry:5000,[2001:db8::1]",
+  };
+  const proxy = (url: string, env: NodeJS.ProcessEnv = environment): string | null =>
+    proxyFor(new URL(url), env)?.url.href ?? null;
+  assert.equal(proxy("https://ghcr.io/v2/"), "http://proxy:3128/");
+  assert.equal(proxy("http://ghcr.io/v2/"), "http://proxy:8080/");
+  assert.deepEqual(proxyFor(new URL("https://ghcr.io"), environment)?.headers, {
+    "proxy-authorization": `Basic ${Buffer.from("user:p@ss").toString("base64")}`,
+  });
+  for (const url of [
+    "https://example.org/",
+    "https://a.example.org/",
+    "https://x.internal/",
+    "https://10.0.0.1/",
+    "https://registry:5000/",
+    "https://[2001:db8::1]/",
+    "https://localhost:5000/",
+    "https://127.0.0.9/",
+    "https://[::1]:5000/",
+  ]) {
+    assert.equal(proxy(url), null, url);
+  }
+  assert.equal(proxy("https://registry:5001/"), "http://proxy:3128/");
+  assert.equal(proxy("https://notexample.org/"), "http://proxy:3128/");
+  assert.equal(proxy("https://ghcr.io/", { HTTPS_PROXY: "http://p", NO_PROXY: "*" }), null);
+  assert.equal(proxy("https://ghcr.io/", {}), null);
+  assert.throws(() => proxy("https://ghcr.io/", { HTTPS_PROXY: "socks5://p:1" }), /HTTPS_PROXY/);
+});
+
+test("Retry-After is seconds or a date", () => {
+  assert.equal(retryAfterMs("3"), 3000);
+  assert.equal(retryAfterMs("Thu, 01 Jan 1970 00:00:05 GMT", 2000), 3000);
+  assert.equal(retryAfterMs("Thu, 01 Jan 1970 00:00:05 GMT", 9000), 0);
+  assert.equal(retryAfterMs("soon"), 0);
+});
+
+test("what is no certificate is refused", () => {
+  const framed = (content: string): string =>
+    `-----BEGIN CERTIFICATE-----\n${content}\n-----END CERTIFICATE-----\n`;
+  for (const text of ["", "x", framed("AAAA"), framed("")]) {
+    assert.throws(() => splitCertificates(text), InvalidConfigError);
+  }
+});
