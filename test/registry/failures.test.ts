@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { readdir, stat, writeFile } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import { after, afterEach, before, test } from "node:test";
 import { HttpError, ImageError } from "../../src/errors/index.ts";
+import type { PullProgress } from "../../src/image/pull-progress.ts";
 import { pullImage, type PullOptions, type PulledImage } from "../../src/image/pull.ts";
+import { pruneImages } from "../../src/image/store/manage.ts";
 import type { Home } from "../../src/store/index.ts";
-import { image, layer, newHome, noise, push, scratch, type BuiltImage } from "./images.ts";
+import { image, layer, newHome, noise, push, scratch, sha256, type BuiltImage } from "./images.ts";
 import { MisbehavingProxy } from "./misbehaving-proxy.ts";
 import { RegistryServer } from "./registry-server.ts";
 
+const run = promisify(execFile);
 const quick = { attempts: 4, baseMs: 5, maximumMs: 60 };
 
 let directory: Awaited<ReturnType<typeof scratch>>;
@@ -117,6 +122,43 @@ test("a puller that is killed leaves nothing trusted, and the next one resumes",
   await pull(home);
   assert.equal(proxy.seen.find(isBig)?.headers.range, `bytes=${left}-`);
   assert.deepEqual(await readdir(join(home.images, "ingest")), []);
+});
+
+test("a puller that is killed at any stage leaves only whole blobs and no half image", async () => {
+  const kinds: readonly PullProgress["kind"][] = [
+    "resolving",
+    "resolved",
+    "layerDownloadProgress",
+    "layerDownloadVerifying",
+    "layerMaterializeStarted",
+    "layerMaterializeProgress",
+    "layerMaterializeComplete",
+    "stitchWritingFsmeta",
+    "stitchComplete",
+  ];
+  for (const kind of kinds) {
+    const home = await newHome(directory.path);
+    const child = spawn(process.execPath, [join(import.meta.dirname, "pull-main.ts"), reference], {
+      env: { ...process.env, MSB_HOME: home.root },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      if ((JSON.parse(line) as PullProgress).kind === kind) child.kill("SIGKILL");
+    });
+    await ended;
+    const blobs = join(home.images, "blobs", "sha256");
+    for (const name of await readdir(blobs).catch(() => [])) {
+      assert.equal(sha256(await readFile(join(blobs, name))), `sha256:${name}`, kind);
+    }
+    const { rootFileSystem } = await pull(home);
+    await run("fsck.erofs", [rootFileSystem.path]);
+    // The leftovers go with the next one that works in the same place, or with prune.
+    await pruneImages(home, () => Promise.resolve([{ sandbox: "x", reference, manifestDigest: null }]));
+    for (const place of ["ingest", "leases"])
+      assert.deepEqual(await readdir(join(home.images, place)), [], kind);
+    assert.equal((await readdir(join(home.images, "rootfs"))).length, 1, kind);
+  }
 });
 
 test("a part that was damaged meanwhile is found out and fetched again", async () => {

@@ -96,7 +96,7 @@ export async function listLogins(home: Home): Promise<RegistryLogin[]> {
 }
 
 /** Docker Hub goes by several names; the one in references is used. @throws InvalidConfigError */
-function registryDomain(registry: string): string {
+export function registryDomain(registry: string): string {
   const host = registry.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
   if (["docker.io", "index.docker.io", "registry-1.docker.io"].includes(host)) return "docker.io";
   try {

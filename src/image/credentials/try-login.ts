@@ -1,0 +1,38 @@
+import { HttpError } from "../../errors/index.ts";
+import { readGlobalConfig, type Home } from "../../store/index.ts";
+import { openSession, type RegistryOptions } from "../registry/settings.ts";
+
+export interface LoginTrial {
+  readonly username: string;
+  readonly password: string;
+  readonly registry?: Omit<RegistryOptions, "auth"> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Asks a registry whether it accepts a user name and a password: the distribution specification's `GET /v2/`, as this user.
+ *
+ * @param domain as references spell it, see `registryDomain`
+ * @throws ImageError when it does not; HttpError when it cannot be reached or is no registry; InvalidConfigError; the
+ *   signal's reason
+ * @example
+ * ```ts
+ * await tryLogin(locateHome(), "ghcr.io", { username: "me", password: token });
+ * ```
+ */
+export async function tryLogin(home: Home, domain: string, trial: LoginTrial): Promise<void> {
+  const { username, password, signal } = trial;
+  using session = await openSession(domain, {
+    home,
+    config: await readGlobalConfig(home),
+    registry: { ...trial.registry, auth: { kind: "basic", username, password } },
+  });
+  const response = await session.send({ method: "GET", path: "", repository: "", signal });
+  response.body.destroy();
+  if (response.status === 403) throw session.refused("", 403);
+  if (response.status !== 200) {
+    throw new HttpError(`${domain} answered ${response.status} to the login`, {
+      hint: "Is it a container registry?",
+    });
+  }
+}
