@@ -70,6 +70,10 @@ export function checkScriptName(value: string): string {
 
 const reservedLabelPrefixes = ["sandbox.", "microsandbox.", "service."];
 
+export function isReservedLabel(key: string): boolean {
+  return reservedLabelPrefixes.some((prefix) => key.startsWith(prefix));
+}
+
 export function checkLabel(key: string, value: string): void {
   checkString("a label's key", key);
   if (typeof value !== "string") throw new InvalidConfigError(`the value of the label ${key} must be text`);

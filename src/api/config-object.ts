@@ -1,6 +1,8 @@
 import { InvalidConfigError } from "../errors/index.ts";
 import { envPairs, type EnvInput } from "./env.ts";
+import { registryFromInput, type RegistryInput } from "./registry-config.ts";
 import type { Rlimit } from "./rlimits.ts";
+import type { RootDiskInput } from "./root-disk-builder.ts";
 import type { RootfsSource } from "./rootfs-source.ts";
 import { SandboxDraft, settersOf } from "./sandbox-draft.ts";
 
@@ -35,6 +37,11 @@ export interface SandboxConfigInput {
   readonly rlimits?: readonly Rlimit[];
   readonly thp?: string | null;
   readonly metricsSampleIntervalMs?: number | null;
+  /** Who pulls the image; `registry.auth` wins over it. */
+  readonly registryAuth?: { readonly username: string; readonly password: string } | null;
+  readonly registry?: RegistryInput | null;
+  /** A size in MiB, or what kind and how large. */
+  readonly rootDisk?: RootDiskInput | null;
 }
 
 /** Settings of the configuration object that a later version brings. */
@@ -53,9 +60,6 @@ const laterKeys: ReadonlySet<string> = new Set([
   "portsTcp",
   "portsUdp",
   "proxy",
-  "registry",
-  "registryAuth",
-  "rootDisk",
   "secrets",
   "security",
   "securityProfile",
@@ -100,6 +104,9 @@ const knownKeys: ReadonlySet<string> = new Set<keyof SandboxConfigInput>([
   "rlimits",
   "thp",
   "metricsSampleIntervalMs",
+  "registryAuth",
+  "registry",
+  "rootDisk",
 ]);
 
 export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
@@ -138,6 +145,18 @@ export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
   ifGiven(input.libkrunfwPath, set.libkrunfwPath);
   ifGiven(input.thp, set.thp);
   ifGiven(input.metricsSampleIntervalMs, set.metricsSampleIntervalMs);
+  ifGiven(input.rootDisk, (value) => {
+    draft.rootDisk(value);
+  });
+  const { registry, registryAuth } = input;
+  if (isSet(registry) || isSet(registryAuth)) {
+    draft.attempt((fields) => {
+      fields.registry = registryFromInput({
+        ...(isSet(registryAuth) ? { auth: registryAuth ?? null } : {}),
+        ...registry,
+      });
+    });
+  }
   for (const { resource, soft, hard } of input.rlimits ?? []) draft.rlimit(resource, soft, hard);
   draft.attempt((fields) => {
     fields.quietLogs = input.quietLogs ?? false;

@@ -2,14 +2,15 @@ import { access, constants } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
   BootStartError,
+  InvalidConfigError,
   LibkrunfwNotFoundError,
   SandboxNotFoundError,
   SandboxReplacedError,
   SandboxStillRunningError,
-  UnsupportedOperationError,
 } from "../errors/index.ts";
-import { embeddedImage, isEmbeddedImage } from "../image/index.ts";
+import type { RegistryOptions } from "../image/registry/settings.ts";
 import {
+  checkRecord,
   createSandbox as createOnDisk,
   findSandbox,
   locateHome,
@@ -22,39 +23,89 @@ import {
   type GlobalConfig,
   type Home,
   type SandboxRecord,
+  type StoredConfig,
 } from "../store/index.ts";
 import { launchSupervisor } from "./launch.ts";
-import type { StartObserver } from "./progress.ts";
+import type { CreateObserver } from "./progress.ts";
+import { checkRoot, registryOptions, withRoot } from "./root.ts";
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "./sandbox-draft.ts";
 import { effectiveConfig, type SandboxConfig } from "./sandbox-config.ts";
 import { killWaitMs, SandboxControl } from "./sandbox-control.ts";
+
+/** What a sandbox is to be, found valid; nothing of it exists yet. */
+export interface Creation {
+  readonly home: Home;
+  readonly settings: GlobalConfig;
+  readonly config: SandboxConfig;
+  readonly stored: StoredConfig;
+  readonly registry: RegistryOptions | undefined;
+}
 
 /** Creates and boots a sandbox from a checked configuration. */
 export async function createSandbox(
   config: SandboxConfig,
   unsupported: readonly string[],
   attached: boolean,
-  observer: StartObserver,
+  observer: CreateObserver,
 ): Promise<Sandbox> {
-  refuseUnsupported(config, unsupported);
+  return await carryOut(await prepareCreation(config, unsupported), attached, observer);
+}
+
+/**
+ * Finds out everything that can be wrong before anything is fetched or made.
+ *
+ * @throws InvalidConfigError, UnsupportedOperationError, ImageError for a reference that is none,
+ * LibkrunfwNotFoundError, SandboxAlreadyExistsError, IoError
+ */
+export async function prepareCreation(
+  config: SandboxConfig,
+  unsupported: readonly string[],
+): Promise<Creation> {
+  refuseSettings(unsupported);
+  const image = await checkRoot(config.image);
   const home = locateHome();
   const settings = await readGlobalConfig(home);
   const kernelPath = await chooseKernel(config, settings);
-  const record: SandboxRecord = {
-    format: 1,
-    id: newSandboxId(),
-    name: config.name,
-    createdAt: new Date().toISOString(),
-    config: effectiveConfig(config, settings, kernelPath),
-  };
-  await prepareHome(home);
-  if (await nameExists(home, config.name)) {
-    if (!config.replace) throw await nameTaken(home, config.name);
-    await removeOld(home, config);
+  const stored = effectiveConfig({ ...config, image }, settings, kernelPath);
+  const { rootDisk, memoryMib } = stored;
+  if (rootDisk.kind === "tmpfs" && rootDisk.sizeMib !== null && rootDisk.sizeMib > memoryMib) {
+    throw new InvalidConfigError(
+      `the root disk in memory is ${rootDisk.sizeMib} MiB, but the memory only ${memoryMib} MiB`,
+      { hint: "Make it smaller, or give the sandbox more memory." },
+    );
   }
-  const lock = await createOnDisk(home, record);
+  const registry = config.registry === null ? undefined : await registryOptions(config.registry);
+  await prepareHome(home);
+  if (!config.replace && (await nameExists(home, config.name))) throw await nameTaken(home, config.name);
+  return { home, settings, config, stored, registry };
+}
+
+/**
+ * Fetches the image, then makes the sandbox and boots it. A sandbox that is to be replaced goes only when its successor has
+ * its image.
+ */
+export async function carryOut(
+  creation: Creation,
+  attached: boolean,
+  observer: CreateObserver,
+): Promise<Sandbox> {
+  const { home, config } = creation;
+  const { record, lock } = await withRoot(creation, observer, async (stored) => {
+    const made: SandboxRecord = {
+      format: 1,
+      id: newSandboxId(),
+      name: config.name,
+      createdAt: new Date().toISOString(),
+      config: stored,
+    };
+    checkRecord(made);
+    observer.signal?.throwIfAborted();
+    if (config.replace && (await nameExists(home, config.name))) await removeOld(home, config);
+    return { record: made, lock: await createOnDisk(home, made) };
+  });
   try {
+    observer.signal?.throwIfAborted();
     const connection = await launchSupervisor(home, config.name, lock, attached, observer);
     return new Sandbox(new SandboxControl(home, record, connection, true), attached);
   } catch (error) {
@@ -67,16 +118,6 @@ export async function createSandbox(
   } finally {
     await lock.release();
   }
-}
-
-function refuseUnsupported(config: SandboxConfig, unsupported: readonly string[]): void {
-  refuseSettings(unsupported);
-  const { image } = config;
-  if (image.kind === "oci" && isEmbeddedImage(image.reference)) return;
-  const wanted = image.kind === "oci" ? image.reference : `a ${image.kind} root (${image.path})`;
-  throw new UnsupportedOperationError(`this version of microsandbox does not have the image ${wanted} yet`, {
-    hint: `Use the embedded image: image("${embeddedImage}").`,
-  });
 }
 
 /** The setting, then the environment, then config.json, then the kernel that comes with this package. */

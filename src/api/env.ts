@@ -6,6 +6,10 @@ export type EnvInput = Readonly<Record<string, string>> | Iterable<EnvPair>;
 /** Keys that begin so are for the runtime. */
 const reservedPrefix = "MSB_";
 
+export function isReservedEnv(key: string): boolean {
+  return key.startsWith(reservedPrefix);
+}
+
 /** @throws InvalidConfigError */
 export function checkEnvPair(key: string, value: string): EnvPair {
   if (typeof key !== "string" || typeof value !== "string") {
@@ -18,7 +22,7 @@ export function checkEnvPair(key: string, value: string): EnvPair {
       hint: "A name is not empty and holds neither '=' nor NUL.",
     });
   }
-  if (key.startsWith(reservedPrefix)) {
+  if (isReservedEnv(key)) {
     throw new InvalidConfigError(
       `the environment variable ${key} is reserved: names with ${reservedPrefix} are`,
       {

@@ -31,8 +31,28 @@ export { LogEntry, type LogReadOptions, type LogReadSource, type LogSource } fro
 export type { BootErrorReport } from "./logs.ts";
 export { LogStream, type LogStreamOptions } from "./log-stream.ts";
 export { MetricsStream, type SandboxMetrics } from "./metrics.ts";
-export type { StartObserver, StartProgressEvent } from "./progress.ts";
+export { Image, ImageHandle, type ImageDetail } from "./image.ts";
+export type {
+  ImageConfigDetail,
+  ImageLayerDetail,
+  ImageLoadOptions,
+  ImagePruneReport,
+  ImageRemoveOptions,
+  ImageSaveOptions,
+} from "./image-types.ts";
+export { ImageBuilder, type ImageChoice } from "./image-builder.ts";
+export type { CreateObserver, PullProgress, StartObserver, StartProgressEvent } from "./progress.ts";
+export { PullProgressCreate, PullProgressStream } from "./pull-progress-create.ts";
+export {
+  RegistryAuthKinds,
+  RegistryConfigBuilder,
+  type RegistryAuth,
+  type RegistryAuthKind,
+  type RegistryConfig,
+  type RegistryInput,
+} from "./registry-config.ts";
 export type { Rlimit, RlimitResource } from "./rlimits.ts";
+export { RootDiskBuilder, type RootDisk, type RootDiskInput } from "./root-disk-builder.ts";
 export { intoRootfsSource, type RootfsSource } from "./rootfs-source.ts";
 export { Sandbox } from "./sandbox.ts";
 export { SandboxBuilder } from "./sandbox-builder.ts";

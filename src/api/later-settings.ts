@@ -14,12 +14,6 @@ export class LaterSettings {
   }
 
   /** Not in this version. */
-  imageWith(_configure: (image: never) => unknown): this {
-    this.draft.notYet("imageWith");
-    return this;
-  }
-
-  /** Not in this version. */
   fromSnapshot(pathOrName: string): this {
     this.draft.notYet("fromSnapshot", () => checkString("fromSnapshot", pathOrName));
     return this;
@@ -95,20 +89,6 @@ export class LaterSettings {
   /** Not in this version. */
   addPatch(_patch: object): this {
     this.draft.notYet("addPatch");
-    return this;
-  }
-
-  /** Not in this version. */
-  rootDisk(size: number | Mebibytes | ((disk: never) => unknown)): this {
-    this.draft.notYet("rootDisk", () => {
-      if (typeof size === "number") checkWhole("rootDisk", size, 1, Number.MAX_SAFE_INTEGER);
-    });
-    return this;
-  }
-
-  /** Not in this version. */
-  registry(_configure: (registry: never) => unknown): this {
-    this.draft.notYet("registry");
     return this;
   }
 

@@ -33,12 +33,25 @@ export function intoRootfsSource(input: string | RootfsSource): RootfsSource {
       hint: "Name an image, such as localhost/base.",
     });
   }
-  const extension = extname(input).slice(1).toLowerCase();
-  const format = DiskImageFormats.find((known) => known === extension);
-  if (format !== undefined) return { kind: "disk", path: input, format };
+  const format = diskFormatOf(input);
+  if (format !== null) return { kind: "disk", path: input, format };
   if (input === "." || input === ".." || /^(\/|\.\/|\.\.\/)/.test(input))
     return { kind: "bind", path: input };
   return { kind: "oci", reference: input };
+}
+
+/** By the end of the name; null for any other name. */
+export function diskFormatOf(path: string): DiskImageFormat | null {
+  const extension = extname(path).slice(1).toLowerCase();
+  return DiskImageFormats.find((known) => known === extension) ?? null;
+}
+
+/** A name as mount(2) takes it: it goes to the guest as it is. @throws InvalidConfigError */
+export function checkFileSystemType(type: string): string {
+  if (typeof type === "string" && /^[a-z0-9][a-z0-9._-]{0,31}$/.test(type)) return type;
+  throw new InvalidConfigError(`${JSON.stringify(type)} is no name of a file system`, {
+    hint: "Use ext4, or leave fstype out.",
+  });
 }
 
 /** A copy, so that the caller's object stays the caller's. */
@@ -47,8 +60,9 @@ function checkSource(source: unknown): RootfsSource {
   if (kind === "oci" && isText(reference)) return { kind, reference };
   if (kind === "bind" && isText(path)) return { kind, path };
   const known = DiskImageFormats.find((candidate) => candidate === format);
-  if (kind === "disk" && isText(path) && known !== undefined && (fstype === undefined || isText(fstype))) {
-    return { kind, path, format: known, ...(fstype === undefined ? {} : { fstype }) };
+  if (kind === "disk" && isText(path) && known !== undefined) {
+    if (fstype === undefined) return { kind, path, format: known };
+    return { kind, path, format: known, fstype: checkFileSystemType(fstype as string) };
   }
   throw new InvalidConfigError("the image is no image source", {
     hint: 'Give a string, {kind: "oci", reference}, {kind: "bind", path} or {kind: "disk", path, format}.',

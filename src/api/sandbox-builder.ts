@@ -1,9 +1,13 @@
 import { createSandbox } from "./create.ts";
 import { envPairs, type EnvInput } from "./env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "./enums.ts";
+import type { ImageBuilder } from "./image-builder.ts";
 import { LaterSettings } from "./later-settings.ts";
-import type { StartProgressEvent } from "./progress.ts";
+import type { CreateObserver, PullProgress, StartProgressEvent } from "./progress.ts";
+import { createWithPullProgress, type PullProgressCreate } from "./pull-progress-create.ts";
+import { chooseRegistry, type RegistryConfigBuilder } from "./registry-config.ts";
 import type { RlimitResource } from "./rlimits.ts";
+import type { RootDiskBuilder } from "./root-disk-builder.ts";
 import type { RootfsSource } from "./rootfs-source.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { connectOrCreate } from "./connect-or-create.ts";
@@ -36,6 +40,8 @@ export class SandboxBuilder extends LaterSettings {
   readonly #set: ScalarSetters;
   #onProgress: ((event: StartProgressEvent) => void) | undefined;
   #onNotice: ((message: string) => void) | undefined;
+  #onPullProgress: ((event: PullProgress) => void) | undefined;
+  #signal: AbortSignal | undefined;
 
   /** @param name 1 to 128 bytes of letters, digits, `.`, `_`, `-`, beginning with a letter or a digit */
   constructor(name: string) {
@@ -43,9 +49,34 @@ export class SandboxBuilder extends LaterSettings {
     this.#set = settersOf(this.draft);
   }
 
-  /** What the root file system is made from: an image reference, such as `localhost/base`. Required. */
+  /**
+   * What the root file system is made from. Required. A string is an image's reference, such as `localhost/base` or
+   * `python:3.12`; a directory of the host when it begins with `/`, `./` or `../`; a disk image of the host when it ends in
+   * `.qcow2`, `.raw` or `.vmdk`.
+   */
   image(source: string | RootfsSource): this {
     this.draft.image(source);
+    return this;
+  }
+
+  /** The same, said in words: `i => i.disk("root.img.raw").fstype("ext4")`. */
+  imageWith(configure: (image: ImageBuilder) => ImageBuilder): this {
+    this.draft.imageWith(configure);
+    return this;
+  }
+
+  /**
+   * What the guest writes to, over an image: a sparse file of so many MiB on the host, by default 4096; or as the function
+   * says, such as `d => d.tmpfs().size(256)`.
+   */
+  rootDisk(disk: number | Mebibytes | ((disk: RootDiskBuilder) => RootDiskBuilder)): this {
+    this.draft.rootDisk(disk);
+    return this;
+  }
+
+  /** How the image's registry is spoken to: `r => r.auth({ kind: "basic", username, password })`. Not stored. */
+  registry(configure: (registry: RegistryConfigBuilder) => RegistryConfigBuilder): this {
+    this.draft.attempt((fields) => (fields.registry = chooseRegistry(configure)));
     return this;
   }
 
@@ -243,6 +274,18 @@ export class SandboxBuilder extends LaterSettings {
     return this;
   }
 
+  /** Is told how the pull of the image goes on. */
+  onPullProgress(listener: (event: PullProgress) => void): this {
+    this.#onPullProgress = listener;
+    return this;
+  }
+
+  /** Ends a creation before its VM starts: `create()` then fails with the signal's reason, and nothing is left of it. */
+  signal(signal: AbortSignal): this {
+    this.#signal = signal;
+    return this;
+  }
+
   /**
    * The configuration, checked and frozen. Has no side effects.
    *
@@ -255,8 +298,8 @@ export class SandboxBuilder extends LaterSettings {
   /**
    * Creates the sandbox and boots it. This process owns it: when the process ends, so does the sandbox.
    *
-   * @throws InvalidConfigError, UnsupportedOperationError, SandboxAlreadyExistsError, BootStartError, QemuNotFoundError,
-   * LibkrunfwNotFoundError, IoError
+   * @throws InvalidConfigError, UnsupportedOperationError, SandboxAlreadyExistsError; ImageError and HttpError when the image
+   * cannot be had; BootStartError, QemuNotFoundError, LibkrunfwNotFoundError, IoError
    */
   async create(): Promise<Sandbox> {
     const config = this.build();
@@ -266,6 +309,34 @@ export class SandboxBuilder extends LaterSettings {
   /** Creates the sandbox and boots it. It goes on after this process ends. @throws as {@link create} */
   async createDetached(): Promise<Sandbox> {
     return await createSandbox(this.build(), this.draft.unsupported, false, this.#observer());
+  }
+
+  /**
+   * Like {@link create}, and tells how the pull of the image goes on. What is wrong with the configuration is thrown here;
+   * what goes wrong later by `awaitSandbox()`.
+   *
+   * @throws InvalidConfigError, UnsupportedOperationError, SandboxAlreadyExistsError
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * const creation = await Sandbox.builder("pull-example")
+   *   .image("localhost/base")
+   *   .replace()
+   *   .createWithPullProgress();
+   * for await (const event of creation) console.log(event.kind);
+   * await using sandbox = await creation.awaitSandbox();
+   * ```
+   */
+  async createWithPullProgress(): Promise<PullProgressCreate> {
+    const config = this.build();
+    return await createWithPullProgress(config, this.draft.unsupported, !config.detached, this.#observer());
+  }
+
+  /** Like {@link createDetached}, otherwise as {@link createWithPullProgress}. */
+  async createDetachedWithPullProgress(): Promise<PullProgressCreate> {
+    return await createWithPullProgress(this.build(), this.draft.unsupported, false, this.#observer());
   }
 
   /**
@@ -279,10 +350,12 @@ export class SandboxBuilder extends LaterSettings {
     return await connectOrCreate(config, () => this.create(), this.#observer());
   }
 
-  #observer(): { onProgress?: (event: StartProgressEvent) => void; onNotice?: (message: string) => void } {
+  #observer(): CreateObserver {
     return {
-      ...(this.#onProgress === undefined ? {} : { onProgress: this.#onProgress }),
-      ...(this.#onNotice === undefined ? {} : { onNotice: this.#onNotice }),
+      onProgress: this.#onProgress,
+      onNotice: this.#onNotice,
+      onPullProgress: this.#onPullProgress,
+      signal: this.#signal,
     };
   }
 }

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { defaultRootDisk, type GlobalConfig, type SandboxRecord, type StoredConfig } from "../store/index.ts";
 import type { EnvPair } from "./env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "./enums.ts";
+import type { RegistryConfig } from "./registry-config.ts";
 import type { Rlimit } from "./rlimits.ts";
+import type { RootDisk } from "./root-disk-builder.ts";
 import type { RootfsSource } from "./rootfs-source.ts";
 
 /** A sandbox as it was asked for. Frozen. `null`: not set. Sizes in MiB, times in the unit of the name. */
@@ -34,6 +36,13 @@ export interface SandboxConfig {
   readonly disableNetwork: boolean;
   readonly metricsSampleIntervalMs: number | null;
   readonly thp: ThpMode | null;
+  readonly rootDisk: RootDisk | null;
+  /** Only while the sandbox is put together: it is not stored. */
+  readonly registry: RegistryConfig | null;
+  /** Of the image's manifest, which the sandbox keeps whatever the reference means later; null for what is no image. */
+  readonly imageDigest: string | null;
+  /** What the image wants to be stopped with, such as `SIGQUIT`; null when it does not say. */
+  readonly stopSignal: string | null;
 }
 
 const hostnameMaximumBytes = 64;
@@ -49,8 +58,6 @@ export function effectiveConfig(
     defaults.disable_metrics_sample === true ? 0 : (defaults.metrics_sample_interval_ms ?? 1000);
   return {
     image: { ...config.image },
-    imageDigest: null,
-    rootDisk: { ...defaultRootDisk },
     cpus: config.cpus ?? defaults.cpus ?? 1,
     memoryMib: config.memoryMib ?? defaults.memory_mib ?? 512,
     logLevel: config.logLevel ?? settings.log_level ?? null,
@@ -72,6 +79,9 @@ export function effectiveConfig(
     disableNetwork: config.disableNetwork,
     metricsSampleIntervalMs: config.metricsSampleIntervalMs ?? interval,
     thp: config.thp ?? defaults.thp ?? "madvise",
+    rootDisk: { ...(config.rootDisk ?? defaultRootDisk) },
+    imageDigest: null,
+    stopSignal: null,
     kernelPath,
   };
 }
@@ -85,6 +95,7 @@ export function configOf(record: SandboxRecord): SandboxConfig {
     image: config.image as RootfsSource,
     rlimits: config.rlimits as readonly Rlimit[],
     libkrunfwPath: kernelPath,
+    registry: null,
     replace: false,
     replaceWithTimeoutMs: 10_000,
     detached: false,

@@ -13,7 +13,9 @@ import {
 } from "./checks.ts";
 import { checkEnvPair, envPairs, type EnvInput } from "./env.ts";
 import { LogLevels, PullPolicies, ThpModes } from "./enums.ts";
+import { chooseImage, type ImageBuilder } from "./image-builder.ts";
 import { checkRlimit, type Rlimit } from "./rlimits.ts";
+import { checkRootDisk, type RootDiskInput } from "./root-disk-builder.ts";
 import { intoRootfsSource, type RootfsSource } from "./rootfs-source.ts";
 import { deepFreeze, type SandboxConfig } from "./sandbox-config.ts";
 import { checkSandboxName } from "../store/index.ts";
@@ -75,6 +77,10 @@ export class SandboxDraft {
       disableNetwork: false,
       metricsSampleIntervalMs: null,
       thp: null,
+      rootDisk: null,
+      registry: null,
+      imageDigest: null,
+      stopSignal: null,
     };
   }
 
@@ -104,6 +110,18 @@ export class SandboxDraft {
     this.attempt(() => {
       this.#image = intoRootfsSource(input);
     });
+  }
+
+  imageWith(configure: (image: ImageBuilder) => ImageBuilder): void {
+    this.attempt((fields) => {
+      const { source, rootDisk } = chooseImage(configure);
+      this.#image = source;
+      if (rootDisk !== null) fields.rootDisk = rootDisk;
+    });
+  }
+
+  rootDisk(input: RootDiskInput): void {
+    this.attempt((fields) => (fields.rootDisk = checkRootDisk(input)));
   }
 
   env(input: EnvInput): void {
@@ -155,6 +173,12 @@ export class SandboxDraft {
       throw new InvalidConfigError(`the sandbox ${this.#name} has no image`, {
         hint: 'Set one: image("localhost/base").',
       });
+    }
+    if (this.#image.kind !== "oci" && this.#fields.rootDisk !== null) {
+      throw new InvalidConfigError(
+        `the guest writes its ${this.#image.kind} root itself: it has no root disk besides`,
+        { hint: "Leave rootDisk out, or use an image." },
+      );
     }
     return deepFreeze({
       ...this.#fields,

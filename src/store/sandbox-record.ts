@@ -51,6 +51,8 @@ const configSchema = v.object({
   user: v.nullable(v.string()),
   entrypoint: v.nullable(v.array(v.string())),
   cmd: v.nullable(v.array(v.string())),
+  /** The image's STOPSIGNAL, as it is written there. */
+  stopSignal: v.optional(v.nullable(v.string()), null),
   env: v.array(pair),
   scripts: v.array(pair),
   labels: v.record(v.string(), v.string()),

@@ -46,6 +46,7 @@ function record(name: string, createdAt = "2026-01-01T00:00:00.000Z"): SandboxRe
     config: {
       image: { kind: "oci", reference: "localhost/base" },
       imageDigest: null,
+      stopSignal: null,
       rootDisk: { kind: "managed", sizeMib: 4096 },
       cpus: 1,
       memoryMib: 128,
