@@ -46,6 +46,13 @@ export class ByteArena {
     return true;
   }
 
+  /** Order of two strings by their bytes. */
+  compare(a: number, aLength: number, b: number, bLength: number): number {
+    const aStart = a % pieceBytes;
+    const bStart = b % pieceBytes;
+    return this.#piece(a).compare(this.#piece(b), bStart, bStart + bLength, aStart, aStart + aLength);
+  }
+
   #piece(at: number): Buffer {
     const piece = this.#pieces[Math.floor(at / pieceBytes)];
     if (piece === undefined) throw new RangeError(`no string stands at ${at}`);

@@ -90,12 +90,13 @@ async function place(sorted: SortedTree, writer: BlockWriter, order: Order): Pro
   let block = writer.align();
   for (const { inode, entry } of placed(order)) {
     if (!hasPlainContent(inodes, inode)) continue;
-    const content = contentOf(sorted, inode, entry);
     if (inodes.typeOf(inode) === fileType.directory) inodes.start[inode] = block;
     else inodes.chunkMaps.set(inode, { bits: 0, blocks: Uint32Array.of(block) });
-    writer.append(content);
+    for (const part of contentOf(sorted, inode, entry)) {
+      writer.append(part);
+      await writer.drained();
+    }
     block = writer.align();
-    await writer.drained();
   }
   const metadataBlock = block;
   let number = 0;
@@ -155,10 +156,10 @@ function bytesOf(inodes: Inodes, inode: number): number {
   return inodeBytes + xattrs + (chunks === null ? inlineBytes(inodes, inode) : chunks.length * 4);
 }
 
-function contentOf(sorted: SortedTree, inode: number, entry: number): Buffer {
+function contentOf(sorted: SortedTree, inode: number, entry: number): Iterable<Buffer> {
   const { inodes } = sorted.tree;
-  if (inodes.typeOf(inode) === fileType.directory) return sorted.directoryContent(entry);
-  return Buffer.from(inodes.target(inode), "latin1");
+  if (inodes.typeOf(inode) === fileType.directory) return sorted.directoryBlocks(entry);
+  return [Buffer.from(inodes.target(inode), "latin1")];
 }
 
 function writeInode(
@@ -189,7 +190,7 @@ function writeInode(
   });
   if (xattrs.length > 0) writer.append(xattrs);
   if (chunks !== null) writer.append(littleEndian(chunks));
-  else if (isInline) writer.append(contentOf(sorted, inode, entry));
+  else if (isInline) for (const part of contentOf(sorted, inode, entry)) writer.append(part);
 }
 
 /** The field i_u: a chunk format, a first block or a device number. */
