@@ -3,7 +3,7 @@ import { Progress, type ProgressOptions } from "./output/progress.ts";
 import { report } from "./output/report.ts";
 import { err } from "./output/streams.ts";
 
-/** As many sandboxes are worked on at once: enough to overlap waiting, few enough for a small computer. */
+/** As many sandboxes or images are worked on at once: enough to overlap waiting, few enough for a small computer. */
 const CONCURRENCY = 4;
 
 export interface BulkAction extends ProgressOptions {
@@ -16,11 +16,11 @@ export interface BulkAction extends ProgressOptions {
 }
 
 /**
- * Does something to each of several sandboxes. One that fails does not keep the others from being tried.
+ * Does something to each of several sandboxes or images. One that fails does not keep the others from being tried.
  *
  * @returns the exit code: 0 when all succeeded, else 1
  */
-export async function forEachSandbox(names: readonly string[], action: BulkAction): Promise<number> {
+export async function forEachName(names: readonly string[], action: BulkAction): Promise<number> {
   const waiting = [...names];
   const failed: string[] = [];
   const worker = async (): Promise<void> => {

@@ -60,7 +60,7 @@ export interface Operand {
   readonly required: boolean;
   readonly repeated?: boolean;
   /** What a shell completes it with. */
-  readonly completes?: "sandbox" | readonly string[];
+  readonly completes?: "sandbox" | "image" | readonly string[];
 }
 
 export interface Invocation<S extends OptionSpecs = OptionSpecs> {
@@ -75,6 +75,8 @@ export interface Invocation<S extends OptionSpecs = OptionSpecs> {
 
 export interface CommandSpec<S extends OptionSpecs = OptionSpecs> {
   readonly name: string;
+  /** The command that this one belongs to: `image` of `msb image pull`. */
+  readonly parent?: string;
   readonly aliases?: readonly string[];
   readonly summary: string;
   /** Further paragraphs of the help text. */
@@ -115,6 +117,17 @@ export function defineCommand<const S extends OptionSpecs>(command: CommandSpec<
     // The parsers fill `options` from `command.options`, so the values have the types that S says.
     run: (invocation) => command.run(invocation as Invocation<S>),
   };
+}
+
+/** The same command under another name, on the top level: `msb pull` of `msb image pull`. */
+export function alsoAs(name: string, command: AnyCommand, hidden = false): AnyCommand {
+  const { parent: _parent, aliases: _aliases, ...rest } = command;
+  return { ...rest, name, hidden };
+}
+
+/** As it is typed after `msb`: `image pull`. */
+export function fullName(command: AnyCommand): string {
+  return command.parent === undefined ? command.name : `${command.parent} ${command.name}`;
 }
 
 /** `detachKeys` → `detach-keys`. */

@@ -1,4 +1,4 @@
-import type { AnyCommand } from "./command.ts";
+import { alsoAs, type AnyCommand } from "./command.ts";
 
 export interface CommandEntry {
   /** The name, then the aliases. */
@@ -9,12 +9,73 @@ export interface CommandEntry {
   load(this: void): Promise<AnyCommand>;
 }
 
+/** A command that only leads to others: `msb image …`. */
+export interface CommandFamily {
+  readonly names: readonly string[];
+  readonly group: string;
+  readonly summary: string;
+  readonly members: readonly CommandEntry[];
+}
+
 const sandboxes = "Sandboxes:";
 const inspection = "Inspection:";
+const images = "Images:";
 const other = "Other:";
 
+const pullImage = async (): Promise<AnyCommand> => (await import("./commands/image-pull.ts")).imagePull;
+const listImages = async (): Promise<AnyCommand> => (await import("./commands/image-list.ts")).imageList;
+const removeImage = async (): Promise<AnyCommand> => (await import("./commands/image-remove.ts")).imageRemove;
+const loadImage = async (): Promise<AnyCommand> => (await import("./commands/image-load.ts")).imageLoad;
+const saveImage = async (): Promise<AnyCommand> => (await import("./commands/image-save.ts")).imageSave;
+
+const imageFamily: CommandFamily = {
+  names: ["image"],
+  group: images,
+  summary: "Pull, list, remove, load and save images",
+  members: [
+    { names: ["pull"], group: images, load: pullImage },
+    { names: ["list", "ls"], group: images, load: listImages },
+    {
+      names: ["inspect"],
+      group: images,
+      load: async () => (await import("./commands/image-inspect.ts")).imageInspect,
+    },
+    { names: ["remove", "rm"], group: images, load: removeImage },
+    { names: ["load"], group: images, load: loadImage },
+    { names: ["save"], group: images, load: saveImage },
+    {
+      names: ["prune"],
+      group: images,
+      load: async () => (await import("./commands/image-prune.ts")).imagePrune,
+    },
+  ],
+};
+
+const registryFamily: CommandFamily = {
+  names: ["registry"],
+  group: images,
+  summary: "Log in to registries",
+  members: [
+    {
+      names: ["login"],
+      group: images,
+      load: async () => (await import("./commands/registry-login.ts")).registryLogin,
+    },
+    {
+      names: ["logout"],
+      group: images,
+      load: async () => (await import("./commands/registry-logout.ts")).registryLogout,
+    },
+    {
+      names: ["list", "ls"],
+      group: images,
+      load: async () => (await import("./commands/registry-list.ts")).registryList,
+    },
+  ],
+};
+
 /** All commands, in the order of the help text. */
-export const commandEntries: readonly CommandEntry[] = [
+export const commandEntries: readonly (CommandEntry | CommandFamily)[] = [
   { names: ["run"], group: sandboxes, load: async () => (await import("./commands/run.ts")).run },
   { names: ["create"], group: sandboxes, load: async () => (await import("./commands/create.ts")).create },
   { names: ["start"], group: sandboxes, load: async () => (await import("./commands/start.ts")).start },
@@ -45,6 +106,13 @@ export const commandEntries: readonly CommandEntry[] = [
     group: inspection,
     load: async () => (await import("./commands/metrics.ts")).metrics,
   },
+  { names: ["pull"], group: images, load: async () => alsoAs("pull", await pullImage()) },
+  { names: ["load"], group: images, load: async () => alsoAs("load", await loadImage()) },
+  { names: ["save"], group: images, load: async () => alsoAs("save", await saveImage()) },
+  imageFamily,
+  registryFamily,
+  { names: ["images"], group: images, load: async () => alsoAs("images", await listImages(), true) },
+  { names: ["rmi"], group: images, load: async () => alsoAs("rmi", await removeImage(), true) },
   {
     names: ["doctor", "check"],
     group: other,
@@ -61,3 +129,23 @@ export const commandEntries: readonly CommandEntry[] = [
     load: async () => (await import("./commands/complete.ts")).complete,
   },
 ];
+
+export function isFamily(entry: CommandEntry | CommandFamily): entry is CommandFamily {
+  return "members" in entry;
+}
+
+/** What the words before the first option name: a command, a family without one of its members, or nothing. */
+export interface FoundCommand {
+  readonly entry: CommandEntry | CommandFamily;
+  /** How many of the words name it. */
+  readonly length: number;
+}
+
+export function findEntry(words: readonly string[]): FoundCommand | null {
+  const [name, member] = words;
+  const entry = commandEntries.find(({ names }) => name !== undefined && names.includes(name));
+  if (entry === undefined) return null;
+  if (!isFamily(entry)) return { entry, length: 1 };
+  const found = entry.members.find(({ names }) => member !== undefined && names.includes(member));
+  return found === undefined ? { entry, length: 1 } : { entry: found, length: 2 };
+}

@@ -9,16 +9,26 @@ import { completionScript } from "./commands/completion.ts";
 
 async function values(before: string, current: string): Promise<string[]> {
   const words = before === "" ? [] : before.split(" ");
-  const found = await candidates(words, current, () => Promise.resolve(["demo", "other"]));
+  const found = await candidates(words, current, (kind) =>
+    Promise.resolve(kind === "image" ? ["alpine", "python"] : ["demo", "other"]),
+  );
   return found.map(({ value }) => value);
 }
 
 test("commands and their aliases", async () => {
   assert.deepEqual(await values("", "st"), ["start", "stop", "status"]);
-  assert.deepEqual(await values("", "r"), ["run", "restart", "remove", "rm"]);
+  assert.deepEqual(await values("", "r"), ["run", "restart", "remove", "rm", "registry"]);
   assert.deepEqual(await values("--debug", "pin"), ["ping"]);
   assert.deepEqual(await values("", "__"), []);
   assert.deepEqual(await values("nonsense", ""), []);
+});
+
+test("members of a family, and what follows them", async () => {
+  assert.deepEqual(await values("image", "p"), ["pull", "prune"]);
+  assert.deepEqual(await values("image rm", ""), ["alpine", "python"]);
+  assert.deepEqual(await values("save alpine", ""), ["python"]);
+  assert.deepEqual(await values("--debug image pull", "--f"), ["--force"]);
+  assert.deepEqual(await values("image nonsense", ""), []);
 });
 
 test("options, once a dash is typed", async () => {

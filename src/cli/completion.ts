@@ -1,5 +1,5 @@
 import { longName, type AnyCommand, type OptionSpec, type OptionSpecs } from "./command.ts";
-import { commandEntries } from "./commands.ts";
+import { commandEntries, findEntry, isFamily, type CommandEntry, type CommandFamily } from "./commands.ts";
 import { globalOptions } from "./globals.ts";
 
 export interface Candidate {
@@ -7,31 +7,35 @@ export interface Candidate {
   readonly description: string;
 }
 
-type Names = () => Promise<readonly string[]>;
+/** Finds what a kind of operand can be; asked only where one can stand. */
+export type FindNames = (kind: "sandbox" | "image") => Promise<readonly string[]>;
 
 /**
  * What can stand where the user is typing.
  *
  * @param before - the words between `msb` and the one being typed
  * @param current - the word being typed, up to the cursor
- * @param sandboxNames - finds the names of the sandboxes, asked only where one can stand
+ * @param names - finds the names of the sandboxes or images
  */
 export async function candidates(
   before: readonly string[],
   current: string,
-  sandboxNames: Names,
+  names: FindNames,
 ): Promise<readonly Candidate[]> {
   // bash takes "=" for a word of its own: `--format=j` arrives as `--format`, `=`, `j`.
   const words = before.filter((word) => word !== "=");
   const typed = current === "=" ? "" : current;
   const index = words.findIndex((word) => !word.startsWith("-"));
-  const entry = commandEntries.find((candidate) => candidate.names.includes(words[index] ?? ""));
-  const found =
-    index === -1
-      ? [...(await commandCandidates()), ...optionCandidates(globalOptions)]
-      : entry === undefined
-        ? []
-        : await inCommand(await entry.load(), words.slice(index + 1), typed, sandboxNames);
+  const named = index === -1 ? null : findEntry(words.slice(index));
+  const after = named === null ? [] : words.slice(index + named.length);
+  let found: Candidate[] = [];
+  if (index === -1)
+    found = [...(await commandCandidates(commandEntries)), ...optionCandidates(globalOptions)];
+  else if (named !== null && !isFamily(named.entry)) {
+    found = await inCommand(await named.entry.load(), after, typed, names);
+  } else if (named !== null && isFamily(named.entry) && after.length === 0) {
+    found = await commandCandidates(named.entry.members);
+  }
   // Options are offered when asked for by their dash, so that they do not crowd out names.
   return found.filter(
     ({ value }) =>
@@ -39,20 +43,24 @@ export async function candidates(
   );
 }
 
-async function commandCandidates(): Promise<Candidate[]> {
-  const commands = await Promise.all(commandEntries.map((entry) => entry.load()));
+async function commandCandidates(entries: readonly (CommandEntry | CommandFamily)[]): Promise<Candidate[]> {
+  const commands = await Promise.all(
+    entries.map(async (entry) => {
+      if (isFamily(entry)) return { ...entry, hidden: false };
+      const { summary, hidden } = await entry.load();
+      return { names: entry.names, summary, hidden };
+    }),
+  );
   return commands
-    .filter((command) => command.hidden !== true)
-    .flatMap((command) =>
-      [command.name, ...(command.aliases ?? [])].map((value) => ({ value, description: command.summary })),
-    );
+    .filter(({ hidden }) => hidden !== true)
+    .flatMap(({ names, summary }) => names.map((value) => ({ value, description: summary })));
 }
 
 async function inCommand(
   command: AnyCommand,
   words: readonly string[],
   current: string,
-  sandboxNames: Names,
+  names: FindNames,
 ): Promise<Candidate[]> {
   if (words.includes("--")) return [];
   const specs: OptionSpecs = { ...globalOptions, ...command.options };
@@ -72,13 +80,13 @@ async function inCommand(
     else operands.push(word);
   }
   if (pending !== undefined) return choicesOf(pending).map((value) => ({ value, description: "" }));
-  return [...(await operandCandidates(command, operands, sandboxNames)), ...optionCandidates(specs)];
+  return [...(await operandCandidates(command, operands, names)), ...optionCandidates(specs)];
 }
 
 async function operandCandidates(
   command: AnyCommand,
   given: readonly string[],
-  sandboxNames: Names,
+  names: FindNames,
 ): Promise<Candidate[]> {
   const operands = command.operands ?? [];
   const last = operands.at(-1);
@@ -88,7 +96,7 @@ async function operandCandidates(
       ? [{ value: "--", description: "The command for the guest follows" }]
       : [];
   if (operand?.completes === undefined) return separator;
-  const values = operand.completes === "sandbox" ? await sandboxNames() : operand.completes;
+  const values = typeof operand.completes === "string" ? await names(operand.completes) : operand.completes;
   return [
     ...values.filter((value) => !given.includes(value)).map((value) => ({ value, description: "" })),
     ...separator,

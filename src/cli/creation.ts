@@ -5,10 +5,14 @@ import type { Progress } from "./output/progress.ts";
 import { parseDurationMs, parseDurationSecs } from "./values/duration.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath } from "./values/pairs.ts";
 import { oneOf, text, wholeNumber } from "./values/simple.ts";
+import { parseRootDisk, type RootDiskChoice } from "./values/root-disk.ts";
 import { parseSizeMib } from "./values/size.ts";
 
 /** The image that needs no registry: it comes with this package. */
 export const embeddedImage = "localhost/base";
+
+/** About the operand IMAGE, for the help. */
+export const imageDetails = `IMAGE is a reference such as alpine or ghcr.io/owner/name:tag, which is fetched when it is not stored here; a directory of this computer (/path, ./path), which the guest then changes; or a disk image (.qcow2, .raw, .vmdk). It is ${embeddedImage}, which comes with this package, when it is not given.`;
 
 const logLevels = ["error", "warn", "info", "debug", "trace"] as const;
 const pullPolicies = ["always", "if-missing", "never"] as const;
@@ -85,6 +89,12 @@ export const creationOptions = {
     parse: oneOf(pullPolicies),
     choices: pullPolicies,
   }),
+  rootDisk: value({
+    placeholder: "DISK",
+    description:
+      "What the guest writes to, over the image: a size such as 8G, or tmpfs[:SIZE] for memory (4G)",
+    parse: parseRootDisk,
+  }),
   maxDuration: value({
     placeholder: "DURATION",
     description: "Stop the sandbox this long after its start: 30s, 5m, 2h",
@@ -136,6 +146,15 @@ export function givenCreationFlags(
     .map((key) => `--${longName(key)}`);
 }
 
+function setRootDisk(builder: SandboxBuilder, choice: RootDiskChoice): void {
+  builder.rootDisk((disk) => {
+    if (choice.kind === "flat") return disk.flat();
+    if (choice.kind === "disk") return disk.disk(choice.path);
+    if (choice.kind === "tmpfs") disk.tmpfs();
+    return choice.sizeMib === null ? disk : disk.size(choice.sizeMib);
+  });
+}
+
 /** Transfers the options to the SDK's builder. */
 export function configure(
   builder: SandboxBuilder,
@@ -144,7 +163,8 @@ export function configure(
   logLevel: LogLevel | null,
   progress: Progress,
 ): SandboxBuilder {
-  builder.image(image).onProgress(progress.observer.onProgress).onNotice(progress.observer.onNotice);
+  const { onProgress, onNotice, onPullProgress } = progress.observer;
+  builder.image(image).onProgress(onProgress).onNotice(onNotice).onPullProgress(onPullProgress);
   if (options.cpus !== undefined) builder.cpus(options.cpus);
   if (options.memory !== undefined) builder.memory(options.memory);
   if (options.workdir !== undefined) builder.workdir(options.workdir);
@@ -154,6 +174,7 @@ export function configure(
   if (options.hostname !== undefined) builder.hostname(options.hostname);
   if (options.user !== undefined) builder.user(options.user);
   if (options.pull !== undefined) builder.pullPolicy(options.pull);
+  if (options.rootDisk !== undefined) setRootDisk(builder, options.rootDisk);
   if (options.maxDuration !== undefined) builder.maxDuration(options.maxDuration);
   if (options.idleTimeout !== undefined) builder.idleTimeout(options.idleTimeout);
   if (options.thp !== undefined) builder.thp(options.thp);

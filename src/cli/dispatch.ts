@@ -1,5 +1,5 @@
 import type { AnyCommand, Invocation } from "./command.ts";
-import { commandEntries } from "./commands.ts";
+import { findEntry, isFamily } from "./commands.ts";
 import { logLevels } from "./globals.ts";
 import { isInterrupted, untilExit, watchInterruptions } from "./interrupt.ts";
 import { err, flush, out } from "./output/streams.ts";
@@ -51,23 +51,23 @@ async function findQuickly(
   guestCommand: readonly string[] | null,
 ): Promise<{ command: AnyCommand; invocation: Invocation } | null> {
   const levels = args.findIndex((arg) => !logLevels.some((level) => arg === `--${level}`));
-  const name = args[levels];
-  const entry = commandEntries.find((candidate) => name !== undefined && candidate.names.includes(name));
-  if (entry === undefined || args.includes("--tree") || args.includes("--version")) return null;
-  const command = await entry.load();
-  const rest = [...args.slice(0, levels), ...args.slice(levels + 1)];
+  const found = levels === -1 ? null : findEntry(args.slice(levels));
+  if (found === null || isFamily(found.entry) || args.includes("--tree") || args.includes("--version"))
+    return null;
+  const command = await found.entry.load();
+  const rest = [...args.slice(0, levels), ...args.slice(levels + found.length)];
   const invocation = quickParse(command, rest, guestCommand);
   return invocation === null ? null : { command, invocation };
 }
 
 async function runFully(args: readonly string[], guestCommand: readonly string[] | null): Promise<number> {
-  const { findCommand, parse } = await import("./program.ts");
+  const { findBranch, parse } = await import("./program.ts");
   if (args.includes("--version")) {
     out(`msb ${(await import("./version.ts")).packageVersion()}\n`);
     return 0;
   }
   if (args.includes("--tree")) {
-    out(await (await import("./tree.ts")).commandTree(await findCommand(args)));
+    out(await (await import("./tree.ts")).commandTree(findBranch(args)));
     return 0;
   }
   const parsed = await parse(args, guestCommand, { out, err });

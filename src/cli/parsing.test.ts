@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AnyCommand, Invocation } from "./command.ts";
-import { commandEntries } from "./commands.ts";
+import { commandEntries, findEntry, isFamily } from "./commands.ts";
 import { parse } from "./program.ts";
 import { quickParse } from "./quick-parse.ts";
 
-async function load(name: string): Promise<AnyCommand> {
-  const entry = commandEntries.find((candidate) => candidate.names.includes(name));
-  assert.ok(entry !== undefined, name);
+async function load(...words: readonly string[]): Promise<AnyCommand> {
+  const entry = findEntry(words)?.entry;
+  assert.ok(entry !== undefined && !isFamily(entry), words.join(" "));
   return entry.load();
 }
 
@@ -31,8 +31,8 @@ async function quick(line: readonly string[]): Promise<Invocation | null> {
   const separator = line.indexOf("--");
   const args = separator === -1 ? line : line.slice(0, separator);
   return quickParse(
-    await load(args[0] ?? ""),
-    args.slice(1),
+    await load(...args.slice(0, 2)),
+    args.slice(findEntry(args)?.length ?? 0),
     separator === -1 ? null : line.slice(separator + 1),
   );
 }
@@ -55,6 +55,15 @@ const wellFormed = [
   "run --rlimit nofile=10:20 --rlimit core=0 --timeout 5m",
   "run -t --detach-keys ctrl-p,ctrl-q",
   "run --no-tty --info",
+  "image pull alpine",
+  "image pull -fq --ca-certs ca.pem alpine",
+  "pull --insecure localhost:5000/app:1",
+  "image ls -q",
+  "images --format json",
+  "rmi -f a b",
+  "save a b --format=oci -o file",
+  "registry login -u me --password-stdin ghcr.io",
+  "create -n demo --root-disk tmpfs:2G",
   "create -n demo --replace --replace-with-timeout 0 --idle-timeout 30",
   "start a b c",
   "stop -f a",
@@ -89,6 +98,10 @@ test("the quick parser and commander agree on every well-formed command line", a
 const wrong: [string, RegExp][] = [
   ["rnu", /unknown command 'rnu'\n {2}→ Did you mean run\?/],
   ["run --memry 1", /unknown option '--memry'\n {2}→ Did you mean --memory\?/],
+  ["run --root-disk huge", /"huge" is no root disk\.\n {2}→ It is written 8G/],
+  ["image pull", /missing required argument 'REFERENCE'[^]*msb image pull --help/],
+  ["image ls -q --format json", /cannot be used with/],
+  ["save --format tar x", /"tar" is not known/],
   ["run -v /a:/b", /unknown option '-v'/],
   ["run --port 80:80", /unknown option '--port'/],
   ["run -m 1X", /"1X" is not a size\.\n {2}→ Sizes are written/],
@@ -125,13 +138,30 @@ test("a wrong command line is left to commander, which explains it and exits wit
   }
 });
 
+test("a family without one of its members shows what there is, on stderr", async () => {
+  const none = await full(["image"]);
+  assert.ok("code" in none);
+  assert.equal(none.code, 2);
+  assert.equal(none.out, "");
+  assert.match(none.err, /^Usage: msb image [^]*^Commands:$[^]*^ {2}pull /m);
+  const mistyped = await full(["image", "pul"]);
+  assert.ok("code" in mistyped);
+  assert.match(mistyped.err, /^error: unknown command 'pul'\n {2}→ Did you mean pull\?/);
+  const help = await full(["image", "pull", "--help"]);
+  assert.ok("code" in help);
+  assert.equal(help.code, 0);
+  assert.match(help.out, /^Usage: msb image pull \[options\] REFERENCE$/m);
+});
+
+const hidden: ReadonlySet<string> = new Set(["__complete", "images", "rmi"]);
+
 test("help goes to stdout with code 0, and lists every command and option", async () => {
   const root = await full([]);
   assert.ok("code" in root);
   assert.equal(root.code, 0);
   assert.equal(root.err, "");
   for (const { names } of commandEntries) {
-    if (names[0]?.startsWith("__") === true) assert.doesNotMatch(root.out, /__complete/);
+    if (hidden.has(names[0] ?? "")) assert.doesNotMatch(root.out, new RegExp(`^ {2}${names.join("")} `, "m"));
     else assert.match(root.out, new RegExp(`^ {2}${names.join("\\|")} `, "m"));
   }
   assert.match(root.out, /^Sandboxes:$/m);
@@ -157,7 +187,10 @@ test("quick parsing keeps away from help", async () => {
 
 test("the name of each command and its aliases are the same in the registry and in the command", async () => {
   for (const entry of commandEntries) {
-    const command = await entry.load();
-    assert.deepEqual([command.name, ...(command.aliases ?? [])], entry.names);
+    for (const leaf of isFamily(entry) ? entry.members : [entry]) {
+      const command = await leaf.load();
+      assert.deepEqual([command.name, ...(command.aliases ?? [])], leaf.names);
+      assert.equal(command.parent, isFamily(entry) ? entry.names[0] : undefined, command.name);
+    }
   }
 });

@@ -1,6 +1,13 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { longName, type AnyCommand, type Invocation, type OptionSpec, type OptionSpecs } from "./command.ts";
-import { commandEntries } from "./commands.ts";
+import {
+  fullName,
+  longName,
+  type AnyCommand,
+  type Invocation,
+  type OptionSpec,
+  type OptionSpecs,
+} from "./command.ts";
+import { commandEntries, findEntry, isFamily, type CommandEntry, type CommandFamily } from "./commands.ts";
 import { chosenLogLevel, globalOptions } from "./globals.ts";
 import { errorBlock } from "./output/blocks.ts";
 import { operandsTerm, optionTerm } from "./tree.ts";
@@ -32,7 +39,8 @@ export async function parse(
   output: ParserOutput,
 ): Promise<Parsed | number> {
   const parsed: Parsed[] = [];
-  const wanted = await findCommand(args);
+  const branch = findBranch(args);
+  const wanted = branch === null || isFamily(branch) ? null : await branch.load();
   const program = await buildProgram(output, wanted, (command, operands, values, given) => {
     parsed.push({
       command,
@@ -99,33 +107,48 @@ async function buildProgram(
   for (const [key, spec] of Object.entries(globalOptions)) addOption(program, key, spec);
 
   for (const entry of commandEntries) {
-    const command = await entry.load();
-    const child = program
-      .command(command.name, { hidden: command.hidden ?? false })
-      .aliases([...(command.aliases ?? [])])
-      .summary(command.summary)
-      .description(`${command.summary}.${command.details === undefined ? "" : `\n\n${command.details}`}`)
+    if (!isFamily(entry)) {
+      await addCommand(program, entry, accept);
+      continue;
+    }
+    const family = program
+      .command(entry.names[0] ?? "")
+      .aliases(entry.names.slice(1))
+      .summary(entry.summary)
+      .description(`${entry.summary}.`)
       .helpGroup(entry.group)
-      .allowExcessArguments(false);
-    child.usage(`[options] ${operandsTerm(command)}`.trimEnd());
-    for (const [key, spec] of Object.entries(command.options)) addOption(child, key, spec);
-    for (const operand of command.operands ?? []) {
-      const dots = operand.repeated === true ? "..." : "";
-      child.addArgument(
-        new Argument(operand.required ? `<${operand.name}${dots}>` : `[${operand.name}${dots}]`),
-      );
-    }
-    if (command.examples !== undefined) {
-      child.addHelpText(
-        "after",
-        () => `\n${style("bold", "Examples:", process.stdout)}\n${indent(command.examples ?? [])}`,
-      );
-    }
-    child.action(() => {
-      accept(command, child.args, optionValues(command.options, child), givenOptions(child));
-    });
+      .helpCommand(false);
+    for (const member of entry.members) await addCommand(family, member, accept);
   }
   return program;
+}
+
+async function addCommand(parent: Command, entry: CommandEntry, accept: Accept): Promise<void> {
+  const command = await entry.load();
+  const child = parent
+    .command(command.name, { hidden: command.hidden ?? false })
+    .aliases([...(command.aliases ?? [])])
+    .summary(command.summary)
+    .description(`${command.summary}.${command.details === undefined ? "" : `\n\n${command.details}`}`)
+    .helpGroup(parent.parent === null ? entry.group : "Commands:")
+    .allowExcessArguments(false);
+  child.usage(`[options] ${operandsTerm(command)}`.trimEnd());
+  for (const [key, spec] of Object.entries(command.options)) addOption(child, key, spec);
+  for (const operand of command.operands ?? []) {
+    const dots = operand.repeated === true ? "..." : "";
+    child.addArgument(
+      new Argument(operand.required ? `<${operand.name}${dots}>` : `[${operand.name}${dots}]`),
+    );
+  }
+  if (command.examples !== undefined) {
+    child.addHelpText(
+      "after",
+      () => `\n${style("bold", "Examples:", process.stdout)}\n${indent(command.examples ?? [])}`,
+    );
+  }
+  child.action(() => {
+    accept(command, child.args, optionValues(command.options, child), givenOptions(child));
+  });
 }
 
 function indent(lines: readonly string[]): string {
@@ -175,11 +198,9 @@ function givenOptions(command: Command): ReadonlySet<string> {
   return new Set(names.filter((name) => command.getOptionValueSourceWithGlobals(name) === "cli"));
 }
 
-/** The command that `args` names, null when there is none. */
-export async function findCommand(args: readonly string[]): Promise<AnyCommand | null> {
-  const name = args.find((arg) => !arg.startsWith("-"));
-  const entry = commandEntries.find((candidate) => name !== undefined && candidate.names.includes(name));
-  return entry === undefined ? null : entry.load();
+/** The command or family that `args` names, null when there is none. */
+export function findBranch(args: readonly string[]): CommandEntry | CommandFamily | null {
+  return findEntry(args.filter((arg) => !arg.startsWith("-")))?.entry ?? null;
 }
 
 /** Commander's message in the shape of all error blocks: what is wrong, then one line for each advice. */
@@ -187,10 +208,10 @@ function explain(text: string, command: AnyCommand | null, stream: OutputStream)
   const [first = "", ...rest] = text.trim().split("\n");
   const hints = rest.map((line) => line.replace(/^\((.*)\)$/, "$1").trim()).filter((line) => line !== "");
   if (command?.guestCommand === true && first.includes("too many arguments")) {
-    hints.push(`Write the command for the guest after --: msb ${command.name} ${operandsTerm(command)}`);
+    hints.push(`Write the command for the guest after --: msb ${fullName(command)} ${operandsTerm(command)}`);
   }
   hints.push(
-    command === null ? "msb --help shows the commands" : `msb ${command.name} --help shows the options`,
+    command === null ? "msb --help shows the commands" : `msb ${fullName(command)} --help shows the options`,
   );
   return errorBlock({ text: first.replace(/^error: /, ""), hints }, stream);
 }

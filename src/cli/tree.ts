@@ -1,5 +1,5 @@
-import { longName, type AnyCommand, type OptionSpec } from "./command.ts";
-import { commandEntries } from "./commands.ts";
+import { fullName, longName, type AnyCommand, type OptionSpec } from "./command.ts";
+import { commandEntries, isFamily, type CommandEntry, type CommandFamily } from "./commands.ts";
 import { globalOptions } from "./globals.ts";
 
 /** An option as the help shows it: `-m, --memory <SIZE>`. */
@@ -21,19 +21,10 @@ export function operandsTerm(command: AnyCommand): string {
 /**
  * Commands with their options and descriptions, as a tree.
  *
- * @param only - the command whose branch is wanted; null for all
+ * @param only - the command or family whose branch is wanted; null for all
  */
-export async function commandTree(only: AnyCommand | null): Promise<string> {
-  const loaded = await Promise.all(commandEntries.map((entry) => entry.load()));
-  const commands = loaded.filter((command) =>
-    only === null ? command.hidden !== true : command.name === only.name,
-  );
-  const branches: Branch[] = commands.map((command) => ({
-    term: [command.name, ...(command.aliases ?? [])].join(", "),
-    tail: operandsTerm(command),
-    description: command.summary,
-    children: Object.entries(command.options).flatMap(([key, spec]) => optionBranches(key, spec)),
-  }));
+export async function commandTree(only: CommandEntry | CommandFamily | null): Promise<string> {
+  const branches = await branchesOf(only === null ? commandEntries : [only], only !== null);
   const globals = Object.entries(globalOptions).flatMap(([key, spec]) => optionBranches(key, spec));
   const lines = [...render([...branches, ...globals], "")];
   const width = Math.max(...lines.map(([term]) => term.length));
@@ -49,6 +40,29 @@ interface Branch {
   readonly tail?: string;
   readonly description: string;
   readonly children: readonly Branch[];
+}
+
+async function branchesOf(
+  entries: readonly (CommandEntry | CommandFamily)[],
+  withHidden: boolean,
+): Promise<Branch[]> {
+  const branches: Branch[] = [];
+  for (const entry of entries) {
+    if (isFamily(entry)) {
+      const children = await branchesOf(entry.members, withHidden);
+      branches.push({ term: entry.names.join(", "), description: entry.summary, children });
+      continue;
+    }
+    const command = await entry.load();
+    if (command.hidden === true && !withHidden) continue;
+    branches.push({
+      term: [fullName(command), ...(command.aliases ?? [])].join(", "),
+      tail: operandsTerm(command),
+      description: command.summary,
+      children: Object.entries(command.options).flatMap(([key, spec]) => optionBranches(key, spec)),
+    });
+  }
+  return branches;
 }
 
 function optionBranches(key: string, spec: OptionSpec): Branch[] {

@@ -13,9 +13,11 @@ export const complete = defineCommand({
     word: value({ placeholder: "WORD", description: "The word being typed", parse: text }),
   },
   run: async ({ options, guestCommand }) => {
-    const found = await candidates(guestCommand ?? [], options.word ?? "", async () => {
-      const { Sandbox } = await import("../../api/index.ts");
-      return (await Sandbox.list()).map((sandbox) => sandbox.name);
+    const found = await candidates(guestCommand ?? [], options.word ?? "", async (kind) => {
+      const { Image, Sandbox } = await import("../../api/index.ts");
+      return kind === "image"
+        ? (await Image.list()).map((image) => image.reference)
+        : (await Sandbox.list()).map((sandbox) => sandbox.name);
     });
     out(found.map(({ value: candidate, description }) => `${candidate}\t${description}\n`).join(""));
     return 0;

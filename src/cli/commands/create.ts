@@ -1,6 +1,6 @@
 import { MicrosandboxError } from "../../errors/index.ts";
 import { defineCommand } from "../command.ts";
-import { configure, creationOptions, embeddedImage, generatedName } from "../creation.ts";
+import { configure, creationOptions, embeddedImage, generatedName, imageDetails } from "../creation.ts";
 import { discard } from "../ending.ts";
 import { onInterruption } from "../interrupt.ts";
 import { loadApi } from "../load-api.ts";
@@ -10,7 +10,7 @@ import { out } from "../output/streams.ts";
 export const create = defineCommand({
   name: "create",
   summary: "Create a sandbox and leave it running",
-  details: `IMAGE is ${embeddedImage}, which comes with this package, when it is not given. The name is printed when it was generated.`,
+  details: `${imageDetails} The name is printed when it was generated.`,
   examples: ["msb create -n demo", "msb create -n demo -c 2 -m 1G -e TOKEN", "msb exec demo -- uname -a"],
   operands: [{ name: "IMAGE", required: false }],
   options: creationOptions,

@@ -1,6 +1,6 @@
 import type { SandboxHandle } from "../../api/index.ts";
 import { defineCommand } from "../command.ts";
-import { json, jsonStatus, jsonTime, tableStatus, tableTime } from "../output/format.ts";
+import { fieldLines, json, jsonStatus, jsonTime, tableStatus, tableTime } from "../output/format.ts";
 import { out } from "../output/streams.ts";
 import { describeCommand, describeImage, isDown } from "../sandbox-text.ts";
 import { formatOption } from "./list.ts";
@@ -36,7 +36,7 @@ function toJson(handle: SandboxHandle): object {
 
 function toText(handle: SandboxHandle): string {
   const config = handle.config();
-  const fields: [string, string | readonly string[]][] = [
+  return fieldLines([
     ["Name", handle.name],
     ["Id", handle.id],
     ["Status", tableStatus(handle.status, process.stdout)],
@@ -59,22 +59,13 @@ function toText(handle: SandboxHandle): string {
     ],
     ["Max duration", seconds(config.maxDurationSecs)],
     ["Idle timeout", seconds(config.idleTimeoutSecs)],
-  ];
-  const width = Math.max(...fields.map(([title]) => title.length)) + 2;
-  return fields
-    .map(([title, content]) => `${`${title}:`.padEnd(width)}${indented(content, width)}\n`)
-    .join("");
+  ]);
 }
 
 /** Of the latest run. Who isolates code by a sandbox should know what the isolation rests on. */
 function describeAccelerator({ accelerator }: SandboxHandle): string {
   if (accelerator === null) return "-";
   return accelerator === "tcg" ? "tcg (software emulation; QEMU's makers promise no isolation)" : accelerator;
-}
-
-function indented(content: string | readonly string[], width: number): string {
-  if (typeof content === "string") return content;
-  return content.length === 0 ? "-" : content.join(`\n${" ".repeat(width)}`);
 }
 
 function seconds(count: number | null): string {

@@ -1,5 +1,5 @@
 import { JsonError, SandboxNotFoundError } from "../../errors/index.ts";
-import { forEachSandbox } from "../bulk.ts";
+import { forEachName } from "../bulk.ts";
 import { defineCommand, flag } from "../command.ts";
 import { killAndRemove } from "../ending.ts";
 import { labelOption, sandboxNames, select } from "../selection.ts";
@@ -18,7 +18,7 @@ export const remove = defineCommand({
   run: async ({ options, operands, logLevel }) => {
     const names = await select(operands, options.label);
     const { Sandbox } = await import("../../api/index.ts");
-    return forEachSandbox(names, {
+    return forEachName(names, {
       quiet: options.quiet ?? false,
       logLevel,
       doing: "Removing",

@@ -1,4 +1,4 @@
-import { forEachSandbox } from "../bulk.ts";
+import { forEachName } from "../bulk.ts";
 import { defineCommand, flag, value } from "../command.ts";
 import { labelOption, sandboxNames, select } from "../selection.ts";
 import { parseDurationMs } from "../values/duration.ts";
@@ -24,7 +24,7 @@ export const restart = defineCommand({
   run: async ({ options, operands, logLevel }) => {
     const names = await select(operands, options.label);
     const { Sandbox } = await import("../../api/index.ts");
-    return forEachSandbox(names, {
+    return forEachName(names, {
       quiet: options.quiet ?? false,
       logLevel,
       doing: "Restarting",

@@ -1,7 +1,14 @@
 import type { Sandbox, SandboxHandle } from "../../api/index.ts";
 import { SandboxNotFoundError } from "../../errors/index.ts";
 import { defineCommand, flag, type Invocation } from "../command.ts";
-import { configure, creationOptions, embeddedImage, generatedName, givenCreationFlags } from "../creation.ts";
+import {
+  configure,
+  creationOptions,
+  embeddedImage,
+  generatedName,
+  givenCreationFlags,
+  imageDetails,
+} from "../creation.ts";
 import { discard } from "../ending.ts";
 import {
   commandLine,
@@ -16,7 +23,7 @@ import { loadApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { exitCodeOf, report } from "../output/report.ts";
 import { err, out } from "../output/streams.ts";
-import { describeImage, isDown } from "../sandbox-text.ts";
+import { isDown, isImage } from "../sandbox-text.ts";
 
 const options = {
   detach: flag({
@@ -36,10 +43,11 @@ const perCommand: ReadonlySet<string> = new Set(["env", "workdir", "user"]);
 export const run = defineCommand({
   name: "run",
   summary: "Create a sandbox, run a command in it, and stop it",
-  details: `IMAGE is ${embeddedImage}, which comes with this package, when it is not given. A sandbox without --name is removed afterwards. One that exists already under --name is used as it is, and stopped afterwards only if it was started for this command. On a terminal the command is interactive; otherwise stdin is passed on to it. Without a command the image's own is run, and on a terminal the shell when it has none. The exit code is the command's; 127 when it was not found, 126 when it cannot be executed.`,
+  details: `${imageDetails} A sandbox without --name is removed afterwards. One that exists already under --name is used as it is, and stopped afterwards only if it was started for this command. On a terminal the command is interactive; otherwise stdin is passed on to it. Without a command the image's own is run, and on a terminal the shell when it has none. The exit code is the command's; 127 when it was not found, 126 when it cannot be executed.`,
   examples: [
     "msb run",
     "msb run -- uname -a",
+    "msb run python:3.12 -- python3 -c 'print(1)'",
     "msb run -n demo -c 2 -m 1G -- sh",
     "echo 'echo $((6 * 7))' | msb run -- sh",
     "msb run -d -n server -- httpd -f",
@@ -107,8 +115,7 @@ async function runExisting(invocation: RunInvocation, handle: SandboxHandle): Pr
   const { options: given, operands, logLevel } = invocation;
   const progress = new Progress({ quiet: given.quiet ?? false, logLevel });
   const ignored = givenCreationFlags(invocation.given, perCommand);
-  if (operands[0] !== undefined && operands[0] !== describeImage(handle.config().image))
-    ignored.unshift(operands[0]);
+  if (operands[0] !== undefined && !isImage(handle.config().image, operands[0])) ignored.unshift(operands[0]);
   if (ignored.length > 0) {
     progress.warn(`${handle.name} exists already: ignoring ${ignored.join(", ")} (--replace makes it anew)`);
   }

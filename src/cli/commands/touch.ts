@@ -1,4 +1,4 @@
-import { forEachSandbox } from "../bulk.ts";
+import { forEachName } from "../bulk.ts";
 import { defineCommand, flag } from "../command.ts";
 import { labelOption, sandboxNames, select } from "../selection.ts";
 
@@ -14,7 +14,7 @@ export const touch = defineCommand({
   run: async ({ options, operands, logLevel }) => {
     const names = await select(operands, options.label);
     const { Sandbox } = await import("../../api/index.ts");
-    return forEachSandbox(names, {
+    return forEachName(names, {
       quiet: options.quiet ?? false,
       logLevel,
       doing: "Touching",

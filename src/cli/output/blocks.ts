@@ -1,4 +1,4 @@
-import { stripVTControlCharacters } from "node:util";
+import { harmless } from "./harmless.ts";
 import { style, type OutputStream } from "./style.ts";
 
 export interface ErrorBlock {
@@ -34,11 +34,6 @@ export function errorBlock(block: ErrorBlock, stream: OutputStream): string {
 /** Further lines of a message stand below the first one's text. */
 function indented(text: string): string {
   return harmless(text).replaceAll("\n", "\n    ");
-}
-
-/** Part of an error may be the guest's own words, and a guest must not write to the user's terminal but through a command. */
-function harmless(text: string): string {
-  return stripVTControlCharacters(text).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
 }
 
 /** One line ending in a newline: `warn: text`. */

@@ -68,3 +68,16 @@ export function jsonStatus(status: string): string {
 export function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
+
+/** `Title:  content`, the contents below one another. Several lines of one field stand below its first; none is `-`. */
+export function fieldLines(
+  fields: readonly (readonly [title: string, content: string | readonly string[]])[],
+): string {
+  const width = Math.max(...fields.map(([title]) => title.length)) + 2;
+  const lines = fields.map(([title, content]) => {
+    const parts = typeof content === "string" ? [content] : content;
+    const shown = parts.length === 0 ? "-" : parts.join(`\n${" ".repeat(width)}`);
+    return `${`${title}:`.padEnd(width)}${shown}\n`;
+  });
+  return lines.join("");
+}

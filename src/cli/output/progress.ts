@@ -1,6 +1,8 @@
 import type { LogLevel } from "../command.ts";
+import type { PullProgress } from "../../api/index.ts";
 import { isInterrupted, onInterruption } from "../interrupt.ts";
 import { completionLine, warningLine } from "./blocks.ts";
+import { PullDisplay } from "./pull-display.ts";
 import { err } from "./streams.ts";
 
 export interface ProgressOptions {
@@ -15,6 +17,7 @@ export interface StageEvent {
 
 interface Spinner {
   text: string;
+  start(): unknown;
   stop(): unknown;
 }
 
@@ -29,6 +32,7 @@ export class Progress implements Disposable {
   #spinner: Spinner | null = null;
   #text = "";
   #registration: Disposable | null = null;
+  #pull: PullDisplay | null = null;
   #closed = false;
   #sawStage = false;
 
@@ -53,6 +57,7 @@ export class Progress implements Disposable {
   get observer(): {
     onProgress(this: void, event: StageEvent): void;
     onNotice(this: void, message: string): void;
+    onPullProgress(this: void, event: PullProgress): void;
   } {
     return {
       onProgress: (event) => {
@@ -60,6 +65,9 @@ export class Progress implements Disposable {
       },
       onNotice: (message) => {
         this.notice(message);
+      },
+      onPullProgress: (event) => {
+        this.pull(event);
       },
     };
   }
@@ -74,6 +82,21 @@ export class Progress implements Disposable {
     this.#sawStage = true;
     if (this.#spinner !== null) this.#spinner.text = `${this.#text}: ${event.stage}`;
     else if (this.#verbose && !this.#quiet) err(`${(event.elapsedMs / 1000).toFixed(2)}s ${event.stage}\n`);
+  }
+
+  /** Shows how the pull of an image goes on, in the spinner's place when something is downloaded. */
+  pull(event: PullProgress): void {
+    if (this.#quiet || this.#closed) return;
+    if (event.kind === "resolved" && event.totalDownloadBytes !== null) {
+      this.#spinner?.stop();
+      this.#pull?.clear();
+      this.#pull = new PullDisplay(process.stderr);
+    }
+    this.#pull?.event(event);
+    if (event.kind !== "complete" || this.#pull === null) return;
+    this.#pull.clear();
+    this.#pull = null;
+    this.#spinner?.start();
   }
 
   /** Shows something the user should know, once, above the spinner. */
@@ -102,6 +125,8 @@ export class Progress implements Disposable {
     this.#closed = true;
     this.#registration?.[Symbol.dispose]();
     this.#registration = null;
+    this.#pull?.clear();
+    this.#pull = null;
     this.#spinner?.stop();
     this.#spinner = null;
   }
