@@ -92,15 +92,11 @@ test("a server that knows no ranges is read from the start again", async () => {
 test("a puller that is killed leaves nothing trusted, and the next one resumes", async () => {
   const home = await newHome(directory.path);
   const resuming = Promise.withResolvers<undefined>();
-  proxy.misbehave = (request, response, forward) => {
+  proxy.misbehave = (request, _response, forward) => {
     if (!isBig(request)) return false;
-    // Almost half of it, and then silence, so that the killing surely comes in the middle.
-    if (request.headers.range === undefined) {
-      forward(2_500_000);
-    } else {
-      response.flushHeaders();
-      resuming.resolve(undefined);
-    }
+    // Almost half of it, and then no answer at all, so that the killing surely comes in the middle.
+    if (request.headers.range === undefined) forward(2_500_000);
+    else resuming.resolve(undefined);
     return true;
   };
   const child = spawn(process.execPath, [join(import.meta.dirname, "pull-main.ts"), reference], {
@@ -113,7 +109,7 @@ test("a puller that is killed leaves nothing trusted, and the next one resumes",
 
   const partial = join(home.images, "ingest", big.replace(":", "-"));
   const left = (await stat(partial)).size;
-  assert.ok(left > 1_000_000 && left < (built.layers[0]?.blob.size ?? 0));
+  assert.ok(left > 0 && left <= 2_500_000, String(left));
   assert.ok(!(await readdir(join(home.images, "blobs", "sha256"))).includes(big.slice(7)));
   await assert.rejects(pull(home, { policy: "never" }), ImageError);
 
