@@ -148,15 +148,16 @@ export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
   ifGiven(input.rootDisk, (value) => {
     draft.rootDisk(value);
   });
-  const { registry, registryAuth } = input;
-  if (isSet(registry) || isSet(registryAuth)) {
+  ifGiven(input.registryAuth, (value) => {
+    draft.attempt((fields) => (fields.registry = registryFromInput({ auth: value })));
+  });
+  ifGiven(input.registry, (value) => {
     draft.attempt((fields) => {
-      fields.registry = registryFromInput({
-        ...(isSet(registryAuth) ? { auth: registryAuth ?? null } : {}),
-        ...registry,
-      });
+      const { auth } = fields.registry ?? {};
+      const registry = registryFromInput(value);
+      fields.registry = auth === undefined ? registry : { auth, ...registry };
     });
-  }
+  });
   for (const { resource, soft, hard } of input.rlimits ?? []) draft.rlimit(resource, soft, hard);
   draft.attempt((fields) => {
     fields.quietLogs = input.quietLogs ?? false;
