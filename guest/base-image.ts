@@ -1,15 +1,19 @@
 /** The embedded image `localhost/base`: BusyBox, users, groups and the directories that programs expect. */
-import { chmod, cp, mkdir, open, readFile, readdir, symlink } from "node:fs/promises";
+import { chmod, cp, mkdir, readFile, readdir, symlink } from "node:fs/promises";
 import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
+import { importDirectory } from "../src/image/import/directory.ts";
+import { defaultImportLimits } from "../src/image/import/limits.ts";
 import { unpackPackage } from "./debian.ts";
 import { run } from "./tools.ts";
 
 const FILES = fileURLToPath(new URL("./base", import.meta.url));
 /** Of the file system; fixed, so that the same inputs give the same bytes. */
 const UUID = "6d736200-0000-4000-8000-000000000001";
-const SANDBOX_USER = 1000;
-const SANDBOX_HOME = "/home/sandbox";
+/** Everything else is root's. The host's owners have no say, so that no build needs root. */
+const SANDBOX_HOME = "home/sandbox";
+const SANDBOX_USER = { uid: 1000, gid: 1000 };
+const ROOT_USER = { uid: 0, gid: 0 };
 
 const directories: Readonly<Record<string, number>> = {
   bin: 0o755,
@@ -48,7 +52,7 @@ const directories: Readonly<Record<string, number>> = {
 const links: Readonly<Record<string, string>> = { "var/run": "../run", "etc/mtab": "../proc/mounts" };
 
 /**
- * Makes the image as an uncompressed EROFS file. Needs no root: owners are set in the finished image.
+ * Makes the image as an uncompressed EROFS file, with the writer that makes them of pulled images.
  *
  * @param deb path of Debian's busybox-static package, for the architecture of this machine: it is asked for its applets
  * @param work directory to work in
@@ -68,18 +72,12 @@ export async function buildBaseImage(deb: string, work: string, image: string): 
   }
   for (const [path, target] of Object.entries(links)) await symlink(target, join(root, path));
   await installBusybox(deb, work, root);
-  await run("mkfs.erofs", [
-    "--quiet",
-    "-x-1", // no extended attributes: the host's security labels are not the guest's
-    "-T0",
-    `-U${UUID}`,
-    "--all-root",
-    // No checksum over the first block, because an owner in it may be changed below.
-    "-Enosbcrc,force-inode-compact",
-    image,
-    root,
-  ]);
-  await setOwner(image, SANDBOX_HOME, SANDBOX_USER);
+  await importDirectory(root, image, defaultImportLimits, {
+    owner: (path) => (path === SANDBOX_HOME ? SANDBOX_USER : ROOT_USER),
+    seconds: 0,
+    uuid: Buffer.from(UUID.replaceAll("-", ""), "hex"),
+  });
+  await chmod(image, 0o644);
 }
 
 async function installBusybox(deb: string, work: string, root: string): Promise<void> {
@@ -105,38 +103,4 @@ export function appletPaths(listFull: string): string[] {
     .split("\n")
     .filter((path) => known.includes(dirname(path)) && path !== "bin/busybox")
     .sort();
-}
-
-/**
- * Changes a file's owner and group in an EROFS image. `mkfs.erofs` can only take owners from the files it reads, and
- * giving files away needs root.
- *
- * Offsets: fs/erofs/erofs_fs.h, struct erofs_super_block and struct erofs_inode_compact.
- */
-async function setOwner(image: string, path: string, owner: number): Promise<void> {
-  const description = (await run("dump.erofs", [`--path=${path}`, image])).toString();
-  const nid = /^NID:\s*(\d+)/m.exec(description)?.[1];
-  const size = /^Inode size:\s*(\d+)/m.exec(description)?.[1];
-  if (nid === undefined || size !== "32") throw new Error(`dump.erofs does not find ${path} in ${image}`);
-  const file = await open(image, "r+");
-  try {
-    const superblock = Buffer.alloc(128);
-    await file.read(superblock, 0, superblock.length, 1024);
-    const hasChecksum = (superblock.readUInt32LE(8) & 1) !== 0;
-    if (superblock.readUInt32LE(0) !== 0xe0f5e1e2 || hasChecksum) {
-      throw new Error("mkfs.erofs made an image of an unexpected kind");
-    }
-    const blockBytes = 1 << superblock.readUInt8(12);
-    const inode = superblock.readUInt32LE(40) * blockBytes + Number(nid) * 32;
-    const ids = Buffer.alloc(4);
-    ids.writeUInt16LE(owner, 0);
-    ids.writeUInt16LE(owner, 2);
-    await file.write(ids, 0, ids.length, inode + 24);
-  } finally {
-    await file.close();
-  }
-  const after = (await run("dump.erofs", [`--path=${path}`, image])).toString();
-  if (!new RegExp(`^Uid: ${owner}\\s+Gid: ${owner}\\b`, "m").test(after)) {
-    throw new Error(`the owner of ${path} in ${image} could not be set`);
-  }
 }

@@ -9,13 +9,14 @@
  * | `agent`          | the agent as a program of the host                            |
  * | `base.erofs`     | the embedded image `localhost/base`                           |
  * | `upper.extents`  | a blank ext4 disk of 4 GiB, in the form of `store/extents.ts` |
+ * | `upper-small.extents` | one of 16 MiB                                            |
  * | `guest.json`     | the manifest                                                  |
  */
 import { copyFile, link, mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildBaseImage } from "./base-image.ts";
-import { buildBlankUpper } from "./blank-upper.ts";
+import { blankUppers, buildBlankUpper } from "./blank-upper.ts";
 import { fetchPackage } from "./debian.ts";
 import { agentArchive, initramfs } from "./initramfs.ts";
 import { kernelFiles, unpackKernel } from "./kernel.ts";
@@ -27,8 +28,10 @@ import { run, sha256File, sha256Strings, toolStamp } from "./tools.ts";
 
 const RECIPE = fileURLToPath(new URL(".", import.meta.url));
 const CACHE = join(RECIPE, ".cache");
-/** Of the recipe too, but not beside it. */
+/** Of the recipe too, but not beside it: files and directories. */
 const OTHER_SOURCES = ["../src/store/extents.ts"];
+/** What writes the embedded image; other steps do not depend on it. */
+const WRITER_SOURCES = ["../src/image/erofs", "../src/image/import"];
 
 interface Inputs {
   readonly target: GuestTarget;
@@ -36,6 +39,7 @@ interface Inputs {
   readonly agent: string;
   readonly agentSha256: string;
   readonly recipe: string;
+  readonly writer: string;
   readonly tools: readonly string[];
 }
 
@@ -52,8 +56,9 @@ export async function buildGuest(target: GuestTarget, agent: string, output: str
     target,
     agent,
     agentSha256: await sha256File(agent),
-    recipe: await recipeDigest(),
-    tools: [await toolStamp("mkfs.erofs"), await toolStamp("mke2fs")],
+    recipe: await digestOfSources([".", ...OTHER_SOURCES]),
+    writer: await digestOfSources(WRITER_SOURCES),
+    tools: [await toolStamp("mke2fs")],
   };
   await mkdir(CACHE, { recursive: true });
   try {
@@ -78,6 +83,7 @@ async function buildFrom(inputs: Inputs, built: Manifest | undefined, output: st
     inputs.packages.busybox.sha256,
     inputs.agentSha256,
     inputs.recipe,
+    inputs.writer,
     ...inputs.tools,
   ]);
   if (built?.inputs === digest) return false;
@@ -89,7 +95,7 @@ async function buildFrom(inputs: Inputs, built: Manifest | undefined, output: st
   const agent = await readFile(inputs.agent);
   await place(join(kernel, kernelFiles.vmlinux), join(aside, "vmlinux"));
   await place(join(base, "base.erofs"), join(aside, "base.erofs"));
-  await place(join(upper, "upper.extents"), join(aside, "upper.extents"));
+  for (const name of Object.keys(blankUppers)) await place(join(upper, name), join(aside, name));
   await writeFile(join(aside, "agent"), agent, { mode: 0o755 });
   await writeFile(join(aside, "agent.cpio"), agentArchive(agent));
   await writeFile(join(aside, "initramfs.cpio"), await initramfs(agent, kernel));
@@ -99,7 +105,7 @@ async function buildFrom(inputs: Inputs, built: Manifest | undefined, output: st
 }
 
 async function runSteps(inputs: Inputs): Promise<{ kernel: string; base: string; upper: string }> {
-  const { target, packages, recipe, tools } = inputs;
+  const { target, packages, recipe, writer, tools } = inputs;
   const kernel = await resultOf(
     {
       name: `kernel-${target.name}`,
@@ -115,7 +121,7 @@ async function runSteps(inputs: Inputs): Promise<{ kernel: string; base: string;
     {
       name: `base-${target.name}`,
       message: `making the embedded image from busybox-static ${packages.busybox.version}`,
-      inputs: [packages.busybox.sha256, recipe, ...tools],
+      inputs: [packages.busybox.sha256, recipe, writer],
       make: async (into, work) => {
         await buildBaseImage(await fetchPackage(packages.busybox, CACHE), work, join(into, "base.erofs"));
       },
@@ -125,10 +131,12 @@ async function runSteps(inputs: Inputs): Promise<{ kernel: string; base: string;
   const upper = await resultOf(
     {
       name: "upper",
-      message: "making the blank upper disk",
+      message: "making the blank upper disks",
       inputs: [recipe, ...tools],
       make: async (into, work) => {
-        await buildBlankUpper(work, join(into, "upper.extents"));
+        for (const [name, blank] of Object.entries(blankUppers)) {
+          await buildBlankUpper(blank, work, join(into, name));
+        }
       },
     },
     CACHE,
@@ -161,19 +169,28 @@ async function manifestText(
   return `${JSON.stringify(manifest, null, 2)}\n`;
 }
 
-/** SHA-256 over every file of the recipe, so that no change to it goes unnoticed. */
-async function recipeDigest(): Promise<string> {
-  const found = await readdir(RECIPE, { recursive: true, withFileTypes: true });
-  const paths = found
-    .filter((entry) => entry.isFile() && !entry.name.endsWith(".test.ts"))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => !path.startsWith(CACHE))
-    .sort();
-  const others = OTHER_SOURCES.map((path) => join(RECIPE, path));
+/**
+ * SHA-256 over every file of the recipe, so that no change to it goes unnoticed.
+ *
+ * @param sources files and directories, relative to this file
+ */
+async function digestOfSources(sources: readonly string[]): Promise<string> {
+  const found = await Promise.all(sources.map((source) => sourcesBelow(join(RECIPE, source))));
+  const paths = found.flat().sort();
   const parts = await Promise.all(
-    [...paths, ...others].map(async (path) => `${path.slice(RECIPE.length)}\n${await sha256File(path)}`),
+    paths.map(async (path) => `${relative(RECIPE, path)}\n${await sha256File(path)}`),
   );
   return sha256Strings(parts);
+}
+
+/** @param path of a file or a directory */
+async function sourcesBelow(path: string): Promise<string[]> {
+  if ((await stat(path)).isFile()) return [path];
+  const found = await readdir(path, { recursive: true, withFileTypes: true });
+  return found
+    .filter((entry) => entry.isFile() && !entry.name.endsWith(".test.ts"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !file.startsWith(CACHE));
 }
 
 /** The same file under a second name where the file system can, because the kernel is 60 MB; else a copy. */

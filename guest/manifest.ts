@@ -11,6 +11,7 @@ export const guestFiles = [
   "agent",
   "base.erofs",
   "upper.extents",
+  "upper-small.extents",
 ] as const;
 export type GuestFile = (typeof guestFiles)[number];
 

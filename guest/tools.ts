@@ -11,9 +11,7 @@ const debianPackages: Readonly<Record<string, string>> = {
   "apt-get": "apt",
   cargo: "cargo",
   "dpkg-deb": "dpkg",
-  "dump.erofs": "erofs-utils",
   mke2fs: "e2fsprogs",
-  "mkfs.erofs": "erofs-utils",
   tar: "tar",
   xz: "xz-utils",
 };

@@ -7,7 +7,7 @@
 use crate::wire::*;
 
 /// Both ends of a hop must have the same one; compared in the first message each sends.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StdinMode {
@@ -99,24 +99,82 @@ impl ResourceLimit {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct RootDisk {
-    pub lower_serial: String,
-    pub lower_fs_type: String,
-    pub upper_serial: String,
+pub struct Root {
+    pub layered: Option<LayeredRoot>,
+    pub shared: Option<SharedRoot>,
+    pub disk: Option<DiskFileSystem>,
 }
 
-impl RootDisk {
+impl Root {
     fn encode(&self, out: &mut Vec<u8>) {
-        put_str(out, &self.lower_serial);
-        put_str(out, &self.lower_fs_type);
-        put_str(out, &self.upper_serial);
+        put_optional(out, &self.layered, |out, item| item.encode(out));
+        put_optional(out, &self.shared, |out, item| item.encode(out));
+        put_optional(out, &self.disk, |out, item| item.encode(out));
     }
 
     fn decode(reader: &mut Reader) -> Result<Self, WireError> {
-        Ok(RootDisk {
-            lower_serial: reader.str()?,
-            lower_fs_type: reader.str()?,
-            upper_serial: reader.str()?,
+        Ok(Root {
+            layered: reader.optional(LayeredRoot::decode)?,
+            shared: reader.optional(SharedRoot::decode)?,
+            disk: reader.optional(DiskFileSystem::decode)?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayeredRoot {
+    pub lower: DiskFileSystem,
+    pub upper_serial: Option<String>,
+    pub upper_size_mib: u32,
+}
+
+impl LayeredRoot {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.lower.encode(out);
+        put_optional(out, &self.upper_serial, |out, item| put_str(out, item));
+        put_u32(out, self.upper_size_mib);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(LayeredRoot {
+            lower: DiskFileSystem::decode(reader)?,
+            upper_serial: reader.optional(Reader::str)?,
+            upper_size_mib: reader.u32()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedRoot {
+    pub tag: String,
+}
+
+impl SharedRoot {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.tag);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(SharedRoot { tag: reader.str()? })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiskFileSystem {
+    pub serial: String,
+    pub fs_type: String,
+}
+
+impl DiskFileSystem {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.serial);
+        put_str(out, &self.fs_type);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(DiskFileSystem {
+            serial: reader.str()?,
+            fs_type: reader.str()?,
         })
     }
 }
@@ -154,7 +212,7 @@ pub struct Boot {
     pub wall_clock_seconds: u64,
     pub wall_clock_nanoseconds: u32,
     pub hostname: String,
-    pub root: RootDisk,
+    pub root: Root,
     pub tmp_size_mib: u32,
     pub workdir: String,
     pub scripts: Vec<Script>,
@@ -180,7 +238,7 @@ impl Boot {
             wall_clock_seconds: reader.u53()?,
             wall_clock_nanoseconds: reader.u32()?,
             hostname: reader.str()?,
-            root: RootDisk::decode(reader)?,
+            root: Root::decode(reader)?,
             tmp_size_mib: reader.u32()?,
             workdir: reader.str()?,
             scripts: reader.list(8, Script::decode)?,

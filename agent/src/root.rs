@@ -1,17 +1,18 @@
-//! The sandbox's root file system: a shared read-only lower, a private upper, an overlay of the two, and the move to it.
+//! The sandbox's root file system: layers, a directory of the host or a disk of the user's, and the move to it.
 
-use crate::failure::{While, GUEST, MOUNT};
-use crate::messages_generated::{BootFailed, RootDisk};
-use crate::sys::{self, ENODEV};
+mod disk;
+mod ext4;
+
+use crate::failure::{While, GUEST, MOUNT, PROTOCOL};
+use crate::messages_generated::{
+    self as messages, BootFailed, DiskFileSystem, LayeredRoot, SharedRoot,
+};
+use crate::sys;
 use std::ffi::CStr;
 use std::fs;
 use std::io::Result;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::io::OwnedFd;
-use std::time::{Duration, Instant};
-
-const DISK_TIMEOUT: Duration = Duration::from_secs(5);
-const DISK_RETRY: Duration = Duration::from_millis(5);
 
 /// File systems whose content is lost memory (linux/magic.h): only of these may the initramfs be emptied.
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
@@ -19,67 +20,88 @@ const TMPFS_MAGIC: i64 = 0x0102_1994;
 
 const LOWER: &str = "/lower";
 const UPPER: &str = "/upper";
-const ROOT: &str = "/root.overlay";
+/// Where the root is put together before it becomes `/`.
+const ROOT: &str = "/root.new";
+
+/// - msize: 125 pages are the most that one message may have (net/9p/trans_virtio.c).
+/// - cache=mmap: what the host changes is seen at once and what the guest writes is written at once, and yet programs can
+///   map files to write to them (Documentation/filesystems/9p.rst).
+const SHARED_OPTIONS: &str = "trans=virtio,version=9p2000.L,msize=512000,cache=mmap";
 
 /// The mounts below the root that the end of the guest needs.
 pub struct Root {
-    /// The upper's mount, which no path leads to any more.
-    pub upper: OwnedFd,
+    /// The upper disk's mount, which no path leads to any more. None when there is no upper disk.
+    pub upper: Option<OwnedFd>,
 }
 
-/// Mounts the root file system from its two disks and makes it `/`. Leaves an empty initramfs behind.
-pub fn enter(disks: &RootDisk) -> std::result::Result<Root, BootFailed> {
-    let lower = wait_for_disk(&disks.lower_serial)?;
-    let upper = wait_for_disk(&disks.upper_serial)?;
-    let directories = [LOWER, UPPER, ROOT];
-    for directory in directories {
+enum Kind<'a> {
+    Layered(&'a LayeredRoot),
+    Shared(&'a SharedRoot),
+    Disk(&'a DiskFileSystem),
+}
+
+fn kind(root: &messages::Root) -> std::result::Result<Kind<'_>, BootFailed> {
+    match (&root.layered, &root.shared, &root.disk) {
+        (Some(layered), None, None) => Ok(Kind::Layered(layered)),
+        (None, Some(shared), None) => Ok(Kind::Shared(shared)),
+        (None, None, Some(disk)) => Ok(Kind::Disk(disk)),
+        _ => Err(BootFailed {
+            step: String::from(PROTOCOL),
+            errno: 0,
+            message: String::from("the root is not of exactly one kind"),
+        }),
+    }
+}
+
+/// Mounts the root file system and makes it `/`. Leaves an empty initramfs behind.
+pub fn enter(root: &messages::Root) -> std::result::Result<Root, BootFailed> {
+    let kind = kind(root)?;
+    create_directory(ROOT).during(GUEST, ROOT)?;
+    let upper = match kind {
+        Kind::Layered(layered) => enter_layers(layered)?,
+        Kind::Shared(shared) => {
+            sys::mount(&shared.tag, ROOT, "9p", 0, SHARED_OPTIONS)
+                .during(MOUNT, "the host's directory as 9p")?;
+            None
+        }
+        Kind::Disk(disk) => {
+            disk::mount(disk, ROOT, 0, "root disk")?;
+            None
+        }
+    };
+    switch_root().during(GUEST, "switch to the root file system")?;
+    Ok(Root { upper })
+}
+
+/// Returns the upper's mount when it is a disk.
+fn enter_layers(root: &LayeredRoot) -> std::result::Result<Option<OwnedFd>, BootFailed> {
+    for directory in [LOWER, UPPER] {
         create_directory(directory).during(GUEST, directory)?;
     }
-    let fs_type = &disks.lower_fs_type;
-    sys::mount(&lower, LOWER, fs_type, sys::MOUNT_READ_ONLY, "")
-        .during(MOUNT, format_args!("lower disk as {fs_type}"))?;
-    sys::mount(&upper, UPPER, "ext4", sys::MOUNT_NO_ATIME, "")
-        .during(MOUNT, "upper disk as ext4")?;
+    disk::mount(&root.lower, LOWER, sys::MOUNT_READ_ONLY, "lower disk")?;
+    match &root.upper_serial {
+        Some(serial) => {
+            let device = disk::wait_for(serial)?;
+            sys::mount(&device, UPPER, "ext4", sys::MOUNT_NO_ATIME, "")
+                .during(MOUNT, "upper disk as ext4")?;
+            ext4::fill_disk(&device, UPPER).during(MOUNT, "growing the upper disk")?;
+        }
+        None => {
+            let options = format!("mode=0755,size={}m", root.upper_size_mib);
+            sys::mount("upper", UPPER, "tmpfs", sys::MOUNT_NO_ATIME, &options)
+                .during(MOUNT, "upper in memory")?;
+        }
+    }
     for directory in ["/upper/upper", "/upper/work"] {
         create_directory(directory).during(MOUNT, directory)?;
     }
     let options = "lowerdir=/lower,upperdir=/upper/upper,workdir=/upper/work,metacopy=off";
     sys::mount("overlay", ROOT, "overlay", 0, options).during(MOUNT, "overlay")?;
+    if root.upper_serial.is_none() {
+        return Ok(None);
+    }
     let path = CStr::from_bytes_with_nul(b"/upper\0").unwrap_or_default();
-    let upper = sys::open_path(path).during(GUEST, "upper")?;
-    switch_root().during(GUEST, "switch to the root file system")?;
-    Ok(Root { upper })
-}
-
-/// The device node of the disk with this serial number. Its driver may still be busy with it.
-fn wait_for_disk(serial: &str) -> std::result::Result<String, BootFailed> {
-    let deadline = Instant::now() + DISK_TIMEOUT;
-    loop {
-        if let Some(device) = find_disk(serial).during(MOUNT, "/sys/block")? {
-            return Ok(device);
-        }
-        if Instant::now() >= deadline {
-            return Err(BootFailed {
-                step: String::from(MOUNT),
-                errno: ENODEV,
-                message: format!("no disk has the serial number '{serial}'"),
-            });
-        }
-        std::thread::sleep(DISK_RETRY);
-    }
-}
-
-fn find_disk(serial: &str) -> Result<Option<String>> {
-    for entry in fs::read_dir("/sys/block")?.flatten() {
-        let found = fs::read_to_string(entry.path().join("serial")).unwrap_or_default();
-        if found.trim_end() == serial {
-            return Ok(Some(format!(
-                "/dev/{}",
-                entry.file_name().to_string_lossy()
-            )));
-        }
-    }
-    Ok(None)
+    sys::open_path(path).during(GUEST, "upper").map(Some)
 }
 
 /// Moves the new root over the initramfs, as switch_root(8) does. A plain chroot would do for files, but inside one the
@@ -124,4 +146,26 @@ pub fn create_directory(path: &str) -> Result<()> {
         return Ok(());
     }
     fs::create_dir_all(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_is_of_exactly_one_kind() {
+        let mut root = messages::Root {
+            layered: None,
+            shared: None,
+            disk: None,
+        };
+        assert!(kind(&root).is_err());
+        root.shared = Some(SharedRoot { tag: String::new() });
+        assert!(kind(&root).is_ok());
+        root.disk = Some(DiskFileSystem {
+            serial: String::new(),
+            fs_type: String::new(),
+        });
+        assert!(kind(&root).is_err());
+    }
 }

@@ -134,7 +134,9 @@ pub fn release_disks(root: &mut Option<Root>) {
     if let Some(root) = root.take() {
         remount_read_only("/");
         // The overlay does not pass the change on to what it lies on. No path leads there, a descriptor does.
-        remount_read_only(&format!("/proc/self/fd/{}", root.upper.as_raw_fd()));
+        if let Some(upper) = root.upper {
+            remount_read_only(&format!("/proc/self/fd/{}", upper.as_raw_fd()));
+        }
     }
     sys::sync_disks();
 }

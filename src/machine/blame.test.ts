@@ -22,7 +22,7 @@ test("the host's other limits do not", () => {
   for (const words of [
     "qemu-system-x86_64: cannot set up guest memory 'mem': Cannot allocate memory",
     "qemu-system-x86_64: Number of SMP CPUs requested (255) exceeds max CPUs supported by KVM (64)",
-    'qemu-system-x86_64: Failed to get "write" lock',
+    'qemu-system-x86_64: Failed to get "write" lock\nIs another process using the image [/kvm/a.raw]?',
     "",
   ]) {
     assert.equal(blamesAccelerator("kvm", exit("error", words)), false, words);

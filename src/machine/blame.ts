@@ -1,3 +1,4 @@
+import { isDiskInUse } from "./disk-lock.ts";
 import type { Accelerator, MachineExit } from "./types.ts";
 
 /**
@@ -16,6 +17,7 @@ export function blamesAccelerator(accelerator: Accelerator, exit: MachineExit): 
     case "error": {
       const words = `${exit.detail}\n${exit.qemuOutput}`;
       return (
+        !isDiskInUse(words) &&
         new RegExp(`\\b${accelerator}|\\bMSR\\b|accelerat`, "i").test(words) &&
         !/SMP CPUs|maxcpus/i.test(words)
       );

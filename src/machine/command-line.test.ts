@@ -124,3 +124,32 @@ test("a serial number that QEMU would cut off is refused", () => {
   }
   assert.doesNotThrow(() => qemuArguments(spec({ disks: [{ ...lower, serial: "x".repeat(20) }] }), x86));
 });
+
+test("a share is a 9p device that shows the host's files as they are", () => {
+  const shares = [
+    { path: "/srv/a,b", tag: "root", readOnly: false },
+    { path: "/opt", tag: "more", readOnly: true },
+  ];
+  const line = qemuArguments(spec({ disks: [], shares }), x86);
+  assert.deepEqual(values(line, "-fsdev"), [
+    "local,id=share0,path=/srv/a,,b,security_model=none,multidevs=remap",
+    "local,id=share1,path=/opt,security_model=none,multidevs=remap,readonly=on",
+  ]);
+  assert.deepEqual(values(line, "-device").slice(-2), [
+    "virtio-9p-device,fsdev=share0,mount_tag=root",
+    "virtio-9p-device,fsdev=share1,mount_tag=more",
+  ]);
+  for (const tag of ["", "x".repeat(32), "a b"]) {
+    const bad = spec({ shares: [{ path: "/srv", tag, readOnly: false }] });
+    assert.throws(() => qemuArguments(bad, x86), InvalidConfigError, tag);
+  }
+});
+
+test("a disk image's own idea of a backing file is overruled", () => {
+  for (const format of ["raw", "qcow2", "vmdk"] as const) {
+    const line = qemuArguments(spec({ disks: [{ ...upper, format }] }), x86);
+    const node = JSON.parse(values(line, "-blockdev")[0] ?? "") as Record<string, unknown>;
+    assert.equal(node["driver"], format);
+    assert.equal("backing" in node, format !== "raw");
+  }
+});

@@ -1,6 +1,6 @@
 import { InvalidConfigError } from "../errors/index.ts";
 import type { Platform } from "./platform.ts";
-import type { Accelerator, Disk, MachineSpec } from "./types.ts";
+import type { Accelerator, Disk, MachineSpec, Share } from "./types.ts";
 
 /** Descriptors that QEMU inherits, each one end of a socket pair. No socket of QEMU has a path that others could open. */
 export const inheritedFds = { qmp: 3, console: 4, agent: 5 } as const;
@@ -22,7 +22,7 @@ export interface CommandLineOptions {
 /**
  * QEMU's arguments for a machine.
  *
- * @throws InvalidConfigError for a disk whose serial number QEMU would cut off
+ * @throws InvalidConfigError for a disk whose serial number QEMU would cut off, or a share with such a tag
  */
 export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): string[] {
   const { platform, accelerator } = options;
@@ -51,6 +51,7 @@ export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): s
     ...["-device", "virtio-serial-device,max_ports=2"],
     ...["-device", `virtserialport,chardev=agent,name=${agentPortName}`],
     ...spec.disks.flatMap(diskArguments),
+    ...(spec.shares ?? []).flatMap(shareArguments),
   ];
 }
 
@@ -120,6 +121,8 @@ function diskArguments(disk: Disk, index: number): string[] {
     "read-only": disk.readOnly,
     discard,
     "detect-zeroes": "off",
+    // Whatever the image's header says; see also `disk-image.ts`.
+    ...(disk.format === "raw" ? {} : { backing: null }),
     file: {
       driver: "file",
       filename: disk.path,
@@ -133,4 +136,34 @@ function diskArguments(disk: Disk, index: number): string[] {
   // An error of the host's file system (a full disk) reaches the guest as an I/O error and does not stop the machine.
   const device = `virtio-blk-device,drive=${id},serial=${escapeCommas(disk.serial)},werror=report,rerror=report`;
   return ["-blockdev", JSON.stringify(node), "-device", device];
+}
+
+/** `MAX_TAG_LEN` of QEMU's hw/9pfs/9p.h, without the end. */
+const longestTag = 31;
+
+/**
+ * `none` is QEMU's word for: as it is. The mapped models would show the guest's own owners and modes, but on the host turn its
+ * symbolic links into files, and fail on the links that are there.
+ */
+function shareArguments(share: Share, index: number): string[] {
+  if (!/^[\x21-\x7e]+$/.test(share.tag) || share.tag.length > longestTag) {
+    throw new InvalidConfigError(
+      `the share's tag ${JSON.stringify(share.tag)} is not 1 to 31 ASCII characters`,
+      {
+        hint: "Shorten it; the guest finds its shares by these tags.",
+      },
+    );
+  }
+  const id = `share${index}`;
+  const backend = [
+    "local",
+    `id=${id}`,
+    `path=${escapeCommas(share.path)}`,
+    "security_model=none",
+    // Mounts below the directory keep inode numbers of their own apart.
+    "multidevs=remap",
+    ...(share.readOnly ? ["readonly=on"] : []),
+  ];
+  const device = `virtio-9p-device,fsdev=${id},mount_tag=${escapeCommas(share.tag)}`;
+  return ["-fsdev", backend.join(","), "-device", device];
 }

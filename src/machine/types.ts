@@ -8,6 +8,21 @@ export interface Disk {
   readonly serial: string;
 }
 
+/**
+ * A directory of the host that the guest sees through virtio-9p. What the guest makes in it is made on the host, with the
+ * type, the permission bits and the symbolic links that it has in the guest. Owners are kept when this process is root, and
+ * so are set-user-ID bits and device nodes: the directory is then as trustworthy as the guest. Of another user's process
+ * everything belongs to that user, and the guest's changes of owner have no effect. A link's target is looked up in the
+ * guest, never on the host.
+ */
+export interface Share {
+  /** Absolute path on the host. */
+  readonly path: string;
+  /** How the guest finds the share; 1 to 31 bytes. */
+  readonly tag: string;
+  readonly readOnly: boolean;
+}
+
 /** The files a guest boots from. */
 export interface GuestKernel {
   /** An ELF kernel with a PVH entry, a bzImage, or an arm64 Image. */
@@ -33,6 +48,8 @@ export interface MachineSpec {
   readonly memoryMib: number;
   readonly kernel: GuestKernel;
   readonly disks: readonly Disk[];
+  /** None when it is missing. */
+  readonly shares?: readonly Share[];
   /** Added at the end of the kernel's command line, such as `transparent_hugepage=madvise`. */
   readonly kernelArguments: readonly string[];
 }

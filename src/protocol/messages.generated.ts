@@ -5,7 +5,7 @@ import { violation } from "./violation.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 export const stdinModes = ["null", "pipe"] as const;
 export type StdinMode = (typeof stdinModes)[number];
@@ -27,10 +27,25 @@ export interface ResourceLimit {
   readonly hard: bigint;
 }
 
-export interface RootDisk {
-  readonly lowerSerial: string;
-  readonly lowerFsType: string;
-  readonly upperSerial: string;
+export interface Root {
+  readonly layered: LayeredRoot | null;
+  readonly shared: SharedRoot | null;
+  readonly disk: DiskFileSystem | null;
+}
+
+export interface LayeredRoot {
+  readonly lower: DiskFileSystem;
+  readonly upperSerial: string | null;
+  readonly upperSizeMib: number;
+}
+
+export interface SharedRoot {
+  readonly tag: string;
+}
+
+export interface DiskFileSystem {
+  readonly serial: string;
+  readonly fsType: string;
 }
 
 /** The agent's first frame, once it can answer. Nothing is mounted yet. */
@@ -49,7 +64,7 @@ export interface BootMessage {
   readonly wallClockSeconds: number;
   readonly wallClockNanoseconds: number;
   readonly hostname: string;
-  readonly root: RootDisk;
+  readonly root: Root;
   readonly tmpSizeMib: number;
   readonly workdir: string;
   readonly scripts: readonly Script[];
@@ -414,7 +429,7 @@ export function encodeMessage(message: Message): Buffer {
       writer.u53(message.wallClockSeconds);
       writer.u32(message.wallClockNanoseconds);
       writer.str(message.hostname);
-      writeRootDisk(writer, message.root);
+      writeRoot(writer, message.root);
       writer.u32(message.tmpSizeMib);
       writer.str(message.workdir);
       writer.list(message.scripts, (item) => writeScript(writer, item));
@@ -646,7 +661,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         wallClockSeconds: reader.u53(),
         wallClockNanoseconds: reader.u32(),
         hostname: reader.str(),
-        root: readRootDisk(reader),
+        root: readRoot(reader),
         tmpSizeMib: reader.u32(),
         workdir: reader.str(),
         scripts: reader.list(8, () => readScript(reader)),
@@ -1096,16 +1111,52 @@ function readResourceLimit(reader: WireReader): ResourceLimit {
   };
 }
 
-function writeRootDisk(writer: WireWriter, value: RootDisk): void {
-  writer.str(value.lowerSerial);
-  writer.str(value.lowerFsType);
-  writer.str(value.upperSerial);
+function writeRoot(writer: WireWriter, value: Root): void {
+  writer.optional(value.layered, (item) => writeLayeredRoot(writer, item));
+  writer.optional(value.shared, (item) => writeSharedRoot(writer, item));
+  writer.optional(value.disk, (item) => writeDiskFileSystem(writer, item));
 }
 
-function readRootDisk(reader: WireReader): RootDisk {
+function readRoot(reader: WireReader): Root {
   return {
-    lowerSerial: reader.str(),
-    lowerFsType: reader.str(),
-    upperSerial: reader.str(),
+    layered: reader.optional(() => readLayeredRoot(reader)),
+    shared: reader.optional(() => readSharedRoot(reader)),
+    disk: reader.optional(() => readDiskFileSystem(reader)),
+  };
+}
+
+function writeLayeredRoot(writer: WireWriter, value: LayeredRoot): void {
+  writeDiskFileSystem(writer, value.lower);
+  writer.optional(value.upperSerial, (item) => writer.str(item));
+  writer.u32(value.upperSizeMib);
+}
+
+function readLayeredRoot(reader: WireReader): LayeredRoot {
+  return {
+    lower: readDiskFileSystem(reader),
+    upperSerial: reader.optional(() => reader.str()),
+    upperSizeMib: reader.u32(),
+  };
+}
+
+function writeSharedRoot(writer: WireWriter, value: SharedRoot): void {
+  writer.str(value.tag);
+}
+
+function readSharedRoot(reader: WireReader): SharedRoot {
+  return {
+    tag: reader.str(),
+  };
+}
+
+function writeDiskFileSystem(writer: WireWriter, value: DiskFileSystem): void {
+  writer.str(value.serial);
+  writer.str(value.fsType);
+}
+
+function readDiskFileSystem(reader: WireReader): DiskFileSystem {
+  return {
+    serial: reader.str(),
+    fsType: reader.str(),
   };
 }

@@ -87,7 +87,11 @@ test("a message is decoded from a view at any offset, and its bytes are a view o
     wallClockSeconds: 1,
     wallClockNanoseconds: 2,
     hostname: "h",
-    root: { lowerSerial: "l", lowerFsType: "erofs", upperSerial: "u" },
+    root: {
+      layered: { lower: { serial: "l", fsType: "erofs" }, upperSerial: "u", upperSizeMib: 0 },
+      shared: null,
+      disk: null,
+    },
     tmpSizeMib: 3,
     workdir: "/srv",
     scripts: [],

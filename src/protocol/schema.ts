@@ -54,7 +54,7 @@ export interface MessageDefinition {
 }
 
 /** Raised with every incompatible change; both ends of a hop must have the same one. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 export const enums: Readonly<Record<string, readonly string[]>> = {
   StdinMode: ["null", "pipe"],
@@ -67,8 +67,28 @@ export const structs: Readonly<Record<string, Fields>> = {
   Script: { name: "str", content: "bytes" },
   /** `resource` is Linux's RLIMIT_* number; 2^64-1 is RLIM_INFINITY. */
   ResourceLimit: { resource: "u8", soft: "u64", hard: "u64" },
-  /** Block devices are found by the serial number given to QEMU, never by their order. */
-  RootDisk: { lowerSerial: "str", lowerFsType: "str", upperSerial: "str" },
+  /** Exactly one of its fields is there: what the guest's `/` is made from. */
+  Root: {
+    layered: { optional: { struct: "LayeredRoot" } },
+    shared: { optional: { struct: "SharedRoot" } },
+    disk: { optional: { struct: "DiskFileSystem" } },
+  },
+  /**
+   * A lower that stays as it is and an upper that takes what the guest writes: an ext4 disk, which is grown to the size of
+   * its device, or, without `upperSerial`, memory of at most `upperSizeMib`.
+   */
+  LayeredRoot: {
+    lower: { struct: "DiskFileSystem" },
+    upperSerial: { optional: "str" },
+    upperSizeMib: "u32",
+  },
+  /** A directory of the host over virtio-9p, written in place. */
+  SharedRoot: { tag: "str" },
+  /**
+   * Block devices are found by the serial number given to QEMU, never by their order. `fsType` as mount(2) wants it; empty =
+   * the agent finds out.
+   */
+  DiskFileSystem: { serial: "str", fsType: "str" },
 };
 
 const toAgent = ["supervisor→agent"] as const;
@@ -97,7 +117,7 @@ export const messages: Readonly<Record<string, MessageDefinition>> = {
       wallClockSeconds: "u53",
       wallClockNanoseconds: "u32",
       hostname: "str",
-      root: { struct: "RootDisk" },
+      root: { struct: "Root" },
       tmpSizeMib: "u32",
       /** Must be a directory in the guest, else BootFailed with step "workdir"; empty = nothing to check. */
       workdir: "str",

@@ -42,7 +42,11 @@ const boot: BootMessage = {
   wallClockSeconds: 0,
   wallClockNanoseconds: 0,
   hostname: "h",
-  root: { lowerSerial: "l", lowerFsType: "erofs", upperSerial: "u" },
+  root: {
+    layered: { lower: { serial: "l", fsType: "erofs" }, upperSerial: "u", upperSizeMib: 0 },
+    shared: null,
+    disk: null,
+  },
   tmpSizeMib: 1,
   workdir: "",
   scripts: [],

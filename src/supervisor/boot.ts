@@ -1,12 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { access, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { BootStartError, InvalidConfigError, RuntimeError, type BootStage } from "../errors/index.ts";
-import { embeddedRootFileSystem, type RootFileSystem } from "../image/index.ts";
 import {
   blamesAccelerator,
   chooseAccelerator,
   findQemu,
+  isDiskInUse,
   Machine,
   measureTscKhz,
   resolveKernel,
@@ -18,15 +16,10 @@ import {
   type QemuBinary,
 } from "../machine/index.ts";
 import { PROTOCOL_VERSION, type BootMessage } from "../protocol/messages.generated.ts";
-import {
-  guestDirectory,
-  unpackExtents,
-  type Home,
-  type SandboxPaths,
-  type SandboxRecord,
-} from "../store/index.ts";
+import { guestDirectory, type Home, type SandboxPaths, type SandboxRecord } from "../store/index.ts";
 import { AgentLink } from "./agent-link.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
+import { prepareRoot, type PreparedRoot } from "./root.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 import type { KernelLog } from "./kernel-log.ts";
 import type { RuntimeLog } from "./runtime-log.ts";
@@ -55,8 +48,6 @@ export interface BootedGuest {
 /** From the start of QEMU to the guest's readiness; generous, for software emulation on a loaded machine. */
 const defaultBootDeadlineMs = 180_000;
 const consoleLines = 20;
-const lowerSerial = "lower";
-const upperSerial = "upper";
 
 /**
  * Boots the sandbox's VM and waits until commands can be run in it.
@@ -67,17 +58,16 @@ const upperSerial = "upper";
 export async function bootGuest(options: BootOptions): Promise<BootedGuest> {
   const { home, record, paths, runtimeLog } = options;
   options.progress("prepare");
-  const [qemu, kernel, lower] = await Promise.all([
+  const [qemu, kernel, root] = await Promise.all([
     findQemu({ cacheDirectory: home.cache }),
     resolveKernel({
       path: record.config.kernelPath,
       guestDirectory: guestDirectory(),
       stagingDirectory: paths.directory,
     }),
-    embeddedRootFileSystem(),
-    prepareUpper(paths.upper),
+    prepareRoot(record.config, paths, home, options.signal),
   ]);
-  const spec = machineSpec(record, kernel, lower, paths);
+  const spec = machineSpec(record, kernel, root);
   // It may wait for another start that is finding out what works here.
   let choice = await unlessAborted(
     chooseAccelerator({ cacheDirectory: home.cache }, qemu, kernel),
@@ -85,7 +75,7 @@ export async function bootGuest(options: BootOptions): Promise<BootedGuest> {
   );
   for (;;) {
     runtimeLog.write("info", `booting with ${choice.accelerator}: ${choice.why}`);
-    const attempt = await startMachine(options, spec, qemu, kernel, choice);
+    const attempt = await startMachine(options, spec, root, qemu, kernel, choice);
     if ("guest" in attempt) return attempt.guest;
     runtimeLog.write("warn", `${choice.accelerator} does not work here: ${attempt.failure}`);
     choice = await attempt.probe.failed(attempt.failure);
@@ -97,6 +87,7 @@ export async function bootGuest(options: BootOptions): Promise<BootedGuest> {
 async function startMachine(
   options: BootOptions,
   spec: MachineSpec,
+  root: PreparedRoot,
   qemu: QemuBinary,
   kernel: GuestKernel,
   choice: AcceleratorChoice,
@@ -120,6 +111,9 @@ async function startMachine(
     machine.kill();
     const exit = await machine.exited;
     signal.throwIfAborted();
+    if (record.config.image.kind === "disk" && isDiskInUse(exit.qemuOutput)) {
+      throw diskInUse(record.config.image.path);
+    }
     throw bootError(record.name, stage, error, exit, kernelLog.lastLines(consoleLines));
   };
   try {
@@ -136,7 +130,7 @@ async function startMachine(
   }
   try {
     options.progress("guest");
-    await unlessOver(agent.boot(bootMessage(record)), machine, [signal, deadline]);
+    await unlessOver(agent.boot(bootMessage(record, root)), machine, [signal, deadline]);
     booted = true;
     return { guest: { machine, agent, startedAtMs } };
   } catch (error) {
@@ -198,45 +192,31 @@ function bootError(
   );
 }
 
+function diskInUse(path: string): InvalidConfigError {
+  return new InvalidConfigError(`the disk image ${path} is in use`, {
+    hint: "One sandbox at a time can write it: stop the other one, or give this one a copy.",
+  });
+}
+
 function probeFailure(accelerator: string, probe: AcceleratorProbe, exit: MachineExit): string {
   if (exit.reason === "error") return `${accelerator} failed: ${exit.qemuOutput.trim() || exit.detail}`;
   return `a kernel did not boot under ${accelerator} within ${probe.deadlineMs / 1000} s`;
 }
 
-function machineSpec(
-  record: SandboxRecord,
-  kernel: GuestKernel,
-  lower: RootFileSystem,
-  paths: SandboxPaths,
-): MachineSpec {
+function machineSpec(record: SandboxRecord, kernel: GuestKernel, root: PreparedRoot): MachineSpec {
   const { cpus, memoryMib, thp } = record.config;
   return {
     name: `msb-${record.name}`,
     cpus,
     memoryMib,
     kernel,
-    disks: [
-      { path: lower.path, format: "raw", readOnly: true, serial: lowerSerial },
-      { path: paths.upper, format: "raw", readOnly: false, serial: upperSerial },
-    ],
+    disks: root.disks,
+    shares: root.shares,
     kernelArguments: [`transparent_hugepage=${thp}`],
   };
 }
 
-/** Kept from one run to the next: it is what the sandbox has written. */
-async function prepareUpper(path: string): Promise<void> {
-  try {
-    await access(path);
-  } catch {
-    // Aside first: a disk that was cut short by a kill must not be taken for the sandbox's own.
-    const aside = `${path}.new`;
-    await rm(aside, { force: true });
-    await unpackExtents(join(guestDirectory(), "upper.extents"), aside);
-    await rename(aside, path);
-  }
-}
-
-function bootMessage(record: SandboxRecord): BootMessage {
+function bootMessage(record: SandboxRecord, root: PreparedRoot): BootMessage {
   const { config } = record;
   const now = Date.now();
   return {
@@ -246,7 +226,7 @@ function bootMessage(record: SandboxRecord): BootMessage {
     wallClockSeconds: Math.floor(now / 1000),
     wallClockNanoseconds: (now % 1000) * 1_000_000,
     hostname: config.hostname,
-    root: { lowerSerial, lowerFsType: "erofs", upperSerial },
+    root: root.description,
     tmpSizeMib: Math.min(512, Math.max(1, Math.floor(config.memoryMib / 4))),
     workdir: config.workdir ?? "",
     scripts: config.scripts.map(([name, content]) => ({ name, content: Buffer.from(content) })),

@@ -107,7 +107,11 @@ class Agent {
       wallClockSeconds: Math.floor(Date.now() / 1000),
       wallClockNanoseconds: 0,
       hostname: "machine-test",
-      root: { lowerSerial: "lower", lowerFsType: "erofs", upperSerial: "upper" },
+      root: {
+        layered: { lower: { serial: "lower", fsType: "erofs" }, upperSerial: "upper", upperSizeMib: 0 },
+        shared: null,
+        disk: null,
+      },
       tmpSizeMib: 16,
       workdir: "",
       scripts: [],

@@ -51,6 +51,8 @@ pub const RLIMIT_NOFILE: c_int = 7;
 /// `_IOW('R', 3, int[2])` and `_IO('R', 7)`, linux/random.h.
 pub const RNDADDENTROPY: c_ulong = 0x4008_5203;
 pub const RNDRESEEDCRNG: c_ulong = 0x5207;
+/// `_IOW('f', 16, __u64)`, fs/ext4/ext4.h.
+pub const EXT4_IOC_RESIZE_FS: c_ulong = 0x4008_6610;
 /// asm-generic/ioctls.h.
 pub const TIOCSCTTY: c_ulong = 0x540e;
 pub const TIOCSWINSZ: c_ulong = 0x5414;

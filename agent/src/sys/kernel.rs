@@ -13,6 +13,7 @@ pub const MOUNT_NO_DEVICES: u64 = 4;
 pub const MOUNT_NO_EXEC: u64 = 8;
 pub const MOUNT_REMOUNT: u64 = 32;
 pub const MOUNT_NO_ATIME: u64 = 1024;
+pub const MOUNT_BIND: u64 = 4096;
 pub const MOUNT_MOVE: u64 = 8192;
 
 fn c_string(text: &str) -> Result<CString> {
@@ -88,6 +89,12 @@ pub fn file_system(path: &str) -> Result<FileSystem> {
         total_bytes: out.f_blocks.saturating_mul(block),
         free_bytes: out.f_bavail.saturating_mul(block),
     })
+}
+
+/// Grows the mounted ext4 file system that an open file is on to so many blocks.
+pub fn resize_ext4(file: &impl AsRawFd, blocks: u64) -> Result<()> {
+    // SAFETY: the kernel reads the eight bytes of the number.
+    check(unsafe { ioctl(file.as_raw_fd(), EXT4_IOC_RESIZE_FS, &blocks as *const u64) }).map(drop)
 }
 
 /// Writes all cached file data to the disks.

@@ -1,0 +1,14 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isDiskInUse } from "./disk-lock.ts";
+
+test("knows QEMU's words for a disk in use", () => {
+  for (const words of [
+    'qemu-system-x86_64: -blockdev {}: Failed to get "write" lock\nIs another process using the image [/a.raw]?',
+    'qemu-system-x86_64: Failed to get shared "write" lock',
+    'qemu-system-x86_64: Failed to get "consistent read" lock',
+  ]) {
+    assert.equal(isDiskInUse(words), true, words);
+  }
+  assert.equal(isDiskInUse("qemu-system-x86_64: Could not open '/a.raw': Permission denied"), false);
+});
