@@ -17,7 +17,6 @@ export async function confirm(question: string): Promise<boolean> {
 
 /** A line typed on the terminal that is not shown. */
 export async function readHidden(question: string): Promise<string> {
-  process.stderr.write(question);
   // readline puts the terminal into raw mode, and echoes to an output that nobody sees.
   const nowhere = new Writable({
     write: (_chunk, _encoding, done) => {
@@ -32,6 +31,8 @@ export async function readHidden(question: string): Promise<string> {
   lines.on("SIGINT", () => {
     process.kill(process.pid, "SIGINT");
   });
+  // Now that nothing is echoed any more.
+  process.stderr.write(question);
   try {
     return await lines.question("");
   } finally {

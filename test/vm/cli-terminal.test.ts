@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { spawn, type IPty } from "@lydell/node-pty";
-import { MsbHome, msbProgram } from "./cli-support.ts";
+import { MsbHome } from "./cli-support.ts";
+import { Terminal } from "./terminal-support.ts";
 
 const home = new MsbHome();
 before(async () => {
@@ -9,70 +9,6 @@ before(async () => {
   assert.equal(code, 0, stderr);
 });
 after(() => home[Symbol.asyncDispose]());
-
-const answerMs = 60_000;
-
-/** A terminal in which a script of the host runs, and what it showed. */
-class Terminal implements Disposable {
-  readonly #pty: IPty;
-  #shown = "";
-  #read = 0;
-  #ended = false;
-  #changed = Promise.withResolvers<undefined>();
-
-  constructor(script: string, size = { cols: 100, rows: 30 }) {
-    const env = { ...home.environment, NODE: process.execPath, MSB: msbProgram };
-    this.#pty = spawn("/bin/sh", ["-c", script], { name: "xterm", ...size, env });
-    this.#pty.onData((text) => {
-      this.#shown += text;
-      this.#wake();
-    });
-    this.#pty.onExit(() => {
-      this.#ended = true;
-      this.#wake();
-    });
-  }
-
-  type(text: string): void {
-    this.#pty.write(text);
-  }
-
-  resize(cols: number, rows: number): void {
-    this.#pty.resize(cols, rows);
-  }
-
-  /** Waits until the pattern was shown after what was waited for before. */
-  async shows(pattern: RegExp): Promise<RegExpExecArray> {
-    const deadline = Date.now() + answerMs;
-    for (;;) {
-      // Two terminals are in between, the guest's and this one, and either may put a carriage return before a newline.
-      const shown = this.#shown.replaceAll(/\r+\n/g, "\n");
-      const match = pattern.exec(shown.slice(this.#read));
-      if (match !== null) {
-        this.#read += match.index + match[0].length;
-        return match;
-      }
-      const left = deadline - Date.now();
-      if (this.#ended || left <= 0) {
-        throw new Error(`${String(pattern)} was not shown, but ${JSON.stringify(shown.slice(-1000))}`);
-      }
-      await Promise.race([
-        this.#changed.promise,
-        new Promise((resolve) => setTimeout(resolve, left).unref()),
-      ]);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    if (!this.#ended) this.#pty.kill("SIGKILL");
-  }
-
-  #wake(): void {
-    const changed = this.#changed;
-    this.#changed = Promise.withResolvers<undefined>();
-    changed.resolve(undefined);
-  }
-}
 
 /** A script that shows the terminal's settings before and after a command, and the command's exit code. */
 function framed(command: string): string {
@@ -90,7 +26,7 @@ async function settings(terminal: Terminal): Promise<string> {
 }
 
 test("run without a command is a shell with the terminal's size, and its exit code", async () => {
-  using terminal = new Terminal(framed('"$NODE" "$MSB" run -m 256M'));
+  using terminal = new Terminal(framed('"$NODE" "$MSB" run -m 256M'), home.environment);
   const before = await settings(terminal);
   await terminal.shows(/Starting msb-[0-9a-f]{8}/);
   await terminal.shows(/# /);
@@ -105,7 +41,7 @@ test("run without a command is a shell with the terminal's size, and its exit co
 });
 
 test("Ctrl-C goes to the command in the guest, and not to msb", async () => {
-  using terminal = new Terminal(framed('"$NODE" "$MSB" exec demo -- sh'));
+  using terminal = new Terminal(framed('"$NODE" "$MSB" exec demo -- sh'), home.environment);
   const before = await settings(terminal);
   await terminal.shows(/# /);
   terminal.type("echo be''gun; sleep 300\r");
@@ -118,7 +54,10 @@ test("Ctrl-C goes to the command in the guest, and not to msb", async () => {
 });
 
 test("the detach keys leave the command running", async () => {
-  using terminal = new Terminal(framed('"$NODE" "$MSB" exec demo -- sh -c "echo ready; exec sleep 301"'));
+  using terminal = new Terminal(
+    framed('"$NODE" "$MSB" exec demo -- sh -c "echo ready; exec sleep 301"'),
+    home.environment,
+  );
   const before = await settings(terminal);
   await terminal.shows(/ready\n/);
   terminal.type("\x1d");
@@ -129,7 +68,10 @@ test("the detach keys leave the command running", async () => {
 });
 
 test("detaching from run leaves its sandbox running, and says which", async () => {
-  using terminal = new Terminal(framed('"$NODE" "$MSB" run -m 256M -- sh -c "echo ready; exec sleep 304"'));
+  using terminal = new Terminal(
+    framed('"$NODE" "$MSB" run -m 256M -- sh -c "echo ready; exec sleep 304"'),
+    home.environment,
+  );
   const before = await settings(terminal);
   await terminal.shows(/ready\n/);
   terminal.type("\x1d");
@@ -142,7 +84,7 @@ test("detaching from run leaves its sandbox running, and says which", async () =
 
 test("other detach keys can be chosen, and half of them goes to the command", async () => {
   const command = '"$NODE" "$MSB" exec --detach-keys ctrl-p,q demo -- sh -c "stty -echo; echo ready; cat -v"';
-  using terminal = new Terminal(framed(command));
+  using terminal = new Terminal(framed(command), home.environment);
   const before = await settings(terminal);
   await terminal.shows(/ready\n/);
   terminal.type("\x1d\x10x\r");
@@ -153,7 +95,7 @@ test("other detach keys can be chosen, and half of them goes to the command", as
 
 test("the terminal is restored when msb gets SIGTERM", async () => {
   const command = `sh -c 'echo "pid=$$"; exec "$NODE" "$MSB" exec demo -- sh -c "echo ready; exec sleep 302"'`;
-  using terminal = new Terminal(framed(command));
+  using terminal = new Terminal(framed(command), home.environment);
   const before = await settings(terminal);
   const pid = Number((await terminal.shows(/pid=(\d+)\n/))[1]);
   await terminal.shows(/ready\n/);
@@ -166,7 +108,10 @@ test("the terminal is restored when msb gets SIGTERM", async () => {
 });
 
 test("the terminal is restored when the sandbox is stopped from elsewhere", async () => {
-  using terminal = new Terminal(framed('"$NODE" "$MSB" exec demo -- sh -c "echo ready; exec sleep 303"'));
+  using terminal = new Terminal(
+    framed('"$NODE" "$MSB" exec demo -- sh -c "echo ready; exec sleep 303"'),
+    home.environment,
+  );
   const before = await settings(terminal);
   await terminal.shows(/ready\n/);
   const { code, stderr } = await home.msb("stop", "-f", "demo");
@@ -176,7 +121,10 @@ test("the terminal is restored when the sandbox is stopped from elsewhere", asyn
 });
 
 test("without a terminal on stdout nothing is drawn, and lines end as the program wrote them", async () => {
-  using terminal = new Terminal(framed('"$NODE" "$MSB" exec demo -- echo plain < /dev/null | od -c'));
+  using terminal = new Terminal(
+    framed('"$NODE" "$MSB" exec demo -- echo plain < /dev/null | od -c'),
+    home.environment,
+  );
   await terminal.shows(/p {3}l {3}a {3}i {3}n {2}\\n\n/);
   await terminal.shows(/code=0/);
 });
