@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes a checkout ready to run: system packages, npm packages, build. Quickstart, tests and CI all begin here.
 # Everything that is done already is skipped, so running it again costs about a second.
+# --tests: also what only the tests and the benchmark need.
 set -eu
 cd "$(dirname "$0")/.."
 # Where Debian keeps mke2fs; an ordinary user's PATH leaves it out.
@@ -9,6 +10,9 @@ export PATH
 
 INSTALLED_LOCK=node_modules/.package-lock.installed.json
 NODE=node_modules/.bin/node
+
+for_tests=no
+if [ "${1-}" = --tests ]; then for_tests=yes; fi
 
 fail() {
 	printf 'set-up failed: %s\n' "$1" >&2
@@ -49,12 +53,25 @@ find_missing_packages() {
 	# The agent is linked statically: a linker and the static C library.
 	if ! has cc || [ ! -e "$(cc -print-file-name=libc.a)" ]; then missing="$missing gcc libc6-dev"; fi
 	has xz || missing="$missing xz-utils"
-	# For tests: a second opinion on our EROFS images, and disk images in other formats.
-	has fsck.erofs || missing="$missing erofs-utils"
-	has qemu-img || missing="$missing qemu-utils"
 	has mke2fs || missing="$missing e2fsprogs"
 	has setpriv || missing="$missing util-linux"
+	if [ "$for_tests" = yes ]; then find_missing_packages_of_tests; fi
 	missing=${missing# }
+}
+
+# A second opinion on our EROFS images, disk images in other formats, a real registry, and what makes and reads images
+# without us.
+find_missing_packages_of_tests() {
+	has fsck.erofs || missing="$missing erofs-utils"
+	has qemu-img || missing="$missing qemu-utils"
+	has docker-registry || missing="$missing docker-registry"
+	has skopeo || missing="$missing skopeo"
+	has umoci || missing="$missing umoci"
+	has mmdebstrap || missing="$missing mmdebstrap"
+	has htpasswd || missing="$missing apache2-utils"
+	has openssl || missing="$missing openssl"
+	has setcap || missing="$missing libcap2-bin"
+	has setfattr || missing="$missing attr"
 }
 
 # Runs a chatty command; what it said is shown only when it fails.

@@ -17,7 +17,7 @@ agent_tests() {
 	cargo test --locked --quiet --manifest-path agent/Cargo.toml
 }
 
-stage "set-up" sh scripts/setup.sh
+stage "set-up" sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
 stage "generated files" node scripts/generate-protocol.ts --check
@@ -26,5 +26,6 @@ stage "lint" npm run --silent lint
 stage "types" npm run --silent types
 stage "agent tests" agent_tests
 stage "unit tests" npm run --silent test:unit
+stage "registry tests" npm run --silent test:registry
 stage "VM tests" npm run --silent test:vm
 printf '\nAll checks passed.\n'
