@@ -11,6 +11,7 @@ import {
   DirectoryChanges,
   findSandbox,
   isAlive,
+  isUnlocked,
   removeSandbox,
   replaced,
   sandboxPaths,
@@ -221,8 +222,10 @@ export class SandboxControl {
         if (error instanceof SandboxNotFoundError) return this.#goneResult();
         throw error;
       }
-      if (isTerminal(found.status)) return resultFrom(found);
-      if (found.status === "starting") {
+      const down = isTerminal(found.status);
+      if (down && (await isUnlocked(found.paths.lock))) return resultFrom(found);
+      // Somebody starts it and has not said so on disk yet, or its supervisor is about to leave.
+      if (down || found.status === "starting") {
         await this.waitForChange();
         continue;
       }
@@ -276,7 +279,12 @@ export class SandboxControl {
       if (error instanceof SandboxNotFoundError) return;
       throw error;
     }
-    if (isTerminal(found.status)) return;
+    if (isTerminal(found.status)) {
+      if (await isUnlocked(found.paths.lock)) return;
+      await this.waitForChange();
+      await this.#requestEnd(message);
+      return;
+    }
     if (found.status === "starting") {
       await signalSupervisor(found, "SIGTERM");
       return;

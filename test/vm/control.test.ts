@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { InvalidConfigError, RuntimeError, Sandbox } from "../../src/index.ts";
-import { useTemporaryHome } from "./support.ts";
+import { isUnlocked } from "../../src/store/index.ts";
+import { eventually, useTemporaryHome } from "./support.ts";
 
 const home = useTemporaryHome();
 const name = "control";
@@ -74,4 +75,16 @@ test("a grace longer than a timer can be is a long one, and one that is no time 
     await assert.rejects(sandbox.stopWithTimeout(wrong), InvalidConfigError);
   await sandbox.stopWithTimeout(2 ** 33);
   assert.equal((await Sandbox.get(name)).status, "stopped");
+});
+
+test("a stop counts for a start that has only just begun", async () => {
+  const starting = Sandbox.startDetached(name);
+  starting.catch(() => undefined);
+  // The supervisor takes a while until it says that it starts; the lock is taken before.
+  await eventually("the lock to be taken", async () =>
+    (await isUnlocked(join(home, "sandboxes", name, "lock"))) ? null : true,
+  );
+  await (await Sandbox.get(name)).stop();
+  assert.equal((await Sandbox.get(name)).status, "stopped");
+  await assert.rejects(starting);
 });
