@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { InvalidConfigError, RuntimeError, Sandbox } from "../../src/index.ts";
+import { InvalidConfigError, Sandbox } from "../../src/index.ts";
 import { isUnlocked } from "../../src/store/index.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
 
@@ -62,10 +62,8 @@ test("a supervisor that hangs is killed with its machine", async () => {
   sandbox = await Sandbox.startDetached(name);
 });
 
-test("a kill that is not waited for ends in a stopped sandbox", async () => {
-  await sandbox.killWithTimeout(0).catch((error: unknown) => {
-    assert.ok(error instanceof RuntimeError);
-  });
+test("a kill with no time to wait ends in a stopped sandbox", async () => {
+  await sandbox.killWithTimeout(0);
   assert.equal((await sandbox.waitUntilStopped()).status, "stopped");
   sandbox = await Sandbox.startDetached(name);
 });
