@@ -11,6 +11,7 @@ import {
   DirectoryChanges,
   findSandbox,
   isAlive,
+  isUnlocked,
   removeSandbox,
   replaced,
   sandboxPaths,
@@ -169,9 +170,7 @@ export class SandboxControl {
    */
   async stop(graceMs: number): Promise<SandboxStopResult> {
     const grace = checkMs("the grace", graceMs);
-    const ended = this.#watchEnd();
-    await orTimeout(this.#requestEnd({ type: "Stop", graceMs: grace }), answerMs);
-    return (await orTimeout(ended, grace + killWaitMs)) ?? (await this.#killSupervisor(ended));
+    return await this.#endWithin(this.#requestEnd({ type: "Stop", graceMs: grace }), grace + killWaitMs);
   }
 
   async requestStop(graceMs: number): Promise<void> {
@@ -181,24 +180,15 @@ export class SandboxControl {
   /**
    * Ends the VM at once and waits to see it end.
    *
-   * @param waitMs a supervisor that has not done it by then is killed itself, but not before it had the usual time
-   * @throws RuntimeError when the end was not seen in a shorter time than that; it will come
+   * @param waitMs what has not ended by then is killed together with its supervisor. A supervisor always gets the time it
+   * needs to write down how its sandbox ended
    */
   async kill(waitMs: number): Promise<SandboxStopResult> {
     const wait = checkMs("the time to wait", waitMs);
     // One that starts may have to be taken down in order.
     const starting = (await this.find().catch(() => null))?.status === "starting";
-    const usual = starting ? defaultGraceMs + killWaitMs : killWaitMs;
-    const ended = this.#watchEnd();
-    const requested = this.requestKill();
-    requested.catch(() => undefined);
-    const seen = await orTimeout(ended, waitMs === killWaitMs ? usual : wait);
-    if (seen !== null) return seen;
-    if (wait >= usual || waitMs === killWaitMs) return await this.#killSupervisor(ended);
-    await orTimeout(requested, wait);
-    throw new RuntimeError(`sandbox ${this.name} was not seen to end within ${wait} ms`, {
-      hint: "It was told to; wait for it with waitUntilStopped().",
-    });
+    const needed = starting ? defaultGraceMs + killWaitMs : killWaitMs;
+    return await this.#endWithin(this.requestKill(), Math.max(wait, needed));
   }
 
   async requestKill(): Promise<void> {
@@ -221,8 +211,10 @@ export class SandboxControl {
         if (error instanceof SandboxNotFoundError) return this.#goneResult();
         throw error;
       }
-      if (isTerminal(found.status)) return resultFrom(found);
-      if (found.status === "starting") {
+      const down = isTerminal(found.status);
+      if (down && (await isUnlocked(found.paths.lock))) return resultFrom(found);
+      // Somebody starts it and has not said so on disk yet, or its supervisor is about to leave.
+      if (down || found.status === "starting") {
         await this.waitForChange();
         continue;
       }
@@ -276,7 +268,12 @@ export class SandboxControl {
       if (error instanceof SandboxNotFoundError) return;
       throw error;
     }
-    if (isTerminal(found.status)) return;
+    if (isTerminal(found.status)) {
+      if (await isUnlocked(found.paths.lock)) return;
+      await this.waitForChange();
+      await this.#requestEnd(message);
+      return;
+    }
     if (found.status === "starting") {
       await signalSupervisor(found, "SIGTERM");
       return;
@@ -293,18 +290,16 @@ export class SandboxControl {
     }
   }
 
-  #watchEnd(): Promise<SandboxStopResult> {
+  /** Waits for the end that was asked for. A supervisor that hangs does not even answer; QEMU dies with it. */
+  async #endWithin(requested: Promise<void>, ms: number): Promise<SandboxStopResult> {
     const ended = this.waitUntilStopped();
     ended.catch(() => undefined);
-    return ended;
-  }
-
-  /** The supervisor itself hangs. QEMU dies with it. */
-  async #killSupervisor(ended: Promise<SandboxStopResult>): Promise<SandboxStopResult> {
+    const seen = await orTimeout(Promise.race([ended, requested.then(() => ended)]), ms);
+    if (seen !== null) return seen;
     const found = await this.find();
     await signalSupervisor(found, "SIGKILL");
-    const seen = await orTimeout(ended, killWaitMs);
-    if (seen !== null) return seen;
+    const atLast = await orTimeout(ended, killWaitMs);
+    if (atLast !== null) return atLast;
     throw new RuntimeError(`sandbox ${this.name} did not end`, {
       hint: `End its process ${found.state.supervisor?.pid ?? ""} by hand.`,
     });

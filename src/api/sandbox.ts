@@ -144,7 +144,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
     await this.control.kill(killWaitMs);
   }
 
-  /** Like {@link kill}, waiting at most so many ms for the end to be seen. */
+  /** Like {@link kill}. What has not ended after so many ms, at least 5000, is killed together with its own process. */
   async killWithTimeout(ms: number): Promise<void> {
     await this.control.kill(ms);
   }

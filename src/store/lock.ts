@@ -1,4 +1,5 @@
-import { open, stat, type FileHandle } from "node:fs/promises";
+import { access, open, stat, type FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
 import { tryLock, waitForLock } from "fs-native-extensions";
 import { errorCode, ioError } from "./system-error.ts";
 
@@ -47,6 +48,18 @@ export async function tryLockFile(path: string): Promise<FileLock | null> {
     if (await isStillAt(file, path)) return new FileLock(file);
     await file.close();
   }
+}
+
+/** Whether nobody holds the lock at `path`. Looking takes it for a moment. */
+export async function isUnlocked(path: string): Promise<boolean> {
+  const lock = await tryLockFile(path);
+  if (lock === null)
+    return !(await access(dirname(path)).then(
+      () => true,
+      () => false,
+    ));
+  await lock.release();
+  return true;
 }
 
 /** Runs `action` while holding the lock at `path`, waiting for it as long as it takes. */

@@ -117,7 +117,7 @@ test(
     assert.ok((memoryHostResidentBytes ?? 0) > 0);
     const begun = performance.now();
     await handle.kill();
-    assert.ok(performance.now() - begun < 5000);
+    assert.ok(performance.now() - begun < 20_000);
     await assert.rejects(stuck);
     assert.equal((await Sandbox.get("chatter")).status, "stopped");
     await processesGone(home);

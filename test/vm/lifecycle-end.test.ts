@@ -54,7 +54,7 @@ test("what ignores SIGTERM is killed, and the files are flushed all the same", {
   const begun = performance.now();
   await sandbox.stopWithTimeout(5000);
   const took = performance.now() - begun;
-  assert.ok(took > 1500 && took < 9000, `${took} ms`);
+  assert.ok(took > 1500 && took < 15_000, `${took} ms`);
   assert.equal((await Sandbox.get(name)).status, "stopped");
   sandbox = await Sandbox.start(name);
   assert.equal((await sandbox.exec("cat", ["/root/stubborn"])).stdout(), "kept\n");
@@ -63,7 +63,7 @@ test("what ignores SIGTERM is killed, and the files are flushed all the same", {
 test("no grace: killed at once", { timeout }, async () => {
   const begun = performance.now();
   await sandbox.stopWithTimeout(0);
-  assert.ok(performance.now() - begun < 5000);
+  assert.ok(performance.now() - begun < 8_000);
   const result = await sandbox.waitUntilStopped();
   assert.equal(result.status, "stopped");
   assert.equal(result.signal, "SIGKILL");
@@ -86,7 +86,7 @@ test("a supervisor that hangs is killed too", { timeout }, async () => {
   process.kill(await processOf(home, name, "supervisor"), "SIGSTOP");
   const begun = performance.now();
   await sandbox.killWithTimeout(1000);
-  assert.ok(performance.now() - begun < 7000);
+  assert.ok(performance.now() - begun < 14_000);
   await processesGone(home, name);
   // Nobody was left to write down how it ended.
   assert.equal((await Sandbox.get(name)).status, "crashed");

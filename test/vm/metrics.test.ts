@@ -131,7 +131,7 @@ describe("a sample", () => {
     );
     const begun = performance.now();
     await sandbox.metrics();
-    assert.ok(performance.now() - begun < 3000);
+    assert.ok(performance.now() - begun < 15_000);
     await handle.kill();
     await handle.wait();
   });
@@ -164,19 +164,15 @@ describe("the samples of all sandboxes", () => {
 
 describe("a stream of samples", () => {
   test("begins at once and goes on with the interval", async () => {
-    await using stream = sandbox.metricsStream(300);
-    const times: number[] = [];
+    // An hour would be longer than this test may take.
+    await using hourly = sandbox.metricsStream(3_600_000);
+    assert.ok((await hourly.recv()) !== null);
+
     const begun = performance.now();
-    for await (const { uptimeMs } of stream) {
-      times.push(uptimeMs);
-      if (times.length === 1) assert.ok(performance.now() - begun < 300);
-      if (times.length === 4) break;
-    }
-    const spans = times.slice(1).map((time, index) => time - (times[index] ?? 0));
-    assert.ok(
-      spans.every((span) => span > 200),
-      spans.join(),
-    );
+    await using stream = sandbox.metricsStream(300);
+    for (let n = 0; n < 4; n++) assert.ok((await stream.recv()) !== null);
+    // Three intervals at the least, and timers may be a little early.
+    assert.ok(performance.now() - begun > 850);
     await stream[Symbol.asyncDispose]();
     assert.equal(await stream.recv(), null);
   });
