@@ -53,6 +53,15 @@ for (const format of ["v7", "ustar", "oldgnu", "gnu", "posix"]) {
   });
 }
 
+test("an archive without zero blocks and padding at its end, as umoci writes them", async () => {
+  await using work = await workDirectory();
+  await writeFile(join(work.path, "file"), "hi");
+  await run("tar", ["--format=ustar", "-C", work.path, "-cf", join(work.path, "tar"), "file"]);
+  const whole = await readFile(join(work.path, "tar"));
+  const found = await imported(whole.subarray(0, 512 + "hi".length));
+  assert.equal(found.get("file")?.content, "hi");
+});
+
 const sparseFormats: readonly (readonly string[])[] = [
   ["--format=gnu"],
   ["--format=oldgnu"],

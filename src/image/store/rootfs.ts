@@ -35,7 +35,7 @@ export function storedLayers(
   return layers.map((layer, position) => ({
     open: () => wrap(createReadStream(blobPath(store, layer.digest), { highWaterMark: 1 << 20 }), position),
     diffId: diffIds[position] ?? "",
-    description: `layer ${position + 1} of ${layers.length} (${layer.digest}) of ${reference}`,
+    description: `${position + 1} of ${layers.length} (${layer.digest}) of ${reference}`,
   }));
 }
 

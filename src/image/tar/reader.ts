@@ -106,9 +106,15 @@ export class TarReader {
     }
   }
 
-  /** @throws ImageError when the archive stops inside an entry */
+  /**
+   * Neither the zero blocks at the end nor the padding of the last file must be there: umoci leaves both out, and Go's reader,
+   * by which docker and containerd go, does without.
+   *
+   * @throws ImageError when the archive stops inside an entry
+   */
   end(): void {
     const clean =
+      this.#state === "padding" ||
       (this.#state === "header" && this.#blockFilled === 0 && !this.#pendingMeta()) ||
       this.#state === "zero" ||
       this.#state === "end";
