@@ -12,8 +12,8 @@ export interface Disk {
  * A directory of the host that the guest sees through virtio-9p. What the guest makes in it is made on the host, with the
  * type, the permission bits and the symbolic links that it has in the guest. Owners are kept when this process is root, and
  * so are set-user-ID bits and device nodes: the directory is then as trustworthy as the guest. Of another user's process
- * everything belongs to that user, and the guest's changes of owner have no effect. A link's target is looked up in the
- * guest, never on the host.
+ * everything belongs to that user, in the guest too, and chown fails with EPERM. A link's target is looked up in the guest,
+ * never on the host.
  */
 export interface Share {
   /** Absolute path on the host. */

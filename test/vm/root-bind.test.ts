@@ -62,9 +62,11 @@ test("large writes and writes in place reach the host", async () => {
 });
 
 test("owners: kept when the host's process is root, and otherwise one's own", async () => {
-  await output(sandbox, "touch /owned && chown 1000:1000 /owned");
+  const { code } = await sandbox.shell("touch /owned && chown 1000:1000 /owned");
   const { uid } = await lstat(join(tree, "owned"));
-  assert.equal(uid, process.getuid?.() === 0 ? 1000 : process.getuid?.());
+  const own = process.getuid?.();
+  assert.deepEqual([code, uid], own === 0 ? [0, 1000] : [1, own]);
+  assert.equal(await output(sandbox, "stat -c %u /owned"), String(uid));
 });
 
 test("a second start finds what the first left", async () => {
