@@ -150,7 +150,11 @@ function bootMessage(): Message {
     wallClockSeconds: Math.floor(Date.now() / 1000),
     wallClockNanoseconds: 0,
     hostname: "bare",
-    root: { lowerSerial: "lower", lowerFsType: "erofs", upperSerial: "upper" },
+    root: {
+      layered: { lower: { serial: "lower", fsType: "erofs" }, upperSerial: "upper", upperSizeMib: 0 },
+      shared: null,
+      disk: null,
+    },
     tmpSizeMib: 64,
     workdir: "",
     scripts: [],

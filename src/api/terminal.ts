@@ -24,7 +24,8 @@ export function hostTerminal(): HostTerminal {
 export function terminalSize(): TerminalSize {
   const stream = [process.stdout, process.stderr].find((candidate) => candidate.isTTY) as
     WriteStream | undefined;
-  return { rows: stream?.rows ?? 24, cols: stream?.columns ?? 80 };
+  // A terminal that nobody gave a size says 0.
+  return { rows: stream?.rows || 24, cols: stream?.columns || 80 };
 }
 
 /**

@@ -120,7 +120,7 @@ export async function nameTaken(home: Home, name: string): Promise<SandboxAlread
     );
   }
   return new SandboxAlreadyExistsError(`a sandbox named ${name} exists already`, {
-    hint: `Create with replace, remove it first ("msb rm ${name}"), start it ("msb start ${name}"), or choose another name.`,
+    hint: `Create with replace (--replace), remove it first ("msb rm -f ${name}"), start it ("msb start ${name}"), or choose another name.`,
   });
 }
 
@@ -198,7 +198,7 @@ export async function lockStoppedSandbox(
     throw new SandboxStillRunningError(`cannot ${action} sandbox '${name}': already running`, {
       hint:
         action === "remove"
-          ? `Stop it first ("msb stop ${name}"), or remove with force.`
+          ? `Stop it first ("msb stop ${name}"), or remove it with force ("msb rm -f ${name}").`
           : `Use it as it is, or restart it ("msb restart ${name}").`,
     });
   }

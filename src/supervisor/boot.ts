@@ -178,9 +178,12 @@ function bootError(
     ? `the guest was not ready within ${bootDeadlineMs()} ms`
     : panicked
       ? "the guest kernel panicked"
-      : error instanceof Error
-        ? error.message
-        : String(error);
+      : exit.reason === "error"
+        ? // What became of the connection says less than why QEMU ended.
+          exit.detail
+        : error instanceof Error
+          ? error.message
+          : String(error);
   const errno = error instanceof GuestBootError ? error.errno : null;
   const hint = timedOut
     ? "The host may be overloaded; MSB_BOOT_TIMEOUT_MS raises the limit."
