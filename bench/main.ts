@@ -16,6 +16,7 @@ import { findQemu, type Accelerator } from "../src/machine/index.ts";
 import { BareGuest } from "./bare-guest.ts";
 import { measureCommandLine } from "./command-line.ts";
 import { measureConcurrency, measureRoundTrips, measureThroughput } from "./commands.ts";
+import { measureImages } from "./image.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { Report } from "./report.ts";
 
@@ -50,6 +51,7 @@ async function main(): Promise<void> {
   }
   await measureConcurrency(report, sandbox, 200);
   await measureCommandLine(report, runs * 4);
+  await measureImages(report, Math.max(1, Math.ceil(runs / 2)));
 
   const { version } = await findQemu();
   const path = report.write({ accelerator, qemu: version, guestKernel: kernel });

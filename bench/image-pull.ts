@@ -1,0 +1,31 @@
+/**
+ * Pulls an image in a process of its own and prints what it took, as JSON on stdout. For `npm run bench`.
+ *
+ *     MSB_HOME=… node bench/image-pull.ts REFERENCE POLICY TIMES
+ */
+import { pullImage, type PullPolicy } from "../src/image/pull.ts";
+import { locateHome, prepareHome } from "../src/store/index.ts";
+
+export interface PullMeasurement {
+  /** Of each call of `pullImage`, in ms. */
+  readonly calls: readonly number[];
+  /** The highest resident memory of the process, in bytes. */
+  readonly peakBytes: number;
+}
+
+async function main(): Promise<void> {
+  const [reference = "", policy = "if-missing", times = "1"] = process.argv.slice(2);
+  const home = locateHome();
+  await prepareHome(home);
+  const calls: number[] = [];
+  for (let call = 0; call < Number(times); call++) {
+    const begun = performance.now();
+    await pullImage(reference, { home, policy: policy as PullPolicy });
+    calls.push(performance.now() - begun);
+  }
+  // In KiB, on every system (Node's process.resourceUsage).
+  const measurement: PullMeasurement = { calls, peakBytes: process.resourceUsage().maxRSS * 1024 };
+  process.stdout.write(JSON.stringify(measurement));
+}
+
+await main();
