@@ -98,3 +98,36 @@ test("files of the upper layers run, and keep their modes", async () => {
   assert.equal(stdout, "hello from a layer\n4755\n", stderr);
   assert.notEqual(code, 0, "the directory that the last layer removes is not there");
 });
+
+test("--root-disk: a size, memory, and what is not there yet", async () => {
+  const size = async (disk: string): Promise<number> => {
+    const result = await home.msb("run", "--root-disk", disk, name, "--", "df", "--output=size", "-m", "/");
+    assert.equal(result.code, 0, result.stderr);
+    return Number(result.stdout.split("\n")[1]);
+  };
+  // ext4 keeps some for itself.
+  const managed = await size("200M");
+  assert.ok(managed > 150 && managed <= 200, String(managed));
+  assert.equal(await size("tmpfs:64M"), 64);
+  const flat = await home.msb("run", "--root-disk", "flat:8G", name, "--", "true");
+  assert.equal(flat.code, 1);
+  assert.match(flat.stderr, /^error: this version of microsandbox does not have the root disk flat/);
+});
+
+test("an image in use is kept; by force its name goes, and the sandbox starts all the same", async () => {
+  const succeed = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await home.msb(...args);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  await succeed("create", "-n", "user", name);
+  const refused = await home.msb("rmi", name);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /is used by the sandbox user/);
+  await succeed("rmi", "-f", name);
+  assert.equal(await succeed("images", "-q"), "");
+  await succeed("stop", "user");
+  await succeed("image", "prune", "-y", "-q");
+  assert.equal(await succeed("exec", "user", "--", "python3", "-c", "print(2)"), "2\n");
+  await succeed("rm", "-f", "user");
+});
