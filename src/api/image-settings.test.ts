@@ -130,6 +130,7 @@ const mistakes: Readonly<Record<string, (b: SandboxBuilder) => SandboxBuilder>> 
   "an image without a source": (b) => b.imageWith((i) => i.rootDisk(100)),
   "a function that returns nothing": (b) => b.imageWith(() => undefined as never),
   "a root disk of nothing": (b) => b.rootDisk(0),
+  "a root disk too small for a file system": (b) => b.rootDisk(15),
   "a root disk of nothing in memory": (b) => b.rootDisk((d) => d.tmpfs().size(0)),
   "a root disk larger than ext4": (b) => b.rootDisk(2 ** 40),
   "a root disk that is no number": (b) => b.rootDisk(Number.NaN),

@@ -14,6 +14,8 @@ export type RootDiskInput = number | Mebibytes | RootDisk | ((disk: RootDiskBuil
 
 const defaultMib = 4096;
 
+/** The smallest that has room for a journal and what a file system needs for itself. */
+const minimumManagedMib = 16;
 /** 16 TiB: what ext4 with its usual blocks of 4 KiB and 32-bit block numbers can hold. */
 const maximumMib = 16 * 1024 * 1024;
 
@@ -74,15 +76,20 @@ export class RootDiskBuilder {
         { hint: `Leave ${this.#onlyOfOthers} out.` },
       );
     }
-    return this.#kind === "tmpfs"
-      ? { kind: "tmpfs", sizeMib: this.#sizeMib }
-      : { kind: "managed", sizeMib: this.#sizeMib ?? defaultMib };
+    if (this.#kind === "tmpfs") return { kind: "tmpfs", sizeMib: this.#sizeMib };
+    const sizeMib = this.#sizeMib ?? defaultMib;
+    if (sizeMib < minimumManagedMib) {
+      throw new InvalidConfigError(`a root disk of ${sizeMib} MiB is too small`, {
+        hint: `The smallest has ${minimumManagedMib} MiB.`,
+      });
+    }
+    return { kind: "managed", sizeMib };
   }
 }
 
 /** @throws InvalidConfigError; UnsupportedOperationError for a kind of a later version */
 export function checkRootDisk(input: RootDiskInput): RootDisk {
-  if (typeof input === "number") return { kind: "managed", sizeMib: checkSize(input) };
+  if (typeof input === "number") return new RootDiskBuilder().size(input).build();
   if (typeof input === "function") return checkBuilt(input(new RootDiskBuilder())).build();
   const { kind, sizeMib, ...others } = Object(input) as Readonly<Record<string, unknown>>;
   if (kind === "flat" || kind === "disk") throw notYet(kind);
