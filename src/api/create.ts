@@ -2,6 +2,7 @@ import { access, constants } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
   BootStartError,
+  ImageError,
   InvalidConfigError,
   LibkrunfwNotFoundError,
   SandboxNotFoundError,
@@ -27,11 +28,14 @@ import {
 } from "../store/index.ts";
 import { launchSupervisor } from "./launch.ts";
 import type { CreateObserver } from "./progress.ts";
-import { checkRoot, registryOptions, withRoot } from "./root.ts";
+import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./root.ts";
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "./sandbox-draft.ts";
 import { effectiveConfig, type SandboxConfig } from "./sandbox-config.ts";
 import { killWaitMs, SandboxControl } from "./sandbox-control.ts";
+
+/** Between a pull and the sandbox that uses it, someone may remove the image; then it is pulled again, so many times. */
+const pullTries = 3;
 
 /** What a sandbox is to be, found valid; nothing of it exists yet. */
 export interface Creation {
@@ -90,30 +94,51 @@ export async function carryOut(
   attached: boolean,
   observer: CreateObserver,
 ): Promise<Sandbox> {
-  const { home, config } = creation;
-  const { record, lock } = await withRoot(creation, observer, async (stored) => {
-    const made: SandboxRecord = {
-      format: 1,
-      id: newSandboxId(),
-      name: config.name,
-      createdAt: new Date().toISOString(),
-      config: stored,
-    };
-    checkRecord(made);
-    observer.signal?.throwIfAborted();
-    if (config.replace && (await nameExists(home, config.name))) await removeOld(home, config);
-    return { record: made, lock: await createOnDisk(home, made) };
+  for (let tries = 1; tries <= pullTries; tries += 1) {
+    const root = await resolveRoot(creation, observer);
+    const sandbox = await makeAndBoot(creation, root, attached, observer);
+    if (sandbox !== null) return sandbox;
+  }
+  throw new ImageError("the image is removed each time it has been pulled", {
+    hint: "Something prunes images all the time; stop it.",
   });
+}
+
+/** @returns null when the image was removed before the sandbox's record could hold it; nothing is left of the sandbox then */
+async function makeAndBoot(
+  { home, config }: Creation,
+  root: ResolvedRoot,
+  attached: boolean,
+  observer: CreateObserver,
+): Promise<Sandbox | null> {
+  const { signal } = observer;
+  const { name } = config;
+  const record: SandboxRecord = {
+    format: 1,
+    id: newSandboxId(),
+    name,
+    createdAt: new Date().toISOString(),
+    config: root.stored,
+  };
+  checkRecord(record);
+  signal?.throwIfAborted();
+  if (config.replace && (await nameExists(home, name))) await removeOld(home, config);
+  const lock = await createOnDisk(home, record);
+  const discard = async (): Promise<void> => {
+    await lock.release();
+    await removeSandbox(home, name, record.id).catch(() => undefined);
+  };
   try {
-    observer.signal?.throwIfAborted();
-    const connection = await launchSupervisor(home, config.name, lock, attached, observer);
+    if (!(await root.isStored(signal))) {
+      await discard();
+      return null;
+    }
+    signal?.throwIfAborted();
+    const connection = await launchSupervisor(home, name, lock, attached, observer);
     return new Sandbox(new SandboxControl(home, record, connection, true), attached);
   } catch (error) {
     // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping.
-    if (!(error instanceof BootStartError)) {
-      await lock.release();
-      await removeSandbox(home, config.name, record.id).catch(() => undefined);
-    }
+    if (!(error instanceof BootStartError)) await discard();
     throw error;
   } finally {
     await lock.release();

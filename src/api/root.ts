@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { ImageError, InvalidConfigError } from "../errors/index.ts";
+import { InvalidConfigError } from "../errors/index.ts";
 import { isEmbeddedImage } from "../image/index.ts";
 import type { PulledImage } from "../image/pull.ts";
 import { parseReference } from "../image/reference.ts";
@@ -11,9 +11,6 @@ import { mergeImageConfig } from "./image-merge.ts";
 import type { CreateObserver } from "./progress.ts";
 import type { RegistryConfig } from "./registry-config.ts";
 import type { RootfsSource } from "./rootfs-source.ts";
-
-/** Between a pull and the sandbox that uses it, someone may remove the image; then it is pulled again, so many times. */
-const pullTries = 3;
 
 /**
  * The root as it is stored: paths absolute, and what they name is there.
@@ -63,34 +60,37 @@ export interface RootRequest {
   readonly registry: RegistryOptions | undefined;
 }
 
+export interface ResolvedRoot {
+  /** With the image's settings and its digest. */
+  readonly stored: StoredConfig;
+  /** Whether the image is there and stays: asked once a sandbox's record on the disk names it. */
+  isStored(signal: AbortSignal | undefined): Promise<boolean>;
+}
+
 /**
- * Gets the image, if it is one, and calls `use` with the configuration that has its settings and its digest. While `use`
- * runs, nobody removes the image; from then on the sandbox's record is what holds it.
+ * Gets the image, if the root is one.
  *
  * @throws ImageError, HttpError, IoError; the reason of the observer's signal
  */
-export async function withRoot<T>(
+export async function resolveRoot(
   { home, settings, stored, registry }: RootRequest,
   observer: CreateObserver,
-  use: (stored: StoredConfig) => Promise<T>,
-): Promise<T> {
+): Promise<ResolvedRoot> {
   const { image } = stored;
-  if (image.kind !== "oci" || isEmbeddedImage(image.reference)) return await use(stored);
-  const [{ pullImage }, { holdImage }] = await Promise.all([loadPull(), loadHold()]);
-  for (let tries = 1; tries <= pullTries; tries += 1) {
-    const pulled: PulledImage = await pullImage(image.reference, {
-      home,
-      config: settings,
-      policy: stored.pullPolicy,
-      registry,
-      onProgress: observer.onPullProgress,
-      signal: observer.signal,
-    });
-    const merged = { ...mergeImageConfig(stored, pulled.config), imageDigest: pulled.manifestDigest };
-    const held = await holdImage(home, pulled, observer.signal, () => use(merged));
-    if (held !== null) return held.result;
+  if (image.kind !== "oci" || isEmbeddedImage(image.reference)) {
+    return { stored, isStored: () => Promise.resolve(true) };
   }
-  throw new ImageError(`the image ${image.reference} is removed each time it has been pulled`, {
-    hint: "Something prunes images all the time; stop it.",
+  const [{ pullImage }, { isHeld }] = await Promise.all([loadPull(), loadHold()]);
+  const pulled: PulledImage = await pullImage(image.reference, {
+    home,
+    config: settings,
+    policy: stored.pullPolicy,
+    registry,
+    onProgress: observer.onPullProgress,
+    signal: observer.signal,
   });
+  return {
+    stored: { ...mergeImageConfig(stored, pulled.config), imageDigest: pulled.manifestDigest },
+    isStored: (signal) => isHeld(home, pulled, signal),
+  };
 }
