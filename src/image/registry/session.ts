@@ -128,9 +128,9 @@ export class RegistrySession implements Disposable {
       if (isCertificate || !(error instanceof HttpError)) throw error;
       // Without insecure() only a peer that is there and speaks no TLS counts as one that speaks plain HTTP.
       const plain = new URL(`http://${this.host}/v2/`);
-      await withRetries(this.retry, signal, () =>
-        this.#connections.send({ method: "GET", url: plain, headers: {}, signal }),
-      ).then((response) => response.body.destroy());
+      // Whoever asks the question behind this one tries again, this with it.
+      const response = await this.#connections.send({ method: "GET", url: plain, headers: {}, signal });
+      response.body.destroy();
       return plain;
     }
   }
