@@ -170,7 +170,7 @@ export class SandboxControl {
    */
   async stop(graceMs: number): Promise<SandboxStopResult> {
     const grace = checkMs("the grace", graceMs);
-    return await this.#endWithin(this.#requestEnd({ type: "Stop", graceMs: grace }), grace + killWaitMs);
+    return await this.#endWithin({ type: "Stop", graceMs: grace }, grace + killWaitMs);
   }
 
   async requestStop(graceMs: number): Promise<void> {
@@ -188,7 +188,7 @@ export class SandboxControl {
     // One that starts may have to be taken down in order.
     const starting = (await this.find().catch(() => null))?.status === "starting";
     const needed = starting ? defaultGraceMs + killWaitMs : killWaitMs;
-    return await this.#endWithin(this.requestKill(), Math.max(wait, needed));
+    return await this.#endWithin({ type: "Kill" }, Math.max(wait, needed));
   }
 
   async requestKill(): Promise<void> {
@@ -259,7 +259,8 @@ export class SandboxControl {
     }
   }
 
-  async #requestEnd(message: Message): Promise<void> {
+  /** @param over aborted when the end was seen: what starts from then on is another run, and not to be ended */
+  async #requestEnd(message: Message, over?: AbortSignal): Promise<void> {
     let found: FoundSandbox;
     try {
       found = await this.find();
@@ -268,10 +269,11 @@ export class SandboxControl {
       if (error instanceof SandboxNotFoundError) return;
       throw error;
     }
+    if (over?.aborted === true) return;
     if (isTerminal(found.status)) {
       if (await isUnlocked(found.paths.lock)) return;
       await this.waitForChange();
-      await this.#requestEnd(message);
+      await this.#requestEnd(message, over);
       return;
     }
     if (found.status === "starting") {
@@ -283,6 +285,8 @@ export class SandboxControl {
     } catch (error) {
       const now = await this.find().catch(() => null);
       if (now === null || isTerminal(now.status)) return;
+      // Another run is not the one that was to end.
+      if (now.state.supervisor?.started !== found.state.supervisor?.started) return;
       // Its process does not answer, or speaks another version of the protocol.
       if (error instanceof RuntimeError || error instanceof ProtocolError)
         await signalSupervisor(now, "SIGTERM");
@@ -291,10 +295,13 @@ export class SandboxControl {
   }
 
   /** Waits for the end that was asked for. A supervisor that hangs does not even answer; QEMU dies with it. */
-  async #endWithin(requested: Promise<void>, ms: number): Promise<SandboxStopResult> {
+  async #endWithin(message: Message, ms: number): Promise<SandboxStopResult> {
+    const over = new AbortController();
     const ended = this.waitUntilStopped();
     ended.catch(() => undefined);
+    const requested = this.#requestEnd(message, over.signal);
     const seen = await orTimeout(Promise.race([ended, requested.then(() => ended)]), ms);
+    over.abort();
     if (seen !== null) return seen;
     const found = await this.find();
     await signalSupervisor(found, "SIGKILL");

@@ -86,3 +86,14 @@ test("a stop counts for a start that has only just begun", async () => {
   assert.equal((await Sandbox.get(name)).status, "stopped");
   await assert.rejects(starting);
 });
+
+test("a start right after a stop or a kill is left alone by them", async () => {
+  for (let n = 0; n < 3; n++) {
+    sandbox = await Sandbox.startDetached(name);
+    // Of a stopped sandbox too: looking at its lock must not be taken for somebody who starts it.
+    await sandbox.kill();
+    await Promise.all([sandbox.stop(), sandbox.kill(), (await Sandbox.get(name)).stop()]);
+  }
+  sandbox = await Sandbox.startDetached(name);
+  assert.equal((await sandbox.exec("echo", ["here"])).stdout(), "here\n");
+});
