@@ -4,9 +4,7 @@ import { MicrosandboxError, ProtocolError, RuntimeError } from "../errors/index.
 import { Channel, type BulkKind, type ChannelHandler } from "../protocol/channel.ts";
 import { decodeFailure } from "../protocol/failure.ts";
 import { PROTOCOL_VERSION, type Message } from "../protocol/messages.generated.ts";
-
-/** setTimeout takes at most 2^31 - 1 ms. */
-const longestTimer = 2 ** 31 - 1;
+import { longestTimerMs } from "./timers.ts";
 
 /** Who gets what arrives on one stream. */
 export interface StreamHandler {
@@ -60,7 +58,7 @@ export class SupervisorConnection implements ChannelHandler {
       () => {
         reject(new RuntimeError(`the sandbox did not answer within ${timeoutMs} ms`));
       },
-      Math.min(timeoutMs, longestTimer),
+      Math.min(timeoutMs, longestTimerMs),
     );
     const connection = new SupervisorConnection(socket);
     socket.ref();

@@ -9,6 +9,7 @@ import { execFailedError } from "./exec-failure.ts";
 import { ExecOutput, type ExitStatus } from "./exec-output.ts";
 import { ExecSink } from "./exec-sink.ts";
 import type { StdinMode } from "./stdin.ts";
+import { longestTimerMs } from "./timers.ts";
 
 /** What happens to a command. `eventType` repeats `kind` under its older name. */
 export type ExecEvent =
@@ -20,8 +21,6 @@ export type ExecEvent =
 const SIGKILL = 9;
 /** How long a killed command may take to be reported, ms. */
 const killWaitMs = 5000;
-/** setTimeout's longest, ms; it takes a longer one for 1 ms. */
-const longestTimerMs = 2 ** 31 - 1;
 
 /**
  * A running command. Its events come in order: `started`, then `stdout` and `stderr` as they arrive, `exited` last.

@@ -1,5 +1,6 @@
 import { InvalidConfigError } from "../errors/index.ts";
 import type { MetricsMessage } from "../protocol/messages.generated.ts";
+import { longestTimerMs } from "./timers.ts";
 
 /** One look at what a sandbox uses. Sizes in bytes; totals count from boot. */
 export interface SandboxMetrics {
@@ -34,9 +35,6 @@ export function metricsFrom(message: MetricsMessage): SandboxMetrics {
   return { ...rest, cpuPercent: cpuPercentTimes100 / 100, timestamp: new Date(message.timestampMs) };
 }
 
-/** What setTimeout can wait: 24 days. */
-const longestIntervalMs = 2 ** 31 - 1;
-
 /**
  * Samples of a sandbox's metrics, the first at once. Ends when the sandbox does.
  *
@@ -66,11 +64,11 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
    * @throws InvalidConfigError
    */
   constructor(sample: () => Promise<SandboxMetrics | null>, intervalMs: number) {
-    if (!(intervalMs >= 0 && intervalMs <= longestIntervalMs)) {
+    if (!(intervalMs >= 0 && intervalMs <= longestTimerMs)) {
       throw new InvalidConfigError(
         `the interval ${intervalMs} is no number of milliseconds that can be waited`,
         {
-          hint: `Use 0 to ${longestIntervalMs}.`,
+          hint: `Use 0 to ${longestTimerMs}.`,
         },
       );
     }

@@ -22,6 +22,7 @@ import {
 import { SupervisorConnection } from "./connection.ts";
 import type { SandboxStatus } from "./enums.ts";
 import { metricsFrom, type SandboxMetrics } from "./metrics.ts";
+import { longestTimerMs } from "./timers.ts";
 
 /** How a sandbox ended, as a waiter sees it. */
 export interface SandboxStopResult {
@@ -377,20 +378,17 @@ async function signalSupervisor(found: FoundSandbox, signal: NodeJS.Signals): Pr
   }
 }
 
-/** setTimeout takes at most 2^31 - 1 ms. */
-const longestTimer = 2 ** 31 - 1;
-
 function checkMs(name: string, ms: number): number {
   if (typeof ms !== "number" || Number.isNaN(ms) || ms < 0) {
     throw new InvalidConfigError(`${name} is ${String(ms)}, which is not a number of milliseconds`);
   }
-  return Math.min(Math.ceil(ms), longestTimer - killWaitMs);
+  return Math.min(Math.ceil(ms), longestTimerMs - killWaitMs);
 }
 
 async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, Math.min(ms, longestTimer), null);
+    timer = setTimeout(resolve, Math.min(ms, longestTimerMs), null);
   });
   try {
     return await Promise.race([promise, late]);
