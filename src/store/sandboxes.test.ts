@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { access, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { access, mkdir, mkdtemp, open, readdir, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
@@ -10,6 +11,7 @@ import {
   SandboxStillRunningError,
 } from "../errors/index.ts";
 import { locateHome, prepareHome, type Home } from "./home.ts";
+import { initialState } from "./state.ts";
 import type { SandboxRecord } from "./sandbox-record.ts";
 import {
   createSandbox,
@@ -148,4 +150,26 @@ test("what killed processes left is cleared, and nothing that is in use", async 
   await sweepLeftovers(home);
   assert.deepEqual((await readdir(home.sandboxes)).sort(), [".new-fresh", "kept"]);
   await access(sandboxPaths(home, "kept").config);
+});
+
+test("a supervisor that records the end and leaves between two looks has not crashed", async () => {
+  const lock = await createSandbox(home, record("short"));
+  await lock.release();
+  const { state } = sandboxPaths(home, "short");
+  // What is read from a FIFO is what is written into it at that moment: "running" first, the end only after that.
+  await rm(state);
+  execFileSync("mkfifo", [state]);
+  const gone = { pid: 2 ** 22 + 1, started: "an earlier boot:1" };
+  const running = { ...initialState(), status: "running", supervisor: gone };
+  const ended = { ...running, status: "stopped", reason: "Completed", detail: "its command ended" };
+  const found = findSandbox(home, "short");
+  await writeFile(`${state}.ended`, JSON.stringify(ended));
+  const writer = await open(state, "w");
+  await writer.write(JSON.stringify(running));
+  await rename(`${state}.ended`, state);
+  // Only now has the first look read all that it is going to.
+  await writer.close();
+  const { status, state: said } = await found;
+  assert.equal(status, "stopped");
+  assert.equal(said.detail, "its command ended");
 });

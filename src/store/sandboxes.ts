@@ -149,14 +149,25 @@ export async function findSandbox(home: Home, name: string): Promise<FoundSandbo
       hint: `A copied directory is no sandbox of its own: remove ${paths.directory}.`,
     });
   }
-  const state = (await readState(paths.state)) ?? initialState();
-  const status = await actualStatus(state);
+  const { state, status } = await readStatus(paths);
   if (found.record.config.ephemeral && (status === "stopped" || status === "crashed")) {
     // Its supervisor was killed before it could remove it.
     await removeSandbox(home, name, found.record.id).catch(() => undefined);
     throw notFound(name);
   }
   return { paths, record: found.record, configJson: found.json, state, status };
+}
+
+/** What a sandbox's record says, and how it is really. */
+async function readStatus(paths: SandboxPaths): Promise<{ state: SandboxState; status: StoredStatus }> {
+  let state = (await readState(paths.state)) ?? initialState();
+  let status = await actualStatus(state);
+  if (status !== state.status) {
+    // Its supervisor is gone. It may have recorded the end and left between the two looks; nothing changes after that.
+    state = (await readState(paths.state)) ?? initialState();
+    status = await actualStatus(state);
+  }
+  return { state, status };
 }
 
 /** All sandboxes, newest first. A directory that holds no readable sandbox is passed over. */
