@@ -86,14 +86,16 @@ export class Channel {
     this.#close(error);
   }
 
-  /** Closes after everything sent has been handed to the system. */
+  /**
+   * Says that nothing more is sent; resolves when the peer has read everything and closed. Whoever leaves before that may
+   * take his last words with him: the peer's next write fails, and with it the connection, whatever was still unread.
+   */
   async end(): Promise<void> {
     if (this.#closed) return;
     await new Promise<void>((resolve) => {
       this.#duplex.once("close", resolve);
-      this.#duplex.end(resolve);
+      this.#duplex.end();
     });
-    this.#close(null);
   }
 
   #write(bytes: Buffer): void {

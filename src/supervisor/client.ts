@@ -69,7 +69,7 @@ export class Client implements ChannelHandler {
     this.#channel.send(stream, message);
   }
 
-  /** Closes the connection once everything sent is out, and in any case after so many ms. */
+  /** Closes the connection once the client has read everything, and in any case after so many ms. */
   async end(withinMs = 10_000): Promise<void> {
     const timer = setTimeout(() => {
       this.#channel.fail(new RuntimeError(`the client did not read for ${withinMs} ms`));
@@ -117,7 +117,7 @@ export class Client implements ChannelHandler {
       this.#services.admit();
     } catch (error) {
       this.#channel.send(0, encodeFailure(error));
-      void this.#channel.end();
+      void this.end();
       return;
     }
     this.#greeted = true;

@@ -73,10 +73,14 @@ const atWork: Record<string, [Buffer, RegExp]> = {
 };
 
 for (const [what, [answer, message]] of Object.entries(atWork)) {
-  test(`a guest that ${what}`, { timeout }, async () => {
+  test(`a guest that ${what}`, { timeout }, async (t) => {
     const { Sandbox, ProtocolError, SandboxNotRunningError } = hostile.api;
     await hostile.play([{ bytes: hello }, { bytes: ready }, { bytes: answer }]);
     const sandbox = await create("work");
+    t.after(async () => {
+      await sandbox.kill();
+      await sandbox.removePersisted();
+    });
     const other = await (await Sandbox.get("work")).connect();
     const waiting = other.waitUntilStopped();
     const outcome = await sandbox.exec("anything").then(
@@ -96,7 +100,6 @@ for (const [what, [answer, message]] of Object.entries(atWork)) {
     const handle = await Sandbox.get("work");
     assert.equal(handle.status, "crashed");
     assert.ok((await handle.logs({ sources: ["system"] })).some((entry) => message.test(entry.text())));
-    await handle.remove();
   });
 }
 
