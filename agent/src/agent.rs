@@ -54,9 +54,11 @@ pub struct Agent {
     /// The sandbox's /dev/null, once it has one.
     null: Option<OwnedFd>,
     modules: Modules,
-    /// A Boot has arrived; there is only one in a guest's life.
-    boot_seen: bool,
+    /// Randomness of its own has been mixed in.
+    seeded: bool,
     root: Option<Root>,
+    /// The guest is a sandbox; there is only one in its life.
+    booted: bool,
     sessions: BTreeMap<u32, Session>,
     /// Outputs that may have something to read, in the order in which they get their turns.
     turns: VecDeque<(u32, Channel)>,
@@ -81,8 +83,9 @@ impl Agent {
             signals,
             null: None,
             modules,
-            boot_seen: false,
+            seeded: false,
             root: None,
+            booted: false,
             sessions: BTreeMap::new(),
             turns: VecDeque::new(),
             later: Vec::new(),

@@ -3,8 +3,8 @@
 mod files;
 
 use crate::failure::{While, GUEST, WORKDIR};
-use crate::messages_generated::{Boot, BootFailed};
-use crate::root::create_directory;
+use crate::messages_generated::{Boot, BootFailed, Clock, Seed};
+use crate::root::{create_directory, Owner};
 use crate::sys::{
     self, EEXIST, ENOTDIR, MOUNT_NO_DEVICES as NODEV, MOUNT_NO_EXEC as NOEXEC,
     MOUNT_NO_SUID as NOSUID,
@@ -13,21 +13,28 @@ use std::fs::{self, File};
 use std::io::{Error, Result};
 use std::os::unix::fs::symlink;
 
-/// Gives the kernel what the host alone knows: randomness and the time. Nothing may run before this, because every guest
-/// made from the same memory image starts with the same random pool and clock.
-pub fn seed(boot: &Boot) -> std::result::Result<(), BootFailed> {
+/// Gives the kernel randomness from the host. No program of the user's may run before this, because every guest made from
+/// the same memory image starts with the same random pool.
+pub fn seed(seed: &Seed) -> std::result::Result<(), BootFailed> {
     let device = File::open("/dev/urandom").during(GUEST, "/dev/urandom")?;
-    sys::add_entropy(&device, &boot.entropy).during(GUEST, "entropy")?;
-    sys::set_clock(boot.wall_clock_seconds, boot.wall_clock_nanoseconds).during(GUEST, "clock")
+    sys::add_entropy(&device, &seed.entropy).during(GUEST, "entropy")
 }
 
-/// Sets up everything inside the new root.
-pub fn set_up(boot: &Boot) -> std::result::Result<(), BootFailed> {
-    mount_all(boot.tmp_size_mib)?;
+pub fn set_clock(clock: &Clock) -> std::result::Result<(), BootFailed> {
+    sys::set_clock(clock.seconds, clock.nanoseconds).during(GUEST, "clock")
+}
+
+/// Sets up inside the new root what all sandboxes have alike.
+pub fn set_up(tmp_size_mib: u32) -> std::result::Result<(), BootFailed> {
+    mount_all(tmp_size_mib)?;
     link_devices().during(GUEST, "/dev")?;
-    sys::interface_up("lo").during(GUEST, "loopback interface")?;
+    sys::interface_up("lo").during(GUEST, "loopback interface")
+}
+
+/// Sets up what makes this sandbox itself.
+pub fn become_sandbox(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
     sys::set_host_name(&boot.hostname).during(GUEST, "host name")?;
-    files::write_all(boot)?;
+    files::write_all(boot, owner)?;
     check_working_directory(&boot.workdir)
 }
 

@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 mod agent;
+mod extents;
 mod failure;
 mod frame;
 mod guest;
@@ -44,8 +45,14 @@ fn main() {
         ["--version"] => println!("{VERSION}"),
         #[cfg(target_arch = "x86_64")]
         ["--measure-tsc"] => println!("{}", tsc::measure_khz()),
+        ["--data-extents", path] => {
+            if let Err(error) = extents::list(path, io::stdout().lock()) {
+                eprintln!("{path}: {error}");
+                std::process::exit(1);
+            }
+        }
         _ => {
-            eprintln!("usage: agent --version | --measure-tsc (x86-64 only). As PID 1 it is a guest's init.");
+            eprintln!("usage: agent --version | --measure-tsc (x86-64 only) | --data-extents FILE. As PID 1 it is a guest's init.");
             std::process::exit(2);
         }
     }

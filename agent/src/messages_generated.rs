@@ -7,7 +7,7 @@
 use crate::wire::*;
 
 /// Both ends of a hop must have the same one; compared in the first message each sends.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StdinMode {
@@ -206,49 +206,94 @@ impl AgentHello {
     }
 }
 
-/// The supervisor's answer to AgentHello: everything the guest needs to become this sandbox.
+/// What no two guests may share, mixed into the kernel's pool before anything else (RNDADDENTROPY, RNDRESEEDCRNG). Sent first to every guest: one that was restored from a template has the random pool of all others.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Boot {
+pub struct Seed {
     pub protocol_version: u32,
     pub entropy: Vec<u8>,
-    pub wall_clock_seconds: u64,
-    pub wall_clock_nanoseconds: u32,
-    pub hostname: String,
+}
+
+impl Seed {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.protocol_version);
+        put_bytes(out, &self.entropy);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Seed {
+            protocol_version: reader.u32()?,
+            entropy: reader.bytes()?,
+        })
+    }
+}
+
+/// The time of day, since 1970 in UTC, as it was when this message was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clock {
+    pub seconds: u64,
+    pub nanoseconds: u32,
+}
+
+impl Clock {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u53(out, self.seconds);
+        put_u32(out, self.nanoseconds);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Clock {
+            seconds: reader.u53()?,
+            nanoseconds: reader.u32()?,
+        })
+    }
+}
+
+/// Makes the guest's root file system, and mounts the kernel's own in it. Answered by Mounted or BootFailed. A template of an image is saved after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mount {
     pub root: Root,
     pub tmp_size_mib: u32,
+}
+
+impl Mount {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.root.encode(out);
+        put_u32(out, self.tmp_size_mib);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Mount {
+            root: Root::decode(reader)?,
+            tmp_size_mib: reader.u32()?,
+        })
+    }
+}
+
+/// Everything else that makes the guest this sandbox and no other. Comes after Seed and Mount; answered by Ready or BootFailed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Boot {
+    pub hostname: String,
     pub workdir: String,
     pub scripts: Vec<Script>,
 }
 
 impl Boot {
     fn encode(&self, out: &mut Vec<u8>) {
-        put_u32(out, self.protocol_version);
-        put_bytes(out, &self.entropy);
-        put_u53(out, self.wall_clock_seconds);
-        put_u32(out, self.wall_clock_nanoseconds);
         put_str(out, &self.hostname);
-        self.root.encode(out);
-        put_u32(out, self.tmp_size_mib);
         put_str(out, &self.workdir);
         put_list(out, &self.scripts, |out, item| item.encode(out));
     }
 
     fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Boot {
-            protocol_version: reader.u32()?,
-            entropy: reader.bytes()?,
-            wall_clock_seconds: reader.u53()?,
-            wall_clock_nanoseconds: reader.u32()?,
             hostname: reader.str()?,
-            root: Root::decode(reader)?,
-            tmp_size_mib: reader.u32()?,
             workdir: reader.str()?,
             scripts: reader.list(8, Script::decode)?,
         })
     }
 }
 
-/// The guest could not become the sandbox. `step` names what was tried; errno 0 when no system call failed.
+/// The guest could not become the sandbox: the answer to a Seed, Mount or Boot that failed. `step` names what was tried; errno 0 when no system call failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BootFailed {
     pub step: String,
@@ -527,6 +572,11 @@ impl Shutdown {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     AgentHello(AgentHello),
+    Seed(Seed),
+    Clock(Clock),
+    Mount(Mount),
+    /// The answer to Mount.
+    Mounted,
     Boot(Boot),
     /// The root file system is mounted and commands can be run.
     Ready,
@@ -560,6 +610,19 @@ impl Message {
                 put_u8(out, 1);
                 message.encode(out);
             }
+            Message::Seed(message) => {
+                put_u8(out, 7);
+                message.encode(out);
+            }
+            Message::Clock(message) => {
+                put_u8(out, 8);
+                message.encode(out);
+            }
+            Message::Mount(message) => {
+                put_u8(out, 9);
+                message.encode(out);
+            }
+            Message::Mounted => put_u8(out, 20),
             Message::Boot(message) => {
                 put_u8(out, 2);
                 message.encode(out);
@@ -624,6 +687,9 @@ impl Message {
     pub fn decode(bytes: &[u8]) -> Result<Message, WireError> {
         let mut reader = Reader::new(bytes);
         let message = match reader.u8()? {
+            7 => Message::Seed(Seed::decode(&mut reader)?),
+            8 => Message::Clock(Clock::decode(&mut reader)?),
+            9 => Message::Mount(Mount::decode(&mut reader)?),
             2 => Message::Boot(Boot::decode(&mut reader)?),
             10 => Message::Exec(Exec::decode(&mut reader)?),
             14 => Message::StdinEnd,
@@ -645,6 +711,7 @@ impl Message {
         let mut reader = Reader::new(bytes);
         let message = match reader.u8()? {
             1 => Message::AgentHello(AgentHello::decode(&mut reader)?),
+            20 => Message::Mounted,
             3 => Message::Ready,
             4 => Message::BootFailed(BootFailed::decode(&mut reader)?),
             11 => Message::ExecStarted(ExecStarted::decode(&mut reader)?),

@@ -7,6 +7,7 @@ use crate::failure::{While, GUEST, MOUNT, PROTOCOL};
 use crate::messages_generated::{
     self as messages, BootFailed, DiskFileSystem, LayeredRoot, SharedRoot,
 };
+use crate::modules::Modules;
 use crate::sys;
 use std::ffi::CStr;
 use std::fs;
@@ -28,8 +29,16 @@ const ROOT: &str = "/root.new";
 ///   map files to write to them (Documentation/filesystems/9p.rst).
 const SHARED_OPTIONS: &str = "trans=virtio,version=9p2000.L,msize=512000,cache=mmap";
 
+/// Whose the root file system is.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Owner {
+    Sandbox,
+    User,
+}
+
 /// The mounts below the root that the end of the guest needs.
 pub struct Root {
+    pub owner: Owner,
     /// The upper disk's mount, which no path leads to any more. None when there is no upper disk.
     pub upper: Option<OwnedFd>,
 }
@@ -54,23 +63,35 @@ fn kind(root: &messages::Root) -> std::result::Result<Kind<'_>, BootFailed> {
 }
 
 /// Mounts the root file system and makes it `/`. Leaves an empty initramfs behind.
-pub fn enter(root: &messages::Root) -> std::result::Result<Root, BootFailed> {
+pub fn enter(
+    root: &messages::Root,
+    modules: &Modules,
+) -> std::result::Result<Root, BootFailed> {
     let kind = kind(root)?;
     create_directory(ROOT).during(GUEST, ROOT)?;
+    let owner = match kind {
+        Kind::Layered(_) => Owner::Sandbox,
+        Kind::Shared(_) | Kind::Disk(_) => Owner::User,
+    };
     let upper = match kind {
-        Kind::Layered(layered) => enter_layers(layered)?,
+        Kind::Layered(layered) => {
+            let upper = layered.upper_serial.as_deref();
+            disk::bind(modules, std::iter::once(&*layered.lower.serial).chain(upper))?;
+            enter_layers(layered)?
+        }
         Kind::Shared(shared) => {
             sys::mount(&shared.tag, ROOT, "9p", 0, SHARED_OPTIONS)
                 .during(MOUNT, "the host's directory as 9p")?;
             None
         }
         Kind::Disk(disk) => {
+            disk::bind(modules, std::iter::once(&*disk.serial))?;
             disk::mount(disk, ROOT, 0, "root disk")?;
             None
         }
     };
     switch_root().during(GUEST, "switch to the root file system")?;
-    Ok(Root { upper })
+    Ok(Root { owner, upper })
 }
 
 /// Returns the upper's mount when it is a disk.
@@ -81,7 +102,7 @@ fn enter_layers(root: &LayeredRoot) -> std::result::Result<Option<OwnedFd>, Boot
     disk::mount(&root.lower, LOWER, sys::MOUNT_READ_ONLY, "lower disk")?;
     match &root.upper_serial {
         Some(serial) => {
-            let device = disk::wait_for(serial)?;
+            let device = disk::node(serial)?;
             sys::mount(&device, UPPER, "ext4", sys::MOUNT_NO_ATIME, "")
                 .during(MOUNT, "upper disk as ext4")?;
             ext4::fill_disk(&device, UPPER).during(MOUNT, "growing the upper disk")?;

@@ -5,6 +5,21 @@ import type { Accelerator, Disk, MachineSpec, Share } from "./types.ts";
 /** Descriptors that QEMU inherits, each one end of a socket pair. No socket of QEMU has a path that others could open. */
 export const inheritedFds = { qmp: 3, console: 4, agent: 5 } as const;
 
+/** In machines that are restored: the file with the state of the devices. 6 may be the lifeline's. */
+export const stateFd = 7;
+
+/**
+ * Every machine has the same devices, in use or not, because a saved one can be restored only into its like; what stands
+ * behind a device may differ. Two disks for the root file system and four more; one share for the root and eight more.
+ */
+export const diskSlots = 6;
+export const shareSlots = 9;
+
+/** How the guest finds the share in this slot. */
+export function shareTag(slot: number): string {
+  return `share${slot}`;
+}
+
 /** What the guest finds under `/sys/class/virtio-ports/<port>/name`. */
 export const agentPortName = "org.microsandbox.agent";
 
@@ -22,7 +37,7 @@ export interface CommandLineOptions {
 /**
  * QEMU's arguments for a machine.
  *
- * @throws InvalidConfigError for a disk whose serial number QEMU would cut off, or a share with such a tag
+ * @throws InvalidConfigError for a disk whose serial number QEMU would cut off, or more disks or shares than there is room for
  */
 export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): string[] {
   const { platform, accelerator } = options;
@@ -35,7 +50,8 @@ export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): s
     ...["-cpu", accelerator === "tcg" ? "max" : "host"],
     ...["-smp", String(spec.cpus)],
     ...["-m", `${spec.memoryMib}M`],
-    ...["-object", memoryBackend(spec.memoryMib, options.hostSystem)],
+    ...["-object", memoryBackend(spec, options.hostSystem)],
+    ...(spec.template?.kind === "restore" ? ["-incoming", "defer"] : []),
     ...(options.seccomp ? ["-sandbox", sandboxOption] : []),
     ...["-kernel", spec.kernel.vmlinux, "-initrd", spec.kernel.initramfs],
     ...["-append", kernelCommandLine(spec, options)],
@@ -50,8 +66,8 @@ export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): s
     // Port 0 is reserved for a console, so two are the least for one port.
     ...["-device", "virtio-serial-device,max_ports=2"],
     ...["-device", `virtserialport,chardev=agent,name=${agentPortName}`],
-    ...spec.disks.flatMap(diskArguments),
-    ...(spec.shares ?? []).flatMap(shareArguments),
+    ...slots("disks", spec.disks, diskSlots).flatMap(diskArguments),
+    ...slots("shared directories", spec.shares ?? [], shareSlots).flatMap(shareArguments),
   ];
 }
 
@@ -89,9 +105,22 @@ function acceleratorOption(accelerator: Accelerator): string {
   return accelerator === "tcg" ? "tcg,tb-size=128,thread=multi" : accelerator;
 }
 
-function memoryBackend(memoryMib: number, hostSystem: string): string {
-  const kind = hostSystem === "linux" ? "memory-backend-memfd" : "memory-backend-ram";
-  return `${kind},id=memory,size=${memoryMib}M`;
+function memoryBackend({ memoryMib, template }: MachineSpec, hostSystem: string): string {
+  const size = `id=memory,size=${memoryMib}M`;
+  if (template !== undefined) {
+    const path = escapeCommas(template.memoryPath);
+    return `memory-backend-file,${size},mem-path=${path},share=${template.kind === "save" ? "on" : "off"}`;
+  }
+  return `${hostSystem === "linux" ? "memory-backend-memfd" : "memory-backend-ram"},${size}`;
+}
+
+function slots<T>(what: string, used: readonly T[], count: number): (T | null)[] {
+  if (used.length > count) {
+    throw new InvalidConfigError(`a machine has at most ${count} ${what}, not ${used.length}`, {
+      hint: "Use fewer.",
+    });
+  }
+  return Array.from({ length: count }, (_, slot) => used[slot] ?? null);
 }
 
 function inheritedSocket(id: string, fd: number): string[] {
@@ -104,7 +133,12 @@ const longestSerial = 20;
  * A disk as QEMU's block layer sees it. QEMU locks the files it opens: any number of machines can read one file, and a
  * machine that writes a file has it alone, so a disk that is in use twice by mistake is refused and not damaged.
  */
-function diskArguments(disk: Disk, index: number): string[] {
+function diskArguments(disk: Disk | null, slot: number): string[] {
+  const id = `disk${slot}`;
+  if (disk === null) {
+    const nothing = { driver: "null-co", "node-name": id, size: 0, "read-zeroes": true };
+    return ["-blockdev", JSON.stringify(nothing), "-device", `virtio-blk-device,drive=${id}`];
+  }
   if (!/^[\x21-\x7e]+$/.test(disk.serial) || disk.serial.length > longestSerial) {
     throw new InvalidConfigError(
       `the disk serial number ${JSON.stringify(disk.serial)} is not 1 to 20 ASCII characters`,
@@ -113,7 +147,6 @@ function diskArguments(disk: Disk, index: number): string[] {
       },
     );
   }
-  const id = `disk${index}`;
   const discard = disk.readOnly ? "ignore" : "unmap";
   const node = {
     driver: disk.format,
@@ -138,32 +171,24 @@ function diskArguments(disk: Disk, index: number): string[] {
   return ["-blockdev", JSON.stringify(node), "-device", device];
 }
 
-/** `MAX_TAG_LEN` of QEMU's hw/9pfs/9p.h, without the end. */
-const longestTag = 31;
-
 /**
  * `none` is QEMU's word for: as it is. The mapped models would show the guest's own owners and modes, but on the host turn its
  * symbolic links into files, and fail on the links that are there.
  */
-function shareArguments(share: Share, index: number): string[] {
-  if (!/^[\x21-\x7e]+$/.test(share.tag) || share.tag.length > longestTag) {
-    throw new InvalidConfigError(
-      `the share's tag ${JSON.stringify(share.tag)} is not 1 to 31 ASCII characters`,
-      {
-        hint: "Shorten it; the guest finds its shares by these tags.",
-      },
-    );
-  }
-  const id = `share${index}`;
-  const backend = [
-    "local",
-    `id=${id}`,
-    `path=${escapeCommas(share.path)}`,
-    "security_model=none",
-    // Mounts below the directory keep inode numbers of their own apart.
-    "multidevs=remap",
-    ...(share.readOnly ? ["readonly=on"] : []),
-  ];
-  const device = `virtio-9p-device,fsdev=${id},mount_tag=${escapeCommas(share.tag)}`;
+function shareArguments(share: Share | null, slot: number): string[] {
+  const id = `share${slot}`;
+  const backend =
+    share === null
+      ? ["synth", `id=${id}`]
+      : [
+          "local",
+          `id=${id}`,
+          `path=${escapeCommas(share.path)}`,
+          "security_model=none",
+          // Mounts below the directory keep inode numbers of their own apart.
+          "multidevs=remap",
+          ...(share.readOnly ? ["readonly=on"] : []),
+        ];
+  const device = `virtio-9p-device,fsdev=${id},mount_tag=${shareTag(slot)}`;
   return ["-fsdev", backend.join(","), "-device", device];
 }

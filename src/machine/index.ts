@@ -7,7 +7,7 @@ export {
   type AcceleratorProbe,
 } from "./accelerator.ts";
 export { blamesAccelerator } from "./blame.ts";
-export { agentPortName } from "./command-line.ts";
+export { agentPortName, shareTag } from "./command-line.ts";
 export { checkDiskImage } from "./disk-image.ts";
 export { isDiskInUse } from "./disk-lock.ts";
 export { hostAccelerators, type HostAccelerator } from "./host-accelerators.ts";
@@ -17,5 +17,5 @@ export { hostPlatform, type Platform } from "./platform.ts";
 export { findQemu, type QemuBinary } from "./qemu.ts";
 export { QmpError, type QmpEvent } from "./qmp.ts";
 export { measureTscKhz } from "./tsc.ts";
-export type { Accelerator, Disk, GuestKernel, MachineExit, MachineSpec, Share } from "./types.ts";
+export type { Accelerator, Disk, GuestKernel, MachineExit, MachineSpec, Share, TemplateUse } from "./types.ts";
 export type { Verdict } from "./verdicts.ts";

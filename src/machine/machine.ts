@@ -8,7 +8,8 @@ import { tieToParent, watcherFd, watcherRelease } from "./lifeline.ts";
 import { hostPlatform } from "./platform.ts";
 import { processCpuTimeNs, processResidentBytes } from "./process-usage.ts";
 import type { QemuBinary } from "./qemu.ts";
-import { asObject, QmpClient, type QmpEvent } from "./qmp.ts";
+import { asObject, QmpClient, type QmpCommand, type QmpEvent } from "./qmp.ts";
+import { restoreCommands, saveState } from "./save-restore.ts";
 import { Tail } from "./tail.ts";
 import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
 
@@ -22,6 +23,8 @@ export interface MachineOptions {
   readonly qemu: QemuBinary;
   /** From {@link measureTscKhz}; null when unknown or not needed. */
   readonly tscKhz: number | null;
+  /** For a machine that is restored: the open file that {@link Machine.save} has written. May be closed afterwards. */
+  readonly stateFd?: number;
 }
 
 /**
@@ -66,7 +69,11 @@ export class Machine implements AsyncDisposable {
     return new Machine(spec, accelerator, options);
   }
 
-  private constructor(spec: MachineSpec, accelerator: Accelerator, { qemu, tscKhz }: MachineOptions) {
+  private constructor(
+    spec: MachineSpec,
+    accelerator: Accelerator,
+    { qemu, tscKhz, stateFd: state }: MachineOptions,
+  ) {
     const platform = hostPlatform();
     const command = [
       qemu.path,
@@ -79,9 +86,10 @@ export class Machine implements AsyncDisposable {
       }),
     ];
     const [program = "", ...parameters] = tieToParent(qemu.lifeline, process.pid, command);
-    const watcherPipe = qemu.lifeline.kind === "watcher" ? ["pipe" as const] : [];
+    const watcherPipe = qemu.lifeline.kind === "watcher" ? "pipe" : "ignore";
+    const stateFile = state === undefined ? [] : [state];
     const child = spawn(program, parameters, {
-      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe", ...watcherPipe],
+      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe", watcherPipe, ...stateFile],
       // Not the user's directory, which would stay in use; paths in the command are absolute.
       cwd: "/",
       env: qemuEnvironment(),
@@ -105,7 +113,7 @@ export class Machine implements AsyncDisposable {
     this.events = this.#qmp.events;
     this.events.on("event", (event) => this.#note(event));
     this.exited = this.#waitForExit(() => spawnError);
-    this.ready = this.#becomeReady();
+    this.ready = this.#becomeReady(state === undefined ? null : restoreCommands);
     this.ready.catch(() => undefined);
   }
 
@@ -153,6 +161,23 @@ export class Machine implements AsyncDisposable {
     return this.#hasExited ? null : processResidentBytes(this.pid);
   }
 
+  /**
+   * Writes the state of everything but the memory, which must lie in a file (`template` of the spec, kind `save`). The machine
+   * stands still afterwards: {@link resume} it, or end it and the pair of files stays as it is.
+   *
+   * @param statePath the file to write; replaced when it exists
+   * @param socketPath where the state passes through; nothing may be there
+   * @throws QmpError when QEMU cannot save this machine; IoError
+   */
+  async save(statePath: string, socketPath: string): Promise<void> {
+    await saveState(this.#qmp, statePath, socketPath);
+  }
+
+  /** Goes on after {@link save}. @throws QmpError */
+  async resume(): Promise<void> {
+    await this.#qmp.execute("cont");
+  }
+
   /** Ends QEMU at once, as if the power failed. Does nothing after its end. */
   kill(): void {
     if (this.#hasExited) return;
@@ -165,16 +190,21 @@ export class Machine implements AsyncDisposable {
     await this.exited;
   }
 
-  async #becomeReady(): Promise<void> {
-    try {
-      await this.#qmp.negotiate();
-      const running = new Promise<void>((resolve) => {
-        this.events.on("event", (event) => {
-          if (event.name === "RESUME") resolve();
-        });
+  async #becomeReady(commands: readonly QmpCommand[] | null): Promise<void> {
+    const running = new Promise<void>((resolve) => {
+      this.events.on("event", (event) => {
+        if (event.name === "RESUME") resolve();
       });
-      const status = asObject(await this.#qmp.execute("query-status"));
-      if (status?.["running"] === true) return;
+    });
+    try {
+      // All at once: QEMU takes them one after another, and every round trip would cost one of its slow first rounds.
+      const [, status] = await Promise.all([
+        this.#qmp.negotiate(),
+        ...(commands === null
+          ? [this.#qmp.execute("query-status")]
+          : commands.map(([name, parameters]) => this.#qmp.execute(name, parameters))),
+      ]);
+      if (asObject(status)?.["running"] === true) return;
       await Promise.race([running, this.#qmp.closed.then(() => Promise.reject(new Error("QEMU ended")))]);
     } catch (error) {
       const exit = await this.exited;
@@ -260,8 +290,8 @@ function connection(child: ChildProcess, fd: number): Duplex {
 
 /** Lets the watcher go before QEMU's pid can belong to another process. */
 function releaseWatcher(child: ChildProcess): void {
-  if (streamsOf(child).length <= watcherFd) return;
-  const pipe = connection(child, watcherFd);
+  const pipe = streamsOf(child)[watcherFd];
+  if (!(pipe instanceof Duplex)) return;
   pipe.on("error", () => undefined);
   pipe.end(watcherRelease);
 }

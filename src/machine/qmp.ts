@@ -20,6 +20,9 @@ export class QmpError extends RuntimeError {
   }
 }
 
+/** A command's name and its arguments. */
+export type QmpCommand = readonly [name: string, parameters?: Readonly<Record<string, unknown>>];
+
 interface PendingCommand {
   readonly name: string;
   readonly resolve: (value: unknown) => void;
@@ -72,10 +75,9 @@ export class QmpClient {
     stream.on("end", () => this.#fail(new QmpError("QEMU closed its QMP connection", null)));
   }
 
-  /** Waits for QEMU's greeting and leaves negotiation mode; nothing else works before. */
+  /** Leaves negotiation mode; nothing else works before. Commands may follow at once: QEMU takes them in order. */
   async negotiate(): Promise<void> {
-    await this.#greeted;
-    await this.execute("qmp_capabilities");
+    await Promise.all([this.#greeted, this.execute("qmp_capabilities")]);
   }
 
   /**

@@ -18,8 +18,6 @@ export interface Disk {
 export interface Share {
   /** Absolute path on the host. */
   readonly path: string;
-  /** How the guest finds the share; 1 to 31 bytes. */
-  readonly tag: string;
   readonly readOnly: boolean;
 }
 
@@ -40,6 +38,17 @@ export interface GuestKernel {
 /** What runs the guest's instructions: the hardware through Linux or macOS, or QEMU's software emulation. */
 export type Accelerator = "kvm" | "hvf" | "tcg";
 
+/**
+ * How a machine's memory has to do with a template.
+ *
+ * `save`: it lies in the file `memoryPath`, which must have its size, so that {@link Machine.save} has little else to write.
+ * `restore`: the machine goes on from what was saved. It sees the file as its memory and keeps its own changes to itself.
+ */
+export interface TemplateUse {
+  readonly kind: "save" | "restore";
+  readonly memoryPath: string;
+}
+
 /** The shape of one virtual machine. */
 export interface MachineSpec {
   /** Shown by `ps` as QEMU's `-name`; `microsandbox` when it is missing. */
@@ -47,9 +56,12 @@ export interface MachineSpec {
   readonly cpus: number;
   readonly memoryMib: number;
   readonly kernel: GuestKernel;
+  /** At most {@link diskSlots}. What is not used is there all the same, with nothing behind it. */
   readonly disks: readonly Disk[];
-  /** None when it is missing. */
+  /** At most {@link shareSlots}; the guest finds each by its {@link shareTag}. None when it is missing. */
   readonly shares?: readonly Share[];
+  /** None when it is missing: memory that nobody else sees. */
+  readonly template?: TemplateUse;
   /** Added at the end of the kernel's command line, such as `transparent_hugepage=madvise`. */
   readonly kernelArguments: readonly string[];
 }

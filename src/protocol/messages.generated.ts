@@ -5,7 +5,7 @@ import { violation } from "./violation.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 export const stdinModes = ["null", "pipe"] as const;
 export type StdinMode = (typeof stdinModes)[number];
@@ -56,16 +56,36 @@ export interface AgentHelloMessage {
   readonly kernelRelease: string;
 }
 
-/** The supervisor's answer to AgentHello: everything the guest needs to become this sandbox. */
-export interface BootMessage {
-  readonly type: "Boot";
+/** What no two guests may share, mixed into the kernel's pool before anything else (RNDADDENTROPY, RNDRESEEDCRNG). Sent first to every guest: one that was restored from a template has the random pool of all others. */
+export interface SeedMessage {
+  readonly type: "Seed";
   readonly protocolVersion: number;
   readonly entropy: Uint8Array;
-  readonly wallClockSeconds: number;
-  readonly wallClockNanoseconds: number;
-  readonly hostname: string;
+}
+
+/** The time of day, since 1970 in UTC, as it was when this message was written. */
+export interface ClockMessage {
+  readonly type: "Clock";
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/** Makes the guest's root file system, and mounts the kernel's own in it. Answered by Mounted or BootFailed. A template of an image is saved after it. */
+export interface MountMessage {
+  readonly type: "Mount";
   readonly root: Root;
   readonly tmpSizeMib: number;
+}
+
+/** The answer to Mount. */
+export interface MountedMessage {
+  readonly type: "Mounted";
+}
+
+/** Everything else that makes the guest this sandbox and no other. Comes after Seed and Mount; answered by Ready or BootFailed. */
+export interface BootMessage {
+  readonly type: "Boot";
+  readonly hostname: string;
   readonly workdir: string;
   readonly scripts: readonly Script[];
 }
@@ -75,7 +95,7 @@ export interface ReadyMessage {
   readonly type: "Ready";
 }
 
-/** The guest could not become the sandbox. `step` names what was tried; errno 0 when no system call failed. */
+/** The guest could not become the sandbox: the answer to a Seed, Mount or Boot that failed. `step` names what was tried; errno 0 when no system call failed. */
 export interface BootFailedMessage {
   readonly type: "BootFailed";
   readonly step: string;
@@ -312,6 +332,10 @@ export interface StartedMessage {
 
 export type Message =
   | AgentHelloMessage
+  | SeedMessage
+  | ClockMessage
+  | MountMessage
+  | MountedMessage
   | BootMessage
   | ReadyMessage
   | BootFailedMessage
@@ -353,6 +377,7 @@ export type Message =
 export interface MessageOn {
   readonly "agent→supervisor":
     | AgentHelloMessage
+    | MountedMessage
     | ReadyMessage
     | BootFailedMessage
     | ExecStartedMessage
@@ -364,6 +389,9 @@ export interface MessageOn {
     | StatsMessage
     | ShuttingDownMessage;
   readonly "supervisor→agent":
+    | SeedMessage
+    | ClockMessage
+    | MountMessage
     | BootMessage
     | ExecMessage
     | StdinEndMessage
@@ -422,15 +450,27 @@ export function encodeMessage(message: Message): Buffer {
       writer.str(message.agentVersion);
       writer.str(message.kernelRelease);
       break;
-    case "Boot":
-      writer.u8(2);
+    case "Seed":
+      writer.u8(7);
       writer.u32(message.protocolVersion);
       writer.bytes(message.entropy);
-      writer.u53(message.wallClockSeconds);
-      writer.u32(message.wallClockNanoseconds);
-      writer.str(message.hostname);
+      break;
+    case "Clock":
+      writer.u8(8);
+      writer.u53(message.seconds);
+      writer.u32(message.nanoseconds);
+      break;
+    case "Mount":
+      writer.u8(9);
       writeRoot(writer, message.root);
       writer.u32(message.tmpSizeMib);
+      break;
+    case "Mounted":
+      writer.u8(20);
+      break;
+    case "Boot":
+      writer.u8(2);
+      writer.str(message.hostname);
       writer.str(message.workdir);
       writer.list(message.scripts, (item) => writeScript(writer, item));
       break;
@@ -650,19 +690,59 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
+    7,
+    {
+      type: "Seed",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "Seed",
+        protocolVersion: reader.u32(),
+        entropy: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    8,
+    {
+      type: "Clock",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "Clock",
+        seconds: reader.u53(),
+        nanoseconds: reader.u32(),
+      }),
+    },
+  ],
+  [
+    9,
+    {
+      type: "Mount",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "Mount",
+        root: readRoot(reader),
+        tmpSizeMib: reader.u32(),
+      }),
+    },
+  ],
+  [
+    20,
+    {
+      type: "Mounted",
+      routes: ["agent→supervisor"],
+      read: () => ({
+        type: "Mounted",
+      }),
+    },
+  ],
+  [
     2,
     {
       type: "Boot",
       routes: ["supervisor→agent"],
       read: (reader) => ({
         type: "Boot",
-        protocolVersion: reader.u32(),
-        entropy: reader.bytes(),
-        wallClockSeconds: reader.u53(),
-        wallClockNanoseconds: reader.u32(),
         hostname: reader.str(),
-        root: readRoot(reader),
-        tmpSizeMib: reader.u32(),
         workdir: reader.str(),
         scripts: reader.list(8, () => readScript(reader)),
       }),

@@ -54,7 +54,7 @@ export interface MessageDefinition {
 }
 
 /** Raised with every incompatible change; both ends of a hop must have the same one. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 export const enums: Readonly<Record<string, readonly string[]>> = {
   StdinMode: ["null", "pipe"],
@@ -106,19 +106,31 @@ export const messages: Readonly<Record<string, MessageDefinition>> = {
     doc: "The agent's first frame, once it can answer. Nothing is mounted yet.",
     fields: { protocolVersion: "u32", agentVersion: "str", kernelRelease: "str" },
   },
+  Seed: {
+    tag: 7,
+    routes: toAgent,
+    doc: "What no two guests may share, mixed into the kernel's pool before anything else (RNDADDENTROPY, RNDRESEEDCRNG). Sent first to every guest: one that was restored from a template has the random pool of all others.",
+    fields: { protocolVersion: "u32", entropy: "bytes" },
+  },
+  Clock: {
+    tag: 8,
+    routes: toAgent,
+    doc: "The time of day, since 1970 in UTC, as it was when this message was written.",
+    fields: { seconds: "u53", nanoseconds: "u32" },
+  },
+  Mount: {
+    tag: 9,
+    routes: toAgent,
+    doc: "Makes the guest's root file system, and mounts the kernel's own in it. Answered by Mounted or BootFailed. A template of an image is saved after it.",
+    fields: { root: { struct: "Root" }, tmpSizeMib: "u32" },
+  },
+  Mounted: { tag: 20, routes: fromAgent, doc: "The answer to Mount.", fields: {} },
   Boot: {
     tag: 2,
     routes: toAgent,
-    doc: "The supervisor's answer to AgentHello: everything the guest needs to become this sandbox.",
+    doc: "Everything else that makes the guest this sandbox and no other. Comes after Seed and Mount; answered by Ready or BootFailed.",
     fields: {
-      protocolVersion: "u32",
-      /** Mixed into the kernel's pool before anything else runs (RNDADDENTROPY, RNDRESEEDCRNG). */
-      entropy: "bytes",
-      wallClockSeconds: "u53",
-      wallClockNanoseconds: "u32",
       hostname: "str",
-      root: { struct: "Root" },
-      tmpSizeMib: "u32",
       /** Must be a directory in the guest, else BootFailed with step "workdir"; empty = nothing to check. */
       workdir: "str",
       scripts: { list: { struct: "Script" } },
@@ -133,7 +145,7 @@ export const messages: Readonly<Record<string, MessageDefinition>> = {
   BootFailed: {
     tag: 4,
     routes: fromAgent,
-    doc: "The guest could not become the sandbox. `step` names what was tried; errno 0 when no system call failed.",
+    doc: "The guest could not become the sandbox: the answer to a Seed, Mount or Boot that failed. `step` names what was tried; errno 0 when no system call failed.",
     fields: { step: "str", errno: "i32", message: "str" },
   },
   ClientHello: {

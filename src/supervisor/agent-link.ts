@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { ProtocolError, RuntimeError } from "../errors/index.ts";
 import { Channel } from "../protocol/channel.ts";
@@ -6,6 +7,7 @@ import type {
   BootMessage,
   ExecMessage,
   Message,
+  MountMessage,
   StatsMessage,
 } from "../protocol/messages.generated.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
@@ -16,6 +18,8 @@ export interface AgentLinkOptions {
   /** The connection is gone: null when the guest closed it in order. Called once. */
   readonly lost: (error: Error | null) => void;
   readonly frameTimeoutMs?: number;
+  /** What the agent said when it was met first: it was restored since then and does not say it again. */
+  readonly restored?: AgentHelloMessage;
 }
 
 interface Waiter<T> {
@@ -35,6 +39,7 @@ export class AgentLink {
   #pings: Waiter<void>[] = [];
   #nextPings: Waiter<void>[] = [];
   #helloWaiter: Waiter<AgentHelloMessage> | null = null;
+  #mountedWaiter: Waiter<void> | null = null;
   #readyWaiter: Waiter<void> | null = null;
   #statsWaiters: Waiter<StatsMessage>[] = [];
   #shutdownWaiter: Waiter<void> | null = null;
@@ -47,7 +52,10 @@ export class AgentLink {
 
   constructor(port: Duplex, options: AgentLinkOptions) {
     this.#options = options;
-    this.hello = new Promise((resolve, reject) => (this.#helloWaiter = { resolve, reject }));
+    this.hello =
+      options.restored === undefined
+        ? new Promise((resolve, reject) => (this.#helloWaiter = { resolve, reject }))
+        : Promise.resolve(options.restored);
     this.hello.catch(() => undefined);
     this.#channel = new Channel(
       port,
@@ -69,8 +77,32 @@ export class AgentLink {
     );
   }
 
+  /** Gives the guest randomness of its own. To be called before anything else that a guest does for its user. */
+  seed(): void {
+    this.#channel.send(0, { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(64) });
+  }
+
+  /** Tells the guest what time it is, as exactly as the way there is short. */
+  setClock(): void {
+    const now = Date.now();
+    const seconds = Math.floor(now / 1000);
+    this.#channel.send(0, { type: "Clock", seconds, nanoseconds: (now % 1000) * 1_000_000 });
+  }
+
   /**
-   * Tells the guest what to become.
+   * Gives the guest its root file system.
+   *
+   * @throws GuestBootError when it could not mount it; ProtocolError, RuntimeError when the connection was lost
+   */
+  mount(message: MountMessage): Promise<void> {
+    return this.#ask((waiter) => {
+      this.#mountedWaiter = waiter;
+      this.#channel.send(0, message);
+    });
+  }
+
+  /**
+   * Tells the guest what to become, once it has its root. May be called before it has it.
    *
    * @throws GuestBootError when it could not; ProtocolError, RuntimeError when the connection was lost
    */
@@ -149,14 +181,22 @@ export class AgentLink {
       case "AgentHello":
         this.#receiveHello(message);
         return;
+      case "Mounted":
+        this.#once(this.#mountedWaiter, "Mounted").resolve();
+        this.#mountedWaiter = null;
+        return;
       case "Ready":
-        this.#once(this.#readyWaiter, "Ready").resolve();
+        this.#once(this.#mountedWaiter === null ? this.#readyWaiter : null, "Ready").resolve();
         this.#readyWaiter = null;
         return;
-      case "BootFailed":
-        this.#once(this.#readyWaiter, "BootFailed").reject(new GuestBootError(message));
+      case "BootFailed": {
+        const failure = new GuestBootError(message);
+        this.#once(this.#mountedWaiter ?? this.#readyWaiter, "BootFailed").reject(failure);
+        this.#readyWaiter?.reject(failure);
+        this.#mountedWaiter = null;
         this.#readyWaiter = null;
         return;
+      }
       case "Pong":
         if (this.#pings.length === 0 || message.nonce !== this.#nonce) throw unexpected("Pong");
         for (const waiter of this.#pings) waiter.resolve();
@@ -208,6 +248,7 @@ export class AgentLink {
     this.#lost = reason;
     for (const waiter of [
       this.#helloWaiter,
+      this.#mountedWaiter,
       this.#readyWaiter,
       this.#shutdownWaiter,
       ...this.#pings,

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { InvalidConfigError } from "../errors/index.ts";
 import { embeddedRootFileSystem, isEmbeddedImage, type RootFileSystem } from "../image/index.ts";
-import { checkDiskImage, type Disk, type Share } from "../machine/index.ts";
+import { checkDiskImage, shareTag, type Disk, type Share } from "../machine/index.ts";
 import type { Root } from "../protocol/messages.generated.ts";
 import type { Home, SandboxPaths, StoredConfig } from "../store/index.ts";
 import { prepareUpper } from "./upper.ts";
@@ -16,8 +16,7 @@ export interface PreparedRoot {
 
 const lowerSerial = "lower";
 const upperSerial = "upper";
-/** Of a disk's serial number, and of a share's tag. */
-const rootName = "root";
+const rootSerial = "root";
 const noKind: Root = { layered: null, shared: null, disk: null };
 
 /**
@@ -46,8 +45,8 @@ export async function prepareRoot(
     case "disk": {
       requireAbsolute(image.path);
       await checkDiskImage(image.path, image.format);
-      const disk = { path: image.path, format: image.format, readOnly: false, serial: rootName };
-      const description = { serial: rootName, fsType: image.fstype ?? "" };
+      const disk = { path: image.path, format: image.format, readOnly: false, serial: rootSerial };
+      const description = { serial: rootSerial, fsType: image.fstype ?? "" };
       return { disks: [disk], shares: [], description: { ...noKind, disk: description } };
     }
   }
@@ -96,8 +95,8 @@ async function sharedRoot(path: string): Promise<PreparedRoot> {
       hint: "Name a directory that exists.",
     });
   }
-  const share: Share = { path, tag: rootName, readOnly: false };
-  return { disks: [], shares: [share], description: { ...noKind, shared: { tag: rootName } } };
+  const share: Share = { path, readOnly: false };
+  return { disks: [], shares: [share], description: { ...noKind, shared: { tag: shareTag(0) } } };
 }
 
 /** The supervisor's own directory says nothing about what the user meant. */

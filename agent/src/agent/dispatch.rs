@@ -4,12 +4,12 @@ use super::{Agent, Stop};
 use crate::failure::{While, GUEST, PROTOCOL};
 use crate::frame::FrameKind;
 use crate::messages_generated::{
-    self as messages, Boot, BootFailed, Credit, Exec, ExecFailed, ExecStarted, Message, Ping, Pong,
-    Resize, Signal, SpawnStage, PROTOCOL_VERSION,
+    self as messages, Boot, BootFailed, Credit, Exec, ExecFailed, ExecStarted, Message, Mount, Ping,
+    Pong, Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
 };
 use crate::session::{token, Channel, Session};
 use crate::sys::{self, ESHUTDOWN};
-use crate::{guest, modules, root, spawn, stats};
+use crate::{guest, root, spawn, stats};
 use std::time::Duration;
 
 impl Agent {
@@ -44,6 +44,13 @@ impl Agent {
         match message {
             Message::Ping(Ping { nonce }) => self.port.send(stream, &Message::Pong(Pong { nonce })),
             Message::StatsRequest => self.port.send(stream, &Message::Stats(stats::measure())),
+            Message::Seed(seed) => self.seed(stream, &seed),
+            Message::Clock(clock) => {
+                if let Err(failed) = guest::set_clock(&clock) {
+                    self.boot_failed(stream, failed);
+                }
+            }
+            Message::Mount(mount) => self.mount(stream, &mount)?,
             Message::Boot(boot) => self.boot(stream, &boot)?,
             Message::Exec(exec) => self.exec(stream, &exec)?,
             Message::Shutdown(messages::Shutdown { grace_ms }) => {
@@ -84,37 +91,61 @@ impl Agent {
         }
     }
 
-    fn boot(&mut self, stream: u32, boot: &Boot) -> Result<(), Stop> {
-        if std::mem::replace(&mut self.boot_seen, true) {
-            return Err(fault(stream, "a second Boot"));
+    fn seed(&mut self, stream: u32, seed: &Seed) {
+        let result = match seed.protocol_version {
+            PROTOCOL_VERSION => guest::seed(seed),
+            other => Err(BootFailed {
+                step: String::from(PROTOCOL),
+                errno: 0,
+                message: format!(
+                    "the agent speaks protocol version {PROTOCOL_VERSION}, the supervisor {other}"
+                ),
+            }),
+        };
+        self.seeded = result.is_ok();
+        if let Err(failed) = result {
+            self.boot_failed(stream, failed);
         }
-        match self.become_sandbox(boot) {
-            Ok(()) => self.port.send(stream, &Message::Ready),
-            Err(failed) => {
-                eprintln!("agent: {}: {}", failed.step, failed.message);
-                self.port.send(stream, &Message::BootFailed(failed));
-            }
+    }
+
+    fn mount(&mut self, stream: u32, mount: &Mount) -> Result<(), Stop> {
+        if self.root.is_some() {
+            return Err(fault(stream, "a second Mount"));
+        }
+        match self.enter_root(mount) {
+            Ok(()) => self.port.send(stream, &Message::Mounted),
+            Err(failed) => self.boot_failed(stream, failed),
         }
         Ok(())
     }
 
-    fn become_sandbox(&mut self, boot: &Boot) -> Result<(), BootFailed> {
-        if boot.protocol_version != PROTOCOL_VERSION {
-            return Err(BootFailed {
-                step: String::from(PROTOCOL),
-                errno: 0,
-                message: format!(
-                    "the agent speaks protocol version {PROTOCOL_VERSION}, the supervisor {}",
-                    boot.protocol_version
-                ),
-            });
-        }
-        guest::seed(boot)?;
-        self.modules.load(modules::DISK);
-        self.root = Some(root::enter(&boot.root)?);
-        guest::set_up(boot)?;
+    fn enter_root(&mut self, mount: &Mount) -> Result<(), BootFailed> {
+        self.root = Some(root::enter(&mount.root, &self.modules)?);
+        guest::set_up(mount.tmp_size_mib)?;
         self.null = Some(sys::open_null().during(GUEST, "/dev/null")?);
         Ok(())
+    }
+
+    fn boot(&mut self, stream: u32, boot: &Boot) -> Result<(), Stop> {
+        let root = match &self.root {
+            Some(root) if self.null.is_some() && self.seeded && !self.booted => root,
+            // What came before has failed, and was answered.
+            None => return Ok(()),
+            Some(_) => return Err(fault(stream, "Boot out of its order")),
+        };
+        match guest::become_sandbox(boot, root.owner) {
+            Ok(()) => {
+                self.booted = true;
+                self.port.send(stream, &Message::Ready);
+            }
+            Err(failed) => self.boot_failed(stream, failed),
+        }
+        Ok(())
+    }
+
+    fn boot_failed(&mut self, stream: u32, failed: BootFailed) {
+        eprintln!("agent: {}: {}", failed.step, failed.message);
+        self.port.send(stream, &Message::BootFailed(failed));
     }
 
     fn exec(&mut self, stream: u32, exec: &Exec) -> Result<(), Stop> {
@@ -132,8 +163,8 @@ impl Agent {
         self.processes = true;
         let spawned = match &self.null {
             _ if self.shutdown.is_some() => refuse(ESHUTDOWN, "the sandbox is shutting down"),
-            None => refuse(0, "the sandbox has not booted"),
-            Some(null) => spawn::spawn(exec, null),
+            Some(null) if self.booted => spawn::spawn(exec, null),
+            _ => refuse(0, "the sandbox has not booted"),
         };
         match spawned {
             Ok(spawned) => {

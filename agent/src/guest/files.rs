@@ -6,7 +6,7 @@
 
 use crate::failure::{While, GUEST};
 use crate::messages_generated::{Boot, BootFailed, Script};
-use crate::root::create_directory;
+use crate::root::{create_directory, Owner};
 use crate::sys;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
@@ -24,19 +24,8 @@ const HOSTS: &str = "/etc/hosts";
 const MACHINE_ID: &str = "/etc/machine-id";
 const PROFILE: &str = "/etc/profile.d/microsandbox.sh";
 
-/// Whose the root file system is.
-#[derive(Clone, Copy, PartialEq)]
-enum Owner {
-    Sandbox,
-    User,
-}
-
 /// Puts all files in their places. The kernel's file systems and `/.msb` are mounted.
-pub fn write_all(boot: &Boot) -> std::result::Result<(), BootFailed> {
-    let owner = match boot.root.layered {
-        Some(_) => Owner::Sandbox,
-        None => Owner::User,
-    };
+pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
     create_directory("/etc").during(GUEST, "/etc")?;
     let name = format!("{}\n", boot.hostname);
     place(HOST_NAME, 0o644, name.as_bytes(), owner)?;

@@ -2,15 +2,17 @@
 
 use crate::failure::{While, MOUNT};
 use crate::messages_generated::{BootFailed, DiskFileSystem};
+use crate::modules::{self, Modules};
 use crate::sys::{self, EINVAL, ENODEV};
 use std::fmt::Display;
 use std::fs;
 use std::io::{Error, Result};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-const DISK_TIMEOUT: Duration = Duration::from_secs(5);
-const DISK_RETRY: Duration = Duration::from_millis(5);
+const BUS: &str = "/sys/bus/virtio";
+const DRIVER: &str = "/sys/bus/virtio/drivers/virtio_blk";
+/// VIRTIO_ID_BLOCK (virtio 1.2, 5), as sysfs shows it.
+const DISK_TYPE: &str = "0x0002";
 
 /// Mounts a disk; without a type, as the first file system of the kernel's that fits.
 pub fn mount(
@@ -19,7 +21,7 @@ pub fn mount(
     flags: u64,
     what: &str,
 ) -> std::result::Result<(), BootFailed> {
-    let device = wait_for(&disk.serial)?;
+    let device = node(&disk.serial)?;
     if disk.fs_type.is_empty() {
         return probe(&device, target, flags, what);
     }
@@ -82,21 +84,76 @@ fn has_partitions(device: &str) -> bool {
     })
 }
 
-/// The device node of the disk with this serial number. Its driver may still be busy with it.
-pub fn wait_for(serial: &str) -> std::result::Result<String, BootFailed> {
-    let deadline = Instant::now() + DISK_TIMEOUT;
-    loop {
-        if let Some(device) = find(serial).during(MOUNT, "/sys/block")? {
-            return Ok(device);
+/// Gives the disks with these serial numbers to their driver, and leaves the others alone.
+///
+/// A guest has more disks than are in use, so that what is behind them can be decided after it was saved as a template; the
+/// driver reads a disk's size only once, when it gets it. See Documentation/ABI/testing/sysfs-bus-pci for `bind`, which all
+/// buses have alike.
+pub fn bind<'a>(
+    modules: &Modules,
+    serials: impl Iterator<Item = &'a str>,
+) -> std::result::Result<(), BootFailed> {
+    let mut missing: Vec<&str> = serials.collect();
+    // A driver that takes every disk as it comes would do so here.
+    fs::write(BUS.to_owned() + "/drivers_autoprobe", "0").during(MOUNT, "drivers_autoprobe")?;
+    modules.load(modules::DISK);
+    for device in devices().during(MOUNT, BUS)? {
+        if missing.is_empty() {
+            break;
         }
-        if Instant::now() >= deadline {
-            return Err(BootFailed {
-                step: String::from(MOUNT),
-                errno: ENODEV,
-                message: format!("no disk has the serial number '{serial}'"),
-            });
+        // A driver that is built into the kernel has had it since the boot.
+        let _ = fs::write(DRIVER.to_owned() + "/unbind", &device);
+        fs::write(DRIVER.to_owned() + "/bind", &device).during(MOUNT, &device)?;
+        let serial = serial_of(&device);
+        match missing.iter().position(|wanted| *wanted == serial) {
+            Some(found) => drop(missing.swap_remove(found)),
+            None => {
+                let _ = fs::write(DRIVER.to_owned() + "/unbind", &device);
+            }
         }
-        std::thread::sleep(DISK_RETRY);
+    }
+    match missing.first() {
+        None => Ok(()),
+        Some(serial) => Err(BootFailed {
+            step: String::from(MOUNT),
+            errno: ENODEV,
+            message: format!("no disk has the serial number '{serial}'"),
+        }),
+    }
+}
+
+/// The virtio devices that are disks, in the order in which QEMU was given them: it fills its slots from the end.
+fn devices() -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(BUS.to_owned() + "/devices")?.flatten() {
+        let kind = fs::read_to_string(entry.path().join("device")).unwrap_or_default();
+        if kind.trim_end() == DISK_TYPE {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found.sort_by_key(|name| std::cmp::Reverse((name.len(), name.clone())));
+    Ok(found)
+}
+
+fn serial_of(device: &str) -> String {
+    let blocks = fs::read_dir(format!("{BUS}/devices/{device}/block"));
+    for block in blocks.into_iter().flatten().flatten() {
+        if let Ok(serial) = fs::read_to_string(block.path().join("serial")) {
+            return String::from(serial.trim_end());
+        }
+    }
+    String::new()
+}
+
+/// The device node of the disk with this serial number.
+pub fn node(serial: &str) -> std::result::Result<String, BootFailed> {
+    match find(serial).during(MOUNT, "/sys/block")? {
+        Some(device) => Ok(device),
+        None => Err(BootFailed {
+            step: String::from(MOUNT),
+            errno: ENODEV,
+            message: format!("no disk has the serial number '{serial}'"),
+        }),
     }
 }
 

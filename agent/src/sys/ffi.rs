@@ -6,6 +6,7 @@
 pub use std::os::raw::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 pub const ENOENT: i32 = 2;
+pub const ENXIO: i32 = 6;
 pub const EINTR: i32 = 4;
 pub const EIO: i32 = 5;
 pub const EACCES: i32 = 13;
@@ -187,6 +188,7 @@ extern "C" {
     pub fn umount2(target: *const c_char, flags: c_int) -> c_int;
     pub fn statfs(path: *const c_char, out: *mut statfs) -> c_int;
     pub fn sync();
+    pub fn lseek64(fd: c_int, offset: i64, whence: c_int) -> i64;
     pub fn reboot(command: c_int) -> c_int;
     pub fn sethostname(name: *const c_char, length: usize) -> c_int;
     pub fn clock_settime(clock: c_int, time: *const timespec) -> c_int;

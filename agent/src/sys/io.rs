@@ -1,9 +1,9 @@
 //! File descriptors. Every descriptor is made close-on-exec, so that no command inherits one of the agent's.
 
 use super::ffi::*;
-use super::{check, check_size};
+use super::{check, check_size, errno_of};
 use std::ffi::CStr;
-use std::io::Result;
+use std::io::{Error, Result};
 use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 pub(super) fn own(fd: c_int) -> Result<OwnedFd> {
@@ -81,4 +81,27 @@ pub fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
 pub fn change_owner(fd: &OwnedFd, uid: u32) -> Result<()> {
     // SAFETY: no pointers. A group of -1 means "as it is".
     check(unsafe { fchown(fd.as_raw_fd(), uid, u32::MAX) }).map(drop)
+}
+
+const SEEK_DATA: c_int = 3;
+const SEEK_HOLE: c_int = 4;
+
+/// The next stretch of data at or after `from`, as its beginning and end; None when only a hole is left (lseek(2)).
+pub fn next_data(file: &impl AsRawFd, from: u64) -> Result<Option<(u64, u64)>> {
+    let seek = |offset: i64, whence| {
+        // SAFETY: no memory is passed, and the descriptor is open while `file` is borrowed.
+        check_offset(unsafe { lseek64(file.as_raw_fd(), offset, whence) })
+    };
+    let start = match seek(from as i64, SEEK_DATA) {
+        Err(error) if errno_of(&error) == ENXIO => return Ok(None),
+        start => start?,
+    };
+    Ok(Some((start as u64, seek(start, SEEK_HOLE)? as u64)))
+}
+
+fn check_offset(result: i64) -> Result<i64> {
+    match result {
+        -1 => Err(Error::last_os_error()),
+        offset => Ok(offset),
+    }
 }
