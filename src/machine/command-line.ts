@@ -51,7 +51,7 @@ export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): s
     ...["-smp", String(spec.cpus)],
     ...["-m", `${spec.memoryMib}M`],
     ...["-object", memoryBackend(spec, options.hostSystem)],
-    ...(spec.template?.kind === "restore" ? ["-incoming", "defer"] : []),
+    ...(spec.template?.restored === true ? ["-incoming", "defer"] : []),
     ...(options.seccomp ? ["-sandbox", sandboxOption] : []),
     ...["-kernel", spec.kernel.vmlinux, "-initrd", spec.kernel.initramfs],
     ...["-append", kernelCommandLine(spec, options)],
@@ -109,7 +109,7 @@ function memoryBackend({ memoryMib, template }: MachineSpec, hostSystem: string)
   const size = `id=memory,size=${memoryMib}M`;
   if (template !== undefined) {
     const path = escapeCommas(template.memoryPath);
-    return `memory-backend-file,${size},mem-path=${path},share=${template.kind === "save" ? "on" : "off"}`;
+    return `memory-backend-file,${size},mem-path=${path},share=${template.shared ? "on" : "off"}`;
   }
   return `${hostSystem === "linux" ? "memory-backend-memfd" : "memory-backend-ram"},${size}`;
 }

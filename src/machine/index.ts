@@ -7,7 +7,7 @@ export {
   type AcceleratorProbe,
 } from "./accelerator.ts";
 export { blamesAccelerator } from "./blame.ts";
-export { agentPortName, shareTag } from "./command-line.ts";
+export { agentPortName, qemuArguments, shareTag } from "./command-line.ts";
 export { checkDiskImage } from "./disk-image.ts";
 export { isDiskInUse } from "./disk-lock.ts";
 export { hostAccelerators, type HostAccelerator } from "./host-accelerators.ts";

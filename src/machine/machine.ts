@@ -162,7 +162,7 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Writes the state of everything but the memory, which must lie in a file (`template` of the spec, kind `save`). The machine
+   * Writes the state of everything but the memory, which must lie in a file (`template` of the spec, `shared`). The machine
    * stands still afterwards: {@link resume} it, or end it and the pair of files stays as it is.
    *
    * @param statePath the file to write; replaced when it exists

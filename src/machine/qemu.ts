@@ -17,6 +17,8 @@ export interface QemuBinary {
   /** Built with seccomp, so it can confine itself (`-sandbox`). */
   readonly seccomp: boolean;
   readonly lifeline: Lifeline;
+  /** Changes when the file at `path` does. */
+  readonly identity: string;
 }
 
 interface QemuFacts {
@@ -37,7 +39,9 @@ const versionTimeoutMs = 20_000;
  */
 export async function findQemu(options: { readonly cacheDirectory?: string } = {}): Promise<QemuBinary> {
   const [path, lifeline] = await Promise.all([locateQemu(), findLifeline()]);
-  const facts = await askOnce(path, options.cacheDirectory);
+  const file = await stat(path);
+  const identity = `${path}:${file.size}:${file.mtimeMs}:${file.ino}`;
+  const facts = await askOnce(path, identity, options.cacheDirectory);
   const [major = 0, minor = 0] = facts.version.split(".").map(Number);
   if (major < oldestVersion[0] || (major === oldestVersion[0] && minor < oldestVersion[1])) {
     throw new QemuNotFoundError(
@@ -47,7 +51,7 @@ export async function findQemu(options: { readonly cacheDirectory?: string } = {
       },
     );
   }
-  return { path, ...facts, lifeline };
+  return { path, ...facts, lifeline, identity };
 }
 
 async function locateQemu(): Promise<string> {
@@ -76,10 +80,12 @@ async function isExecutable(path: string): Promise<boolean> {
 }
 
 /** Facts about the binary, from the cache when it holds them for this very file. */
-async function askOnce(path: string, cacheDirectory: string | undefined): Promise<QemuFacts> {
+async function askOnce(
+  path: string,
+  key: string,
+  cacheDirectory: string | undefined,
+): Promise<QemuFacts> {
   if (cacheDirectory === undefined) return askQemu(path);
-  const file = await stat(path);
-  const key = `${path}:${file.size}:${file.mtimeMs}:${file.ino}`;
   const cacheFile = join(cacheDirectory, "qemu.json");
   const cached = await readCache(cacheFile, key);
   if (cached !== null) return cached;

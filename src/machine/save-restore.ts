@@ -1,7 +1,6 @@
-import { open } from "node:fs/promises";
-import { createServer } from "node:net";
 import { once } from "node:events";
-import { rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { pipeline } from "node:stream/promises";
 import { stateFd } from "./command-line.ts";
 import { QmpError, type QmpClient, type QmpCommand } from "./qmp.ts";
@@ -47,7 +46,11 @@ export async function saveState(qmp: QmpClient, statePath: string, socketPath: s
     received.catch(() => undefined);
     await qmp.execute(...ignoreMemory);
     await qmp.execute("migrate", { uri: `unix:${socketPath}` });
-    await outcome;
+    await outcome.catch(async (error: unknown) => {
+      // QEMU fails when what it sends cannot be taken: then that is the reason.
+      await Promise.race([received, Promise.resolve()]);
+      throw error;
+    });
     await received;
   } finally {
     server.close();
@@ -62,7 +65,7 @@ function migrationOutcome(qmp: QmpClient): Promise<void> {
       const status = String(data["status"]);
       if (status === "completed") resolve();
       else if (status === "failed" || status === "cancelled")
-        reject(new QmpError(`QEMU could not save the machine: the migration ${status}`, null));
+        reject(new QmpError(`QEMU could not save the machine: the migration ${status}`, "GenericError"));
     });
     void qmp.closed.then(() => {
       reject(new QmpError("QEMU ended while it saved the machine", null));

@@ -38,15 +38,14 @@ export interface GuestKernel {
 /** What runs the guest's instructions: the hardware through Linux or macOS, or QEMU's software emulation. */
 export type Accelerator = "kvm" | "hvf" | "tcg";
 
-/**
- * How a machine's memory has to do with a template.
- *
- * `save`: it lies in the file `memoryPath`, which must have its size, so that {@link Machine.save} has little else to write.
- * `restore`: the machine goes on from what was saved. It sees the file as its memory and keeps its own changes to itself.
- */
+/** A machine whose memory is a file, because it is saved or restored. */
 export interface TemplateUse {
-  readonly kind: "save" | "restore";
+  /** Of the size of the memory. */
   readonly memoryPath: string;
+  /** Whether what the guest writes goes into the file, as it must for {@link Machine.save}, or is its own. */
+  readonly shared: boolean;
+  /** Goes on from a saved state instead of booting. */
+  readonly restored: boolean;
 }
 
 /** The shape of one virtual machine. */

@@ -15,7 +15,7 @@ const CHUNK_BYTES = 1024 * 1024;
 /** A header line longer than this is not one of ours. */
 const HEADER_LIMIT_BYTES = 16 * 1024 * 1024;
 
-type Extent = readonly [offset: number, length: number];
+export type Extent = readonly [offset: number, length: number];
 
 interface Header {
   readonly virtualSize: number;
@@ -29,16 +29,21 @@ interface Header {
  *
  * @param source path of the file to read; its size must be a multiple of 4096 bytes
  * @param target path of the compact file; replaced when it exists
+ * @param within where to look for data, when it is known where the holes are: sorted, not overlapping
  * @returns the number of bytes of data kept
  * @throws IoError when a file cannot be read or written
  */
-export async function packExtents(source: string, target: string): Promise<number> {
+export async function packExtents(
+  source: string,
+  target: string,
+  within?: readonly Extent[],
+): Promise<number> {
   return await withFiles(source, target, async (input, output) => {
     const virtualSize = (await input.stat()).size;
     if (virtualSize % BLOCK_BYTES !== 0) {
       throw new IoError(`${source}: its size, ${virtualSize} bytes, is not a multiple of ${BLOCK_BYTES}`);
     }
-    const extents = await findData(input, virtualSize);
+    const extents = await findData(input, within ?? [[0, virtualSize]]);
     const header = `${JSON.stringify({ version: FORMAT_VERSION, virtualSize, extents })}\n`;
     let position = await writeAll(output, Buffer.from(header), 0);
     const dataOffset = position;
@@ -112,19 +117,22 @@ async function withFiles<T>(
   }
 }
 
-async function findData(input: FileHandle, size: number): Promise<Extent[]> {
+async function findData(input: FileHandle, within: readonly Extent[]): Promise<Extent[]> {
   const zeros = Buffer.alloc(CHUNK_BYTES);
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   const extents: [number, number][] = [];
-  for (let start = 0; start < size; start += CHUNK_BYTES) {
-    const wanted = Math.min(CHUNK_BYTES, size - start);
-    await readAll(input, chunk, start, wanted);
-    if (chunk.compare(zeros, 0, wanted, 0, wanted) === 0) continue;
-    for (let at = 0; at < wanted; at += BLOCK_BYTES) {
-      if (chunk.compare(zeros, 0, BLOCK_BYTES, at, at + BLOCK_BYTES) === 0) continue;
-      const last = extents.at(-1);
-      if (last !== undefined && last[0] + last[1] === start + at) last[1] += BLOCK_BYTES;
-      else extents.push([start + at, BLOCK_BYTES]);
+  for (const [offset, length] of within) {
+    const end = offset + length;
+    for (let start = offset; start < end; start += CHUNK_BYTES) {
+      const wanted = Math.min(CHUNK_BYTES, end - start);
+      await readAll(input, chunk, start, wanted);
+      if (chunk.compare(zeros, 0, wanted, 0, wanted) === 0) continue;
+      for (let at = 0; at < wanted; at += BLOCK_BYTES) {
+        if (chunk.compare(zeros, 0, BLOCK_BYTES, at, at + BLOCK_BYTES) === 0) continue;
+        const last = extents.at(-1);
+        if (last !== undefined && last[0] + last[1] === start + at) last[1] += BLOCK_BYTES;
+        else extents.push([start + at, BLOCK_BYTES]);
+      }
     }
   }
   return extents;

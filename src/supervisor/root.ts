@@ -12,11 +12,28 @@ export interface PreparedRoot {
   readonly disks: readonly Disk[];
   readonly shares: readonly Share[];
   readonly description: Root;
+  /** What a template of it would depend on; null when each root of this kind is its own. */
+  readonly template: RootTemplate | null;
+  /** Makes the disk that the guest writes to, unless it is there or there is none. */
+  readonly makeUpper: () => Promise<void>;
+}
+
+/** A root that is the same for all sandboxes of an image that have not run yet. */
+export interface RootTemplate {
+  /** The image, for people. */
+  readonly reference: string;
+  /** Changes whenever the image's content or the upper's kind or size does. */
+  readonly identity: string;
+  /** The upper, for people. */
+  readonly rootDisk: string;
+  /** Where the sandbox's upper disk goes; null when the upper is memory. */
+  readonly upperPath: string | null;
 }
 
 const lowerSerial = "lower";
 const upperSerial = "upper";
 const rootSerial = "root";
+const noUpper = { template: null, makeUpper: () => Promise.resolve() };
 const noKind: Root = { layered: null, shared: null, disk: null };
 
 /**
@@ -36,6 +53,7 @@ export async function prepareRoot(
   switch (image.kind) {
     case "oci":
       return await layeredRoot(
+        image.reference,
         await lowerOf(image.reference, config.imageDigest, home, signal),
         config,
         paths,
@@ -47,7 +65,7 @@ export async function prepareRoot(
       await checkDiskImage(image.path, image.format);
       const disk = { path: image.path, format: image.format, readOnly: false, serial: rootSerial };
       const description = { serial: rootSerial, fsType: image.fstype ?? "" };
-      return { disks: [disk], shares: [], description: { ...noKind, disk: description } };
+      return { disks: [disk], shares: [], description: { ...noKind, disk: description }, ...noUpper };
     }
   }
 }
@@ -70,21 +88,55 @@ async function lowerOf(
 }
 
 async function layeredRoot(
+  reference: string,
   lower: RootFileSystem,
   { rootDisk, memoryMib }: StoredConfig,
   paths: SandboxPaths,
 ): Promise<PreparedRoot> {
   const lowerDisk: Disk = { path: lower.path, format: "raw", readOnly: true, serial: lowerSerial };
   const lowerDescription = { serial: lowerSerial, fsType: lower.fsType };
+  const identity = await fileIdentity(lower.path);
   if (rootDisk.kind === "tmpfs") {
     const upperSizeMib = rootDisk.sizeMib ?? Math.max(1, Math.floor(memoryMib / 2));
     const layered = { lower: lowerDescription, upperSerial: null, upperSizeMib };
-    return { disks: [lowerDisk], shares: [], description: { ...noKind, layered } };
+    return {
+      ...noUpper,
+      disks: [lowerDisk],
+      shares: [],
+      description: { ...noKind, layered },
+      template: {
+        reference,
+        identity: `${identity} tmpfs ${upperSizeMib}`,
+        rootDisk: `tmpfs ${upperSizeMib} MiB`,
+        upperPath: null,
+      },
+    };
   }
-  await prepareUpper(paths.upper, rootDisk.sizeMib);
+  const { sizeMib } = rootDisk;
   const upper: Disk = { path: paths.upper, format: "raw", readOnly: false, serial: upperSerial };
-  const layered = { lower: lowerDescription, upperSerial, upperSizeMib: rootDisk.sizeMib };
-  return { disks: [lowerDisk, upper], shares: [], description: { ...noKind, layered } };
+  const layered = { lower: lowerDescription, upperSerial, upperSizeMib: sizeMib };
+  // One that has run has an upper of its own.
+  const isNew = (await stat(paths.upper).catch(() => null)) === null;
+  return {
+    disks: [lowerDisk, upper],
+    shares: [],
+    description: { ...noKind, layered },
+    template: isNew
+      ? {
+          reference,
+          identity: `${identity} managed ${sizeMib}`,
+          rootDisk: `${sizeMib} MiB`,
+          upperPath: paths.upper,
+        }
+      : null,
+    makeUpper: () => prepareUpper(paths.upper, sizeMib),
+  };
+}
+
+/** Cheap: the content is not read. */
+async function fileIdentity(path: string): Promise<string> {
+  const { size, mtimeNs, ino } = await stat(path, { bigint: true });
+  return `${path} ${size} ${mtimeNs} ${ino}`;
 }
 
 async function sharedRoot(path: string): Promise<PreparedRoot> {
@@ -96,7 +148,8 @@ async function sharedRoot(path: string): Promise<PreparedRoot> {
     });
   }
   const share: Share = { path, readOnly: false };
-  return { disks: [], shares: [share], description: { ...noKind, shared: { tag: shareTag(0) } } };
+  const description = { ...noKind, shared: { tag: shareTag(0) } };
+  return { disks: [], shares: [share], description, ...noUpper };
 }
 
 /** The supervisor's own directory says nothing about what the user meant. */

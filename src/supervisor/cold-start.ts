@@ -1,0 +1,120 @@
+import type { BootStage } from "../errors/index.ts";
+import { blamesAccelerator, Machine, type TemplateUse } from "../machine/index.ts";
+import { AgentLink } from "./agent-link.ts";
+import { GuestBootError } from "./guest-boot-error.ts";
+import { AcceleratorFailedError, bootDeadlineMs, startError } from "./start-errors.ts";
+import {
+  bootMessage,
+  machineSpec,
+  mountMessage,
+  unlessOver,
+  type StartedMachine,
+  type StartPlan,
+} from "./start-context.ts";
+
+/**
+ * Starts a machine from its kernel and waits for its agent.
+ *
+ * @throws AcceleratorFailedError when the accelerator was on trial and failed before the guest's first sign of life;
+ *   BootStartError, InvalidConfigError; the signal's reason
+ */
+export async function startToHello(plan: StartPlan, template?: TemplateUse): Promise<StartedMachine> {
+  const { context, choice, qemu, tscKhz } = plan;
+  const { accelerator, probe } = choice;
+  const { signal } = context;
+  signal.throwIfAborted();
+  context.progress("boot");
+  const startedAtMs = performance.now();
+  const machine = Machine.start(machineSpec(plan, template), accelerator, { qemu, tscKhz });
+  context.kernelLog.follow(machine.console);
+  const started = linkTo(plan, machine, startedAtMs);
+  try {
+    await unlessOver(started.agent.hello, machine, [
+      signal,
+      AbortSignal.timeout(probe?.deadlineMs ?? bootDeadlineMs()),
+    ]);
+    await probe?.succeeded();
+    return started;
+  } catch (error) {
+    machine.kill();
+    const exit = await machine.exited;
+    const telling = !signal.aborted && blamesAccelerator(accelerator, exit);
+    if (!telling) await probe?.abandoned();
+    signal.throwIfAborted();
+    if (probe !== null && telling) throw new AcceleratorFailedError(accelerator, probe, exit);
+    throw startError(context, "build_vm", error, exit);
+  }
+}
+
+/** @param hello what the agent said when it was saved, for a machine that is restored */
+export function linkTo(
+  { context }: StartPlan,
+  machine: Machine,
+  startedAtMs: number,
+  hello?: AgentLink["hello"] extends Promise<infer H> ? H : never,
+): StartedMachine {
+  let isLive = false;
+  const agent = new AgentLink(machine.agentPort, {
+    lost: (error) => {
+      if (isLive) context.agentLost(error);
+    },
+    ...(hello === undefined ? {} : { restored: hello }),
+  });
+  return { machine, agent, startedAtMs, live: () => (isLive = true) };
+}
+
+/**
+ * Makes a started machine the sandbox.
+ *
+ * @param isMounted its root is there already
+ * @throws BootStartError, InvalidConfigError; the signal's reason. The machine has ended then
+ */
+export async function becomeSandbox(
+  plan: StartPlan,
+  started: StartedMachine,
+  isMounted: boolean,
+): Promise<StartedMachine> {
+  const { context } = plan;
+  context.progress("guest");
+  try {
+    await introduce(plan, started, isMounted, AbortSignal.timeout(bootDeadlineMs()));
+    return started;
+  } catch (error) {
+    throw await endedBy(plan, started, "build_vm", error);
+  }
+}
+
+/** Ends the machine. @returns what to tell the user */
+export async function endedBy(
+  { context }: StartPlan,
+  { machine }: StartedMachine,
+  stage: BootStage,
+  error: unknown,
+): Promise<Error> {
+  machine.kill();
+  const exit = await machine.exited;
+  if (context.signal.aborted && !(error instanceof GuestBootError)) context.signal.throwIfAborted();
+  return startError(context, stage, error, exit);
+}
+
+/** Everything a guest is told before it runs its first command, in one go. @throws what the agent answered */
+export async function introduce(
+  plan: StartPlan,
+  { machine, agent, live }: StartedMachine,
+  isMounted: boolean,
+  deadline: AbortSignal,
+): Promise<void> {
+  agent.seed();
+  agent.setClock();
+  const mounted = isMounted ? Promise.resolve() : agent.mount(mountMessage(plan));
+  const ready = agent.boot(bootMessage(plan));
+  ready.catch(() => undefined);
+  await unlessOver(
+    mounted.then(() => ready),
+    machine,
+    [plan.context.signal, deadline],
+  );
+  // Again, now that the way to the guest is short: what was sent first had to wait for a machine that was being restored.
+  agent.setClock();
+  live();
+}

@@ -1,0 +1,102 @@
+import { BootStartError, InvalidConfigError, type BootStage } from "../errors/index.ts";
+import { isDiskInUse, type AcceleratorChoice, type AcceleratorProbe, type MachineExit } from "../machine/index.ts";
+import type { StoredConfig } from "../store/index.ts";
+import { GuestBootError } from "./guest-boot-error.ts";
+import type { StartContext } from "./start-context.ts";
+
+/** From the start of QEMU to the guest's readiness; generous, for software emulation on a loaded machine. */
+const defaultBootDeadlineMs = 180_000;
+const consoleLines = 20;
+
+export function bootDeadlineMs(): number {
+  const configured = Number(process.env["MSB_BOOT_TIMEOUT_MS"]);
+  return Number.isInteger(configured) && configured > 0 ? configured : defaultBootDeadlineMs;
+}
+
+/** A restored guest answers within a tenth of a second; on a host that is very busy it may take a hundred times that. */
+const longestRestoreMs = 30_000;
+
+export function restoreDeadlineMs(): number {
+  return Math.min(longestRestoreMs, bootDeadlineMs());
+}
+
+/** The accelerator that was on trial does not work here: the next one is to be tried. */
+export class AcceleratorFailedError extends Error {
+  readonly #probe: AcceleratorProbe;
+
+  constructor(accelerator: string, probe: AcceleratorProbe, exit: MachineExit) {
+    super(
+      exit.reason === "error"
+        ? `${accelerator} failed: ${exit.qemuOutput.trim() || exit.detail}`
+        : `a kernel did not boot under ${accelerator} within ${probe.deadlineMs / 1000} s`,
+    );
+    this.#probe = probe;
+  }
+
+  /** Remembers the verdict. @returns what to use instead */
+  next(): Promise<AcceleratorChoice> {
+    return this.#probe.failed(this.message);
+  }
+}
+
+/** What the user is told when a machine could not become his sandbox. The machine has ended. */
+export function startError(
+  { record, kernelLog }: StartContext,
+  stage: BootStage,
+  error: unknown,
+  exit: MachineExit,
+): Error {
+  return (
+    configError(record.config, error, exit) ??
+    bootError(record.name, stageOf(error, stage), error, exit, kernelLog.lastLines(consoleLines))
+  );
+}
+
+/** The fault is in what was asked for, not in the machine. */
+function configError({ workdir, image }: StoredConfig, error: unknown, exit: MachineExit): Error | null {
+  if (error instanceof GuestBootError && error.step === "workdir") {
+    return new InvalidConfigError(`the workdir ${workdir ?? ""} is not a directory in the guest`, {
+      hint: "Choose a directory that exists in the image.",
+    });
+  }
+  if (image.kind === "disk" && isDiskInUse(exit.qemuOutput)) {
+    return new InvalidConfigError(`the disk image ${image.path} is in use`, {
+      hint: "One sandbox at a time can write it: stop the other one, or give this one a copy.",
+    });
+  }
+  return null;
+}
+
+function stageOf(error: unknown, stage: BootStage): BootStage {
+  return error instanceof GuestBootError && error.step === "mount" ? "mount" : stage;
+}
+
+function bootError(
+  sandboxName: string,
+  stage: BootStage,
+  error: unknown,
+  exit: MachineExit,
+  consoleTail: string,
+): BootStartError {
+  const timedOut = error instanceof Error && error.name === "TimeoutError";
+  const panicked = exit.reason === "panic";
+  const message = timedOut
+    ? `the guest was not ready within ${bootDeadlineMs()} ms`
+    : panicked
+      ? "the guest kernel panicked"
+      : exit.reason === "error"
+        ? // What became of the connection says less than why QEMU ended.
+          exit.detail
+        : error instanceof Error
+          ? error.message
+          : String(error);
+  const errno = error instanceof GuestBootError ? error.errno : null;
+  const hint = timedOut
+    ? "The host may be overloaded; MSB_BOOT_TIMEOUT_MS raises the limit."
+    : `See the guest's console with "msb logs --source system ${sandboxName}", and "msb doctor" for the host.`;
+  return new BootStartError(
+    message,
+    { sandboxName, stage, errno, consoleTail, qemuOutput: exit.qemuOutput },
+    { cause: error, hint },
+  );
+}

@@ -1,0 +1,225 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { copyFile, open } from "node:fs/promises";
+import { promisify } from "node:util";
+import { Machine, QmpError, type GuestKernel } from "../machine/index.ts";
+import {
+  copySparse,
+  ioError,
+  packExtents,
+  socketPath,
+  stageTemplate,
+  type Extent,
+  type StagedTemplate,
+  type Template,
+  type TemplateDetails,
+  type TemplateLock,
+} from "../store/index.ts";
+import { becomeSandbox, endedBy, linkTo, startToHello } from "./cold-start.ts";
+import { GuestBootError } from "./guest-boot-error.ts";
+import { machineSpec, mountMessage, unlessOver, type StartedMachine, type StartPlan } from "./start-context.ts";
+import { bootDeadlineMs, restoreDeadlineMs } from "./start-errors.ts";
+
+const bytesPerMib = 1024 * 1024;
+
+/**
+ * What came of making a template: one to start from; or the machine it was to be made of, now the sandbox itself, because it
+ * could not be saved; or nothing, and whose fault that was.
+ */
+export type Made =
+  | { readonly template: Template; readonly upperIsMade: boolean }
+  | { readonly started: StartedMachine }
+  | { readonly failed: string; readonly from: Template | null };
+
+/**
+ * Boots a machine, and makes a machine template of it. With `imageLock` it then mounts the root file system and makes an image
+ * template too.
+ */
+export async function makeMachineTemplate(
+  plan: StartPlan,
+  lock: TemplateLock,
+  imageLock: TemplateLock | null,
+  limitBytes: number,
+): Promise<Made> {
+  const { context } = plan;
+  await plan.root.makeUpper();
+  await using staged = await stageTemplate(context.home);
+  await makeMemoryFile(plan, staged.paths.memory);
+  const use = { memoryPath: staged.paths.memory, shared: true, restored: false };
+  const started = await startToHello(plan, use);
+  const details = await detailsOf(plan, started, "machine");
+  const saved = await save(plan, started, staged, lock, details);
+  if (!saved) return { started: await becomeSandbox(plan, started, false) };
+  if (imageLock === null) {
+    await end(started);
+    return await commit(plan, staged, lock, details, limitBytes);
+  }
+  // This machine goes on in its file of memory, so what was saved needs a copy of it.
+  await using machine = await stageTemplate(context.home);
+  await copySparse(staged.paths.memory, machine.paths.memory);
+  await copyFile(staged.paths.state, machine.paths.state);
+  await started.machine.resume();
+  await machine.commit(lock, details, limitBytes);
+  return await mountAndSave(plan, started, { staged, lock: imageLock, from: null }, limitBytes);
+}
+
+/** Restores a machine template in a copy of its memory, mounts the root file system, and makes an image template of that. */
+export async function makeImageTemplate(
+  plan: StartPlan,
+  lock: TemplateLock,
+  from: Template,
+  limitBytes: number,
+): Promise<Made> {
+  const { context, choice, qemu, tscKhz } = plan;
+  await plan.root.makeUpper();
+  await using staged = await stageTemplate(context.home);
+  await copySparse(from.paths.memory, staged.paths.memory);
+  await using state = await open(from.paths.state);
+  const use = { memoryPath: staged.paths.memory, shared: true, restored: true };
+  context.progress("restore");
+  const startedAtMs = performance.now();
+  const machine = Machine.start(machineSpec(plan, use), choice.accelerator, {
+    qemu,
+    tscKhz,
+    stateFd: state.fd,
+  });
+  context.kernelLog.follow(machine.console);
+  const { agentVersion, kernelRelease } = from.record;
+  const hello = { type: "AgentHello", protocolVersion: 0, agentVersion, kernelRelease } as const;
+  const started = linkTo(plan, machine, startedAtMs, hello);
+  return await mountAndSave(plan, started, { staged, lock, from }, limitBytes);
+}
+
+interface ImageInTheMaking {
+  readonly staged: StagedTemplate;
+  readonly lock: TemplateLock;
+  /** The template that the machine was restored from; null when it was booted. */
+  readonly from: Template | null;
+}
+
+async function mountAndSave(
+  plan: StartPlan,
+  started: StartedMachine,
+  { staged, lock, from }: ImageInTheMaking,
+  limitBytes: number,
+): Promise<Made> {
+  const { context, kernel, root } = plan;
+  const { machine, agent } = started;
+  try {
+    agent.seed();
+    agent.setClock();
+    const deadline = AbortSignal.timeout(from === null ? bootDeadlineMs() : restoreDeadlineMs());
+    await unlessOver(agent.mount(mountMessage(plan)), machine, [context.signal, deadline]);
+  } catch (error) {
+    const told = await endedBy(plan, started, "build_vm", error);
+    // What the guest itself says would be so without a template too.
+    if (from === null || error instanceof GuestBootError) throw told;
+    return { failed: told.message, from };
+  }
+  const details = await detailsOf(plan, started, "image");
+  const saved = await save(plan, started, staged, lock, details);
+  if (!saved) return { started: await becomeSandbox(plan, started, true) };
+  await end(started);
+  const upperPath = root.template?.upperPath ?? null;
+  if (upperPath !== null) {
+    await packExtents(upperPath, staged.paths.upper, await dataExtents(kernel, upperPath));
+  }
+  return await commit(plan, staged, lock, details, limitBytes);
+}
+
+/** @returns whether the machine was saved, and stands still; else it goes on */
+async function save(
+  { context }: StartPlan,
+  { machine }: StartedMachine,
+  staged: StagedTemplate,
+  lock: TemplateLock,
+  details: TemplateDetails,
+): Promise<boolean> {
+  try {
+    await machine.save(staged.paths.state, socketPath(context.home, randomBytes(8).toString("hex")));
+    return true;
+  } catch (error) {
+    context.signal.throwIfAborted();
+    const why = error instanceof Error ? error.message : String(error);
+    context.runtimeLog.write("warn", `no template is made: ${why}`);
+    // QEMU will not be able to the next time either.
+    if (error instanceof QmpError && error.qmpClass !== null) {
+      await staged.commitUnusable(lock, details, why).catch(() => undefined);
+    }
+    await machine.resume().catch(() => undefined);
+    return false;
+  }
+}
+
+async function commit(
+  { context }: StartPlan,
+  staged: StagedTemplate,
+  lock: TemplateLock,
+  details: TemplateDetails,
+  limitBytes: number,
+): Promise<Made> {
+  const template = await staged.commit(lock, details, limitBytes);
+  if (template === null) return { failed: "it is larger than all templates may be", from: null };
+  context.runtimeLog.write("info", `made the ${details.kind} template ${template.key}`);
+  // Whoever waits for it need not wait for this sandbox.
+  await lock.release();
+  return { template, upperIsMade: details.kind === "image" };
+}
+
+async function end({ machine }: StartedMachine): Promise<void> {
+  machine.kill();
+  await machine.exited;
+}
+
+/** As long as the guest's memory, and nothing but a hole. */
+async function makeMemoryFile({ context }: StartPlan, path: string): Promise<void> {
+  try {
+    await using file = await open(path, "wx", 0o600);
+    await file.truncate(context.record.config.memoryMib * bytesPerMib);
+  } catch (error) {
+    throw ioError(`create ${path}`, error);
+  }
+}
+
+async function detailsOf(
+  { context, qemu, choice, root, tscKhz }: StartPlan,
+  { agent }: StartedMachine,
+  kind: "machine" | "image",
+): Promise<TemplateDetails> {
+  const { agentVersion, kernelRelease } = await agent.hello;
+  const { cpus, memoryMib } = context.record.config;
+  const image = kind === "image" ? root.template : null;
+  return {
+    kind,
+    description: {
+      kernel: kernelRelease,
+      qemuVersion: qemu.version,
+      accelerator: choice.accelerator,
+      cpus,
+      memoryMib,
+      image: image?.reference ?? null,
+      rootDisk: image?.rootDisk ?? null,
+    },
+    agentVersion,
+    kernelRelease,
+    tscKhz,
+  };
+}
+
+/** Where a sparse file has data, as the agent finds out when it is run here; undefined where it cannot. */
+async function dataExtents({ agentPath }: GuestKernel, path: string): Promise<Extent[] | undefined> {
+  if (agentPath === null || process.platform !== "linux") return undefined;
+  try {
+    const { stdout } = await promisify(execFile)(agentPath, ["--data-extents", path]);
+    return stdout
+      .trimEnd()
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line): Extent => {
+        const [offset = 0, length = 0] = line.split(" ").map(Number);
+        return [offset, length];
+      });
+  } catch {
+    return undefined;
+  }
+}
