@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { writeFileAtomically } from "../store/atomic-file.ts";
-import { hostBootId } from "./host-boot.ts";
+import { hostBootId } from "../store/host-boot.ts";
 import { asObject } from "./qmp.ts";
 import type { GuestKernel } from "./types.ts";
 

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../store/atomic-file.ts";
-import { hostBootId } from "./host-boot.ts";
+import { hostBootId } from "../store/host-boot.ts";
 import { asObject } from "./qmp.ts";
 import type { QemuBinary } from "./qemu.ts";
 import type { Accelerator, GuestKernel } from "./types.ts";

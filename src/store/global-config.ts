@@ -53,6 +53,12 @@ const schema = v.object({
       disable_metrics_sample: v.nullish(v.boolean()),
     }),
   ),
+  templates: v.optional(
+    v.object({
+      enabled: v.nullish(v.boolean()),
+      max_size_mib: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    }),
+  ),
 });
 
 /** The user's settings, `config.json`; see `docs/configuration.md`. */

@@ -42,7 +42,7 @@ test("a home is made with all its parents, for this user only, again and again a
   const home = locateHome({ MSB_HOME: join(directory, "a", "b", "c") });
   await Promise.all([prepareHome(home), prepareHome(home), prepareHome(home)]);
   await prepareHome(home);
-  for (const path of [home.root, home.sandboxes, home.run, home.cache]) {
+  for (const path of [home.root, home.sandboxes, home.templates, home.run, home.cache]) {
     const found = await stat(path);
     assert.equal(found.isDirectory() && found.mode & 0o777, 0o700, path);
   }

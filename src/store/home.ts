@@ -12,6 +12,8 @@ export interface Home {
   readonly sandboxes: string;
   /** An OCI image layout with the pulled images, and the root file systems made of them. */
   readonly images: string;
+  /** Saved memory of booted machines, from which others start; see `templates.ts`. */
+  readonly templates: string;
   /** Unix sockets of running sandboxes. */
   readonly run: string;
   /** Facts about this host that can be found out again. */
@@ -30,6 +32,7 @@ export function locateHome(environment: NodeJS.ProcessEnv = process.env): Home {
       configFile === undefined || configFile === "" ? join(root, "config.json") : resolve(configFile),
     sandboxes: join(root, "sandboxes"),
     images: join(root, "images"),
+    templates: join(root, "templates"),
     run: runDirectory(root),
     cache: join(root, "cache"),
   };
@@ -41,7 +44,7 @@ export function locateHome(environment: NodeJS.ProcessEnv = process.env): Home {
  * @throws IoError when the place is read-only, full or not ours
  */
 export async function prepareHome(home: Home): Promise<void> {
-  for (const directory of [home.root, home.sandboxes, home.run, home.cache]) {
+  for (const directory of [home.root, home.sandboxes, home.templates, home.run, home.cache]) {
     try {
       await makeDirectory(directory);
     } catch (error) {

@@ -1,17 +1,12 @@
 import { unlink } from "node:fs/promises";
-import { dirname } from "node:path";
-import { DirectoryChanges, tryLockFile } from "../../store/index.ts";
-
-/** No event tells that a process was killed: how long until that is noticed, in milliseconds. */
-const recheckMs = 100;
+import { lockFileWhenFree } from "../../store/index.ts";
 
 /** The last in the line for each lock within this process. */
 const lines = new Map<string, Promise<unknown>>();
 
 /**
- * Runs `action` while holding the lock at `path`. Within this process there is a line; towards other processes the lock is
- * tried whenever something in its directory changes. The kernel's own waiting is not used: it blocks one of libuv's few
- * threads for as long as it lasts, and cannot be given up.
+ * Runs `action` while holding the lock at `path`. Within this process there is a line, towards other processes there is
+ * none: see `lockFileWhenFree`.
  *
  * @param removeAfter removes the lock's file afterwards
  * @throws the reason of the signal when it was aborted before the lock was held; IoError
@@ -42,22 +37,8 @@ async function holding<T>(
   action: () => Promise<T>,
   removeAfter: boolean,
 ): Promise<T> {
-  let lock = await tryLockFile(path);
-  if (lock === null) {
-    using changes = new DirectoryChanges([dirname(path)], recheckMs);
-    const wake = (): void => changes.wake();
-    signal?.addEventListener("abort", wake);
-    try {
-      while ((lock = await tryLockFile(path)) === null) {
-        signal?.throwIfAborted();
-        await changes.next();
-      }
-    } finally {
-      signal?.removeEventListener("abort", wake);
-    }
-  }
+  const lock = await lockFileWhenFree(path, signal);
   try {
-    signal?.throwIfAborted();
     return await action();
   } finally {
     // While it is held: whoever waits for this very file finds that it is gone, and makes a new one.

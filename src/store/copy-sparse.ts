@@ -1,0 +1,112 @@
+import { execFile } from "node:child_process";
+import { chmod, constants, copyFile, open, rm } from "node:fs/promises";
+import { promisify } from "node:util";
+import { errorCode, ioError } from "./system-error.ts";
+
+const chunkBytes = 1024 * 1024;
+/** Zeros are left out in units of this many bytes: the block size of most file systems, and the page size of most guests. */
+const blockBytes = 4096;
+
+/**
+ * Copies a sparse file and keeps it sparse: what is zero takes no room in the copy. A file system that can share blocks
+ * between files (Btrfs, XFS, APFS) copies nothing at all.
+ *
+ * @param target mode 0600; must not exist
+ * @throws IoError, or the reason of the signal; nothing is left at `target` then, unless it was there before
+ */
+export async function copySparse(source: string, target: string, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  if (await shareBlocks(source, target)) return;
+  try {
+    await reserve(target);
+  } catch (error) {
+    throw ioError(`create ${target}`, error);
+  }
+  try {
+    if (process.platform === "linux" && (await copyWithCp(source, target, signal))) return;
+    await copySparseByBlocks(source, target, signal);
+  } catch (error) {
+    await rm(target, { force: true }).catch(() => undefined);
+    signal?.throwIfAborted();
+    throw ioError(`copy ${source} to ${target}`, error);
+  }
+}
+
+async function shareBlocks(source: string, target: string): Promise<boolean> {
+  try {
+    await copyFile(source, target, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "ENOENT" || code === "EEXIST" || code === "EACCES") {
+      throw ioError(`copy ${source} to ${target}`, error);
+    }
+    return false;
+  }
+  await chmod(target, 0o600);
+  return true;
+}
+
+async function reserve(target: string): Promise<void> {
+  const file = await open(target, "wx", 0o600);
+  await file.close();
+}
+
+/**
+ * Node knows no SEEK_DATA and would read every hole. coreutils' `cp` does not: 512 MiB with 100 MB of data in 2000 pieces
+ * take it 60 ms, and the loop below 450 ms.
+ *
+ * @returns whether it could. Why not is found out by doing the same by hand.
+ */
+async function copyWithCp(source: string, target: string, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    await promisify(execFile)("cp", ["--sparse=always", "--reflink=never", "--", source, target], { signal });
+    return true;
+  } catch {
+    signal?.throwIfAborted();
+    return false;
+  }
+}
+
+/** The same anywhere: reads everything, writes what is not zero. `target` exists; what it holds is replaced. */
+export async function copySparseByBlocks(
+  source: string,
+  target: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await using input = await open(source, "r");
+  await using output = await open(target, "w", 0o600);
+  const { size } = await input.stat();
+  await output.truncate(size);
+  const zeros = Buffer.alloc(chunkBytes);
+  const chunk = Buffer.allocUnsafe(chunkBytes);
+  for (let start = 0; start < size; start += chunkBytes) {
+    signal?.throwIfAborted();
+    let length = 0;
+    while (length < chunkBytes) {
+      const { bytesRead } = await input.read(chunk, length, chunkBytes - length, start + length);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    for (const [from, to] of dataIn(chunk.subarray(0, length), zeros)) {
+      for (let at = from; at < to;) {
+        at += (await output.write(chunk, at, to - at, start + at)).bytesWritten;
+      }
+    }
+  }
+}
+
+/** The runs of blocks that are not zero. */
+function* dataIn(chunk: Buffer, zeros: Buffer): Generator<readonly [from: number, to: number]> {
+  if (chunk.compare(zeros, 0, chunk.length) === 0) return;
+  let from = -1;
+  for (let at = 0; at < chunk.length; at += blockBytes) {
+    const end = Math.min(at + blockBytes, chunk.length);
+    const isZero = chunk.compare(zeros, 0, end - at, at, end) === 0;
+    if (!isZero && from < 0) from = at;
+    else if (isZero && from >= 0) {
+      yield [from, at];
+      from = -1;
+    }
+  }
+  if (from >= 0) yield [from, chunk.length];
+}

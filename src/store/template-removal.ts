@@ -1,0 +1,92 @@
+import { randomBytes } from "node:crypto";
+import { lstat, readdir, rename, rm, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { Home } from "./home.ts";
+import { tryLockFile } from "./lock.ts";
+import { errorCode, ioError } from "./system-error.ts";
+
+// A template's key begins with a hexadecimal digit, so these can never be one.
+export const stagingPrefix = ".new-";
+const removedPrefix = ".removed-";
+
+/** Which template is meant: with its inode, that very one and not a later one in its place. */
+export interface TemplateIdentity {
+  readonly key: string;
+  readonly inode: bigint;
+}
+
+/**
+ * Removes a template, unless another one has taken its place. Always safe: who started from it has its memory mapped.
+ *
+ * @returns whether it was there
+ * @throws IoError
+ */
+export async function removeTemplate(home: Home, { key, inode }: TemplateIdentity): Promise<boolean> {
+  const path = join(home.templates, key);
+  try {
+    if ((await inodeAt(path)) !== inode) return false;
+    const aside = asidePath(home);
+    await rename(path, aside);
+    // Someone may have replaced it since the look.
+    if ((await inodeAt(aside)) !== inode && (await putBack(aside, path))) return false;
+    await rm(aside, { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    throw ioError(`remove the template ${path}`, error);
+  }
+}
+
+async function putBack(aside: string, path: string): Promise<boolean> {
+  try {
+    await rename(aside, path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Moves whatever has a template's place out of it. @returns where it is now, to be removed; null when there was nothing */
+export async function clearPlace(home: Home, key: string): Promise<string | null> {
+  const aside = asidePath(home);
+  try {
+    await rename(join(home.templates, key), aside);
+    return aside;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function asidePath(home: Home): string {
+  return join(home.templates, removedPrefix + randomBytes(8).toString("hex"));
+}
+
+async function inodeAt(path: string): Promise<bigint | null> {
+  try {
+    return (await lstat(path, { bigint: true })).ino;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** Clears what processes left that were killed while they made or removed a template. */
+export async function sweepTemplateLeftovers(home: Home): Promise<void> {
+  const names = await readdir(home.templates).catch(() => []);
+  const stagings = new Set<string>();
+  for (const name of names) {
+    if (name.startsWith(removedPrefix)) {
+      await rm(join(home.templates, name), { recursive: true, force: true }).catch(() => undefined);
+    } else if (name.startsWith(stagingPrefix)) stagings.add(name.replace(/\.lock$/, ""));
+  }
+  for (const name of stagings) {
+    // The lock stands beside the directory, and is taken before that is made: there is no moment without it.
+    const lockPath = join(home.templates, `${name}.lock`);
+    const lock = await tryLockFile(lockPath).catch(() => null);
+    if (lock === null) continue;
+    await rm(join(home.templates, name), { recursive: true, force: true }).catch(() => undefined);
+    await unlink(lockPath).catch(() => undefined);
+    await lock.release();
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * `template-maker KEY STEP`: makes a template, and at the step says so and waits for a line on stdin. Says afterwards whether
+ * it made the template or found it made.
+ */
+import { once } from "node:events";
+import { locateHome, lockTemplate, openTemplate, stageTemplate } from "../../src/store/index.ts";
+import { fill, machineDetails, noLimit } from "./template-support.ts";
+
+const [key = "", stopAt = ""] = process.argv.slice(2);
+const home = locateHome();
+
+async function reach(step: string): Promise<void> {
+  if (step !== stopAt) return;
+  process.stdout.write(`${step}\n`);
+  await once(process.stdin, "data");
+}
+
+await reach("start");
+await using lock = await lockTemplate(home, key);
+await reach("locked");
+if ((await openTemplate(home, key)).template !== null) {
+  process.stdout.write("found\n");
+} else {
+  await using staged = await stageTemplate(home);
+  await reach("staged");
+  await fill(staged, "machine");
+  await reach("filled");
+  await staged.commit(lock, machineDetails, noLimit);
+  process.stdout.write("made\n");
+  await reach("made");
+}
+process.stdin.destroy();
