@@ -20,7 +20,8 @@ import {
   type SandboxState as StoredState,
   type TerminationReason,
 } from "../store/index.ts";
-import { bootGuest, type BootedGuest } from "./boot.ts";
+import { bootGuest } from "./boot.ts";
+import type { StartedMachine } from "./start-context.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
 import type { Client, ClientServices } from "./client.ts";
 import { Clients } from "./clients.ts";
@@ -75,7 +76,7 @@ export class Supervisor implements ClientServices {
     this.kill();
   });
   readonly #stateFile: StateFile;
-  #guest: BootedGuest | null = null;
+  #guest: StartedMachine | null = null;
   #metrics: MetricsSampler | null = null;
   #lifetime: Lifetime | null = null;
   #attached: boolean;
@@ -290,7 +291,7 @@ export class Supervisor implements ClientServices {
     await this.#leave();
   }
 
-  async #finish({ machine, agent }: BootedGuest): Promise<void> {
+  async #finish({ machine, agent }: StartedMachine): Promise<void> {
     const { runtime, exec } = this.#logs;
     const exit = await machine.exited;
     this.#lifetime?.stop();
@@ -348,7 +349,7 @@ export class Supervisor implements ClientServices {
     await Promise.all([this.#logs.exec.close(), this.#logs.runtime.close(), this.#logs.kernel.close()]);
   }
 
-  #running(): BootedGuest {
+  #running(): StartedMachine {
     if (
       this.#guest !== null &&
       (this.state === "running" || this.state === "draining" || this.state === "starting")
