@@ -20,6 +20,7 @@ import {
   type SandboxState as StoredState,
   type TerminationReason,
 } from "../store/index.ts";
+import { Afterwards } from "./afterwards.ts";
 import { bootGuest } from "./boot.ts";
 import type { StartedMachine } from "./start-context.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
@@ -70,6 +71,9 @@ export class Supervisor implements ClientServices {
   readonly #clients: Clients;
   readonly #sessions = new Set<Session>();
   readonly #starting = new AbortController();
+  readonly #afterwards = new Afterwards((error) => {
+    this.#logs.runtime.write("debug", `left undone: ${String(error)}`);
+  });
   readonly #bootedAt = performance.now();
   readonly #killer = new Deadline(() => {
     this.#logs.runtime.write("warn", "the guest did not stop in time: killing it");
@@ -240,6 +244,9 @@ export class Supervisor implements ClientServices {
       notice: (message) => {
         this.#tellOwner({ type: "Notice", message });
       },
+      afterwards: (work) => {
+        this.#afterwards.add(work);
+      },
       agentLost: (error) => {
         this.#agentLost(error);
       },
@@ -269,6 +276,7 @@ export class Supervisor implements ClientServices {
     await clearBootError(paths.bootError);
     await this.#save({ status: "running", accelerator: machine.accelerator });
     this.#tellOwner({ type: "Started", accelerator: machine.accelerator });
+    this.#afterwards.begin();
     // The owner may have left, or somebody asked for the end, while the guest booted.
     if (this.#ending !== null) this.#shutDownGuest(defaultGraceMs);
   }
@@ -342,6 +350,7 @@ export class Supervisor implements ClientServices {
   }
 
   async #leave(): Promise<void> {
+    this.#afterwards.end();
     // Let the answers to those who wait for the end go out first.
     await this.#ended;
     await new Promise(setImmediate);
