@@ -41,7 +41,8 @@ export function sandboxPaths(home: Home, name: string): SandboxPaths {
   return pathsIn(join(home.sandboxes, name));
 }
 
-function pathsIn(directory: string): SandboxPaths {
+/** Where a sandbox's files are in its directory. */
+export function pathsIn(directory: string): SandboxPaths {
   const logs = join(directory, "logs");
   return {
     directory,

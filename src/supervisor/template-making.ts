@@ -23,7 +23,6 @@ import {
 import { becomeSandbox, endedBy, startToHello } from "./cold-start.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 import {
-  machineSpec,
   mountMessage,
   unlessOver,
   type StartContext,

@@ -26,7 +26,7 @@ export async function restoreTemplate(
   plan.context.progress("restore");
   const isMounted = template.record.kind === "image";
   if (!isMounted) await plan.root.makeUpper();
-  const started = await orTemplateFailed(async () => {
+  const started = await orTemplateFailed(plan, async () => {
     if (isMounted && !upperIsMade) await copyUpper(plan, template);
     return await startRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
@@ -76,11 +76,11 @@ async function copyUpper({ root }: StartPlan, { paths }: Template): Promise<void
   await rename(aside, upperPath);
 }
 
-async function orTemplateFailed<T>(work: () => Promise<T>): Promise<T> {
+async function orTemplateFailed<T>({ context }: StartPlan, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Error && error.name === "AbortError") throw error;
+    context.signal.throwIfAborted();
     throw new TemplateFailedError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
