@@ -107,12 +107,12 @@ export class Supervisor implements ClientServices {
   static async run(options: SupervisorOptions): Promise<void> {
     const { paths, record } = options.sandbox;
     const level = record.config.quietLogs ? null : (record.config.logLevel ?? "warn");
-    const logs: Logs = {
-      exec: await ExecLog.open(paths.execLog),
-      runtime: await RuntimeLog.open(paths.runtimeLog, level),
-      kernel: await KernelLog.open(paths.kernelLog),
-    };
-    const supervisor = new Supervisor(options, logs);
+    const [exec, runtime, kernel] = await Promise.all([
+      ExecLog.open(paths.execLog),
+      RuntimeLog.open(paths.runtimeLog, level),
+      KernelLog.open(paths.kernelLog),
+    ]);
+    const supervisor = new Supervisor(options, { exec, runtime, kernel });
     process.on("SIGTERM", () => {
       supervisor.#stop(defaultGraceMs, "Signal", "its supervisor got SIGTERM");
     });
@@ -205,7 +205,7 @@ export class Supervisor implements ClientServices {
   async #run(): Promise<void> {
     const socket = socketPath(this.#options.home, this.id);
     try {
-      await this.#save({
+      const saved = this.#save({
         status: "starting",
         supervisor: await identifyProcess(process.pid),
         socket,
@@ -217,7 +217,12 @@ export class Supervisor implements ClientServices {
         exitCode: null,
         signal: null,
       });
+      // The machine need not wait for the disk.
+      saved.catch((error: unknown) => {
+        this.#starting.abort(error);
+      });
       await this.#start();
+      await saved;
     } catch (error) {
       await this.#startFailed(error);
       return;
