@@ -17,5 +17,13 @@ export { hostPlatform, type Platform } from "./platform.ts";
 export { findQemu, type QemuBinary } from "./qemu.ts";
 export { QmpError, type QmpEvent } from "./qmp.ts";
 export { measureTscKhz } from "./tsc.ts";
-export type { Accelerator, Disk, GuestKernel, MachineExit, MachineSpec, Share, TemplateUse } from "./types.ts";
+export type {
+  Accelerator,
+  Disk,
+  GuestKernel,
+  MachineExit,
+  MachineSpec,
+  Share,
+  TemplateUse,
+} from "./types.ts";
 export type { Verdict } from "./verdicts.ts";

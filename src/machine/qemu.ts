@@ -80,11 +80,7 @@ async function isExecutable(path: string): Promise<boolean> {
 }
 
 /** Facts about the binary, from the cache when it holds them for this very file. */
-async function askOnce(
-  path: string,
-  key: string,
-  cacheDirectory: string | undefined,
-): Promise<QemuFacts> {
+async function askOnce(path: string, key: string, cacheDirectory: string | undefined): Promise<QemuFacts> {
   if (cacheDirectory === undefined) return askQemu(path);
   const cacheFile = join(cacheDirectory, "qemu.json");
   const cached = await readCache(cacheFile, key);

@@ -1,5 +1,10 @@
 import { BootStartError, InvalidConfigError, type BootStage } from "../errors/index.ts";
-import { isDiskInUse, type AcceleratorChoice, type AcceleratorProbe, type MachineExit } from "../machine/index.ts";
+import {
+  isDiskInUse,
+  type AcceleratorChoice,
+  type AcceleratorProbe,
+  type MachineExit,
+} from "../machine/index.ts";
 import type { StoredConfig } from "../store/index.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 import type { StartContext } from "./start-context.ts";

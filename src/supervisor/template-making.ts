@@ -17,7 +17,13 @@ import {
 } from "../store/index.ts";
 import { becomeSandbox, endedBy, linkTo, startToHello } from "./cold-start.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
-import { machineSpec, mountMessage, unlessOver, type StartedMachine, type StartPlan } from "./start-context.ts";
+import {
+  machineSpec,
+  mountMessage,
+  unlessOver,
+  type StartedMachine,
+  type StartPlan,
+} from "./start-context.ts";
 import { bootDeadlineMs, restoreDeadlineMs } from "./start-errors.ts";
 
 const bytesPerMib = 1024 * 1024;

@@ -34,7 +34,9 @@ export async function startFromTemplate(plan: StartPlan, limitBytes: number): Pr
   const imageKey = imageTemplateKey(plan, machineKey);
   const templates = new TemplateStart(plan, limitBytes, machineKey);
   try {
-    return (imageKey === null ? null : await templates.fromImage(imageKey)) ?? (await templates.fromMachine());
+    return (
+      (imageKey === null ? null : await templates.fromImage(imageKey)) ?? (await templates.fromMachine())
+    );
   } catch (error) {
     if (error instanceof TemplateFailedError) return null;
     if (!(error instanceof IoError)) throw error;
@@ -178,7 +180,12 @@ class TemplateStart {
         stateFd: state.fd,
       });
       context.kernelLog.follow(machine.console);
-      const hello = { type: "AgentHello", protocolVersion: PROTOCOL_VERSION, agentVersion, kernelRelease } as const;
+      const hello = {
+        type: "AgentHello",
+        protocolVersion: PROTOCOL_VERSION,
+        agentVersion,
+        kernelRelease,
+      } as const;
       started = linkTo(plan, machine, startedAtMs, hello);
     } catch (error) {
       throw await this.#failed(template, error);
