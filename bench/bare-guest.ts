@@ -67,7 +67,7 @@ export class BareGuest implements AsyncDisposable {
     const spec = { cpus: 1, memoryMib, kernel, disks, kernelArguments: [] };
     const self = new BareGuest(Machine.start(spec, accelerator, { qemu, tscKhz }), directory);
     await self.#hello.promise;
-    self.#send(0, bootMessage());
+    for (const message of introduction()) self.#send(0, message);
     await self.#ready.promise;
     return self;
   }
@@ -142,21 +142,16 @@ export class BareGuest implements AsyncDisposable {
   }
 }
 
-function bootMessage(): Message {
-  return {
-    type: "Boot",
-    protocolVersion: PROTOCOL_VERSION,
-    entropy: randomBytes(64),
-    wallClockSeconds: Math.floor(Date.now() / 1000),
-    wallClockNanoseconds: 0,
-    hostname: "bare",
-    root: {
-      layered: { lower: { serial: "lower", fsType: "erofs" }, upperSerial: "upper", upperSizeMib: 0 },
-      shared: null,
-      disk: null,
-    },
-    tmpSizeMib: 64,
-    workdir: "",
-    scripts: [],
+function introduction(): Message[] {
+  const root = {
+    layered: { lower: { serial: "lower", fsType: "erofs" }, upperSerial: "upper", upperSizeMib: 0 },
+    shared: null,
+    disk: null,
   };
+  return [
+    { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(64) },
+    { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 },
+    { type: "Mount", root, tmpSizeMib: 64 },
+    { type: "Boot", hostname: "bare", workdir: "", scripts: [] },
+  ];
 }

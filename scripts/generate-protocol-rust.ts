@@ -218,7 +218,7 @@ function elementReader(type: FieldType): string {
   return `|reader| ${read(type)}`;
 }
 
-/** `wallClockSeconds` → `wall_clock_seconds`, as the Rust side names it. */
+/** `upperSizeMib` → `upper_size_mib`, as the Rust side names it. */
 export function snake(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InvalidConfigError } from "../errors/index.ts";
-import { escapeCommas, kernelCommandLine, qemuArguments, type CommandLineOptions } from "./command-line.ts";
+import {
+  diskSlots,
+  escapeCommas,
+  kernelCommandLine,
+  qemuArguments,
+  shareSlots,
+  shareTag,
+  type CommandLineOptions,
+} from "./command-line.ts";
 import { hostPlatform } from "./platform.ts";
 import type { Disk, MachineSpec } from "./types.ts";
 
@@ -81,11 +89,11 @@ test("seccomp and memfd are used where they exist", () => {
 test("paths reach the block layer unchanged, whatever characters they have", () => {
   const nodes = values(qemuArguments(spec(), x86), "-blockdev").map((json): unknown => JSON.parse(json));
   assert.deepEqual(
-    nodes.map((node) => (node as { file: { filename: string } }).file.filename),
+    nodes.slice(0, 2).map((node) => (node as { file: { filename: string } }).file.filename),
     [lower.path, upper.path],
   );
   assert.deepEqual(
-    nodes.map((node) => {
+    nodes.slice(0, 2).map((node) => {
       const { "read-only": readOnly, discard } = node as { "read-only": boolean; discard: string };
       return { readOnly, discard };
     }),
@@ -102,8 +110,8 @@ test("the machine has no network card and every device is a virtio-mmio one or t
     "pvpanic",
     "virtio-serial-device",
     "virtserialport",
-    "virtio-blk-device",
-    "virtio-blk-device",
+    ...Array<string>(diskSlots).fill("virtio-blk-device"),
+    ...Array<string>(shareSlots).fill("virtio-9p-device"),
   ]);
 });
 
@@ -127,22 +135,97 @@ test("a serial number that QEMU would cut off is refused", () => {
 
 test("a share is a 9p device that shows the host's files as they are", () => {
   const shares = [
-    { path: "/srv/a,b", tag: "root", readOnly: false },
-    { path: "/opt", tag: "more", readOnly: true },
+    { path: "/srv/a,b", readOnly: false },
+    { path: "/opt", readOnly: true },
   ];
   const line = qemuArguments(spec({ disks: [], shares }), x86);
-  assert.deepEqual(values(line, "-fsdev"), [
+  assert.deepEqual(values(line, "-fsdev").slice(0, 2), [
     "local,id=share0,path=/srv/a,,b,security_model=none,multidevs=remap",
     "local,id=share1,path=/opt,security_model=none,multidevs=remap,readonly=on",
   ]);
-  assert.deepEqual(values(line, "-device").slice(-2), [
-    "virtio-9p-device,fsdev=share0,mount_tag=root",
-    "virtio-9p-device,fsdev=share1,mount_tag=more",
-  ]);
-  for (const tag of ["", "x".repeat(32), "a b"]) {
-    const bad = spec({ shares: [{ path: "/srv", tag, readOnly: false }] });
-    assert.throws(() => qemuArguments(bad, x86), InvalidConfigError, tag);
+  assert.deepEqual(
+    values(line, "-device").filter((device) => device.startsWith("virtio-9p")),
+    Array.from({ length: shareSlots }, (_, n) => `virtio-9p-device,fsdev=share${n},mount_tag=${shareTag(n)}`),
+  );
+});
+
+test("every disk and every share has its slot, in use or not, with nothing behind those that are not", () => {
+  assert.deepEqual([diskSlots, shareSlots], [6, 9]);
+  const disk = (n: number): Disk => ({ ...upper, serial: `disk-${n}` });
+  for (const count of [0, 1, diskSlots]) {
+    const disks = Array.from({ length: count }, (_, n) => disk(n));
+    const shares = Array.from({ length: Math.min(count, shareSlots) }, () => ({
+      path: "/s",
+      readOnly: false,
+    }));
+    const line = qemuArguments(spec({ disks, shares }), x86);
+    const nodes = values(line, "-blockdev").map((json): unknown => JSON.parse(json));
+    assert.deepEqual(
+      nodes.map((node) => (node as { driver: string })["driver"]),
+      Array.from({ length: diskSlots }, (_, n) => (n < count ? "raw" : "null-co")),
+    );
+    assert.deepEqual(
+      nodes.map((node) => (node as { "node-name": string })["node-name"]),
+      Array.from({ length: diskSlots }, (_, n) => `disk${n}`),
+    );
+    // A guest that looks all the same finds an empty disk, and never another machine's memory.
+    for (const node of nodes.slice(count)) {
+      assert.deepEqual(node, { ...(node as object), size: 0, "read-zeroes": true });
+    }
+    assert.deepEqual(
+      values(line, "-fsdev").map((share) => share.split(",")[0]),
+      Array.from({ length: shareSlots }, (_, n) => (n < shares.length ? "local" : "synth")),
+    );
+    const devices = values(line, "-device").map((device) => device.split(",").slice(0, 2).join());
+    assert.deepEqual(devices.slice(3), [
+      ...Array.from({ length: diskSlots }, (_, n) => `virtio-blk-device,drive=disk${n}`),
+      ...Array.from({ length: shareSlots }, (_, n) => `virtio-9p-device,fsdev=share${n}`),
+    ]);
   }
+});
+
+test("more disks or shares than there are slots for are refused", () => {
+  const share = { path: "/s", readOnly: false };
+  const tooMany: Partial<MachineSpec>[] = [
+    { disks: Array.from({ length: diskSlots + 1 }, (_, n) => ({ ...upper, serial: `d${n}` })) },
+    { shares: Array.from({ length: shareSlots + 1 }, () => share) },
+  ];
+  for (const changes of tooMany) {
+    assert.throws(
+      () => qemuArguments(spec(changes), x86),
+      (error) =>
+        error instanceof InvalidConfigError &&
+        /at most (6 disks|9 shared)/.test(error.message) &&
+        error.hint !== "",
+    );
+  }
+  assert.doesNotThrow(() =>
+    qemuArguments(spec({ shares: Array<typeof share>(shareSlots).fill(share) }), x86),
+  );
+});
+
+test("a machine that is saved has its memory in a file, one that is restored only looks at it", () => {
+  const memoryPath = "/templates/a,b/memory";
+  const lineOf = (shared: boolean, restored: boolean): string[] =>
+    qemuArguments(spec({ template: { memoryPath, shared, restored } }), x86);
+  const backend = "memory-backend-file,id=memory,size=512M,mem-path=/templates/a,,b/memory,share=";
+  for (const [shared, restored] of [
+    [true, false],
+    [true, true],
+    [false, true],
+  ] as const) {
+    const line = lineOf(shared, restored);
+    assert.deepEqual(values(line, "-object"), [backend + (shared ? "on" : "off")]);
+    assert.deepEqual(values(line, "-incoming"), restored ? ["defer"] : []);
+  }
+  assert.deepEqual(values(qemuArguments(spec(), x86), "-incoming"), []);
+  // Everything else is as it was, or QEMU could not restore it.
+  const without = (line: string[], ...names: string[]): string[] =>
+    line.filter((word, index) => !names.includes(word) && !names.includes(line[index - 1] ?? ""));
+  assert.deepEqual(
+    without(lineOf(false, true), "-object", "-incoming"),
+    without(qemuArguments(spec(), x86), "-object"),
+  );
 });
 
 test("a disk image's own idea of a backing file is overruled", () => {

@@ -23,6 +23,8 @@ const spec: MachineSpec = {
   kernelArguments: [],
 };
 
+const missingQemu = { path: "/no/such/qemu", version: "7.2.0", seccomp: false, identity: "none" };
+
 async function assertFails(machine: Machine, detail: RegExp): Promise<void> {
   const exit = await machine.exited;
   assert.equal(exit.reason, "error");
@@ -45,14 +47,14 @@ for (const [index, lifeline] of lifelines.entries()) {
   });
 
   test(`a QEMU that is gone is told (${index})`, { timeout }, async () => {
-    const qemu = { path: "/no/such/qemu", version: "7.2.0", seccomp: false, lifeline: await lifeline() };
+    const qemu = { ...missingQemu, lifeline: await lifeline() };
     await assertFails(Machine.start(spec, "tcg", { qemu, tscKhz: null }), /\/no\/such\/qemu/);
   });
 }
 
 test("a process that cannot be created is a typed error", { timeout }, () => {
   const lifeline: Lifeline = { kind: "pdeathsig", setpriv: "/no/such/setpriv" };
-  const qemu = { path: "/no/such/qemu", version: "7.2.0", seccomp: false, lifeline };
+  const qemu = { ...missingQemu, lifeline };
   assert.throws(
     () => Machine.start(spec, "tcg", { qemu, tscKhz: null }),
     (error) => error instanceof RuntimeError && error.hint !== "",

@@ -84,6 +84,19 @@ test("negotiates, answers, reports errors and events, and ends with QEMU", { tim
   await assert.rejects(qmp.execute("query-status"), QmpError);
 });
 
+test("commands need not wait for the greeting", { timeout }, async (t) => {
+  const { qmp } = await startMonitor(t);
+  const answers = await Promise.all([
+    qmp.negotiate(),
+    qmp.execute("query-name"),
+    qmp.execute("query-status"),
+    qmp.execute("no-such-command").catch((error: unknown) => error),
+  ]);
+  assert.equal((answers[2] as { running: boolean }).running, false);
+  assert.ok(answers[3] instanceof QmpError);
+  await qmp.execute("quit");
+});
+
 test("commands without an answer fail when QEMU is killed", { timeout }, async (t) => {
   const [near, far] = await socketPair(t);
   const qmp = new QmpClient(near);

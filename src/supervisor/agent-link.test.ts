@@ -7,15 +7,18 @@ import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { ProtocolError, RuntimeError } from "../errors/index.ts";
 import { INITIAL_CREDIT } from "../protocol/credit.ts";
-import { encodeFrame, FrameKind, MAX_BULK_PAYLOAD } from "../protocol/frame.ts";
+import { encodeFrame, FrameDecoder, FrameKind, MAX_BULK_PAYLOAD } from "../protocol/frame.ts";
 import {
+  decodeMessage,
   encodeMessage,
   PROTOCOL_VERSION,
+  type AgentHelloMessage,
   type BootMessage,
   type ExecMessage,
   type Message,
+  type MountMessage,
 } from "../protocol/messages.generated.ts";
-import { AgentLink } from "./agent-link.ts";
+import { AgentLink, type AgentLinkOptions } from "./agent-link.ts";
 import type { SessionSink } from "./agent-session.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 
@@ -29,28 +32,22 @@ before(async () => {
 
 after(() => rm(directory, { recursive: true, force: true }));
 
-const hello: Message = {
+const hello: AgentHelloMessage = {
   type: "AgentHello",
   protocolVersion: PROTOCOL_VERSION,
   agentVersion: "0",
   kernelRelease: "6",
 };
-const boot: BootMessage = {
-  type: "Boot",
-  protocolVersion: PROTOCOL_VERSION,
-  entropy: new Uint8Array(64),
-  wallClockSeconds: 0,
-  wallClockNanoseconds: 0,
-  hostname: "h",
+const mount: MountMessage = {
+  type: "Mount",
   root: {
     layered: { lower: { serial: "l", fsType: "erofs" }, upperSerial: "u", upperSizeMib: 0 },
     shared: null,
     disk: null,
   },
   tmpSizeMib: 1,
-  workdir: "",
-  scripts: [],
 };
+const boot: BootMessage = { type: "Boot", hostname: "h", workdir: "", scripts: [] };
 const request: ExecMessage = {
   type: "Exec",
   argv: ["x"],
@@ -66,6 +63,8 @@ const request: ExecMessage = {
 
 const control = (stream: number, message: Message): Buffer =>
   encodeFrame(stream, FrameKind.control, encodeMessage(message));
+const mounted = control(0, { type: "Mounted" });
+const ready = control(0, { type: "Ready" });
 const started = control(1, { type: "ExecStarted", pid: 7, sessionId: 0 });
 const exited = control(1, { type: "ExecExited", code: 0, signal: 0 });
 const output = (bytes: number, kind: FrameKind = FrameKind.stdout): Buffer =>
@@ -76,9 +75,11 @@ interface Guest {
   readonly link: AgentLink;
   /** How the connection ended. */
   readonly lost: Promise<Error | null>;
+  /** The supervisor's messages so far. */
+  readonly told: Message[];
 }
 
-async function connect(t: TestContext, frameTimeoutMs?: number): Promise<Guest> {
+async function connect(t: TestContext, options: Omit<AgentLinkOptions, "lost"> = {}): Promise<Guest> {
   const path = join(directory, String(socketCount++));
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -88,17 +89,20 @@ async function connect(t: TestContext, frameTimeoutMs?: number): Promise<Guest> 
   ]);
   server.close();
   socket.on("error", () => undefined);
-  socket.resume();
-  const lost = Promise.withResolvers<Error | null>();
-  const link = new AgentLink(port, {
-    lost: lost.resolve,
-    ...(frameTimeoutMs === undefined ? {} : { frameTimeoutMs }),
+  const told: Message[] = [];
+  const decoder = new FrameDecoder();
+  socket.on("data", (chunk: Buffer) => {
+    for (const { kind, payload } of decoder.push(chunk)) {
+      if (kind === FrameKind.control) told.push(decodeMessage(payload, "supervisor→agent"));
+    }
   });
+  const lost = Promise.withResolvers<Error | null>();
+  const link = new AgentLink(port, { lost: lost.resolve, ...options });
   t.after(() => {
     socket.destroy();
     port.destroy();
   });
-  return { socket, link, lost: lost.promise };
+  return { socket, link, lost: lost.promise, told };
 }
 
 /** What the sink of a command was told, in order. */
@@ -130,9 +134,11 @@ test("an honest guest", async (t) => {
   const { socket, link, lost } = await connect(t);
   socket.write(control(0, hello));
   assert.equal((await link.hello).kernelRelease, "6");
-  const booting = link.boot(boot);
-  socket.write(control(0, { type: "Ready" }));
-  await booting;
+  const booting = [link.mount(mount), link.boot(boot)];
+  socket.write(mounted);
+  await booting[0];
+  socket.write(ready);
+  await booting[1];
   const { sink, heard } = recorder();
   const session = link.exec(request, sink);
   session.sendStdin(Buffer.from("in"));
@@ -155,13 +161,74 @@ test("an honest guest", async (t) => {
 });
 
 test("a guest that cannot boot", async (t) => {
-  const { socket, link } = await connect(t);
-  const booting = link.boot(boot);
+  const { socket, link, lost } = await connect(t);
+  const failedAs = (errno: number, step: string) => (error: unknown) =>
+    error instanceof GuestBootError && error.errno === errno && error.step === step;
+  // Both were asked for in one go, and a guest without a root becomes nothing.
+  const booting = [link.mount(mount), link.boot(boot)];
   socket.write(control(0, { type: "BootFailed", step: "mount", errno: 22, message: "no" }));
-  await assert.rejects(
-    booting,
-    (error) => error instanceof GuestBootError && error.errno === 22 && error.step === "mount",
+  await Promise.all(booting.map((waiting) => assert.rejects(waiting, failedAs(22, "mount"))));
+  // Neither waits any more.
+  socket.write(ready);
+  await breaksTheRules(lost, /Ready that nobody asked for/);
+});
+
+test("a guest that has its root and cannot become the sandbox", async (t) => {
+  const { socket, link } = await connect(t);
+  const mounting = link.mount(mount);
+  const booting = link.boot(boot);
+  socket.write(mounted);
+  await mounting;
+  socket.write(control(0, { type: "BootFailed", step: "workdir", errno: 20, message: "no" }));
+  await assert.rejects(booting, (error) => error instanceof GuestBootError && error.step === "workdir");
+});
+
+test("a guest that was restored says no hello again, and is seeded before all else", async (t) => {
+  const { socket, link, lost, told } = await connect(t, { restored: hello });
+  assert.equal(await link.hello, hello);
+  const from = Date.now();
+  link.seed();
+  link.setClock();
+  const to = Date.now();
+  const booting = [link.mount(mount), link.boot(boot)];
+  // The answers need not wait for each other either.
+  socket.write(Buffer.concat([mounted, ready]));
+  await Promise.all(booting);
+  const pinged = link.ping();
+  socket.write(control(0, { type: "Pong", nonce: 1 }));
+  await pinged;
+  const [seed, clock, ...rest] = told;
+  assert.ok(seed?.type === "Seed");
+  assert.equal(seed.protocolVersion, PROTOCOL_VERSION);
+  assert.equal(seed.entropy.length, 64);
+  assert.ok(seed.entropy.some((byte) => byte !== 0));
+  assert.ok(clock?.type === "Clock");
+  const milliseconds = clock.seconds * 1000 + clock.nanoseconds / 1e6;
+  assert.ok(milliseconds >= from && milliseconds <= to, `${from} ${milliseconds} ${to}`);
+  assert.deepEqual(rest, [mount, boot, { type: "Ping", nonce: 1 }]);
+  socket.write(control(0, hello));
+  await breaksTheRules(lost, /AgentHello that nobody asked for/);
+});
+
+test("no two guests are given the same randomness", async (t) => {
+  const { socket, link, told } = await connect(t, { restored: hello });
+  for (let count = 0; count < 20; count++) link.seed();
+  const pinged = link.ping();
+  socket.write(control(0, { type: "Pong", nonce: 1 }));
+  await pinged;
+  const given = told.flatMap((message) =>
+    message.type === "Seed" ? [Buffer.from(message.entropy).toString("hex")] : [],
   );
+  assert.equal(new Set(given).size, 20);
+});
+
+test("a guest that is ready before it has its root", async (t) => {
+  const { socket, link, lost } = await connect(t, { restored: hello });
+  const booting = [link.mount(mount), link.boot(boot)];
+  socket.write(Buffer.concat([ready, mounted]));
+  const broken = booting.map((waiting) => assert.rejects(waiting, ProtocolError));
+  await breaksTheRules(lost, /Ready that nobody asked for/);
+  await Promise.all(broken);
 });
 
 test("another protocol version", async (t) => {
@@ -175,7 +242,8 @@ test("another protocol version", async (t) => {
 });
 
 const unasked: Record<string, [Buffer, RegExp]> = {
-  "Ready that was not waited for": [control(0, { type: "Ready" }), /Ready that nobody asked for/],
+  "Ready that was not waited for": [ready, /Ready that nobody asked for/],
+  "Mounted that was not waited for": [mounted, /Mounted that nobody asked for/],
   "hello twice": [control(0, hello), /AgentHello that nobody asked for/],
   "a pong for no ping": [control(0, { type: "Pong", nonce: 5 }), /Pong that nobody asked for/],
   "figures nobody wants": [
@@ -209,9 +277,9 @@ for (const [what, [bytes, message]] of Object.entries(unasked)) {
     const { socket, link, lost } = await connect(t);
     socket.write(control(0, hello));
     await link.hello;
-    const booting = link.boot(boot);
-    socket.write(control(0, { type: "Ready" }));
-    await booting;
+    const booting = [link.mount(mount), link.boot(boot)];
+    socket.write(Buffer.concat([mounted, ready]));
+    await Promise.all(booting);
     const ping = link.ping();
     socket.write(bytes);
     await breaksTheRules(lost, message);
@@ -284,7 +352,7 @@ test("credit that was given again can be used again, and no more", async (t) => 
 });
 
 test("half a frame and then silence", async (t) => {
-  const { socket, lost } = await connect(t, 50);
+  const { socket, lost } = await connect(t, { frameTimeoutMs: 50 });
   socket.write(control(0, hello).subarray(0, 6));
   await breaksTheRules(lost, /part of a frame.* 50 ms/);
 });
@@ -297,7 +365,7 @@ test("half a frame and then the end", async (t) => {
 });
 
 test("a guest that sends nothing but frames that are allowed, byte by byte", async (t) => {
-  const { socket, link } = await connect(t, 10_000);
+  const { socket, link } = await connect(t, { frameTimeoutMs: 10_000 });
   for (const byte of control(0, hello)) socket.write(Buffer.from([byte]));
   assert.equal((await link.hello).agentVersion, "0");
 });

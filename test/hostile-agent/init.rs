@@ -1,7 +1,7 @@
 //! PID 1 of a guest that does not keep to the protocol: plays what `/play` holds on the agent's port.
 //!
-//! `/play` is a list of parts: u32 big-endian length, one byte (1: send it again and again, for ever), the bytes. Each part
-//! but the first waits until the supervisor has sent something since the part before.
+//! `/play` is a list of parts: u32 big-endian length, one byte that says how (below), two message tags, the bytes. A part waits
+//! for a message with the first tag, unless that is 0; it is left out when one with the second tag comes before.
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -30,6 +30,11 @@ const FINIT_MODULE: c_long = 273;
 
 const MODULES: [&str; 4] = ["virtio_ring", "virtio", "virtio_mmio", "virtio_console"];
 const RETRY: Duration = Duration::from_millis(5);
+/// How a part is played, besides once: again and again; not at all, because PID 1 ends instead.
+const FOREVER: u8 = 1;
+const DIE: u8 = 2;
+/// What comes before the bytes of a part.
+const HEADER: usize = 7;
 
 fn main() {
     mount_kind("devtmpfs", "/dev");
@@ -44,25 +49,32 @@ fn main() {
         load(&directory.join(format!("{module}.ko")));
     }
     let play = fs::read("/play").unwrap();
-    let mut port = open_port();
+    let mut port = Port {
+        file: open_port(),
+        heard: Vec::new(),
+    };
     let mut rest = &play[..];
-    let mut first = true;
-    while rest.len() >= 5 {
+    while rest.len() >= HEADER {
         let length = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
-        let forever = rest[4] == 1;
-        let bytes = &rest[5..5 + length];
-        if !first {
-            hear(&mut port);
+        let (how, after, unless) = (rest[4], rest[5], rest[6]);
+        let bytes = &rest[HEADER..HEADER + length];
+        rest = &rest[HEADER + length..];
+        if after != 0 && !port.hears(after, unless) {
+            continue;
         }
-        first = false;
-        say(&mut port, bytes);
-        while forever {
-            say(&mut port, bytes);
+        if how == DIE {
+            std::process::exit(1);
         }
-        rest = &rest[5 + length..];
+        port.say(bytes);
+        while how == FOREVER {
+            if bytes.is_empty() {
+                sleep(RETRY);
+            }
+            port.say(bytes);
+        }
     }
     loop {
-        hear(&mut port);
+        port.read();
     }
 }
 
@@ -117,16 +129,55 @@ fn find_port() -> Option<PathBuf> {
     None
 }
 
-fn say(port: &mut File, bytes: &[u8]) {
-    while port.write_all(bytes).is_err() {
-        sleep(RETRY);
-    }
+struct Port {
+    file: File,
+    /// What the supervisor has sent and no part has waited for yet.
+    heard: Vec<u8>,
 }
 
-/// Waits for some bytes. Before the host's side is there, a read finds the end of the stream.
-fn hear(port: &mut File) {
-    let mut buffer = [0; 4096];
-    while !matches!(port.read(&mut buffer), Ok(length) if length > 0) {
-        sleep(RETRY);
+impl Port {
+    /// Waits for a message with one of two tags, and says whether it was the first. The second one is not used up.
+    fn hears(&mut self, wanted: u8, other: u8) -> bool {
+        loop {
+            while let Some((length, tag)) = self.first_frame() {
+                if tag == Some(other) && other != 0 {
+                    return false;
+                }
+                self.heard.drain(..length);
+                if tag == Some(wanted) {
+                    return true;
+                }
+            }
+            self.read();
+        }
+    }
+
+    /// The first whole frame's length and, if it is a control message, its tag. See src/protocol/frame.ts.
+    fn first_frame(&self) -> Option<(usize, Option<u8>)> {
+        let length = self.heard.get(..4)?;
+        let length = 4 + u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        let frame = self.heard.get(..length)?;
+        let is_control = frame[8] == 0;
+        Some((length, frame.get(9).copied().filter(|_| is_control)))
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        while self.file.write_all(bytes).is_err() {
+            sleep(RETRY);
+        }
+    }
+
+    /// Waits for some bytes. Before the host's side is there, a read finds the end of the stream.
+    fn read(&mut self) {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.file.read(&mut buffer) {
+                Ok(length) if length > 0 => {
+                    self.heard.extend_from_slice(&buffer[..length]);
+                    return;
+                }
+                _ => sleep(RETRY),
+            }
+        }
     }
 }

@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { INITIAL_CREDIT } from "../../src/protocol/credit.ts";
 import { encodeFrame, FrameKind, MAX_BULK_PAYLOAD } from "../../src/protocol/frame.ts";
-import { encodeMessage, PROTOCOL_VERSION, type Message } from "../../src/protocol/messages.generated.ts";
-import { HostilePackage, type Part } from "./hostile-support.ts";
+import { PROTOCOL_VERSION } from "../../src/protocol/messages.generated.ts";
+import { control, hello, helloOf, HostilePackage, politeStart, ready, type Part } from "./hostile-support.ts";
 import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
 
 // A guest whose agent breaks the rules, in a real machine. Its sandbox ends in order, as crashed; its users are told why.
 const home = useTemporaryHome();
+// What becomes of such a guest as a template: hostile-template.test.ts.
+process.env["MSB_TEMPLATES"] = "off";
 let hostile: HostilePackage;
 
 before(async () => {
@@ -17,12 +19,7 @@ before(async () => {
 
 after(() => hostile[Symbol.asyncDispose]());
 
-const control = (stream: number, message: Message): Buffer =>
-  encodeFrame(stream, FrameKind.control, encodeMessage(message));
-const helloOf = (protocolVersion: number): Buffer =>
-  control(0, { type: "AgentHello", protocolVersion, agentVersion: "0", kernelRelease: "6" });
-const hello = helloOf(PROTOCOL_VERSION);
-const ready = control(0, { type: "Ready" });
+const mounted = control(0, { type: "Mounted" });
 const started = control(1, { type: "ExecStarted", pid: 7, sessionId: 0 });
 const exited = control(1, { type: "ExecExited", code: 0, signal: 0 });
 const output = encodeFrame(1, FrameKind.stdout, Buffer.alloc(MAX_BULK_PAYLOAD, "x"));
@@ -34,6 +31,14 @@ const atBoot: Record<string, [Part[], RegExp]> = {
   "speaks another version": [[{ bytes: helloOf(PROTOCOL_VERSION + 1) }], /protocol version/],
   "sends garbage": [[{ bytes: Buffer.alloc(4096, "garbage ") }], /frame length/],
   "is ready before it was told what to become": [[{ bytes: Buffer.concat([hello, ready, ready]) }], /Ready/],
+  "is ready without a root": [
+    [{ bytes: hello }, { after: "Mount", bytes: ready }],
+    /Ready that nobody asked for/,
+  ],
+  "has two roots": [
+    [{ bytes: hello }, { after: "Mount", bytes: Buffer.concat([mounted, mounted]) }],
+    /Mounted that nobody asked for/,
+  ],
 };
 
 for (const [what, [parts, message]] of Object.entries(atBoot)) {
@@ -75,7 +80,7 @@ const atWork: Record<string, [Buffer, RegExp]> = {
 for (const [what, [answer, message]] of Object.entries(atWork)) {
   test(`a guest that ${what}`, { timeout }, async (t) => {
     const { Sandbox, ProtocolError, SandboxNotRunningError } = hostile.api;
-    await hostile.play([{ bytes: hello }, { bytes: ready }, { bytes: answer }]);
+    await hostile.play([...politeStart, { after: "Exec", bytes: answer }]);
     const sandbox = await create("work");
     t.after(async () => {
       await sandbox.kill();
@@ -110,7 +115,7 @@ test(
     const { Sandbox } = hostile.api;
     // The one message that a guest may send at any time.
     const chatter = Buffer.concat(Array<Buffer>(500).fill(control(0, { type: "ShuttingDown" })));
-    await hostile.play([{ bytes: hello }, { bytes: ready }, { bytes: chatter, forever: true }]);
+    await hostile.play([...politeStart, { after: "Exec", bytes: chatter, how: "forever" }]);
     const sandbox = await create("chatter");
     const stuck = sandbox.exec("anything");
     stuck.catch(() => undefined);
@@ -130,7 +135,7 @@ test(
 
 test("a guest that never answers is still stopped in time", { timeout }, async () => {
   const { Sandbox } = hostile.api;
-  await hostile.play([{ bytes: hello }, { bytes: ready }]);
+  await hostile.play(politeStart);
   const sandbox = await create("deaf");
   const begun = performance.now();
   await sandbox.stopWithTimeout(1000);

@@ -6,16 +6,41 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { cpioArchive } from "../../guest/cpio.ts";
 import type * as Api from "../../src/index.ts";
+import { encodeFrame, FrameKind } from "../../src/protocol/frame.ts";
+import { encodeMessage, PROTOCOL_VERSION, type Message } from "../../src/protocol/messages.generated.ts";
+import { messages } from "../../src/protocol/schema.ts";
 import { guestDirectory } from "../../src/store/index.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Bytes that the hostile agent sends: at once, or, from the second part on, after it heard something. */
+/** Bytes that the hostile agent sends, and when. */
 export interface Part {
   readonly bytes: Buffer;
-  /** Sends them again and again. */
-  readonly forever?: boolean;
+  /** Waits for a message of the supervisor's. At once when it is missing. */
+  readonly after?: Message["type"];
+  /** Leaves the part out when this message comes before the one that it waits for. */
+  readonly unless?: Message["type"];
+  /** `forever`: sends them again and again, and nothing else; without bytes it is silent from then on. `die`: PID 1 ends. */
+  readonly how?: "once" | "forever" | "die";
 }
+
+const hows = ["once", "forever", "die"];
+const tagOf = (type: Message["type"] | undefined): number =>
+  type === undefined ? 0 : (messages[type]?.tag ?? 0);
+
+export const control = (stream: number, message: Message): Buffer =>
+  encodeFrame(stream, FrameKind.control, encodeMessage(message));
+export const helloOf = (protocolVersion: number): Buffer =>
+  control(0, { type: "AgentHello", protocolVersion, agentVersion: "0", kernelRelease: "6" });
+export const hello = helloOf(PROTOCOL_VERSION);
+export const ready = control(0, { type: "Ready" });
+
+/** What a guest does that keeps to the rules until it runs its first command. */
+export const politeStart: readonly Part[] = [
+  { bytes: hello },
+  { after: "Mount", bytes: control(0, { type: "Mounted" }) },
+  { after: "Boot", bytes: ready },
+];
 
 /** A copy of this package whose guest has a PID 1 that does as it is told, to the supervisor's harm. */
 export class HostilePackage implements AsyncDisposable {
@@ -52,10 +77,10 @@ export class HostilePackage implements AsyncDisposable {
 
   /** What the next guest does. */
   async play(parts: readonly Part[]): Promise<void> {
-    const play = parts.flatMap(({ bytes, forever }) => {
-      const header = Buffer.alloc(5);
+    const play = parts.flatMap(({ bytes, after, unless, how = "once" }) => {
+      const header = Buffer.alloc(7);
       header.writeUInt32BE(bytes.length, 0);
-      header[4] = forever === true ? 1 : 0;
+      header.set([hows.indexOf(how), tagOf(after), tagOf(unless)], 4);
       return [header, bytes];
     });
     // The kernel unpacks one archive after the other; the second one's files replace those of the first.

@@ -100,23 +100,25 @@ class Agent {
   /** From AgentHello to a mounted root file system. */
   async boot(): Promise<void> {
     await this.next("AgentHello");
+    this.introduce();
+    await this.next("Mounted");
+    await this.next("Ready");
+  }
+
+  /** Everything a guest is told, in one go. */
+  introduce(): void {
+    this.send(0, { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(32) });
+    this.send(0, { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 });
     this.send(0, {
-      type: "Boot",
-      protocolVersion: PROTOCOL_VERSION,
-      entropy: randomBytes(32),
-      wallClockSeconds: Math.floor(Date.now() / 1000),
-      wallClockNanoseconds: 0,
-      hostname: "machine-test",
+      type: "Mount",
       root: {
         layered: { lower: { serial: "lower", fsType: "erofs" }, upperSerial: "upper", upperSizeMib: 0 },
         shared: null,
         disk: null,
       },
       tmpSizeMib: 16,
-      workdir: "",
-      scripts: [],
     });
-    await this.next("Ready");
+    this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", scripts: [] });
   }
 
   runAsRoot(...argv: string[]): void {
