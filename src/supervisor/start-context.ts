@@ -76,7 +76,12 @@ export function machineSpec(
 
 export function mountMessage({ context, root }: StartPlan): MountMessage {
   const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(context.record.config.memoryMib / 4)));
-  return { type: "Mount", root: root.description, tmpSizeMib, programs: likelyPrograms(context.record.config) };
+  return {
+    type: "Mount",
+    root: root.description,
+    tmpSizeMib,
+    programs: likelyPrograms(context.record.config),
+  };
 }
 
 /** What the first command of a sandbox most likely needs. */
@@ -84,7 +89,9 @@ function likelyPrograms({ entrypoint, cmd, shell }: StoredConfig): string[] {
   const chosen = [entrypoint?.[0], cmd?.[0], shell, "/bin/sh"];
   const named = chosen.filter((program) => program !== undefined);
   const found = named.flatMap((program) =>
-    program.includes("/") ? [program] : ["/usr/local/bin", "/usr/bin", "/bin"].map((path) => `${path}/${program}`),
+    program.includes("/")
+      ? [program]
+      : ["/usr/local/bin", "/usr/bin", "/bin"].map((path) => `${path}/${program}`),
   );
   return [...new Set(found)];
 }
