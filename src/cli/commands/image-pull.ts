@@ -1,6 +1,5 @@
 import { defineCommand, flag, value } from "../command.ts";
 import { onInterruption } from "../interrupt.ts";
-import { loadImagesApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { text } from "../values/simple.ts";
 
@@ -28,7 +27,7 @@ export const imagePull = defineCommand({
     quiet: flag({ short: "q", description: "Print nothing but errors" }),
   },
   run: async ({ options, operands: [reference = ""], logLevel }) => {
-    const { pull } = await loadImagesApi();
+    const { pull } = await import("../../api/msb-images.ts");
     const progress = new Progress({ quiet: options.quiet ?? false, logLevel });
     const abort = new AbortController();
     // What was fetched so far stays, for a later pull to go on with.
