@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import {
+  chmodSync,
   cpSync,
   existsSync,
   globSync,
@@ -208,5 +209,42 @@ describe("start-up", () => {
       present(names).filter((name) => ["tls", "http", "https", "zlib"].includes(name)),
       [],
     );
+  });
+});
+
+describe("the cache of compiled code", () => {
+  const entries = (cache: string): string[] =>
+    globSync("code/*/*", { cwd: cache, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name);
+
+  test("is filled by the first command", () => {
+    const { home, cache } = preparedHome("cached");
+    assert.equal(node([program, "ls"], { MSB_HOME: home }).code, 0);
+    assert.equal(entries(cache).length, 1);
+    assert.equal(node([program, "ls"], { MSB_HOME: home }).code, 0);
+  });
+
+  test("is not made where there is no home", () => {
+    const home = join(directory, "none");
+    assert.equal(node([program, "ls"], { MSB_HOME: home }).code, 0);
+    assert.ok(!existsSync(home));
+  });
+
+  test("is not trusted where others can write", () => {
+    const { home, cache } = preparedHome("shared");
+    chmodSync(cache, 0o770);
+    assert.equal(node([program, "ls"], { MSB_HOME: home }).code, 0);
+    assert.deepEqual(entries(cache), []);
+  });
+
+  test("is no error where it cannot be made", () => {
+    const { home, cache } = preparedHome("blocked");
+    writeFileSync(join(cache, "code"), "a file in the way");
+    assert.deepEqual(node([program, "ls"], { MSB_HOME: home }), {
+      code: 0,
+      stdout: "",
+      stderr: "No sandboxes found.\n",
+    });
   });
 });
