@@ -151,7 +151,7 @@ function introduction(): Message[] {
   return [
     { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(64) },
     { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 },
-    { type: "Mount", root, tmpSizeMib: 64 },
+    { type: "Mount", root, tmpSizeMib: 64, programs: [] },
     { type: "Boot", hostname: "bare", workdir: "", scripts: [] },
   ];
 }

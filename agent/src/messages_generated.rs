@@ -155,7 +155,9 @@ impl SharedRoot {
     }
 
     fn decode(reader: &mut Reader) -> Result<Self, WireError> {
-        Ok(SharedRoot { tag: reader.str()? })
+        Ok(SharedRoot {
+            tag: reader.str()?,
+        })
     }
 }
 
