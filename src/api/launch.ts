@@ -83,7 +83,7 @@ async function spawnSupervisor(
 }
 
 /** The caller's environment, without what would change how Node itself runs. */
-function supervisorEnvironment(home: Home): NodeJS.ProcessEnv {
+export function supervisorEnvironment(home: Home): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
     MSB_HOME: home.root,

@@ -22,6 +22,7 @@ import { locateHome, prepareHome } from "../store/index.ts";
  */
 export type { ArchiveFormat } from "../image/archive/save.ts";
 export type { RegistryLogin } from "../image/credentials/login.ts";
+export { warmImage, type WarmOutcome } from "./warm.ts";
 
 export interface RegistryChoice {
   readonly insecure?: boolean | undefined;

@@ -4,23 +4,28 @@ import { dirname } from "node:path";
 import { ioError } from "./system-error.ts";
 
 /**
- * Writes a file so that a reader, and a machine that loses power, sees the old content or the new one and nothing
- * between: written aside, fsynced, renamed, and the directory fsynced.
+ * Writes a file so that a reader sees the old content or the new one and nothing between: written aside and renamed. With
+ * `durable` a machine that loses power keeps that promise too: the file and its directory are fsynced, which takes
+ * milliseconds.
  *
  * @throws IoError; nothing is left aside then
  */
-export async function writeFileAtomically(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array,
+  durable = true,
+): Promise<void> {
   const aside = `${path}.${randomBytes(4).toString("hex")}.tmp`;
   try {
     const file = await open(aside, "wx", 0o600);
     try {
       await file.writeFile(content);
-      await file.sync();
+      if (durable) await file.sync();
     } finally {
       await file.close();
     }
     await rename(aside, path);
-    await syncDirectory(dirname(path));
+    if (durable) await syncDirectory(dirname(path));
   } catch (error) {
     await unlink(aside).catch(() => undefined);
     throw ioError(`write ${path}`, error);

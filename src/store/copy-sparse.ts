@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { chmod, constants, copyFile, open, rm } from "node:fs/promises";
 import { promisify } from "node:util";
+import { readChunk } from "./read-chunk.ts";
 import { errorCode, ioError } from "./system-error.ts";
 
 const chunkBytes = 1024 * 1024;
@@ -81,12 +82,7 @@ export async function copySparseByBlocks(
   const chunk = Buffer.allocUnsafe(chunkBytes);
   for (let start = 0; start < size; start += chunkBytes) {
     signal?.throwIfAborted();
-    let length = 0;
-    while (length < chunkBytes) {
-      const { bytesRead } = await input.read(chunk, length, chunkBytes - length, start + length);
-      if (bytesRead === 0) break;
-      length += bytesRead;
-    }
+    const length = await readChunk(input, chunk, start);
     for (const [from, to] of dataIn(chunk.subarray(0, length), zeros)) {
       for (let at = from; at < to;) {
         at += (await output.write(chunk, at, to - at, start + at)).bytesWritten;

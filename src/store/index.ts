@@ -16,6 +16,7 @@ export * from "./sandbox-record.ts";
 export * from "./sandboxes.ts";
 export * from "./state.ts";
 export * from "./system-error.ts";
+export * from "./template-check.ts";
 export * from "./template-making.ts";
 export * from "./template-record.ts";
 export * from "./template-removal.ts";

@@ -81,6 +81,11 @@ const recordSchema = v.object({
 /** The content of a sandbox's `config.json`. */
 export type SandboxRecord = v.InferOutput<typeof recordSchema>;
 
+/** @throws when the text is not what it should be */
+export function parseStoredConfig(json: string): StoredConfig {
+  return v.parse(configSchema, JSON.parse(json));
+}
+
 export interface ReadRecord {
   readonly record: SandboxRecord;
   readonly json: string;

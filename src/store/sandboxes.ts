@@ -41,7 +41,8 @@ export function sandboxPaths(home: Home, name: string): SandboxPaths {
   return pathsIn(join(home.sandboxes, name));
 }
 
-function pathsIn(directory: string): SandboxPaths {
+/** Where a sandbox's files are in its directory. */
+export function pathsIn(directory: string): SandboxPaths {
   const logs = join(directory, "logs");
   return {
     directory,
@@ -90,8 +91,10 @@ export async function createSandbox(home: Home, record: SandboxRecord): Promise<
     const lock = await tryLockFile(staging.lock);
     if (lock === null) throw new Error("its lock is held by someone else");
     try {
-      await writeFileAtomically(staging.config, JSON.stringify(record, null, 2) + "\n");
-      await writeState(staging.state, initialState());
+      await Promise.all([
+        writeFileAtomically(staging.config, JSON.stringify(record, null, 2) + "\n"),
+        writeState(staging.state, initialState()),
+      ]);
       await rename(staging.directory, final.directory);
       return lock;
     } catch (error) {

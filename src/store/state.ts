@@ -69,6 +69,8 @@ export async function readState(path: string): Promise<SandboxState | null> {
     if (errorCode(error) === "ENOENT") return null;
     throw ioError(`read ${path}`, error);
   }
+  // What a host that lost its power leaves of a file that had not reached the disk.
+  if (/^\0*$/.test(text)) return { ...initialState(), status: "crashed", detail: "the host lost its power" };
   try {
     return v.parse(stateSchema, JSON.parse(text));
   } catch (error) {
@@ -88,7 +90,8 @@ export async function readState(path: string): Promise<SandboxState | null> {
 export async function writeState(path: string, state: SandboxState): Promise<void> {
   const json = JSON.stringify(state, null, 2) + "\n";
   try {
-    await writeFileAtomically(path, json);
+    // How a run ended is for ever. That one runs is over with the host's power, whatever is written here.
+    await writeFileAtomically(path, json, state.status === "stopped" || state.status === "crashed");
   } catch (error) {
     const code = error instanceof Error ? errorCode(error.cause) : undefined;
     if ((code !== "ENOSPC" && code !== "EDQUOT") || !(await overwrite(path, json))) throw error;

@@ -54,7 +54,7 @@ export class TemplateLock implements AsyncDisposable {
 
 /**
  * Takes the right to make a template as soon as nobody else has it. Then look again: the other one may have made it. Who
- * needs two takes the machine template's first.
+ * needs two takes the image template's first.
  *
  * @throws the reason of the signal when it was aborted before the lock was held; IoError
  */

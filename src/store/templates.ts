@@ -120,7 +120,12 @@ export async function lookAtTemplate(home: Home, key: string): Promise<TemplateL
     if (found === null) return { status: "missing" };
     const wrong = distrust(found, "directory");
     if (wrong !== null) return { status: "damaged", reason: `its directory ${wrong}`, inode: found.ino };
-    return await lookInside(key, directory, found.ino);
+    const look = await lookInside(key, directory, found.ino);
+    if (look.status === "damaged" && (await lookAt(directory, lstat))?.ino !== found.ino) {
+      // It was removed or replaced while it was looked at.
+      return await lookAtTemplate(home, key);
+    }
+    return look;
   } catch (error) {
     // Too many open files, a disk that does not answer: no reason to remove anything.
     const reason = `it cannot be looked at (${errorCode(error) ?? String(error)})`;

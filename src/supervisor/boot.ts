@@ -20,9 +20,12 @@ import { unlessAborted } from "./unless-aborted.ts";
  * LibkrunfwNotFoundError, ImageError, IoError before there is a VM
  */
 export async function bootGuest(context: StartContext): Promise<StartedMachine> {
-  const settings = await readGlobalConfig(context.home);
-  const limitBytes = templatesEnabled(process.env, settings) ? templateLimitBytes(settings) : 0;
+  const limit = readGlobalConfig(context.home).then((settings) =>
+    templatesEnabled(process.env, settings) ? templateLimitBytes(settings) : 0,
+  );
+  limit.catch(() => undefined);
   return await withAccelerator(context, async (plan) => {
+    const limitBytes = await limit;
     if (limitBytes > 0) {
       const started = await startFromTemplate(plan, limitBytes);
       if (started !== null) return started;

@@ -1,15 +1,17 @@
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { encodeFailure } from "../protocol/failure.ts";
 import { encodeFrame, FrameKind } from "../protocol/frame.ts";
 import { encodeMessage } from "../protocol/messages.generated.ts";
-import { findSandbox, locateHome } from "../store/index.ts";
+import { findSandbox, locateHome, parseStoredConfig } from "../store/index.ts";
 import { diagnoseHost } from "./diagnose.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /**
  * The program behind every sandbox: `supervisor NAME attached|detached`. Inherits the connection of the process that starts
- * it as descriptor 3 and the sandbox's lock, held, as descriptor 4. `supervisor --diagnose` reports on the host instead.
+ * it as descriptor 3 and the sandbox's lock, held, as descriptor 4. `supervisor --diagnose` reports on the host instead;
+ * `supervisor --warm` makes a template for sandboxes of the configuration (JSON) that it reads from its standard input.
  */
 const ownerFd = 3;
 const lockFd = 4;
@@ -18,6 +20,10 @@ async function main(): Promise<void> {
   const [name, mode] = process.argv.slice(2);
   if (name === "--diagnose") {
     process.stdout.write(JSON.stringify(await diagnoseHost(locateHome())) + "\n");
+    return;
+  }
+  if (name === "--warm") {
+    await warmFrom(process.stdin);
     return;
   }
   if (name === undefined || (mode !== "attached" && mode !== "detached")) {
@@ -41,6 +47,20 @@ async function main(): Promise<void> {
     throw error;
   }
   process.exit(0);
+}
+
+/** Answers with one line of JSON: `{"outcome":…}` or `{"failure":…}`, the encoded Failure message in base64. */
+async function warmFrom(input: NodeJS.ReadableStream): Promise<void> {
+  const { warm } = await import("./warm.ts");
+  const notices: string[] = [];
+  let answer: Record<string, unknown>;
+  try {
+    const config = parseStoredConfig(await text(input));
+    answer = { outcome: await warm(locateHome(), config, (notice) => notices.push(notice)) };
+  } catch (error) {
+    answer = { failure: encodeMessage(encodeFailure(error)).toString("base64") };
+  }
+  process.stdout.write(JSON.stringify({ ...answer, notices }) + "\n");
 }
 
 try {

@@ -26,6 +26,8 @@ export interface StartContext {
   readonly signal: AbortSignal;
   readonly progress: (stage: string) => void;
   readonly notice: (message: string) => void;
+  /** Does something once the sandbox runs that nobody has to wait for. Its signal is aborted when the sandbox ends. */
+  readonly afterwards: (work: (signal: AbortSignal) => Promise<void>) => void;
   /** The connection to the guest broke after it had become the sandbox. */
   readonly agentLost: (error: Error | null) => void;
 }

@@ -20,6 +20,7 @@ import {
   type SandboxState as StoredState,
   type TerminationReason,
 } from "../store/index.ts";
+import { Afterwards } from "./afterwards.ts";
 import { bootGuest } from "./boot.ts";
 import type { StartedMachine } from "./start-context.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
@@ -70,6 +71,9 @@ export class Supervisor implements ClientServices {
   readonly #clients: Clients;
   readonly #sessions = new Set<Session>();
   readonly #starting = new AbortController();
+  readonly #afterwards = new Afterwards((error) => {
+    this.#logs.runtime.write("debug", `left undone: ${String(error)}`);
+  });
   readonly #bootedAt = performance.now();
   readonly #killer = new Deadline(() => {
     this.#logs.runtime.write("warn", "the guest did not stop in time: killing it");
@@ -103,12 +107,12 @@ export class Supervisor implements ClientServices {
   static async run(options: SupervisorOptions): Promise<void> {
     const { paths, record } = options.sandbox;
     const level = record.config.quietLogs ? null : (record.config.logLevel ?? "warn");
-    const logs: Logs = {
-      exec: await ExecLog.open(paths.execLog),
-      runtime: await RuntimeLog.open(paths.runtimeLog, level),
-      kernel: await KernelLog.open(paths.kernelLog),
-    };
-    const supervisor = new Supervisor(options, logs);
+    const [exec, runtime, kernel] = await Promise.all([
+      ExecLog.open(paths.execLog),
+      RuntimeLog.open(paths.runtimeLog, level),
+      KernelLog.open(paths.kernelLog),
+    ]);
+    const supervisor = new Supervisor(options, { exec, runtime, kernel });
     process.on("SIGTERM", () => {
       supervisor.#stop(defaultGraceMs, "Signal", "its supervisor got SIGTERM");
     });
@@ -201,7 +205,7 @@ export class Supervisor implements ClientServices {
   async #run(): Promise<void> {
     const socket = socketPath(this.#options.home, this.id);
     try {
-      await this.#save({
+      const saved = this.#save({
         status: "starting",
         supervisor: await identifyProcess(process.pid),
         socket,
@@ -213,7 +217,12 @@ export class Supervisor implements ClientServices {
         exitCode: null,
         signal: null,
       });
+      // The machine need not wait for the disk.
+      saved.catch((error: unknown) => {
+        this.#starting.abort(error);
+      });
       await this.#start();
+      await saved;
     } catch (error) {
       await this.#startFailed(error);
       return;
@@ -239,6 +248,9 @@ export class Supervisor implements ClientServices {
       },
       notice: (message) => {
         this.#tellOwner({ type: "Notice", message });
+      },
+      afterwards: (work) => {
+        this.#afterwards.add(work);
       },
       agentLost: (error) => {
         this.#agentLost(error);
@@ -269,6 +281,7 @@ export class Supervisor implements ClientServices {
     await clearBootError(paths.bootError);
     await this.#save({ status: "running", accelerator: machine.accelerator });
     this.#tellOwner({ type: "Started", accelerator: machine.accelerator });
+    this.#afterwards.begin();
     // The owner may have left, or somebody asked for the end, while the guest booted.
     if (this.#ending !== null) this.#shutDownGuest(defaultGraceMs);
   }
@@ -342,6 +355,7 @@ export class Supervisor implements ClientServices {
   }
 
   async #leave(): Promise<void> {
+    this.#afterwards.end();
     // Let the answers to those who wait for the end go out first.
     await this.#ended;
     await new Promise(setImmediate);

@@ -1,11 +1,16 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { copyFile, open } from "node:fs/promises";
+import { copyFile, open, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
-import { Machine, QmpError, type GuestKernel } from "../machine/index.ts";
+import { IoError } from "../errors/index.ts";
+import { QmpError, type GuestKernel } from "../machine/index.ts";
 import {
   copySparse,
+  evictTemplates,
+  hashTemplate,
   ioError,
+  listTemplates,
+  markDurable,
   packExtents,
   socketPath,
   stageTemplate,
@@ -15,16 +20,17 @@ import {
   type TemplateDetails,
   type TemplateLock,
 } from "../store/index.ts";
-import { becomeSandbox, endedBy, linkTo, startToHello } from "./cold-start.ts";
+import { becomeSandbox, endedBy, startToHello } from "./cold-start.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 import {
-  machineSpec,
   mountMessage,
   unlessOver,
+  type StartContext,
   type StartedMachine,
   type StartPlan,
 } from "./start-context.ts";
 import { bootDeadlineMs, restoreDeadlineMs } from "./start-errors.ts";
+import { startRestored } from "./template-restore.ts";
 
 const bytesPerMib = 1024 * 1024;
 
@@ -33,7 +39,7 @@ const bytesPerMib = 1024 * 1024;
  * could not be saved; or nothing, and whose fault that was.
  */
 export type Made =
-  | { readonly template: Template; readonly upperIsMade: boolean }
+  | { readonly template: Template; readonly upperIsMade: boolean; readonly isNew: boolean }
   | { readonly started: StartedMachine }
   | { readonly failed: string; readonly from: Template | null };
 
@@ -65,7 +71,7 @@ export async function makeMachineTemplate(
   await copySparse(staged.paths.memory, machine.paths.memory);
   await copyFile(staged.paths.state, machine.paths.state);
   await started.machine.resume();
-  await machine.commit(lock, details, limitBytes);
+  await commit(plan, machine, lock, details, limitBytes);
   return await mountAndSave(plan, started, { staged, lock: imageLock, from: null }, limitBytes);
 }
 
@@ -76,23 +82,13 @@ export async function makeImageTemplate(
   from: Template,
   limitBytes: number,
 ): Promise<Made> {
-  const { context, choice, qemu, tscKhz } = plan;
+  const { context } = plan;
   await plan.root.makeUpper();
   await using staged = await stageTemplate(context.home);
+  await requireSpace(context);
   await copySparse(from.paths.memory, staged.paths.memory);
-  await using state = await open(from.paths.state);
-  const use = { memoryPath: staged.paths.memory, shared: true, restored: true };
   context.progress("restore");
-  const startedAtMs = performance.now();
-  const machine = Machine.start(machineSpec(plan, use), choice.accelerator, {
-    qemu,
-    tscKhz,
-    stateFd: state.fd,
-  });
-  context.kernelLog.follow(machine.console);
-  const { agentVersion, kernelRelease } = from.record;
-  const hello = { type: "AgentHello", protocolVersion: 0, agentVersion, kernelRelease } as const;
-  const started = linkTo(plan, machine, startedAtMs, hello);
+  const started = await startRestored(plan, from, { memoryPath: staged.paths.memory, shared: true });
   return await mountAndSave(plan, started, { staged, lock, from }, limitBytes);
 }
 
@@ -167,9 +163,18 @@ async function commit(
   const template = await staged.commit(lock, details, limitBytes);
   if (template === null) return { failed: "it is larger than all templates may be", from: null };
   context.runtimeLog.write("info", `made the ${details.kind} template ${template.key}`);
+  keep(context, template);
   // Whoever waits for it need not wait for this sandbox.
   await lock.release();
-  return { template, upperIsMade: details.kind === "image" };
+  return { template, upperIsMade: details.kind === "image", isNew: true };
+}
+
+/** So that it outlives the host's next start, and can be checked. Both take time that no sandbox should wait for. */
+function keep({ home, afterwards }: StartContext, template: Template): void {
+  afterwards(async (signal) => {
+    await markDurable(home, template, signal);
+    await hashTemplate(home, template, signal);
+  });
 }
 
 async function end({ machine }: StartedMachine): Promise<void> {
@@ -179,12 +184,35 @@ async function end({ machine }: StartedMachine): Promise<void> {
 
 /** As long as the guest's memory, and nothing but a hole. */
 async function makeMemoryFile({ context }: StartPlan, path: string): Promise<void> {
+  await requireSpace(context);
   try {
     await using file = await open(path, "wx", 0o600);
     await file.truncate(context.record.config.memoryMib * bytesPerMib);
   } catch (error) {
     throw ioError(`create ${path}`, error);
   }
+}
+
+/**
+ * A guest whose memory is a file ends at once when the disk has no room for what it writes. So there must be room for all of
+ * it; the templates that were not used for longest make some.
+ *
+ * @throws IoError
+ */
+async function requireSpace({ home, record }: StartContext): Promise<void> {
+  const needed = record.config.memoryMib * bytesPerMib;
+  const short = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(home.templates);
+    return needed - bavail * bsize;
+  };
+  const missing = await short();
+  if (missing <= 0) return;
+  const used = (await listTemplates(home)).reduce((sum, { diskBytes }) => sum + diskBytes, 0);
+  await evictTemplates(home, Math.max(0, used - missing));
+  if ((await short()) <= 0) return;
+  throw new IoError(`${home.templates} has less room than a guest of ${record.config.memoryMib} MiB needs`, {
+    hint: "Free some space.",
+  });
 }
 
 async function detailsOf(

@@ -20,15 +20,16 @@ export const imagePull = defineCommand({
   summary: "Fetch an image from its registry",
   details:
     "An image that is here already is left as it is; --force asks the registry whether the reference means another one now, and fetches what is new.",
-  examples: ["msb pull alpine", "msb pull -f python:3.12", "msb pull localhost:5000/app@sha256:…"],
+  examples: ["msb pull alpine", "msb pull --warm python:3.12", "msb pull -f python:3.12", "msb pull localhost:5000/app@sha256:…"],
   operands: [{ name: "REFERENCE", required: true }],
   options: {
     force: flag({ short: "f", description: "Ask the registry even when the image is here" }),
     ...registryOptions,
+    warm: flag({ description: "Make the template too, so that not even the first sandbox has to boot" }),
     quiet: flag({ short: "q", description: "Print nothing but errors" }),
   },
   run: async ({ options, operands: [reference = ""], logLevel }) => {
-    const { pull } = await loadImagesApi();
+    const { pull, warmImage } = await loadImagesApi();
     const progress = new Progress({ quiet: options.quiet ?? false, logLevel });
     const abort = new AbortController();
     // What was fetched so far stays, for a later pull to go on with.
@@ -48,9 +49,19 @@ export const imagePull = defineCommand({
         signal: abort.signal,
       });
       progress.done("Pulled", pulled);
-      return 0;
     } catch (error) {
       progress.failed("Pulled", reference);
+      throw error;
+    }
+    if (options.warm !== true) return 0;
+    await progress.start(`Making a template of ${reference}`);
+    try {
+      const outcome = await warmImage(reference, (message) => progress.notice(message), abort.signal);
+      if (outcome === null) progress.failed("Warmed", reference);
+      else progress.done("Warmed", outcome === "ready" ? `${reference} (it was)` : reference);
+      return 0;
+    } catch (error) {
+      progress.failed("Warmed", reference);
       throw error;
     }
   },

@@ -1,0 +1,61 @@
+import { mkdir } from "node:fs/promises";
+import {
+  newSandboxId,
+  pathsIn,
+  readGlobalConfig,
+  stageTemplate,
+  templateLimitBytes,
+  templatesEnabled,
+  type Home,
+  type StoredConfig,
+} from "../store/index.ts";
+import { withAccelerator } from "./boot.ts";
+import { KernelLog } from "./kernel-log.ts";
+import { RuntimeLog } from "./runtime-log.ts";
+import { warmTemplate } from "./template-start.ts";
+
+/** `ready`: it was there already. null: none can be made here. */
+export type WarmOutcome = "ready" | "made" | null;
+
+/**
+ * Makes the template that a sandbox of this configuration would start from.
+ *
+ * @param notice told what the user should know, such as an accelerator that does not work
+ * @returns with the template checked in, whole and on the disk
+ * @throws as the start of such a sandbox
+ */
+export async function warm(
+  home: Home,
+  config: StoredConfig,
+  notice: (message: string) => void,
+): Promise<WarmOutcome> {
+  const settings = await readGlobalConfig(home);
+  if (!templatesEnabled(process.env, settings)) return null;
+  // What the guest writes goes to a place that is cleared away however this process ends.
+  await using place = await stageTemplate(home);
+  const paths = pathsIn(place.directory);
+  await mkdir(paths.logs, { mode: 0o700 });
+  const runtimeLog = await RuntimeLog.open(paths.runtimeLog, "warn");
+  const kernelLog = await KernelLog.open(paths.kernelLog);
+  const later: ((signal: AbortSignal) => Promise<void>)[] = [];
+  const { signal } = new AbortController();
+  const context = {
+    home,
+    record: { format: 1, id: newSandboxId(), name: "template", createdAt: new Date().toISOString(), config },
+    paths,
+    runtimeLog,
+    kernelLog,
+    signal,
+    progress: () => undefined,
+    notice,
+    afterwards: (work: (signal: AbortSignal) => Promise<void>) => later.push(work),
+    agentLost: () => undefined,
+  } as const;
+  try {
+    const outcome = await withAccelerator(context, (plan) => warmTemplate(plan, templateLimitBytes(settings)));
+    for (const work of later) await work(signal);
+    return outcome;
+  } finally {
+    await Promise.all([runtimeLog.close(), kernelLog.close()]);
+  }
+}
