@@ -122,7 +122,10 @@ test("what one sandbox writes no other one sees, and the template stays as it is
   }
   assert.deepEqual([await hashesOf(template), await hashesOf(machine)], before);
   const fresh = await small("after");
-  assert.equal(await output(fresh, "ls /root; ls -d /only-* 2>/dev/null; grep -c changed /etc/passwd || true"), "0");
+  assert.equal(
+    await output(fresh, "ls /root; ls -d /only-* 2>/dev/null; grep -c changed /etc/passwd || true"),
+    "0",
+  );
   assert.match(await output(fresh, "cat /etc/hosts"), /localhost/);
   assert.match(await runtimeLog(home, "after"), new RegExp(`image template ${template.key}`));
   await Promise.all([...sandboxes, fresh].map(destroy));

@@ -1,10 +1,12 @@
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { lstat, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Sandbox, type SandboxConfig } from "../../src/index.ts";
-import { smallMemory } from "./lifecycle-support.ts";
+import { smallMemory, withEnvironment } from "./lifecycle-support.ts";
+import { output } from "./root-support.ts";
 
 /** A template as it lies in a home. */
 export interface StoredTemplate {
@@ -88,4 +90,26 @@ export async function fewAtATime(count: number, action: (index: number) => Promi
 export async function destroy(sandbox: Sandbox): Promise<void> {
   await sandbox.kill();
   await sandbox.removePersisted();
+}
+
+/** Makes a template's record fit a file that was changed, as whoever damages one and leaves no trace would do. */
+export async function adjustRecord({ directory }: StoredTemplate, name: string): Promise<void> {
+  const path = join(directory, "template.json");
+  const record = JSON.parse(await readFile(path, "utf8")) as { files: Record<string, unknown> };
+  const { size, mtimeNs, ino } = await lstat(join(directory, name), { bigint: true });
+  record.files[name] = { size: Number(size), mtimeNs: String(mtimeNs), inode: String(ino) };
+  await writeFile(path, JSON.stringify(record));
+}
+
+/** A sandbox that works, whatever is wrong with its template. @returns the lines of its log about templates */
+export async function works(
+  home: string,
+  name: string,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<string> {
+  const sandbox = await withEnvironment(environment, () => small(name));
+  const log = (await runtimeLog(home, name)).split("\n").filter((line) => /template/.test(line));
+  assert.equal(await output(sandbox, "echo works > /root/it; cat /root/it; hostname"), `works\n${name}`);
+  await destroy(sandbox);
+  return log.join("\n");
 }
