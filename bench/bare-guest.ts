@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { embeddedRootFileSystem } from "../src/image/index.ts";
+import { embeddedRootFileSystem } from "../src/image/embedded.ts";
 import { findQemu, Machine, measureTscKhz, resolveKernel, type Accelerator } from "../src/machine/index.ts";
 import { encodeFrame, FrameDecoder, FrameKind } from "../src/protocol/frame.ts";
 import {
@@ -151,7 +151,7 @@ function introduction(): Message[] {
   return [
     { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(64) },
     { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 },
-    { type: "Mount", root, tmpSizeMib: 64 },
+    { type: "Mount", root, tmpSizeMib: 64, programs: [] },
     { type: "Boot", hostname: "bare", workdir: "", scripts: [] },
   ];
 }

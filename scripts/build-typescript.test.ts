@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { buildTypeScript } from "./build-typescript.ts";
 
@@ -13,12 +14,25 @@ before(async () => {
   root = await mkdtemp(join(tmpdir(), "build-"));
   dist = join(root, "dist");
   await symlink(join(REPOSITORY, "node_modules"), join(root, "node_modules"));
-  for (const name of ["tsconfig.json", "tsconfig.build.json", "package.json"]) {
+  for (const name of ["tsconfig.json", "tsconfig.build.json", "package.json", "package-lock.json"]) {
     await cp(join(REPOSITORY, name), join(root, name));
   }
-  await mkdir(join(root, "src/cli"), { recursive: true });
   await mkdir(dist);
-  await write("cli/main.ts", `#!/usr/bin/env node\nimport { one } from "../one.ts";\nconsole.log(one);\n`);
+  await write("cli/main.ts", `#!/usr/bin/env node\nawait import("./dispatch.ts");\nexport {};\n`);
+  await write(
+    "cli/dispatch.ts",
+    `import { one } from "../one.ts";
+     import { safeParse, string } from "valibot";
+     export async function two(): Promise<number> {
+       using scope = { [Symbol.dispose]: (): void => undefined };
+       void scope;
+       return (await import("../later.ts")).two;
+     }
+     console.log(one, await two(), safeParse(string(), "x").success);`,
+  );
+  await write("later.ts", `import { two as value } from "./api/index.ts";\nexport const two = value;\n`);
+  await write("api/index.ts", `export const two = 2;\n`);
+  await write("supervisor/main.ts", `import { connect } from "node:net";\nconsole.log(typeof connect);\n`);
   await write("one.ts", "export const one: number = 1;\n");
   await write("old.ts", "export const old = 0;\n");
   await write("one.test.ts", `throw new Error("never compiled");\n`);
@@ -27,41 +41,62 @@ after(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-const write = (path: string, text: string): Promise<void> => writeFile(join(root, "src", path), text);
+const write = async (path: string, text: string): Promise<void> => {
+  await mkdir(dirname(join(root, "src", path)), { recursive: true });
+  await writeFile(join(root, "src", path), text);
+};
 const exists = (path: string): Promise<boolean> =>
   stat(join(dist, path)).then(
     () => true,
     () => false,
   );
+const build = (): Promise<boolean> => buildTypeScript(root, dist);
+const run = (path: string): string =>
+  execFileSync(process.execPath, [join(dist, path)], { encoding: "utf8", env: {} });
 
-test("sources are compiled once, tests are not, and the program can be run", async () => {
-  assert.equal(await buildTypeScript(root, dist), true);
-  assert.equal(await buildTypeScript(root, dist), false);
-  assert.equal(await readFile(join(dist, "one.js"), "utf8"), "export const one = 1;\n");
-  assert.match(
-    await readFile(join(dist, "cli/main.js"), "utf8"),
-    /^#!\/usr\/bin\/env node\nimport \{ one \} from "\.\.\/one\.js";/,
-  );
+test("programs are made once, and run without their sources and packages", async () => {
+  assert.equal(await build(), true);
+  assert.equal(await build(), false);
+  await rm(join(root, "node_modules"));
+  try {
+    assert.equal(run("cli/main.js"), "1 2 true\n");
+    assert.equal(run("supervisor/main.js"), "function\n");
+  } finally {
+    await symlink(join(REPOSITORY, "node_modules"), join(root, "node_modules"));
+  }
   assert.equal((await stat(join(dist, "cli/main.js"))).mode & 0o111, 0o111);
   assert.ok(await exists("one.d.ts"));
-  assert.ok(!(await exists("one.test.js")));
+  assert.ok(!(await exists("one.js")));
+  assert.ok(!(await exists("one.test.d.ts")));
+});
+
+test("what starts the program does not contain it", async () => {
+  assert.match(await readFile(join(dist, "cli/main.js"), "utf8"), /^#!\/usr\/bin\/env node\n/);
+  assert.match(await readFile(join(dist, "cli/main.js"), "utf8"), /import\("\.\/dispatch\.js"\)/);
+  assert.ok((await stat(join(dist, "cli/main.js"))).size < (await stat(join(dist, "cli/dispatch.js"))).size);
+});
+
+test("the licences of packages are kept with their code", async () => {
+  const text = await readFile(join(dist, "third-party-licences.txt"), "utf8");
+  assert.match(text, /^valibot\n\nMIT License/m);
+  assert.doesNotMatch(text, /^commander$/m);
 });
 
 test("what a removed source became is removed, and other files stay", async () => {
-  assert.ok(await exists("old.js"));
+  assert.ok(await exists("old.d.ts"));
   await mkdir(join(dist, "guest/x86_64"), { recursive: true });
   await writeFile(join(dist, "guest/x86_64/kept.js"), "");
   await rm(join(root, "src/old.ts"));
-  assert.equal(await buildTypeScript(root, dist), true);
-  assert.ok(!(await exists("old.js")));
+  assert.equal(await build(), true);
   assert.ok(!(await exists("old.d.ts")));
   assert.ok(await exists("guest/x86_64/kept.js"));
 });
 
 test("a type error fails the build, and the next build does not take it for done", async () => {
   await write("one.ts", `export const one: number = "1";\n`);
-  await assert.rejects(buildTypeScript(root, dist), /failed/);
-  await assert.rejects(buildTypeScript(root, dist), /failed/);
+  await assert.rejects(build(), /failed/);
+  await assert.rejects(build(), /failed/);
   await write("one.ts", "export const one: number = 2;\n");
-  assert.equal(await buildTypeScript(root, dist), true);
+  assert.equal(await build(), true);
+  assert.equal(run("cli/main.js"), "2 2 true\n");
 });

@@ -1,64 +1,50 @@
-import { chmod, readFile, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile, readdir, rm } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { run, sha256File, sha256Strings } from "../guest/tools.ts";
 import { writeFileAtomically } from "../src/store/atomic-file.ts";
+import { bundle } from "./bundle.ts";
 
 const STAMP = ".typescript";
-/** Settings that decide what the compiler writes. */
-const SETTINGS = [
-  "tsconfig.json",
-  "tsconfig.build.json",
-  "package.json",
-  "node_modules/typescript/package.json",
-];
+/** Settings and tools that decide what is written. */
+const SETTINGS = ["tsconfig.json", "tsconfig.build.json", "package.json", "package-lock.json"];
+const RECIPE = ["build-typescript.ts", "bundle.ts", "bundle-plugins.ts"];
 
 /**
- * Compiles `src/` to `dist/`, unless nothing has changed since the last time.
+ * Makes the programs and the type declarations in `dist/` of `src/`, unless nothing has changed since the last time.
  *
- * @returns whether anything was compiled
+ * @returns whether anything was made
  */
 export async function buildTypeScript(root: string, dist: string): Promise<boolean> {
   const sources = (await filesBelow(join(root, "src"))).filter(
     (path) => path.endsWith(".ts") && !path.endsWith(".test.ts"),
   );
-  const inputs = [...SETTINGS, ...sources.map((path) => join("src", path))];
-  const digests = await Promise.all(
-    inputs.map(async (path) => `${path} ${await sha256File(join(root, path))}`),
+  const inputs = [
+    ...SETTINGS.map((path) => join(root, path)),
+    ...RECIPE.map((path) => join(import.meta.dirname, path)),
+    ...sources.map((path) => join(root, "src", path)),
+  ];
+  const digest = sha256Strings(
+    await Promise.all(inputs.map(async (path) => `${relative(root, path)} ${await sha256File(path)}`)),
   );
-  const digest = sha256Strings(digests);
   const last = await readFile(join(dist, STAMP), "utf8").catch(() => "");
   if (last === digest) return false;
 
   await rm(join(dist, STAMP), { force: true });
-  await removeStale(dist, new Set(sources));
-  await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  await run(process.execPath, [compiler, "-p", "tsconfig.build.json", "--outDir", dist], {
     cwd: root,
     show: true,
   });
-  await requireCompiledImports(dist);
-  await chmod(join(dist, "cli/main.js"), 0o755);
+  const made = await bundle(root, dist);
+  await removeStale(dist, new Set([...made, ...sources.map((path) => path.replace(/\.ts$/, ".d.ts"))]));
   await writeFileAtomically(join(dist, STAMP), digest);
   return true;
 }
 
-/**
- * Refuses a compiled file that imports a source. The compiler passes over the path of a dynamic import in a function with a
- * `using` declaration.
- */
-async function requireCompiledImports(dist: string): Promise<void> {
+/** Removes what was made of sources that are gone. */
+async function removeStale(dist: string, made: ReadonlySet<string>): Promise<void> {
   for (const path of await filesBelow(dist)) {
-    if (!path.endsWith(".js")) continue;
-    const found = /(?:import\(|from )"[^"]*\.ts"/.exec(await readFile(join(dist, path), "utf8"));
-    if (found !== null)
-      throw new Error(`dist/${path} has ${found[0]}: move the import into a function without "using"`);
-  }
-}
-
-/** Removes what was compiled from sources that are gone. */
-async function removeStale(dist: string, sources: ReadonlySet<string>): Promise<void> {
-  for (const path of await filesBelow(dist)) {
-    const source = path.replace(/(\.d\.ts|\.js)$/, ".ts");
-    if (source === path || path.startsWith("guest/") || sources.has(source)) continue;
+    if (made.has(path) || path.startsWith("guest/") || path.startsWith(".")) continue;
     await rm(join(dist, path));
   }
 }

@@ -39,7 +39,11 @@ mod tests {
                 (offset.parse().unwrap(), length.parse().unwrap())
             })
             .collect();
-        let covers = |at| ranges.iter().any(|(start, length)| (*start..start + length).contains(&at));
+        let covers = |at| {
+            ranges
+                .iter()
+                .any(|(start, length)| (*start..start + length).contains(&at))
+        };
         assert!(covers(1 << 20) && covers(1 << 29));
         // A file system without holes reports one stretch.
         assert!(ranges.iter().map(|(_, length)| length).sum::<u64>() <= 1 << 30);

@@ -1,9 +1,10 @@
 //! What a program expects to find around it: the kernel's file systems, a name, a loopback interface, a clock.
 
 mod files;
+mod preread;
 
 use crate::failure::{While, GUEST, WORKDIR};
-use crate::messages_generated::{Boot, BootFailed, Clock, Seed};
+use crate::messages_generated::{Boot, BootFailed, Clock, Mount, Seed};
 use crate::root::{create_directory, Owner};
 use crate::sys::{
     self, EEXIST, ENOTDIR, MOUNT_NO_DEVICES as NODEV, MOUNT_NO_EXEC as NOEXEC,
@@ -25,10 +26,13 @@ pub fn set_clock(clock: &Clock) -> std::result::Result<(), BootFailed> {
 }
 
 /// Sets up inside the new root what all sandboxes have alike.
-pub fn set_up(tmp_size_mib: u32) -> std::result::Result<(), BootFailed> {
-    mount_all(tmp_size_mib)?;
+pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed> {
+    mount_all(mount.tmp_size_mib)?;
     link_devices().during(GUEST, "/dev")?;
-    sys::interface_up("lo").during(GUEST, "loopback interface")
+    sys::interface_up("lo").during(GUEST, "loopback interface")?;
+    files::prepare(owner)?;
+    preread::read_programs(&mount.programs);
+    Ok(())
 }
 
 /// Sets up what makes this sandbox itself.

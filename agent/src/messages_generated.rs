@@ -253,18 +253,21 @@ impl Clock {
 pub struct Mount {
     pub root: Root,
     pub tmp_size_mib: u32,
+    pub programs: Vec<String>,
 }
 
 impl Mount {
     fn encode(&self, out: &mut Vec<u8>) {
         self.root.encode(out);
         put_u32(out, self.tmp_size_mib);
+        put_list(out, &self.programs, |out, item| put_str(out, item));
     }
 
     fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Mount {
             root: Root::decode(reader)?,
             tmp_size_mib: reader.u32()?,
+            programs: reader.list(4, Reader::str)?,
         })
     }
 }

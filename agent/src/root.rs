@@ -63,10 +63,7 @@ fn kind(root: &messages::Root) -> std::result::Result<Kind<'_>, BootFailed> {
 }
 
 /// Mounts the root file system and makes it `/`. Leaves an empty initramfs behind.
-pub fn enter(
-    root: &messages::Root,
-    modules: &Modules,
-) -> std::result::Result<Root, BootFailed> {
+pub fn enter(root: &messages::Root, modules: &Modules) -> std::result::Result<Root, BootFailed> {
     let kind = kind(root)?;
     create_directory(ROOT).during(GUEST, ROOT)?;
     let owner = match kind {
@@ -76,7 +73,10 @@ pub fn enter(
     let upper = match kind {
         Kind::Layered(layered) => {
             let upper = layered.upper_serial.as_deref();
-            disk::bind(modules, std::iter::once(&*layered.lower.serial).chain(upper))?;
+            disk::bind(
+                modules,
+                std::iter::once(&*layered.lower.serial).chain(upper),
+            )?;
             enter_layers(layered)?
         }
         Kind::Shared(shared) => {

@@ -21,6 +21,7 @@ import {
   prepareHome,
   readGlobalConfig,
   removeSandbox,
+  templatesEnabled,
   type GlobalConfig,
   type Home,
   type SandboxRecord,
@@ -70,6 +71,8 @@ export async function prepareCreation(
   const image = await checkRoot(config.image);
   const home = locateHome();
   const settings = await readGlobalConfig(home);
+  // A wrong value is told before anything is made.
+  templatesEnabled(process.env, settings);
   const kernelPath = await chooseKernel(config, settings);
   const stored = effectiveConfig({ ...config, image }, settings, kernelPath);
   const { rootDisk, memoryMib } = stored;

@@ -2,7 +2,6 @@ import { InvalidConfigError } from "../errors/index.ts";
 import type { ImageDetails, ImageSummary } from "../image/store/manage.ts";
 import { locateHome, prepareHome } from "../store/index.ts";
 import { checkOneOf, checkString } from "./checks.ts";
-import { loadCollection } from "./image-code.ts";
 import type {
   ImageConfigDetail,
   ImageFields,
@@ -63,19 +62,18 @@ export interface ImageDetail {
 export class Image {
   /** @throws ImageNotFoundError; ImageError when the reference is none */
   static async get(reference: string): Promise<ImageHandle> {
-    return (await Image.inspect(reference)).handle;
+    return (await inspect(reference)).handle;
   }
 
   /** All images, newest first. */
   static async list(): Promise<ImageHandle[]> {
-    const { listImages } = await loadCollection();
+    const { listImages } = await import("./image-collection.ts");
     return (await listImages(locateHome())).map((image) => new ImageHandle(image));
   }
 
   /** @throws as {@link get} */
   static async inspect(reference: string): Promise<ImageDetail> {
-    const { inspectImage } = await loadCollection();
-    return detailOf(await inspectImage(locateHome(), checkReference(reference)));
+    return await inspect(reference);
   }
 
   /**
@@ -84,7 +82,7 @@ export class Image {
    * @throws ImageNotFoundError; ImageInUseError when a sandbox was made from it, unless `force` is set
    */
   static async remove(reference: string, options: ImageRemoveOptions = {}): Promise<void> {
-    const { removeImage } = await loadCollection();
+    const { removeImage } = await import("./image-collection.ts");
     const home = locateHome();
     const { force } = options;
     await removeImage(home, checkReference(reference), () => findImageUses(home), { force });
@@ -92,29 +90,18 @@ export class Image {
 
   /** Removes every image that no sandbox uses, and what interrupted pulls have left. */
   static async prune(): Promise<ImagePruneReport> {
-    const { pruneImages } = await loadCollection();
-    const home = locateHome();
-    const { imageRefsRemoved, manifestsRemoved, layersRemoved, rootFileSystemsRemoved, bytesReclaimed } =
-      await pruneImages(home, () => findImageUses(home));
-    return {
-      imageRefsRemoved,
-      manifestsRemoved,
-      layersRemoved,
-      fsmetaRemoved: rootFileSystemsRemoved,
-      vmdkRemoved: 0,
-      bytesReclaimed,
-    };
+    return await prune();
   }
 
   /** The older form of {@link prune}. @returns how many references, manifests and layers were removed */
   static async gc(): Promise<number> {
-    const { imageRefsRemoved, manifestsRemoved, layersRemoved } = await Image.prune();
+    const { imageRefsRemoved, manifestsRemoved, layersRemoved } = await prune();
     return imageRefsRemoved + manifestsRemoved + layersRemoved;
   }
 
   /** Removes layers that no image needs; every image stays. @returns how many */
   static async gcLayers(): Promise<number> {
-    const { collectGarbage, imageStore, prepareStore } = await loadCollection();
+    const { collectGarbage, imageStore, prepareStore } = await import("./image-collection.ts");
     const home = locateHome();
     const store = imageStore(home);
     await prepareStore(store);
@@ -134,7 +121,7 @@ export class Image {
    * @throws ImageError when the archive is refused, IoError
    */
   static async load(path: string, options: ImageLoadOptions = {}): Promise<ImageHandle[]> {
-    const { loadImages } = await loadCollection();
+    const { loadImages } = await import("./image-collection.ts");
     const home = locateHome();
     await prepareHome(home);
     const images = await loadImages(home, checkString("the archive's path", path), { tag: options.tag });
@@ -153,7 +140,7 @@ export class Image {
       throw new InvalidConfigError("no image was named", { hint: "Name at least one to be saved." });
     checkString("outputPath", outputPath);
     const kind = checkOneOf("format", format, ["docker", "oci"]);
-    const { saveImages } = await loadCollection();
+    const { saveImages } = await import("./image-collection.ts");
     await saveImages(locateHome(), list.map(checkReference), outputPath, { format: kind });
   }
 }
@@ -178,5 +165,27 @@ function detailOf(details: ImageDetails): ImageDetail {
     },
     layers: details.layers.map((layer) => ({ ...layer, erofsSizeBytes: null })),
     rootFileSystemBytes: details.rootFileSystemBytes,
+  };
+}
+
+// Functions of their own: a class that names itself inside would lose its name in the bundle, and users see it.
+
+async function inspect(reference: string): Promise<ImageDetail> {
+  const { inspectImage } = await import("./image-collection.ts");
+  return detailOf(await inspectImage(locateHome(), checkReference(reference)));
+}
+
+async function prune(): Promise<ImagePruneReport> {
+  const { pruneImages } = await import("./image-collection.ts");
+  const home = locateHome();
+  const { imageRefsRemoved, manifestsRemoved, layersRemoved, rootFileSystemsRemoved, bytesReclaimed } =
+    await pruneImages(home, () => findImageUses(home));
+  return {
+    imageRefsRemoved,
+    manifestsRemoved,
+    layersRemoved,
+    fsmetaRemoved: rootFileSystemsRemoved,
+    vmdkRemoved: 0,
+    bytesReclaimed,
   };
 }

@@ -5,6 +5,7 @@ import { RuntimeError } from "../errors/index.ts";
 import { decodeFailure } from "../protocol/failure.ts";
 import type { Message } from "../protocol/messages.generated.ts";
 import { ioError, supervisorProgram, type FileLock, type Home, sandboxPaths } from "../store/index.ts";
+import { codeCache } from "./code-cache.ts";
 import { SupervisorConnection } from "./connection.ts";
 import type { StartObserver } from "./progress.ts";
 
@@ -89,6 +90,8 @@ export function supervisorEnvironment(home: Home): NodeJS.ProcessEnv {
     MSB_HOME: home.root,
     MSB_CONFIG_PATH: home.configFile,
   };
+  const cache = codeCache(home);
+  if (cache !== null) environment["NODE_COMPILE_CACHE"] ??= cache;
   delete environment["NODE_OPTIONS"];
   delete environment["NODE_CHANNEL_FD"];
   delete environment["NODE_TEST_CONTEXT"];

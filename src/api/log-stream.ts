@@ -69,7 +69,7 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
       throw new InvalidConfigError("fromCursor and since exclude each other", { hint: "Give one of them." });
     }
     await control.find();
-    const stream = new LogStream(control, options);
+    const stream = new this(control, options);
     try {
       await stream.#readHistory();
     } catch (error) {

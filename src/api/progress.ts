@@ -1,6 +1,9 @@
 import type { PullProgress } from "../image/pull-progress.ts";
 
-/** A stage of starting a sandbox has begun: `prepare`, `boot`, `guest`. elapsedMs counts from the start of the supervisor. */
+/**
+ * A stage of starting a sandbox has begun: `prepare`, `boot` (its kernel), `guest` (its root file system), `restore` (from a
+ * template). Which ones there are depends on what was there already. elapsedMs counts from the start of the supervisor.
+ */
 export interface StartProgressEvent {
   readonly stage: string;
   readonly elapsedMs: number;

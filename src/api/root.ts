@@ -1,12 +1,11 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { InvalidConfigError } from "../errors/index.ts";
-import { isEmbeddedImage } from "../image/index.ts";
+import { isEmbeddedImage } from "../image/embedded.ts";
 import type { PulledImage } from "../image/pull.ts";
 import { parseReference } from "../image/reference.ts";
 import type { RegistryOptions } from "../image/registry/settings.ts";
 import type { GlobalConfig, Home, StoredConfig } from "../store/index.ts";
-import { loadHold, loadPull, loadRegistrySettings } from "./image-code.ts";
 import { mergeImageConfig } from "./image-merge.ts";
 import type { CreateObserver } from "./progress.ts";
 import type { RegistryConfig } from "./registry-config.ts";
@@ -41,7 +40,7 @@ export async function registryOptions(registry: RegistryConfig): Promise<Registr
   const { auth, insecure, caCerts, caCertsPath } = registry;
   const caCertificates = [...caCerts];
   if (caCertsPath !== undefined || caCertificates.length > 0) {
-    const { readCertificates, splitCertificates } = await loadRegistrySettings();
+    const { readCertificates, splitCertificates } = await import("../image/registry/settings.ts");
     caCertificates.forEach(splitCertificates);
     if (caCertsPath !== undefined) caCertificates.push(await readCertificates(caCertsPath));
   }
@@ -80,7 +79,10 @@ export async function resolveRoot(
   if (image.kind !== "oci" || isEmbeddedImage(image.reference)) {
     return { stored, isStored: () => Promise.resolve(true) };
   }
-  const [{ pullImage }, { isHeld }] = await Promise.all([loadPull(), loadHold()]);
+  const [{ pullImage }, { isHeld }] = await Promise.all([
+    import("../image/pull.ts"),
+    import("./image-hold.ts"),
+  ]);
   const pulled: PulledImage = await pullImage(image.reference, {
     home,
     config: settings,

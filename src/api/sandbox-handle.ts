@@ -56,7 +56,7 @@ export class SandboxHandle {
 
   /** Looks the sandbox up again. @throws SandboxNotFoundError, SandboxReplacedError */
   async refresh(): Promise<SandboxHandle> {
-    return new SandboxHandle(this.#control.home, await this.#control.find());
+    return handleOf(this.#control.home, await this.#control.find());
   }
 
   /** Connects to the running sandbox, without owning it. @throws SandboxNotRunningError; RuntimeError after 10 s without an answer */
@@ -132,7 +132,7 @@ export class SandboxHandle {
 
   /** Waits until the sandbox has this status. @throws SandboxReplacedError, SandboxNotFoundError */
   async waitForStatus(status: SandboxStatus): Promise<SandboxHandle> {
-    return new SandboxHandle(this.#control.home, await this.#control.waitForStatus(status));
+    return handleOf(this.#control.home, await this.#control.waitForStatus(status));
   }
 
   async restart(options: RestartOptions = {}): Promise<Sandbox> {
@@ -173,4 +173,9 @@ export class SandboxHandle {
   async logStream(options: LogStreamOptions = {}): Promise<LogStream> {
     return await LogStream.open(this.#control, options);
   }
+}
+
+// A class that names itself inside would lose its name in the bundle, and users see it.
+function handleOf(home: Home, found: FoundSandbox): SandboxHandle {
+  return new SandboxHandle(home, found);
 }

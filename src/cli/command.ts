@@ -54,13 +54,16 @@ export type OptionValues<S extends OptionSpecs> = { readonly [K in keyof S]: Opt
 
 export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
 
+/** What a shell can find the names of. */
+export type NameKind = "sandbox" | "image" | "template";
+
 export interface Operand {
   /** Upper case, as shown in the help. */
   readonly name: string;
   readonly required: boolean;
   readonly repeated?: boolean;
   /** What a shell completes it with. */
-  readonly completes?: "sandbox" | "image" | readonly string[];
+  readonly completes?: NameKind | readonly string[];
 }
 
 export interface Invocation<S extends OptionSpecs = OptionSpecs> {

@@ -74,6 +74,29 @@ const registryFamily: CommandFamily = {
   ],
 };
 
+const templateFamily: CommandFamily = {
+  names: ["template"],
+  group: other,
+  summary: "List and remove the saved machines that sandboxes start from",
+  members: [
+    {
+      names: ["list", "ls"],
+      group: other,
+      load: async () => (await import("./commands/template-list.ts")).templateList,
+    },
+    {
+      names: ["inspect"],
+      group: other,
+      load: async () => (await import("./commands/template-inspect.ts")).templateInspect,
+    },
+    {
+      names: ["prune"],
+      group: other,
+      load: async () => (await import("./commands/template-prune.ts")).templatePrune,
+    },
+  ],
+};
+
 /** All commands, in the order of the help text. */
 export const commandEntries: readonly (CommandEntry | CommandFamily)[] = [
   { names: ["run"], group: sandboxes, load: async () => (await import("./commands/run.ts")).run },
@@ -113,6 +136,7 @@ export const commandEntries: readonly (CommandEntry | CommandFamily)[] = [
   registryFamily,
   { names: ["images"], group: images, load: async () => alsoAs("images", await listImages(), true) },
   { names: ["rmi"], group: images, load: async () => alsoAs("rmi", await removeImage(), true) },
+  templateFamily,
   {
     names: ["doctor", "check"],
     group: other,

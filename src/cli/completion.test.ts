@@ -10,7 +10,9 @@ import { completionScript } from "./commands/completion.ts";
 async function values(before: string, current: string): Promise<string[]> {
   const words = before === "" ? [] : before.split(" ");
   const found = await candidates(words, current, (kind) =>
-    Promise.resolve(kind === "image" ? ["alpine", "python"] : ["demo", "other"]),
+    Promise.resolve(
+      { image: ["alpine", "python"], sandbox: ["demo", "other"], template: ["3f9a", "41bc"] }[kind],
+    ),
   );
   return found.map(({ value }) => value);
 }
@@ -29,6 +31,9 @@ test("members of a family, and what follows them", async () => {
   assert.deepEqual(await values("save alpine", ""), ["python"]);
   assert.deepEqual(await values("--debug image pull", "--f"), ["--force"]);
   assert.deepEqual(await values("image nonsense", ""), []);
+  assert.deepEqual(await values("template", ""), ["list", "ls", "inspect", "prune"]);
+  assert.deepEqual(await values("template inspect", "3"), ["3f9a"]);
+  assert.deepEqual(await values("template inspect 3f9a", ""), []);
 });
 
 test("options, once a dash is typed", async () => {

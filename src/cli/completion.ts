@@ -1,4 +1,4 @@
-import { longName, type AnyCommand, type OptionSpec, type OptionSpecs } from "./command.ts";
+import { longName, type AnyCommand, type NameKind, type OptionSpec, type OptionSpecs } from "./command.ts";
 import { commandEntries, findEntry, isFamily, type CommandEntry, type CommandFamily } from "./commands.ts";
 import { globalOptions } from "./globals.ts";
 
@@ -8,14 +8,14 @@ export interface Candidate {
 }
 
 /** Finds what a kind of operand can be; asked only where one can stand. */
-export type FindNames = (kind: "sandbox" | "image") => Promise<readonly string[]>;
+export type FindNames = (kind: NameKind) => Promise<readonly string[]>;
 
 /**
  * What can stand where the user is typing.
  *
  * @param before - the words between `msb` and the one being typed
  * @param current - the word being typed, up to the cursor
- * @param names - finds the names of the sandboxes or images
+ * @param names - finds the names of the sandboxes, images or templates
  */
 export async function candidates(
   before: readonly string[],

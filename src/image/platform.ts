@@ -1,4 +1,3 @@
-import { arch } from "node:process";
 import { ImageError } from "../errors/index.ts";
 import type { Descriptor, Platform } from "./manifest.ts";
 
@@ -6,7 +5,7 @@ const architectures: Readonly<Record<string, string>> = { x64: "amd64", arm64: "
 
 /** What runs here: Linux for this machine's processor, in Go's words. */
 export function hostPlatform(): Platform {
-  return { os: "linux", architecture: architectures[arch] ?? arch };
+  return { os: "linux", architecture: architectures[process.arch] ?? process.arch };
 }
 
 /** The variants that every processor of an architecture can run, the best first. */

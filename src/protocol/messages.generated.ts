@@ -75,6 +75,7 @@ export interface MountMessage {
   readonly type: "Mount";
   readonly root: Root;
   readonly tmpSizeMib: number;
+  readonly programs: readonly string[];
 }
 
 /** The answer to Mount. */
@@ -464,6 +465,7 @@ export function encodeMessage(message: Message): Buffer {
       writer.u8(9);
       writeRoot(writer, message.root);
       writer.u32(message.tmpSizeMib);
+      writer.list(message.programs, (item) => writer.str(item));
       break;
     case "Mounted":
       writer.u8(20);
@@ -722,6 +724,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         type: "Mount",
         root: readRoot(reader),
         tmpSizeMib: reader.u32(),
+        programs: reader.list(4, () => reader.str()),
       }),
     },
   ],

@@ -122,7 +122,12 @@ export const messages: Readonly<Record<string, MessageDefinition>> = {
     tag: 9,
     routes: toAgent,
     doc: "Makes the guest's root file system, and mounts the kernel's own in it. Answered by Mounted or BootFailed. A template of an image is saved after it.",
-    fields: { root: { struct: "Root" }, tmpSizeMib: "u32" },
+    fields: {
+      root: { struct: "Root" },
+      tmpSizeMib: "u32",
+      /** Likely to be run soon: their files are read into the guest's memory. Those that are not there are passed over. */
+      programs: { list: "str" },
+    },
   },
   Mounted: { tag: 20, routes: fromAgent, doc: "The answer to Mount.", fields: {} },
   Boot: {

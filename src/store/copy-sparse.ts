@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmod, constants, copyFile, open, rm } from "node:fs/promises";
+import { chmod, constants, copyFile, lstat, open, rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { readChunk } from "./read-chunk.ts";
 import { errorCode, ioError } from "./system-error.ts";
@@ -12,20 +12,23 @@ const blockBytes = 4096;
  * Copies a sparse file and keeps it sparse: what is zero takes no room in the copy. A file system that can share blocks
  * between files (Btrfs, XFS, APFS) copies nothing at all.
  *
- * @param target mode 0600; must not exist
+ * @param target mode 0600; must not exist, in a directory that nobody else writes
  * @throws IoError, or the reason of the signal; nothing is left at `target` then, unless it was there before
  */
 export async function copySparse(source: string, target: string, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
-  if (await shareBlocks(source, target)) return;
   try {
-    await reserve(target);
+    if (await shareBlocks(source, target)) return;
+    await refuseExisting(target);
   } catch (error) {
-    throw ioError(`create ${target}`, error);
+    throw ioError(`copy ${source} to ${target}`, error);
   }
   try {
-    if (process.platform === "linux" && (await copyWithCp(source, target, signal))) return;
-    await copySparseByBlocks(source, target, signal);
+    if (process.platform !== "linux" || !(await copyWithCp(source, target, signal))) {
+      await rm(target, { force: true });
+      await copySparseByBlocks(source, target, signal);
+    }
+    await chmod(target, 0o600);
   } catch (error) {
     await rm(target, { force: true }).catch(() => undefined);
     signal?.throwIfAborted();
@@ -33,34 +36,41 @@ export async function copySparse(source: string, target: string, signal?: AbortS
   }
 }
 
+/** @returns false when the file system cannot; throws when no other way would do better */
 async function shareBlocks(source: string, target: string): Promise<boolean> {
   try {
     await copyFile(source, target, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
   } catch (error) {
     const code = errorCode(error);
-    if (code === "ENOENT" || code === "EEXIST" || code === "EACCES") {
-      throw ioError(`copy ${source} to ${target}`, error);
-    }
+    if (code === "ENOENT" || code === "EEXIST" || code === "EACCES") throw error;
     return false;
   }
   await chmod(target, 0o600);
   return true;
 }
 
-async function reserve(target: string): Promise<void> {
-  const file = await open(target, "wx", 0o600);
-  await file.close();
+/**
+ * The target is not made here: ext4 writes out a file that is cut to nothing and filled again as soon as it is closed, and
+ * that takes `cp` half as long again.
+ */
+async function refuseExisting(target: string): Promise<void> {
+  const found = await lstat(target).catch((error: unknown) => {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  });
+  if (found !== null) throw new Error("the target exists");
 }
 
 /**
- * Node knows no SEEK_DATA and would read every hole. coreutils' `cp` does not: 512 MiB with 100 MB of data in 2000 pieces
- * take it 60 ms, and the loop below 450 ms.
+ * Node knows no SEEK_DATA and would read every hole. coreutils' `cp` does not, and takes a half to a quarter of the time of
+ * the loop below: 60 ms for 512 MiB with 100 MB of data in 2000 pieces.
  *
  * @returns whether it could. Why not is found out by doing the same by hand.
  */
 async function copyWithCp(source: string, target: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const options = ["--sparse=always", "--reflink=never", "--no-target-directory", "--"];
   try {
-    await promisify(execFile)("cp", ["--sparse=always", "--reflink=never", "--", source, target], { signal });
+    await promisify(execFile)("cp", [...options, source, target], { signal });
     return true;
   } catch {
     signal?.throwIfAborted();
@@ -68,14 +78,14 @@ async function copyWithCp(source: string, target: string, signal: AbortSignal | 
   }
 }
 
-/** The same anywhere: reads everything, writes what is not zero. `target` exists; what it holds is replaced. */
+/** The same anywhere: reads everything, writes what is not zero. */
 export async function copySparseByBlocks(
   source: string,
   target: string,
   signal?: AbortSignal,
 ): Promise<void> {
   await using input = await open(source, "r");
-  await using output = await open(target, "w", 0o600);
+  await using output = await open(target, "wx", 0o600);
   const { size } = await input.stat();
   await output.truncate(size);
   const zeros = Buffer.alloc(chunkBytes);

@@ -34,9 +34,17 @@ test("a state comes back as it was written, and nothing is left beside it", asyn
 
 test("what is no state is refused", async () => {
   const path = join(directory, "damaged.json");
-  for (const text of ["", "{", "null", "[]", "{}", '{"status":"flying"}']) {
+  for (const text of ["{", "null", "[]", "{}", '{"status":"flying"}']) {
     await writeFile(path, text);
     await assert.rejects(readState(path), (error) => error instanceof JsonError && error.hint !== "");
+  }
+});
+
+test("what a loss of power leaves is a crash, and no reason to lose the sandbox", async () => {
+  const path = join(directory, "lost.json");
+  for (const text of ["", "\0".repeat(400)]) {
+    await writeFile(path, text);
+    assert.equal((await readState(path))?.status, "crashed");
   }
 });
 

@@ -74,7 +74,7 @@ export async function tryLockTemplate(home: Home, key: string): Promise<Template
 
 /**
  * A directory in which a template is put together, out of sight. The caller puts its files at `paths`; what a process leaves
- * that is killed meanwhile is never used, and removed by the next one who makes a template.
+ * that is killed meanwhile is never used, and removed by the next one who made a template or failed to.
  */
 export class StagedTemplate implements AsyncDisposable {
   readonly directory: string;
@@ -82,6 +82,7 @@ export class StagedTemplate implements AsyncDisposable {
   readonly #home: Home;
   readonly #lock: FileLock;
   #done = false;
+  #tidied: Promise<void> = Promise.resolve();
 
   constructor(home: Home, directory: string, lock: FileLock) {
     this.#home = home;
@@ -91,8 +92,9 @@ export class StagedTemplate implements AsyncDisposable {
   }
 
   /**
-   * Makes it the template of the lock's key: complete from the moment it can be seen. Replaces what is in its place, then
-   * removes the templates that were not used for longest until all fit into `limitBytes`.
+   * Makes it the template of the lock's key: complete from the moment it can be seen. Replaces what is in its place, and
+   * releases the lock. Then it begins to remove what was replaced, what killed processes left, and the templates that were
+   * not used for longest until all fit into `limitBytes`; that may take seconds, and `discard` waits for it.
    *
    * @returns null when it alone is larger than the limit: it is not kept
    * @throws IoError when a file is missing or cannot be written; it is discarded then
@@ -123,14 +125,21 @@ export class StagedTemplate implements AsyncDisposable {
       if ((await diskBytes(this.directory)) > limitBytes) return null;
       const { ino } = await lstat(this.directory, { bigint: true });
       await this.#putInPlace(key, directory);
-      await evictTemplates(this.#home, limitBytes, key).catch(() => undefined);
+      this.#tidied = this.#tidy(key, limitBytes);
+      await lock.release();
       return { key, directory, inode: ino, record, paths: templatePaths(directory) };
     } catch (error) {
+      this.#tidied = sweepTemplateLeftovers(this.#home);
       if (error instanceof IoError) throw error;
       throw ioError(`make the template ${directory}`, error);
     } finally {
-      await this.discard();
+      await this.#end();
     }
+  }
+
+  async #tidy(key: string, limitBytes: number): Promise<void> {
+    await evictTemplates(this.#home, limitBytes, key).catch(() => undefined);
+    await sweepTemplateLeftovers(this.#home);
   }
 
   async #writeRecord(details: TemplateDetails, unusable: string | null): Promise<TemplateRecord> {
@@ -171,14 +180,21 @@ export class StagedTemplate implements AsyncDisposable {
         const taken = code === "ENOTEMPTY" || code === "EEXIST" || code === "ENOTDIR";
         // Only who has the lock puts something there, so the second try succeeds.
         if (!taken || attempt > 1) throw error;
-        const old = await clearPlace(this.#home, key);
-        if (old !== null) await rm(old, { recursive: true, force: true }).catch(() => undefined);
+        await clearPlace(this.#home, key);
       }
     }
   }
 
-  /** Removes it, unless it was committed. Again does nothing. */
+  /** Removes it, unless it was committed, and what others left. Again does nothing. */
   async discard(): Promise<void> {
+    if (!this.#done) {
+      await this.#end();
+      this.#tidied = sweepTemplateLeftovers(this.#home);
+    }
+    await this.#tidied;
+  }
+
+  async #end(): Promise<void> {
     if (this.#done) return;
     this.#done = true;
     await rm(this.directory, { recursive: true, force: true }).catch(() => undefined);
@@ -192,13 +208,12 @@ export class StagedTemplate implements AsyncDisposable {
 }
 
 /**
- * Begins a template. Clears away what killed processes left.
+ * Begins a template.
  *
  * @throws IoError
  */
 export async function stageTemplate(home: Home): Promise<StagedTemplate> {
   await prepareTemplates(home);
-  await sweepTemplateLeftovers(home);
   // Somebody who sweeps may hold the lock of a name for a moment, and never that of the next one too.
   for (let attempt = 1; ; attempt++) {
     const directory = join(home.templates, stagingPrefix + randomBytes(8).toString("hex"));

@@ -16,23 +16,44 @@ export interface TemplateIdentity {
 }
 
 /**
- * Removes a template, unless another one has taken its place. Always safe: who started from it has its memory mapped.
+ * Takes a template out of use, unless another one has taken its place. Quick, because a start waits for it: the files are
+ * removed by the next one who makes or prunes templates. Always safe: who started from it has its memory mapped.
  *
  * @returns whether it was there
  * @throws IoError
  */
-export async function removeTemplate(home: Home, { key, inode }: TemplateIdentity): Promise<boolean> {
-  const path = join(home.templates, key);
+export async function dropTemplate(home: Home, template: TemplateIdentity): Promise<boolean> {
+  return (await putAside(home, template)) !== null;
+}
+
+/**
+ * The same, and removes its files. That may take seconds: a guest's memory is thousands of pieces on the disk.
+ *
+ * @returns whether it was there
+ * @throws IoError
+ */
+export async function removeTemplate(home: Home, template: TemplateIdentity): Promise<boolean> {
+  const aside = await putAside(home, template);
+  if (aside === null) return false;
   try {
-    if ((await inodeAt(path)) !== inode) return false;
-    const aside = asidePath(home);
-    await rename(path, aside);
-    // Someone may have replaced it since the look.
-    if ((await inodeAt(aside)) !== inode && (await putBack(aside, path))) return false;
     await rm(aside, { recursive: true, force: true });
     return true;
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return false;
+    throw ioError(`remove the template ${aside}`, error);
+  }
+}
+
+/** @returns where it is now; null when it was not there */
+async function putAside(home: Home, { key, inode }: TemplateIdentity): Promise<string | null> {
+  const path = join(home.templates, key);
+  try {
+    if ((await inodeAt(path)) !== inode) return null;
+    const aside = asidePath(home);
+    await rename(path, aside);
+    // Someone may have replaced it since the look.
+    return (await inodeAt(aside)) !== inode && (await putBack(aside, path)) ? null : aside;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
     throw ioError(`remove the template ${path}`, error);
   }
 }
@@ -46,15 +67,12 @@ async function putBack(aside: string, path: string): Promise<boolean> {
   }
 }
 
-/** Moves whatever has a template's place out of it. @returns where it is now, to be removed; null when there was nothing */
-export async function clearPlace(home: Home, key: string): Promise<string | null> {
-  const aside = asidePath(home);
+/** Moves whatever has a template's place out of it, to where the next sweep removes it. */
+export async function clearPlace(home: Home, key: string): Promise<void> {
   try {
-    await rename(join(home.templates, key), aside);
-    return aside;
+    await rename(join(home.templates, key), asidePath(home));
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return null;
-    throw error;
+    if (errorCode(error) !== "ENOENT") throw error;
   }
 }
 
@@ -71,7 +89,7 @@ async function inodeAt(path: string): Promise<bigint | null> {
   }
 }
 
-/** Clears what processes left that were killed while they made or removed a template. */
+/** Removes what was put aside, and what processes left that were killed while they made a template. */
 export async function sweepTemplateLeftovers(home: Home): Promise<void> {
   const names = await readdir(home.templates).catch(() => []);
   const stagings = new Set<string>();

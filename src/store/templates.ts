@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Home } from "./home.ts";
 import { hostBootId } from "./host-boot.ts";
 import { errorCode } from "./system-error.ts";
-import { removeTemplate } from "./template-removal.ts";
+import { dropTemplate } from "./template-removal.ts";
 import {
   parseTemplateRecord,
   templateFileNames,
@@ -70,7 +70,7 @@ export interface OpenedTemplate {
   readonly template: Template | null;
   /** Why none of this key can be made here; null when one may be tried. */
   readonly unusable: string | null;
-  /** Why the one that is there is not used, in one clause; a damaged one is removed. Null when there was none. */
+  /** Why the one that is there is not used, in one clause; a damaged one is put aside. Null when there was none. */
   readonly dropped: string | null;
 }
 
@@ -84,7 +84,7 @@ export async function openTemplate(home: Home, key: string): Promise<OpenedTempl
   if (found.status === "missing") return { template: null, unusable: null, dropped: null };
   if (found.status === "damaged") {
     const seen = found.inode === null ? null : { key, inode: found.inode };
-    if (seen !== null) await removeTemplate(home, seen).catch(() => undefined);
+    if (seen !== null) await dropTemplate(home, seen).catch(() => undefined);
     return { template: null, unusable: null, dropped: found.reason };
   }
   const { template } = found;

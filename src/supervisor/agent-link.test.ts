@@ -46,6 +46,7 @@ const mount: MountMessage = {
     disk: null,
   },
   tmpSizeMib: 1,
+  programs: [],
 };
 const boot: BootMessage = { type: "Boot", hostname: "h", workdir: "", scripts: [] };
 const request: ExecMessage = {

@@ -1,7 +1,7 @@
 import { access, constants, mkdir, rmdir, statfs } from "node:fs/promises";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { MicrosandboxError } from "../errors/index.ts";
-import { embeddedRootFileSystem } from "../image/index.ts";
+import { embeddedRootFileSystem } from "../image/embedded.ts";
 import {
   findQemu,
   hostAccelerators,
@@ -12,6 +12,7 @@ import {
   type QemuBinary,
 } from "../machine/index.ts";
 import { guestDirectory, prepareHome, readGlobalConfig, type Home } from "../store/index.ts";
+import { inspectTemplates } from "./diagnose-templates.ts";
 import { readLimit } from "./process-limits.ts";
 
 /** One row of `msb doctor`. */
@@ -45,13 +46,7 @@ export async function diagnoseHost(home: Home): Promise<Finding[]> {
       ok(name, describe(found));
       return found;
     } catch (error) {
-      const fix = error instanceof MicrosandboxError ? error.hint : "";
-      findings.push({
-        name,
-        status: "problem",
-        detail: error instanceof Error ? error.message : String(error),
-        fix,
-      });
+      findings.push(problem(name, error));
       return null;
     }
   };
@@ -84,8 +79,24 @@ export async function diagnoseHost(home: Home): Promise<Finding[]> {
   );
   if (kernel !== null) findings.push(await inspectAgent(kernel, home));
   if (qemu !== null && kernel !== null) findings.push(...(await inspectAccelerators(home, qemu, kernel)));
+  if (config !== null) {
+    try {
+      findings.push({ name: "templates", ...(await inspectTemplates(home, config)) });
+    } catch (error) {
+      findings.push(problem("templates", error));
+    }
+  }
   findings.push(...(await inspectDisk(home)), await inspectOpenFiles(), inspectMemory());
   return findings;
+}
+
+function problem(name: string, error: unknown): Finding {
+  return {
+    name,
+    status: "problem",
+    detail: error instanceof Error ? error.message : String(error),
+    fix: error instanceof MicrosandboxError ? error.hint : "",
+  };
 }
 
 async function inspectHome(home: Home): Promise<void> {

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { InvalidConfigError } from "../errors/index.ts";
-import { embeddedRootFileSystem, isEmbeddedImage, type RootFileSystem } from "../image/index.ts";
+import { embeddedRootFileSystem, isEmbeddedImage, type RootFileSystem } from "../image/embedded.ts";
 import { checkDiskImage, shareTag, type Disk, type Share } from "../machine/index.ts";
 import type { Root } from "../protocol/messages.generated.ts";
 import type { Home, SandboxPaths, StoredConfig } from "../store/index.ts";

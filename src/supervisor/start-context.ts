@@ -8,7 +8,7 @@ import type {
   TemplateUse,
 } from "../machine/index.ts";
 import type { BootMessage, MountMessage } from "../protocol/messages.generated.ts";
-import type { Home, SandboxPaths, SandboxRecord } from "../store/index.ts";
+import type { Home, SandboxPaths, SandboxRecord, StoredConfig } from "../store/index.ts";
 import type { AgentLink } from "./agent-link.ts";
 import type { KernelLog } from "./kernel-log.ts";
 import type { PreparedRoot } from "./root.ts";
@@ -76,7 +76,24 @@ export function machineSpec(
 
 export function mountMessage({ context, root }: StartPlan): MountMessage {
   const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(context.record.config.memoryMib / 4)));
-  return { type: "Mount", root: root.description, tmpSizeMib };
+  return {
+    type: "Mount",
+    root: root.description,
+    tmpSizeMib,
+    programs: likelyPrograms(context.record.config),
+  };
+}
+
+/** What the first command of a sandbox most likely needs. */
+function likelyPrograms({ entrypoint, cmd, shell }: StoredConfig): string[] {
+  const chosen = [entrypoint?.[0], cmd?.[0], shell, "/bin/sh"];
+  const named = chosen.filter((program) => program !== undefined);
+  const found = named.flatMap((program) =>
+    program.includes("/")
+      ? [program]
+      : ["/usr/local/bin", "/usr/bin", "/bin"].map((path) => `${path}/${program}`),
+  );
+  return [...new Set(found)];
 }
 
 export function bootMessage({ context }: StartPlan): BootMessage {

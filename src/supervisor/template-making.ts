@@ -107,6 +107,7 @@ async function mountAndSave(
 ): Promise<Made> {
   const { context, kernel, root } = plan;
   const { machine, agent } = started;
+  context.progress("guest");
   try {
     agent.seed();
     agent.setClock();

@@ -52,7 +52,9 @@ export async function warm(
     agentLost: () => undefined,
   } as const;
   try {
-    const outcome = await withAccelerator(context, (plan) => warmTemplate(plan, templateLimitBytes(settings)));
+    const outcome = await withAccelerator(context, (plan) =>
+      warmTemplate(plan, templateLimitBytes(settings)),
+    );
     for (const work of later) await work(signal);
     return outcome;
   } finally {

@@ -9,10 +9,10 @@ import {
   removeTemplate,
   stageTemplate,
   tryLockTemplate,
-  type Home,
 } from "../../src/store/index.ts";
 import { IoError } from "../../src/errors/index.ts";
 import {
+  entries,
   fill,
   imageDetails,
   keyA,
@@ -24,8 +24,6 @@ import {
   startMaker,
   TemplateHome,
 } from "./template-support.ts";
-
-const entries = async (home: Home): Promise<string[]> => (await readdir(home.templates)).sort();
 
 test("a template is what was put there, for this user only, and nothing else is left", async () => {
   await using scope = await TemplateHome.create();
@@ -61,15 +59,19 @@ test("without one of its files it is not made", async () => {
   assert.equal((await openTemplate(home, keyA)).template, null);
 });
 
-test("what is discarded leaves nothing", async () => {
+test("what is discarded leaves nothing, and takes what others left with it", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
+  await kill(await startMaker(home, keyB, "filled"));
   {
     await using staged = await stageTemplate(home);
     await fill(staged, "machine");
-    assert.equal((await entries(home)).length, 2);
+    assert.equal((await entries(home)).length, 5);
   }
-  assert.deepEqual(await entries(home), []);
+  // A lock that nobody holds is taken by who needs it.
+  assert.deepEqual(await entries(home), [`${keyB}.lock`]);
+  await make(home, keyB);
+  assert.deepEqual(await readdir(home.templates), [keyB]);
 });
 
 test("it takes the place of whatever stands there", async () => {
@@ -109,6 +111,17 @@ test("that none can be made is remembered", async () => {
   assert.deepEqual(opened, { template: null, unusable: "the machine cannot be saved", dropped: null });
 });
 
+test("once it is made, nobody waits any more", async () => {
+  await using scope = await TemplateHome.create();
+  const { home } = scope;
+  await using lock = await lockTemplate(home, keyA);
+  await using staged = await stageTemplate(home);
+  await fill(staged, "machine");
+  await staged.commit(lock, machineDetails, noLimit);
+  await using next = await tryLockTemplate(home, keyA);
+  assert.notEqual(next, null);
+});
+
 test("two processes make one template once", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
@@ -141,13 +154,13 @@ for (const step of ["locked", "staged", "filled", "made"]) {
     await kill(maker);
     await using lock = await next;
     assert.equal((await openTemplate(home, keyA)).template !== null, step === "made");
-    await using staged = await stageTemplate(home);
-    assert.equal((await entries(home)).filter((name) => name.startsWith(".new-")).length, 2);
-    await fill(staged, "machine");
-    await staged.commit(lock, machineDetails, noLimit);
-    await lock.release();
+    {
+      await using staged = await stageTemplate(home);
+      await fill(staged, "machine");
+      await staged.commit(lock, machineDetails, noLimit);
+    }
     assert.ok((await openTemplate(home, keyA)).template !== null);
-    assert.deepEqual(await entries(home), [keyA]);
+    assert.deepEqual(await readdir(home.templates), [keyA]);
   });
 }
 

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -60,6 +60,11 @@ export class TemplateHome implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.home.root, { recursive: true, force: true });
   }
+}
+
+/** The templates there are, in order, and what makers have beside them; not what is put aside to be removed. */
+export async function entries(home: Home): Promise<string[]> {
+  return (await readdir(home.templates)).filter((name) => !name.startsWith(".removed-")).sort();
 }
 
 /** Puts files there as a saved machine would: a sparse memory with some data at its end. */

@@ -117,6 +117,7 @@ class Agent {
         disk: null,
       },
       tmpSizeMib: 16,
+      programs: [],
     });
     this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", scripts: [] });
   }

@@ -4,8 +4,8 @@ use super::{Agent, Stop};
 use crate::failure::{While, GUEST, PROTOCOL};
 use crate::frame::FrameKind;
 use crate::messages_generated::{
-    self as messages, Boot, BootFailed, Credit, Exec, ExecFailed, ExecStarted, Message, Mount, Ping,
-    Pong, Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
+    self as messages, Boot, BootFailed, Credit, Exec, ExecFailed, ExecStarted, Message, Mount,
+    Ping, Pong, Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
 };
 use crate::session::{token, Channel, Session};
 use crate::sys::{self, ESHUTDOWN};
@@ -120,8 +120,8 @@ impl Agent {
     }
 
     fn enter_root(&mut self, mount: &Mount) -> Result<(), BootFailed> {
-        self.root = Some(root::enter(&mount.root, &self.modules)?);
-        guest::set_up(mount.tmp_size_mib)?;
+        let root = self.root.insert(root::enter(&mount.root, &self.modules)?);
+        guest::set_up(mount, root.owner)?;
         self.null = Some(sys::open_null().during(GUEST, "/dev/null")?);
         Ok(())
     }

@@ -5,11 +5,11 @@
 //! an empty file as a mount point, where it has none.
 
 use crate::failure::{While, GUEST};
-use crate::messages_generated::{Boot, BootFailed, Script};
+use crate::messages_generated::{Boot, BootFailed};
 use crate::root::{create_directory, Owner};
 use crate::sys;
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Result, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -24,49 +24,89 @@ const HOSTS: &str = "/etc/hosts";
 const MACHINE_ID: &str = "/etc/machine-id";
 const PROFILE: &str = "/etc/profile.d/microsandbox.sh";
 
-/// Puts all files in their places. The kernel's file systems and `/.msb` are mounted.
-pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
+/// Makes places for all files, and writes those that every sandbox has alike. A template is saved after it, so that what
+/// takes long, such as the first change of a directory in a layered root, has been done. The kernel's file systems and `/.msb`
+/// are mounted.
+pub fn prepare(owner: Owner) -> std::result::Result<(), BootFailed> {
     create_directory("/etc").during(GUEST, "/etc")?;
-    let name = format!("{}\n", boot.hostname);
-    place(HOST_NAME, 0o644, name.as_bytes(), owner)?;
-    place(HOSTS, 0o644, hosts(&boot.hostname).as_bytes(), owner)?;
-    // A machine that has no id yet gets one; a restarted sandbox keeps its own (machine-id(5)).
-    if fs::metadata(MACHINE_ID).map_or(true, |metadata| metadata.len() == 0) {
-        let id = machine_id().during(GUEST, "machine id")?;
-        place(MACHINE_ID, 0o444, id.as_bytes(), owner)?;
+    create_directory(SCRIPTS).during(GUEST, SCRIPTS)?;
+    make_place(HOST_NAME, 0o644, owner)?;
+    make_place(HOSTS, 0o644, owner)?;
+    if !has_content(MACHINE_ID) {
+        make_place(MACHINE_ID, 0o444, owner)?;
     }
-    write_scripts(&boot.scripts)?;
     if Path::new("/etc/profile.d").is_dir() {
+        make_place(PROFILE, 0o644, owner)?;
         let text = format!("export PATH=\"{SCRIPTS}:$PATH\"\n");
-        place(PROFILE, 0o644, text.as_bytes(), owner)?;
+        fill(PROFILE, text.as_bytes(), owner)?;
     }
     Ok(())
 }
 
-fn place(
-    path: &str,
-    mode: u32,
-    content: &[u8],
-    owner: Owner,
-) -> std::result::Result<(), BootFailed> {
+/// Writes what makes a sandbox itself into the places that [prepare] has made.
+pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
+    let name = format!("{}\n", boot.hostname);
+    fill(HOST_NAME, name.as_bytes(), owner)?;
+    fill(HOSTS, hosts(&boot.hostname).as_bytes(), owner)?;
+    // A machine that has no id yet gets one; a restarted sandbox keeps its own (machine-id(5)).
+    if !has_content(MACHINE_ID) {
+        let id = machine_id().during(GUEST, "machine id")?;
+        fill(MACHINE_ID, id.as_bytes(), owner)?;
+    }
+    for script in &boot.scripts {
+        let path = format!("{SCRIPTS}/{}", script.name);
+        write_file(&path, &script.content).during(GUEST, &path)?;
+        set_mode(&path, 0o755).during(GUEST, &path)?;
+    }
+    Ok(())
+}
+
+fn has_content(path: &str) -> bool {
+    fs::metadata(path).map_or(false, |metadata| metadata.len() > 0)
+}
+
+/// Where the file of this path is written.
+fn place_of(path: &str, owner: Owner) -> String {
     match owner {
-        Owner::Sandbox => write_file(path, mode, content).during(GUEST, path),
-        Owner::User => cover(path, mode, content),
+        Owner::Sandbox => String::from(path),
+        Owner::User => format!("{ASIDE}{path}"),
     }
 }
 
-/// Mounts a file in memory over another one.
-fn cover(path: &str, mode: u32, content: &[u8]) -> std::result::Result<(), BootFailed> {
+fn make_place(path: &str, mode: u32, owner: Owner) -> std::result::Result<(), BootFailed> {
+    match owner {
+        Owner::Sandbox => {
+            // A file of the image's own is brought into the upper layer here.
+            let file = open_to_write(path).during(GUEST, path)?;
+            file.set_permissions(fs::Permissions::from_mode(mode))
+                .during(GUEST, path)
+        }
+        Owner::User => cover(path, mode),
+    }
+}
+
+/// Writes into a place, if it could be made.
+fn fill(path: &str, content: &[u8], owner: Owner) -> std::result::Result<(), BootFailed> {
+    let place = place_of(path, owner);
+    if owner == Owner::User && fs::metadata(&place).is_err() {
+        return Ok(());
+    }
+    write_file(&place, content).during(GUEST, path)
+}
+
+/// Mounts an empty file in memory over another one.
+fn cover(path: &str, mode: u32) -> std::result::Result<(), BootFailed> {
     if let Err(error) = make_mount_point(path) {
         // Such as on a file system that cannot be written. The guest works without.
         eprintln!("agent: {path} is left as it is: {error}");
         return Ok(());
     }
-    let aside = format!("{ASIDE}{path}");
+    let aside = place_of(path, Owner::User);
     if let Some(parent) = Path::new(&aside).parent() {
         fs::create_dir_all(parent).during(GUEST, parent.display())?;
     }
-    write_file(&aside, mode, content).during(GUEST, &aside)?;
+    write_file(&aside, b"").during(GUEST, &aside)?;
+    set_mode(&aside, mode).during(GUEST, &aside)?;
     sys::mount(&aside, path, "", sys::MOUNT_BIND, "").during(GUEST, path)
 }
 
@@ -102,25 +142,27 @@ fn machine_id() -> Result<String> {
     Ok(text)
 }
 
-fn write_scripts(scripts: &[Script]) -> std::result::Result<(), BootFailed> {
-    create_directory(SCRIPTS).during(GUEST, SCRIPTS)?;
-    for script in scripts {
-        let path = format!("{SCRIPTS}/{}", script.name);
-        write_file(&path, 0o755, &script.content).during(GUEST, &path)?;
+/// Without waiting, should the image have put a pipe in its place.
+fn open_to_write(path: &str) -> Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .custom_flags(O_NONBLOCK)
+        .open(path)
+}
+
+fn write_file(path: &str, content: &[u8]) -> Result<()> {
+    let mut file = open_to_write(path)?;
+    file.write_all(content)?;
+    let length = content.len() as u64;
+    if file.metadata()?.len() > length {
+        file.set_len(length)?;
     }
     Ok(())
 }
 
-/// Writes a file without waiting, should the image have put a pipe in its place.
-fn write_file(path: &str, mode: u32, content: &[u8]) -> Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .custom_flags(O_NONBLOCK)
-        .open(path)?;
-    file.write_all(content)?;
-    file.set_permissions(fs::Permissions::from_mode(mode))
+fn set_mode(path: &str, mode: u32) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-import { candidates } from "../completion.ts";
+import { candidates, type FindNames } from "../completion.ts";
 import { defineCommand, value } from "../command.ts";
 import { out } from "../output/streams.ts";
 import { text } from "../values/simple.ts";
@@ -13,13 +13,19 @@ export const complete = defineCommand({
     word: value({ placeholder: "WORD", description: "The word being typed", parse: text }),
   },
   run: async ({ options, guestCommand }) => {
-    const found = await candidates(guestCommand ?? [], options.word ?? "", async (kind) => {
-      const { Image, Sandbox } = await import("../../api/index.ts");
-      return kind === "image"
-        ? (await Image.list()).map((image) => image.reference)
-        : (await Sandbox.list()).map((sandbox) => sandbox.name);
-    });
+    const found = await candidates(guestCommand ?? [], options.word ?? "", names);
     out(found.map(({ value: candidate, description }) => `${candidate}\t${description}\n`).join(""));
     return 0;
   },
 });
+
+const names: FindNames = async (kind) => {
+  if (kind === "template") {
+    const { list } = await import("../../api/msb-templates.ts");
+    return (await list()).map((template) => template.key.slice(0, 12));
+  }
+  const { Image, Sandbox } = await import("../../api/index.ts");
+  return kind === "image"
+    ? (await Image.list()).map((image) => image.reference)
+    : (await Sandbox.list()).map((sandbox) => sandbox.name);
+};

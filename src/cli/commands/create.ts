@@ -3,7 +3,6 @@ import { defineCommand } from "../command.ts";
 import { configure, creationOptions, embeddedImage, generatedName, imageDetails } from "../creation.ts";
 import { discard } from "../ending.ts";
 import { onInterruption } from "../interrupt.ts";
-import { loadApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { out } from "../output/streams.ts";
 
@@ -16,7 +15,7 @@ export const create = defineCommand({
   options: creationOptions,
   run: async ({ options, operands, logLevel }) => {
     const name = options.name ?? generatedName();
-    const { Sandbox } = await loadApi();
+    const { Sandbox } = await import("../../api/index.ts");
     const progress = new Progress({ quiet: options.quiet ?? false, logLevel });
     const builder = configure(
       Sandbox.builder(name),

@@ -3,7 +3,6 @@ import { NoDefaultCommandError } from "../../errors/index.ts";
 import { defineCommand, flag, repeated, value } from "../command.ts";
 import { commandLine, commandOptions, isInteractive, runInGuest } from "../guest-command.ts";
 import { isInterrupted, onInterruption, untilExit } from "../interrupt.ts";
-import { loadApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { exitCodeOf, report } from "../output/report.ts";
 import { err } from "../output/streams.ts";
@@ -55,7 +54,7 @@ export const exec = defineCommand({
     if (options.stream === true && process.stdin.isTTY) {
       throw new UsageError("--stream needs a pipe or a file on stdin", "Leave it out on a terminal");
     }
-    const { Sandbox } = await loadApi();
+    const { Sandbox } = await import("../../api/index.ts");
     const handle = await Sandbox.get(name);
     const sandbox = await ready(handle, new Progress({ quiet: options.quiet ?? false, logLevel }));
     using _interruption = onInterruption(() => sandbox[Symbol.asyncDispose]());

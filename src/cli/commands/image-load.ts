@@ -1,6 +1,5 @@
 import { defineCommand, flag, value } from "../command.ts";
 import { onInterruption } from "../interrupt.ts";
-import { loadImagesApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { UsageError } from "../usage-error.ts";
 import { text } from "../values/simple.ts";
@@ -26,7 +25,7 @@ export const imageLoad = defineCommand({
     if (options.input === undefined && process.stdin.isTTY) {
       throw new UsageError("there is no archive to be loaded.", "Name one with --input, or pipe it in");
     }
-    const { load } = await loadImagesApi();
+    const { load } = await import("../../api/msb-images.ts");
     const progress = new Progress({ quiet: options.quiet ?? false, logLevel });
     const abort = new AbortController();
     using _interruption = onInterruption(() => {

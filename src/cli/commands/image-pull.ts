@@ -1,6 +1,5 @@
 import { defineCommand, flag, value } from "../command.ts";
 import { onInterruption } from "../interrupt.ts";
-import { loadImagesApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { text } from "../values/simple.ts";
 
@@ -20,7 +19,12 @@ export const imagePull = defineCommand({
   summary: "Fetch an image from its registry",
   details:
     "An image that is here already is left as it is; --force asks the registry whether the reference means another one now, and fetches what is new.",
-  examples: ["msb pull alpine", "msb pull --warm python:3.12", "msb pull -f python:3.12", "msb pull localhost:5000/app@sha256:…"],
+  examples: [
+    "msb pull alpine",
+    "msb pull --warm python:3.12",
+    "msb pull -f python:3.12",
+    "msb pull localhost:5000/app@sha256:…",
+  ],
   operands: [{ name: "REFERENCE", required: true }],
   options: {
     force: flag({ short: "f", description: "Ask the registry even when the image is here" }),
@@ -29,7 +33,7 @@ export const imagePull = defineCommand({
     quiet: flag({ short: "q", description: "Print nothing but errors" }),
   },
   run: async ({ options, operands: [reference = ""], logLevel }) => {
-    const { pull, warmImage } = await loadImagesApi();
+    const { pull, warmImage } = await import("../../api/msb-images.ts");
     const progress = new Progress({ quiet: options.quiet ?? false, logLevel });
     const abort = new AbortController();
     // What was fetched so far stays, for a later pull to go on with.

@@ -1,6 +1,5 @@
 import { defineCommand, flag, value } from "../command.ts";
 import { onInterruption } from "../interrupt.ts";
-import { loadImagesApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { UsageError } from "../usage-error.ts";
 import { oneOf, text } from "../values/simple.ts";
@@ -31,7 +30,7 @@ export const imageSave = defineCommand({
         "Name a file with --output, or send stdout to one",
       );
     }
-    const { save } = await loadImagesApi();
+    const { save } = await import("../../api/msb-images.ts");
     const progress = new Progress({ quiet: options.quiet ?? false, logLevel });
     const abort = new AbortController();
     using _interruption = onInterruption(() => {

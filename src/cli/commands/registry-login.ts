@@ -1,7 +1,6 @@
 import { readHidden, readLineFromPipe } from "../ask.ts";
 import { defineCommand, flag, value } from "../command.ts";
 import { onInterruption } from "../interrupt.ts";
-import { loadImagesApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { UsageError } from "../usage-error.ts";
 import { text } from "../values/simple.ts";
@@ -38,7 +37,7 @@ export const registryLogin = defineCommand({
         ? await readLineFromPipe()
         : await readHidden(`Password of ${username}: `);
     if (password === "") throw new UsageError("the password is empty.");
-    const { login } = await loadImagesApi();
+    const { login } = await import("../../api/msb-images.ts");
     const progress = new Progress({ quiet: options.quiet ?? false, logLevel });
     const abort = new AbortController();
     using _interruption = onInterruption(() => {

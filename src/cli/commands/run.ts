@@ -19,7 +19,6 @@ import {
   type GuestCommand,
 } from "../guest-command.ts";
 import { isInterrupted, onInterruption, untilExit } from "../interrupt.ts";
-import { loadApi } from "../load-api.ts";
 import { Progress } from "../output/progress.ts";
 import { exitCodeOf, report } from "../output/report.ts";
 import { err, out } from "../output/streams.ts";
@@ -64,7 +63,7 @@ export const run = defineCommand({
 });
 
 async function find(name: string): Promise<SandboxHandle | null> {
-  const { Sandbox } = await loadApi();
+  const { Sandbox } = await import("../../api/index.ts");
   try {
     return await Sandbox.get(name);
   } catch (error) {
@@ -78,7 +77,7 @@ async function runNew(invocation: RunInvocation): Promise<number> {
   const named = given.name !== undefined;
   const name = given.name ?? generatedName();
   const detached = given.detach === true;
-  const { Sandbox } = await loadApi();
+  const { Sandbox } = await import("../../api/index.ts");
   const progress = new Progress({ quiet: given.quiet ?? false, logLevel });
   const builder = configure(Sandbox.builder(name), operands[0] ?? embeddedImage, given, logLevel, progress);
   // Its state then goes with it even when this process is killed.

@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process";
-import { platform } from "node:process";
 import * as v from "valibot";
 import { ImageError } from "../../errors/index.ts";
 import type { Credential } from "./credential.ts";
@@ -13,6 +12,7 @@ const notFound = /credentials not found in native keychain/;
 
 /** The helper for the system's own credential store. */
 export function keyringHelper(): string {
+  const { platform } = process;
   return platform === "darwin" ? "osxkeychain" : platform === "win32" ? "wincred" : "secretservice";
 }
 
