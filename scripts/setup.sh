@@ -59,8 +59,8 @@ find_missing_packages() {
 	missing=${missing# }
 }
 
-# A second opinion on our EROFS images, disk images in other formats, a real registry, and what makes and reads images
-# without us.
+# A second opinion on our EROFS images, disk images in other formats, a real registry, what makes and reads images
+# without us, and a clock that is wrong.
 find_missing_packages_of_tests() {
 	has fsck.erofs || missing="$missing erofs-utils"
 	has qemu-img || missing="$missing qemu-utils"
@@ -72,6 +72,7 @@ find_missing_packages_of_tests() {
 	has openssl || missing="$missing openssl"
 	has setcap || missing="$missing libcap2-bin"
 	has setfattr || missing="$missing attr"
+	has faketime || missing="$missing faketime"
 }
 
 # Runs a chatty command; what it said is shown only when it fails.

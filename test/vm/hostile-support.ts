@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { copyFile, cp, mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -46,12 +47,12 @@ export const politeStart: readonly Part[] = [
 export class HostilePackage implements AsyncDisposable {
   readonly api: typeof Api;
   readonly #directory: string;
-  readonly #initramfs: string;
+  readonly #guest: string;
   readonly #init: Buffer;
 
-  private constructor(directory: string, initramfs: string, init: Buffer, api: typeof Api) {
+  private constructor(directory: string, guest: string, init: Buffer, api: typeof Api) {
     this.#directory = directory;
-    this.#initramfs = initramfs;
+    this.#guest = guest;
     this.#init = init;
     this.api = api;
   }
@@ -65,14 +66,15 @@ export class HostilePackage implements AsyncDisposable {
     await copyFile(join(root, "package.json"), join(directory, "package.json"));
     await symlink(join(root, "node_modules"), join(directory, "node_modules"));
     for (const name of await readdir(guest)) {
-      if (name !== "initramfs.cpio") await symlink(join(guest, name), join(copy, name));
+      if (!["initramfs.cpio", "guest.json"].includes(name))
+        await symlink(join(guest, name), join(copy, name));
     }
     const init = join(directory, "init");
     const source = join(root, "test", "hostile-agent", "init.rs");
     const flags = ["--edition", "2021", "-O", "-C", "target-feature=+crt-static", "-C", "strip=symbols"];
     await promisify(execFile)("rustc", [...flags, "-o", init, source]);
     const api = (await import(pathToFileURL(join(directory, "src", "index.ts")).href)) as typeof Api;
-    return new HostilePackage(directory, join(copy, "initramfs.cpio"), await readFile(init), api);
+    return new HostilePackage(directory, copy, await readFile(init), api);
   }
 
   /** What the next guest does. */
@@ -89,7 +91,11 @@ export class HostilePackage implements AsyncDisposable {
       { kind: "file", path: "play", mode: 0o644, content: Buffer.concat(play) },
     ]);
     const honest = await readFile(join(guestDirectory(), "initramfs.cpio"));
-    await writeFile(this.#initramfs, Buffer.concat([honest, own]));
+    await writeFile(join(this.#guest, "initramfs.cpio"), Buffer.concat([honest, own]));
+    // Another guest, whose templates are others.
+    const manifest = JSON.parse(await readFile(join(guestDirectory(), "guest.json"), "utf8")) as object;
+    const initramfs = createHash("sha256").update(own).digest("hex");
+    await writeFile(join(this.#guest, "guest.json"), JSON.stringify({ ...manifest, initramfs }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { readFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { hello, HostilePackage, ready, control, type Part } from "./hostile-support.ts";
+import { processesGone, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
+import { useTemporaryHome } from "./support.ts";
+
+// A guest that keeps to the rules until it was saved as a template, and breaks them in those that are restored from it. Their
+// sandboxes boot instead, and the template goes.
+const home = useTemporaryHome();
+let hostile: HostilePackage;
+
+before(async () => {
+  hostile = await HostilePackage.build();
+});
+
+after(() => hostile[Symbol.asyncDispose]());
+
+const mounted = control(0, { type: "Mounted" });
+const none = Buffer.alloc(0);
+
+/**
+ * One that was restored from an image template is seeded a second time, and not told to mount anything. One that boots is told
+ * everything once.
+ */
+const playOf = (restored: Omit<Part, "after" | "unless">): Part[] => [
+  { bytes: hello },
+  { after: "Mount", bytes: mounted },
+  { after: "Seed", unless: "Boot", ...restored },
+  { after: "Boot", bytes: ready },
+  { after: "Exec", bytes: control(1, { type: "ExecStarted", pid: 7, sessionId: 0 }) },
+  { bytes: control(1, { type: "ExecExited", code: 42, signal: 0 }) },
+];
+
+/** A guest that is silent is waited for as long as this; a boot takes 5 s on a slow host that has nothing else to do. */
+const patienceMs = 20_000;
+
+const onceRestored: Record<string, [Omit<Part, "after" | "unless">, RegExp]> = {
+  "sends garbage": [{ bytes: Buffer.alloc(4096, "garbage ") }, /frame length/],
+  "says hello again": [{ bytes: hello }, /AgentHello that nobody asked for/],
+  "has a root that nobody asked for": [{ bytes: mounted }, /Mounted that nobody asked for/],
+  "is silent": [{ bytes: none, how: "forever" }, /not ready within \d+ ms/],
+  // Its end of the wire closes a moment before its kernel panics.
+  dies: [{ bytes: none, how: "die" }, /panic|closed/],
+};
+
+for (const [what, [restored, reason]] of Object.entries(onceRestored)) {
+  test(`a guest that ${what} once it is restored`, { timeout }, async () => {
+    const { Sandbox } = hostile.api;
+    await hostile.play(playOf(restored));
+    const environment = { MSB_TEMPLATES: "on", MSB_BOOT_TIMEOUT_MS: String(patienceMs) };
+    await withEnvironment(environment, async () => {
+      // The first one makes the template and the second one finds that of the machine: both end up without.
+      for (const name of ["maker", "user"]) {
+        const begun = performance.now();
+        await using sandbox = await Sandbox.create({ name, image: "localhost/base", memoryMib: smallMemory });
+        const took = performance.now() - begun;
+        // At most: a boot, a look at what was restored, a boot.
+        assert.ok(took < 3 * patienceMs, `${took} ms`);
+        assert.equal((await sandbox.exec("anything")).code, 42);
+        const log = await readFile(join(home, "sandboxes", name, "logs", "runtime.log"), "utf8");
+        const dropped = log.split("\n").filter((line) => line.includes("dropped the template"));
+        assert.equal(dropped.length, 1, log);
+        assert.match(dropped[0] ?? "", reason);
+        await sandbox.kill();
+        await sandbox.removePersisted();
+      }
+    });
+    await processesGone(home);
+    for (const entry of await readdir(join(home, "templates"))) {
+      const record = await readFile(join(home, "templates", entry, "template.json"), "utf8");
+      assert.equal((JSON.parse(record) as { kind: string }).kind, "machine");
+    }
+  });
+}
