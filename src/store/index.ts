@@ -13,3 +13,4 @@ export * from "./sandbox-record.ts";
 export * from "./sandboxes.ts";
 export * from "./state.ts";
 export * from "./system-error.ts";
+export * from "./user-home.ts";
