@@ -58,6 +58,9 @@ test("an upper in memory has its size, writes no file on the host and is lost at
     .memory(256)
     .create();
   assert.equal(await output(sandbox, sizeMib), "64");
+  const { upperFreeBytes, upperHostAllocatedBytes } = await sandbox.metrics();
+  assert.ok(upperFreeBytes !== null && upperFreeBytes <= 64 * 1024 * 1024, String(upperFreeBytes));
+  assert.equal(upperHostAllocatedBytes, null);
   await output(sandbox, "echo here > /etc/written; rm /usr/bin/cal; cat /etc/written");
   await sandbox.stop();
   assert.equal(await stat(upperOf("memory")).catch(() => null), null);
