@@ -8,6 +8,7 @@ export * from "./log-format.ts";
 export * from "./names.ts";
 export * from "./package-files.ts";
 export * from "./process-identity.ts";
+export * from "./root-disk.ts";
 export * from "./rotating-file.ts";
 export * from "./sandbox-record.ts";
 export * from "./sandboxes.ts";
