@@ -47,7 +47,7 @@ export interface SandboxConfig {
   readonly registry: RegistryConfig | null;
   /** Of the image's manifest, which the sandbox keeps whatever the reference means later; null for what is no image. */
   readonly imageDigest: string | null;
-  /** What the image wants to be stopped with, such as `SIGQUIT`; null when it does not say. */
+  /** What its processes get first when it stops, such as `SIGQUIT`; null = what the image says, else `SIGTERM`. */
   readonly stopSignal: string | null;
 }
 
@@ -89,7 +89,7 @@ export function effectiveConfig(
     thp: config.thp ?? defaults.thp ?? "madvise",
     rootDisk: { ...(config.rootDisk ?? rootDisk ?? defaultRootDisk) },
     imageDigest: null,
-    stopSignal: null,
+    stopSignal: config.stopSignal,
     kernelPath,
   };
 }

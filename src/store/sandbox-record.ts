@@ -39,7 +39,7 @@ const configSchema = v.object({
   user: v.nullable(v.string()),
   entrypoint: v.nullable(v.array(v.string())),
   cmd: v.nullable(v.array(v.string())),
-  /** The image's STOPSIGNAL, as it is written there. */
+  /** As it was asked for, or the image's STOPSIGNAL as it is written there; null = SIGTERM. */
   stopSignal: v.optional(v.nullable(v.string()), null),
   env: v.array(pair),
   scripts: v.array(pair),
