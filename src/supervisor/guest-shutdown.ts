@@ -1,3 +1,4 @@
+import { SIGTERM, signalNumber } from "../protocol/signals.ts";
 import { Deadline } from "./deadline.ts";
 import type { RuntimeLog } from "./runtime-log.ts";
 import type { StartedMachine } from "./start-context.ts";
@@ -9,12 +10,18 @@ const flushMs = 2_000;
 export class GuestShutdown {
   readonly #log: RuntimeLog;
   readonly #killer: Deadline;
+  readonly #signal: number;
   /** When the guest is killed, as performance.now() says. */
   #killAtMs = Number.POSITIVE_INFINITY;
 
-  /** @param late the guest is to be killed */
-  constructor(log: RuntimeLog, late: () => void) {
+  /**
+   * @param stopSignal what commands get first; null for SIGTERM
+   * @param late the guest is to be killed
+   */
+  constructor(log: RuntimeLog, stopSignal: string | null, late: () => void) {
     this.#log = log;
+    // What an image says may be no signal at all.
+    this.#signal = signalNumber(stopSignal ?? "SIGTERM") ?? SIGTERM;
     this.#killer = new Deadline(() => {
       log.write("warn", "the guest did not stop in time: killing it");
       late();
@@ -37,7 +44,7 @@ export class GuestShutdown {
     this.#killer.cancel();
     this.#killer.set(graceMs);
     const forProcesses = Math.max(graceMs - flushMs, Math.floor(graceMs / 2));
-    agent.shutdown(forProcesses).catch((error: unknown) => {
+    agent.shutdown(forProcesses, this.#signal).catch((error: unknown) => {
       this.#log.write("debug", `the guest did not confirm its shutdown: ${String(error)}`);
     });
     return true;

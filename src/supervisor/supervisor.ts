@@ -80,7 +80,7 @@ export class Supervisor implements ClientServices {
   private constructor(options: SupervisorOptions, logs: Logs) {
     this.#options = options;
     this.#logs = logs;
-    this.#shutdown = new GuestShutdown(logs.runtime, () => {
+    this.#shutdown = new GuestShutdown(logs.runtime, options.sandbox.record.config.stopSignal, () => {
       this.kill();
     });
     this.#stateFile = new StateFile(options.sandbox.paths.state, options.sandbox.state);
@@ -247,6 +247,7 @@ export class Supervisor implements ClientServices {
       machine,
       agent,
       memoryMib: record.config.memoryMib,
+      hasUpper: record.config.image.kind === "oci",
       upperPath: paths.upper,
       intervalMs: record.config.metricsSampleIntervalMs,
       startedAtMs,
