@@ -64,10 +64,12 @@ for (const [moment, hasCome] of Object.entries(moments)) {
     const supervisor = await eventually("the supervisor", () =>
       processOf(home, "killed", "supervisor").catch(() => null),
     );
-    let settled = false;
-    void killed.finally(() => (settled = true));
+    const settled = new AbortController();
+    void killed.finally(() => {
+      settled.abort();
+    });
     // No event tells this, and it does not last.
-    while (!settled && !(await hasCome())) await new Promise(setImmediate);
+    while (!settled.signal.aborted && !(await hasCome())) await new Promise(setImmediate);
     process.kill(supervisor, "SIGKILL");
     assert.ok((await killed) instanceof Error, "it was not killed in time");
     await processesGone(home);
