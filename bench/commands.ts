@@ -6,6 +6,10 @@ import type { Report } from "./report.ts";
 import { timed } from "./statistics.ts";
 
 const warmUps = 20;
+/** Wanted of a warm command: at most so many times what it takes straight to an agent. */
+const wantedOfBareAgent = 2;
+/** Wanted of a supervisor through which a command prints as fast as it can. */
+const wantedMemoryMb = 150;
 
 /** Round trips, through the SDK and straight to an agent, taking turns so that both meet the same host. */
 export async function measureRoundTrips(
@@ -33,7 +37,7 @@ export async function measureRoundTrips(
   const bareExec = report.figure("exec true, bare agent", "ms", bareExecs);
   const ping = report.figure("ping", "ms", pings);
   const barePing = report.figure("ping, bare agent", "ms", barePings);
-  report.ratio("exec: SDK / bare agent, p50", exec.p50 / bareExec.p50);
+  report.goal("exec: SDK / bare agent, p50", "×", wantedOfBareAgent, exec.p50 / bareExec.p50);
   report.ratio("ping: SDK / bare agent, p50", ping.p50 / barePing.p50);
 }
 
@@ -84,7 +88,10 @@ export async function measureThroughput(
   const sdk = report.figure("execStream", "MB/s", throughSdk);
   const agent = report.figure("bare agent", "MB/s", throughBare);
   const pair = report.figure("floor: Node to Node over a socket pair", "MB/s", throughPair);
-  if (memory.length > 0) report.figure("memory: supervisor (RSS), highest", "MB", memory);
+  if (memory.length > 0) {
+    const highest = report.figure("memory: supervisor (RSS), highest", "MB", memory);
+    report.goal("supervisor's resident memory while dd prints", "MB", wantedMemoryMb, highest.maximum);
+  }
   report.ratio("bare agent / execStream, p50", agent.p50 / sdk.p50);
   report.ratio("socket pair / execStream, p50", pair.p50 / sdk.p50);
 }

@@ -1,6 +1,7 @@
 /** What the processes of a sandbox take on a Linux host. */
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { processCpuTimeNs } from "../src/machine/process-usage.ts";
 import { findSandbox, locateHome } from "../src/store/index.ts";
 
 export interface SandboxProcesses {
@@ -22,6 +23,19 @@ export async function processesOf(name: string): Promise<SandboxProcesses> {
 /** Proportional set size: shared pages count in part. Bytes; proc(5), smaps_rollup. */
 export async function proportionalBytes(pid: number): Promise<number> {
   return kibibytes(await readFile(`/proc/${pid}/smaps_rollup`, "utf8"), "Pss");
+}
+
+/** Memory that is the process's own: what would be free if it ended. Bytes. */
+export async function privateBytes(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, "utf8");
+  return kibibytes(text, "Private_Clean") + kibibytes(text, "Private_Dirty");
+}
+
+/** Processor time that a process has used since its start, all threads, in user and kernel mode. ms, to the nearest 10 below. */
+export async function cpuTimeMs(pid: number): Promise<number> {
+  const time = await processCpuTimeNs(pid);
+  if (time === null) throw new Error(`there is no process ${pid}`);
+  return time / 1e6;
 }
 
 /** Resident memory now, bytes. Cheap enough to be asked for often. */

@@ -1,0 +1,5 @@
+import type { Accelerator } from "../src/machine/index.ts";
+
+export function isAccelerator(name: string | null): name is Accelerator {
+  return name === "kvm" || name === "hvf" || name === "tcg";
+}

@@ -1,0 +1,92 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import type { Home } from "../src/store/index.ts";
+import { resourcesOf } from "../test/vm/resources.ts";
+import type { Report } from "./report.ts";
+import { baseSandbox, start } from "./starts.ts";
+import { summarize, type Summary } from "./statistics.ts";
+
+/** Starts before the first one that counts. */
+const warmUps = 5;
+/** What is compared: so many at the beginning and at the end, or a quarter when there are few. */
+const windowSize = 50;
+/** By how much the resident memory of a process goes up and down by itself. */
+const rssTolerance = 0.05;
+/** How long the last process of a sandbox that was removed may still be there, ms. */
+const leaveMs = 10_000;
+
+const names = ["processes", "descriptors", "sockets", "files of the home", "disk", "RSS", "heap"] as const;
+type Sample = Record<(typeof names)[number], number>;
+
+/** Sandboxes that come and go. What the program and the home hold must not grow with their number. */
+export async function measureLoop(report: Report, home: Home, count: number): Promise<void> {
+  const what = (name: string): string => `${count} come and go: growth of ${name}`;
+  if (process.platform !== "linux") {
+    const note = "processes and descriptors are looked up in /proc, which is not here";
+    report.goal(what("anything"), "", 0, null, { note });
+    return;
+  }
+  const samples: Sample[] = [];
+  const durations: number[] = [];
+  for (let turn = 0; turn < warmUps + count; turn++) {
+    const begun = performance.now();
+    const { sandbox } = await start(baseSandbox(`loop-${turn}`), false);
+    await sandbox.stop();
+    await sandbox.removePersisted();
+    if (turn < warmUps) continue;
+    durations.push(performance.now() - begun);
+    samples.push(await look(home));
+  }
+  report.section(`${count} × create, command, stop, remove`);
+  report.figure("one of them", "ms", durations);
+  report.keep("what is held after each", samples);
+  const size = Math.max(1, Math.min(windowSize, Math.floor(count / 4)));
+  const [first, last] = [samples.slice(0, size), samples.slice(-size)];
+  const note = `medians of the first and the last ${size}`;
+  for (const name of names) {
+    const summary = (of: readonly Sample[]): Summary => summarize(of.map((sample) => sample[name]));
+    if (name === "processes") {
+      report.goal(`${count} come and go: processes left, the most`, "", 0, summary(samples).maximum);
+      continue;
+    }
+    const [before, after] = [summary(first).p50, summary(last).p50];
+    const growth = after - before;
+    const told = { note: `${show(name, before)} → ${show(name, after)}, ${note}` };
+    if (name === "heap") report.note(`${what(name)}: ${told.note}`);
+    else if (name === "disk") report.goal(what(name), "MB", 0, growth / 1e6, told);
+    else if (name === "RSS") report.goal(what(name), "MB", (before * rssTolerance) / 1e6, growth / 1e6, told);
+    else report.goal(what(name), "", 0, growth, told);
+  }
+}
+
+async function look(home: Home): Promise<Sample> {
+  const giveUpAt = performance.now() + leaveMs;
+  let resources = await resourcesOf(home.root);
+  while (resources.processes.length > 0 && performance.now() < giveUpAt) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    resources = await resourcesOf(home.root);
+  }
+  // Garbage is no growth.
+  collectGarbage();
+  const { rss, heapUsed } = process.memoryUsage();
+  return {
+    processes: resources.processes.length,
+    descriptors: resources.descriptors,
+    sockets: resources.sockets,
+    "files of the home": resources.files.length,
+    disk: resources.diskBytes,
+    RSS: rss,
+    heap: heapUsed,
+  };
+}
+
+function show(name: keyof Sample, value: number): string {
+  const inBytes = name === "disk" || name === "RSS" || name === "heap";
+  return inBytes ? `${(value / 1e6).toFixed(2)} MB` : String(value);
+}
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as NodeJS.GCFunction;
+  collect();
+}

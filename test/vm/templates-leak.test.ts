@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { timeout } from "./lifecycle-support.ts";
+import { resourcesOf, type Resources } from "./resources.ts";
+import { output } from "./root-support.ts";
+import { eventually, useTemporaryHome } from "./support.ts";
+import { kindsOf, small } from "./template-support.ts";
+
+// A sandbox that came and went leaves nothing behind: no process, no descriptor, no socket, no file.
+process.env["MSB_TEMPLATES"] = "on";
+const home = useTemporaryHome();
+const iterations = 16;
+
+async function comeAndGo(name: string): Promise<void> {
+  const sandbox = await small(name);
+  assert.equal(await output(sandbox, "echo in; hostname"), `in\n${name}`);
+  await sandbox.stop();
+  await sandbox.removePersisted();
+}
+
+/** Once the last supervisor, which may still be on its way out, is gone. */
+async function afterwards(): Promise<Resources> {
+  return await eventually("the sandbox's processes to end", async () => {
+    const resources = await resourcesOf(home);
+    return resources.processes.length === 0 ? resources : null;
+  });
+}
+
+before(async () => {
+  const first = await small("first");
+  // With its hashes a template has all its files.
+  await eventually("the templates to be complete", async () => {
+    const { files } = await resourcesOf(home);
+    return files.filter((path) => path.endsWith("/hashes.json")).length === 2 ? true : null;
+  });
+  await first.stop();
+  await first.removePersisted();
+  await comeAndGo("second");
+  assert.deepEqual(await kindsOf(home), ["image", "machine"]);
+});
+
+test("sandboxes that come and go leave nothing behind", { timeout }, async () => {
+  const begin = await afterwards();
+  for (let iteration = 0; iteration < iterations; iteration++) {
+    await comeAndGo(`visitor-${iteration}`);
+    const { descriptors, sockets, files } = await afterwards();
+    assert.deepEqual(files, begin.files);
+    assert.ok(descriptors <= begin.descriptors, `${descriptors} descriptors, ${begin.descriptors} before`);
+    assert.ok(sockets <= begin.sockets, `${sockets} sockets, ${begin.sockets} before`);
+  }
+});
+
+test("what runs is seen", { timeout }, async () => {
+  const begin = await afterwards();
+  await using sandbox = await small("seen");
+  await sandbox.ping();
+  const now = await resourcesOf(home);
+  assert.equal(now.processes.length, 2, now.processes.join("\n"));
+  assert.ok(now.descriptors > begin.descriptors && now.sockets > begin.sockets);
+  assert.ok(now.diskBytes > begin.diskBytes);
+  assert.ok(now.files.includes("sandboxes/seen/state.json"));
+});
