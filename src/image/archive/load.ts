@@ -95,13 +95,21 @@ async function openArchive(path: string): Promise<Readable> {
   }
 }
 
-function namesOf({ names }: ArchivedImage, position: number): string[] {
-  if (names.length === 0) {
-    throw new ImageError(`image ${position + 1} of the archive has no name`, {
-      hint: position === 0 ? "Name it with the option tag (-t)." : "Save it again with a name.",
+/**
+ * A name with a digest counts only when the image has that digest: otherwise whoever made the archive could decide what a
+ * digest means that someone pinned.
+ */
+function namesOf({ names, rootDigest, image }: ArchivedImage, position: number): string[] {
+  const own: readonly (string | null)[] = [null, rootDigest, image.digest];
+  const parsed = names.map(parseReference);
+  const right = parsed.filter(({ digest }) => own.includes(digest)).map(({ canonical }) => canonical);
+  if (right.length === 0) {
+    const problem = parsed.length === 0 ? "" : " but one with the digest of another image";
+    throw new ImageError(`image ${position + 1} of the archive has no name${problem}`, {
+      hint: position === 0 ? "Name it with the option tag (-t)." : "Save it again with a name and a tag.",
     });
   }
-  return names.map((name) => parseReference(name).canonical);
+  return right;
 }
 
 interface OneImage {
@@ -148,12 +156,8 @@ async function loadOne({ store, image: archived, names, platform, limits, signal
     await materialize(store, stored, name, limits, () => undefined, signal);
     const { digest, mediaType } = image;
     for (const each of names) {
-      await nameImage(
-        store,
-        each,
-        { mediaType, digest, size: image.bytes.length, sourceDigest: digest },
-        signal,
-      );
+      const sourceDigest = archived.rootDigest;
+      await nameImage(store, each, { mediaType, digest, size: image.bytes.length, sourceDigest }, signal);
     }
   });
 }
