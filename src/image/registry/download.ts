@@ -23,6 +23,9 @@ export interface Download {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What a connection must bring to count as progress, in bytes: otherwise a blob could take as many as it has bytes. */
+const leastProgress = 64 << 10;
+
 /**
  * Brings a blob into a file, from where an earlier try stopped. On return the file has the descriptor's size and digest and
  * has reached the disk. Nothing that lay in the file before is trusted: it is hashed with the rest.
@@ -77,8 +80,9 @@ class Transfer {
 
   async run(): Promise<void> {
     const { descriptor, session, signal, what } = this.#download;
+    // How far it has ever come: bytes that come again after a restart are no progress.
+    let furthest = this.#received;
     for (let attempt = 1; ; attempt += 1) {
-      const before = this.#received;
       let retryAfter: string | undefined;
       let failure: unknown = null;
       if (this.#received < descriptor.size || descriptor.size === 0) {
@@ -100,7 +104,10 @@ class Transfer {
         continue;
       }
       // A connection that brings something forward may break as often as it likes.
-      if (this.#received > before) attempt = 1;
+      if (this.#received >= furthest + leastProgress) {
+        furthest = this.#received;
+        attempt = 1;
+      }
       if (attempt >= session.retry.attempts) {
         if (failure instanceof Error) throw failure;
         throw new ImageError(`${what} ends after ${this.#received} of ${descriptor.size} bytes`);
