@@ -86,6 +86,15 @@ export class HttpConnections implements Disposable {
       sent.on("error", (error) => {
         reject(signal?.aborted === true ? (signal.reason as Error) : connectionError(request.url, error));
       });
+      sent.on("upgrade", (_response, socket) => {
+        socket.destroy();
+        // Without a cause: another try would change nothing.
+        reject(new HttpError(`${displayUrl(request.url)} wants to speak another protocol than HTTP`));
+      });
+      // Does nothing after an answer or an error; whatever else may end a request must not leave this waiting.
+      sent.on("close", () => {
+        reject(connectionError(request.url, new Error("the connection was closed without an answer")));
+      });
       sent.end(request.body);
     });
   }
