@@ -3,7 +3,9 @@ import { digestOf, verifyBytes } from "../digest.ts";
 import { manifestMediaTypes, maximumManifestBytes, type Descriptor } from "../manifest.ts";
 import type { ImageReference } from "../reference.ts";
 import type { FoundManifest, ManifestSource } from "../resolve.ts";
-import { displayUrl, readBody, type HttpResponse } from "./http.ts";
+import { readBody } from "./body.ts";
+import { displayUrl } from "./connection-error.ts";
+import type { HttpResponse } from "./http.ts";
 import type { RegistrySession } from "./session.ts";
 
 /** The pull half of the OCI distribution specification, for one repository. */

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { HttpError } from "../../errors/index.ts";
-import { HttpConnections, readBody, type HttpResponse } from "./http.ts";
+import { readBody } from "./body.ts";
+import { HttpConnections, type HttpResponse } from "./http.ts";
 
 /** What a peer does with a connection once a request has come. */
 type Behaviour = (socket: Socket) => void;
@@ -47,6 +49,12 @@ async function ask(
   return await use(await connections.send({ method: "GET", url, headers: {} }));
 }
 
+/** Writes the same again and again until the connection ends. */
+function trickle(socket: Socket, text: string, everyMs: number): void {
+  const timer = setInterval(() => socket.write(text), everyMs);
+  socket.on("close", () => clearInterval(timer));
+}
+
 test("a peer that wants to speak something else is refused", async () => {
   const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
   await assert.rejects(
@@ -68,4 +76,45 @@ test("a peer that closes the connection without an answer has failed", async () 
   ]) {
     await assert.rejects(ask(behave), HttpError);
   }
+});
+
+test("the head of an answer must come in time, not only without silence", async () => {
+  const started = "HTTP/1.1 200 OK\r\n";
+  for (const piece of ["x-more: y\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n"]) {
+    const behave = (socket: Socket): void => {
+      if (piece.startsWith("x")) socket.write(started);
+      trickle(socket, piece, 20);
+    };
+    await assert.rejects(ask(behave, undefined, 200), (error) => {
+      assert.ok(error instanceof HttpError, String(error));
+      assert.match(error.message, /no answer within 0.2 s/);
+      return true;
+    });
+  }
+});
+
+test("a body that trickles is given up on, and one that is slow because of its reader is not", async () => {
+  const head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+  const slow = (socket: Socket): void => {
+    socket.write(head);
+    trickle(socket, "x", 20);
+  };
+  await assert.rejects(ask(slow, undefined, 200), (error) => {
+    assert.ok(error instanceof HttpError, String(error));
+    assert.match(error.message, /bytes a second/);
+    return true;
+  });
+  const small = (socket: Socket): void => {
+    socket.end("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc");
+  };
+  const read = async (response: HttpResponse): Promise<string> => {
+    let text = "";
+    for await (const chunk of response.chunks()) {
+      // Longer than the peer may be silent.
+      await sleep(300);
+      text += chunk.toString();
+    }
+    return text;
+  };
+  assert.equal(await ask(small, read, 200), "abc");
 });

@@ -4,7 +4,8 @@ import { ioError } from "../../store/index.ts";
 import { digestMismatch, hashFor, requireDigest } from "../digest.ts";
 import type { Descriptor } from "../manifest.ts";
 import { statusError } from "./client.ts";
-import { connectionError, type HttpResponse } from "./http.ts";
+import { connectionError } from "./connection-error.ts";
+import type { HttpResponse } from "./http.ts";
 import { backOff, isTransientFailure, isTransientStatus } from "./retry.ts";
 import type { RegistrySession } from "./session.ts";
 
@@ -184,16 +185,7 @@ class Transfer {
 
   async #drain(response: HttpResponse): Promise<void> {
     const { descriptor, what, onProgress } = this.#download;
-    const chunks = response.body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (;;) {
-      let next: IteratorResult<Buffer>;
-      try {
-        next = await chunks.next();
-      } catch (error) {
-        throw connectionError(response.url, error);
-      }
-      if (next.done === true) return;
-      const chunk = next.value;
+    for await (const chunk of response.chunks()) {
       if (this.#received + chunk.length > descriptor.size) {
         throw new ImageError(`${what} is longer than the ${descriptor.size} bytes that its manifest says`);
       }

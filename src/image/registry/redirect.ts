@@ -1,5 +1,6 @@
 import { HttpError } from "../../errors/index.ts";
-import { displayUrl, type HttpConnections, type HttpRequest, type HttpResponse } from "./http.ts";
+import { displayUrl } from "./connection-error.ts";
+import type { HttpConnections, HttpRequest, HttpResponse } from "./http.ts";
 import { bareHost, isLoopback } from "./proxy.ts";
 
 const maximumRedirects = 8;
