@@ -118,3 +118,28 @@ test("a body that trickles is given up on, and one that is slow because of its r
   };
   assert.equal(await ask(small, read, 200), "abc");
 });
+
+test("a request through a proxy that does not answer ends with its signal and with its session", async () => {
+  for (const how of ["signal", "session", "time"] as const) {
+    const asked = Promise.withResolvers<Socket>();
+    await using proxy = new Peer((socket) => asked.resolve(socket));
+    const connections = new HttpConnections({
+      caCertificates: [],
+      unverifiedHost: null,
+      environment: { HTTPS_PROXY: (await proxy.start()).origin },
+      silenceMs: how === "time" ? 200 : 60_000,
+    });
+    const stop = new AbortController();
+    const url = new URL("https://registry.test/v2/");
+    const sent = connections.send({ method: "GET", url, headers: {}, signal: stop.signal });
+    const failed = assert.rejects(sent, how === "signal" ? /given up/ : HttpError);
+    const socket = await asked.promise;
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    if (how === "signal") stop.abort(new Error("given up"));
+    if (how === "session") connections[Symbol.dispose]();
+    await failed;
+    // Nothing is left that would keep the process alive.
+    await closed;
+    connections[Symbol.dispose]();
+  }
+});

@@ -4,7 +4,7 @@ import { getCACertificates } from "node:tls";
 import { HttpError } from "../../errors/index.ts";
 import { receive } from "./body.ts";
 import { connectionError, displayUrl } from "./connection-error.ts";
-import { proxyFor, TunnelAgent } from "./proxy.ts";
+import { proxyFor, TunnelAgent, type TunnelOptions } from "./proxy.ts";
 
 /**
  * One HTTP request after the other, with time limits, and nothing more: no redirects, no retries, no credentials of its own.
@@ -61,11 +61,13 @@ export class HttpConnections implements Disposable {
     const { resolve, reject } = answer;
     const secure = request.url.protocol === "https:";
     const headers = { "user-agent": "microsandbox", "accept-encoding": "identity", ...request.headers };
-    const options: RequestOptions = {
+    const ended = new AbortController();
+    const options: RequestOptions & TunnelOptions = {
       method: request.method,
       agent: this.#agentFor(request.url),
       headers,
       timeout: silenceMs,
+      tunnelSignal: ended.signal,
       ...(signal === undefined ? {} : { signal }),
     };
     const proxy = secure ? null : proxyFor(request.url, this.#options.environment);
@@ -104,13 +106,18 @@ export class HttpConnections implements Disposable {
     });
     // Silence does not end a peer that sends a header line, or a 1xx answer, every few seconds.
     const late = setTimeout(() => {
-      sent.destroy(new Error(`there was no answer within ${silenceMs / 1000} s`));
+      const error = new Error(`there was no answer within ${silenceMs / 1000} s`);
+      sent.destroy(error);
+      ended.abort(error);
     }, silenceMs);
+    const onAbort = (): void => ended.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
     sent.end(request.body);
     try {
       return await answer.promise;
     } finally {
       clearTimeout(late);
+      signal?.removeEventListener("abort", onAbort);
     }
   }
 

@@ -67,9 +67,16 @@ export function isLoopback(host: string): boolean {
   return isIP(host) === 4 && host.startsWith("127.");
 }
 
+/** What a request through a {@link TunnelAgent} may say besides the usual. */
+export interface TunnelOptions {
+  /** Ends the CONNECT: Node does not tell a request's end to an agent that has no connection for it yet. */
+  readonly tunnelSignal?: AbortSignal;
+}
+
 /** TLS through a proxy: CONNECT first (RFC 9110, 9.3.6), then TLS with the host itself. */
 export class TunnelAgent extends HttpsAgent {
   readonly #proxy: Proxy;
+  readonly #closing = new AbortController();
 
   constructor(proxy: Proxy, options: AgentOptions) {
     super(options);
@@ -77,7 +84,7 @@ export class TunnelAgent extends HttpsAgent {
   }
 
   override createConnection(
-    options: RequestOptions & ConnectionOptions,
+    options: RequestOptions & ConnectionOptions & TunnelOptions,
     callback: (error: Error | null, socket: Duplex) => void,
   ): undefined {
     const host = options.host ?? "";
@@ -87,6 +94,10 @@ export class TunnelAgent extends HttpsAgent {
       path: authority,
       headers: { host: authority, ...this.#proxy.headers },
       agent: false,
+      signal: AbortSignal.any([
+        this.#closing.signal,
+        ...(options.tunnelSignal ? [options.tunnelSignal] : []),
+      ]),
       ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
     });
     const fail = (error: Error): void => {
@@ -111,5 +122,10 @@ export class TunnelAgent extends HttpsAgent {
     asked.on("error", fail);
     asked.end();
     return undefined;
+  }
+
+  override destroy(): void {
+    this.#closing.abort(new Error("the connection was given up"));
+    super.destroy();
   }
 }
