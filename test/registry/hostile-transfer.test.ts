@@ -52,6 +52,30 @@ function pull(home: Home, options: Partial<PullOptions> = {}): Promise<PulledIma
 
 const isBlob = ({ path }: { path: string }): boolean => path.endsWith(`/blobs/${blob.digest}`);
 
+test("a manifest that is cut off is asked for again", async () => {
+  const home = await newHome(directory.path);
+  let cuts = 0;
+  proxy.misbehave = (request, _response, forward) => {
+    if (request.method !== "GET" || !request.path.includes("/manifests/") || cuts === 2) return false;
+    cuts += 1;
+    forward(50);
+    return true;
+  };
+  assert.equal((await pull(home)).manifestDigest, built.manifest.digest);
+  assert.equal(cuts, 2);
+});
+
+test("a manifest that is always cut off is an error", async () => {
+  const home = await newHome(directory.path);
+  proxy.misbehave = (request, _response, forward) => {
+    if (!request.path.includes("/manifests/")) return false;
+    forward(50);
+    return true;
+  };
+  await assert.rejects(pull(home), HttpError);
+  assert.equal(proxy.seen.filter(({ path }) => path.includes("/manifests/")).length, quick.attempts);
+});
+
 test("a server that breaks off and then continues somewhere else is given up on", async () => {
   const home = await newHome(directory.path);
   proxy.misbehave = (request, response, forward) => {

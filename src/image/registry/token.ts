@@ -57,24 +57,30 @@ export async function fetchToken(connections: HttpConnections, request: TokenReq
   realm.username = "";
   realm.password = "";
   const http = buildRequest(realm, request);
-  const response = await withRetries(request.retry, signal, () =>
-    // A POST carries its credential in the body, so it is never sent on to where a redirect leads.
-    http.method === "POST" ? connections.send(http) : sendFollowing(connections, http, request.allowPlain),
+  const { status, body } = await withRetries(
+    request.retry,
+    signal,
+    () =>
+      // A POST carries its credential in the body, so it is never sent on to where a redirect leads.
+      http.method === "POST" ? connections.send(http) : sendFollowing(connections, http, request.allowPlain),
+    async (response) => ({
+      status: response.status,
+      body: await readBody(response, maximumAnswerBytes),
+    }),
   );
-  const body = await readBody(response, maximumAnswerBytes);
-  if (response.status === 401 || response.status === 403 || response.status === 400) {
+  if (status === 401 || status === 403 || status === 400) {
     throw new ImageError(
       credential === null
-        ? `the token service ${realm.host} gives no anonymous access (${response.status})`
-        : `the token service ${realm.host} refuses the user name or password (${response.status})`,
+        ? `the token service ${realm.host} gives no anonymous access (${status})`
+        : `the token service ${realm.host} refuses the user name or password (${status})`,
       {
         hint:
           credential === null ? 'Log in with "msb registry login".' : "Check the user name and the password.",
       },
     );
   }
-  if (response.status !== 200) {
-    throw new HttpError(`the token service ${realm.host} answered ${response.status}`);
+  if (status !== 200) {
+    throw new HttpError(`the token service ${realm.host} answered ${status}`);
   }
   return readToken(realm, body);
 }
