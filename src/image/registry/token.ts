@@ -5,7 +5,6 @@ import type { Credential } from "../credentials/credential.ts";
 import { readBody } from "./body.ts";
 import { displayUrl } from "./connection-error.ts";
 import type { HttpConnections, HttpRequest } from "./http.ts";
-import { bareHost, isLoopback } from "./proxy.ts";
 import { sendFollowing } from "./redirect.ts";
 import { withRetries, type RetryPolicy } from "./retry.ts";
 
@@ -49,7 +48,8 @@ export async function fetchToken(connections: HttpConnections, request: TokenReq
   if (realm === null || (realm.protocol !== "https:" && realm.protocol !== "http:")) {
     throw new HttpError("the registry's challenge names no token service");
   }
-  if (realm.protocol === "http:" && !request.allowPlain && !isLoopback(bareHost(realm))) {
+  // This machine's own addresses are no exception: a remote registry would choose which service here gets the password.
+  if (realm.protocol === "http:" && !request.allowPlain) {
     throw new HttpError(`the registry's token service ${displayUrl(realm)} is not encrypted`, {
       hint: "If this registry is trusted all the same, allow it with insecure().",
     });
