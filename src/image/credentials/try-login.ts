@@ -25,6 +25,7 @@ export async function tryLogin(home: Home, domain: string, trial: LoginTrial): P
   using session = await openSession(domain, {
     home,
     config: await readGlobalConfig(home),
+    signal,
     registry: { ...trial.registry, auth: { kind: "basic", username, password } },
   });
   const status = await session.send({ method: "GET", path: "", repository: "", signal }, (response) => {
