@@ -85,3 +85,26 @@ test("a pull that is given up does not wait for its helper", async () => {
 test("a helper that is missing is named", async () => {
   await assert.rejects(runHelper("missing", "x.io", environment), refusal(/missing cannot be run/));
 });
+
+test("an answer that cannot be a login is refused, without being quoted", async () => {
+  for (const [user, secret] of [
+    ["a:b", "hidden"],
+    ["a\\n", "hidden"],
+    ["a", "hidden\\r\\n"],
+    ["", "hidden"],
+  ]) {
+    await helper("odd", `printf '%s' '{"Username":"${user}","Secret":"${secret}"}'`);
+    await assert.rejects(runHelper("odd", "x.io", environment), (error) => {
+      assert.ok(error instanceof ImageError && !error.message.includes("hidden"), String(error));
+      return /no user name and password/.test(error.message);
+    });
+  }
+  await helper("odd", `echo '{"Username":"a","Secret":"p:w"}'`);
+  assert.deepEqual(await runHelper("odd", "x.io", environment), {
+    kind: "basic",
+    username: "a",
+    password: "p:w",
+  });
+  await helper("odd", `echo '{"Username":"","Secret":""}'`);
+  assert.equal(await runHelper("odd", "x.io", environment), null);
+});

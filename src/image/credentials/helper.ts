@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { kill, platform } from "node:process";
 import * as v from "valibot";
 import { ImageError } from "../../errors/index.ts";
-import type { Credential } from "./credential.ts";
+import { isBasicLogin, type Credential } from "./credential.ts";
 
 const answerSchema = v.object({ Username: v.string(), Secret: v.string() });
 const defaultTimeoutMs = 30_000;
@@ -48,6 +48,9 @@ export async function runHelper(
   }
   if (answer.Username === "<token>") return { kind: "identityToken", token: answer.Secret };
   if (answer.Username === "" && answer.Secret === "") return null;
+  if (!isBasicLogin(answer.Username, answer.Secret)) {
+    throw helperError(name, `answers what is no user name and password for ${server}`, undefined);
+  }
   return { kind: "basic", username: answer.Username, password: answer.Secret };
 }
 
