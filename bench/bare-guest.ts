@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { embeddedRootFileSystem } from "../src/image/index.ts";
+import { embeddedRootFileSystem } from "../src/image/embedded.ts";
 import { findQemu, Machine, measureTscKhz, resolveKernel, type Accelerator } from "../src/machine/index.ts";
 import { encodeFrame, FrameDecoder, FrameKind } from "../src/protocol/frame.ts";
 import {

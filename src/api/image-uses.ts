@@ -1,4 +1,4 @@
-import { isEmbeddedImage } from "../image/index.ts";
+import { isEmbeddedImage } from "../image/embedded.ts";
 import { parseReference } from "../image/reference.ts";
 import type { ImageUse } from "../image/store/garbage.ts";
 import { listSandboxes, type Home } from "../store/index.ts";

@@ -10,7 +10,7 @@ import {
   type RegistryLogin,
 } from "../image/credentials/login.ts";
 import { tryLogin } from "../image/credentials/try-login.ts";
-import { embeddedRootFileSystem, isEmbeddedImage } from "../image/index.ts";
+import { embeddedRootFileSystem, isEmbeddedImage } from "../image/embedded.ts";
 import type { PullProgressListener } from "../image/pull-progress.ts";
 import { pullImage, type PullPolicy } from "../image/pull.ts";
 import { readCertificates } from "../image/registry/settings.ts";

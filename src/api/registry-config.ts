@@ -1,5 +1,6 @@
 import { InvalidConfigError } from "../errors/index.ts";
-import { isBasicLogin, type RegistryAuth } from "../image/credentials/credential.ts";
+import { isBasicLogin } from "../image/basic-login.ts";
+import type { RegistryAuth } from "../image/credentials/credential.ts";
 import { checkString } from "./checks.ts";
 
 export type { RegistryAuth } from "../image/credentials/credential.ts";

@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { defaultRootDisk, type GlobalConfig, type SandboxRecord, type StoredConfig } from "../store/index.ts";
+import {
+  configuredRootDisk,
+  defaultRootDisk,
+  type GlobalConfig,
+  type SandboxRecord,
+  type StoredConfig,
+} from "../store/index.ts";
 import type { EnvPair } from "./env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "./enums.ts";
 import type { RegistryConfig } from "./registry-config.ts";
@@ -56,6 +62,8 @@ export function effectiveConfig(
   const defaults = settings.sandbox_defaults ?? {};
   const interval =
     defaults.disable_metrics_sample === true ? 0 : (defaults.metrics_sample_interval_ms ?? 1000);
+  // A directory or a disk image is written itself.
+  const rootDisk = config.image.kind === "oci" ? configuredRootDisk(settings) : null;
   return {
     image: { ...config.image },
     cpus: config.cpus ?? defaults.cpus ?? 1,
@@ -79,7 +87,7 @@ export function effectiveConfig(
     disableNetwork: config.disableNetwork,
     metricsSampleIntervalMs: config.metricsSampleIntervalMs ?? interval,
     thp: config.thp ?? defaults.thp ?? "madvise",
-    rootDisk: { ...(config.rootDisk ?? defaultRootDisk) },
+    rootDisk: { ...(config.rootDisk ?? rootDisk ?? defaultRootDisk) },
     imageDigest: null,
     stopSignal: null,
     kernelPath,

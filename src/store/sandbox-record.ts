@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { InvalidConfigError, JsonError } from "../errors/index.ts";
+import { defaultRootDisk, rootDiskSchema } from "./root-disk.ts";
 import { errorCode, ioError } from "./system-error.ts";
 
 /** JSON has no infinity: null means no limit. */
@@ -20,19 +21,6 @@ const imageSchema = v.variant("kind", [
     fstype: v.optional(v.string()),
   }),
 ]);
-
-/** What the guest writes to, over an image whose files stay as they are. */
-const rootDiskSchema = v.variant("kind", [
-  /** A sparse file of this size that lives as long as the sandbox. */
-  v.object({ kind: v.literal("managed"), sizeMib: v.number() }),
-  /** Memory of the guest, lost when it stops; null = half of the guest's memory. */
-  v.object({ kind: v.literal("tmpfs"), sizeMib: v.nullable(v.number()) }),
-]);
-
-export type StoredRootDisk = v.InferOutput<typeof rootDiskSchema>;
-
-/** What a sandbox gets that asks for nothing else. */
-export const defaultRootDisk: StoredRootDisk = { kind: "managed", sizeMib: 4096 };
 
 /** How a sandbox was asked to be, with every default filled in. It does not change while the sandbox exists. */
 const configSchema = v.object({

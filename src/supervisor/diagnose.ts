@@ -1,7 +1,7 @@
 import { access, constants, mkdir, rmdir, statfs } from "node:fs/promises";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { MicrosandboxError } from "../errors/index.ts";
-import { embeddedRootFileSystem } from "../image/index.ts";
+import { embeddedRootFileSystem } from "../image/embedded.ts";
 import {
   findQemu,
   hostAccelerators,

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { InvalidConfigError } from "../errors/index.ts";
-import { embeddedRootFileSystem, isEmbeddedImage, type RootFileSystem } from "../image/index.ts";
+import { embeddedRootFileSystem, isEmbeddedImage, type RootFileSystem } from "../image/embedded.ts";
 import { checkDiskImage, type Disk, type Share } from "../machine/index.ts";
 import type { Root } from "../protocol/messages.generated.ts";
 import type { Home, SandboxPaths, StoredConfig } from "../store/index.ts";
@@ -61,7 +61,7 @@ async function lowerOf(
 ): Promise<RootFileSystem> {
   if (manifestDigest !== null) {
     // Only now: a sandbox of the embedded image has no use for it.
-    const { storedImage } = await import("../image/pull.ts");
+    const { storedImage } = await import("../image/stored.ts");
     return (await storedImage(manifestDigest, reference, { home, signal })).rootFileSystem;
   }
   if (isEmbeddedImage(reference)) return await embeddedRootFileSystem();

@@ -252,6 +252,7 @@ export class Supervisor implements ClientServices {
       machine,
       agent,
       memoryMib: record.config.memoryMib,
+      hasUpper: record.config.image.kind === "oci",
       upperPath: paths.upper,
       intervalMs: record.config.metricsSampleIntervalMs,
       startedAtMs,

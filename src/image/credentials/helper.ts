@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { kill, platform } from "node:process";
 import * as v from "valibot";
 import { ImageError } from "../../errors/index.ts";
-import { isBasicLogin, type Credential } from "./credential.ts";
+import { isBasicLogin } from "../basic-login.ts";
+import type { Credential } from "./credential.ts";
 
 const answerSchema = v.object({ Username: v.string(), Secret: v.string() });
 const defaultTimeoutMs = 30_000;
