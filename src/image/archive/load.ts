@@ -7,7 +7,7 @@ import { ImageError, MicrosandboxError } from "../../errors/index.ts";
 import { ioError, tryLockFile, errorCode, type Home } from "../../store/index.ts";
 import { hashFor, requireDigest, verifyBytes } from "../digest.ts";
 import { parseImageConfig } from "../image-config.ts";
-import { defaultImportLimits, type ImportLimits } from "../import/limits.ts";
+import { imageLimits, type ImageLimits } from "../limits.ts";
 import { maximumConfigBytes, type Descriptor, type Platform } from "../manifest.ts";
 import { materialize } from "../materialize.ts";
 import { describePlatform, hostPlatform } from "../platform.ts";
@@ -29,7 +29,8 @@ export interface LoadOptions {
   /** Names the first image, instead of what the archive calls it. */
   readonly tag?: string | undefined;
   readonly platform?: Platform | undefined;
-  readonly limits?: ImportLimits | undefined;
+  /** Wins over `images` of config.json, limit by limit. */
+  readonly limits?: Partial<ImageLimits> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,7 +40,7 @@ export interface LoadOptions {
  *
  * @param source a path, or the archive's bytes
  * @throws ImageError when the archive or an image in it is refused: that image and those after it are not loaded then;
- *   IoError
+ *   InvalidConfigError, IoError
  * @example
  * ```ts
  * const images = await loadImages(locateHome(), "images.tar.gz", { tag: "my/app:1" });
@@ -50,7 +51,7 @@ export async function loadImages(
   source: string | Readable,
   options: LoadOptions = {},
 ): Promise<ImageDetails[]> {
-  const { tag, limits = defaultImportLimits, platform = hostPlatform(), signal } = options;
+  const { tag, platform = hostPlatform(), signal } = options;
   // Before anything is read.
   const wanted = tag === undefined ? null : parseReference(tag);
   if ((wanted?.digest ?? null) !== null) {
@@ -58,6 +59,7 @@ export async function loadImages(
       hint: "Use a name and a tag, such as my/app:1.",
     });
   }
+  const limits = await imageLimits({ home, limits: options.limits });
   const store = imageStore(home);
   await prepareStore(store);
   const stream = typeof source === "string" ? await openArchive(source) : source;
@@ -117,7 +119,7 @@ interface OneImage {
   readonly image: ArchivedImage;
   readonly names: readonly string[];
   readonly platform: Platform;
-  readonly limits: ImportLimits;
+  readonly limits: ImageLimits;
   readonly signal: AbortSignal | undefined;
 }
 

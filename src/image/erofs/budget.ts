@@ -28,7 +28,9 @@ export class Budget {
 
   entry(): void {
     if (++this.#entries > this.limits.maxEntries) {
-      throw new ImageError(`the image has more than ${this.limits.maxEntries} entries`, { hint });
+      throw new ImageError(`the image has more than ${this.limits.maxEntries} entries`, {
+        hint: limitHint("max_entries"),
+      });
     }
   }
 
@@ -37,16 +39,24 @@ export class Budget {
     if (this.#metadata > this.limits.maxMetadataBytes) {
       throw new ImageError(
         `the names, links and attributes of the image take more than ${this.limits.maxMetadataBytes} bytes`,
-        { hint },
+        { hint: limitHint("max_metadata_mib") },
       );
     }
   }
 
   file(size: number): void {
     if (size > this.limits.maxFileBytes) {
-      throw new ImageError(`a file has ${size} bytes, more than ${this.limits.maxFileBytes}`, { hint });
+      throw new ImageError(`a file has ${size} bytes, more than ${this.limits.maxFileBytes}`, {
+        hint: limitHint("max_file_mib"),
+      });
     }
   }
 }
 
-const hint = "This may be an image made to fill the host's disk or memory. If you trust it, raise the limit.";
+/** @param setting of `images` in config.json */
+export function limitHint(setting: string): string {
+  return (
+    "This may be an image made to fill the host's disk or memory. " +
+    `If you trust it, raise images.${setting} in config.json.`
+  );
+}

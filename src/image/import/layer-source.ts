@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { addAbortSignal, type Readable } from "node:stream";
 import { ImageError } from "../../errors/index.ts";
+import { limitHint } from "../erofs/budget.ts";
 import { errorCode, ioError } from "../../store/index.ts";
 import type { TarReader } from "../tar/reader.ts";
 import { decompress, maximumWindowBits } from "./decompress.ts";
@@ -70,7 +71,7 @@ export async function readLayer(
 
 function tooLarge(): ImageError {
   return new ImageError("the image's layers are larger than allowed once decompressed", {
-    hint: "This may be an image made to fill the host's disk. If you trust it, raise the limit.",
+    hint: limitHint("max_unpacked_mib"),
   });
 }
 

@@ -1,6 +1,6 @@
-import { open, type FileHandle } from "node:fs/promises";
-import { ImageError } from "../../errors/index.ts";
-import { ioError } from "../../store/index.ts";
+import { open, unlink, type FileHandle } from "node:fs/promises";
+import { ImageError, IoError } from "../../errors/index.ts";
+import { errorCode, ioError } from "../../store/index.ts";
 import { digestMismatch, hashFor, requireDigest } from "../digest.ts";
 import type { Descriptor } from "../manifest.ts";
 import { statusError } from "./client.ts";
@@ -42,9 +42,18 @@ export async function downloadBlob(download: Download): Promise<void> {
     await transfer.readEarlier();
     await transfer.run();
     await file.sync();
+  } catch (error) {
+    // What came so far is kept for the next try, but not when it is what fills the disk for everyone.
+    if (isFull(error)) await unlink(download.partialPath).catch(() => undefined);
+    throw error;
   } finally {
     await file.close();
   }
+}
+
+function isFull(error: unknown): boolean {
+  const code = error instanceof IoError ? errorCode(error.cause) : undefined;
+  return code === "ENOSPC" || code === "EDQUOT";
 }
 
 class Transfer {
