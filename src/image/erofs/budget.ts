@@ -12,11 +12,17 @@ export interface TreeLimits {
   readonly maxImageBytes: number;
 }
 
+/** More than the deepest trees that people keep have levels. */
+const stepsPerEntry = 64;
+/** A tenth of a second's work. */
+const freeSteps = 1_000_000;
+
 /** Counts what a tree takes and refuses more than its limits. */
 export class Budget {
   readonly limits: TreeLimits;
   #entries = 0;
   #metadata = 0;
+  #steps = 0;
 
   constructor(limits: TreeLimits) {
     this.limits = limits;
@@ -41,6 +47,17 @@ export class Budget {
         `the names, links and attributes of the image take more than ${this.limits.maxMetadataBytes} bytes`,
         { hint: limitHint("max_metadata_mib") },
       );
+    }
+  }
+
+  /**
+   * Counts directories and links that are gone through on the way to entries: in proportion to the entries, so that
+   * names which lead through each other cannot make few entries take long.
+   */
+  steps(count: number): void {
+    this.#steps += count;
+    if (this.#steps > freeSteps + stepsPerEntry * this.#entries) {
+      throw new ImageError("its name, or a link in it, is too long to follow that often");
     }
   }
 
