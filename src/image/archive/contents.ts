@@ -151,9 +151,12 @@ async function readDocker(archive: SpooledArchive, file: SpooledFile): Promise<A
       throw new ImageError(`an image of the archive has ${paths.length} layers`);
     const byDigest = new Map<string, SpooledFile>();
     const describe = (name: string, found: SpooledFile | undefined, mediaType: string): Descriptor => {
-      if (found === undefined) throw new ImageError(`the archive lacks ${JSON.stringify(name)}`);
-      byDigest.set(found.digest, found);
-      return { mediaType, digest: found.digest, size: found.size };
+      const digest = found?.digest ?? null;
+      if (found === undefined || digest === null) {
+        throw new ImageError(`the archive lacks ${JSON.stringify(name)}`);
+      }
+      byDigest.set(digest, found);
+      return { mediaType, digest, size: found.size };
     };
     const config = describe(Config, archive.find(Config), mediaTypes.ociConfig);
     if (config.size > maximumConfigBytes)

@@ -13,8 +13,8 @@ import { TarReader, type TarVisitor } from "../tar/reader.ts";
 export interface SpooledFile {
   readonly path: string;
   readonly size: number;
-  /** `sha256:…` */
-  readonly digest: string;
+  /** `sha256:…`; null when the file was not put aside but is the user's own, which is neither moved nor trusted. */
+  readonly digest: string | null;
 }
 
 /** What an archive holds, by normalized name. */
