@@ -4,7 +4,7 @@ import { parseChallenges } from "./challenge.ts";
 import { proxyFor } from "./proxy.ts";
 import { retryAfterMs } from "./retry.ts";
 import { splitCertificates } from "./settings.ts";
-import { InvalidConfigError } from "../../errors/index.ts";
+import { HttpError, InvalidConfigError } from "../../errors/index.ts";
 
 test("challenges are read as RFC 9110 writes them", () => {
   const read = (header: string): unknown =>
@@ -56,6 +56,49 @@ test("the proxy is the environment's, and some hosts need none", () => {
   assert.equal(proxy("https://ghcr.io/", { HTTPS_PROXY: "http://p", NO_PROXY: "*" }), null);
   assert.equal(proxy("https://ghcr.io/", {}), null);
   assert.throws(() => proxy("https://ghcr.io/", { HTTPS_PROXY: "socks5://p:1" }), /HTTPS_PROXY/);
+});
+
+test("NO_PROXY has networks too", () => {
+  const exempt = (host: string, list: string): boolean =>
+    proxyFor(new URL(`https://${host}/`), { HTTPS_PROXY: "http://p:1", NO_PROXY: list }) === null;
+  for (const [host, list] of [
+    ["10.1.2.3:5000", "10.0.0.0/8"],
+    ["192.168.7.9", "example.org, 192.168.0.0/16"],
+    ["10.1.2.3", "10.1.2.3/32"],
+    ["8.8.8.8", "0.0.0.0/0"],
+    ["[2001:db8::1]", "2001:db8::/32"],
+    ["[2001:db8::1]:5000", "[2001:db8::]/32"],
+  ] as const) {
+    assert.ok(exempt(host, list), `${host} ${list}`);
+  }
+  for (const [host, list] of [
+    ["11.1.2.3", "10.0.0.0/8"],
+    ["10.1.2.3", "10.0.0.0/33"],
+    ["10.1.2.3", "10.0.0.0/"],
+    ["10.1.2.3", "10.0.0/8"],
+    ["10.1.2.3", "::/0"],
+    ["[2001:db9::1]", "2001:db8::/32"],
+    ["name.example", "0.0.0.0/0"],
+  ] as const) {
+    assert.ok(!exempt(host, list), `${host} ${list}`);
+  }
+});
+
+test("a proxy that cannot be used is refused with what can, and its password is not told", () => {
+  const refused = (value: string, hint: RegExp): void => {
+    assert.throws(
+      () => proxyFor(new URL("https://ghcr.io/"), { HTTPS_PROXY: value }),
+      (error) => {
+        assert.ok(error instanceof HttpError, String(error));
+        assert.match(error.hint, hint);
+        assert.ok(!`${error.message} ${error.hint}`.includes("hidden"), error.hint);
+        return true;
+      },
+    );
+  };
+  refused("http://u:50%zzhidden@p:1", /%25/);
+  refused("https://u:hidden@p:1", /TLS to the proxy itself is not supported.*http:\/\//);
+  refused("socks5://u:hidden@p:1", /http:\/\/host:port/);
 });
 
 test("Retry-After is seconds or a date", () => {

@@ -70,20 +70,26 @@ export function retryAfterMs(value: string, now: number = Date.now()): number {
   return Number.isNaN(date) ? 0 : Math.max(0, date - now);
 }
 
-/** Sends until an answer comes that will not be another one later; the last answer is returned whatever it is. */
-export async function withRetries(
+/**
+ * Sends until an answer comes that will not be another one later and can be used; the last answer is used whatever it is.
+ *
+ * @param use reads the answer: a body that breaks off is a failure like any other
+ */
+export async function withRetries<T>(
   policy: RetryPolicy,
   signal: AbortSignal | undefined,
   send: () => Promise<HttpResponse>,
-): Promise<HttpResponse> {
+  use: (response: HttpResponse) => Promise<T> | T,
+): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     let retryAfter: string | undefined;
     try {
       const response = await send();
-      if (!isTransientStatus(response.status) || attempt >= policy.attempts) return response;
+      if (!isTransientStatus(response.status) || attempt >= policy.attempts) return await use(response);
       retryAfter = response.header("retry-after");
       response.body.destroy();
     } catch (error) {
+      signal?.throwIfAborted();
       if (attempt >= policy.attempts || !isTransientFailure(error)) throw error;
     }
     await backOff(attempt, policy, retryAfter, signal);

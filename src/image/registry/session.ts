@@ -93,9 +93,13 @@ export class RegistrySession implements Disposable {
     }
   }
 
-  /** As `sendOnce`, asking again when the answer may be another one later. */
-  send(request: RegistryRequest): Promise<HttpResponse> {
-    return withRetries(this.retry, request.signal, () => this.sendOnce(request));
+  /**
+   * As `sendOnce`, asking again when the answer may be another one later, or breaks off while it is used.
+   *
+   * @param use reads the answer's body, or destroys it
+   */
+  send<T>(request: RegistryRequest, use: (response: HttpResponse) => Promise<T> | T): Promise<T> {
+    return withRetries(this.retry, request.signal, () => this.sendOnce(request), use);
   }
 
   /** For a 401 or 403 that no token helps against. */
