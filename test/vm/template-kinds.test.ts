@@ -12,7 +12,7 @@ import { destroy, kindsOf, runtimeLog, small, templateOf } from "./template-supp
 
 // What a sandbox's root and kernel have to do with the template that it starts from.
 process.env["MSB_TEMPLATES"] = "on";
-const home = useTemporaryHome();
+const home = useTemporaryHome({ ownTemplates: true });
 
 afterEach(() => processesGone(home));
 after(() => rm(join(home, "tree"), { recursive: true, force: true }));

@@ -10,7 +10,7 @@ import { destroy, kindsOf, runtimeLog, small, templateEntries, works } from "./t
 
 // Templates are made once, by whoever comes first, or not at all.
 process.env["MSB_TEMPLATES"] = "on";
-const home = useTemporaryHome();
+const home = useTemporaryHome({ ownTemplates: true });
 
 afterEach(async () => {
   await processesGone(home);

@@ -18,7 +18,7 @@ import {
 
 // Little room for templates, or none at all: sandboxes run as if there were no such thing.
 process.env["MSB_TEMPLATES"] = "on";
-const home = useTemporaryHome();
+const home = useTemporaryHome({ ownTemplates: true });
 const templates = join(home, "templates");
 const run = promisify(execFile);
 const skip = process.platform === "linux" && process.getuid?.() === 0 ? false : "mounting a tmpfs takes root";
