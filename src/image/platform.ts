@@ -13,7 +13,8 @@ export function hostPlatform(): Platform {
 const variants: Readonly<Record<string, readonly string[]>> = { arm64: ["v8", ""], amd64: ["", "v1"] };
 
 /**
- * The entries of an index in the order in which they are to be tried: those for the platform first, then those that do not say what they are for. Attestations and other platforms are left out.
+ * The entries of an index in the order in which they are to be tried: those for the platform first, then those that do not
+ * say what they are for. Attestations and other platforms are left out.
  */
 export function suitableEntries(entries: readonly Descriptor[], platform: Platform): Descriptor[] {
   const wanted = variants[platform.architecture] ?? [""];
