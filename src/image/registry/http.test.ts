@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseChallenges } from "./challenge.ts";
 import { proxyFor } from "./proxy.ts";
-import { retryAfterMs } from "./retry.ts";
+import { connectionError } from "./connection-error.ts";
+import { isCertificateFailure, isTransientFailure, retryAfterMs } from "./retry.ts";
 import { splitCertificates } from "./settings.ts";
 import { HttpError, InvalidConfigError } from "../../errors/index.ts";
 
@@ -114,4 +115,37 @@ test("what is no certificate is refused", () => {
   for (const text of ["", "x", framed("AAAA"), framed("")]) {
     assert.throws(() => splitCertificates(text), InvalidConfigError);
   }
+});
+
+const failure = (code: string, rest: object = {}): HttpError =>
+  connectionError(new URL("https://x.example/v2/"), Object.assign(new Error(code), { code, ...rest }));
+
+test("what another try cannot change is not tried again", () => {
+  for (const code of ["CERT_NOT_YET_VALID", "CERT_SIGNATURE_FAILURE", "INVALID_CA", "CERT_HAS_EXPIRED"]) {
+    assert.ok(isCertificateFailure(failure(code)), code);
+    assert.ok(!isTransientFailure(failure(code)), code);
+  }
+  assert.ok(isCertificateFailure(failure("ERR_TLS_CERT_ALTNAME_INVALID")));
+  for (const code of ["EPROTO", "ENOTFOUND"]) {
+    assert.ok(!isTransientFailure(failure(code)), code);
+    assert.ok(!isCertificateFailure(failure(code)), code);
+  }
+  for (const code of ["ECONNRESET", "ETIMEDOUT", "EAI_AGAIN"])
+    assert.ok(isTransientFailure(failure(code)), code);
+  assert.ok(!isTransientFailure(new HttpError("no cause")));
+});
+
+test("nobody listens on this machine: that is no passing failure, elsewhere it may be one", () => {
+  assert.ok(isTransientFailure(failure("ECONNREFUSED", { address: "192.0.2.1" })));
+  assert.ok(!isTransientFailure(failure("ECONNREFUSED", { address: "127.0.0.1" })));
+  // What Node throws when a name has several addresses.
+  const both = (...addresses: readonly string[]): HttpError => {
+    const errors = addresses.map((address) => Object.assign(new Error(), { code: "ECONNREFUSED", address }));
+    return connectionError(
+      new URL("https://x.example/"),
+      Object.assign(new AggregateError(errors), { code: "ECONNREFUSED" }),
+    );
+  };
+  assert.ok(!isTransientFailure(both("::1", "127.0.0.1")));
+  assert.ok(isTransientFailure(both("::1", "192.0.2.1")));
 });
