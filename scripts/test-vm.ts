@@ -42,6 +42,8 @@ async function main(mode: string | undefined): Promise<number> {
       stdio: "inherit",
       env: {
         ...process.env,
+        // Every sandbox starts a process from our sources: compiled once, it starts in a third of the time.
+        NODE_COMPILE_CACHE: join(import.meta.dirname, "..", "node_modules", ".cache", "compile"),
         ...(mode === "cold" ? { MSB_TEMPLATES: "off" } : { MSB_TEST_TEMPLATES: templates }),
       },
     });
