@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access, constants, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { InvalidConfigError, LibkrunfwNotFoundError } from "../errors/index.ts";
+import { smallSha256 } from "../store/digest.ts";
 import { errorCode, ioError } from "../store/system-error.ts";
 import { inspectKernelImage, type KernelImage } from "./kernel-image.ts";
 import { hostPlatform } from "./platform.ts";
@@ -53,7 +53,7 @@ async function resolveCustomKernel(
   const hasModules = await requireReadableIfThere(modules);
   const files = hasModules ? [path, modules] : [path];
   const identities = await Promise.all(files.map(fileIdentity));
-  const identity = digest([...identities, await manifestIdentity(guest)].join("\n"));
+  const identity = smallSha256([...identities, await manifestIdentity(guest)].join("\n"));
   return {
     vmlinux: path,
     initramfs: hasModules
@@ -135,7 +135,7 @@ async function executableOrNull(path: string): Promise<string | null> {
 async function manifestIdentity(guest: string): Promise<string> {
   const manifest = join(guest, "guest.json");
   try {
-    return digest(await readFile(manifest));
+    return smallSha256(await readFile(manifest));
   } catch (error) {
     throw new LibkrunfwNotFoundError(`the guest file ${manifest} cannot be read`, {
       hint: buildHint,
@@ -148,10 +148,6 @@ async function manifestIdentity(guest: string): Promise<string> {
 async function fileIdentity(path: string): Promise<string> {
   const found = await stat(path, { bigint: true });
   return `${path}:${found.size}:${found.mtimeNs}`;
-}
-
-function digest(content: string | Buffer): string {
-  return createHash("sha256").update(content).digest("hex");
 }
 
 /**

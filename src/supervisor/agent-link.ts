@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { ProtocolError, RuntimeError } from "../errors/index.ts";
 import { Channel } from "../protocol/channel.ts";
@@ -12,6 +11,7 @@ import type {
 } from "../protocol/messages.generated.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
 import { AgentSession, type SessionSink } from "./agent-session.ts";
+import { entropy } from "./entropy.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 
 export interface AgentLinkOptions {
@@ -79,7 +79,7 @@ export class AgentLink {
 
   /** Gives the guest randomness of its own. To be called before anything else that a guest does for its user. */
   seed(): void {
-    this.#channel.send(0, { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(64) });
+    this.#channel.send(0, { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: entropy(64) });
   }
 
   /** Tells the guest what time it is, as exactly as the way there is short. */

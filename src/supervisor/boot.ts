@@ -1,6 +1,7 @@
 import {
   chooseAccelerator,
   findQemu,
+  hostAccelerators,
   measureTscKhz,
   resolveKernel,
   type AcceleratorChoice,
@@ -46,25 +47,31 @@ export async function withAccelerator<T>(
 ): Promise<T> {
   const { home, record, paths, runtimeLog, signal } = context;
   context.progress("prepare");
-  const [qemu, kernel, root] = await Promise.all([
+  const kernelFound = resolveKernel({
+    path: record.config.kernelPath,
+    guestDirectory: guestDirectory(),
+    stagingDirectory: paths.directory,
+  });
+  // What can be looked at without the other is looked at side by side: each look is a wait for the disk.
+  const [qemu, kernel, root, candidates, tscKhz] = await Promise.all([
     findQemu({ cacheDirectory: home.cache }),
-    resolveKernel({
-      path: record.config.kernelPath,
-      guestDirectory: guestDirectory(),
-      stagingDirectory: paths.directory,
-    }),
+    kernelFound,
     prepareRoot(record.config, paths, home, signal),
+    hostAccelerators(),
+    kernelFound.then((found) => measureTscKhz(found, home.cache)),
   ]);
   // It may wait for another start that is finding out what works here.
   let choice: AcceleratorChoice = await unlessAborted(
-    chooseAccelerator({ cacheDirectory: home.cache }, qemu, kernel),
+    chooseAccelerator({ cacheDirectory: home.cache }, qemu, kernel, { candidates }),
     signal,
   );
   for (;;) {
     runtimeLog.write("info", `starting with ${choice.accelerator}: ${choice.why}`);
-    const tscKhz = choice.accelerator === "tcg" ? await measureTscKhz(kernel, home.cache) : null;
     try {
-      return await start({ context, qemu, kernel, root, choice, tscKhz });
+      return await start({
+        ...{ context, qemu, kernel, root, choice },
+        tscKhz: choice.accelerator === "tcg" ? tscKhz : null,
+      });
     } catch (error) {
       if (!(error instanceof AcceleratorFailedError)) throw error;
       runtimeLog.write("warn", `${choice.accelerator} does not work here: ${error.message}`);

@@ -260,8 +260,7 @@ export class Supervisor implements ClientServices {
       },
     });
     this.#logs.exec.write("system", Buffer.from(startedMarker), null);
-    await this.#clients.listen();
-    await clearBootError(paths.bootError);
+    await Promise.all([this.#clients.listen(), clearBootError(paths.bootError)]);
     await this.#save({ status: "running", accelerator: machine.accelerator });
     this.#tellOwner({ type: "Started", accelerator: machine.accelerator });
     this.#afterwards.begin();

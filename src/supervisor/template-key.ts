@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { hostPlatform, qemuArguments } from "../machine/index.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
+import { smallSha256 } from "../store/index.ts";
 import { machineSpec, mountMessage, type StartPlan } from "./start-context.ts";
 
 /** Raised when what a template holds changes in a way that nothing below shows. */
@@ -45,7 +45,7 @@ export function imageTemplateKey(plan: StartPlan, machineKey: string): string | 
 }
 
 function keyOf(parts: unknown): string {
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  return smallSha256(JSON.stringify(parts));
 }
 
 const fixed = { root: { disks: [], shares: [] } };
