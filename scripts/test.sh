@@ -27,5 +27,6 @@ stage "types" npm run --silent types
 stage "agent tests" agent_tests
 stage "unit tests" npm run --silent test:unit
 stage "registry tests" npm run --silent test:registry
-stage "VM tests" npm run --silent test:vm
+stage "VM tests (templates)" npm run --silent test:vm
+stage "VM tests (cold)" npm run --silent test:vm:cold
 printf '\nAll checks passed.\n'

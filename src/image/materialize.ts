@@ -5,11 +5,15 @@ import { ImageError } from "../errors/index.ts";
 import { hashFor, requireDigest } from "./digest.ts";
 import type { LayerSource } from "./import/layer-source.ts";
 import type { ImportLimits } from "./import/limits.ts";
+import { imageLimits } from "./limits.ts";
 import type { Descriptor } from "./manifest.ts";
 import { throttled, type PullProgressListener } from "./pull-progress.ts";
 import type { StoredImage } from "./store/images.ts";
 import { blobPath, type ImageStore } from "./store/layout.ts";
+import { withLease } from "./store/leases.ts";
+import { rootFileSystemKey } from "./store/rootfs-path.ts";
 import { ensureRootFileSystem, storedLayers } from "./store/rootfs.ts";
+import type { StoredOptions } from "./stored.ts";
 
 /**
  * Makes the root file system of an image whose layers are in the store, and tells of it. The importer reads the layers from
@@ -60,6 +64,24 @@ export async function materialize(
     throw error;
   });
   if (made) report({ kind: "stitchComplete" });
+}
+
+/** {@link materialize} for layers that no pull in progress keeps: a lease does. */
+export async function materializeStored(
+  store: ImageStore,
+  image: StoredImage,
+  reference: string,
+  options: StoredOptions,
+  report: PullProgressListener,
+): Promise<void> {
+  const { signal } = options;
+  const limits = await imageLimits(options);
+  const { manifestDigest, configDigest, config, layers } = image;
+  const lease = {
+    blobs: [manifestDigest, configDigest, ...layers.map(({ digest }) => digest)],
+    rootfs: [rootFileSystemKey(config.diffIds)],
+  };
+  await withLease(store, lease, signal, () => materialize(store, image, reference, limits, report, signal));
 }
 
 /** Removes layers that the disk has damaged, so that the next pull fetches them instead of failing in the same way. */

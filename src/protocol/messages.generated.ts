@@ -216,10 +216,11 @@ export interface StatsMessage {
   readonly rootFree: number;
 }
 
-/** SIGTERM to everything, up to graceMs, SIGKILL, sync, unmount, power off. Answered by ShuttingDown. */
+/** The signal to everything, SIGTERM after half of graceMs if it was another one, SIGKILL after graceMs, sync, unmount, power off. Answered by ShuttingDown. */
 export interface ShutdownMessage {
   readonly type: "Shutdown";
   readonly graceMs: number;
+  readonly signal: number;
 }
 
 /** Processes are gone and file systems are flushed; the guest powers off next. */
@@ -568,6 +569,7 @@ export function encodeMessage(message: Message): Buffer {
     case "Shutdown":
       writer.u8(34);
       writer.u32(message.graceMs);
+      writer.u8(message.signal);
       break;
     case "ShuttingDown":
       writer.u8(35);
@@ -974,6 +976,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       read: (reader) => ({
         type: "Shutdown",
         graceMs: reader.u32(),
+        signal: reader.u8(),
       }),
     },
   ],

@@ -252,8 +252,8 @@ export const messages: Readonly<Record<string, MessageDefinition>> = {
   Shutdown: {
     tag: 34,
     routes: toAgent,
-    doc: "SIGTERM to everything, up to graceMs, SIGKILL, sync, unmount, power off. Answered by ShuttingDown.",
-    fields: { graceMs: "u32" },
+    doc: "The signal to everything, SIGTERM after half of graceMs if it was another one, SIGKILL after graceMs, sync, unmount, power off. Answered by ShuttingDown.",
+    fields: { graceMs: "u32", signal: "u8" },
   },
   ShuttingDown: {
     tag: 35,

@@ -146,8 +146,15 @@ async function lookInside(key: string, directory: string, inode: bigint): Promis
   return { status: "intact", template: { key, directory, inode, record, paths }, lastUsedAt: place.mtime };
 }
 
+/** @returns null when it is none, or has just been removed */
 async function readRecord(path: string): Promise<TemplateRecord | null> {
-  const text = await readFile(path, "utf8");
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
   try {
     return parseTemplateRecord(text);
   } catch {

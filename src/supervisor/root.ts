@@ -26,8 +26,8 @@ export interface RootTemplate {
   readonly identity: string;
   /** The upper, for people. */
   readonly rootDisk: string;
-  /** Where the sandbox's upper disk goes; null when the upper is memory. */
-  readonly upperPath: string | null;
+  /** Where the sandbox's upper disk goes. */
+  readonly upperPath: string;
 }
 
 const lowerSerial = "lower";
@@ -78,7 +78,7 @@ async function lowerOf(
 ): Promise<RootFileSystem> {
   if (manifestDigest !== null) {
     // Only now: a sandbox of the embedded image has no use for it.
-    const { storedImage } = await import("../image/pull.ts");
+    const { storedImage } = await import("../image/stored.ts");
     return (await storedImage(manifestDigest, reference, { home, signal })).rootFileSystem;
   }
   if (isEmbeddedImage(reference)) return await embeddedRootFileSystem();
@@ -95,7 +95,6 @@ async function layeredRoot(
 ): Promise<PreparedRoot> {
   const lowerDisk: Disk = { path: lower.path, format: "raw", readOnly: true, serial: lowerSerial };
   const lowerDescription = { serial: lowerSerial, fsType: lower.fsType };
-  const identity = await fileIdentity(lower.path);
   if (rootDisk.kind === "tmpfs") {
     const upperSizeMib = rootDisk.sizeMib ?? Math.max(1, Math.floor(memoryMib / 2));
     const layered = { lower: lowerDescription, upperSerial: null, upperSizeMib };
@@ -104,12 +103,6 @@ async function layeredRoot(
       disks: [lowerDisk],
       shares: [],
       description: { ...noKind, layered },
-      template: {
-        reference,
-        identity: `${identity} tmpfs ${upperSizeMib}`,
-        rootDisk: `tmpfs ${upperSizeMib} MiB`,
-        upperPath: null,
-      },
     };
   }
   const { sizeMib } = rootDisk;
@@ -124,7 +117,7 @@ async function layeredRoot(
     template: isNew
       ? {
           reference,
-          identity: `${identity} managed ${sizeMib}`,
+          identity: `${await fileIdentity(lower.path)} managed ${sizeMib}`,
           rootDisk: `${sizeMib} MiB`,
           upperPath: paths.upper,
         }

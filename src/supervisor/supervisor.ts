@@ -26,13 +26,11 @@ import type { StartedMachine } from "./start-context.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
 import type { Client, ClientServices } from "./client.ts";
 import { Clients } from "./clients.ts";
-import { Deadline } from "./deadline.ts";
-import { ExecLog } from "./exec-log.ts";
-import { KernelLog } from "./kernel-log.ts";
 import { Lifetime } from "./lifetime.ts";
+import { GuestShutdown } from "./guest-shutdown.ts";
+import { closeLogs, openLogs, type Logs } from "./logs.ts";
 import { MetricsSampler } from "./metrics.ts";
 import { judgeExit, type Ending } from "./judge-exit.ts";
-import { RuntimeLog } from "./runtime-log.ts";
 import { StateFile } from "./state-file.ts";
 import { Session, type ClientStream } from "./session.ts";
 
@@ -47,16 +45,8 @@ export interface SupervisorOptions {
   readonly releaseLock: () => void;
 }
 
-interface Logs {
-  readonly exec: ExecLog;
-  readonly runtime: RuntimeLog;
-  readonly kernel: KernelLog;
-}
-
 /** What a stop that nobody gave a grace for allows, ms. */
 const defaultGraceMs = 10_000;
-/** The part of the grace that is kept for flushing and unmounting, ms. */
-const flushMs = 2_000;
 /** How long the bytes that an ended guest left in its connection may take to be read, ms. */
 const lastWordsMs = 1_000;
 /** QEMU's events that someone who looks for a fault wants to see. */
@@ -75,10 +65,7 @@ export class Supervisor implements ClientServices {
     this.#logs.runtime.write("debug", `left undone: ${String(error)}`);
   });
   readonly #bootedAt = performance.now();
-  readonly #killer = new Deadline(() => {
-    this.#logs.runtime.write("warn", "the guest did not stop in time: killing it");
-    this.kill();
-  });
+  readonly #shutdown: GuestShutdown;
   readonly #stateFile: StateFile;
   #guest: StartedMachine | null = null;
   #metrics: MetricsSampler | null = null;
@@ -87,14 +74,15 @@ export class Supervisor implements ClientServices {
   #nextSessionId = 1;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
   #ending: Ending | null = null;
-  /** When the guest that is shutting down is killed, as performance.now() says. */
-  #killAtMs = Number.POSITIVE_INFINITY;
   readonly #ended: Promise<EndedMessage>;
   #resolveEnded: (message: EndedMessage) => void = () => undefined;
 
   private constructor(options: SupervisorOptions, logs: Logs) {
     this.#options = options;
     this.#logs = logs;
+    this.#shutdown = new GuestShutdown(logs.runtime, options.sandbox.record.config.stopSignal, () => {
+      this.kill();
+    });
     this.#stateFile = new StateFile(options.sandbox.paths.state, options.sandbox.state);
     this.#attached = options.attached;
     this.id = options.sandbox.record.id;
@@ -106,13 +94,7 @@ export class Supervisor implements ClientServices {
   /** Runs the sandbox; resolves when it has ended and everything is on disk. */
   static async run(options: SupervisorOptions): Promise<void> {
     const { paths, record } = options.sandbox;
-    const level = record.config.quietLogs ? null : (record.config.logLevel ?? "warn");
-    const [exec, runtime, kernel] = await Promise.all([
-      ExecLog.open(paths.execLog),
-      RuntimeLog.open(paths.runtimeLog, level),
-      KernelLog.open(paths.kernelLog),
-    ]);
-    const supervisor = new Supervisor(options, { exec, runtime, kernel });
+    const supervisor = new Supervisor(options, await openLogs(paths, record.config));
     process.on("SIGTERM", () => {
       supervisor.#stop(defaultGraceMs, "Signal", "its supervisor got SIGTERM");
     });
@@ -265,6 +247,7 @@ export class Supervisor implements ClientServices {
       machine,
       agent,
       memoryMib: record.config.memoryMib,
+      hasUpper: record.config.image.kind === "oci",
       upperPath: paths.upper,
       intervalMs: record.config.metricsSampleIntervalMs,
       startedAtMs,
@@ -308,7 +291,7 @@ export class Supervisor implements ClientServices {
     const { runtime, exec } = this.#logs;
     const exit = await machine.exited;
     this.#lifetime?.stop();
-    this.#killer.cancel();
+    this.#shutdown.over();
     // The guest's last words may still be on their way: a command's real end counts more than the sandbox's.
     await agent.closed(lastWordsMs);
     for (const session of [...this.#sessions])
@@ -360,7 +343,7 @@ export class Supervisor implements ClientServices {
     await this.#ended;
     await new Promise(setImmediate);
     await this.#clients.farewell();
-    await Promise.all([this.#logs.exec.close(), this.#logs.runtime.close(), this.#logs.kernel.close()]);
+    await closeLogs(this.#logs);
   }
 
   #running(): StartedMachine {
@@ -416,23 +399,9 @@ export class Supervisor implements ClientServices {
     this.#shutDownGuest(graceMs);
   }
 
-  /** Of several stops the one counts that allows the least time from now on. */
   #shutDownGuest(graceMs: number): void {
-    const guest = this.#guest;
-    const killAtMs = performance.now() + graceMs;
-    if (guest === null || killAtMs >= this.#killAtMs) return;
-    this.#killAtMs = killAtMs;
+    if (this.#guest === null || !this.#shutdown.begin(this.#guest, graceMs)) return;
     if (this.state === "running") void this.#saveInBackground({ status: "draining" });
-    if (graceMs <= 0) {
-      guest.machine.kill();
-      return;
-    }
-    this.#killer.cancel();
-    this.#killer.set(graceMs);
-    const forProcesses = Math.max(graceMs - flushMs, Math.floor(graceMs / 2));
-    guest.agent.shutdown(forProcesses).catch((error: unknown) => {
-      this.#logs.runtime.write("debug", `the guest did not confirm its shutdown: ${String(error)}`);
-    });
   }
 
   #end(reason: TerminationReason, detail: string, crashed: boolean): void {

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { copyFile, open, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
-import { IoError } from "../errors/index.ts";
+import { BootStartError, IoError } from "../errors/index.ts";
 import { QmpError, type GuestKernel } from "../machine/index.ts";
 import {
   copySparse,
@@ -58,7 +58,14 @@ export async function makeMachineTemplate(
   await using staged = await stageTemplate(context.home);
   await makeMemoryFile(plan, staged.paths.memory);
   const use = { memoryPath: staged.paths.memory, shared: true, restored: false };
-  const started = await startToHello(plan, use);
+  let started: StartedMachine;
+  try {
+    started = await startToHello(plan, use);
+  } catch (error) {
+    if (!isAboutMemory(error)) throw error;
+    // Such as a file system whose files cannot be mapped, or a disk that has become full meanwhile.
+    return { failed: error.message, from: null };
+  }
   const details = await detailsOf(plan, started, "machine");
   const saved = await save(plan, started, staged, lock, details);
   if (!saved) return { started: await becomeSandbox(plan, started, false) };
@@ -90,6 +97,14 @@ export async function makeImageTemplate(
   context.progress("restore");
   const started = await startRestored(plan, from, { memoryPath: staged.paths.memory, shared: true });
   return await mountAndSave(plan, started, { staged, lock, from }, limitBytes);
+}
+
+/** Whether QEMU failed because its memory is a file. */
+function isAboutMemory(error: unknown): error is BootStartError {
+  return (
+    error instanceof BootStartError &&
+    /memory|mem-path|mmap|SIGBUS/.test(`${error.message}\n${error.qemuOutput}`)
+  );
 }
 
 interface ImageInTheMaking {

@@ -32,7 +32,10 @@ export async function restoreTemplate(
   });
   try {
     await introduce(plan, started, isMounted, AbortSignal.timeout(restoreDeadlineMs()));
-    plan.context.runtimeLog.write("info", `started from the ${template.record.kind} template ${template.key}`);
+    plan.context.runtimeLog.write(
+      "info",
+      `started from the ${template.record.kind} template ${template.key}`,
+    );
     return started;
   } catch (error) {
     const told = await endedBy(plan, started, "build_vm", error);

@@ -1,23 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Sandbox } from "../../src/index.ts";
+import { useTemporaryHome } from "./support.ts";
 
 // What the recipe in guest/ promises of the embedded image, looked at from inside.
 
-let home = "";
+useTemporaryHome();
 let sandbox: Sandbox;
 before(async () => {
-  home = await mkdtemp(join(tmpdir(), "msb-base-"));
-  process.env["MSB_HOME"] = home;
   sandbox = await Sandbox.builder("base-image").image("localhost/base").memory(256).create();
 });
 after(async () => {
   // `before` may have failed half way.
   await (sandbox as Sandbox | undefined)?.stop();
-  await rm(home, { recursive: true, force: true });
 });
 
 async function lines(script: string): Promise<string[]> {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { shareTemplates } from "./support.ts";
 
 export const msbProgram = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -29,6 +30,7 @@ export class MsbHome implements AsyncDisposable {
 
   constructor() {
     const { NODE_TEST_CONTEXT: _context, NO_COLOR: _color, FORCE_COLOR: _force, ...rest } = process.env;
+    shareTemplates(this.path);
     this.environment = { ...rest, MSB_HOME: this.path, MSB_ACCEL: "tcg" };
   }
 

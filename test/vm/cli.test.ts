@@ -36,7 +36,7 @@ describe("a sandbox for one command", () => {
   test("a signal during the start leaves nothing either, whether the sandbox has a name or not", async () => {
     for (const args of [["run"], ["create", "-n", "interrupted"]]) {
       const { child, result, stderrHas } = home.start(["--info", ...args]);
-      await stderrHas(" boot\n");
+      await stderrHas(" prepare\n");
       child.kill("SIGTERM");
       const { code, signal } = await result;
       assert.deepEqual([code, signal], [143, null]);

@@ -8,7 +8,7 @@ import { useTemporaryHome } from "./support.ts";
 
 // A guest that keeps to the rules until it was saved as a template, and breaks them in those that are restored from it. Their
 // sandboxes boot instead, and the template goes.
-const home = useTemporaryHome();
+const home = useTemporaryHome({ ownTemplates: true });
 let hostile: HostilePackage;
 
 before(async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
@@ -7,9 +7,13 @@ import { Sandbox } from "../../src/index.ts";
 /**
  * Gives this test file a home of its own and, unless MSB_ACCEL says otherwise, software emulation, which works on every
  * machine. Call it before anything that uses a sandbox. Whatever the tests leave running is killed at the end.
+ *
+ * @param options.ownTemplates for tests that look at the templates themselves. All others share those of one run of all files
+ *   (`scripts/test-vm.ts`).
  */
-export function useTemporaryHome(): string {
+export function useTemporaryHome({ ownTemplates = false } = {}): string {
   const home = mkdtempSync(join(tmpdir(), "msb-test-"));
+  if (!ownTemplates) shareTemplates(home);
   process.env["MSB_HOME"] = home;
   process.env["MSB_ACCEL"] ??= "tcg";
   after(async () => {
@@ -17,6 +21,12 @@ export function useTemporaryHome(): string {
     rmSync(home, { recursive: true, force: true });
   });
   return home;
+}
+
+/** Gives a home the templates of this run of all files, if there is one. */
+export function shareTemplates(home: string): void {
+  const templates = process.env["MSB_TEST_TEMPLATES"];
+  if (templates !== undefined) symlinkSync(templates, join(home, "templates"));
 }
 
 /** Waits until `look` gives something other than null, looking again every few ms; fails after `timeoutMs`. */

@@ -12,7 +12,7 @@ import { destroy, kindsOf, runtimeLog, small, templatesOf } from "./template-sup
 
 // What passes between the making of a template and its use, and what passes afterwards.
 process.env["MSB_TEMPLATES"] = "on";
-const home = useTemporaryHome();
+const home = useTemporaryHome({ ownTemplates: true });
 const api = pathToFileURL(new URL("../../src/index.ts", import.meta.url).pathname).href;
 const dayMs = 24 * 60 * 60 * 1000;
 

@@ -9,7 +9,7 @@ import { destroy, fewAtATime, hashesOf, kindsOf, runtimeLog, small, templateOf }
 
 // Sandboxes that are copies of one template have nothing in common that they should not.
 process.env["MSB_TEMPLATES"] = "on";
-const home = useTemporaryHome();
+const home = useTemporaryHome({ ownTemplates: true });
 let probe: Buffer;
 
 before(async () => {

@@ -8,7 +8,7 @@ import { destroy, small, templateOf, works, type StoredTemplate } from "./templa
 
 // Templates that are seen to be damaged. Each time the sandbox runs all the same, the template is replaced or gone, and the log says why.
 process.env["MSB_TEMPLATES"] = "on";
-const home = useTemporaryHome();
+const home = useTemporaryHome({ ownTemplates: true });
 
 before(async () => {
   await destroy(await small("first"));

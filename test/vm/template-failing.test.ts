@@ -20,7 +20,7 @@ import {
 
 // Templates that fail when they are used, or go meanwhile. Each time the sandbox runs all the same.
 process.env["MSB_TEMPLATES"] = "on";
-const home = useTemporaryHome();
+const home = useTemporaryHome({ ownTemplates: true });
 
 before(async () => {
   await destroy(await small("first"));

@@ -61,8 +61,7 @@ export const imagePull = defineCommand({
     await progress.start(`Making a template of ${reference}`);
     try {
       const outcome = await warmImage(reference, (message) => progress.notice(message), abort.signal);
-      if (outcome === null) progress.failed("Warmed", reference);
-      else progress.done("Warmed", outcome === "ready" ? `${reference} (it was)` : reference);
+      progress.done("Warmed", outcome === "ready" ? `${reference} (it was)` : reference);
       return 0;
     } catch (error) {
       progress.failed("Warmed", reference);

@@ -1,8 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
-import { errorCode } from "../../store/index.ts";
+import { errorCode, userHomeDirectory } from "../../store/index.ts";
 import type { Credential } from "./credential.ts";
 import { runHelper } from "./helper.ts";
 
@@ -32,37 +31,38 @@ const dockerHubKey = "https://index.docker.io/v1/";
  * A file or a general helper that does not work is noted, not fatal: most images are public, and a leftover of a removed
  * docker must not keep them away. A helper that is named for this registry must work.
  *
- * @throws ImageError
+ * @throws ImageError; the signal's reason
  */
 export async function credentialFromDocker(
   domain: string,
   environment: NodeJS.ProcessEnv,
+  signal: AbortSignal | undefined,
 ): Promise<{ credential: Credential | null; notes: readonly string[] }> {
   const path = dockerConfigFile(environment);
   const notes: string[] = [];
-  const config = await readDockerConfig(path, notes);
+  const config = path === null ? null : await readDockerConfig(path, notes);
   if (config === null) return { credential: null, notes };
   const server = domain === "docker.io" ? dockerHubKey : domain;
   const own = config.credHelpers?.[domain] ?? config.credHelpers?.[server];
-  if (own !== undefined) return { credential: await runHelper(own, server, environment), notes };
+  if (own !== undefined) return { credential: await runHelper(own, server, environment, { signal }), notes };
   if (typeof config.credsStore === "string" && config.credsStore !== "") {
     try {
-      const credential = await runHelper(config.credsStore, server, environment);
+      const credential = await runHelper(config.credsStore, server, environment, { signal });
       if (credential !== null) return { credential, notes };
     } catch (error) {
+      signal?.throwIfAborted();
       notes.push(error instanceof Error ? `${error.message}.` : "");
     }
   }
   return { credential: fromFile(config, domain), notes };
 }
 
-export function dockerConfigFile(environment: NodeJS.ProcessEnv): string {
+/** @returns null for a user without a home directory */
+function dockerConfigFile(environment: NodeJS.ProcessEnv): string | null {
   const configured = environment["DOCKER_CONFIG"];
-  const home = environment["HOME"] ?? homedir();
-  return join(
-    configured === undefined || configured === "" ? join(home, ".docker") : configured,
-    "config.json",
-  );
+  if (configured !== undefined && configured !== "") return join(configured, "config.json");
+  const home = environment["HOME"] ?? userHomeDirectory();
+  return home === null ? null : join(home, ".docker", "config.json");
 }
 
 async function readDockerConfig(path: string, notes: string[]): Promise<DockerConfig | null> {

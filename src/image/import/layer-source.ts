@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { addAbortSignal, type Readable } from "node:stream";
+import { setImmediate as turn } from "node:timers/promises";
 import { ImageError } from "../../errors/index.ts";
+import { limitHint } from "../erofs/budget.ts";
 import { errorCode, ioError } from "../../store/index.ts";
 import type { TarReader } from "../tar/reader.ts";
-import { decompress } from "./decompress.ts";
+import { decompress, maximumWindowBits } from "./decompress.ts";
 
 /** One layer of an image. */
 export interface LayerSource {
@@ -16,6 +18,9 @@ export interface LayerSource {
   /** Told after every piece how many uncompressed bytes of the layer were read. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
+
+/** How much is read until everything else in the process gets its turn, in bytes: 512 entries without any data. */
+const turnBytes = 1 << 18;
 
 /**
  * Reads a layer to its end, whatever stands behind the archive, because the diff id covers it all.
@@ -36,6 +41,7 @@ export async function readLayer(
   }
   const hash = createHash("sha256");
   let bytes = 0;
+  let untilTurn = turnBytes;
   const source = layer.open();
   if (signal !== undefined) addAbortSignal(signal, source);
   try {
@@ -44,13 +50,22 @@ export async function readLayer(
       bytes += chunk.length;
       if (bytes > room) throw tooLarge();
       hash.update(chunk);
-      reader.push(chunk);
+      for (let at = 0; at < chunk.length; at += turnBytes) {
+        const piece = chunk.subarray(at, at + turnBytes);
+        reader.push(piece);
+        untilTurn -= piece.length;
+        if (untilTurn > 0) continue;
+        untilTurn = turnBytes;
+        await turn();
+        signal?.throwIfAborted();
+      }
       layer.onProgress?.(bytes);
       await drained();
     }
   } catch (error) {
     const code = errorCode(error);
     if (error instanceof ImageError || code === undefined) throw error;
+    if (code === "ZSTD_error_frameParameter_windowTooLarge") throw windowTooLarge(error);
     throw /^(Z_|ZSTD_|ERR_ZSTD)/.test(code)
       ? corrupt(error)
       : ioError(`read layer ${layer.description}`, error);
@@ -69,7 +84,14 @@ export async function readLayer(
 
 function tooLarge(): ImageError {
   return new ImageError("the image's layers are larger than allowed once decompressed", {
-    hint: "This may be an image made to fill the host's disk. If you trust it, raise the limit.",
+    hint: limitHint("max_unpacked_mib"),
+  });
+}
+
+function windowTooLarge(error: unknown): ImageError {
+  return new ImageError(`its zstd data refers back further than ${2 ** maximumWindowBits / 2 ** 20} MiB`, {
+    cause: error,
+    hint: "Compress the layer with zstd's levels up to 20, and without --long.",
   });
 }
 

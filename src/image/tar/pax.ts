@@ -1,6 +1,9 @@
 import { ImageError } from "../../errors/index.ts";
 
-/** The records of extended headers. Keys and values are bytes as Latin-1. */
+/** Before the name of an extended attribute. */
+export const xattrPrefix = "SCHILY.xattr.";
+
+/** The records of extended headers that are used. Keys and values are bytes as Latin-1. */
 export interface PaxRecords {
   readonly values: ReadonlyMap<string, string>;
   /** `GNU.sparse.offset` and `GNU.sparse.numbytes` in turn: version 0.0 repeats these keys. */
@@ -9,6 +12,25 @@ export interface PaxRecords {
 
 export const noPax: PaxRecords = { values: new Map(), sparse: [] };
 
+/** All that an image needs. What else a header has, a stranger could fill memory with. */
+const knownKeys: ReadonlySet<string> = new Set([
+  "path",
+  "linkpath",
+  "size",
+  "uid",
+  "gid",
+  "mtime",
+  "GNU.sparse.major",
+  "GNU.sparse.minor",
+  "GNU.sparse.name",
+  "GNU.sparse.size",
+  "GNU.sparse.realsize",
+  "GNU.sparse.map",
+]);
+
+/** Of one entry, those of global headers included; a file with more than a few dozen attributes is no one's. */
+const maximumRecords = 256;
+
 const newline = 0x0a;
 const space = 0x20;
 
@@ -16,7 +38,7 @@ const space = 0x20;
  * Takes `length key=value\n` records apart; the length counts the whole record, so a value may hold any byte.
  *
  * @param base records that the new ones are added to; an empty value takes one away
- * @throws ImageError when a length does not lead to the next record
+ * @throws ImageError when a length does not lead to the next record, or there are too many that differ
  */
 export function parsePax(content: Buffer, base: PaxRecords): PaxRecords {
   const values = new Map(base.values);
@@ -39,8 +61,13 @@ export function parsePax(content: Buffer, base: PaxRecords): PaxRecords {
         throw new ImageError("the map of a sparse file is out of order");
       }
       sparse.push(value);
-    } else if (value === "" && !key.startsWith("SCHILY.xattr.")) values.delete(key);
-    else values.set(key, value);
+    } else if (key.startsWith(xattrPrefix)) values.set(key, value);
+    else if (value === "") values.delete(key);
+    else if (knownKeys.has(key)) values.set(key, value);
+    // Every entry after a global header pays for its records.
+    if (values.size > maximumRecords) {
+      throw new ImageError(`an extended tar header has more than ${maximumRecords} records`);
+    }
     at = end;
   }
   return { values, sparse };

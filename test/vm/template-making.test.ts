@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, test } from "node:test";
+import { Sandbox, SandboxNotFoundError } from "../../src/index.ts";
+import { processesGone, processOf, timeout, withEnvironment } from "./lifecycle-support.ts";
+import { output } from "./root-support.ts";
+import { eventually, useTemporaryHome } from "./support.ts";
+import { destroy, kindsOf, runtimeLog, small, templateEntries, works } from "./template-support.ts";
+
+// Templates are made once, by whoever comes first, or not at all.
+process.env["MSB_TEMPLATES"] = "on";
+const home = useTemporaryHome({ ownTemplates: true });
+
+afterEach(async () => {
+  await processesGone(home);
+  await rm(join(home, "templates"), { recursive: true, force: true });
+  await rm(join(home, "config.json"), { force: true });
+});
+
+/** What is there once nobody makes anything: templates, and no leftovers. */
+async function assertOnlyTemplates(kinds: string[]): Promise<void> {
+  const others = (await templateEntries(home)).filter((name) => !/^[0-9a-f]{64}$/.test(name));
+  assert.deepEqual(others, []);
+  assert.deepEqual(await kindsOf(home), kinds);
+}
+
+test("four sandboxes at once make one template of each kind", { timeout }, async () => {
+  const names = ["a", "b", "c", "d"];
+  const sandboxes = await Promise.all(names.map((name) => small(name)));
+  const logs = (await Promise.all(names.map((name) => runtimeLog(home, name)))).join("\n");
+  assert.equal(logs.match(/made the machine template/g)?.length, 1, logs);
+  assert.equal(logs.match(/made the image template/g)?.length, 1, logs);
+  assert.equal(logs.match(/started from the image template/g)?.length, 4, logs);
+  assert.doesNotMatch(logs, /WARN/);
+  for (const sandbox of sandboxes) assert.equal(await output(sandbox, "hostname"), sandbox.name);
+  await Promise.all(sandboxes.map(destroy));
+  await assertOnlyTemplates(["image", "machine"]);
+});
+
+/** The files of templates in the making. */
+async function filesInTheMaking(): Promise<string[]> {
+  const staged = (await templateEntries(home)).filter((name) => /^\.new-[0-9a-f]+$/.test(name));
+  const files = await Promise.all(
+    staged.map((name) => readdir(join(home, "templates", name)).catch((): string[] => [])),
+  );
+  return files.flat();
+}
+
+const isTemplate = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
+const moments: Record<string, () => Promise<boolean>> = {
+  "while the kernel boots": async () => (await filesInTheMaking()).includes("memory"),
+  "while the machine is saved": async () => (await filesInTheMaking()).includes("state"),
+  "with the machine template in its place": async () => (await templateEntries(home)).some(isTemplate),
+  "while the upper disk is packed": async () => (await filesInTheMaking()).includes("upper.extents"),
+};
+
+for (const [moment, hasCome] of Object.entries(moments)) {
+  test(`the maker is killed ${moment}`, { timeout }, async () => {
+    const killed = small("killed").then(
+      () => "created",
+      (error: unknown) => error,
+    );
+    const supervisor = await eventually("the supervisor", () =>
+      processOf(home, "killed", "supervisor").catch(() => null),
+    );
+    const settled = new AbortController();
+    void killed.finally(() => {
+      settled.abort();
+    });
+    // No event tells this, and it does not last.
+    while (!settled.signal.aborted && !(await hasCome())) await new Promise(setImmediate);
+    process.kill(supervisor, "SIGKILL");
+    assert.ok((await killed) instanceof Error, "it was not killed in time");
+    await processesGone(home);
+    await assert.rejects(Sandbox.get("killed"), SandboxNotFoundError);
+    // The next one begins anew, waits for nobody, and clears away what was left.
+    const log = await works(home, "next");
+    assert.match(log, /started from the image template/);
+    assert.doesNotMatch(log, /WARN/);
+    await assertOnlyTemplates(["image", "machine"]);
+  });
+}
+
+test("without templates a sandbox boots and leaves none", { timeout }, async () => {
+  const ways: [NodeJS.ProcessEnv, string | null][] = [
+    [{ MSB_TEMPLATES: "off" }, null],
+    [{ MSB_TEMPLATES: undefined }, '{"templates": {"enabled": false}}'],
+    // Less than this guest's memory.
+    [{}, '{"templates": {"max_size_mib": 100}}'],
+    [{}, '{"templates": {"max_size_mib": 0}}'],
+  ];
+  for (const [environment, config] of ways) {
+    if (config !== null) await writeFile(join(home, "config.json"), config);
+    assert.equal(await works(home, "cold", environment), "");
+    assert.deepEqual(await templateEntries(home), []);
+  }
+});
+
+test("the environment decides before config.json does", { timeout }, async () => {
+  await writeFile(join(home, "config.json"), '{"templates": {"enabled": false}}');
+  assert.match(await works(home, "warm"), /started from the image template/);
+  await assertOnlyTemplates(["image", "machine"]);
+  // What is there is not used, and stays.
+  await withEnvironment({ MSB_TEMPLATES: undefined }, async () => {
+    assert.equal(await works(home, "cold"), "");
+  });
+  await assertOnlyTemplates(["image", "machine"]);
+});

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { timeout } from "./lifecycle-support.ts";
+import { MsbHome } from "./cli-support.ts";
+import { templatesOf } from "./template-support.ts";
+
+test("msb pull --warm makes what the first sandbox starts from", { timeout }, async () => {
+  await using home = new MsbHome();
+  // Whatever mode the rest is tested in.
+  home.environment["MSB_TEMPLATES"] = "on";
+  const warmed = await home.msb("pull", "--warm", "localhost/base");
+  assert.equal(warmed.code, 0, warmed.stderr);
+  assert.match(warmed.stderr, /Warmed +localhost\/base/);
+  const made = await templatesOf(home.path);
+  assert.deepEqual(made.map(({ kind }) => kind).sort(), ["image", "machine"]);
+
+  // Nothing is made any more: neither by the first sandbox nor by warming again.
+  const uptime = await home.msb("run", "localhost/base", "--", "cat", "/proc/uptime");
+  assert.equal(uptime.code, 0, uptime.stderr);
+  const again = await home.msb("pull", "--warm", "localhost/base");
+  assert.match(again.stderr, /it was/);
+  assert.deepEqual(await templatesOf(home.path), made);
+  const listed = await home.msb("template", "list", "--format", "json");
+  assert.equal((JSON.parse(listed.stdout) as unknown[]).length, 2);
+  const checked = await home.msb("doctor");
+  assert.match(checked.stdout, /templates/);
+  assert.doesNotMatch(checked.stdout, /not checked/);
+});
+
+test("msb pull --warm says when templates are turned off", { timeout }, async () => {
+  await using home = new MsbHome();
+  home.environment["MSB_TEMPLATES"] = "off";
+  const warmed = await home.msb("pull", "--warm", "localhost/base");
+  assert.equal(warmed.code, 1);
+  assert.match(warmed.stderr, /templates are turned off/);
+  assert.deepEqual(await templatesOf(home.path), []);
+});
