@@ -87,11 +87,6 @@ export class Report {
     this.#goals.push({ name, unit, wanted, atLeast, measured, met, note });
   }
 
-  /** A line for whoever reads the table. */
-  note(text: string): void {
-    console.log(`  ${text}`);
-  }
-
   /** Something too long for the table. */
   keep(name: string, samples: readonly unknown[]): void {
     this.#kept[name] = samples;
