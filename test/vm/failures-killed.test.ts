@@ -76,8 +76,11 @@ test("the starting supervisor, killed: the creator is told, QEMU is gone", { tim
     await sleep(moment);
     process.kill(pid, "SIGKILL");
     const error = await outcome;
-    assert.ok(error instanceof RuntimeError, `after ${moment} ms: ${String(error)}`);
-    assert.match(error.message, /SIGKILL/);
+    // From a template it may have been started by then.
+    if (moment === 0 || error !== null) {
+      assert.ok(error instanceof RuntimeError, `after ${moment} ms: ${String(error)}`);
+      assert.match(error.message, /SIGKILL/);
+    }
     await nothingHeld("orphan");
   }
 });
