@@ -45,8 +45,8 @@ export async function measureLoop(report: Report, home: Home, count: number): Pr
     const { rss, heapUsed } = process.memoryUsage();
     samples.push({
       processes: resources.processes.length,
-      descriptors: resources.descriptors,
-      sockets: resources.sockets,
+      descriptors: resources.descriptors.length,
+      sockets: resources.sockets.length,
       "files of the home": resources.files.length,
       disk: resources.diskBytes,
       RSS: rss,

@@ -5,10 +5,10 @@ import { join } from "node:path";
 export interface Resources {
   /** Supervisors and QEMUs of the home, and ended children of this process that it has not taken note of. */
   readonly processes: readonly string[];
-  /** Of this process. */
-  readonly descriptors: number;
-  /** Of this process, those of its descriptors that are sockets. */
-  readonly sockets: number;
+  /** What the descriptors of this process stand for. */
+  readonly descriptors: readonly string[];
+  /** Those that are sockets. */
+  readonly sockets: readonly string[];
   /** Paths in the home, its sockets included, in alphabetical order. */
   readonly files: readonly string[];
   /** What the home takes on the disk. */
@@ -17,15 +17,13 @@ export interface Resources {
 
 /** Looks at /proc, so it is for Linux. */
 export async function resourcesOf(home: string): Promise<Resources> {
-  const [processes, descriptors, entries] = await Promise.all([
-    processesOfHome(home),
-    openDescriptors(),
-    entriesOf(home),
-  ]);
+  // First and alone: to look at the rest takes descriptors too.
+  const descriptors = await openDescriptors();
+  const [processes, entries] = await Promise.all([processesOfHome(home), entriesOf(home)]);
   return {
     processes,
-    descriptors: descriptors.length,
-    sockets: descriptors.filter((target) => target.startsWith("socket:")).length,
+    descriptors,
+    sockets: descriptors.filter((target) => target.startsWith("socket:")),
     files: entries.map(({ path }) => path).sort(),
     diskBytes: entries.reduce((sum, { bytes }) => sum + bytes, 0),
   };
@@ -61,7 +59,6 @@ function read(pid: string, file: string): Promise<string> {
   return readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "");
 }
 
-/** What each descriptor of this process stands for. */
 async function openDescriptors(): Promise<string[]> {
   const directory = "/proc/self/fd";
   const targets = await Promise.all(

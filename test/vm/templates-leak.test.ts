@@ -8,7 +8,7 @@ import { kindsOf, small } from "./template-support.ts";
 
 // A sandbox that came and went leaves nothing behind: no process, no descriptor, no socket, no file.
 process.env["MSB_TEMPLATES"] = "on";
-const home = useTemporaryHome();
+const home = useTemporaryHome({ ownTemplates: true });
 const iterations = 16;
 
 async function comeAndGo(name: string): Promise<void> {
@@ -45,8 +45,9 @@ test("sandboxes that come and go leave nothing behind", { timeout }, async () =>
     await comeAndGo(`visitor-${iteration}`);
     const { descriptors, sockets, files } = await afterwards();
     assert.deepEqual(files, begin.files);
-    assert.ok(descriptors <= begin.descriptors, `${descriptors} descriptors, ${begin.descriptors} before`);
-    assert.ok(sockets <= begin.sockets, `${sockets} sockets, ${begin.sockets} before`);
+    const change = `${begin.descriptors.join(" ")}\n→ ${descriptors.join(" ")}`;
+    assert.ok(descriptors.length <= begin.descriptors.length, change);
+    assert.ok(sockets.length <= begin.sockets.length, change);
   }
 });
 
@@ -56,7 +57,8 @@ test("what runs is seen", { timeout }, async () => {
   await sandbox.ping();
   const now = await resourcesOf(home);
   assert.equal(now.processes.length, 2, now.processes.join("\n"));
-  assert.ok(now.descriptors > begin.descriptors && now.sockets > begin.sockets);
+  assert.ok(now.descriptors.length > begin.descriptors.length);
+  assert.ok(now.sockets.length > begin.sockets.length);
   assert.ok(now.diskBytes > begin.diskBytes);
   assert.ok(now.files.includes("sandboxes/seen/state.json"));
 });
