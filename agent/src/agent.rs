@@ -59,6 +59,8 @@ pub struct Agent {
     root: Option<Root>,
     /// The guest is a sandbox; there is only one in its life.
     booted: bool,
+    /// It cannot become one, which was answered. The rest of what was asked for in the same breath is passed over.
+    boot_failed: bool,
     sessions: BTreeMap<u32, Session>,
     /// Outputs that may have something to read, in the order in which they get their turns.
     turns: VecDeque<(u32, Channel)>,
@@ -86,6 +88,7 @@ impl Agent {
             seeded: false,
             root: None,
             booted: false,
+            boot_failed: false,
             sessions: BTreeMap::new(),
             turns: VecDeque::new(),
             later: Vec::new(),

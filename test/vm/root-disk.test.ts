@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdir, open, readFile, stat } from "node:fs/promises";
+import { copyFile, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { run } from "../../guest/tools.ts";
@@ -144,4 +144,14 @@ test("an image that names a file of the host is refused before QEMU opens it", a
   const error = await failure("hostile", at("hostile.qcow2"));
   assert.ok(error instanceof InvalidConfigError, String(error));
   assert.match(error.message, /backing file/);
+});
+
+test("a root in which the kernel's file systems have no place: the start says which", async () => {
+  const tree = await busyboxTree(at("tree-without-proc"));
+  await rm(join(tree, "proc"), { recursive: true, force: true });
+  await writeFile(join(tree, "proc"), "");
+  const error = await failure("no-proc", await diskOf(tree, at("no-proc.raw"), "ext4"));
+  assert.ok(error instanceof BootStartError, String(error));
+  // Not that the guest closed the connection, as it did next.
+  assert.match(error.message, /\/proc/);
 });

@@ -110,6 +110,9 @@ impl Agent {
     }
 
     fn mount(&mut self, stream: u32, mount: &Mount) -> Result<(), Stop> {
+        if self.boot_failed {
+            return Ok(());
+        }
         if self.root.is_some() {
             return Err(fault(stream, "a second Mount"));
         }
@@ -128,11 +131,12 @@ impl Agent {
     }
 
     fn boot(&mut self, stream: u32, boot: &Boot) -> Result<(), Stop> {
+        if self.boot_failed {
+            return Ok(());
+        }
         let root = match &self.root {
             Some(root) if self.null.is_some() && self.seeded && !self.booted => root,
-            // What came before has failed, and was answered.
-            None => return Ok(()),
-            Some(_) => return Err(fault(stream, "Boot out of its order")),
+            _ => return Err(fault(stream, "Boot out of its order")),
         };
         match guest::become_sandbox(boot, root.owner) {
             Ok(()) => {
@@ -146,6 +150,7 @@ impl Agent {
 
     fn boot_failed(&mut self, stream: u32, failed: BootFailed) {
         eprintln!("agent: {}: {}", failed.step, failed.message);
+        self.boot_failed = true;
         self.port.send(stream, &Message::BootFailed(failed));
     }
 
