@@ -90,6 +90,12 @@ export async function openTemplate(home: Home, key: string): Promise<OpenedTempl
   const { template } = found;
   const now = new Date();
   await utimes(template.paths.record, now, now).catch(() => undefined);
+  // What did not work may work after the host was started anew: with another kernel, or another load.
+  const holds = template.record.hostBoot === (await hostBootId());
+  if (template.record.unusable !== null && !holds) {
+    await dropTemplate(home, template).catch(() => undefined);
+    return { template: null, unusable: null, dropped: null };
+  }
   const { unusable } = template.record;
   return { template: unusable === null ? template : null, unusable, dropped: null };
 }

@@ -10,7 +10,7 @@ import { guestDirectory, readGlobalConfig, templateLimitBytes, templatesEnabled 
 import { becomeSandbox, startToHello } from "./cold-start.ts";
 import { prepareRoot } from "./root.ts";
 import type { StartContext, StartedMachine, StartPlan } from "./start-context.ts";
-import { AcceleratorFailedError } from "./start-errors.ts";
+import { AcceleratorFailedError, bootDeadlineMs } from "./start-errors.ts";
 import { startFromTemplate } from "./template-start.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
@@ -47,6 +47,7 @@ export async function withAccelerator<T>(
 ): Promise<T> {
   const { home, record, paths, runtimeLog, signal } = context;
   context.progress("prepare");
+  const deadline = AbortSignal.timeout(bootDeadlineMs());
   const kernelFound = resolveKernel({
     path: record.config.kernelPath,
     guestDirectory: guestDirectory(),
@@ -69,7 +70,8 @@ export async function withAccelerator<T>(
     runtimeLog.write("info", `starting with ${choice.accelerator}: ${choice.why}`);
     try {
       return await start({
-        ...{ context, qemu, kernel, root, choice },
+        ...{ context, qemu, kernel, root, choice, deadline },
+        trial: { probe: choice.probe },
         tscKhz: choice.accelerator === "tcg" ? tscKhz : null,
       });
     } catch (error) {

@@ -2,7 +2,7 @@ import type { BootStage } from "../errors/index.ts";
 import { blamesAccelerator, Machine, type TemplateUse } from "../machine/index.ts";
 import { AgentLink } from "./agent-link.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
-import { AcceleratorFailedError, bootDeadlineMs, startError } from "./start-errors.ts";
+import { AcceleratorFailedError, startError } from "./start-errors.ts";
 import {
   bootMessage,
   machineSpec,
@@ -19,9 +19,10 @@ import {
  *   BootStartError, InvalidConfigError; the signal's reason
  */
 export async function startToHello(plan: StartPlan, template?: TemplateUse): Promise<StartedMachine> {
-  const { context, choice, qemu, tscKhz } = plan;
-  const { accelerator, probe } = choice;
+  const { context, choice, qemu, tscKhz, trial } = plan;
+  const { accelerator } = choice;
   const { signal } = context;
+  const { probe } = trial;
   signal.throwIfAborted();
   context.progress("boot");
   const startedAtMs = performance.now();
@@ -29,10 +30,10 @@ export async function startToHello(plan: StartPlan, template?: TemplateUse): Pro
   context.kernelLog.follow(machine.console);
   const started = linkTo(plan, machine, startedAtMs);
   try {
-    await unlessOver(started.agent.hello, machine, [
-      signal,
-      AbortSignal.timeout(probe?.deadlineMs ?? bootDeadlineMs()),
-    ]);
+    const deadline = probe === null ? plan.deadline : AbortSignal.timeout(probe.deadlineMs);
+    await unlessOver(started.agent.hello, machine, [signal, deadline]);
+    // What comes later says nothing about the accelerator any more.
+    trial.probe = null;
     await probe?.succeeded();
     return started;
   } catch (error) {
@@ -77,7 +78,7 @@ export async function becomeSandbox(
   const { context } = plan;
   context.progress("guest");
   try {
-    await introduce(plan, started, isMounted, AbortSignal.timeout(bootDeadlineMs()));
+    await introduce(plan, started, isMounted, plan.deadline);
     return started;
   } catch (error) {
     throw await endedBy(plan, started, "build_vm", error);
@@ -97,6 +98,13 @@ export async function endedBy(
   return startError(context, stage, error, exit);
 }
 
+/** A guest that has mounted its root wants to be seeded again: it may be saved there, and its copies must not go on without. */
+function mountRoot(plan: StartPlan, agent: AgentLink): Promise<void> {
+  const mounted = agent.mount(mountMessage(plan));
+  agent.seed();
+  return mounted;
+}
+
 /** Everything a guest is told before it runs its first command, in one go. @throws what the agent answered */
 export async function introduce(
   plan: StartPlan,
@@ -106,14 +114,12 @@ export async function introduce(
 ): Promise<void> {
   agent.seed();
   agent.setClock();
-  const mounted = isMounted ? Promise.resolve() : agent.mount(mountMessage(plan));
+  const mounted = isMounted ? Promise.resolve() : mountRoot(plan, agent);
   const ready = agent.boot(bootMessage(plan));
   ready.catch(() => undefined);
-  await unlessOver(
-    mounted.then(() => ready),
-    machine,
-    [plan.context.signal, deadline],
-  );
+  // A machine that cannot be restored says so at once.
+  const restored = machine.ready.then(() => mounted).then(() => ready);
+  await unlessOver(restored, machine, [plan.context.signal, deadline]);
   // Again, now that the way to the guest is short: what was sent first had to wait for a machine that was being restored.
   agent.setClock();
   live();

@@ -24,7 +24,7 @@ async function main(): Promise<void> {
   }
   if (name === "--warm") {
     await warmFrom(process.stdin);
-    return;
+    process.exit(0);
   }
   if (name === undefined || (mode !== "attached" && mode !== "detached")) {
     throw new Error("usage: supervisor NAME attached|detached");
@@ -60,7 +60,8 @@ async function warmFrom(input: NodeJS.ReadableStream): Promise<void> {
   } catch (error) {
     answer = { failure: encodeMessage(encodeFailure(error)).toString("base64") };
   }
-  process.stdout.write(JSON.stringify({ ...answer, notices }) + "\n");
+  const line = JSON.stringify({ ...answer, notices }) + "\n";
+  await new Promise((resolve) => process.stdout.write(line, resolve));
 }
 
 try {

@@ -26,6 +26,8 @@ export interface RootTemplate {
   readonly identity: string;
   /** The upper, for people. */
   readonly rootDisk: string;
+  /** What the first command of a sandbox of this image most likely needs. */
+  readonly programs: readonly string[];
   /** Where the sandbox's upper disk goes. */
   readonly upperPath: string;
 }
@@ -70,18 +72,33 @@ export async function prepareRoot(
   }
 }
 
+interface Lower extends RootFileSystem {
+  readonly programs: readonly string[];
+}
+
+/** Not what one sandbox of the image asks for: its template is for all of them. */
+function likelyPrograms(own: readonly (string | undefined)[]): string[] {
+  return ["/bin/sh", ...own.filter((program) => program !== undefined)].flatMap((program) =>
+    program.includes("/")
+      ? [program]
+      : ["/usr/local/bin", "/usr/bin", "/bin"].map((directory) => `${directory}/${program}`),
+  );
+}
+
 async function lowerOf(
   reference: string,
   manifestDigest: string | null,
   home: Home,
   signal: AbortSignal,
-): Promise<RootFileSystem> {
+): Promise<Lower> {
   if (manifestDigest !== null) {
     // Only now: a sandbox of the embedded image has no use for it.
     const { storedImage } = await import("../image/stored.ts");
-    return (await storedImage(manifestDigest, reference, { home, signal })).rootFileSystem;
+    const { rootFileSystem, config } = await storedImage(manifestDigest, reference, { home, signal });
+    return { ...rootFileSystem, programs: likelyPrograms([config.entrypoint?.[0], config.cmd?.[0]]) };
   }
-  if (isEmbeddedImage(reference)) return await embeddedRootFileSystem();
+  if (isEmbeddedImage(reference))
+    return { ...(await embeddedRootFileSystem()), programs: likelyPrograms([]) };
   throw new InvalidConfigError(`the sandbox does not say which ${reference} it was made from`, {
     hint: "Create it again.",
   });
@@ -89,7 +106,7 @@ async function lowerOf(
 
 async function layeredRoot(
   reference: string,
-  lower: RootFileSystem,
+  lower: Lower,
   { rootDisk, memoryMib }: StoredConfig,
   paths: SandboxPaths,
 ): Promise<PreparedRoot> {
@@ -119,6 +136,7 @@ async function layeredRoot(
           reference,
           identity: `${await fileIdentity(lower.path)} managed ${sizeMib}`,
           rootDisk: `${sizeMib} MiB`,
+          programs: lower.programs,
           upperPath: paths.upper,
         }
       : null,

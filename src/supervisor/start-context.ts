@@ -1,6 +1,7 @@
 import { RuntimeError } from "../errors/index.ts";
 import type {
   AcceleratorChoice,
+  AcceleratorProbe,
   GuestKernel,
   Machine,
   MachineSpec,
@@ -8,7 +9,7 @@ import type {
   TemplateUse,
 } from "../machine/index.ts";
 import type { BootMessage, MountMessage } from "../protocol/messages.generated.ts";
-import type { Home, SandboxPaths, SandboxRecord, StoredConfig } from "../store/index.ts";
+import type { Home, SandboxPaths, SandboxRecord } from "../store/index.ts";
 import type { AgentLink } from "./agent-link.ts";
 import type { KernelLog } from "./kernel-log.ts";
 import type { PreparedRoot } from "./root.ts";
@@ -41,6 +42,10 @@ export interface StartPlan {
   readonly choice: AcceleratorChoice;
   /** See {@link Machine}'s options. */
   readonly tscKhz: number | null;
+  /** Set while nobody knows whether the accelerator works: the first machine that is booted tells. */
+  readonly trial: { probe: AcceleratorProbe | null };
+  /** All of the start must be over by then. */
+  readonly deadline: AbortSignal;
 }
 
 /** A machine whose agent listens. It is no sandbox yet. */
@@ -76,24 +81,8 @@ export function machineSpec(
 
 export function mountMessage({ context, root }: StartPlan): MountMessage {
   const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(context.record.config.memoryMib / 4)));
-  return {
-    type: "Mount",
-    root: root.description,
-    tmpSizeMib,
-    programs: likelyPrograms(context.record.config),
-  };
-}
-
-/** What the first command of a sandbox most likely needs. */
-function likelyPrograms({ entrypoint, cmd, shell }: StoredConfig): string[] {
-  const chosen = [entrypoint?.[0], cmd?.[0], shell, "/bin/sh"];
-  const named = chosen.filter((program) => program !== undefined);
-  const found = named.flatMap((program) =>
-    program.includes("/")
-      ? [program]
-      : ["/usr/local/bin", "/usr/bin", "/bin"].map((path) => `${path}/${program}`),
-  );
-  return [...new Set(found)];
+  const programs = root.template?.programs ?? [];
+  return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs] };
 }
 
 export function bootMessage({ context }: StartPlan): BootMessage {

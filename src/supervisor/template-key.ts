@@ -41,7 +41,8 @@ export async function machineTemplateKey({ context, qemu, kernel, choice }: Star
 export function imageTemplateKey(plan: StartPlan, machineKey: string): string | null {
   const { root, kernel } = plan;
   if (root.template === null || kernel.custom) return null;
-  return keyOf([machineKey, root.template.identity, mountMessage(plan)]);
+  const { tmpSizeMib } = mountMessage(plan);
+  return keyOf([machineKey, root.template.identity, root.description, tmpSizeMib]);
 }
 
 function keyOf(parts: unknown): string {

@@ -1,16 +1,14 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { copyFile, open, statfs } from "node:fs/promises";
+import { copyFile, open, rm, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
 import { BootStartError, IoError } from "../errors/index.ts";
 import { QmpError, type GuestKernel } from "../machine/index.ts";
 import {
   copySparse,
   evictTemplates,
-  hashTemplate,
   ioError,
   listTemplates,
-  markDurable,
   packExtents,
   socketPath,
   stageTemplate,
@@ -20,8 +18,7 @@ import {
   type TemplateDetails,
   type TemplateLock,
 } from "../store/index.ts";
-import { becomeSandbox, endedBy, startToHello } from "./cold-start.ts";
-import { GuestBootError } from "./guest-boot-error.ts";
+import { endedBy, startToHello } from "./cold-start.ts";
 import {
   mountMessage,
   unlessOver,
@@ -29,23 +26,21 @@ import {
   type StartedMachine,
   type StartPlan,
 } from "./start-context.ts";
-import { bootDeadlineMs, restoreDeadlineMs } from "./start-errors.ts";
+import { restoreDeadlineMs } from "./start-errors.ts";
 import { startRestored } from "./template-restore.ts";
 
 const bytesPerMib = 1024 * 1024;
+/** It takes milliseconds. */
+const longestSaveMs = 30_000;
 
-/**
- * What came of making a template: one to start from; or the machine it was to be made of, now the sandbox itself, because it
- * could not be saved; or nothing, and whose fault that was.
- */
+/** What came of making a template: one to start from; or nothing, and whose fault that was. */
 export type Made =
   | { readonly template: Template; readonly upperIsMade: boolean; readonly isNew: boolean }
-  | { readonly started: StartedMachine }
   | { readonly failed: string; readonly from: Template | null };
 
 /**
  * Boots a machine, and makes a machine template of it. With `imageLock` it then mounts the root file system and makes an image
- * template too.
+ * template too. Ends the machine, whatever happens.
  */
 export async function makeMachineTemplate(
   plan: StartPlan,
@@ -56,7 +51,7 @@ export async function makeMachineTemplate(
   const { context } = plan;
   await plan.root.makeUpper();
   await using staged = await stageTemplate(context.home);
-  await makeMemoryFile(plan, staged.paths.memory);
+  await makeMemoryFile(plan, staged.paths.memory, imageLock === null ? 1 : 2);
   const use = { memoryPath: staged.paths.memory, shared: true, restored: false };
   let started: StartedMachine;
   try {
@@ -66,9 +61,10 @@ export async function makeMachineTemplate(
     // Such as a file system whose files cannot be mapped, or a disk that has become full meanwhile.
     return { failed: error.message, from: null };
   }
+  await using _machine = started.machine;
   const details = await detailsOf(plan, started, "machine");
-  const saved = await save(plan, started, staged, lock, details);
-  if (!saved) return { started: await becomeSandbox(plan, started, false) };
+  const refused = await save(plan, started, staged, lock, details);
+  if (refused !== null) return { failed: refused, from: null };
   if (imageLock === null) {
     await end(started);
     return await commit(plan, staged, lock, details, limitBytes);
@@ -76,13 +72,16 @@ export async function makeMachineTemplate(
   // This machine goes on in its file of memory, so what was saved needs a copy of it.
   await using machine = await stageTemplate(context.home);
   await copySparse(staged.paths.memory, machine.paths.memory);
-  await copyFile(staged.paths.state, machine.paths.state);
+  await copyState(staged.paths.state, machine.paths.state);
   await started.machine.resume();
   await commit(plan, machine, lock, details, limitBytes);
-  return await mountAndSave(plan, started, { staged, lock: imageLock, from: null }, limitBytes);
+  return await mountAndSave(plan, started, { staged, lock: imageLock }, limitBytes);
 }
 
-/** Restores a machine template in a copy of its memory, mounts the root file system, and makes an image template of that. */
+/**
+ * Restores a machine template in a copy of its memory, mounts the root file system, and makes an image template of that. Ends
+ * the machine, whatever happens.
+ */
 export async function makeImageTemplate(
   plan: StartPlan,
   lock: TemplateLock,
@@ -92,11 +91,19 @@ export async function makeImageTemplate(
   const { context } = plan;
   await plan.root.makeUpper();
   await using staged = await stageTemplate(context.home);
-  await requireSpace(context);
+  await requireSpace(context, 1, from.key);
   await copySparse(from.paths.memory, staged.paths.memory);
   context.progress("restore");
   const started = await startRestored(plan, from, { memoryPath: staged.paths.memory, shared: true });
-  return await mountAndSave(plan, started, { staged, lock, from }, limitBytes);
+  await using _machine = started.machine;
+  try {
+    // Who answers was restored well: what goes wrong later is not the template's fault.
+    const answered = started.machine.ready.then(() => started.agent.ping());
+    await unlessOver(answered, started.machine, [context.signal, AbortSignal.timeout(restoreDeadlineMs())]);
+  } catch (error) {
+    return { failed: (await endedBy(plan, started, "build_vm", error)).message, from };
+  }
+  return await mountAndSave(plan, started, { staged, lock }, limitBytes);
 }
 
 /** Whether QEMU failed because its memory is a file. */
@@ -110,33 +117,27 @@ function isAboutMemory(error: unknown): error is BootStartError {
 interface ImageInTheMaking {
   readonly staged: StagedTemplate;
   readonly lock: TemplateLock;
-  /** The template that the machine was restored from; null when it was booted. */
-  readonly from: Template | null;
 }
 
 async function mountAndSave(
   plan: StartPlan,
   started: StartedMachine,
-  { staged, lock, from }: ImageInTheMaking,
+  { staged, lock }: ImageInTheMaking,
   limitBytes: number,
 ): Promise<Made> {
-  const { context, kernel, root } = plan;
+  const { context, kernel, root, deadline } = plan;
   const { machine, agent } = started;
   context.progress("guest");
   try {
     agent.seed();
     agent.setClock();
-    const deadline = AbortSignal.timeout(from === null ? bootDeadlineMs() : restoreDeadlineMs());
     await unlessOver(agent.mount(mountMessage(plan)), machine, [context.signal, deadline]);
   } catch (error) {
-    const told = await endedBy(plan, started, "build_vm", error);
-    // What the guest itself says would be so without a template too.
-    if (from === null || error instanceof GuestBootError) throw told;
-    return { failed: told.message, from };
+    throw await endedBy(plan, started, "build_vm", error);
   }
   const details = await detailsOf(plan, started, "image");
-  const saved = await save(plan, started, staged, lock, details);
-  if (!saved) return { started: await becomeSandbox(plan, started, true) };
+  const refused = await save(plan, started, staged, lock, details);
+  if (refused !== null) return { failed: refused, from: null };
   await end(started);
   const upperPath = root.template?.upperPath ?? null;
   if (upperPath !== null) {
@@ -145,27 +146,37 @@ async function mountAndSave(
   return await commit(plan, staged, lock, details, limitBytes);
 }
 
-/** @returns whether the machine was saved, and stands still; else it goes on */
+/** @returns null when the machine was saved, and stands still; else why not */
 async function save(
   { context }: StartPlan,
   { machine }: StartedMachine,
   staged: StagedTemplate,
   lock: TemplateLock,
   details: TemplateDetails,
-): Promise<boolean> {
+): Promise<string | null> {
+  const socket = socketPath(context.home, randomBytes(8).toString("hex"));
+  const over = AbortSignal.any([context.signal, AbortSignal.timeout(longestSaveMs)]);
   try {
-    await machine.save(staged.paths.state, socketPath(context.home, randomBytes(8).toString("hex")));
-    return true;
+    await unlessOver(machine.save(staged.paths.state, socket), machine, [over]);
+    return null;
   } catch (error) {
     context.signal.throwIfAborted();
     const why = error instanceof Error ? error.message : String(error);
-    context.runtimeLog.write("warn", `no template is made: ${why}`);
-    // QEMU will not be able to the next time either.
+    // A machine that QEMU cannot save now it cannot save the next time either. Anything else may pass.
     if (error instanceof QmpError && error.qmpClass !== null) {
       await staged.commitUnusable(lock, details, why).catch(() => undefined);
     }
-    await machine.resume().catch(() => undefined);
-    return false;
+    return why;
+  } finally {
+    await rm(socket, { force: true });
+  }
+}
+
+async function copyState(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to);
+  } catch (error) {
+    throw ioError(`copy ${from}`, error);
   }
 }
 
@@ -179,18 +190,9 @@ async function commit(
   const template = await staged.commit(lock, details, limitBytes);
   if (template === null) return { failed: "it is larger than all templates may be", from: null };
   context.runtimeLog.write("info", `made the ${details.kind} template ${template.key}`);
-  keep(context, template);
   // Whoever waits for it need not wait for this sandbox.
   await lock.release();
   return { template, upperIsMade: details.kind === "image", isNew: true };
-}
-
-/** So that it outlives the host's next start, and can be checked. Both take time that no sandbox should wait for. */
-function keep({ home, afterwards }: StartContext, template: Template): void {
-  afterwards(async (signal) => {
-    await markDurable(home, template, signal);
-    await hashTemplate(home, template, signal);
-  });
 }
 
 async function end({ machine }: StartedMachine): Promise<void> {
@@ -199,8 +201,8 @@ async function end({ machine }: StartedMachine): Promise<void> {
 }
 
 /** As long as the guest's memory, and nothing but a hole. */
-async function makeMemoryFile({ context }: StartPlan, path: string): Promise<void> {
-  await requireSpace(context);
+async function makeMemoryFile({ context }: StartPlan, path: string, copies: number): Promise<void> {
+  await requireSpace(context, copies);
   try {
     await using file = await open(path, "wx", 0o600);
     await file.truncate(context.record.config.memoryMib * bytesPerMib);
@@ -211,20 +213,25 @@ async function makeMemoryFile({ context }: StartPlan, path: string): Promise<voi
 
 /**
  * A guest whose memory is a file ends at once when the disk has no room for what it writes. So there must be room for all of
- * it; the templates that were not used for longest make some.
+ * it; the templates that were not used for longest make some, if they have enough.
  *
+ * @param copies how often the memory is going to be written
+ * @param keep the key of a template that stays
  * @throws IoError
  */
-async function requireSpace({ home, record }: StartContext): Promise<void> {
-  const needed = record.config.memoryMib * bytesPerMib;
+async function requireSpace({ home, record }: StartContext, copies: number, keep?: string): Promise<void> {
+  const needed = copies * record.config.memoryMib * bytesPerMib;
   const short = async (): Promise<number> => {
     const { bavail, bsize } = await statfs(home.templates);
     return needed - bavail * bsize;
   };
   const missing = await short();
   if (missing <= 0) return;
-  const used = (await listTemplates(home)).reduce((sum, { diskBytes }) => sum + diskBytes, 0);
-  await evictTemplates(home, Math.max(0, used - missing));
+  const used = (await listTemplates(home)).reduce(
+    (sum, { key, diskBytes }) => (key === keep ? sum : sum + diskBytes),
+    0,
+  );
+  if (used >= missing) await evictTemplates(home, used - missing, keep);
   if ((await short()) <= 0) return;
   throw new IoError(`${home.templates} has less room than a guest of ${record.config.memoryMib} MiB needs`, {
     hint: "Free some space.",

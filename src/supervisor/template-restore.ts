@@ -1,11 +1,18 @@
-import { open, rename, rm } from "node:fs/promises";
+import { lstat, open, rename, rm } from "node:fs/promises";
 import { InvalidConfigError } from "../errors/index.ts";
 import { Machine } from "../machine/index.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
-import { unpackExtents, type Template } from "../store/index.ts";
+import {
+  errorCode,
+  hashTemplate,
+  markDurable,
+  tryLockTemplate,
+  unpackExtents,
+  type Template,
+} from "../store/index.ts";
 import { endedBy, introduce, linkTo } from "./cold-start.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
-import { machineSpec, type StartedMachine, type StartPlan } from "./start-context.ts";
+import { machineSpec, type StartContext, type StartedMachine, type StartPlan } from "./start-context.ts";
 import { restoreDeadlineMs } from "./start-errors.ts";
 
 /** A template did not work. The message says why, in one clause. */
@@ -31,7 +38,10 @@ export async function restoreTemplate(
     return await startRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
   try {
-    await introduce(plan, started, isMounted, AbortSignal.timeout(restoreDeadlineMs()));
+    const late = AbortSignal.timeout(restoreDeadlineMs());
+    await introduce(plan, started, isMounted, AbortSignal.any([plan.deadline, late]));
+    await requireSame(template);
+    if (!template.record.durable) keep(plan.context, template);
     plan.context.runtimeLog.write(
       "info",
       `started from the ${template.record.kind} template ${template.key}`,
@@ -70,6 +80,25 @@ export async function startRestored(
   });
 }
 
+/**
+ * So that the template outlives the host's next start, and can be checked. It takes time that no sandbox should wait for. Who
+ * made it may have ended before this was done, so whoever uses it sees to it, one at a time.
+ */
+export function keep({ home, afterwards }: StartContext, template: Template): void {
+  afterwards(async (signal) => {
+    await using lock = await tryLockTemplate(home, template.key);
+    if (lock === null) return;
+    await markDurable(home, template, signal);
+    await hashTemplate(home, template, signal);
+  });
+}
+
+/** Its files were opened one after another: had it been replaced meanwhile, they would not belong together. */
+async function requireSame({ directory, inode }: Template): Promise<void> {
+  const found = await lstat(directory, { bigint: true }).catch(() => null);
+  if (found?.ino !== inode) throw new Error("it was removed while it was restored");
+}
+
 /** Aside first: a disk that was cut short by a kill must not be taken for the sandbox's own. */
 async function copyUpper({ root }: StartPlan, { paths }: Template): Promise<void> {
   const upperPath = root.template?.upperPath ?? null;
@@ -85,6 +114,17 @@ async function orTemplateFailed<T>({ context }: StartPlan, work: () => Promise<T
     return await work();
   } catch (error) {
     context.signal.throwIfAborted();
+    // A host without room, memory or processes is no fault of the template.
+    if (isShortage(error)) throw error;
     throw new TemplateFailedError(error instanceof Error ? error.message : String(error), { cause: error });
   }
+}
+
+function isShortage(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = errorCode(at);
+    if (code !== undefined && ["ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "EAGAIN", "ENOMEM"].includes(code))
+      return true;
+  }
+  return false;
 }

@@ -1,4 +1,14 @@
-import { lockTemplate, openTemplate, removeTemplate, type Home, type Template } from "../store/index.ts";
+import {
+  lockTemplate,
+  openTemplate,
+  removeTemplate,
+  stageTemplate,
+  tryLockTemplate,
+  type Home,
+  type Template,
+  type TemplateLock,
+} from "../store/index.ts";
+import { bootDeadlineMs } from "./start-errors.ts";
 import type { StartContext, StartPlan } from "./start-context.ts";
 import { imageTemplateKey, machineTemplateKey } from "./template-key.ts";
 import { makeImageTemplate, makeMachineTemplate, type Made } from "./template-making.ts";
@@ -23,6 +33,8 @@ export class TemplateSource {
    */
   async obtain(): Promise<Made | null> {
     const machineKey = await machineTemplateKey(this.#plan);
+    // On hardware that is on trial a machine has to boot: what is restored says too little about it.
+    if (this.#plan.trial.probe !== null && (await this.#find(machineKey)) !== undefined) return null;
     const imageKey = imageTemplateKey(this.#plan, machineKey);
     return (
       (imageKey === null ? null : await this.#obtainImage(imageKey, machineKey)) ??
@@ -40,12 +52,14 @@ export class TemplateSource {
     const found = await this.#find(key);
     if (found !== undefined) return found;
     // Who needs two locks takes the image's first.
-    await using lock = await lockTemplate(this.#home, key, this.#context.signal);
+    await using lock = await this.#lock(key);
+    if (lock === null) return null;
     const madeByOther = await this.#find(key);
     if (madeByOther !== undefined) return madeByOther;
     let machine = await this.#find(machineKey);
     if (machine === undefined) {
-      await using machineLock = await lockTemplate(this.#home, machineKey, this.#context.signal);
+      await using machineLock = await this.#lock(machineKey);
+      if (machineLock === null) return null;
       machine = await this.#find(machineKey);
       if (machine === undefined) {
         return await makeMachineTemplate(this.#plan, machineLock, lock, this.#limitBytes);
@@ -58,10 +72,39 @@ export class TemplateSource {
   async #obtainMachine(key: string): Promise<Made | null> {
     const found = await this.#find(key);
     if (found !== undefined) return found;
-    await using lock = await lockTemplate(this.#home, key, this.#context.signal);
+    await using lock = await this.#lock(key);
+    if (lock === null) return null;
     const madeByOther = await this.#find(key);
     if (madeByOther !== undefined) return madeByOther;
     return await makeMachineTemplate(this.#plan, lock, null, this.#limitBytes);
+  }
+
+  /**
+   * Remembers for this boot of the host that no template of this shape works. Nobody makes another one meanwhile: it would be
+   * made and dropped at every start.
+   */
+  async giveUp({ key, record }: Template, why: string): Promise<void> {
+    try {
+      await using lock = await tryLockTemplate(this.#home, key);
+      if (lock === null) return;
+      await using staged = await stageTemplate(this.#home);
+      await staged.commitUnusable(lock, record, why);
+    } catch (error) {
+      this.#context.runtimeLog.write("warn", `cannot note that no template can be used: ${String(error)}`);
+    }
+  }
+
+  /** @returns null when others take so long that it is better to boot without */
+  async #lock(key: string): Promise<TemplateLock | null> {
+    const { signal } = this.#context;
+    const late = AbortSignal.timeout(bootDeadlineMs() / 2);
+    try {
+      return await lockTemplate(this.#home, key, AbortSignal.any([signal, late]));
+    } catch (error) {
+      if (signal.aborted || !late.aborted) throw error;
+      this.#context.runtimeLog.write("warn", "no template is used: others have been making it for too long");
+      return null;
+    }
   }
 
   /** @returns undefined when there is none; null when none can be made */

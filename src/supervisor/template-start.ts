@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
-import { IoError } from "../errors/index.ts";
-import { restoreTemplate, TemplateFailedError } from "./template-restore.ts";
+import { BootStartError, InvalidConfigError } from "../errors/index.ts";
+import { AcceleratorFailedError } from "./start-errors.ts";
+import { keep, restoreTemplate, TemplateFailedError } from "./template-restore.ts";
 import type { StartedMachine, StartPlan } from "./start-context.ts";
 import type { Made } from "./template-making.ts";
 import { TemplateSource } from "./template-source.ts";
@@ -18,15 +19,14 @@ export async function startFromTemplate(plan: StartPlan, limitBytes: number): Pr
   const source = new TemplateSource(plan, limitBytes);
   const made = await obtain(plan, source, limitBytes);
   if (made === null) return null;
-  if ("started" in made) return made.started;
   if ("template" in made) {
-    // The hardware is on trial in this boot of the host, and a restored guest says too little about it.
-    if (plan.choice.probe !== null) return null;
     try {
       return await restoreTemplate(plan, made.template, made.upperIsMade);
     } catch (error) {
       if (!(error instanceof TemplateFailedError)) throw error;
       await source.drop(made.template, error.message);
+      // It was made a moment ago, and the next one would be no better.
+      if (made.isNew) await source.giveUp(made.template, error.message);
     }
   }
   // What another guest has written to it is not a beginning. A disk that was there before is the sandbox's own, and no part
@@ -44,14 +44,12 @@ export async function startFromTemplate(plan: StartPlan, limitBytes: number): Pr
 export async function warmTemplate(plan: StartPlan, limitBytes: number): Promise<"ready" | "made" | null> {
   const made = await obtain(plan, new TemplateSource(plan, limitBytes), limitBytes);
   if (made === null || "failed" in made) return null;
-  if ("template" in made) return made.isNew ? "made" : "ready";
-  made.started.machine.kill();
-  await made.started.machine.exited;
-  return null;
+  keep(plan.context, made.template);
+  return made.isNew ? "made" : "ready";
 }
 
 async function obtain(plan: StartPlan, source: TemplateSource, limitBytes: number): Promise<Made | null> {
-  const { record, runtimeLog } = plan.context;
+  const { record, runtimeLog, signal } = plan.context;
   if (record.config.memoryMib * bytesPerMib > limitBytes) return null;
   try {
     const made = await source.obtain();
@@ -61,9 +59,20 @@ async function obtain(plan: StartPlan, source: TemplateSource, limitBytes: numbe
     }
     return made;
   } catch (error) {
-    if (!(error instanceof IoError)) throw error;
-    // A disk that is full, or cannot be written: what can be done without templates is done.
-    runtimeLog.write("warn", `no template is used: ${error.message}`);
-    return { failed: error.message, from: null };
+    signal.throwIfAborted();
+    if (isOfTheSandbox(error)) throw error;
+    // A disk that is full, or cannot be written, a QEMU that refuses: what can be done without templates is done.
+    const why = error instanceof Error ? error.message : String(error);
+    runtimeLog.write("warn", `no template is used: ${why}`);
+    return { failed: why, from: null };
   }
+}
+
+/** What would be so without templates too. */
+function isOfTheSandbox(error: unknown): boolean {
+  return (
+    error instanceof BootStartError ||
+    error instanceof InvalidConfigError ||
+    error instanceof AcceleratorFailedError
+  );
 }

@@ -174,13 +174,17 @@ test("a template of an earlier boot that is on the disk for certain is used", as
   assert.ok((await openTemplate(home, keyA)).template !== null);
 });
 
-test("that none can be made is known in every boot of the host", async () => {
+test("that none can be made is known until the host is started anew, and then tried again", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
   const made = await make(home, keyA);
   assert.ok(made !== null);
-  await rewriteRecord(made, { hostBoot: "another", files: {}, unusable: "it cannot be saved" });
+  await rewriteRecord(made, { files: {}, unusable: "it cannot be saved" });
   assert.equal((await openTemplate(home, keyA)).unusable, "it cannot be saved");
+  assert.equal((await openTemplate(home, keyA)).unusable, "it cannot be saved");
+  await rewriteRecord(made, { hostBoot: "another", files: {}, unusable: "it cannot be saved" });
+  assert.deepEqual(await openTemplate(home, keyA), { template: null, unusable: null, dropped: null });
+  assert.equal((await openTemplate(home, keyA)).unusable, null);
 });
 
 test("opening marks it as used", async () => {

@@ -127,6 +127,8 @@ impl Agent {
         let root = self.root.insert(root::enter(&mount.root, &self.modules)?);
         guest::set_up(mount, root.owner)?;
         self.null = Some(sys::open_null().during(GUEST, "/dev/null")?);
+        // It may be saved here: every copy has to be seeded again.
+        self.seeded = false;
         Ok(())
     }
 
