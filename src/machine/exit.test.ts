@@ -9,6 +9,7 @@ const clean: ExitEvidence = {
   killRequested: false,
   shutdownReason: null,
   panicked: false,
+  restoreFailed: false,
   consoleTail: "",
   qemuOutput: "",
 };

@@ -12,6 +12,8 @@ export interface ExitEvidence {
   readonly shutdownReason: string | null;
   /** QEMU reported GUEST_PANICKED. */
   readonly panicked: boolean;
+  /** The saved state was loaded, and the machine did not go on from it. */
+  readonly restoreFailed: boolean;
   readonly consoleTail: string;
   readonly qemuOutput: string;
 }
@@ -36,6 +38,12 @@ export function classifyExit(evidence: ExitEvidence): MachineExit {
 function judge(evidence: ExitEvidence): Pick<MachineExit, "reason" | "detail"> {
   const { code, signal, spawnError, shutdownReason } = evidence;
   if (spawnError !== null) return { reason: "error", detail: `QEMU could not be run: ${spawnError.message}` };
+  if (evidence.restoreFailed) {
+    return {
+      reason: "error",
+      detail: withLastWords("QEMU could not go on from the saved state", evidence.qemuOutput),
+    };
+  }
   if (evidence.panicked || shutdownReason === "guest-panic") return panic(evidence.consoleTail);
   if (signal !== null && crashSignals.has(signal)) {
     return { reason: "error", detail: withLastWords(`QEMU crashed with ${signal}`, evidence.qemuOutput) };

@@ -59,6 +59,9 @@ export class Machine implements AsyncDisposable {
   #hasExited = false;
   #shutdownReason: string | null = null;
   #panicked = false;
+  readonly #isRestored: boolean;
+  #hasRun = false;
+  #restoreFailed = false;
 
   /**
    * Starts QEMU and returns at once. Must be called on Node's main thread.
@@ -104,6 +107,7 @@ export class Machine implements AsyncDisposable {
     this.pid = child.pid;
     this.accelerator = accelerator;
     this.#child = child;
+    this.#isRestored = state !== undefined;
     this.agentPort = connection(child, inheritedFds.agent);
     // A listener of its own, so that a connection reset at QEMU's end is never an uncaught error.
     this.agentPort.on("error", () => undefined);
@@ -234,6 +238,7 @@ export class Machine implements AsyncDisposable {
       killRequested: this.#killRequested,
       shutdownReason: this.#shutdownReason,
       panicked: this.#panicked,
+      restoreFailed: this.#restoreFailed,
       consoleTail: this.consoleTail,
       qemuOutput: this.qemuOutput,
     });
@@ -242,6 +247,17 @@ export class Machine implements AsyncDisposable {
   #note(event: QmpEvent): void {
     if (event.name === "GUEST_PANICKED") this.#panicked = true;
     if (event.name === "SHUTDOWN") this.#shutdownReason = String(event.data["reason"]);
+    if (event.name === "RESUME") this.#hasRun = true;
+    // It takes the locks of its disks only now. Without one of them it says so, and stands still for ever.
+    if (
+      event.name === "MIGRATION" &&
+      event.data["status"] === "completed" &&
+      this.#isRestored &&
+      !this.#hasRun
+    ) {
+      this.#restoreFailed = true;
+      this.#child.kill("SIGKILL");
+    }
   }
 
   #collectOutput(): void {

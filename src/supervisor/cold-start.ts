@@ -116,7 +116,8 @@ export async function introduce(
   agent.setClock();
   const mounted = isMounted ? Promise.resolve() : mountRoot(plan, agent);
   const ready = agent.boot(bootMessage(plan));
-  ready.catch(() => undefined);
+  // Whatever becomes of them before the machine is ready is told by it.
+  for (const answer of [mounted, ready]) answer.catch(() => undefined);
   // A machine that cannot be restored says so at once.
   const restored = machine.ready.then(() => mounted).then(() => ready);
   await unlessOver(restored, machine, [plan.context.signal, deadline]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -32,6 +32,7 @@ import { guestDirectory, unpackExtents } from "../../src/store/index.ts";
 
 /** A boot takes about 5 s under software emulation on a slow host with nothing else to do. */
 const timeout = 120_000;
+const memoryMib = 256;
 
 let directory = "";
 let qemu: QemuBinary;
@@ -57,9 +58,14 @@ function start(
   t: TestContext,
   changes: Partial<MachineSpec> = {},
   accelerator: Machine["accelerator"] = "tcg",
+  stateFd?: number,
 ): Machine {
-  const spec = { cpus: 1, memoryMib: 256, kernel, disks: [], kernelArguments: [], ...changes };
-  const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
+  const spec = { cpus: 1, memoryMib, kernel, disks: [], kernelArguments: [], ...changes };
+  const machine = Machine.start(spec, accelerator, {
+    qemu,
+    tscKhz,
+    ...(stateFd === undefined ? {} : { stateFd }),
+  });
   t.after(() => machine[Symbol.asyncDispose]());
   machine.console.resume();
   return machine;
@@ -181,6 +187,75 @@ test(
     machine.kill();
   },
 );
+
+/** A machine that has said hello, saved; its memory and its state. */
+async function saved(t: TestContext, name: string): Promise<{ memoryPath: string; statePath: string }> {
+  const memoryPath = join(directory, `${name}.memory`);
+  const statePath = join(directory, `${name}.state`);
+  await writeFile(memoryPath, "");
+  await truncate(memoryPath, memoryMib * 1024 * 1024);
+  const machine = start(t, { template: { memoryPath, shared: true, restored: false } });
+  await new Agent(machine).next("AgentHello");
+  await machine.save(statePath, join(directory, `${name}.socket`));
+  machine.kill();
+  await machine.exited;
+  return { memoryPath, statePath };
+}
+
+test(
+  "machines go on from where one was saved, with disks of their own, and not with each other's",
+  { timeout },
+  async (t) => {
+    const { memoryPath, statePath } = await saved(t, "saved");
+    const before = await readFile(memoryPath);
+    const template = { memoryPath, shared: false, restored: true };
+    const restore = async (upper: Disk): Promise<Machine> => {
+      // Opened anew each time: QEMU reads from where the descriptor is.
+      await using state = await open(statePath);
+      return start(t, { disks: [lower, upper], template }, "tcg", state.fd);
+    };
+
+    const uppers = [await blankUpper("one.img"), await blankUpper("two.img")] as const;
+    for (const upper of uppers) {
+      const machine = await restore(upper);
+      await machine.ready;
+      const agent = new Agent(machine);
+      agent.introduce();
+      await agent.next("Mounted");
+      await agent.next("Ready");
+      assert.ok((await machine.blockStats()).writeBytes > 0);
+    }
+    assert.equal(Buffer.compare(await readFile(memoryPath), before), 0);
+
+    // QEMU takes the lock only once the state is loaded, and then waits for ever instead of giving up.
+    const intruder = await restore(uppers[0]);
+    const exit = await intruder.exited;
+    assert.equal(exit.reason, "error");
+    assert.match(exit.detail, /could not go on from the saved state: .*lock/);
+    await assert.rejects(intruder.ready, RuntimeError);
+
+    const garbage = join(directory, "garbage.state");
+    await writeFile(garbage, Buffer.alloc(70_000, "garbage "));
+    await using nonsense = await open(garbage);
+    const lost = start(t, { template }, "tcg", nonsense.fd);
+    assert.equal((await lost.exited).reason, "error");
+  },
+);
+
+test("a machine that was saved can go on itself", { timeout }, async (t) => {
+  const memoryPath = join(directory, "goes-on.memory");
+  await writeFile(memoryPath, "");
+  await truncate(memoryPath, memoryMib * 1024 * 1024);
+  const disks = [lower, await blankUpper("goes-on.img")];
+  const machine = start(t, { disks, template: { memoryPath, shared: true, restored: false } });
+  const agent = new Agent(machine);
+  await agent.next("AgentHello");
+  await machine.save(join(directory, "goes-on.state"), join(directory, "goes-on.socket"));
+  await machine.resume();
+  agent.introduce();
+  await agent.next("Mounted");
+  await agent.next("Ready");
+});
 
 test("a command that powers the guest off", { timeout }, async (t) => {
   const machine = start(t, { disks: [lower, await blankUpper("poweroff.img")] });
