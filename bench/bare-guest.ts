@@ -148,10 +148,17 @@ function introduction(): Message[] {
     shared: null,
     disk: null,
   };
+  // Once for now, and once for what comes after the mount, where a guest may have been saved.
+  const seed = (): Message => ({
+    type: "Seed",
+    protocolVersion: PROTOCOL_VERSION,
+    entropy: randomBytes(64),
+  });
   return [
-    { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(64) },
+    seed(),
     { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 },
     { type: "Mount", root, tmpSizeMib: 64, programs: [] },
+    seed(),
     { type: "Boot", hostname: "bare", workdir: "", scripts: [] },
   ];
 }

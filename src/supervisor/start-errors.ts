@@ -21,8 +21,9 @@ export function bootDeadlineMs(): number {
 /** A restored guest answers within a tenth of a second; on a host that is very busy it may take a hundred times that. */
 const longestRestoreMs = 30_000;
 
+/** Leaves most of the time for a boot in its stead. */
 export function restoreDeadlineMs(): number {
-  return Math.min(longestRestoreMs, bootDeadlineMs());
+  return Math.min(longestRestoreMs, bootDeadlineMs() / 3);
 }
 
 /** The accelerator that was on trial does not work here: the next one is to be tried. */

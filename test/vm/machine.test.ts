@@ -113,7 +113,7 @@ class Agent {
 
   /** Everything a guest is told, in one go. */
   introduce(): void {
-    this.send(0, { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(32) });
+    this.seed();
     this.send(0, { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 });
     this.send(0, {
       type: "Mount",
@@ -125,7 +125,13 @@ class Agent {
       tmpSizeMib: 16,
       programs: [],
     });
+    // A guest may be saved once it has its root, so it wants to be seeded again.
+    this.seed();
     this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", scripts: [] });
+  }
+
+  seed(): void {
+    this.send(0, { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(32) });
   }
 
   runAsRoot(...argv: string[]): void {
