@@ -233,7 +233,7 @@ impl Agent {
             match signal {
                 SIGCHLD => self.reap(),
                 // What busybox's halt, poweroff and reboot send to PID 1.
-                _ => self.begin_shutdown(0, INSIDE_GRACE),
+                _ => self.begin_shutdown(0, INSIDE_GRACE, SIGTERM),
             }
         }
         Ok(())
@@ -264,11 +264,11 @@ impl Agent {
         }
     }
 
-    fn begin_shutdown(&mut self, stream: u32, grace: Duration) {
+    fn begin_shutdown(&mut self, stream: u32, grace: Duration, signal: i32) {
         match &mut self.shutdown {
             Some(shutdown) => shutdown.hurry(stream, grace),
             None => {
-                self.shutdown = Some(Shutdown::begin(stream, grace));
+                self.shutdown = Some(Shutdown::begin(stream, grace, signal));
                 self.reap();
             }
         }

@@ -7,7 +7,7 @@
 use crate::wire::*;
 
 /// Both ends of a hop must have the same one; compared in the first message each sends.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StdinMode {
@@ -506,20 +506,23 @@ impl Stats {
     }
 }
 
-/// SIGTERM to everything, up to graceMs, SIGKILL, sync, unmount, power off. Answered by ShuttingDown.
+/// The signal to everything, SIGTERM after half of graceMs if it was another one, SIGKILL after graceMs, sync, unmount, power off. Answered by ShuttingDown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shutdown {
     pub grace_ms: u32,
+    pub signal: u8,
 }
 
 impl Shutdown {
     fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.grace_ms);
+        put_u8(out, self.signal);
     }
 
     fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Shutdown {
             grace_ms: reader.u32()?,
+            signal: reader.u8()?,
         })
     }
 }

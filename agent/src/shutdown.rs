@@ -1,4 +1,8 @@
-//! The orderly end: SIGTERM to everything, a grace, SIGKILL, clean disks, power off.
+//! The orderly end: the stop signal to everything, a grace, SIGKILL, clean disks, power off.
+//!
+//! The signal is SIGTERM unless the sandbox or its image wants another one. Then what takes that one as a wish to go has
+//! half of the grace for it, and what ignores it gets SIGTERM after that: shells start background jobs with SIGINT and
+//! SIGQUIT ignored, and SIGWINCH, which some web servers want, ends nothing else.
 
 use crate::root::Root;
 use crate::sys::{self, SIGCONT, SIGKILL, SIGTERM};
@@ -47,6 +51,8 @@ pub struct Shutdown {
     phase: Phase,
     /// When the phase is over at the latest.
     deadline: Instant,
+    /// When those get SIGTERM that another signal did not end.
+    terminate_at: Option<Instant>,
 }
 
 /// What the event loop knows about the state of things.
@@ -56,14 +62,14 @@ pub struct Remaining {
 }
 
 impl Shutdown {
-    pub fn begin(stream: u32, grace: Duration) -> Shutdown {
-        signal_all(SIGTERM);
-        // A stopped process would not see the SIGTERM.
-        signal_all(SIGCONT);
+    pub fn begin(stream: u32, grace: Duration, signal: i32) -> Shutdown {
+        ask_all(signal);
+        let now = Instant::now();
         Shutdown {
             stream,
             phase: Phase::Terminating,
-            deadline: Instant::now() + grace,
+            deadline: now + grace,
+            terminate_at: (signal != SIGTERM).then(|| now + grace / 2),
         }
     }
 
@@ -71,7 +77,9 @@ impl Shutdown {
     pub fn hurry(&mut self, stream: u32, grace: Duration) {
         self.stream = stream;
         if self.phase == Phase::Terminating {
-            self.deadline = self.deadline.min(Instant::now() + grace);
+            let now = Instant::now();
+            self.deadline = self.deadline.min(now + grace);
+            self.terminate_at = self.terminate_at.map(|at| at.min(now + grace / 2));
         }
     }
 
@@ -90,7 +98,13 @@ impl Shutdown {
             self.enter(Phase::Killing, now + KILL_TIME);
         }
         match self.phase {
-            Phase::Terminating => Some(self.deadline - now),
+            Phase::Terminating => {
+                if self.terminate_at.map_or(false, |at| now >= at) {
+                    self.terminate_at = None;
+                    ask_all(SIGTERM);
+                }
+                Some(self.terminate_at.unwrap_or(self.deadline) - now)
+            }
             Phase::Killing if now >= self.deadline => {
                 eprintln!("agent: some processes do not end, not even by SIGKILL");
                 None
@@ -111,6 +125,12 @@ impl Shutdown {
         self.phase = phase;
         self.deadline = deadline;
     }
+}
+
+fn ask_all(signal: i32) {
+    signal_all(signal);
+    // A stopped process would not see it.
+    signal_all(SIGCONT);
 }
 
 fn signal_all(signal: i32) {
@@ -220,6 +240,7 @@ mod tests {
             stream: 0,
             phase,
             deadline: Instant::now() + left,
+            terminate_at: None,
         }
     }
 
@@ -275,6 +296,20 @@ mod tests {
             at(Phase::Killing, Duration::ZERO).step(&remaining, || {}),
             None
         );
+    }
+
+    #[test]
+    fn another_signal_is_followed_by_sigterm_at_half_of_the_grace() {
+        let remaining = Remaining {
+            processes: true,
+            commands: true,
+        };
+        let mut shutdown = at(Phase::Terminating, LONG);
+        shutdown.terminate_at = Some(Instant::now() + LONG / 2);
+        assert!(shutdown.step(&remaining, || {}).unwrap() <= LONG / 2);
+        shutdown.hurry(1, LONG / 10);
+        let wait = shutdown.step(&remaining, || {}).unwrap();
+        assert!(wait <= LONG / 20 && wait > LONG / 40);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 import { InvalidConfigError } from "../errors/index.ts";
+import { signalNumber } from "../protocol/signals.ts";
 
 /** Checks of single values, each throwing InvalidConfigError with the setting's name. */
 
@@ -58,6 +59,14 @@ export function checkHostname(value: string): string {
     throw new InvalidConfigError("the hostname is longer than 64 bytes", { hint: "Choose a shorter one." });
   }
   return value;
+}
+
+/** A signal of the guest: `SIGINT`, `INT`, `2`, `SIGRTMIN+3`. */
+export function checkSignal(name: string, value: string): string {
+  if (typeof value === "string" && signalNumber(value) !== null) return value;
+  throw new InvalidConfigError(`${name} is ${JSON.stringify(value)}, which is no signal`, {
+    hint: "Name one as in SIGINT or SIGRTMIN+3, or give its number as text.",
+  });
 }
 
 export function checkScriptName(value: string): string {

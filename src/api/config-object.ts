@@ -32,6 +32,8 @@ export interface SandboxConfigInput {
   readonly user?: string | null;
   readonly workdir?: string | null;
   readonly libkrunfwPath?: string | null;
+  /** By name, `SIGINT`, or number. */
+  readonly stopSignal?: string | null;
   readonly disableNetwork?: boolean;
   readonly ephemeral?: boolean;
   readonly rlimits?: readonly Rlimit[];
@@ -63,7 +65,6 @@ const laterKeys: ReadonlySet<string> = new Set([
   "secrets",
   "security",
   "securityProfile",
-  "stopSignal",
   "volumes",
   "vsock",
 ]);
@@ -99,6 +100,7 @@ const knownKeys: ReadonlySet<string> = new Set<keyof SandboxConfigInput>([
   "user",
   "workdir",
   "libkrunfwPath",
+  "stopSignal",
   "disableNetwork",
   "ephemeral",
   "rlimits",
@@ -143,6 +145,7 @@ export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
   ifGiven(input.user, set.user);
   ifGiven(input.workdir, set.workdir);
   ifGiven(input.libkrunfwPath, set.libkrunfwPath);
+  ifGiven(input.stopSignal, set.stopSignal);
   ifGiven(input.thp, set.thp);
   ifGiven(input.metricsSampleIntervalMs, set.metricsSampleIntervalMs);
   ifGiven(input.rootDisk, (value) => {

@@ -1,4 +1,4 @@
-import type { PulledImage } from "../image/pull.ts";
+import type { PulledImage } from "../image/stored.ts";
 import { readStoredImage } from "../image/store/images.ts";
 import { exists, imageStore } from "../image/store/layout.ts";
 import { withStoreLock } from "../image/store/locking.ts";

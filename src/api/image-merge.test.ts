@@ -55,6 +55,12 @@ test("what the user left open is as the image says", () => {
   assert.equal(config.stopSignal, "SIGQUIT");
 });
 
+test("the stop signal is the user's, else the image's", () => {
+  assert.equal(merged(talkative, (builder) => builder.stopSignal("INT")).stopSignal, "INT");
+  assert.equal(merged(silent, (builder) => builder.stopSignal("INT")).stopSignal, "INT");
+  assert.equal(merged(silent).stopSignal, null);
+});
+
 test("what the user set wins: environment and labels key by key, the rest as a whole", () => {
   const config = merged(talkative, (builder) =>
     builder

@@ -16,7 +16,7 @@ export function mergeImageConfig(config: StoredConfig, image: ImageConfig): Stor
     cmd: config.cmd ?? words(image.cmd),
     workdir: config.workdir ?? absolute(image.workingDir),
     user: config.user ?? image.user,
-    stopSignal: image.stopSignal,
+    stopSignal: config.stopSignal ?? image.stopSignal,
   };
 }
 

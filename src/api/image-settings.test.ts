@@ -37,6 +37,15 @@ test("imageWith names each kind of root", () => {
   );
 });
 
+test("the root disk is the sandbox's, else the user's default for images", () => {
+  const settings = { sandbox_defaults: { oci: { root_disk: { kind: "tmpfs" as const, size_mib: 99 } } } };
+  const stored = (b: SandboxBuilder): unknown => effectiveConfig(b.build(), settings, null).rootDisk;
+  assert.deepEqual(stored(builder()), { kind: "tmpfs", sizeMib: 99 });
+  assert.deepEqual(stored(builder().rootDisk(8192)), { kind: "managed", sizeMib: 8192 });
+  // What is written itself has none, so that none of its sizes can be wrong.
+  assert.deepEqual(stored(builder().image("./directory")), { kind: "managed", sizeMib: 4096 });
+});
+
 test("the root disk is managed unless it is said otherwise", () => {
   const stored = (set: (b: SandboxBuilder) => SandboxBuilder): unknown =>
     effectiveConfig(set(builder()).build(), {}, null).rootDisk;

@@ -78,7 +78,6 @@ const fields: Readonly<Record<string, unknown>> = {
   ports: { "8080": 80 },
   secrets: [{}],
   volumes: { "/data": { tmpfs: true } },
-  stopSignal: "SIGINT",
   security: "restricted",
   securityProfile: "restricted",
   fromSnapshot: "s",

@@ -23,10 +23,13 @@ export interface SandboxMetrics {
   readonly timestamp: Date;
   /** The same as `timestamp`, in ms since 1970. */
   readonly timestampMs: number;
-  /** Of the sandbox's writable layer; null when the guest did not answer. */
+  /**
+   * Of the sandbox's writable layer, on disk or in memory; null when the guest did not answer, and for a root that has none:
+   * a directory or a disk image.
+   */
   readonly upperUsedBytes: number | null;
   readonly upperFreeBytes: number | null;
-  /** What the writable layer takes on the host's disk. */
+  /** What the writable layer takes on the host's disk; null when it is not there. */
   readonly upperHostAllocatedBytes: number | null;
 }
 

@@ -1,4 +1,5 @@
 import { InvalidConfigError, UnsupportedOperationError } from "../errors/index.ts";
+import { defaultRootDisk, maximumRootDiskMib, minimumManagedMib } from "../store/index.ts";
 import { checkMebibytes } from "./checks.ts";
 import type { Mebibytes } from "./sizes.ts";
 
@@ -11,13 +12,6 @@ export type RootDisk =
 
 /** The root disk as a setting takes it: a size in MiB of a managed one, or a description. */
 export type RootDiskInput = number | Mebibytes | RootDisk | ((disk: RootDiskBuilder) => RootDiskBuilder);
-
-const defaultMib = 4096;
-
-/** The smallest that has room for a journal and what a file system needs for itself. */
-const minimumManagedMib = 16;
-/** 16 TiB: what ext4 with its usual blocks of 4 KiB and 32-bit block numbers can hold. */
-const maximumMib = 16 * 1024 * 1024;
 
 /**
  * Says what a sandbox's writes go to: `builder.rootDisk(d => d.tmpfs().size(256))`. Without a kind it is a sparse file on
@@ -77,7 +71,7 @@ export class RootDiskBuilder {
       );
     }
     if (this.#kind === "tmpfs") return { kind: "tmpfs", sizeMib: this.#sizeMib };
-    const sizeMib = this.#sizeMib ?? defaultMib;
+    const sizeMib = this.#sizeMib ?? defaultRootDisk.sizeMib;
     if (sizeMib < minimumManagedMib) {
       throw new InvalidConfigError(`a root disk of ${sizeMib} MiB is too small`, {
         hint: `The smallest has ${minimumManagedMib} MiB.`,
@@ -118,8 +112,10 @@ function checkBuilt(result: unknown): RootDiskBuilder {
 
 function checkSize(mib: number): number {
   const size = checkMebibytes("the size of the root disk", mib);
-  if (size <= maximumMib) return size;
-  throw new InvalidConfigError(`the size of the root disk is ${size} MiB; it must be at most ${maximumMib}`);
+  if (size <= maximumRootDiskMib) return size;
+  throw new InvalidConfigError(
+    `the size of the root disk is ${size} MiB; it must be at most ${maximumRootDiskMib}`,
+  );
 }
 
 function notYet(kind: string): UnsupportedOperationError {

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { InvalidConfigError } from "../errors/index.ts";
 import { isEmbeddedImage } from "../image/embedded.ts";
-import type { PulledImage } from "../image/pull.ts";
+import type { PulledImage } from "../image/stored.ts";
 import { parseReference } from "../image/reference.ts";
 import type { RegistryOptions } from "../image/registry/settings.ts";
 import type { GlobalConfig, Home, StoredConfig } from "../store/index.ts";

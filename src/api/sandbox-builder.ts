@@ -179,6 +179,15 @@ export class SandboxBuilder extends LaterSettings {
     return this;
   }
 
+  /**
+   * What every process gets first when the sandbox stops, such as `SIGINT`; by default what the image says, else `SIGTERM`.
+   * Those that it does not end get `SIGTERM` after half of the time for processes, and `SIGKILL` after all of it.
+   */
+  stopSignal(signal: string): this {
+    this.#set.stopSignal(signal);
+    return this;
+  }
+
   /** Sets one environment variable of every command. Names with `MSB_` are reserved. */
   env(key: string, value: string): this {
     this.draft.env([[key, value]]);

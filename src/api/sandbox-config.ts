@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { defaultRootDisk, type GlobalConfig, type SandboxRecord, type StoredConfig } from "../store/index.ts";
+import {
+  configuredRootDisk,
+  defaultRootDisk,
+  type GlobalConfig,
+  type SandboxRecord,
+  type StoredConfig,
+} from "../store/index.ts";
 import type { EnvPair } from "./env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "./enums.ts";
 import type { RegistryConfig } from "./registry-config.ts";
@@ -41,7 +47,7 @@ export interface SandboxConfig {
   readonly registry: RegistryConfig | null;
   /** Of the image's manifest, which the sandbox keeps whatever the reference means later; null for what is no image. */
   readonly imageDigest: string | null;
-  /** What the image wants to be stopped with, such as `SIGQUIT`; null when it does not say. */
+  /** What its processes get first when it stops, such as `SIGQUIT`; null = what the image says, else `SIGTERM`. */
   readonly stopSignal: string | null;
 }
 
@@ -56,6 +62,8 @@ export function effectiveConfig(
   const defaults = settings.sandbox_defaults ?? {};
   const interval =
     defaults.disable_metrics_sample === true ? 0 : (defaults.metrics_sample_interval_ms ?? 1000);
+  // A directory or a disk image is written itself.
+  const rootDisk = config.image.kind === "oci" ? configuredRootDisk(settings) : null;
   return {
     image: { ...config.image },
     cpus: config.cpus ?? defaults.cpus ?? 1,
@@ -79,9 +87,9 @@ export function effectiveConfig(
     disableNetwork: config.disableNetwork,
     metricsSampleIntervalMs: config.metricsSampleIntervalMs ?? interval,
     thp: config.thp ?? defaults.thp ?? "madvise",
-    rootDisk: { ...(config.rootDisk ?? defaultRootDisk) },
+    rootDisk: { ...(config.rootDisk ?? rootDisk ?? defaultRootDisk) },
     imageDigest: null,
-    stopSignal: null,
+    stopSignal: config.stopSignal,
     kernelPath,
   };
 }

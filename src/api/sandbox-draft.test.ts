@@ -31,6 +31,7 @@ describe("building a configuration", () => {
       .maxDuration(1.5)
       .idleTimeout(2)
       .thp("never")
+      .stopSignal("SIGRTMIN+3")
       .metricsSampleIntervalMs(5)
       .ephemeral()
       .disableNetwork()
@@ -60,6 +61,7 @@ describe("building a configuration", () => {
       maxDurationSecs: 1.5,
       idleTimeoutSecs: 2,
       thp: "never",
+      stopSignal: "SIGRTMIN+3",
       metricsSampleIntervalMs: 5,
       ephemeral: true,
       disableNetwork: true,
@@ -121,6 +123,7 @@ describe("building a configuration", () => {
     "a limit of nothing": (b) => b.rlimit("files" as "nofile", 1),
     "no duration": (b) => b.maxDuration(0),
     "a negative idle time": (b) => b.idleTimeout(-1),
+    "an unknown signal": (b) => b.stopSignal("SIGNONE"),
     "an unknown level": (b) => b.logLevel("loud" as "info"),
   };
   for (const [what, configure] of Object.entries(mistakes)) {

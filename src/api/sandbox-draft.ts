@@ -8,6 +8,7 @@ import {
   checkOneOf,
   checkPositive,
   checkScriptName,
+  checkSignal,
   checkString,
   checkWhole,
 } from "./checks.ts";
@@ -207,6 +208,7 @@ export interface ScalarSetters {
   readonly maxDuration: (value: number) => void;
   readonly idleTimeout: (value: number) => void;
   readonly thp: (value: string) => void;
+  readonly stopSignal: (value: string) => void;
   readonly metricsSampleIntervalMs: (value: number) => void;
   readonly replaceWithTimeoutMs: (value: number) => void;
 }
@@ -255,6 +257,9 @@ export function settersOf(draft: SandboxDraft): ScalarSetters {
     },
     thp: (value: string): void => {
       draft.attempt((fields) => (fields.thp = checkOneOf("thp", value, ThpModes)));
+    },
+    stopSignal: (value: string): void => {
+      draft.attempt((fields) => (fields.stopSignal = checkSignal("stopSignal", value)));
     },
     replaceWithTimeoutMs: (value: number): void => {
       draft.attempt(

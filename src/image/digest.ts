@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, hash, type Hash } from "node:crypto";
 import { ImageError } from "../errors/index.ts";
 
 /** The algorithms that the OCI image specification registers (descriptor.md, "Registered algorithms"), with their hex digits. */
@@ -32,7 +32,7 @@ export function requireDigest(text: string, what: string): Digest {
 }
 
 export function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  return `sha256:${hash("sha256", bytes)}`;
 }
 
 export function hashFor(digest: Digest): Hash {
@@ -42,7 +42,7 @@ export function hashFor(digest: Digest): Hash {
 /** @throws ImageError that names `what` when the bytes are others than the digest's */
 export function verifyBytes(bytes: Uint8Array, digest: string, what: string): void {
   const expected = requireDigest(digest, what);
-  const found = hashFor(expected).update(bytes).digest("hex");
+  const found = hash(expected.algorithm, bytes);
   if (found !== expected.hex) throw digestMismatch(what, digest, `${expected.algorithm}:${found}`);
 }
 

@@ -13,7 +13,7 @@ import { ensureBlob, partialSize } from "./store/blobs.ts";
 import type { NamedImage, StoredImage } from "./store/images.ts";
 import { blobPath, hasBlob, readBlob, writeBlob, type ImageStore } from "./store/layout.ts";
 import { withLease } from "./store/leases.ts";
-import { rootFileSystemKey } from "./store/rootfs.ts";
+import { rootFileSystemKey } from "./store/rootfs-path.ts";
 
 export interface FetchRequest {
   readonly store: ImageStore;

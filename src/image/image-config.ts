@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { ImageError } from "../errors/index.ts";
 import { requireDigest } from "./digest.ts";
-import { check, maximumConfigBytes, parseObject } from "./manifest.ts";
+import { check, parseObject } from "./json.ts";
+import { maximumConfigBytes } from "./manifest.ts";
 
 // Go writes an empty list or map as null.
 const strings = v.nullish(v.array(v.string()));

@@ -98,7 +98,7 @@ const hostile: readonly (readonly [string, Uint8Array, string | null, RegExp])[]
     null,
     /no container image/,
   ],
-  ["a config that is too long", bytes(withConfig({ size: 2 ** 30 })), null, /longer than 8 MiB/],
+  ["a config that is too long", bytes(withConfig({ size: 2 ** 30 })), null, /longer than 4 MiB/],
   [
     "a config digest that leads elsewhere",
     bytes(withConfig({ digest: "sha256:../../../etc/passwd" })),
@@ -176,7 +176,29 @@ const hostileConfigs: readonly (readonly [string, unknown, RegExp])[] = [
   ["another rootfs", { ...goodConfig, rootfs: { type: "windows", diff_ids: [digest] } }, /rootfs/],
   ["an env that is no list", { ...goodConfig, config: { Env: "A=1" } }, /Env/],
   ["no platform", { ...goodConfig, os: undefined }, /os/],
+  [
+    "more values than an image needs",
+    { ...goodConfig, history: Array(100_001).fill("") },
+    /more than 100000 values/,
+  ],
+  [
+    "arrays that nest deep",
+    { ...goodConfig, history: Array(50).fill(deepArray(1000)) },
+    /nested more than 64 deep/,
+  ],
 ];
+
+/** Brackets in strings, and behind quotation marks in strings, are none. */
+test("a config with brackets in its text is read", () => {
+  const config = { Labels: { a: "[{".repeat(50_000), b: '\\"[[['.repeat(20_000) } };
+  assert.deepEqual(parseImageConfig(bytes({ ...goodConfig, config }), 1, "the config").labels, config.Labels);
+});
+
+function deepArray(depth: number): unknown {
+  let value: unknown = [];
+  for (let level = 1; level < depth; level++) value = [value];
+  return value;
+}
 
 for (const [name, document, message] of hostileConfigs) {
   test(`a config with ${name} is refused`, () => {

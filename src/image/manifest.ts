@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { ImageError } from "../errors/index.ts";
 import { requireDigest } from "./digest.ts";
+import { check, parseObject } from "./json.ts";
 
 /** Every media type of manifests and indexes that is understood, as `Accept` wants them. */
 export const mediaTypes = {
@@ -34,7 +35,8 @@ const layerTypes: ReadonlySet<string> = new Set([
 
 /** 4 MiB: what registries accept (distribution-spec, "Pushing Manifests"). */
 export const maximumManifestBytes = 4 << 20;
-export const maximumConfigBytes = 8 << 20;
+/** 4 MiB, as podman, skopeo and buildah have it (containers/image, `MaxConfigBodySize`). */
+export const maximumConfigBytes = 4 << 20;
 /** Far above what builders make (docker stops at 127). */
 export const maximumLayers = 500;
 
@@ -65,11 +67,14 @@ const indexSchema = v.object({
 });
 export type ImageIndex = v.InferOutput<typeof indexSchema>;
 
+/** Annotations of what an image consists of are not used, and would be kept for as long as the image is being made. */
+const partSchema = v.omit(descriptorSchema, ["annotations"]);
+
 const manifestSchema = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
-  config: descriptorSchema,
-  layers: v.array(descriptorSchema),
+  config: partSchema,
+  layers: v.array(partSchema),
 });
 export type ImageManifest = v.InferOutput<typeof manifestSchema>;
 
@@ -101,36 +106,6 @@ export function parseManifest(bytes: Uint8Array, declaredType: string | null, wh
 
 export function tooLong(what: string): ImageError {
   return new ImageError(`${what} is longer than ${maximumManifestBytes >> 20} MiB`);
-}
-
-/** @throws ImageError unless the bytes are JSON in UTF-8 */
-export function parseJson(bytes: Uint8Array, what: string): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw new ImageError(`${what} is not JSON`, { cause: error });
-  }
-}
-
-/** @throws ImageError unless the bytes are a JSON object */
-export function parseObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
-  const json = parseJson(bytes, what);
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new ImageError(`${what} is not a JSON object`);
-  }
-  return json as Readonly<Record<string, unknown>>;
-}
-
-/** @throws ImageError that names the field */
-export function check<const S extends v.GenericSchema>(
-  schema: S,
-  json: unknown,
-  what: string,
-): v.InferOutput<S> {
-  const parsed = v.safeParse(schema, json);
-  if (parsed.success) return parsed.output;
-  const issue = parsed.issues[0];
-  throw new ImageError(`${what}: ${v.getDotPath(issue) ?? "the document"}: ${issue.message}`);
 }
 
 /**

@@ -4,12 +4,15 @@ import { Transform, type TransformCallback } from "node:stream";
 import { ImageError } from "../errors/index.ts";
 import { hashFor, requireDigest } from "./digest.ts";
 import type { LayerSource } from "./import/layer-source.ts";
-import type { ImportLimits } from "./import/limits.ts";
+import { defaultImportLimits, type ImportLimits } from "./import/limits.ts";
 import type { Descriptor } from "./manifest.ts";
 import { throttled, type PullProgressListener } from "./pull-progress.ts";
 import type { StoredImage } from "./store/images.ts";
 import { blobPath, type ImageStore } from "./store/layout.ts";
+import { withLease } from "./store/leases.ts";
+import { rootFileSystemKey } from "./store/rootfs-path.ts";
 import { ensureRootFileSystem, storedLayers } from "./store/rootfs.ts";
+import type { StoredOptions } from "./stored.ts";
 
 /**
  * Makes the root file system of an image whose layers are in the store, and tells of it. The importer reads the layers from
@@ -60,6 +63,22 @@ export async function materialize(
     throw error;
   });
   if (made) report({ kind: "stitchComplete" });
+}
+
+/** {@link materialize} for layers that no pull in progress keeps: a lease does. */
+export async function materializeStored(
+  store: ImageStore,
+  image: StoredImage,
+  reference: string,
+  { limits = defaultImportLimits, signal }: StoredOptions,
+  report: PullProgressListener,
+): Promise<void> {
+  const { manifestDigest, configDigest, config, layers } = image;
+  const lease = {
+    blobs: [manifestDigest, configDigest, ...layers.map(({ digest }) => digest)],
+    rootfs: [rootFileSystemKey(config.diffIds)],
+  };
+  await withLease(store, lease, signal, () => materialize(store, image, reference, limits, report, signal));
 }
 
 /** Removes layers that the disk has damaged, so that the next pull fetches them instead of failing in the same way. */

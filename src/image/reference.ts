@@ -61,7 +61,7 @@ export function parseReference(text: string): ImageReference {
     throw bad(text, "is an image id", "Use the image's name, or name@sha256:<digest>.");
   }
   const { domain, path } = splitDomain(name);
-  checkDomain(text, domain);
+  if (domain !== defaultDomain) checkDomain(text, domain);
   checkPath(text, path);
   if (domain.length + 1 + path.length > maximumNameLength) {
     throw bad(text, `is longer than ${maximumNameLength} characters`, "Use a shorter name.");

@@ -5,7 +5,7 @@ import { violation } from "./violation.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 export const stdinModes = ["null", "pipe"] as const;
 export type StdinMode = (typeof stdinModes)[number];
@@ -195,10 +195,11 @@ export interface StatsMessage {
   readonly rootFree: number;
 }
 
-/** SIGTERM to everything, up to graceMs, SIGKILL, sync, unmount, power off. Answered by ShuttingDown. */
+/** The signal to everything, SIGTERM after half of graceMs if it was another one, SIGKILL after graceMs, sync, unmount, power off. Answered by ShuttingDown. */
 export interface ShutdownMessage {
   readonly type: "Shutdown";
   readonly graceMs: number;
+  readonly signal: number;
 }
 
 /** Processes are gone and file systems are flushed; the guest powers off next. */
@@ -526,6 +527,7 @@ export function encodeMessage(message: Message): Buffer {
     case "Shutdown":
       writer.u8(34);
       writer.u32(message.graceMs);
+      writer.u8(message.signal);
       break;
     case "ShuttingDown":
       writer.u8(35);
@@ -891,6 +893,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       read: (reader) => ({
         type: "Shutdown",
         graceMs: reader.u32(),
+        signal: reader.u8(),
       }),
     },
   ],

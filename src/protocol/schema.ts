@@ -54,7 +54,7 @@ export interface MessageDefinition {
 }
 
 /** Raised with every incompatible change; both ends of a hop must have the same one. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 export const enums: Readonly<Record<string, readonly string[]>> = {
   StdinMode: ["null", "pipe"],
@@ -235,8 +235,8 @@ export const messages: Readonly<Record<string, MessageDefinition>> = {
   Shutdown: {
     tag: 34,
     routes: toAgent,
-    doc: "SIGTERM to everything, up to graceMs, SIGKILL, sync, unmount, power off. Answered by ShuttingDown.",
-    fields: { graceMs: "u32" },
+    doc: "The signal to everything, SIGTERM after half of graceMs if it was another one, SIGKILL after graceMs, sync, unmount, power off. Answered by ShuttingDown.",
+    fields: { graceMs: "u32", signal: "u8" },
   },
   ShuttingDown: {
     tag: 35,

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { InvalidConfigError } from "../errors/index.ts";
 import type { Home } from "./home.ts";
+import { maximumRootDiskMib, minimumManagedMib, type StoredRootDisk } from "./root-disk.ts";
 import { errorCode, ioError } from "./system-error.ts";
 
 const logLevel = v.picklist(["trace", "debug", "info", "warn", "error"]);
@@ -38,6 +39,24 @@ export type RegistryAuthEntry = v.InferOutput<typeof registryAuth>;
 /** The `registries` of `config.json`. */
 export type RegistriesConfig = v.InferOutput<typeof registries>;
 
+const managedMib = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(minimumManagedMib),
+  v.maxValue(maximumRootDiskMib),
+);
+const tmpfsMib = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(maximumRootDiskMib));
+
+/** A size in MiB, or a kind with its size. */
+const rootDisk = v.union(
+  [
+    managedMib,
+    v.strictObject({ kind: v.literal("managed"), size_mib: managedMib }),
+    v.strictObject({ kind: v.literal("tmpfs"), size_mib: v.optional(v.nullable(tmpfsMib)) }),
+  ],
+  `is neither a size of ${minimumManagedMib} to ${maximumRootDiskMib} MiB, nor {"kind": "managed", "size_mib": …}, nor {"kind": "tmpfs", "size_mib": …}`,
+);
+
 const schema = v.object({
   log_level: v.nullish(logLevel),
   paths: v.optional(v.object({ libkrunfw: v.nullish(v.string()) })),
@@ -51,12 +70,37 @@ const schema = v.object({
       thp: v.nullish(v.picklist(["always", "madvise", "never"])),
       metrics_sample_interval_ms: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0))),
       disable_metrics_sample: v.nullish(v.boolean()),
+      oci: v.optional(
+        v.pipe(
+          v.object({
+            root_disk: v.nullish(rootDisk),
+            /** The older spelling of a managed one. */
+            upper_size_mib: v.nullish(managedMib),
+          }),
+          v.check(
+            ({ root_disk, upper_size_mib }) =>
+              (root_disk ?? null) === null || (upper_size_mib ?? null) === null,
+            "has root_disk and upper_size_mib, which exclude each other",
+          ),
+        ),
+      ),
     }),
   ),
 });
 
 /** The user's settings, `config.json`; see `docs/configuration.md`. */
 export type GlobalConfig = v.InferOutput<typeof schema>;
+
+/** What an image's writable layer is to be where a sandbox does not say; null when the settings do not either. */
+export function configuredRootDisk(config: GlobalConfig): StoredRootDisk | null {
+  const { root_disk, upper_size_mib } = config.sandbox_defaults?.oci ?? {};
+  const chosen = root_disk ?? upper_size_mib ?? null;
+  if (chosen === null) return null;
+  if (typeof chosen === "number") return { kind: "managed", sizeMib: chosen };
+  return chosen.kind === "managed"
+    ? { kind: "managed", sizeMib: chosen.size_mib }
+    : { kind: "tmpfs", sizeMib: chosen.size_mib ?? null };
+}
 
 /**
  * Reads the user's settings. A missing file means the defaults.

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import { IoError } from "../errors/index.ts";
 import { locateHome, prepareHome, socketPath } from "./home.ts";
 
@@ -70,4 +72,46 @@ test("a directory of sockets that others can write to is refused", async () => {
     prepareHome(home),
     (error) => error instanceof IoError && /only this user/.test(error.message),
   );
+});
+
+test("a user whom the system does not know needs HOME or MSB_HOME, and is told so", async () => {
+  const unknown = 54_321;
+  const script = `
+    import { locateHome, prepareHome } from ${JSON.stringify(new URL("home.ts", import.meta.url).href)};
+    import { credentialFromDocker } from ${JSON.stringify(new URL("../image/credentials/docker-config.ts", import.meta.url).href)};
+    if (process.getuid() === 0) process.setuid(${unknown});
+    const found = [process.getuid()];
+    for (const MSB_HOME of ["", process.argv[1]]) {
+      try {
+        const home = locateHome({ MSB_HOME });
+        await prepareHome(home);
+        found.push(home.root);
+      } catch (error) {
+        found.push({ code: error.code, message: error.message, hint: error.hint });
+      }
+    }
+    found.push(await credentialFromDocker("docker.io", {}));
+    console.log(JSON.stringify(found));
+  `;
+  const root = join(directory, "unknown");
+  await mkdir(root);
+  await chmod(directory, 0o755);
+  await chmod(root, 0o777);
+  const home = join(root, "h".repeat(90));
+  const node = [process.execPath, "--input-type=module", "--eval", script, home];
+  // Root can become anyone; others can call themselves so in a user namespace.
+  const command = process.getuid?.() === 0 ? node : ["unshare", "--user", `--map-user=${unknown}`, ...node];
+  const { HOME: _home, ...environment } = process.env;
+  const [program = "", ...args] = command;
+  const { stdout } = await promisify(execFile)(program, args, { env: { ...environment, TMPDIR: root } });
+  assert.deepEqual(JSON.parse(stdout), [
+    unknown,
+    {
+      code: "invalidConfig",
+      message: "this user has no home directory: neither HOME nor the system's users name one",
+      hint: "Set HOME, or MSB_HOME to a directory of your own.",
+    },
+    home,
+    { credential: null, notes: [] },
+  ]);
 });

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { lstat, mkdir, stat } from "node:fs/promises";
-import { homedir, tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { IoError } from "../errors/index.ts";
+import { getuid } from "node:process";
+import { InvalidConfigError, IoError } from "../errors/index.ts";
 import { errorCode, ioError } from "./system-error.ts";
+import { userHomeDirectory } from "./user-home.ts";
 
 /** Where everything that outlives a process is kept: `$MSB_HOME`, by default `~/.microsandbox`. */
 export interface Home {
@@ -18,11 +20,14 @@ export interface Home {
   readonly cache: string;
 }
 
-/** Looks at the environment only; creates nothing. */
+/**
+ * Looks at the environment only; creates nothing.
+ *
+ * @throws InvalidConfigError when nothing tells where this user's home directory is
+ */
 export function locateHome(environment: NodeJS.ProcessEnv = process.env): Home {
   const configured = environment["MSB_HOME"];
-  const root =
-    configured === undefined || configured === "" ? join(homedir(), ".microsandbox") : resolve(configured);
+  const root = configured === undefined || configured === "" ? defaultRoot() : resolve(configured);
   const configFile = environment["MSB_CONFIG_PATH"];
   return {
     root,
@@ -33,6 +38,22 @@ export function locateHome(environment: NodeJS.ProcessEnv = process.env): Home {
     run: runDirectory(root),
     cache: join(root, "cache"),
   };
+}
+
+function defaultRoot(): string {
+  const home = userHomeDirectory();
+  if (home !== null) return join(home, ".microsandbox");
+  throw new InvalidConfigError(
+    "this user has no home directory: neither HOME nor the system's users name one",
+    {
+      hint: "Set HOME, or MSB_HOME to a directory of your own.",
+    },
+  );
+}
+
+/** Every system that this package is for has user ids, whether they have names or not. */
+function userId(): number {
+  return getuid?.() ?? -1;
 }
 
 /**
@@ -74,8 +95,7 @@ async function mkdirUnlessThere(path: string): Promise<void> {
 /** The directory of sockets may lie in the shared temporary directory, where another user could have made it first. */
 async function refuseForeignDirectory(path: string): Promise<void> {
   const found = await lstat(path);
-  const { uid } = userInfo();
-  if (found.isDirectory() && found.uid === uid && (found.mode & 0o022) === 0) return;
+  if (found.isDirectory() && found.uid === userId() && (found.mode & 0o022) === 0) return;
   throw new IoError(`${path} is not a directory that only this user can write`, {
     hint: "Remove it, or set MSB_HOME to a directory with a shorter path.",
   });
@@ -93,5 +113,5 @@ function runDirectory(root: string): string {
   const own = join(root, "run");
   if (Buffer.byteLength(own) + longestSocketName <= longestSocketPath) return own;
   const digest = createHash("sha256").update(root).digest("hex").slice(0, 12);
-  return join(tmpdir(), `msb-${userInfo().uid}-${digest}`);
+  return join(tmpdir(), `msb-${userId()}-${digest}`);
 }

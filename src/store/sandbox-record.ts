@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { InvalidConfigError, JsonError } from "../errors/index.ts";
+import { defaultRootDisk, rootDiskSchema } from "./root-disk.ts";
 import { errorCode, ioError } from "./system-error.ts";
 
 /** JSON has no infinity: null means no limit. */
@@ -21,19 +22,6 @@ const imageSchema = v.variant("kind", [
   }),
 ]);
 
-/** What the guest writes to, over an image whose files stay as they are. */
-const rootDiskSchema = v.variant("kind", [
-  /** A sparse file of this size that lives as long as the sandbox. */
-  v.object({ kind: v.literal("managed"), sizeMib: v.number() }),
-  /** Memory of the guest, lost when it stops; null = half of the guest's memory. */
-  v.object({ kind: v.literal("tmpfs"), sizeMib: v.nullable(v.number()) }),
-]);
-
-export type StoredRootDisk = v.InferOutput<typeof rootDiskSchema>;
-
-/** What a sandbox gets that asks for nothing else. */
-export const defaultRootDisk: StoredRootDisk = { kind: "managed", sizeMib: 4096 };
-
 /** How a sandbox was asked to be, with every default filled in. It does not change while the sandbox exists. */
 const configSchema = v.object({
   image: imageSchema,
@@ -51,7 +39,7 @@ const configSchema = v.object({
   user: v.nullable(v.string()),
   entrypoint: v.nullable(v.array(v.string())),
   cmd: v.nullable(v.array(v.string())),
-  /** The image's STOPSIGNAL, as it is written there. */
+  /** As it was asked for, or the image's STOPSIGNAL as it is written there; null = SIGTERM. */
   stopSignal: v.optional(v.nullable(v.string()), null),
   env: v.array(pair),
   scripts: v.array(pair),

@@ -191,7 +191,7 @@ const unasked: Record<string, [Buffer, RegExp]> = {
     /stream 9, which is not open/,
   ],
   "output on a stream that is not open": [encodeFrame(9, FrameKind.stdout, Buffer.from("x")), /stream 9/],
-  "a message that only a supervisor sends": [control(0, { type: "Shutdown", graceMs: 1 }), /./],
+  "a message that only a supervisor sends": [control(0, { type: "Shutdown", graceMs: 1, signal: 15 }), /./],
   garbage: [Buffer.alloc(4096, "garbage "), /frame length/],
   zeros: [Buffer.alloc(64), /frame length/],
   "a length beyond any frame": [Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0]), /frame length/],

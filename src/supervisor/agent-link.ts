@@ -114,11 +114,15 @@ export class AgentLink {
     });
   }
 
-  /** Resolves when the guest has nothing left to flush. */
-  shutdown(graceMs: number): Promise<void> {
+  /**
+   * Resolves when the guest has nothing left to flush.
+   *
+   * @param signal what every process gets first, by its number in the guest
+   */
+  shutdown(graceMs: number, signal: number): Promise<void> {
     return this.#ask((waiter) => {
       this.#shutdownWaiter = waiter;
-      this.#channel.send(0, { type: "Shutdown", graceMs });
+      this.#channel.send(0, { type: "Shutdown", graceMs, signal });
     });
   }
 

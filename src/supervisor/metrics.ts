@@ -7,6 +7,8 @@ export interface MetricsOptions {
   readonly machine: Machine;
   readonly agent: AgentLink;
   readonly memoryMib: number;
+  /** Whether the root is an image with a writable layer above, rather than a directory or a disk image of the host. */
+  readonly hasUpper: boolean;
   readonly upperPath: string;
   /** cpuPercent is an average over at least so long. */
   readonly intervalMs: number;
@@ -36,7 +38,7 @@ export class MetricsSampler {
   }
 
   async sample(): Promise<MetricsMessage> {
-    const { machine, memoryMib } = this.#options;
+    const { machine, memoryMib, hasUpper } = this.#options;
     const [cpuNs, residentBytes, blocks, guest, upperHostAllocatedBytes] = await Promise.all([
       machine.cpuTimeNs(),
       machine.residentBytes(),
@@ -44,6 +46,8 @@ export class MetricsSampler {
       this.#guestStats(),
       this.#upperAllocated(),
     ]);
+    // Without an upper the figures of / are those of the host's file system, or of a disk image.
+    const upper = hasUpper ? guest : null;
     const used = guest === null ? residentBytes : guest.memoryTotal - guest.memoryAvailable;
     return {
       type: "Metrics",
@@ -59,8 +63,8 @@ export class MetricsSampler {
       netRxBytes: 0,
       netTxBytes: 0,
       uptimeMs: Math.round(performance.now() - this.#options.startedAtMs),
-      upperUsedBytes: guest === null ? null : Math.max(0, guest.rootTotal - guest.rootFree),
-      upperFreeBytes: guest?.rootFree ?? null,
+      upperUsedBytes: upper === null ? null : Math.max(0, upper.rootTotal - upper.rootFree),
+      upperFreeBytes: upper?.rootFree ?? null,
       upperHostAllocatedBytes,
     };
   }

@@ -61,7 +61,7 @@ async function lowerOf(
 ): Promise<RootFileSystem> {
   if (manifestDigest !== null) {
     // Only now: a sandbox of the embedded image has no use for it.
-    const { storedImage } = await import("../image/pull.ts");
+    const { storedImage } = await import("../image/stored.ts");
     return (await storedImage(manifestDigest, reference, { home, signal })).rootFileSystem;
   }
   if (isEmbeddedImage(reference)) return await embeddedRootFileSystem();

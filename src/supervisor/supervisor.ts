@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { CustomError, ProtocolError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
 import type { MachineExit } from "../machine/index.ts";
 import { encodeFailure } from "../protocol/failure.ts";
+import { SIGTERM, signalNumber } from "../protocol/signals.ts";
 import type {
   EndedMessage,
   ExecMessage,
@@ -252,6 +253,7 @@ export class Supervisor implements ClientServices {
       machine,
       agent,
       memoryMib: record.config.memoryMib,
+      hasUpper: record.config.image.kind === "oci",
       upperPath: paths.upper,
       intervalMs: record.config.metricsSampleIntervalMs,
       startedAtMs,
@@ -415,7 +417,10 @@ export class Supervisor implements ClientServices {
     this.#killer.cancel();
     this.#killer.set(graceMs);
     const forProcesses = Math.max(graceMs - flushMs, Math.floor(graceMs / 2));
-    guest.agent.shutdown(forProcesses).catch((error: unknown) => {
+    const { stopSignal } = this.#options.sandbox.record.config;
+    // What an image says may be no signal at all.
+    const signal = signalNumber(stopSignal ?? "SIGTERM") ?? SIGTERM;
+    guest.agent.shutdown(forProcesses, signal).catch((error: unknown) => {
       this.#logs.runtime.write("debug", `the guest did not confirm its shutdown: ${String(error)}`);
     });
   }

@@ -91,7 +91,7 @@ describe("docs/configuration.md", () => {
     const schema = /const schema = ([^]*?)\n\}\);/.exec(read("src/store/global-config.ts"))?.[1] ?? "";
     const keys = all(schema, /(\w+): v\.nullish\(/g);
     assert.ok(keys.length > 5);
-    const documented = all(page, /^\| `((?:paths\.|sandbox_defaults\.)?[a-z_]+)` /gm);
+    const documented = all(page, /^\| `((?:paths\.|sandbox_defaults\.(?:oci\.)?)?[a-z_]+)` /gm);
     assert.deepEqual(documented.map((key) => key.replace(/^.*\./, "")).sort(), keys.sort());
   });
 });

@@ -462,7 +462,12 @@ const cases: readonly Hostile[] = [
   {
     name: "a zstd stream that wants a window of 2 GiB",
     layers: [damaged(good, Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00]))],
-    says: /corrupt/,
+    says: /refers back further than 32 MiB/,
+  },
+  {
+    name: "a zstd stream that wants a window of 64 MiB",
+    layers: [damaged(good, Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x80, 0x01, 0x00, 0x00]))],
+    says: /refers back further than 32 MiB/,
   },
   {
     name: "the head of a gzip stream and no more",

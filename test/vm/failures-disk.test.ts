@@ -4,15 +4,28 @@ import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { IoError, Sandbox, SandboxNotFoundError } from "../../src/index.ts";
 import { processesGone, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
 
-// Full and read-only disks. A small tmpfs stands for them, which only root can mount.
+// Full and read-only disks. A small tmpfs stands for them, which only root can mount: of the host, or of a user namespace, in
+// which this file runs itself when the user is not root.
 useTemporaryHome();
 const run = promisify(execFile);
-const skip = process.platform === "linux" && process.getuid?.() === 0 ? false : "mounting a tmpfs takes root";
+const isLinux = process.platform === "linux";
+const isRoot = process.getuid?.() === 0;
+const skip = isLinux && isRoot ? false : isLinux ? "run in a user namespace" : "mounting a tmpfs takes Linux";
+
+if (isLinux && !isRoot) {
+  test("full and read-only disks, in a user namespace", async () => {
+    // Without the variable by which it would take itself for a part of this run.
+    const { NODE_TEST_CONTEXT: _context, ...environment } = process.env;
+    const node = [process.execPath, "--test", fileURLToPath(import.meta.url)];
+    await run("unshare", ["--user", "--map-root-user", "--mount", ...node], { env: environment });
+  });
+}
 
 /** A home on a file system of its own, unmounted when the test has ended. */
 async function smallHome(t: TestContext, size: string): Promise<string> {
@@ -95,14 +108,14 @@ test("a home that became read-only", { timeout, skip }, async (t) => {
   const home = await smallHome(t, "64m");
   await withEnvironment({ MSB_HOME: home }, async () => {
     await (await create("kept")).stop();
-    await mounting("mount", "-o", "remount,ro", home);
+    await mounting("mount", "-o", "remount,bind,ro", home);
     await fails(create("new"), /read-only/);
     await fails(Sandbox.start("kept"), /read-only/);
     await fails(Sandbox.remove("kept"), /read-only/);
     assert.equal((await Sandbox.get("kept")).status, "stopped");
     assert.equal((await Sandbox.list()).length, 1);
     assert.ok((await (await Sandbox.get("kept")).logs({ sources: ["system"] })).length > 0);
-    await mounting("mount", "-o", "remount,rw", home);
+    await mounting("mount", "-o", "remount,bind,rw", home);
     const again = await Sandbox.start("kept");
     assert.equal((await again.exec("echo", ["hi"])).stdout(), "hi\n");
     await again.destroy();
@@ -112,7 +125,7 @@ test("a home that became read-only", { timeout, skip }, async (t) => {
 test("a fresh home on a read-only disk", { timeout, skip }, async (t) => {
   const mount = await smallHome(t, "1m");
   await mkdir(join(mount, "empty"));
-  await mounting("mount", "-o", "remount,ro", mount);
+  await mounting("mount", "-o", "remount,bind,ro", mount);
   for (const home of [join(mount, "empty"), join(mount, "missing")]) {
     await withEnvironment({ MSB_HOME: home }, async () => {
       await fails(create("new"), /read-only/);

@@ -146,7 +146,6 @@ test(
       init: "/sbin/init",
       maxCpus: 4,
       maxMemoryMib: 1024,
-      stopSignal: "SIGINT",
     };
     for (const [key, value] of Object.entries(keys)) {
       const config = { name: "later", image: "localhost/base", [key]: value };

@@ -60,6 +60,41 @@ test("what ignores SIGTERM is killed, and the files are flushed all the same", {
   assert.equal((await sandbox.exec("cat", ["/root/stubborn"])).stdout(), "kept\n");
 });
 
+test(
+  "the stop signal comes first, then SIGTERM for whom it did not end, then SIGKILL",
+  { timeout },
+  async () => {
+    await sandbox.destroy();
+    sandbox = await Sandbox.create({
+      name,
+      image: "localhost/base",
+      memoryMib: smallMemory,
+      stopSignal: "SIGINT",
+    });
+    const start = async (file: string, traps: string): Promise<void> => {
+      const script = `${traps}; echo ready; while :; do sleep 0.1; done`;
+      const exec = await sandbox.execStream("sh", ["-c", script.replaceAll("FILE", file)]);
+      assert.equal((await exec.recv())?.kind, "started");
+      assert.equal((await exec.recv())?.kind, "stdout");
+    };
+    // What they got and when, in hundredths of a second since boot.
+    const note = (signal: string): string =>
+      `trap 'echo ${signal} $(cut -d" " -f1 /proc/uptime | tr -d .) >> FILE; exit' ${signal}`;
+    await start("/root/graceful", `${note("INT")}; ${note("TERM")}`);
+    await start("/root/background", `trap '' INT; ${note("TERM")}`);
+    await start("/root/stubborn", "trap '' INT TERM");
+    assert.deepEqual(await sandbox.stopAndWait(), { code: 0, success: true });
+    sandbox = await Sandbox.start(name);
+    const read = async (file: string): Promise<string[]> =>
+      (await sandbox.exec("cat", [file])).stdout().trim().split(/\s+/);
+    const [first, intAt] = await read("/root/graceful");
+    const [second, termAt, ...more] = await read("/root/background");
+    assert.deepEqual([first, second, more], ["INT", "TERM", []]);
+    // Half of the 8 s that programs have.
+    assert.ok(Number(termAt) - Number(intAt) > 300, `${intAt}, ${termAt}`);
+  },
+);
+
 test("no grace: killed at once", { timeout }, async () => {
   const begun = performance.now();
   await sandbox.stopWithTimeout(0);

@@ -69,6 +69,15 @@ test("owners: kept when the host's process is root, and otherwise one's own", as
   assert.equal(await output(sandbox, "stat -c %u /owned"), String(uid));
 });
 
+test("metrics have no writable layer, and do not take the host's file system for one", async () => {
+  const { memoryAvailableBytes, ...metrics } = await sandbox.metrics();
+  assert.ok(memoryAvailableBytes !== null, "the guest answered");
+  assert.deepEqual(
+    [metrics.upperUsedBytes, metrics.upperFreeBytes, metrics.upperHostAllocatedBytes],
+    [null, null, null],
+  );
+});
+
 test("a second start finds what the first left", async () => {
   await output(sandbox, "echo kept > /kept");
   await sandbox.stop();

@@ -42,6 +42,8 @@ async function keepsWhatIsWritten(name: string, image: string, type: RegExp): Pr
   const first = await boot(name, image);
   assert.match(await output(first, "df -T / | awk 'END { print $2 }'"), type);
   await output(first, "echo kept > /kept; cat /etc/hostname");
+  const { upperUsedBytes, upperFreeBytes } = await first.metrics();
+  assert.deepEqual([upperUsedBytes, upperFreeBytes], [null, null]);
   await first.stop();
   const second = await Sandbox.start(name);
   assert.equal(await output(second, "cat /kept /etc/hostname"), `kept\n${name}`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { stat } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { run } from "../../guest/tools.ts";
@@ -58,6 +58,9 @@ test("an upper in memory has its size, writes no file on the host and is lost at
     .memory(256)
     .create();
   assert.equal(await output(sandbox, sizeMib), "64");
+  const { upperFreeBytes, upperHostAllocatedBytes } = await sandbox.metrics();
+  assert.ok(upperFreeBytes !== null && upperFreeBytes <= 64 * 1024 * 1024, String(upperFreeBytes));
+  assert.equal(upperHostAllocatedBytes, null);
   await output(sandbox, "echo here > /etc/written; rm /usr/bin/cal; cat /etc/written");
   await sandbox.stop();
   assert.equal(await stat(upperOf("memory")).catch(() => null), null);
@@ -76,4 +79,19 @@ test("an upper in memory has half of the memory when no size is given", async ()
     .memory(256)
     .create();
   assert.equal(await output(sandbox, sizeMib), "128");
+});
+
+test("an image's upper is as config.json says, where the sandbox does not", async () => {
+  const file = join(home, "config.json");
+  await writeFile(
+    file,
+    JSON.stringify({ sandbox_defaults: { oci: { root_disk: { kind: "tmpfs", size_mib: 48 } } } }),
+  );
+  try {
+    await using sandbox = await Sandbox.builder("configured").image("localhost/base").memory(256).create();
+    assert.equal(await output(sandbox, sizeMib), "48");
+    assert.deepEqual(sandbox.config.rootDisk, { kind: "tmpfs", sizeMib: 48 });
+  } finally {
+    await rm(file);
+  }
 });

@@ -46,8 +46,9 @@ impl Agent {
             Message::StatsRequest => self.port.send(stream, &Message::Stats(stats::measure())),
             Message::Boot(boot) => self.boot(stream, &boot)?,
             Message::Exec(exec) => self.exec(stream, &exec)?,
-            Message::Shutdown(messages::Shutdown { grace_ms }) => {
-                self.begin_shutdown(stream, Duration::from_millis(grace_ms.into()))
+            Message::Shutdown(messages::Shutdown { grace_ms, signal }) => {
+                let grace = Duration::from_millis(grace_ms.into());
+                self.begin_shutdown(stream, grace, signal.into())
             }
             // The rest is about a command. One that has just ended is no error: the message met its end on the way.
             message => {

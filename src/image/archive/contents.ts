@@ -2,13 +2,12 @@ import { open, readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { ImageError } from "../../errors/index.ts";
 import { digestOf, verifyBytes } from "../digest.ts";
+import { check, parseJson } from "../json.ts";
 import {
-  check,
   maximumConfigBytes,
   maximumLayers,
   maximumManifestBytes,
   mediaTypes,
-  parseJson,
   parseManifest,
   type Descriptor,
   type ImageManifest,

@@ -17,7 +17,7 @@ import { nameImage } from "../store/index-file.ts";
 import { imageStore, prepareStore, writeBlob, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
 import { inspectImage, type ImageDetails } from "../store/manage.ts";
-import { rootFileSystemKey } from "../store/rootfs.ts";
+import { rootFileSystemKey } from "../store/rootfs-path.ts";
 import { readContents, type ArchivedImage } from "./contents.ts";
 import { spoolArchive, type SpooledFile } from "./spool.ts";
 

@@ -1,8 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
-import { errorCode } from "../../store/index.ts";
+import { errorCode, userHomeDirectory } from "../../store/index.ts";
 import type { Credential } from "./credential.ts";
 import { runHelper } from "./helper.ts";
 
@@ -40,7 +39,7 @@ export async function credentialFromDocker(
 ): Promise<{ credential: Credential | null; notes: readonly string[] }> {
   const path = dockerConfigFile(environment);
   const notes: string[] = [];
-  const config = await readDockerConfig(path, notes);
+  const config = path === null ? null : await readDockerConfig(path, notes);
   if (config === null) return { credential: null, notes };
   const server = domain === "docker.io" ? dockerHubKey : domain;
   const own = config.credHelpers?.[domain] ?? config.credHelpers?.[server];
@@ -56,13 +55,12 @@ export async function credentialFromDocker(
   return { credential: fromFile(config, domain), notes };
 }
 
-export function dockerConfigFile(environment: NodeJS.ProcessEnv): string {
+/** @returns null for a user without a home directory */
+function dockerConfigFile(environment: NodeJS.ProcessEnv): string | null {
   const configured = environment["DOCKER_CONFIG"];
-  const home = environment["HOME"] ?? homedir();
-  return join(
-    configured === undefined || configured === "" ? join(home, ".docker") : configured,
-    "config.json",
-  );
+  if (configured !== undefined && configured !== "") return join(configured, "config.json");
+  const home = environment["HOME"] ?? userHomeDirectory();
+  return home === null ? null : join(home, ".docker", "config.json");
 }
 
 async function readDockerConfig(path: string, notes: string[]): Promise<DockerConfig | null> {

@@ -1,7 +1,21 @@
 /** Numbers of one kind for many things, by index: a tenth of the memory of an object for each. */
 export type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array;
 
-/** A longer copy of a column. The system gives its new part no memory before it is written. */
+/** Columns that are longer than this grow to their full length at once, if that is no more than 16 times as long. */
+const smallColumn = 1 << 16;
+
+/**
+ * How long the columns of a table are to be when they are full. The system gives a column no memory before it is written,
+ * so beyond a small one, which an ordinary image never fills, its full length costs nothing, while doubling would leave
+ * the old columns to the garbage collector until it comes.
+ *
+ * @param maximum how many there will be at most, as far as that is known
+ */
+export function nextLength(length: number, maximum: number): number {
+  return length < smallColumn ? length * 2 : Math.min(Math.max(maximum, length * 2), length * 16);
+}
+
+/** A longer copy of a column. */
 export function longer<T extends Column>(column: T, length: number): T {
   const copy = new (column.constructor as new (length: number) => T)(length);
   copy.set(column);
@@ -15,14 +29,15 @@ export class ByteArena {
 
   /** @returns where it stands; a string never crosses a piece */
   append(text: string): number {
-    if (this.#used + text.length > pieceBytes) {
-      this.#pieces.push(Buffer.alloc(pieceBytes));
-      this.#used = 0;
-    }
-    const piece = this.#pieces.length - 1;
-    this.#pieces[piece]?.write(text, this.#used, "latin1");
-    const at = piece * pieceBytes + this.#used;
-    this.#used += text.length;
+    const at = this.#reserve(text.length);
+    this.#piece(at).write(text, at % pieceBytes, "latin1");
+    return at;
+  }
+
+  /** @param bytes at most a piece of them, 1 MiB */
+  appendBytes(bytes: Uint8Array): number {
+    const at = this.#reserve(bytes.length);
+    this.#piece(at).set(bytes, at % pieceBytes);
     return at;
   }
 
@@ -53,6 +68,16 @@ export class ByteArena {
     return this.#piece(a).compare(this.#piece(b), bStart, bStart + bLength, aStart, aStart + aLength);
   }
 
+  #reserve(length: number): number {
+    if (this.#used + Math.max(length, 1) > pieceBytes) {
+      this.#pieces.push(Buffer.alloc(pieceBytes));
+      this.#used = 0;
+    }
+    const at = (this.#pieces.length - 1) * pieceBytes + this.#used;
+    this.#used += length;
+    return at;
+  }
+
   #piece(at: number): Buffer {
     const piece = this.#pieces[Math.floor(at / pieceBytes)];
     if (piece === undefined) throw new RangeError(`no string stands at ${at}`);
@@ -61,3 +86,30 @@ export class ByteArena {
 }
 
 const pieceBytes = 1 << 20;
+
+/** Rows of numbers in pieces, as {@link ByteArena} keeps strings. */
+export class NumberArena {
+  readonly #pieces: Uint32Array[] = [];
+  #used = pieceNumbers;
+
+  /** @param count at most a piece of them, 262,144 @returns where the row stands, which is all zeros */
+  add(count: number): number {
+    if (this.#used + Math.max(count, 1) > pieceNumbers) {
+      this.#pieces.push(new Uint32Array(pieceNumbers));
+      this.#used = 0;
+    }
+    const at = (this.#pieces.length - 1) * pieceNumbers + this.#used;
+    this.#used += count;
+    return at;
+  }
+
+  /** The row itself, not a copy. */
+  row(at: number, count: number): Uint32Array {
+    const piece = this.#pieces[Math.floor(at / pieceNumbers)];
+    if (piece === undefined) throw new RangeError(`no row stands at ${at}`);
+    const start = at % pieceNumbers;
+    return piece.subarray(start, start + count);
+  }
+}
+
+const pieceNumbers = pieceBytes / 4;

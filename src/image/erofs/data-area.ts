@@ -41,9 +41,7 @@ export class DataArea {
     }
     let bits = blockBits;
     while (Math.ceil(size / 2 ** bits) > maximumChunks) bits++;
-    const count = Math.ceil(size / 2 ** bits);
-    this.#inodes.budget.metadata(4 * count);
-    this.#inodes.chunkMaps.set(inode, { bits, blocks: new Uint32Array(count).fill(noBlock) });
+    this.#inodes.addChunks(inode, bits);
     this.#writer.align();
     this.#file = { inode, size, pieces, piece: 0, inPiece: 0, chunk: -1, logical: 0 };
   }
@@ -61,7 +59,7 @@ export class DataArea {
   }
 
   #appendPieces(file: OpenFile, bytes: Uint8Array): void {
-    const chunkBytes = 2 ** (this.#inodes.chunkMaps.get(file.inode)?.bits ?? blockBits);
+    const chunkBytes = 2 ** (this.#inodes.chunkBits[file.inode] ?? blockBits);
     for (let at = 0; at < bytes.length;) {
       const offset = (file.pieces.offsets[file.piece] ?? 0) + file.inPiece;
       const chunk = Math.floor(offset / chunkBytes);
@@ -83,8 +81,8 @@ export class DataArea {
   #startChunk(file: OpenFile, chunk: number, chunkBytes: number): void {
     this.#endChunk(file);
     this.#checkSpace(chunkBytes);
-    const map = this.#inodes.chunkMaps.get(file.inode);
-    if (map !== undefined) map.blocks[chunk] = this.#writer.align();
+    const chunks = this.#inodes.chunksOf(file.inode);
+    if (chunks !== null) chunks[chunk] = this.#writer.align();
     file.chunk = chunk;
     file.logical = chunk * chunkBytes;
   }
@@ -92,7 +90,7 @@ export class DataArea {
   /** A chunk is whole in the image, but for the file's last. */
   #endChunk(file: OpenFile): void {
     if (file.chunk === -1) return;
-    const chunkBytes = 2 ** (this.#inodes.chunkMaps.get(file.inode)?.bits ?? blockBits);
+    const chunkBytes = 2 ** (this.#inodes.chunkBits[file.inode] ?? blockBits);
     const end = Math.min((file.chunk + 1) * chunkBytes, Math.ceil(file.size / blockBytes) * blockBytes);
     this.#writer.zeros(end - file.logical);
     file.logical = end;

@@ -21,7 +21,8 @@ export class SortedTree {
   readonly #first: Uint32Array;
   readonly #count: Uint32Array;
   /** Directories in the order of the image, the root first. */
-  readonly directories: readonly number[];
+  readonly directories: Uint32Array;
+  readonly #block = Buffer.alloc(blockBytes);
 
   constructor(tree: Tree) {
     this.tree = tree;
@@ -29,9 +30,10 @@ export class SortedTree {
     this.#order = new Uint32Array(tree.count * 3);
     this.#first = new Uint32Array(tree.count);
     this.#count = new Uint32Array(tree.count);
-    const directories = [root];
+    const directories = new Uint32Array(tree.count);
+    let found = 1; // The root is the first, and its number is 0.
     let filled = 0;
-    for (let next = 0; next < directories.length; next++) {
+    for (let next = 0; next < found; next++) {
       const directory = directories[next] ?? root;
       const first = filled;
       this.#order[filled++] = dot;
@@ -43,9 +45,9 @@ export class SortedTree {
       names.sort((a, b) => this.#compare(a, b));
       this.#first[directory] = first;
       this.#count[directory] = names.length;
-      for (const child of names) if (child < dotDot && tree.isDirectory(child)) directories.push(child);
+      for (const child of names) if (child < dotDot && tree.isDirectory(child)) directories[found++] = child;
     }
-    this.directories = directories;
+    this.directories = directories.subarray(0, found);
   }
 
   *children(directory: number): Generator<number> {
@@ -69,11 +71,11 @@ export class SortedTree {
 
   /**
    * The content, block by block: in each its entries, then their names. Numbers of inodes must have been given. The
-   * buffer is used again; the last block is as long as it is used.
+   * buffer is used again, for other directories too; the last block is as long as it is used.
    */
   *directoryBlocks(directory: number): Generator<Buffer> {
     const names = this.#names(directory);
-    const block = Buffer.alloc(blockBytes);
+    const block = this.#block;
     for (let first = 0; first < names.length;) {
       let end = first;
       let used = 0;

@@ -1,6 +1,6 @@
 import type { Budget } from "./budget.ts";
-import { ByteArena, longer } from "./columns.ts";
-import { fileType } from "./format.ts";
+import { ByteArena, longer, nextLength, NumberArena } from "./columns.ts";
+import { fileType, noBlock } from "./format.ts";
 import { XattrTable } from "./xattrs.ts";
 
 /** What a file has besides its content and its names. */
@@ -12,14 +12,6 @@ export interface Attributes {
   readonly seconds: number;
   readonly nanoseconds: number;
   readonly xattrs: ReadonlyMap<string, string>;
-}
-
-/** Where the content of a file with holes is. */
-export interface ChunkMap {
-  /** Bits of a chunk's size in bytes. */
-  readonly bits: number;
-  /** First block of each chunk. */
-  readonly blocks: Uint32Array;
 }
 
 const noXattrs: ReadonlyMap<string, string> = new Map();
@@ -43,9 +35,10 @@ export class Inodes {
   readonly xattrTable: XattrTable;
   /** Targets of symbolic links. */
   readonly targets = new ByteArena();
-  readonly chunkMaps = new Map<number, ChunkMap>();
-  /** Inodes that turned out to be another one: hard links to files of lower layers. */
-  readonly #aliases = new Map<number, number>();
+  /** First blocks of the chunks of files with holes. */
+  readonly #chunks = new NumberArena();
+  /** Of inodes that turned out to be another one, 1 + that one: hard links to files of lower layers. */
+  #aliases = new Uint32Array(0);
   #count = 0;
   mode = new Uint16Array(1024);
   uid = new Uint32Array(1024);
@@ -53,8 +46,13 @@ export class Inodes {
   seconds = new Float64Array(1024);
   nanoseconds = new Uint32Array(1024);
   size = new Float64Array(1024);
-  /** First block of a file, device number, or place of a link's target; set by the layout for directories. */
+  /**
+   * First block of a file, place of a chunk map, device number, or place of a link's target; set by the layout for
+   * directories.
+   */
   start = new Uint32Array(1024);
+  /** Of a file with holes, the bits of a chunk's size in bytes; 0 for all else. */
+  chunkBits = new Uint8Array(1024);
   /** In the {@link XattrTable}; 0 for none. */
   xattrs = new Uint32Array(1024);
   /** Names, counted by the layout. */
@@ -75,7 +73,7 @@ export class Inodes {
 
   add(attributes: Attributes): number {
     const inode = this.#count++;
-    if (inode === this.mode.length) this.#grow(inode * 2);
+    if (inode === this.mode.length) this.#grow(nextLength(inode, this.budget.limits.maxEntries));
     this.mode[inode] = attributes.mode;
     this.uid[inode] = attributes.uid;
     this.gid[inode] = attributes.gid;
@@ -97,23 +95,43 @@ export class Inodes {
     return this.targets.text(this.start[symlink] ?? 0, this.size[symlink] ?? 0);
   }
 
+  /** Gives a file with holes a map without any chunk in it; its size must be known. */
+  addChunks(inode: number, bits: number): void {
+    const count = this.#chunkCount(inode, bits);
+    this.budget.metadata(4 * count);
+    this.chunkBits[inode] = bits;
+    this.start[inode] = this.#chunks.add(count);
+    this.#chunks.row(this.start[inode] ?? 0, count).fill(noBlock);
+  }
+
+  /** First block of each chunk of a file with holes, not a copy; null for all else. */
+  chunksOf(inode: number): Uint32Array | null {
+    const bits = this.chunkBits[inode] ?? 0;
+    return bits === 0 ? null : this.#chunks.row(this.start[inode] ?? 0, this.#chunkCount(inode, bits));
+  }
+
+  #chunkCount(inode: number, bits: number): number {
+    return Math.ceil((this.size[inode] ?? 0) / 2 ** bits);
+  }
+
   typeOf(inode: number): number {
     return (this.mode[inode] ?? 0) & fileType.mask;
   }
 
   /** From now on `inode` is `target`. */
   alias(inode: number, target: number): void {
-    this.#aliases.set(inode, target);
+    // Most images have none.
+    if (inode >= this.#aliases.length) this.#aliases = longer(this.#aliases, this.mode.length);
+    this.#aliases[inode] = target + 1;
   }
 
   /** The inode that `inode` stands for. */
   resolve(inode: number): number {
-    if (this.#aliases.size === 0) return inode;
     let resolved = inode;
     for (;;) {
-      const next = this.#aliases.get(resolved);
-      if (next === undefined) return resolved;
-      resolved = next;
+      const next = this.#aliases[resolved] ?? 0;
+      if (next === 0) return resolved;
+      resolved = next - 1;
     }
   }
 
@@ -125,6 +143,7 @@ export class Inodes {
     this.nanoseconds = longer(this.nanoseconds, length);
     this.size = longer(this.size, length);
     this.start = longer(this.start, length);
+    this.chunkBits = longer(this.chunkBits, length);
     this.xattrs = longer(this.xattrs, length);
     this.links = longer(this.links, length);
     this.nid = longer(this.nid, length);

@@ -88,10 +88,12 @@ async function place(sorted: SortedTree, writer: BlockWriter, order: Order): Pro
     at = Math.ceil((at + bytesOf(inodes, inode)) / slotBytes) * slotBytes;
   }
   let block = writer.align();
+  /** First blocks of symbolic links that are too long to stand behind their inode: the metadata limit keeps them few. */
+  const linkBlocks = new Map<number, number>();
   for (const { inode, entry } of placed(order)) {
     if (!hasPlainContent(inodes, inode)) continue;
     if (inodes.typeOf(inode) === fileType.directory) inodes.start[inode] = block;
-    else inodes.chunkMaps.set(inode, { bits: 0, blocks: Uint32Array.of(block) });
+    else linkBlocks.set(inode, block);
     for (const part of contentOf(sorted, inode, entry)) {
       writer.append(part);
       await writer.drained();
@@ -103,8 +105,13 @@ async function place(sorted: SortedTree, writer: BlockWriter, order: Order): Pro
   let chunks = false;
   for (const { inode, entry } of placed(order)) {
     writer.zeros(metadataBlock * blockBytes + (inodes.nid[inode] ?? 0) * slotBytes - writer.position);
-    writeInode(sorted, writer, inode, entry, ++number);
-    chunks ||= chunksOf(inodes, inode) !== null;
+    writeInode(sorted, writer, {
+      inode,
+      entry,
+      number: ++number,
+      linkBlock: linkBlocks.get(inode) ?? noBlock,
+    });
+    chunks ||= inodes.chunksOf(inode) !== null;
     if (number % 1024 === 0) await writer.drained();
   }
   writer.align();
@@ -128,7 +135,7 @@ function placeInode(inodes: Inodes, inode: number, at: number): number {
 }
 
 function xattrBytes(inodes: Inodes, inode: number): number {
-  return inodes.xattrTable.body(inodes.xattrs[inode] ?? 0).length;
+  return inodes.xattrTable.bytes(inodes.xattrs[inode] ?? 0);
 }
 
 function hasContent(inodes: Inodes, inode: number): boolean {
@@ -145,14 +152,9 @@ function inlineBytes(inodes: Inodes, inode: number): number {
   return hasContent(inodes, inode) && size <= maximumInline ? size : 0;
 }
 
-function chunksOf(inodes: Inodes, inode: number): Uint32Array | null {
-  if (inodes.typeOf(inode) !== fileType.file) return null;
-  return inodes.chunkMaps.get(inode)?.blocks ?? null;
-}
-
 function bytesOf(inodes: Inodes, inode: number): number {
   const xattrs = xattrBytes(inodes, inode);
-  const chunks = chunksOf(inodes, inode);
+  const chunks = inodes.chunksOf(inode);
   return inodeBytes + xattrs + (chunks === null ? inlineBytes(inodes, inode) : chunks.length * 4);
 }
 
@@ -162,16 +164,20 @@ function contentOf(sorted: SortedTree, inode: number, entry: number): Iterable<B
   return [Buffer.from(inodes.target(inode), "latin1")];
 }
 
-function writeInode(
-  sorted: SortedTree,
-  writer: BlockWriter,
-  inode: number,
-  entry: number,
-  number: number,
-): void {
+interface PlacedInode {
+  readonly inode: number;
+  readonly entry: number;
+  /** Counts from 1. */
+  readonly number: number;
+  /** Of a symbolic link that does not stand behind its inode. */
+  readonly linkBlock: number;
+}
+
+function writeInode(sorted: SortedTree, writer: BlockWriter, placed: PlacedInode): void {
   const { inodes } = sorted.tree;
+  const { inode, entry, number, linkBlock } = placed;
   const xattrs = inodes.xattrTable.body(inodes.xattrs[inode] ?? 0);
-  const chunks = chunksOf(inodes, inode);
+  const chunks = inodes.chunksOf(inode);
   const isInline = hasContent(inodes, inode) && !hasPlainContent(inodes, inode);
   const kind: Layout = chunks !== null ? layout.chunks : isInline ? layout.inline : layout.plain;
   const { buffer, at } = writer.reserve(inodeBytes);
@@ -180,7 +186,7 @@ function writeInode(
     xattrBytes: xattrs.length,
     mode: inodes.mode[inode] ?? 0,
     size: inodes.size[inode] ?? 0,
-    union: unionOf(inodes, inode, isInline),
+    union: unionOf(inodes, inode, isInline, linkBlock),
     shortNumber: number,
     uid: inodes.uid[inode] ?? 0,
     gid: inodes.gid[inode] ?? 0,
@@ -194,17 +200,18 @@ function writeInode(
 }
 
 /** The field i_u: a chunk format, a first block or a device number. */
-function unionOf(inodes: Inodes, inode: number, isInline: boolean): number {
-  const map = inodes.chunkMaps.get(inode);
+function unionOf(inodes: Inodes, inode: number, isInline: boolean, linkBlock: number): number {
+  const start = inodes.start[inode] ?? 0;
+  const chunkBits = inodes.chunkBits[inode] ?? 0;
   switch (inodes.typeOf(inode)) {
     case fileType.file:
-      return map === undefined ? (inodes.start[inode] ?? 0) : map.bits - blockBits;
+      return chunkBits === 0 ? start : chunkBits - blockBits;
     case fileType.symlink:
-      return isInline ? noBlock : (map?.blocks[0] ?? noBlock);
+      return isInline ? noBlock : linkBlock;
     case fileType.directory:
-      return isInline ? noBlock : (inodes.start[inode] ?? 0);
+      return isInline ? noBlock : start;
     default:
-      return inodes.start[inode] ?? 0;
+      return start;
   }
 }
 

@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
 import type { Budget } from "./budget.ts";
-import { type ByteArena, longer } from "./columns.ts";
+import { type ByteArena, longer, nextLength } from "./columns.ts";
 import { impliedDirectory, type Inodes } from "./inodes.ts";
 import { fileType } from "./format.ts";
+import { hashName } from "./hash.ts";
 
 /** Of a name in a tree. */
 export const flag = {
@@ -19,9 +19,6 @@ export const flag = {
 /** Returned where a name does not exist. */
 export const none = 0xffff_ffff;
 export const root = 0;
-
-/** Against names chosen to share a place in the table. The order of a table is seen nowhere. */
-const hashSeed = randomBytes(4).readUInt32LE();
 
 /**
  * The names of one layer, or of several merged: directories, and in them names that lead to {@link Inodes}. About 35
@@ -148,7 +145,7 @@ export class Tree {
 
   #append(directory: number, nameAt: number, nameLength: number, inode: number, flags: number): number {
     const entry = this.#count++;
-    if (entry === this.parent.length) this.#grow(entry * 2);
+    if (entry === this.parent.length) this.#grow(nextLength(entry, this.budget.limits.maxEntries));
     this.parent[entry] = directory;
     this.inode[entry] = inode;
     this.flags[entry] = flags;
@@ -164,7 +161,7 @@ export class Tree {
   /** The slot of the name, or the free one where it belongs. */
   #find(directory: number, name: string): number {
     const mask = this.#slots.length - 1;
-    for (let slot = hash(directory, name) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = hashName(directory, name) & mask; ; slot = (slot + 1) & mask) {
       const entry = (this.#slots[slot] ?? 0) - 1;
       if (entry === -1) return slot;
       if (this.parent[entry] !== directory) continue;
@@ -189,13 +186,4 @@ export class Tree {
     this.firstChild = longer(this.firstChild, length);
     this.nextSibling = longer(this.nextSibling, length);
   }
-}
-
-/** FNV-1a, then a mixing step so that the low bits depend on all. */
-function hash(directory: number, name: string): number {
-  let state = Math.imul(hashSeed ^ directory, 0x0100_0193);
-  for (let at = 0; at < name.length; at++) state = Math.imul(state ^ name.charCodeAt(at), 0x0100_0193);
-  state ^= state >>> 15;
-  state = Math.imul(state, 0x2c1b_3c6d);
-  return (state ^ (state >>> 13)) >>> 0;
 }

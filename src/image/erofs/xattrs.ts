@@ -1,5 +1,7 @@
 import { ImageError } from "../../errors/index.ts";
 import type { Budget } from "./budget.ts";
+import { ByteArena, longer } from "./columns.ts";
+import { hashBytes } from "./hash.ts";
 
 /** EROFS_XATTR_INDEX_*: a name's beginning is stored as one byte. */
 const prefixes: readonly (readonly [prefix: string, index: number])[] = [
@@ -25,8 +27,14 @@ const headerBytes = 12;
  */
 export class XattrTable {
   readonly #budget: Budget;
-  readonly #sets: Buffer[] = [Buffer.alloc(0)];
-  readonly #byContent = new Map<string, number>();
+  readonly #bodies = new ByteArena();
+  #count = 1;
+  #at = new Uint32Array(64);
+  #length = new Uint32Array(64);
+  /** Open addressing: the number of the set, 0 for free. */
+  #slots = new Uint32Array(256);
+  /** Where a set is encoded before it is known whether it is new. */
+  #scratch = Buffer.alloc(1024);
 
   constructor(budget: Budget) {
     this.#budget = budget;
@@ -39,51 +47,88 @@ export class XattrTable {
    * @throws ImageError when a name or a value is longer than Linux allows
    */
   add(xattrs: ReadonlyMap<string, string>): number {
-    const body = encode(xattrs);
+    const body = this.#encode(xattrs);
     if (body.length === 0) return 0;
-    const content = body.toString("latin1");
-    const known = this.#byContent.get(content);
-    if (known !== undefined) return known;
-    // Kept twice: as bytes and as the key.
-    this.#budget.metadata(2 * body.length + 128);
-    const id = this.#sets.push(body) - 1;
-    this.#byContent.set(content, id);
+    if (this.#count * 2 > this.#slots.length) this.#rehash();
+    const slot = this.#find(body);
+    const known = this.#slots[slot] ?? 0;
+    if (known !== 0) return known;
+    this.#budget.metadata(body.length + tableBytes);
+    const id = this.#count++;
+    if (id === this.#at.length) this.#grow(id * 2);
+    this.#at[id] = this.#bodies.appendBytes(body);
+    this.#length[id] = body.length;
+    this.#slots[slot] = id;
     return id;
   }
 
-  /** What stands behind an inode; empty for set 0. */
+  /** What stands behind an inode; empty for set 0. Not a copy. */
   body(id: number): Buffer {
-    const body = this.#sets[id];
-    if (body === undefined) throw new RangeError(`no attribute set ${id}`);
+    return id === 0 ? nothing : this.#bodies.bytes(this.#at[id] ?? 0, this.#length[id] ?? 0);
+  }
+
+  /** Length of {@link body}. */
+  bytes(id: number): number {
+    return this.#length[id] ?? 0;
+  }
+
+  #encode(xattrs: ReadonlyMap<string, string>): Buffer {
+    const entries = [...xattrs].filter(([name]) => prefixOf(name) !== null).sort(byName);
+    if (entries.length === 0) return nothing;
+    const length = entries.reduce((sum, [name, value]) => sum + entryBytes(name, value), headerBytes);
+    if (length > maximumBytes) {
+      throw new ImageError(`the extended attributes take ${length} bytes, more than ${maximumBytes}`);
+    }
+    if (length > this.#scratch.length) this.#scratch = Buffer.alloc(length * 2);
+    const body = this.#scratch.fill(0, 0, length).subarray(0, length);
+    let at = headerBytes;
+    for (const [name, value] of entries) at += encodeEntry(name, value, body, at);
     return body;
   }
+
+  /** The slot of a set with this content, or the free one where it belongs. */
+  #find(body: Buffer): number {
+    const mask = this.#slots.length - 1;
+    for (let slot = hashBytes(body) & mask; ; slot = (slot + 1) & mask) {
+      const id = this.#slots[slot] ?? 0;
+      if (id === 0 || (this.bytes(id) === body.length && this.body(id).equals(body))) return slot;
+    }
+  }
+
+  #rehash(): void {
+    this.#slots = new Uint32Array(this.#slots.length * 2);
+    for (let id = 1; id < this.#count; id++) this.#slots[this.#find(this.body(id))] = id;
+  }
+
+  #grow(length: number): void {
+    this.#at = longer(this.#at, length);
+    this.#length = longer(this.#length, length);
+  }
 }
 
-function encode(xattrs: ReadonlyMap<string, string>): Buffer {
-  const parts: Buffer[] = [Buffer.alloc(headerBytes)];
-  let length = headerBytes;
-  for (const [name, value] of [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const entry = encodeEntry(name, value);
-    if (entry === null) continue;
-    parts.push(entry);
-    length += entry.length;
-  }
-  if (parts.length === 1) return Buffer.alloc(0);
-  if (length > maximumBytes) {
-    throw new ImageError(`the extended attributes take ${length} bytes, more than ${maximumBytes}`);
-  }
-  return Buffer.concat(parts, length);
+const nothing = Buffer.alloc(0);
+
+/** What a set takes in the columns of the table and, at most half full, in its slots. */
+const tableBytes = 32;
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : 1;
 }
 
-/** struct erofs_xattr_entry, the name without its beginning, the value, and zeros up to a multiple of 4. */
-function encodeEntry(name: string, value: string): Buffer | null {
+/** @returns null for an attribute that is left out */
+function prefixOf(name: string): readonly [prefix: string, index: number] | null {
   if (name.startsWith("trusted.overlay.")) return null;
   const found = prefixes.find(([prefix]) =>
     prefix.endsWith(".") ? name.startsWith(prefix) : name === prefix,
   );
-  if (found === undefined) return null;
-  const rest = name.slice(found[0].length);
-  if (name.length > maximumNameBytes || (rest === "" && found[0].endsWith(".")) || name.includes("\0")) {
+  return found ?? null;
+}
+
+/** Bytes of an attribute with its padding. @throws ImageError when Linux does not allow it */
+function entryBytes(name: string, value: string): number {
+  const [prefix] = prefixOf(name) ?? [""];
+  const rest = name.length - prefix.length;
+  if (name.length > maximumNameBytes || (rest === 0 && prefix.endsWith(".")) || name.includes("\0")) {
     throw new ImageError(
       `an extended attribute has a name of ${name.length} bytes that Linux does not allow`,
     );
@@ -91,12 +136,21 @@ function encodeEntry(name: string, value: string): Buffer | null {
   if (value.length > maximumValueBytes) {
     throw new ImageError(`an extended attribute has ${value.length} bytes, more than ${maximumValueBytes}`);
   }
-  const used = 4 + rest.length + value.length;
-  const entry = Buffer.alloc((used + 3) & ~3);
-  entry[0] = rest.length;
-  entry[1] = found[1];
-  entry.writeUInt16LE(value.length, 2);
-  entry.write(rest, 4, "latin1");
-  entry.write(value, 4 + rest.length, "latin1");
-  return entry;
+  return (4 + rest + value.length + 3) & ~3;
+}
+
+/**
+ * struct erofs_xattr_entry, the name without its beginning, the value, and zeros up to a multiple of 4.
+ *
+ * @returns its bytes
+ */
+function encodeEntry(name: string, value: string, body: Buffer, at: number): number {
+  const [prefix, index] = prefixOf(name) ?? ["", 0];
+  const rest = name.slice(prefix.length);
+  body[at] = rest.length;
+  body[at + 1] = index;
+  body.writeUInt16LE(value.length, at + 2);
+  body.write(rest, at + 4, "latin1");
+  body.write(value, at + 4 + rest.length, "latin1");
+  return entryBytes(name, value);
 }

@@ -1,10 +1,17 @@
 import { pipeline, type Readable, type Transform } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { ImageError } from "../../errors/index.ts";
 import { splitZstdFrames } from "./zstd-frames.ts";
 
 /** Of one piece of uncompressed data. Larger ones are not faster, and more of them wait in memory. */
 const chunkBytes = 1 << 18;
+
+/**
+ * How far back zstd data may refer, as a power of two: all of it is kept in memory. 32 MiB is what the strongest level of
+ * the encoder in docker, podman and umoci asks for (klauspost/compress, `SpeedBestCompression`), and `zstd -20`; RFC 8878,
+ * section 3.1.1.1.2, wants 8 MiB supported. `zstd --ultra -22` and `--long` go further, to 128 MiB and more.
+ */
+export const maximumWindowBits = 25;
 
 /**
  * Uncompressed bytes of a stream: gzip (RFC 1952, several members included), zstd (RFC 8878, several and skippable
@@ -36,7 +43,8 @@ function decompressorFor(first: Buffer): Decompressor | null {
   }
   const magic = first.length < 4 ? 0 : first.readUInt32LE(0);
   if (magic === 0xfd2f_b528 || (magic & 0xffff_fff0) >>> 0 === 0x184d_2a50) {
-    return { stream: createZstdDecompress({ chunkSize: chunkBytes }), split: splitZstdFrames };
+    const params = { [constants.ZSTD_d_windowLogMax]: maximumWindowBits };
+    return { stream: createZstdDecompress({ chunkSize: chunkBytes, params }), split: splitZstdFrames };
   }
   return null;
 }

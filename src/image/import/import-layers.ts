@@ -35,9 +35,10 @@ import type { Tree } from "../erofs/tree.ts";
 import { quote } from "../tar/entry.ts";
 import { TarReader, type TarVisitor } from "../tar/reader.ts";
 import { readLayer, type LayerSource } from "./layer-source.ts";
-import { LayerView, type PendingLink } from "./layer-view.ts";
+import { LayerView } from "./layer-view.ts";
 import type { ImportLimits } from "./limits.ts";
 import { findLinkTarget, mergeBelow } from "./merge.ts";
+import type { PendingLinks } from "./pending-links.ts";
 
 export interface ImportResult {
   /** Of the image. */
@@ -86,8 +87,8 @@ class Import {
   readonly #image: ErofsImage;
   readonly #limits: ImportLimits;
   readonly #signal: AbortSignal | undefined;
-  /** Hard links of the layers above to files that have not been seen yet. */
-  #pending: PendingLink[] = [];
+  /** Hard links of the layers above to files that have not been seen yet, by layer. */
+  #pending: PendingLinks[] = [];
   /** Of the layers so far, merged. */
   tree: Tree | null = null;
   /** Bytes of all layers so far. */
@@ -135,17 +136,17 @@ class Import {
     };
     if (this.tree === null) this.tree = view.tree;
     else mergeBelow(this.tree, view.tree, need);
-    const stillPending: PendingLink[] = [];
-    for (const link of this.#pending) {
-      const target = findLinkTarget(view.tree, link);
-      if (target === null) {
-        stillPending.push(link);
-        continue;
-      }
-      inodes.alias(link.inode, target);
-      need(target);
+    for (const links of this.#pending) {
+      links.settle((link) => {
+        const target = findLinkTarget(view.tree, link.target);
+        if (target === "unknown") return false;
+        if (target === "missing") throw links.missing(link);
+        inodes.alias(link.inode, target);
+        need(target);
+        return true;
+      });
     }
-    this.#pending = [...stillPending, ...view.pending];
+    this.#pending = [...this.#pending, view.pending].filter(({ count }) => count > 0);
     if (needed.size > 0) await this.#readAgain(layer, needed);
   }
 
@@ -198,8 +199,7 @@ class Import {
 
   /** @throws ImageError when a hard link's target was in no layer */
   checkLinks(): void {
-    const [link] = this.#pending;
-    if (link !== undefined) throw link.missing();
+    for (const links of this.#pending) links.requireNone();
   }
 }
 

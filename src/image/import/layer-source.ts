@@ -3,7 +3,7 @@ import { addAbortSignal, type Readable } from "node:stream";
 import { ImageError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../../store/index.ts";
 import type { TarReader } from "../tar/reader.ts";
-import { decompress } from "./decompress.ts";
+import { decompress, maximumWindowBits } from "./decompress.ts";
 
 /** One layer of an image. */
 export interface LayerSource {
@@ -51,6 +51,7 @@ export async function readLayer(
   } catch (error) {
     const code = errorCode(error);
     if (error instanceof ImageError || code === undefined) throw error;
+    if (code === "ZSTD_error_frameParameter_windowTooLarge") throw windowTooLarge(error);
     throw /^(Z_|ZSTD_|ERR_ZSTD)/.test(code)
       ? corrupt(error)
       : ioError(`read layer ${layer.description}`, error);
@@ -70,6 +71,13 @@ export async function readLayer(
 function tooLarge(): ImageError {
   return new ImageError("the image's layers are larger than allowed once decompressed", {
     hint: "This may be an image made to fill the host's disk. If you trust it, raise the limit.",
+  });
+}
+
+function windowTooLarge(error: unknown): ImageError {
+  return new ImageError(`its zstd data refers back further than ${2 ** maximumWindowBits / 2 ** 20} MiB`, {
+    cause: error,
+    hint: "Compress the layer with zstd's levels up to 20, and without --long.",
   });
 }
 

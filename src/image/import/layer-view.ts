@@ -4,6 +4,7 @@ import { impliedDirectory, type Attributes } from "../erofs/inodes.ts";
 import { flag, none, root, type Tree } from "../erofs/tree.ts";
 import { quote, type TarEntry } from "../tar/entry.ts";
 import { checkSymlinkTarget, componentsOf } from "./entry-path.ts";
+import { PendingLinks } from "./pending-links.ts";
 
 /** image-spec, layer.md: an entry of this beginning deletes what the rest names. */
 const whiteoutPrefix = ".wh.";
@@ -13,14 +14,6 @@ const opaqueName = ".wh..wh..opq";
 const bookkeepingPrefix = ".wh..wh.";
 /** MAXSYMLINKS of Linux. */
 const maximumHops = 40;
-
-/** A hard link to a file that its own layer does not have. */
-export interface PendingLink {
-  /** Stands for the target until it is found. */
-  readonly inode: number;
-  readonly target: readonly string[];
-  readonly missing: () => ImageError;
-}
 
 /** Where names led. */
 interface Walk {
@@ -43,9 +36,8 @@ const typeBits: Readonly<Record<Exclude<TarEntry["type"], "hardLink">, number>> 
  */
 export class LayerView {
   readonly tree: Tree;
-  readonly pending: PendingLink[] = [];
+  readonly pending: PendingLinks;
   readonly #above: Tree | null;
-  readonly #description: string;
   /** The entry that was applied last. */
   #last = root;
   /** The directory part of the last name, and where it led. */
@@ -56,7 +48,7 @@ export class LayerView {
   constructor(tree: Tree, above: Tree | null, description: string) {
     this.tree = tree;
     this.#above = above;
-    this.#description = description;
+    this.pending = new PendingLinks(description, tree.budget, tree.names);
   }
 
   /**
@@ -241,21 +233,15 @@ export class LayerView {
     const found = tree.lookup(directory, next);
     if (found === none) {
       if (tree.isClosed(directory) || left.includes("..")) throw missing();
-      return this.#await([...pathOf(tree, directory), ...left, base], linkName);
+      return this.#await([...pathOf(tree, directory), ...left, base].join("/"));
     }
     if (left.length > 0 || tree.isDirectory(found) || tree.has(found, flag.whiteout)) throw missing();
     return tree.inodeOf(found);
   }
 
-  #await(target: readonly string[], linkName: string): number {
+  #await(target: string): number {
     const inode = this.tree.inodes.add(impliedFile);
-    this.tree.budget.metadata(256 + 16 * target.length + linkName.length);
-    const description = this.#description;
-    const missing = (): ImageError =>
-      new ImageError(
-        `layer ${description}: a hard link leads to ${quote(linkName)}, which is no file of the image`,
-      );
-    this.pending.push({ inode, target, missing });
+    this.pending.add({ inode, target });
     return inode;
   }
 }

@@ -1,5 +1,4 @@
 import { flag, none, root, type Tree } from "../erofs/tree.ts";
-import type { PendingLink } from "./layer-view.ts";
 
 /**
  * Puts a layer's tree below the tree of the layers above it, as overlayfs would show the two.
@@ -8,11 +7,12 @@ import type { PendingLink } from "./layer-view.ts";
  * @param taken called with the inode of everything that shows now, unless it is a directory that was there already
  */
 export function mergeBelow(upper: Tree, lower: Tree, taken: (inode: number) => void): void {
-  const open: (readonly [upper: number, lower: number])[] = [[root, root]];
+  /** Pairs of directories that are still to be merged: the lower one, then the upper one. */
+  const open: number[] = [root, root];
   for (;;) {
-    const next = open.pop();
-    if (next === undefined) return;
-    const [above, below] = next;
+    const above = open.pop();
+    const below = open.pop();
+    if (above === undefined || below === undefined) return;
     takeAttributes(upper, above, lower, below);
     if (upper.has(above, flag.opaque)) continue;
     for (const entry of lower.children(below)) {
@@ -22,10 +22,10 @@ export function mergeBelow(upper: Tree, lower: Tree, taken: (inode: number) => v
         if (lower.isDirectory(entry)) {
           // It closes once its own content is in.
           upper.unmark(adopted, flag.opaque);
-          open.push([adopted, entry]);
+          open.push(entry, adopted);
         } else if (!lower.has(entry, flag.whiteout)) taken(lower.inodeOf(entry));
       } else if (upper.isDirectory(existing)) {
-        if (lower.isDirectory(entry)) open.push([existing, entry]);
+        if (lower.isDirectory(entry)) open.push(entry, existing);
         // What is no directory ends the merging: layers further below do not show through it.
         else upper.mark(existing, flag.opaque);
       }
@@ -43,20 +43,18 @@ function takeAttributes(upper: Tree, above: number, lower: Tree, below: number):
 /**
  * Looks for the target of a hard link of an upper layer.
  *
- * @returns its inode, or null when this layer says nothing about it
- * @throws ImageError when this layer says that there is none
+ * @param target path from the root
+ * @returns its inode; "unknown" when this layer says nothing about it; "missing" when it says that there is none
  */
-export function findLinkTarget(tree: Tree, link: PendingLink): number | null {
+export function findLinkTarget(tree: Tree, target: string): number | "unknown" | "missing" {
   let at = root;
-  for (const [index, component] of link.target.entries()) {
+  const components = target.split("/");
+  for (const [index, component] of components.entries()) {
     const next = tree.lookup(at, component);
-    if (next === none) {
-      if (tree.isClosed(at)) throw link.missing();
-      return null;
-    }
-    if (tree.has(next, flag.whiteout)) throw link.missing();
-    const isLast = index === link.target.length - 1;
-    if (isLast === tree.isDirectory(next)) throw link.missing();
+    if (next === none) return tree.isClosed(at) ? "missing" : "unknown";
+    if (tree.has(next, flag.whiteout)) return "missing";
+    const isLast = index === components.length - 1;
+    if (isLast === tree.isDirectory(next)) return "missing";
     at = next;
   }
   return tree.inodeOf(at);

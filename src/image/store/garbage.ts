@@ -6,7 +6,7 @@ import { entryName, updateEntries, type IndexEntry } from "./index-file.ts";
 import { readStoredImage, type StoredImage } from "./images.ts";
 import { readBlob, type ImageStore } from "./layout.ts";
 import { activeLeases } from "./leases.ts";
-import { rootFileSystemKey } from "./rootfs.ts";
+import { rootFileSystemKey } from "./rootfs-path.ts";
 
 /** A sandbox's hold on an image. */
 export interface ImageUse {

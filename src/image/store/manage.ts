@@ -7,7 +7,7 @@ import { collectGarbage, type FindImageUses, type ImageUse } from "./garbage.ts"
 import { findImage, readNamedImages, type NamedImage } from "./images.ts";
 import { entryName, type IndexEntry } from "./index-file.ts";
 import { imageStore, prepareStore, type ImageStore } from "./layout.ts";
-import { rootFileSystemPath } from "./rootfs.ts";
+import { rootFileSystemPath } from "./rootfs-path.ts";
 
 /** An image as lists show it. */
 export interface ImageSummary {

@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { importLayers } from "../import/import-layers.ts";
@@ -9,20 +8,7 @@ import type { ImportLimits } from "../import/limits.ts";
 import type { Descriptor } from "../manifest.ts";
 import { blobPath, exists, type ImageStore } from "./layout.ts";
 import { withStoreLock } from "./locking.ts";
-
-/** Part of every key: another version of the writer makes other files of the same layers. */
-const writerVersion = "erofs-1";
-
-/** Names the root file system that a set of layers makes. */
-export function rootFileSystemKey(diffIds: readonly string[]): string {
-  return createHash("sha256")
-    .update([writerVersion, ...diffIds].join("\n"))
-    .digest("hex");
-}
-
-export function rootFileSystemPath(store: ImageStore, diffIds: readonly string[]): string {
-  return join(store.rootfs, `${rootFileSystemKey(diffIds)}.erofs`);
-}
+import { rootFileSystemKey, rootFileSystemPath } from "./rootfs-path.ts";
 
 /** The layers of an image in the store. `wrap` is given each stream that is opened. */
 export function storedLayers(
@@ -69,15 +55,5 @@ async function removeUnfinished(store: ImageStore, key: string): Promise<void> {
     if (name.startsWith(`${key}.erofs.`) && !name.endsWith(".lock")) {
       await rm(join(store.rootfs, name), { force: true });
     }
-  }
-}
-
-/** Notes that the root file system was asked for, as its access time: it costs little and survives everything. */
-export async function touchRootFileSystem(path: string): Promise<void> {
-  try {
-    const { mtime } = await stat(path);
-    await utimes(path, new Date(), mtime);
-  } catch {
-    // Only a date in a list.
   }
 }

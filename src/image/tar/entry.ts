@@ -1,6 +1,6 @@
 import { ImageError } from "../../errors/index.ts";
 import type { RawHeader } from "./header.ts";
-import type { PaxRecords } from "./pax.ts";
+import { xattrPrefix, type PaxRecords } from "./pax.ts";
 import { checkMap, paxRealSize, type SparseMap } from "./sparse.ts";
 
 export type TarEntryType =
@@ -43,7 +43,6 @@ const types: Readonly<Record<string, TarEntryType>> = {
 };
 
 const noXattrs: ReadonlyMap<string, string> = new Map();
-const xattrPrefix = "SCHILY.xattr.";
 
 /**
  * Joins a header with the extended headers before it.

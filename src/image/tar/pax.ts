@@ -1,6 +1,9 @@
 import { ImageError } from "../../errors/index.ts";
 
-/** The records of extended headers. Keys and values are bytes as Latin-1. */
+/** Before the name of an extended attribute. */
+export const xattrPrefix = "SCHILY.xattr.";
+
+/** The records of extended headers that are used. Keys and values are bytes as Latin-1. */
 export interface PaxRecords {
   readonly values: ReadonlyMap<string, string>;
   /** `GNU.sparse.offset` and `GNU.sparse.numbytes` in turn: version 0.0 repeats these keys. */
@@ -8,6 +11,22 @@ export interface PaxRecords {
 }
 
 export const noPax: PaxRecords = { values: new Map(), sparse: [] };
+
+/** All that an image needs. What else a header has, a stranger could fill memory with. */
+const knownKeys: ReadonlySet<string> = new Set([
+  "path",
+  "linkpath",
+  "size",
+  "uid",
+  "gid",
+  "mtime",
+  "GNU.sparse.major",
+  "GNU.sparse.minor",
+  "GNU.sparse.name",
+  "GNU.sparse.size",
+  "GNU.sparse.realsize",
+  "GNU.sparse.map",
+]);
 
 const newline = 0x0a;
 const space = 0x20;
@@ -39,8 +58,9 @@ export function parsePax(content: Buffer, base: PaxRecords): PaxRecords {
         throw new ImageError("the map of a sparse file is out of order");
       }
       sparse.push(value);
-    } else if (value === "" && !key.startsWith("SCHILY.xattr.")) values.delete(key);
-    else values.set(key, value);
+    } else if (key.startsWith(xattrPrefix)) values.set(key, value);
+    else if (value === "") values.delete(key);
+    else if (knownKeys.has(key)) values.set(key, value);
     at = end;
   }
   return { values, sparse };

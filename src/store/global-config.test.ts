@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { InvalidConfigError } from "../errors/index.ts";
+import { configuredRootDisk, readGlobalConfig } from "./global-config.ts";
+import { locateHome } from "./home.ts";
+
+let directory: string;
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "msb-config-"));
+});
+
+after(() => rm(directory, { recursive: true }));
+
+/** What the settings say of images. */
+async function rootDiskOf(oci: unknown): Promise<unknown> {
+  const home = locateHome({ MSB_HOME: directory });
+  await writeFile(home.configFile, JSON.stringify({ sandbox_defaults: { oci } }));
+  return configuredRootDisk(await readGlobalConfig(home));
+}
+
+test("a missing file has no settings", async () => {
+  const home = locateHome({ MSB_HOME: join(directory, "missing") });
+  assert.deepEqual(await readGlobalConfig(home), {});
+  assert.equal(configuredRootDisk({}), null);
+});
+
+for (const [oci, disk] of [
+  [{}, null],
+  [{ root_disk: null, upper_size_mib: null }, null],
+  [{ root_disk: 8192 }, { kind: "managed", sizeMib: 8192 }],
+  [
+    { upper_size_mib: 16, root_disk: null },
+    { kind: "managed", sizeMib: 16 },
+  ],
+  [{ root_disk: { kind: "managed", size_mib: 100 } }, { kind: "managed", sizeMib: 100 }],
+  [{ root_disk: { kind: "tmpfs", size_mib: 1 } }, { kind: "tmpfs", sizeMib: 1 }],
+  [{ root_disk: { kind: "tmpfs" } }, { kind: "tmpfs", sizeMib: null }],
+  [{ root_disk: { kind: "tmpfs", size_mib: null } }, { kind: "tmpfs", sizeMib: null }],
+] as const) {
+  test(`root disk ${JSON.stringify(oci)}`, async () => {
+    assert.deepEqual(await rootDiskOf(oci), disk);
+  });
+}
+
+for (const [oci, says] of [
+  [{ root_disk: 100, upper_size_mib: 100 }, /oci: .*exclude each other/],
+  [{ root_disk: 15 }, /oci\.root_disk: .*>=16/],
+  [{ root_disk: 1.5 }, /oci\.root_disk/],
+  [{ root_disk: "8G" }, /oci\.root_disk: is neither a size of 16 to 16777216 MiB/],
+  [{ root_disk: 2 ** 24 + 1 }, /oci\.root_disk/],
+  [{ root_disk: { kind: "managed" } }, /oci\.root_disk/],
+  [{ root_disk: { kind: "tmpfs", size_mib: 0 } }, /oci\.root_disk/],
+  [{ root_disk: { kind: "tmpfs", sizeMib: 5 } }, /oci\.root_disk/],
+  [{ root_disk: { kind: "flat" } }, /oci\.root_disk/],
+  [{ upper_size_mib: 15 }, /oci\.upper_size_mib/],
+] as const) {
+  test(`root disk ${JSON.stringify(oci)} is refused`, async () => {
+    await assert.rejects(rootDiskOf(oci), (error) => {
+      assert.ok(error instanceof InvalidConfigError);
+      assert.match(error.message, says);
+      assert.notEqual(error.hint, "");
+      return true;
+    });
+  });
+}
