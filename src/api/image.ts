@@ -116,7 +116,7 @@ export class Image {
 
   /**
    * Loads the images of an archive: what `docker save` writes or an OCI image layout, as a tar file, plain or compressed
-   * with gzip or zstd.
+   * with gzip or zstd; or of the directory of an OCI image layout.
    *
    * @throws ImageError when the archive is refused, IoError
    */

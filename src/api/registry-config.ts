@@ -1,4 +1,5 @@
 import { InvalidConfigError } from "../errors/index.ts";
+import { isBasicLogin } from "../image/basic-login.ts";
 import type { RegistryAuth } from "../image/credentials/credential.ts";
 import { checkString } from "./checks.ts";
 
@@ -123,8 +124,7 @@ function checkAuth(auth: RegistryAuth): RegistryAuth {
       hint: 'Give {kind: "basic", username, password} or {kind: "anonymous"}.',
     });
   }
-  // RFC 7617, section 2.
-  if (username === "" || username.includes(":") || /\p{Cc}/u.test(username + password)) {
+  if (!isBasicLogin(username, password)) {
     throw new InvalidConfigError(
       "a registry's user name must not be empty nor hold a colon; neither it nor the password may hold control characters",
     );

@@ -1,5 +1,7 @@
-import { rm } from "node:fs/promises";
+import { rm, statfs } from "node:fs/promises";
 import { ImageError } from "../errors/index.ts";
+import { ioError } from "../store/index.ts";
+import { limitHint } from "./erofs/budget.ts";
 import { parseImageConfig } from "./image-config.ts";
 import type { Descriptor, Platform } from "./manifest.ts";
 import { describePlatform } from "./platform.ts";
@@ -22,6 +24,8 @@ export interface FetchRequest {
   readonly platform: Platform;
   /** What the store has under the reference: if the registry still means that, nothing is fetched. */
   readonly earlier: NamedImage | null;
+  /** Of all layers together, as the registry has them. */
+  readonly maxDownloadBytes: number;
   /** How many layers are downloaded at once. */
   readonly parallel: number;
   readonly report: PullProgressListener;
@@ -46,6 +50,7 @@ export async function fetchImage<T>(
   const client = new RepositoryClient(session, reference, signal);
   const { root, image } = await findManifest(request, client);
   const { config: configDescriptor, layers } = image.manifest;
+  checkSize(request, layers);
   const lease = {
     blobs: [image.digest, configDescriptor.digest, ...layers.map(({ digest }) => digest)],
     rootfs: [],
@@ -59,7 +64,7 @@ export async function fetchImage<T>(
         { hint: "Choose an image that is built for this platform too." },
       );
     }
-    await reportResolved(request, image);
+    await checkRoomAndReport(request, image);
     await downloadLayers(request, layers);
     await writeBlob(store, image.bytes, image.digest);
     const rootfs = { blobs: [], rootfs: [rootFileSystemKey(config.diffIds)] };
@@ -112,13 +117,34 @@ async function findManifest(
   return { root: found.digest, image: await resolveImage(found, client, platform, reference.canonical) };
 }
 
-async function reportResolved(request: FetchRequest, { digest, manifest }: ResolvedImage): Promise<void> {
+/** The size of each layer, by digest: one that occurs twice is fetched once. */
+function distinctSizes(layers: readonly Descriptor[]): Map<string, number> {
+  return new Map(layers.map(({ digest, size }) => [digest, size]));
+}
+
+/** By what the manifest declares: more than that is never received. */
+function checkSize({ reference, maxDownloadBytes }: FetchRequest, layers: readonly Descriptor[]): void {
+  const bytes = [...distinctSizes(layers).values()].reduce((sum, size) => sum + size, 0);
+  if (bytes > maxDownloadBytes) {
+    throw new ImageError(
+      `the layers of ${reference.canonical} have ${bytes} bytes, more than ${maxDownloadBytes}`,
+      { hint: limitHint("max_download_mib") },
+    );
+  }
+}
+
+async function checkRoomAndReport(request: FetchRequest, { digest, manifest }: ResolvedImage): Promise<void> {
   const { store, reference, report } = request;
   let missing = 0;
-  const distinct = new Map(manifest.layers.map((layer) => [layer.digest, layer.size]));
-  for (const [layer, size] of distinct) {
+  for (const [layer, size] of distinctSizes(manifest.layers)) {
     if (await hasBlob(store, layer, size)) continue;
     missing += Math.max(0, size - (await partialSize(store, layer)));
+  }
+  const { bavail, bsize } = await statfs(store.root);
+  if (missing > bavail * bsize) {
+    // As the system would say it after the disk is full.
+    const full = new Error(`${missing} bytes are to be fetched, and ${bavail * bsize} are free`);
+    throw ioError(`store ${reference.canonical}`, Object.assign(full, { code: "ENOSPC" }));
   }
   report({
     kind: "resolved",

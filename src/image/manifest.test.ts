@@ -239,7 +239,12 @@ test("the platform is chosen, its best variant first, attestations left out", ()
   const all = [attestation, windows, v7, plain, v8];
   assert.deepEqual(suitableEntries(all, { os: "linux", architecture: "arm64" }), [v8, plain]);
   assert.deepEqual(suitableEntries(all, amd64), []);
-  assert.deepEqual(suitableEntries([entry({ ...amd64, variant: "v3" })], amd64), []);
+  // The one that most processors can run, if there are several; AVX-512 is too rare to be taken for granted.
+  const levels = ["v3", "v4", "v2"].map((variant) => entry({ ...amd64, variant }));
+  const [v3, v4, v2] = levels;
+  assert.deepEqual(suitableEntries(levels, amd64), [v2, v3]);
+  assert.deepEqual(suitableEntries([...levels, entry(amd64)], amd64), [entry(amd64), v2, v3]);
+  assert.deepEqual(suitableEntries(levels, { ...amd64, variant: "v4" }), [v4]);
   const unsaid = entry(undefined);
   assert.deepEqual(suitableEntries([unsaid, entry(amd64)], amd64), [entry(amd64), unsaid]);
 });

@@ -4,7 +4,8 @@ import { Transform, type TransformCallback } from "node:stream";
 import { ImageError } from "../errors/index.ts";
 import { hashFor, requireDigest } from "./digest.ts";
 import type { LayerSource } from "./import/layer-source.ts";
-import { defaultImportLimits, type ImportLimits } from "./import/limits.ts";
+import type { ImportLimits } from "./import/limits.ts";
+import { imageLimits } from "./limits.ts";
 import type { Descriptor } from "./manifest.ts";
 import { throttled, type PullProgressListener } from "./pull-progress.ts";
 import type { StoredImage } from "./store/images.ts";
@@ -70,9 +71,11 @@ export async function materializeStored(
   store: ImageStore,
   image: StoredImage,
   reference: string,
-  { limits = defaultImportLimits, signal }: StoredOptions,
+  options: StoredOptions,
   report: PullProgressListener,
 ): Promise<void> {
+  const { signal } = options;
+  const limits = await imageLimits(options);
   const { manifestDigest, configDigest, config, layers } = image;
   const lease = {
     blobs: [manifestDigest, configDigest, ...layers.map(({ digest }) => digest)],

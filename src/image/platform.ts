@@ -8,11 +8,16 @@ export function hostPlatform(): Platform {
   return { os: "linux", architecture: architectures[process.arch] ?? process.arch };
 }
 
-/** The variants that every processor of an architecture can run, the best first. */
-const variants: Readonly<Record<string, readonly string[]>> = { arm64: ["v8", ""], amd64: ["", "v1"] };
+/** The variants of an architecture that can be run, in the order in which they are taken. */
+const variants: Readonly<Record<string, readonly string[]>> = {
+  arm64: ["v8", ""],
+  // The levels of the x86-64 psABI. Not every processor has v2 and v3, but an image that offers nothing less wants to be tried.
+  amd64: ["", "v1", "v2", "v3"],
+};
 
 /**
- * The entries of an index in the order in which they are to be tried: those for the platform first, then those that do not say what they are for. Attestations and other platforms are left out.
+ * The entries of an index in the order in which they are to be tried: those for the platform first, then those that do not
+ * say what they are for. Attestations and other platforms are left out.
  */
 export function suitableEntries(entries: readonly Descriptor[], platform: Platform): Descriptor[] {
   const wanted = variants[platform.architecture] ?? [""];

@@ -1,6 +1,6 @@
 import { readGlobalConfig } from "../store/index.ts";
 import { fetchImage } from "./fetch.ts";
-import { defaultImportLimits } from "./import/limits.ts";
+import { imageLimits } from "./limits.ts";
 import { materialize } from "./materialize.ts";
 import { hostPlatform } from "./platform.ts";
 import type { PullProgressListener } from "./pull-progress.ts";
@@ -25,18 +25,18 @@ export async function pullFromRegistry(
   options: PullOptions,
   report: PullProgressListener,
 ): Promise<PulledImage> {
-  const { signal, limits = defaultImportLimits } = options;
+  const { signal } = options;
+  const config = options.config ?? (await readGlobalConfig(options.home));
+  const limits = await imageLimits({ ...options, config });
   await prepareStore(store);
-  using session = await openSession(reference.domain, {
-    ...options,
-    config: options.config ?? (await readGlobalConfig(options.home)),
-  });
+  using session = await openSession(reference.domain, { ...options, config });
   const request = {
     store,
     reference,
     session,
     platform: options.platform ?? hostPlatform(),
     earlier,
+    maxDownloadBytes: limits.maxDownloadBytes,
     parallel: options.parallelLayers ?? 3,
     report,
     signal,

@@ -5,7 +5,7 @@
  */
 import { ImageError } from "../errors/index.ts";
 import type { GlobalConfig, Home } from "../store/index.ts";
-import type { ImportLimits } from "./import/limits.ts";
+import type { ImageLimits } from "./limits.ts";
 import type { Platform } from "./manifest.ts";
 import type { PullProgressListener } from "./pull-progress.ts";
 import { parseReference } from "./reference.ts";
@@ -29,7 +29,8 @@ export interface PullOptions {
   readonly config?: GlobalConfig | undefined;
   readonly environment?: NodeJS.ProcessEnv | undefined;
   readonly platform?: Platform | undefined;
-  readonly limits?: ImportLimits | undefined;
+  /** Wins over the settings, limit by limit. */
+  readonly limits?: Partial<ImageLimits> | undefined;
   /** Layers that are downloaded at once; 3 as docker does. */
   readonly parallelLayers?: number | undefined;
   readonly retry?: RetryPolicy | undefined;

@@ -1,8 +1,7 @@
 import { ImageError } from "../errors/index.ts";
-import type { Home } from "../store/index.ts";
 import type { RootFileSystem } from "./embedded.ts";
 import type { ImageConfig } from "./image-config.ts";
-import type { ImportLimits } from "./import/limits.ts";
+import type { LimitSettings } from "./limits.ts";
 import type { PullProgressListener } from "./pull-progress.ts";
 import { readStoredImage, type StoredImage } from "./store/images.ts";
 import { hasBlob, imageStore, type ImageStore } from "./store/layout.ts";
@@ -18,20 +17,19 @@ export interface PulledImage {
   readonly rootFileSystem: RootFileSystem;
 }
 
-export interface StoredOptions {
-  readonly limits?: ImportLimits | undefined;
+export interface StoredOptions extends LimitSettings {
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * The image with this manifest, without any network: how a sandbox that pinned it at its creation finds it again.
  *
- * @throws ImageError when it is not stored any more
+ * @throws ImageError when it is not stored any more, or refused when its root file system is made; InvalidConfigError, IoError
  */
 export async function storedImage(
   manifestDigest: string,
   reference: string,
-  options: StoredOptions & { readonly home: Home },
+  options: StoredOptions,
 ): Promise<PulledImage> {
   const store = imageStore(options.home);
   const image = await readStoredImage(store, manifestDigest);

@@ -67,3 +67,23 @@ for (const [oci, says] of [
     });
   });
 }
+
+for (const images of [
+  { max_download_mib: 0 },
+  { max_unpacked_mib: 1.5 },
+  { max_rootfs_mib: "1G" },
+  { max_file_mib: 2 ** 32 + 1 },
+  { max_metadata_mib: -1 },
+  { max_entries: 0 },
+]) {
+  const [key = ""] = Object.keys(images);
+  test(`images.${key} takes no ${JSON.stringify(Object.values(images)[0])}`, async () => {
+    const home = locateHome({ MSB_HOME: directory });
+    await writeFile(home.configFile, JSON.stringify({ images }));
+    await assert.rejects(readGlobalConfig(home), (error) => {
+      assert.ok(error instanceof InvalidConfigError);
+      assert.ok(error.message.includes(`images.${key}`), error.message);
+      return true;
+    });
+  });
+}

@@ -57,8 +57,22 @@ const rootDisk = v.union(
   `is neither a size of ${minimumManagedMib} to ${maximumRootDiskMib} MiB, nor {"kind": "managed", "size_mib": …}, nor {"kind": "tmpfs", "size_mib": …}`,
 );
 
+/** Up to 4 PiB, whose number of bytes a double still has exactly. */
+const limitMib = v.nullish(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 32)));
+
+/** What one image may take of the host while it comes into the store. */
+const imageLimits = v.object({
+  max_download_mib: limitMib,
+  max_unpacked_mib: limitMib,
+  max_rootfs_mib: limitMib,
+  max_file_mib: limitMib,
+  max_metadata_mib: limitMib,
+  max_entries: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31))),
+});
+
 const schema = v.object({
   log_level: v.nullish(logLevel),
+  images: v.optional(imageLimits),
   paths: v.optional(v.object({ libkrunfw: v.nullish(v.string()) })),
   registries: v.optional(registries),
   sandbox_defaults: v.optional(

@@ -184,10 +184,17 @@ test("what another tool puts into the layout stays, and what is damaged is pulle
   await mkdir(foreign);
   const built = image([await layer({ foreign: "yes" })]);
   await writeLayout(foreign, built, "x");
-  // Without a name.
-  await skopeo("copy", "--quiet", "--preserve-digests", `oci:${foreign}:x`, `oci:${home.images}`);
+  // Without a name, and under one that is not an image's in full: such a name could mean either.
+  for (const name of ["", ":latest", ":foreign:1"]) {
+    await skopeo("copy", "--quiet", "--preserve-digests", `oci:${foreign}:x`, `oci:${home.images}${name}`);
+  }
+  assert.equal((await listImages(home)).length, 2);
+  await assert.rejects(removeImage(home, "latest", nobody), ImageNotFoundError);
   await pruneImages(home, nobody);
+  assert.deepEqual(await listImages(home), []);
   assert.deepEqual(await blobs(home), blobsOf(built));
+  await skopeo("inspect", `oci:${home.images}:latest`);
+  await skopeo("inspect", `oci:${home.images}:foreign:1`);
 
   const again = await filled();
   await rm(join(again.images, "rootfs"), { recursive: true });

@@ -9,10 +9,11 @@ export const imageLoad = defineCommand({
   parent: "image",
   summary: "Load images from an archive of docker save or of an OCI image layout",
   details:
-    "The archive is a tar file, plain or compressed with gzip or zstd; it is read from stdin without --input.",
+    "The archive is a tar file, plain or compressed with gzip or zstd, or the directory of an OCI image layout. " +
+    "It is read from stdin without --input.",
   examples: ["msb load -i app.tar", "docker save app | msb load", "msb load -i app.tar.gz -t my/app:1"],
   options: {
-    input: value({ short: "i", placeholder: "FILE", description: "The archive (stdin)", parse: text }),
+    input: value({ short: "i", placeholder: "PATH", description: "The archive (stdin)", parse: text }),
     tag: value({
       short: "t",
       placeholder: "REFERENCE",

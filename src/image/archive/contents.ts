@@ -19,6 +19,8 @@ import type { SpooledArchive, SpooledFile } from "./spool.ts";
 /** An image in an archive, under the names that the archive gives it; they are not checked yet. */
 export interface ArchivedImage {
   readonly names: readonly string[];
+  /** Of the index that leads to the image, or of its manifest: computed, not claimed. */
+  readonly rootDigest: string;
   readonly image: ResolvedImage;
   /** Where a blob lies in the archive. */
   blob(descriptor: Descriptor): SpooledFile;
@@ -102,7 +104,12 @@ class OciContents implements ManifestSource {
     );
     const config = image.manifest.config.digest.replace(":", "/");
     const tags = docker.find(({ Config }) => Config === `blobs/${config}`)?.RepoTags ?? [];
-    return { names: names.length === 0 ? tags : names, image, blob: (descriptor) => this.#blob(descriptor) };
+    return {
+      names: names.length === 0 ? tags : names,
+      rootDigest: root.digest,
+      image,
+      blob: (descriptor) => this.#blob(descriptor),
+    };
   }
 
   async fetchManifest(descriptor: Descriptor): Promise<Uint8Array> {
@@ -144,9 +151,12 @@ async function readDocker(archive: SpooledArchive, file: SpooledFile): Promise<A
       throw new ImageError(`an image of the archive has ${paths.length} layers`);
     const byDigest = new Map<string, SpooledFile>();
     const describe = (name: string, found: SpooledFile | undefined, mediaType: string): Descriptor => {
-      if (found === undefined) throw new ImageError(`the archive lacks ${JSON.stringify(name)}`);
-      byDigest.set(found.digest, found);
-      return { mediaType, digest: found.digest, size: found.size };
+      const digest = found?.digest ?? null;
+      if (found === undefined || digest === null) {
+        throw new ImageError(`the archive lacks ${JSON.stringify(name)}`);
+      }
+      byDigest.set(digest, found);
+      return { mediaType, digest, size: found.size };
     };
     const config = describe(Config, archive.find(Config), mediaTypes.ociConfig);
     if (config.size > maximumConfigBytes)
@@ -158,9 +168,11 @@ async function readDocker(archive: SpooledArchive, file: SpooledFile): Promise<A
     }
     const manifest: ImageManifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers };
     const bytes = Buffer.from(JSON.stringify(manifest));
+    const digest = digestOf(bytes);
     images.push({
       names: RepoTags ?? [],
-      image: { digest: digestOf(bytes), mediaType: mediaTypes.ociManifest, bytes, manifest },
+      rootDigest: digest,
+      image: { digest, mediaType: mediaTypes.ociManifest, bytes, manifest },
       blob: ({ digest }) => {
         const found = byDigest.get(digest);
         if (found === undefined) throw new ImageError(`the archive lacks ${digest}`);

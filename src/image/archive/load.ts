@@ -1,45 +1,46 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { ImageError, MicrosandboxError } from "../../errors/index.ts";
 import { ioError, tryLockFile, errorCode, type Home } from "../../store/index.ts";
-import { hashFor, requireDigest, verifyBytes } from "../digest.ts";
+import { verifyBytes } from "../digest.ts";
 import { parseImageConfig } from "../image-config.ts";
-import { defaultImportLimits, type ImportLimits } from "../import/limits.ts";
-import { maximumConfigBytes, type Descriptor, type Platform } from "../manifest.ts";
+import { imageLimits, type ImageLimits } from "../limits.ts";
+import { maximumConfigBytes, type Platform } from "../manifest.ts";
 import { materialize } from "../materialize.ts";
 import { describePlatform, hostPlatform } from "../platform.ts";
 import { parseReference } from "../reference.ts";
-import { ensureBlob } from "../store/blobs.ts";
 import { nameImage } from "../store/index-file.ts";
 import { imageStore, prepareStore, writeBlob, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
 import { inspectImage, type ImageDetails } from "../store/manage.ts";
 import { rootFileSystemKey } from "../store/rootfs-path.ts";
+import { adopt } from "./adopt.ts";
 import { readContents, type ArchivedImage } from "./contents.ts";
-import { spoolArchive, type SpooledFile } from "./spool.ts";
+import { readLayoutDirectory } from "./layout-directory.ts";
+import { spoolArchive } from "./spool.ts";
 
 /**
- * Images from files and to files. Reading order: `load.ts`, `spool.ts` (the archive's files, put aside), `contents.ts`
- * (which images they are), `save.ts`, `tar-writer.ts`.
+ * Images from files and to files. Reading order: `load.ts`, `spool.ts` (the archive's files, put aside) and
+ * `layout-directory.ts`, `contents.ts` (which images they are), `adopt.ts`, `save.ts`, `tar-writer.ts`.
  */
 export interface LoadOptions {
   /** Names the first image, instead of what the archive calls it. */
   readonly tag?: string | undefined;
   readonly platform?: Platform | undefined;
-  readonly limits?: ImportLimits | undefined;
+  /** Wins over `images` of config.json, limit by limit. */
+  readonly limits?: Partial<ImageLimits> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Loads the images of an archive: an OCI image layout or what `docker save` writes, as a tar file, plain or compressed with
- * gzip or zstd. What is loaded is ready to be booted.
+ * gzip or zstd; or of the directory of an OCI image layout. What is loaded is ready to be booted.
  *
  * @param source a path, or the archive's bytes
  * @throws ImageError when the archive or an image in it is refused: that image and those after it are not loaded then;
- *   IoError
+ *   InvalidConfigError, IoError
  * @example
  * ```ts
  * const images = await loadImages(locateHome(), "images.tar.gz", { tag: "my/app:1" });
@@ -50,7 +51,7 @@ export async function loadImages(
   source: string | Readable,
   options: LoadOptions = {},
 ): Promise<ImageDetails[]> {
-  const { tag, limits = defaultImportLimits, platform = hostPlatform(), signal } = options;
+  const { tag, platform = hostPlatform(), signal } = options;
   // Before anything is read.
   const wanted = tag === undefined ? null : parseReference(tag);
   if ((wanted?.digest ?? null) !== null) {
@@ -58,15 +59,23 @@ export async function loadImages(
       hint: "Use a name and a tag, such as my/app:1.",
     });
   }
+  const limits = await imageLimits({ home, limits: options.limits });
   const store = imageStore(home);
   await prepareStore(store);
-  const stream = typeof source === "string" ? await openArchive(source) : source;
   const directory = join(store.ingest, `load-${randomBytes(8).toString("hex")}`);
   // Held so that garbage collection sees that someone works here.
   const lock = await tryLockFile(`${directory}.lock`);
   try {
     await mkdir(directory, { mode: 0o700 });
-    const archive = await spoolArchive(stream, directory, limits.maxUncompressedBytes, signal);
+    const archive =
+      typeof source === "string" && (await isDirectory(source))
+        ? await readLayoutDirectory(source)
+        : await spoolArchive(
+            typeof source === "string" ? await openArchive(source) : source,
+            directory,
+            limits.maxUncompressedBytes,
+            signal,
+          );
     const images = await readContents(archive, platform);
     if (images.length === 0) throw new ImageError("the archive holds no image");
     const loaded: ImageDetails[] = [];
@@ -86,6 +95,10 @@ export async function loadImages(
   }
 }
 
+async function isDirectory(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isDirectory() === true;
+}
+
 async function openArchive(path: string): Promise<Readable> {
   try {
     const file = await open(path, "r");
@@ -95,13 +108,21 @@ async function openArchive(path: string): Promise<Readable> {
   }
 }
 
-function namesOf({ names }: ArchivedImage, position: number): string[] {
-  if (names.length === 0) {
-    throw new ImageError(`image ${position + 1} of the archive has no name`, {
-      hint: position === 0 ? "Name it with the option tag (-t)." : "Save it again with a name.",
+/**
+ * A name with a digest counts only when the image has that digest: otherwise whoever made the archive could decide what a
+ * digest means that someone pinned.
+ */
+function namesOf({ names, rootDigest, image }: ArchivedImage, position: number): string[] {
+  const own: readonly (string | null)[] = [null, rootDigest, image.digest];
+  const parsed = names.map(parseReference);
+  const right = parsed.filter(({ digest }) => own.includes(digest)).map(({ canonical }) => canonical);
+  if (right.length === 0) {
+    const problem = parsed.length === 0 ? "" : " but one with the digest of another image";
+    throw new ImageError(`image ${position + 1} of the archive has no name${problem}`, {
+      hint: position === 0 ? "Name it with the option tag (-t)." : "Save it again with a name and a tag.",
     });
   }
-  return names.map((name) => parseReference(name).canonical);
+  return right;
 }
 
 interface OneImage {
@@ -109,7 +130,7 @@ interface OneImage {
   readonly image: ArchivedImage;
   readonly names: readonly string[];
   readonly platform: Platform;
-  readonly limits: ImportLimits;
+  readonly limits: ImageLimits;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -148,46 +169,8 @@ async function loadOne({ store, image: archived, names, platform, limits, signal
     await materialize(store, stored, name, limits, () => undefined, signal);
     const { digest, mediaType } = image;
     for (const each of names) {
-      await nameImage(
-        store,
-        each,
-        { mediaType, digest, size: image.bytes.length, sourceDigest: digest },
-        signal,
-      );
+      const sourceDigest = archived.rootDigest;
+      await nameImage(store, each, { mediaType, digest, size: image.bytes.length, sourceDigest }, signal);
     }
   });
-}
-
-/** Moves a spooled file into the store, verified and on the disk. */
-async function adopt(
-  store: ImageStore,
-  descriptor: Descriptor,
-  find: () => SpooledFile,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { digest, size } = descriptor;
-  const receive = async (partialPath: string): Promise<void> => {
-    const file = find();
-    await verifyFile(file, digest);
-    const handle = await open(file.path, "r+");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(file.path, partialPath);
-  };
-  await ensureBlob(store, { digest, size, receive }, signal);
-}
-
-async function verifyFile(file: SpooledFile, digest: string): Promise<void> {
-  const expected = requireDigest(digest, "a layer of the archive");
-  if (expected.algorithm === "sha256") {
-    if (file.digest !== digest)
-      throw new ImageError(`${digest} of the archive is damaged: it has the digest ${file.digest}`);
-    return;
-  }
-  const hash = hashFor(expected);
-  for await (const chunk of createReadStream(file.path) as AsyncIterable<Buffer>) hash.update(chunk);
-  if (hash.digest("hex") !== expected.hex) throw new ImageError(`${digest} of the archive is damaged`);
 }

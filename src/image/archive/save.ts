@@ -113,17 +113,23 @@ function ociIndex(images: readonly NamedImage[]): object {
   return {
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.index.v1+json",
-    manifests: images.map(({ reference, mediaType, manifestDigest, manifestSize, config }) => ({
-      mediaType,
-      digest: manifestDigest,
-      size: manifestSize,
-      platform: { architecture: config.architecture, os: config.os },
+    manifests: images.map((image) => ({
+      mediaType: image.mediaType,
+      digest: image.manifestDigest,
+      size: image.manifestSize,
+      platform: { architecture: image.config.architecture, os: image.config.os },
       annotations: {
-        [annotationKeys.refName]: reference,
-        [annotationKeys.containerdName]: reference,
+        [annotationKeys.refName]: nameInArchive(image),
+        [annotationKeys.containerdName]: nameInArchive(image),
       },
     })),
   };
+}
+
+/** The index that a digest may be of is not saved, so the name has the digest of what is: others can check that. */
+function nameInArchive({ reference, manifestDigest }: NamedImage): string {
+  const { domain, path, digest, canonical } = parseReference(reference);
+  return digest === null ? canonical : `${domain}/${path}@${manifestDigest}`;
 }
 
 function dockerManifest(images: readonly NamedImage[]): object {

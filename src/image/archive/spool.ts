@@ -4,6 +4,7 @@ import { join, posix } from "node:path";
 import type { Readable } from "node:stream";
 import { ImageError } from "../../errors/index.ts";
 import { errorCode } from "../../store/index.ts";
+import { limitHint } from "../erofs/budget.ts";
 import { decompress } from "../import/decompress.ts";
 import { quote, type TarEntry } from "../tar/entry.ts";
 import { TarReader, type TarVisitor } from "../tar/reader.ts";
@@ -12,8 +13,8 @@ import { TarReader, type TarVisitor } from "../tar/reader.ts";
 export interface SpooledFile {
   readonly path: string;
   readonly size: number;
-  /** `sha256:…` */
-  readonly digest: string;
+  /** `sha256:…`; null when the file was not put aside but is the user's own, which is neither moved nor trusted. */
+  readonly digest: string | null;
 }
 
 /** What an archive holds, by normalized name. */
@@ -111,7 +112,9 @@ class SpoolWriter implements TarVisitor {
     } else {
       this.#bytes += entry.size;
       if (this.#bytes > this.#maximumBytes) {
-        throw new ImageError(`the archive's files are larger than ${this.#maximumBytes} bytes together`);
+        throw new ImageError(`the archive's files are larger than ${this.#maximumBytes} bytes together`, {
+          hint: limitHint("max_unpacked_mib"),
+        });
       }
       this.#steps.push({ kind: "open", name });
     }

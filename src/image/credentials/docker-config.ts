@@ -31,11 +31,12 @@ const dockerHubKey = "https://index.docker.io/v1/";
  * A file or a general helper that does not work is noted, not fatal: most images are public, and a leftover of a removed
  * docker must not keep them away. A helper that is named for this registry must work.
  *
- * @throws ImageError
+ * @throws ImageError; the signal's reason
  */
 export async function credentialFromDocker(
   domain: string,
   environment: NodeJS.ProcessEnv,
+  signal: AbortSignal | undefined,
 ): Promise<{ credential: Credential | null; notes: readonly string[] }> {
   const path = dockerConfigFile(environment);
   const notes: string[] = [];
@@ -43,12 +44,13 @@ export async function credentialFromDocker(
   if (config === null) return { credential: null, notes };
   const server = domain === "docker.io" ? dockerHubKey : domain;
   const own = config.credHelpers?.[domain] ?? config.credHelpers?.[server];
-  if (own !== undefined) return { credential: await runHelper(own, server, environment), notes };
+  if (own !== undefined) return { credential: await runHelper(own, server, environment, { signal }), notes };
   if (typeof config.credsStore === "string" && config.credsStore !== "") {
     try {
-      const credential = await runHelper(config.credsStore, server, environment);
+      const credential = await runHelper(config.credsStore, server, environment, { signal });
       if (credential !== null) return { credential, notes };
     } catch (error) {
+      signal?.throwIfAborted();
       notes.push(error instanceof Error ? `${error.message}.` : "");
     }
   }

@@ -1,11 +1,20 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
+import { kill, platform } from "node:process";
 import * as v from "valibot";
 import { ImageError } from "../../errors/index.ts";
+import { isBasicLogin } from "../basic-login.ts";
 import type { Credential } from "./credential.ts";
 
 const answerSchema = v.object({ Username: v.string(), Secret: v.string() });
-const timeoutMs = 30_000;
+const defaultTimeoutMs = 30_000;
+/** Of each of its outputs, in characters. */
 const maximumOutput = 1 << 20;
+
+export interface HelperOptions {
+  /** How long it may take, in milliseconds: it may be asking the user. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** What every helper says when it has nothing (docker-credential-helpers, credentials/error.go). */
 const notFound = /credentials not found in native keychain/;
@@ -21,14 +30,15 @@ export function keyringHelper(): string {
  * protocol: the verb as argument, the server or a JSON document on stdin, JSON on stdout.
  *
  * @returns null when the helper has none
- * @throws ImageError when the helper is missing, fails, or says what nobody understands
+ * @throws ImageError when the helper is missing, fails, takes too long, or says what nobody understands; the signal's reason
  */
 export async function runHelper(
   name: string,
   server: string,
   environment: NodeJS.ProcessEnv,
+  options: HelperOptions = {},
 ): Promise<Credential | null> {
-  const { status, stdout, stderr } = await callHelper(name, "get", server, environment);
+  const { status, stdout, stderr } = await callHelper(name, "get", server, environment, options);
   if (notFound.test(stdout) || notFound.test(stderr)) return null;
   if (status !== 0) throw helperError(name, `fails for ${server}`, new Error(stderr.trim().slice(0, 500)));
   let answer: v.InferOutput<typeof answerSchema>;
@@ -40,6 +50,9 @@ export async function runHelper(
   }
   if (answer.Username === "<token>") return { kind: "identityToken", token: answer.Secret };
   if (answer.Username === "" && answer.Secret === "") return null;
+  if (!isBasicLogin(answer.Username, answer.Secret)) {
+    throw helperError(name, `answers what is no user name and password for ${server}`, undefined);
+  }
   return { kind: "basic", username: answer.Username, password: answer.Secret };
 }
 
@@ -74,36 +87,65 @@ interface HelperResult {
   readonly stderr: string;
 }
 
-function callHelper(
+async function callHelper(
   name: string,
   verb: "get" | "store" | "erase",
   input: string,
   environment: NodeJS.ProcessEnv,
+  { timeoutMs = defaultTimeoutMs, signal }: HelperOptions = {},
 ): Promise<HelperResult> {
+  signal?.throwIfAborted();
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
-    return Promise.reject(new ImageError(`${JSON.stringify(name)} is no name of a credential helper`));
+    throw new ImageError(`${JSON.stringify(name)} is no name of a credential helper`);
   }
-  return new Promise((resolve, reject) => {
-    const child = spawn(`docker-credential-${name}`, [verb], {
-      env: environment,
-      stdio: ["pipe", "pipe", "pipe"],
-      // Not the option timeout: its timer outlives a program that cannot be started.
-      signal: AbortSignal.timeout(timeoutMs),
-      killSignal: "SIGKILL",
-    });
-    const output = { stdout: "", stderr: "" };
-    for (const stream of ["stdout", "stderr"] as const) {
-      child[stream].setEncoding("utf8").on("data", (text: string) => {
-        output[stream] += text;
-        if (output[stream].length > maximumOutput) child.kill("SIGKILL");
-      });
-    }
-    child.on("error", (error) => reject(helperError(name, "cannot be run", error)));
-    child.on("close", (status) => resolve({ status, ...output }));
-    // A helper that does not read its input is judged by how it ends.
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(input);
+  const { promise, resolve, reject } = Promise.withResolvers<HelperResult>();
+  const child = spawn(`docker-credential-${name}`, [verb], {
+    env: environment,
+    stdio: ["pipe", "pipe", "pipe"],
+    // With a process group of its own, which can be ended as a whole: helpers are often scripts.
+    detached: platform !== "win32",
   });
+  const giveUp = (error: Error): void => {
+    reject(error);
+    endGroup(child);
+    // Whoever is left with the other ends must not keep this process alive, nor be listened to.
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
+  };
+  const output = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream].setEncoding("utf8").on("data", (text: string) => {
+      output[stream] += text;
+      if (output[stream].length > maximumOutput) giveUp(helperError(name, "says too much", undefined));
+    });
+  }
+  child.on("error", (error) => reject(helperError(name, "cannot be run", error)));
+  child.on("close", (status) => resolve({ status, ...output }));
+  // A helper that does not read its input is judged by how it ends.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(input);
+  const late = setTimeout(() => {
+    giveUp(helperError(name, `does not answer within ${timeoutMs / 1000} s`, undefined));
+  }, timeoutMs);
+  const onAbort = (): void => giveUp(signal?.reason as Error);
+  signal?.addEventListener("abort", onAbort);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(late);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+function endGroup(child: ChildProcess): void {
+  if (platform === "win32" || child.pid === undefined) {
+    child.kill("SIGKILL");
+    return;
+  }
+  try {
+    kill(-child.pid, "SIGKILL");
+  } catch {
+    // It has ended already.
+  }
 }
 
 function helperError(name: string, problem: string, cause: Error | undefined): ImageError {

@@ -15,6 +15,7 @@ export interface CredentialSearch {
   readonly home: Home;
   readonly config: GlobalConfig;
   readonly environment: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface FoundCredential {
@@ -24,9 +25,12 @@ export interface FoundCredential {
   readonly notes: readonly string[];
 }
 
-/** @throws InvalidConfigError when the entry for this registry cannot be used, ImageError when its helper fails */
+/**
+ * @throws InvalidConfigError when the entry for this registry cannot be used, ImageError when its helper fails; the
+ *   signal's reason
+ */
 export async function findCredential(domain: string, search: CredentialSearch): Promise<FoundCredential> {
-  const { explicit, home, config, environment } = search;
+  const { explicit, config, environment, signal } = search;
   if (explicit !== undefined) {
     const credential = explicit.kind === "anonymous" ? null : { ...explicit };
     return { credential, source: "explicit", notes: [] };
@@ -34,12 +38,12 @@ export async function findCredential(domain: string, search: CredentialSearch): 
   const entry = config.registries?.hosts?.[domain]?.auth ?? config.registries?.auth?.[domain];
   if (entry !== undefined) {
     return {
-      credential: await readEntry(domain, entry, home, environment),
+      credential: await readEntry(domain, entry, search),
       source: "config.json",
       notes: [],
     };
   }
-  const docker = await credentialFromDocker(domain, environment);
+  const docker = await credentialFromDocker(domain, environment, signal);
   return {
     credential: docker.credential,
     source: docker.credential === null ? "anonymous" : "docker",
@@ -55,8 +59,7 @@ export function secretFile(home: Home, name: string): string {
 async function readEntry(
   domain: string,
   entry: RegistryAuthEntry,
-  home: Home,
-  environment: NodeJS.ProcessEnv,
+  { home, environment, signal }: CredentialSearch,
 ): Promise<Credential> {
   const { username } = entry;
   const where = `the login for ${domain} in ${home.configFile}`;
@@ -79,7 +82,7 @@ async function readEntry(
     }
   }
   const helper = keyringHelper();
-  const found = await runHelper(helper, domain, environment);
+  const found = await runHelper(helper, domain, environment, { signal });
   if (found?.kind === "basic") return { ...found, username };
   throw new InvalidConfigError(`${where} is not in the system's credential store`, {
     hint: `Log in again with "msb registry login ${domain}".`,

@@ -25,13 +25,16 @@ export async function tryLogin(home: Home, domain: string, trial: LoginTrial): P
   using session = await openSession(domain, {
     home,
     config: await readGlobalConfig(home),
+    signal,
     registry: { ...trial.registry, auth: { kind: "basic", username, password } },
   });
-  const response = await session.send({ method: "GET", path: "", repository: "", signal });
-  response.body.destroy();
-  if (response.status === 403) throw session.refused("", 403);
-  if (response.status !== 200) {
-    throw new HttpError(`${domain} answered ${response.status} to the login`, {
+  const status = await session.send({ method: "GET", path: "", repository: "", signal }, (response) => {
+    response.body.destroy();
+    return response.status;
+  });
+  if (status === 403) throw session.refused("", 403);
+  if (status !== 200) {
+    throw new HttpError(`${domain} answered ${status} to the login`, {
       hint: "Is it a container registry?",
     });
   }

@@ -12,11 +12,17 @@ export interface TreeLimits {
   readonly maxImageBytes: number;
 }
 
+/** More than the deepest trees that people keep have levels. */
+const stepsPerEntry = 64;
+/** A tenth of a second's work. */
+const freeSteps = 1_000_000;
+
 /** Counts what a tree takes and refuses more than its limits. */
 export class Budget {
   readonly limits: TreeLimits;
   #entries = 0;
   #metadata = 0;
+  #steps = 0;
 
   constructor(limits: TreeLimits) {
     this.limits = limits;
@@ -28,7 +34,9 @@ export class Budget {
 
   entry(): void {
     if (++this.#entries > this.limits.maxEntries) {
-      throw new ImageError(`the image has more than ${this.limits.maxEntries} entries`, { hint });
+      throw new ImageError(`the image has more than ${this.limits.maxEntries} entries`, {
+        hint: limitHint("max_entries"),
+      });
     }
   }
 
@@ -37,16 +45,35 @@ export class Budget {
     if (this.#metadata > this.limits.maxMetadataBytes) {
       throw new ImageError(
         `the names, links and attributes of the image take more than ${this.limits.maxMetadataBytes} bytes`,
-        { hint },
+        { hint: limitHint("max_metadata_mib") },
       );
+    }
+  }
+
+  /**
+   * Counts directories and links that are gone through on the way to entries: in proportion to the entries, so that
+   * names which lead through each other cannot make few entries take long.
+   */
+  steps(count: number): void {
+    this.#steps += count;
+    if (this.#steps > freeSteps + stepsPerEntry * this.#entries) {
+      throw new ImageError("its name, or a link in it, is too long to follow that often");
     }
   }
 
   file(size: number): void {
     if (size > this.limits.maxFileBytes) {
-      throw new ImageError(`a file has ${size} bytes, more than ${this.limits.maxFileBytes}`, { hint });
+      throw new ImageError(`a file has ${size} bytes, more than ${this.limits.maxFileBytes}`, {
+        hint: limitHint("max_file_mib"),
+      });
     }
   }
 }
 
-const hint = "This may be an image made to fill the host's disk or memory. If you trust it, raise the limit.";
+/** @param setting of `images` in config.json */
+export function limitHint(setting: string): string {
+  return (
+    "This may be an image made to fill the host's disk or memory. " +
+    `If you trust it, raise images.${setting} in config.json.`
+  );
+}

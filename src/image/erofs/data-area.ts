@@ -1,5 +1,6 @@
 import { ImageError } from "../../errors/index.ts";
 import type { BlockWriter } from "./block-writer.ts";
+import { limitHint } from "./budget.ts";
 import { blockBits, blockBytes, maximumBlocks, noBlock } from "./format.ts";
 import type { Inodes } from "./inodes.ts";
 
@@ -100,7 +101,7 @@ export class DataArea {
     const limit = Math.min(this.#inodes.budget.limits.maxImageBytes, maximumBlocks * blockBytes);
     if (this.#writer.position + more > limit) {
       throw new ImageError(`the root file system takes more than ${limit} bytes`, {
-        hint: "This may be an image made to fill the host's disk. If you trust it, raise the limit.",
+        hint: limitHint("max_rootfs_mib"),
       });
     }
   }

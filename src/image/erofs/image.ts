@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { errorCode, ioError } from "../../store/index.ts";
 import { ImageError } from "../../errors/index.ts";
 import { BlockWriter } from "./block-writer.ts";
-import { Budget, type TreeLimits } from "./budget.ts";
+import { Budget, limitHint, type TreeLimits } from "./budget.ts";
 import { ByteArena } from "./columns.ts";
 import { DataArea } from "./data-area.ts";
 import { SortedTree } from "./directory.ts";
@@ -80,6 +80,7 @@ export class ErofsImage {
     if (bytes > this.inodes.budget.limits.maxImageBytes) {
       throw new ImageError(
         `the root file system takes more than ${this.inodes.budget.limits.maxImageBytes} bytes`,
+        { hint: limitHint("max_rootfs_mib") },
       );
     }
     await this.#writer.finish();

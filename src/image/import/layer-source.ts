@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { addAbortSignal, type Readable } from "node:stream";
+import { setImmediate as turn } from "node:timers/promises";
 import { ImageError } from "../../errors/index.ts";
+import { limitHint } from "../erofs/budget.ts";
 import { errorCode, ioError } from "../../store/index.ts";
 import type { TarReader } from "../tar/reader.ts";
 import { decompress, maximumWindowBits } from "./decompress.ts";
@@ -16,6 +18,9 @@ export interface LayerSource {
   /** Told after every piece how many uncompressed bytes of the layer were read. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
+
+/** How much is read until everything else in the process gets its turn, in bytes: 512 entries without any data. */
+const turnBytes = 1 << 18;
 
 /**
  * Reads a layer to its end, whatever stands behind the archive, because the diff id covers it all.
@@ -36,6 +41,7 @@ export async function readLayer(
   }
   const hash = createHash("sha256");
   let bytes = 0;
+  let untilTurn = turnBytes;
   const source = layer.open();
   if (signal !== undefined) addAbortSignal(signal, source);
   try {
@@ -44,7 +50,15 @@ export async function readLayer(
       bytes += chunk.length;
       if (bytes > room) throw tooLarge();
       hash.update(chunk);
-      reader.push(chunk);
+      for (let at = 0; at < chunk.length; at += turnBytes) {
+        const piece = chunk.subarray(at, at + turnBytes);
+        reader.push(piece);
+        untilTurn -= piece.length;
+        if (untilTurn > 0) continue;
+        untilTurn = turnBytes;
+        await turn();
+        signal?.throwIfAborted();
+      }
       layer.onProgress?.(bytes);
       await drained();
     }
@@ -70,7 +84,7 @@ export async function readLayer(
 
 function tooLarge(): ImageError {
   return new ImageError("the image's layers are larger than allowed once decompressed", {
-    hint: "This may be an image made to fill the host's disk. If you trust it, raise the limit.",
+    hint: limitHint("max_unpacked_mib"),
   });
 }
 

@@ -93,6 +93,7 @@ export class LayerView {
   #isHidden(above: Tree, entry: number): boolean {
     const path: number[] = [];
     for (let at = entry; at !== root; at = this.tree.parent[at] ?? root) path.push(at);
+    this.tree.budget.steps(path.length);
     let directory = root;
     for (const component of path.reverse()) {
       const found = above.lookup(directory, this.tree.name(component));
@@ -189,6 +190,7 @@ export class LayerView {
     let directory = root;
     let hops = 0;
     for (let component = left.pop(); component !== undefined; component = left.pop()) {
+      tree.budget.steps(1);
       if (component === "" || component === ".") continue;
       if (component === "..") {
         directory = tree.parent[directory] ?? root;

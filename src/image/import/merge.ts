@@ -49,6 +49,7 @@ function takeAttributes(upper: Tree, above: number, lower: Tree, below: number):
 export function findLinkTarget(tree: Tree, target: string): number | "unknown" | "missing" {
   let at = root;
   const components = target.split("/");
+  tree.budget.steps(components.length);
   for (const [index, component] of components.entries()) {
     const next = tree.lookup(at, component);
     if (next === none) return tree.isClosed(at) ? "missing" : "unknown";

@@ -3,7 +3,9 @@ import { digestOf, verifyBytes } from "../digest.ts";
 import { manifestMediaTypes, maximumManifestBytes, type Descriptor } from "../manifest.ts";
 import type { ImageReference } from "../reference.ts";
 import type { FoundManifest, ManifestSource } from "../resolve.ts";
-import { displayUrl, readBody, type HttpResponse } from "./http.ts";
+import { readBody } from "./body.ts";
+import { displayUrl } from "./connection-error.ts";
+import type { HttpResponse } from "./http.ts";
 import type { RegistrySession } from "./session.ts";
 
 /** The pull half of the OCI distribution specification, for one repository. */
@@ -28,18 +30,20 @@ export class RepositoryClient implements ManifestSource {
    * @throws ImageError, HttpError
    */
   async headDigest(): Promise<string | null> {
-    const response = await this.#ask("HEAD", this.#wanted);
-    response.body.destroy();
-    // Some registries know no HEAD; GET will tell.
-    return response.status === 200 ? (response.header("docker-content-digest") ?? null) : null;
+    return this.#ask("HEAD", this.#wanted, (response) => {
+      response.body.destroy();
+      // Some registries know no HEAD; GET will tell.
+      return response.status === 200 ? (response.header("docker-content-digest") ?? null) : null;
+    });
   }
 
   /** The manifest or index that the reference means. @throws ImageError, HttpError */
   async fetchRoot(): Promise<FoundManifest> {
     const { canonical, digest } = this.#reference;
-    const response = await this.#ask("GET", this.#wanted);
-    const bytes = await this.#readManifest(response, canonical);
-    const mediaType = response.header("content-type") ?? null;
+    const { bytes, mediaType } = await this.#ask("GET", this.#wanted, async (response) => ({
+      bytes: await this.#readManifest(response, canonical),
+      mediaType: response.header("content-type") ?? null,
+    }));
     if (digest !== null) verifyBytes(bytes, digest, `the manifest of ${canonical}`);
     return { digest: digest ?? digestOf(bytes), mediaType, bytes };
   }
@@ -47,7 +51,7 @@ export class RepositoryClient implements ManifestSource {
   /** An entry of an index, its size and digest checked. @throws ImageError, HttpError */
   async fetchManifest(descriptor: Descriptor): Promise<Uint8Array> {
     const what = `manifest ${descriptor.digest} of ${this.#reference.canonical}`;
-    const bytes = await this.#readManifest(await this.#ask("GET", descriptor.digest), what);
+    const bytes = await this.#ask("GET", descriptor.digest, (response) => this.#readManifest(response, what));
     if (bytes.length !== descriptor.size) {
       throw new ImageError(`${what} is ${bytes.length} bytes long, not ${descriptor.size} as its index says`);
     }
@@ -59,14 +63,19 @@ export class RepositoryClient implements ManifestSource {
     return this.#reference.digest ?? this.#reference.tag ?? "latest";
   }
 
-  #ask(method: "GET" | "HEAD", tagOrDigest: string): Promise<HttpResponse> {
-    return this.session.send({
+  #ask<T>(
+    method: "GET" | "HEAD",
+    tagOrDigest: string,
+    use: (response: HttpResponse) => Promise<T> | T,
+  ): Promise<T> {
+    const request = {
       method,
       path: `${this.repository}/manifests/${tagOrDigest}`,
       repository: this.repository,
       headers: { accept: manifestMediaTypes.join(", ") },
       signal: this.#signal,
-    });
+    };
+    return this.session.send(request, use);
   }
 
   async #readManifest(response: HttpResponse, what: string): Promise<Buffer> {

@@ -1,10 +1,11 @@
-import { open, type FileHandle } from "node:fs/promises";
-import { ImageError } from "../../errors/index.ts";
-import { ioError } from "../../store/index.ts";
+import { open, unlink, type FileHandle } from "node:fs/promises";
+import { ImageError, IoError } from "../../errors/index.ts";
+import { errorCode, ioError } from "../../store/index.ts";
 import { digestMismatch, hashFor, requireDigest } from "../digest.ts";
 import type { Descriptor } from "../manifest.ts";
 import { statusError } from "./client.ts";
-import { connectionError, type HttpResponse } from "./http.ts";
+import { connectionError } from "./connection-error.ts";
+import type { HttpResponse } from "./http.ts";
 import { backOff, isTransientFailure, isTransientStatus } from "./retry.ts";
 import type { RegistrySession } from "./session.ts";
 
@@ -23,6 +24,9 @@ export interface Download {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What a connection must bring to count as progress, in bytes: otherwise a blob could take as many as it has bytes. */
+const leastProgress = 64 << 10;
+
 /**
  * Brings a blob into a file, from where an earlier try stopped. On return the file has the descriptor's size and digest and
  * has reached the disk. Nothing that lay in the file before is trusted: it is hashed with the rest.
@@ -38,9 +42,18 @@ export async function downloadBlob(download: Download): Promise<void> {
     await transfer.readEarlier();
     await transfer.run();
     await file.sync();
+  } catch (error) {
+    // What came so far is kept for the next try, but not when it is what fills the disk for everyone.
+    if (isFull(error)) await unlink(download.partialPath).catch(() => undefined);
+    throw error;
   } finally {
     await file.close();
   }
+}
+
+function isFull(error: unknown): boolean {
+  const code = error instanceof IoError ? errorCode(error.cause) : undefined;
+  return code === "ENOSPC" || code === "EDQUOT";
 }
 
 class Transfer {
@@ -77,8 +90,9 @@ class Transfer {
 
   async run(): Promise<void> {
     const { descriptor, session, signal, what } = this.#download;
+    // How far it has ever come: bytes that come again after a restart are no progress.
+    let furthest = this.#received;
     for (let attempt = 1; ; attempt += 1) {
-      const before = this.#received;
       let retryAfter: string | undefined;
       let failure: unknown = null;
       if (this.#received < descriptor.size || descriptor.size === 0) {
@@ -100,7 +114,10 @@ class Transfer {
         continue;
       }
       // A connection that brings something forward may break as often as it likes.
-      if (this.#received > before) attempt = 1;
+      if (this.#received >= furthest + leastProgress) {
+        furthest = this.#received;
+        attempt = 1;
+      }
       if (attempt >= session.retry.attempts) {
         if (failure instanceof Error) throw failure;
         throw new ImageError(`${what} ends after ${this.#received} of ${descriptor.size} bytes`);
@@ -177,16 +194,7 @@ class Transfer {
 
   async #drain(response: HttpResponse): Promise<void> {
     const { descriptor, what, onProgress } = this.#download;
-    const chunks = response.body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (;;) {
-      let next: IteratorResult<Buffer>;
-      try {
-        next = await chunks.next();
-      } catch (error) {
-        throw connectionError(response.url, error);
-      }
-      if (next.done === true) return;
-      const chunk = next.value;
+    for await (const chunk of response.chunks()) {
       if (this.#received + chunk.length > descriptor.size) {
         throw new ImageError(`${what} is longer than the ${descriptor.size} bytes that its manifest says`);
       }

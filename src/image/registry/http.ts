@@ -2,11 +2,13 @@ import { request as httpRequest, Agent as HttpAgent, type IncomingMessage } from
 import { request as httpsRequest, Agent as HttpsAgent, type RequestOptions } from "node:https";
 import { getCACertificates } from "node:tls";
 import { HttpError } from "../../errors/index.ts";
-import { proxyFor, TunnelAgent } from "./proxy.ts";
+import { receive } from "./body.ts";
+import { connectionError, displayUrl } from "./connection-error.ts";
+import { proxyFor, TunnelAgent, type TunnelOptions } from "./proxy.ts";
 
 /**
  * One HTTP request after the other, with time limits, and nothing more: no redirects, no retries, no credentials of its own.
- * Reading order of this folder: `http.ts` and `proxy.ts` (bytes), `session.ts` with `challenge.ts` and `token.ts` (who asks),
+ * Reading order of this folder: `http.ts`, `body.ts` and `proxy.ts` (bytes), `session.ts` with `challenge.ts` and `token.ts` (who asks),
  * `redirect.ts` and `retry.ts` (asking again), `client.ts` (what a registry is asked for), `download.ts` (large things).
  */
 export interface HttpOptions {
@@ -16,7 +18,7 @@ export interface HttpOptions {
   readonly unverifiedHost: string | null;
   /** Where the proxy settings are read. */
   readonly environment: NodeJS.ProcessEnv;
-  /** How long a peer may be silent, in milliseconds. */
+  /** How long a peer may be silent, and how long it may take to the end of an answer's head, in milliseconds. */
   readonly silenceMs: number;
 }
 
@@ -28,12 +30,14 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The head of an answer; `body` must be read or destroyed. */
+/** The head of an answer; `body` must be read, by `chunks()`, or destroyed. */
 export interface HttpResponse {
   readonly status: number;
   readonly url: URL;
   readonly body: IncomingMessage;
   header(name: string): string | undefined;
+  /** @throws HttpError when the body ends too early, or comes too slowly */
+  chunks(): AsyncGenerator<Buffer>;
 }
 
 export class HttpConnections implements Disposable {
@@ -51,43 +55,71 @@ export class HttpConnections implements Disposable {
    */
   async send(request: HttpRequest): Promise<HttpResponse> {
     const { signal } = request;
+    const { silenceMs } = this.#options;
     signal?.throwIfAborted();
-    return new Promise<HttpResponse>((resolve, reject) => {
-      const secure = request.url.protocol === "https:";
-      const headers = { "user-agent": "microsandbox", "accept-encoding": "identity", ...request.headers };
-      const options: RequestOptions = {
-        method: request.method,
-        agent: this.#agentFor(request.url),
-        headers,
-        timeout: this.#options.silenceMs,
-        ...(signal === undefined ? {} : { signal }),
-      };
-      const proxy = secure ? null : proxyFor(request.url, this.#options.environment);
-      const sent =
-        proxy === null
-          ? (secure ? httpsRequest : httpRequest)(request.url, options)
-          : httpRequest(proxy.url, {
-              ...options,
-              // RFC 9112, 3.2.2: a proxy gets the absolute form.
-              path: request.url.href,
-              headers: { ...headers, host: request.url.host, ...proxy.headers },
-            });
-      sent.on("response", (body) => {
-        resolve({
-          status: body.statusCode ?? 0,
-          url: request.url,
-          body,
-          header: (name) => body.headersDistinct[name]?.join(", "),
-        });
+    const answer = Promise.withResolvers<HttpResponse>();
+    const { resolve, reject } = answer;
+    const secure = request.url.protocol === "https:";
+    const headers = { "user-agent": "microsandbox", "accept-encoding": "identity", ...request.headers };
+    const ended = new AbortController();
+    const options: RequestOptions & TunnelOptions = {
+      method: request.method,
+      agent: this.#agentFor(request.url),
+      headers,
+      timeout: silenceMs,
+      tunnelSignal: ended.signal,
+      ...(signal === undefined ? {} : { signal }),
+    };
+    const proxy = secure ? null : proxyFor(request.url, this.#options.environment);
+    const sent =
+      proxy === null
+        ? (secure ? httpsRequest : httpRequest)(request.url, options)
+        : httpRequest(proxy.url, {
+            ...options,
+            // RFC 9112, 3.2.2: a proxy gets the absolute form.
+            path: request.url.href,
+            headers: { ...headers, host: request.url.host, ...proxy.headers },
+          });
+    sent.on("response", (body) => {
+      resolve({
+        status: body.statusCode ?? 0,
+        url: request.url,
+        body,
+        header: (name) => body.headersDistinct[name]?.join(", "),
+        chunks: () => receive(request.url, body, silenceMs),
       });
-      sent.on("timeout", () => {
-        sent.destroy(new Error(`nothing was heard for ${this.#options.silenceMs / 1000} s`));
-      });
-      sent.on("error", (error) => {
-        reject(signal?.aborted === true ? (signal.reason as Error) : connectionError(request.url, error));
-      });
-      sent.end(request.body);
     });
+    sent.on("timeout", () => {
+      sent.destroy(new Error(`nothing was heard for ${silenceMs / 1000} s`));
+    });
+    sent.on("error", (error) => {
+      reject(signal?.aborted === true ? (signal.reason as Error) : connectionError(request.url, error));
+    });
+    sent.on("upgrade", (_response, socket) => {
+      socket.destroy();
+      // Without a cause: another try would change nothing.
+      const hint = "Is it a container registry?";
+      reject(new HttpError(`${displayUrl(request.url)} wants to speak another protocol than HTTP`, { hint }));
+    });
+    // Does nothing after an answer or an error; whatever else may end a request must not leave this waiting.
+    sent.on("close", () => {
+      reject(connectionError(request.url, new Error("the connection was closed without an answer")));
+    });
+    // Silence does not end a peer that sends a header line, or a 1xx answer, every few seconds.
+    const late = setTimeout(() => {
+      const error = new Error(`there was no answer within ${silenceMs / 1000} s`);
+      sent.destroy(error);
+      ended.abort(error);
+    }, silenceMs);
+    const onAbort = (): void => ended.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    sent.end(request.body);
+    try {
+      return await answer.promise;
+    } finally {
+      clearTimeout(late);
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 
   #agentFor(url: URL): HttpsAgent | HttpAgent {
@@ -128,56 +160,4 @@ let systemRoots: string[] | null = null;
 function systemCertificates(): string[] {
   systemRoots ??= getCACertificates("system");
   return systemRoots;
-}
-
-/** Leaves out the query: what a registry redirects to is often signed there. */
-export function displayUrl(url: URL): string {
-  return `${url.protocol}//${url.host}${url.pathname}`;
-}
-
-const hints: Readonly<Record<string, string>> = {
-  ENOTFOUND: "Check the registry's name and this machine's network and DNS.",
-  EAI_AGAIN: "Check this machine's network and DNS.",
-  ECONNREFUSED: "Check that the registry runs and that the port is right.",
-  EPROTO: "The registry may speak plain HTTP: allow it with insecure().",
-  ERR_SSL_WRONG_VERSION_NUMBER: "The registry may speak plain HTTP: allow it with insecure().",
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: "The registry may speak plain HTTP: allow it with insecure().",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "Add the registry's certificate with caCerts(), or allow it with insecure().",
-  SELF_SIGNED_CERT_IN_CHAIN: "Add the registry's CA certificate with caCerts(), or allow it with insecure().",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    "Add the registry's CA certificate with caCerts(), or allow it with insecure().",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    "Add the registry's CA certificate with caCerts(), or allow it with insecure().",
-  CERT_HAS_EXPIRED: "The registry's certificate has expired; check this machine's clock as well.",
-  ERR_TLS_CERT_ALTNAME_INVALID: "The registry's certificate is for another name.",
-};
-
-export function connectionError(url: URL, error: unknown): HttpError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const reason = error instanceof Error && error.message !== "" ? error.message.trim() : code;
-  return new HttpError(`cannot reach ${displayUrl(url)}: ${reason}`, { cause: error, hint: hints[code] });
-}
-
-/**
- * Reads a body that is expected to be small.
- *
- * @throws HttpError when it is longer than `limit` bytes or ends too early
- */
-export async function readBody(response: HttpResponse, limit: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of response.body) {
-      if (!(chunk instanceof Buffer)) throw new TypeError("the body is no stream of bytes");
-      length += chunk.length;
-      if (length > limit) break;
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    throw connectionError(response.url, error);
-  } finally {
-    response.body.destroy();
-  }
-  if (length > limit) throw new HttpError(`${displayUrl(response.url)} sent more than ${limit} bytes`);
-  return Buffer.concat(chunks);
 }

@@ -1,6 +1,6 @@
 import { HttpError } from "../../errors/index.ts";
-import { displayUrl, type HttpConnections, type HttpRequest, type HttpResponse } from "./http.ts";
-import { bareHost, isLoopback } from "./proxy.ts";
+import { displayUrl } from "./connection-error.ts";
+import type { HttpConnections, HttpRequest, HttpResponse } from "./http.ts";
 
 const maximumRedirects = 8;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -9,7 +9,7 @@ const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
  * Sends a GET or HEAD and follows redirects. What another host is redirected to never sees the credentials, and a redirect
  * out of TLS is refused.
  *
- * @param allowPlain whether a redirect may lead to plain HTTP: the registry itself is allowed to be insecure
+ * @param allowPlain whether a redirect may lead to plain HTTP: the registry is on this machine, or allowed to be insecure
  * @throws HttpError
  */
 export async function sendFollowing(
@@ -30,7 +30,8 @@ export async function sendFollowing(
     if (followed >= maximumRedirects) {
       throw new HttpError(`${displayUrl(request.url)} redirects more than ${maximumRedirects} times`);
     }
-    if (target.protocol === "http:" && !allowPlain && !isLoopback(bareHost(target))) {
+    // This machine's own addresses are no exception: a remote registry has no business with what listens here.
+    if (target.protocol === "http:" && !allowPlain) {
       throw new HttpError(
         `${displayUrl(current.url)} redirects to ${displayUrl(target)}, which is not encrypted`,
         {

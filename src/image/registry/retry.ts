@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { HttpError } from "../../errors/index.ts";
 import type { HttpResponse } from "./http.ts";
+import { isLoopback } from "./proxy.ts";
 
 /** How often and how patiently something is asked again. */
 export interface RetryPolicy {
@@ -21,19 +22,41 @@ export function isTransientStatus(status: number): boolean {
   return transientStatuses.has(status);
 }
 
-/** Failures of a connection that another try does not change. */
-const lasting: ReadonlySet<string> = new Set([
-  "EPROTO",
+/** Failures of a connection that another try does not change; so are those of certificates. */
+const lasting: ReadonlySet<string> = new Set(["EPROTO", "ENOTFOUND"]);
+
+/** Node's documentation, "TLS (SSL)", "X509 certificate error codes", and its own one for a wrong name. */
+const certificateFailures: ReadonlySet<string> = new Set([
+  "CERT_CHAIN_TOO_LONG",
   "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "CERT_REJECTED",
+  "CERT_REVOKED",
+  "CERT_SIGNATURE_FAILURE",
+  "CERT_UNTRUSTED",
   "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "ERROR_IN_CERT_NOT_AFTER_FIELD",
+  "ERROR_IN_CERT_NOT_BEFORE_FIELD",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+  "HOSTNAME_MISMATCH",
+  "INVALID_CA",
+  "INVALID_PURPOSE",
+  "PATH_LENGTH_EXCEEDED",
   "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY",
+  "UNABLE_TO_DECRYPT_CERT_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
   "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "ENOTFOUND",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
+/** Whether the peer speaks TLS, and its certificate is the problem. */
+export function isCertificateFailure(error: unknown): boolean {
+  return certificateFailures.has(causeCode(error));
+}
+
 /** The Node or OpenSSL code of what made a connection fail. */
-export function causeCode(error: unknown): string {
+function causeCode(error: unknown): string {
   const cause = error instanceof HttpError ? error.cause : error;
   return cause instanceof Error && "code" in cause ? String(cause.code) : "";
 }
@@ -41,7 +64,20 @@ export function causeCode(error: unknown): string {
 export function isTransientFailure(error: unknown): boolean {
   if (!(error instanceof HttpError) || error.cause === undefined) return false;
   const code = causeCode(error);
-  return !lasting.has(code) && !code.startsWith("ERR_");
+  if (code === "ECONNREFUSED") return !isRefusedHere(error.cause);
+  return !lasting.has(code) && !certificateFailures.has(code) && !code.startsWith("ERR_");
+}
+
+/** No network is between: nobody listens on that port of this machine. */
+function isRefusedHere(cause: unknown): boolean {
+  const errors: readonly unknown[] = cause instanceof AggregateError ? cause.errors : [cause];
+  return errors.every(
+    (error) =>
+      error instanceof Error &&
+      "address" in error &&
+      typeof error.address === "string" &&
+      isLoopback(error.address),
+  );
 }
 
 /**
@@ -70,20 +106,26 @@ export function retryAfterMs(value: string, now: number = Date.now()): number {
   return Number.isNaN(date) ? 0 : Math.max(0, date - now);
 }
 
-/** Sends until an answer comes that will not be another one later; the last answer is returned whatever it is. */
-export async function withRetries(
+/**
+ * Sends until an answer comes that will not be another one later and can be used; the last answer is used whatever it is.
+ *
+ * @param use reads the answer: a body that breaks off is a failure like any other
+ */
+export async function withRetries<T>(
   policy: RetryPolicy,
   signal: AbortSignal | undefined,
   send: () => Promise<HttpResponse>,
-): Promise<HttpResponse> {
+  use: (response: HttpResponse) => Promise<T> | T,
+): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     let retryAfter: string | undefined;
     try {
       const response = await send();
-      if (!isTransientStatus(response.status) || attempt >= policy.attempts) return response;
+      if (!isTransientStatus(response.status) || attempt >= policy.attempts) return await use(response);
       retryAfter = response.header("retry-after");
       response.body.destroy();
     } catch (error) {
+      signal?.throwIfAborted();
       if (attempt >= policy.attempts || !isTransientFailure(error)) throw error;
     }
     await backOff(attempt, policy, retryAfter, signal);

@@ -4,7 +4,7 @@ import { parseChallenges, type Challenge } from "./challenge.ts";
 import { HttpConnections, type HttpResponse } from "./http.ts";
 import { bareHost, isLoopback } from "./proxy.ts";
 import { sendFollowing } from "./redirect.ts";
-import { causeCode, withRetries, type RetryPolicy } from "./retry.ts";
+import { isCertificateFailure, withRetries, type RetryPolicy } from "./retry.ts";
 import { basicAuthorization, fetchToken, type Token } from "./token.ts";
 
 export interface SessionOptions {
@@ -93,9 +93,13 @@ export class RegistrySession implements Disposable {
     }
   }
 
-  /** As `sendOnce`, asking again when the answer may be another one later. */
-  send(request: RegistryRequest): Promise<HttpResponse> {
-    return withRetries(this.retry, request.signal, () => this.sendOnce(request));
+  /**
+   * As `sendOnce`, asking again when the answer may be another one later, or breaks off while it is used.
+   *
+   * @param use reads the answer's body, or destroys it
+   */
+  send<T>(request: RegistryRequest, use: (response: HttpResponse) => Promise<T> | T): Promise<T> {
+    return withRetries(this.retry, request.signal, () => this.sendOnce(request), use);
   }
 
   /** For a 401 or 403 that no token helps against. */
@@ -124,9 +128,9 @@ export class RegistrySession implements Disposable {
       response.body.destroy();
       return secure;
     } catch (error) {
-      const isCertificate = /CERT|SIGNATURE|ISSUER|ALTNAME/.test(causeCode(error));
-      if (isCertificate || !(error instanceof HttpError)) throw error;
-      // Without insecure() only a peer that is there and speaks no TLS counts as one that speaks plain HTTP.
+      if (isCertificateFailure(error) || !(error instanceof HttpError)) throw error;
+      // Whatever else went wrong, as docker has it: a peer without TLS may as well reset the connection, say nothing, or
+      // not listen on the port of https.
       const plain = new URL(`http://${this.host}/v2/`);
       // Whoever asks the question behind this one tries again, this with it.
       const response = await this.#connections.send({ method: "GET", url: plain, headers: {}, signal });

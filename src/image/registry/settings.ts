@@ -27,6 +27,8 @@ export interface SessionSettings {
   readonly retry?: RetryPolicy | undefined;
   /** How long the registry may be silent, in milliseconds. */
   readonly silenceMs?: number | undefined;
+  /** Ends the search for a credential. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const defaultSilenceMs = 60_000;
@@ -39,6 +41,7 @@ export async function openSession(domain: string, settings: SessionSettings): Pr
     home,
     config,
     environment,
+    signal: settings.signal,
   });
   const caCertificates = [...(registry?.caCertificates ?? [])];
   const caFile = config.registries?.ca_certs;

@@ -2,8 +2,9 @@ import * as v from "valibot";
 import { HttpError, ImageError } from "../../errors/index.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credential } from "../credentials/credential.ts";
-import { displayUrl, readBody, type HttpConnections, type HttpRequest } from "./http.ts";
-import { bareHost, isLoopback } from "./proxy.ts";
+import { readBody } from "./body.ts";
+import { displayUrl } from "./connection-error.ts";
+import type { HttpConnections, HttpRequest } from "./http.ts";
 import { sendFollowing } from "./redirect.ts";
 import { withRetries, type RetryPolicy } from "./retry.ts";
 
@@ -47,7 +48,8 @@ export async function fetchToken(connections: HttpConnections, request: TokenReq
   if (realm === null || (realm.protocol !== "https:" && realm.protocol !== "http:")) {
     throw new HttpError("the registry's challenge names no token service");
   }
-  if (realm.protocol === "http:" && !request.allowPlain && !isLoopback(bareHost(realm))) {
+  // This machine's own addresses are no exception: a remote registry would choose which service here gets the password.
+  if (realm.protocol === "http:" && !request.allowPlain) {
     throw new HttpError(`the registry's token service ${displayUrl(realm)} is not encrypted`, {
       hint: "If this registry is trusted all the same, allow it with insecure().",
     });
@@ -55,24 +57,30 @@ export async function fetchToken(connections: HttpConnections, request: TokenReq
   realm.username = "";
   realm.password = "";
   const http = buildRequest(realm, request);
-  const response = await withRetries(request.retry, signal, () =>
-    // A POST carries its credential in the body, so it is never sent on to where a redirect leads.
-    http.method === "POST" ? connections.send(http) : sendFollowing(connections, http, request.allowPlain),
+  const { status, body } = await withRetries(
+    request.retry,
+    signal,
+    () =>
+      // A POST carries its credential in the body, so it is never sent on to where a redirect leads.
+      http.method === "POST" ? connections.send(http) : sendFollowing(connections, http, request.allowPlain),
+    async (response) => ({
+      status: response.status,
+      body: await readBody(response, maximumAnswerBytes),
+    }),
   );
-  const body = await readBody(response, maximumAnswerBytes);
-  if (response.status === 401 || response.status === 403 || response.status === 400) {
+  if (status === 401 || status === 403 || status === 400) {
     throw new ImageError(
       credential === null
-        ? `the token service ${realm.host} gives no anonymous access (${response.status})`
-        : `the token service ${realm.host} refuses the user name or password (${response.status})`,
+        ? `the token service ${realm.host} gives no anonymous access (${status})`
+        : `the token service ${realm.host} refuses the user name or password (${status})`,
       {
         hint:
           credential === null ? 'Log in with "msb registry login".' : "Check the user name and the password.",
       },
     );
   }
-  if (response.status !== 200) {
-    throw new HttpError(`the token service ${realm.host} answered ${response.status}`);
+  if (status !== 200) {
+    throw new HttpError(`the token service ${realm.host} answered ${status}`);
   }
   return readToken(realm, body);
 }

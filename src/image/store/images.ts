@@ -19,7 +19,7 @@ export interface StoredImage {
 /** An image under one of its names. */
 export interface NamedImage extends StoredImage {
   readonly reference: string;
-  /** What the reference meant in the registry when it was pulled. */
+  /** What the reference meant in the registry, or the archive, that the image came from. */
   readonly sourceDigest: string;
   readonly addedAt: Date | null;
 }
@@ -44,10 +44,14 @@ async function readNamed(store: ImageStore, entry: IndexEntry): Promise<NamedIma
   const image = reference === undefined ? null : await readStoredImage(store, entry.digest, entry.mediaType);
   if (image === null || reference === undefined) return null;
   const added = Date.parse(entry.annotations?.[annotationKeys.addedAt] ?? "");
+  const sourceDigest = entry.annotations?.[annotationKeys.sourceDigest] ?? image.manifestDigest;
+  // Only this store writes the annotation, once the digest was checked; other tools may write any name.
+  const pinned = reference.split("@")[1];
+  if (pinned !== undefined && pinned !== image.manifestDigest && pinned !== sourceDigest) return null;
   return {
     ...image,
     reference,
-    sourceDigest: entry.annotations?.[annotationKeys.sourceDigest] ?? image.manifestDigest,
+    sourceDigest,
     addedAt: Number.isNaN(added) ? null : new Date(added),
   };
 }

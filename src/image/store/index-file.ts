@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { JsonError } from "../../errors/index.ts";
 import { errorCode, ioError, writeFileAtomically } from "../../store/index.ts";
 import { parseDigest } from "../digest.ts";
+import { parseReference } from "../reference.ts";
 import type { ImageStore } from "./layout.ts";
 import { withStoreLock } from "./locking.ts";
 
@@ -32,8 +33,18 @@ const indexSchema = v.looseObject({ schemaVersion: v.literal(2), manifests: v.ar
 
 export type IndexEntry = v.InferOutput<typeof entrySchema>;
 
+/**
+ * The image's name in full. An entry without one is another tool's, also when it has a short name such as `latest`: no
+ * reference leads to it, so that it is neither shown nor removed here.
+ */
 export function entryName(entry: IndexEntry): string | undefined {
-  return entry.annotations?.[annotationKeys.refName];
+  const name = entry.annotations?.[annotationKeys.refName];
+  if (name === undefined) return undefined;
+  try {
+    return parseReference(name).canonical === name ? name : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The images there are; none when there is no store yet. @throws JsonError, IoError */

@@ -28,6 +28,9 @@ const knownKeys: ReadonlySet<string> = new Set([
   "GNU.sparse.map",
 ]);
 
+/** Of one entry, those of global headers included; a file with more than a few dozen attributes is no one's. */
+const maximumRecords = 256;
+
 const newline = 0x0a;
 const space = 0x20;
 
@@ -35,7 +38,7 @@ const space = 0x20;
  * Takes `length key=value\n` records apart; the length counts the whole record, so a value may hold any byte.
  *
  * @param base records that the new ones are added to; an empty value takes one away
- * @throws ImageError when a length does not lead to the next record
+ * @throws ImageError when a length does not lead to the next record, or there are too many that differ
  */
 export function parsePax(content: Buffer, base: PaxRecords): PaxRecords {
   const values = new Map(base.values);
@@ -61,6 +64,10 @@ export function parsePax(content: Buffer, base: PaxRecords): PaxRecords {
     } else if (key.startsWith(xattrPrefix)) values.set(key, value);
     else if (value === "") values.delete(key);
     else if (knownKeys.has(key)) values.set(key, value);
+    // Every entry after a global header pays for its records.
+    if (values.size > maximumRecords) {
+      throw new ImageError(`an extended tar header has more than ${maximumRecords} records`);
+    }
     at = end;
   }
   return { values, sparse };

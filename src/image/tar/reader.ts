@@ -60,7 +60,8 @@ export class TarReader {
   #header: RawHeader | null = null;
   #globals: PaxRecords = noPax;
   #globalBytes = 0;
-  #records: PaxRecords = noPax;
+  /** Of the next entry alone, with the global ones below them; null when it has none. */
+  #records: PaxRecords | null = null;
   #longName: string | null = null;
   #longLink: string | null = null;
   #gnuSparse: GnuSparseBuilder | null = null;
@@ -107,8 +108,8 @@ export class TarReader {
   }
 
   /**
-   * Neither the zero blocks at the end nor the padding of the last file must be there: umoci leaves both out, and Go's reader,
-   * by which docker and containerd go, does without.
+   * Neither the zero blocks at the end nor the padding of the last file must be there: umoci leaves both out, and Go's
+   * reader, by which docker and containerd go, does without.
    *
    * @throws ImageError when the archive stops inside an entry
    */
@@ -122,7 +123,7 @@ export class TarReader {
   }
 
   #pendingMeta(): boolean {
-    return this.#longName !== null || this.#longLink !== null || this.#records !== noPax;
+    return this.#longName !== null || this.#longLink !== null || this.#records !== null;
   }
 
   #collectBlock(chunk: Uint8Array, at: number): number {
@@ -178,7 +179,7 @@ export class TarReader {
       else this.#startEntry(this.#gnuSparse.finish());
       return;
     }
-    const records = this.#effectiveRecords();
+    const records = this.#records ?? this.#globals;
     if (hasMapInData(records)) {
       this.#paxMap = new PaxSparseMapReader();
       this.#left = storedSize(header, records);
@@ -221,17 +222,8 @@ export class TarReader {
         this.#globals = parsePax(content, this.#globals);
         return;
       default:
-        this.#records = parsePax(content, noPax);
+        this.#records = parsePax(content, this.#globals);
     }
-  }
-
-  #effectiveRecords(): PaxRecords {
-    if (this.#globals === noPax) return this.#records;
-    if (this.#records === noPax) return this.#globals;
-    return {
-      values: new Map([...this.#globals.values, ...this.#records.values]),
-      sparse: this.#records.sparse,
-    };
   }
 
   #takePaxMap(block: Buffer): void {
@@ -245,11 +237,11 @@ export class TarReader {
   #startEntry(map: SparseMap | null, stored?: number): void {
     const header = this.#header;
     if (header === null) throw new ImageError("a tar header is missing");
-    const records = this.#effectiveRecords();
+    const records = this.#records ?? this.#globals;
     const size = stored ?? storedSize(header, records);
     const sparse = map ?? paxSparse(records);
     const entry = entryOf(header, records, this.#longName, this.#longLink, sparse, size);
-    this.#records = noPax;
+    this.#records = null;
     this.#longName = null;
     this.#longLink = null;
     this.#gnuSparse = null;
