@@ -11,6 +11,8 @@ const LIBRARY = "api/index.ts";
 const SUPERVISOR = "supervisor/main.ts";
 const PROGRAMS = [LIBRARY, STARTER, COMMAND_LINE, SUPERVISOR];
 
+/** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
+const ENTRY = "index.js";
 const NOTICES = "third-party-licences.txt";
 
 /**
@@ -42,8 +44,9 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     plugins: [separateProgram(join(source, STARTER), join(source, COMMAND_LINE)), lazyBuiltins, plainAddon],
   });
   await chmod(join(dist, compiled(STARTER)), 0o755);
+  await writeFile(join(dist, ENTRY), `export * from "./${compiled(LIBRARY)}";\n`);
   await writeFile(join(dist, NOTICES), await notices(root, metafile));
-  return [...PROGRAMS.map(compiled), NOTICES];
+  return [...PROGRAMS.map(compiled), ENTRY, NOTICES];
 }
 
 /** `cli/main.ts` → `cli/main.js`. */
