@@ -19,7 +19,9 @@ agent_tests() {
 
 stage "set-up" sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:$PATH"
-export PATH
+# Every sandbox starts a process from our sources: compiled once, it starts in a third of the time.
+NODE_COMPILE_CACHE="$PWD/node_modules/.cache/compile"
+export PATH NODE_COMPILE_CACHE
 stage "generated files" node scripts/generate-protocol.ts --check
 stage "format" npm run --silent format:check
 stage "lint" npm run --silent lint
