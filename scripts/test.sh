@@ -19,9 +19,7 @@ agent_tests() {
 
 stage "set-up" sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:$PATH"
-# Every sandbox starts a process from our sources: compiled once, it starts in a third of the time.
-NODE_COMPILE_CACHE="$PWD/node_modules/.cache/compile"
-export PATH NODE_COMPILE_CACHE
+export PATH
 stage "generated files" node scripts/generate-protocol.ts --check
 stage "format" npm run --silent format:check
 stage "lint" npm run --silent lint
@@ -29,5 +27,6 @@ stage "types" npm run --silent types
 stage "agent tests" agent_tests
 stage "unit tests" npm run --silent test:unit
 stage "registry tests" npm run --silent test:registry
-stage "VM tests" npm run --silent test:vm
+# Every sandbox starts a process from our sources: compiled once, it starts in a third of the time.
+stage "VM tests" env NODE_COMPILE_CACHE="$PWD/node_modules/.cache/compile" npm run --silent test:vm
 printf '\nAll checks passed.\n'
