@@ -23,15 +23,18 @@ export async function killAndRemove(handle: SandboxHandle): Promise<void> {
   }
 }
 
-/** As `killAndRemove`, for a name that may be nobody's. */
+/**
+ * Ends and removes a sandbox that nobody is to find again; its name may be nobody's. What was written to a disk or a directory
+ * of the user's stays his: such a sandbox is shut down in order, so that nothing of it is still in the guest's memory.
+ */
 export async function discard(name: string): Promise<void> {
   const { Sandbox } = await import("../api/index.ts");
-  let handle: SandboxHandle;
   try {
-    handle = await Sandbox.get(name);
+    const handle = await Sandbox.get(name);
+    if (handle.config().image.kind !== "oci") await handle.stop();
+    await killAndRemove(handle);
   } catch (error) {
-    if (error instanceof SandboxNotFoundError) return;
-    throw error;
+    // An ephemeral one removes itself.
+    if (!(error instanceof SandboxNotFoundError)) throw error;
   }
-  await killAndRemove(handle);
 }

@@ -173,6 +173,19 @@ const hostile: readonly (readonly [string, Change, RegExp])[] = [
   ["a name that is none", (p) => writeLayout(p, built, "Bad/NAME:1"), /reference/],
   ["an image without a name", (p) => writeLayout(p, built, "latest"), /no name/],
   [
+    "several images with tags only",
+    (p) => {
+      const tagged = ["app", "plain"].map((tag, index) => ({
+        ...built.manifest,
+        digest: `sha256:${String(index).repeat(64)}`,
+        mediaType: "application/vnd.oci.image.manifest.v1+json",
+        annotations: { "org.opencontainers.image.ref.name": tag },
+      }));
+      return json(p, "index.json", { schemaVersion: 2, manifests: tagged });
+    },
+    /only tags: app, plain/,
+  ],
+  [
     "another processor",
     (p) => writeLayout(p, image(built.layers, { architecture: "s390x" }), "example.org/a:1"),
     /for linux\/s390x/,

@@ -6,6 +6,7 @@ import { run } from "../../guest/tools.ts";
 import { importDirectory } from "../../src/image/import/directory.ts";
 import { defaultImportLimits } from "../../src/image/import/limits.ts";
 import { BootStartError, InvalidConfigError, Sandbox } from "../../src/index.ts";
+import { MsbHome } from "./cli-support.ts";
 import { busyboxTree, convert, diskOf, emptyDisk, output } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";
 
@@ -70,6 +71,18 @@ for (const format of ["qcow2", "vmdk"] as const) {
     assert.equal((await run("debugfs", ["-R", "cat /kept", at("back.raw")])).toString(), "kept\n");
   });
 }
+
+test("msb run without a name keeps what was written to the disk", async () => {
+  const disk = at("run.raw");
+  await copyFile(at("ext4.raw"), disk);
+  await using msb = new MsbHome();
+  const script = "echo kept > /kept; dd if=/dev/zero of=/large bs=1M count=5 2>/dev/null";
+  const ran = await msb.msb("run", disk, "--", "sh", "-c", script);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual(await msb.names(), []);
+  assert.equal((await run("debugfs", ["-R", "cat /kept", disk])).toString(), "kept\n");
+  await run("e2fsck", ["-fn", disk]);
+});
 
 async function convertBack(disk: string, format: string): Promise<void> {
   await run("qemu-img", ["convert", "-f", format, "-O", "raw", disk, at("back.raw")]);

@@ -73,6 +73,7 @@ class OciContents implements ManifestSource {
       .map((entry) => ({ entry, name: nameOf(entry) }))
       .filter(({ name }) => name !== null);
     if (named.length === 0) {
+      refuseTags(parsed.index.manifests);
       const root = { digest: digestOf(bytes), mediaType: mediaTypes.ociIndex, bytes };
       return [await this.#resolve(root, [], docker)];
     }
@@ -132,6 +133,16 @@ class OciContents implements ManifestSource {
     }
     return file;
   }
+}
+
+/** Tags tell the images of a layout apart, and are no names: which one is meant cannot be said. */
+function refuseTags(entries: readonly Descriptor[]): void {
+  const tagged = entries.filter((entry) => "org.opencontainers.image.ref.name" in (entry.annotations ?? {}));
+  if (new Set(tagged.map(({ digest }) => digest)).size < 2) return;
+  const tags = tagged.map((entry) => entry.annotations?.["org.opencontainers.image.ref.name"] ?? "");
+  throw new ImageError(`the images of the layout have no full names, only tags: ${tags.join(", ")}`, {
+    hint: `Copy the one you want under its full name: skopeo copy oci:DIR:${tags[0] ?? ""} oci:DIR:example.com/name:tag`,
+  });
 }
 
 /** containerd's full name, or else a reference name that is more than a tag. */

@@ -5,19 +5,23 @@ export function displayUrl(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
+const trustHint =
+  "Add the registry's CA certificate: registries.ca_certs in config.json, caCerts() in a program, --ca-certs of msb pull. Or allow it: registries.hosts.HOST.insecure, insecure(), --insecure.";
+
 const hints: Readonly<Record<string, string>> = {
   ENOTFOUND: "Check the registry's name and this machine's network and DNS.",
   EAI_AGAIN: "Check this machine's network and DNS.",
   ECONNREFUSED: "Check that the registry runs and that the port is right.",
-  EPROTO: "The registry may speak plain HTTP: allow it with insecure().",
-  ERR_SSL_WRONG_VERSION_NUMBER: "The registry may speak plain HTTP: allow it with insecure().",
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: "The registry may speak plain HTTP: allow it with insecure().",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "Add the registry's certificate with caCerts(), or allow it with insecure().",
-  SELF_SIGNED_CERT_IN_CHAIN: "Add the registry's CA certificate with caCerts(), or allow it with insecure().",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    "Add the registry's CA certificate with caCerts(), or allow it with insecure().",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    "Add the registry's CA certificate with caCerts(), or allow it with insecure().",
+  EPROTO:
+    "The registry may speak plain HTTP: allow it with registries.hosts.HOST.insecure in config.json, insecure() or --insecure.",
+  ERR_SSL_WRONG_VERSION_NUMBER:
+    "The registry may speak plain HTTP: allow it with registries.hosts.HOST.insecure in config.json, insecure() or --insecure.",
+  ERR_SSL_PACKET_LENGTH_TOO_LONG:
+    "The registry may speak plain HTTP: allow it with registries.hosts.HOST.insecure in config.json, insecure() or --insecure.",
+  DEPTH_ZERO_SELF_SIGNED_CERT: trustHint,
+  SELF_SIGNED_CERT_IN_CHAIN: trustHint,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: trustHint,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: trustHint,
   CERT_HAS_EXPIRED: "The registry's certificate has expired; check this machine's clock as well.",
   ERR_TLS_CERT_ALTNAME_INVALID: "The registry's certificate is for another name.",
 };

@@ -98,7 +98,8 @@ export class HttpConnections implements Disposable {
     sent.on("upgrade", (_response, socket) => {
       socket.destroy();
       // Without a cause: another try would change nothing.
-      reject(new HttpError(`${displayUrl(request.url)} wants to speak another protocol than HTTP`));
+      const hint = "Is it a container registry?";
+      reject(new HttpError(`${displayUrl(request.url)} wants to speak another protocol than HTTP`, { hint }));
     });
     // Does nothing after an answer or an error; whatever else may end a request must not leave this waiting.
     sent.on("close", () => {
