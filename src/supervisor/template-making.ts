@@ -27,7 +27,7 @@ import {
   type StartPlan,
 } from "./start-context.ts";
 import { restoreDeadlineMs } from "./start-errors.ts";
-import { startRestored } from "./template-restore.ts";
+import { keep, startRestored } from "./template-restore.ts";
 
 const bytesPerMib = 1024 * 1024;
 /** It takes milliseconds. */
@@ -190,6 +190,7 @@ async function commit(
   const template = await staged.commit(lock, details, limitBytes);
   if (template === null) return { failed: "it is larger than all templates may be", from: null };
   context.runtimeLog.write("info", `made the ${details.kind} template ${template.key}`);
+  keep(context, template);
   // Whoever waits for it need not wait for this sandbox.
   await lock.release();
   return { template, upperIsMade: details.kind === "image", isNew: true };

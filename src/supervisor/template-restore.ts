@@ -6,6 +6,7 @@ import {
   errorCode,
   hashTemplate,
   markDurable,
+  openTemplate,
   tryLockTemplate,
   unpackExtents,
   type Template,
@@ -82,12 +83,14 @@ export async function startRestored(
 
 /**
  * So that the template outlives the host's next start, and can be checked. It takes time that no sandbox should wait for. Who
- * made it may have ended before this was done, so whoever uses it sees to it, one at a time.
+ * made it may have ended before this was done, so whoever uses it sees to it too, one at a time.
  */
 export function keep({ home, afterwards }: StartContext, template: Template): void {
   afterwards(async (signal) => {
     await using lock = await tryLockTemplate(home, template.key);
     if (lock === null) return;
+    const { template: found } = await openTemplate(home, template.key);
+    if (found?.inode !== template.inode || found.record.durable) return;
     await markDurable(home, template, signal);
     await hashTemplate(home, template, signal);
   });

@@ -44,7 +44,7 @@ export async function startFromTemplate(plan: StartPlan, limitBytes: number): Pr
 export async function warmTemplate(plan: StartPlan, limitBytes: number): Promise<"ready" | "made" | null> {
   const made = await obtain(plan, new TemplateSource(plan, limitBytes), limitBytes);
   if (made === null || "failed" in made) return null;
-  keep(plan.context, made.template);
+  if (!made.template.record.durable) keep(plan.context, made.template);
   return made.isNew ? "made" : "ready";
 }
 
