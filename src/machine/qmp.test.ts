@@ -10,7 +10,7 @@ import { test, type TestContext } from "node:test";
 import { QmpClient, QmpError, type QmpEvent } from "./qmp.ts";
 import { findQemu } from "./qemu.ts";
 
-const timeout = 30_000;
+const timeout = 120_000;
 
 /** A real QEMU without a machine, and a client of its monitor. */
 async function startMonitor(t: TestContext): Promise<{ qmp: QmpClient; ended: Promise<unknown> }> {
