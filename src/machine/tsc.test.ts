@@ -23,7 +23,7 @@ test("takes only a number that a processor can have", () => {
   }
 });
 
-test("asks the agent once per boot of the host", { timeout: 30_000 }, async (t) => {
+test("asks the agent once per boot of the host", { timeout: 120_000 }, async (t) => {
   if (process.platform !== "linux" || process.arch !== "x64") {
     t.skip("measured on Linux on x86-64 only");
     return;

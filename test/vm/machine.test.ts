@@ -30,8 +30,8 @@ import {
 } from "../../src/protocol/messages.generated.ts";
 import { guestDirectory, unpackExtents } from "../../src/store/index.ts";
 
-/** A boot takes about 5 s under software emulation on a slow host with nothing else to do. */
-const timeout = 120_000;
+/** A boot takes about 5 s under software emulation on a slow host with nothing else to do, 20 s on a busy one. */
+const timeout = 300_000;
 const memoryMib = 256;
 
 let directory = "";
