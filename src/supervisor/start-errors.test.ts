@@ -6,7 +6,13 @@ import type { SandboxRecord } from "../store/index.ts";
 import type { KernelLog } from "./kernel-log.ts";
 import { bootLimit, restoreLimit, startError, type WaitLimit } from "./start-errors.ts";
 
-const exit: MachineExit = { code: null, signal: "SIGKILL", reason: "killed", detail: "killed", qemuOutput: "" };
+const exit: MachineExit = {
+  code: null,
+  signal: "SIGKILL",
+  reason: "killed",
+  detail: "killed",
+  qemuOutput: "",
+};
 
 /** What is told of a guest that was waited for until a limit was reached. */
 function toldOf(limit: WaitLimit): BootStartError {
