@@ -1,6 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { hostname } from "node:os";
-import { hostPlatform, qemuArguments } from "../machine/index.ts";
+import { hostPlatform, processorIdentity, qemuArguments } from "../machine/index.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
 import { smallSha256 } from "../store/index.ts";
 import { machineSpec, mountMessage, type StartPlan } from "./start-context.ts";
@@ -50,15 +48,3 @@ function keyOf(parts: unknown): string {
 }
 
 const fixed = { root: { disks: [], shares: [] } };
-
-/** With hardware acceleration the guest sees the host's processor. */
-async function processorIdentity(): Promise<string> {
-  if (process.platform !== "linux") return `${hostname()} ${process.arch}`;
-  const text = await readFile("/proc/cpuinfo", "utf8");
-  // The first processor's lines, without those that change from one moment to the next.
-  const [first = ""] = text.split("\n\n");
-  return first
-    .split("\n")
-    .filter((line) => !/^(?:cpu MHz|bogomips|BogoMIPS|processor|core id|apicid|initial apicid)\b/.test(line))
-    .join("\n");
-}

@@ -1,3 +1,4 @@
+import { isSameTsc } from "../machine/index.ts";
 import {
   lockTemplate,
   openTemplate,
@@ -12,9 +13,6 @@ import { bootDeadlineMs } from "./start-errors.ts";
 import type { StartContext, StartPlan } from "./start-context.ts";
 import { imageTemplateKey, machineTemplateKey } from "./template-key.ts";
 import { makeImageTemplate, makeMachineTemplate, type Made } from "./template-making.ts";
-
-/** Two measurements of the same time-stamp counter agree better than this. */
-const tscTolerance = 1e-3;
 
 /** The best template for a sandbox: of its image, else of its machine; made when there is none. */
 export class TemplateSource {
@@ -115,7 +113,7 @@ export class TemplateSource {
     if (template === null) return undefined;
     const { tscKhz } = this.#plan;
     const { tscKhz: then } = template.record;
-    if (tscKhz === null || then === null || Math.abs(tscKhz - then) <= tscKhz * tscTolerance) {
+    if (tscKhz === null || then === null || isSameTsc(tscKhz, then)) {
       return { template, upperIsMade: false, isNew: false };
     }
     await this.drop(template, `its clock was made for ${then} kHz, the host's counts ${tscKhz}`);
