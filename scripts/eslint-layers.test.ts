@@ -54,7 +54,7 @@ test("every kind of forbidden import is reported", () => {
   for (const code of forbidden) {
     assert.deepEqual(
       report("api/sandbox.ts", code),
-      ["src/api may not import from src/machine (layers.json allows: errors, protocol, store, image)"],
+      ["src/api may not import from src/machine (layers.json allows: errors, protocol, store, image, plan)"],
       code,
     );
   }

@@ -137,7 +137,7 @@ async function makeAndBoot(
       return null;
     }
     signal?.throwIfAborted();
-    const connection = await launchSupervisor(home, name, lock, attached, observer);
+    const connection = await launchSupervisor(home, record, lock, attached, observer);
     return new Sandbox(new SandboxControl(home, record, connection, true), attached);
   } catch (error) {
     // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping.

@@ -1,15 +1,24 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
-import type { Duplex } from "node:stream";
+import { Duplex } from "node:stream";
 import { RuntimeError } from "../errors/index.ts";
+import type { HeadStart } from "../plan/head-start.ts";
 import { decodeFailure } from "../protocol/failure.ts";
 import type { Message } from "../protocol/messages.generated.ts";
-import { ioError, supervisorProgram, type FileLock, type Home, sandboxPaths } from "../store/index.ts";
+import {
+  ioError,
+  sandboxPaths,
+  supervisorProgram,
+  type FileLock,
+  type Home,
+  type SandboxRecord,
+} from "../store/index.ts";
 import { codeCache } from "./code-cache.ts";
 import { SupervisorConnection } from "./connection.ts";
 import type { StartObserver } from "./progress.ts";
 
 const ownerFd = 3;
+const headStartFd = 5;
 
 /**
  * Starts the supervisor of a sandbox and waits until the sandbox runs. The lock passes to the supervisor.
@@ -19,15 +28,16 @@ const ownerFd = 3;
  */
 export async function launchSupervisor(
   home: Home,
-  name: string,
+  record: SandboxRecord,
   lock: FileLock,
   attached: boolean,
   observer: StartObserver,
 ): Promise<SupervisorConnection> {
+  const { name } = record;
   const child = await spawnSupervisor(home, name, lock, attached);
   const started = Promise.withResolvers<void>();
-  const duplex = child.stdio[ownerFd] as Duplex | null | undefined;
-  if (duplex === null || duplex === undefined) throw new RuntimeError("the supervisor has no connection");
+  giveHeadStart(child, home, record);
+  const duplex = connectionTo(child, ownerFd);
   const connection = SupervisorConnection.inherited(duplex, {
     message: (message) => {
       hear(message, observer, started);
@@ -68,7 +78,7 @@ async function spawnSupervisor(
       detached: true,
       cwd: paths.directory,
       env: supervisorEnvironment(home),
-      stdio: ["ignore", "ignore", log.fd, "pipe", lock.fd],
+      stdio: ["ignore", "ignore", log.fd, "pipe", lock.fd, "pipe"],
     });
     await new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
@@ -81,6 +91,31 @@ async function spawnSupervisor(
   } finally {
     await log.close();
   }
+}
+
+/** Tells the supervisor, while Node comes up in it, what QEMU it is going to need. It does nothing before it was told. */
+function giveHeadStart(child: ChildProcess, home: Home, record: SandboxRecord): void {
+  const pipe = connectionTo(child, headStartFd);
+  // A supervisor that has ended tells why on its other connection.
+  pipe.on("error", () => undefined);
+  planFor(child, home, record).then(
+    (plan) => pipe.end(plan === null ? "" : JSON.stringify(plan)),
+    // It finds out the same for itself, and reports it.
+    () => pipe.end(),
+  );
+}
+
+async function planFor({ pid }: ChildProcess, home: Home, record: SandboxRecord): Promise<HeadStart | null> {
+  if (pid === undefined) return null;
+  const { planHeadStart } = await import("../plan/head-start.ts");
+  return await planHeadStart({ home, record, paths: sandboxPaths(home, record.name) }, pid);
+}
+
+/** Node's types know no more than five. */
+function connectionTo(child: ChildProcess, fd: number): Duplex {
+  const stream = (child.stdio as readonly unknown[])[fd];
+  if (stream instanceof Duplex) return stream;
+  throw new RuntimeError("the supervisor has no connection");
 }
 
 /** The caller's environment, without what would change how Node itself runs. */

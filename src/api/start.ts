@@ -40,7 +40,7 @@ export async function startSandbox(
   await prepareHome(home);
   const lock = await lockStoppedSandbox(home, name, id, "start");
   try {
-    const connection = await launchSupervisor(home, name, lock, attached, observer);
+    const connection = await launchSupervisor(home, found.record, lock, attached, observer);
     return new SandboxControl(home, found.record, connection, true);
   } finally {
     await lock.release();

@@ -57,16 +57,43 @@ export async function chooseAccelerator(
   kernel: GuestKernel,
   options: { readonly candidates?: readonly HostAccelerator[] } = {},
 ): Promise<AcceleratorChoice> {
-  const requested = requestedAccelerator();
   const candidates = options.candidates ?? (await hostAccelerators());
+  const found = await assess(home, qemu, kernel, candidates);
+  if (typeof found !== "string") return found;
+  return await probeUnderLock(new Verdicts(home.cacheDirectory, qemu, kernel), found);
+}
+
+/**
+ * The same, as long as nothing has to be tried.
+ *
+ * @returns null when nobody knows yet whether the hardware works
+ * @throws InvalidConfigError as {@link chooseAccelerator}
+ */
+export async function settledAccelerator(
+  home: { readonly cacheDirectory: string },
+  qemu: QemuBinary,
+  kernel: GuestKernel,
+  candidates: readonly HostAccelerator[],
+): Promise<AcceleratorChoice | null> {
+  const found = await assess(home, qemu, kernel, candidates);
+  return typeof found === "string" ? null : found;
+}
+
+/** @returns the name of an accelerator when nobody knows yet whether it works */
+async function assess(
+  home: { readonly cacheDirectory: string },
+  qemu: QemuBinary,
+  kernel: GuestKernel,
+  candidates: readonly HostAccelerator[],
+): Promise<AcceleratorChoice | Accelerator> {
+  const requested = requestedAccelerator();
   if (requested !== "auto") return override(requested, candidates);
   const hardware = candidates.find((candidate) => candidate.accelerator !== "tcg");
   if (hardware === undefined) return software("this system has no hardware acceleration that QEMU can use");
   if (!hardware.usable) return software([`${hardware.detail}.`, hardware.fix].join(" ").trim());
 
-  const verdicts = new Verdicts(home.cacheDirectory, qemu, kernel);
-  const verdict = await verdicts.find(hardware.accelerator);
-  return verdict === null ? probeUnderLock(verdicts, hardware.accelerator) : follow(verdict);
+  const verdict = await rememberedVerdict(home, qemu, kernel, hardware.accelerator);
+  return verdict === null ? hardware.accelerator : follow(verdict);
 }
 
 /**

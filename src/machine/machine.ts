@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import type { EventEmitter } from "node:events";
 import { Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { MetricsUnavailableError, RuntimeError } from "../errors/index.ts";
@@ -9,7 +9,8 @@ import { hostPlatform } from "./platform.ts";
 import { processCpuTimeNs, processResidentBytes } from "./process-usage.ts";
 import type { QemuBinary } from "./qemu.ts";
 import { asObject, QmpClient, type QmpCommand, type QmpEvent } from "./qmp.ts";
-import { restoreCommands, saveState } from "./save-restore.ts";
+import { openingCommands, restoreCommands, saveState } from "./save-restore.ts";
+import { hasEnded, spawnQemu, type SpawnedQemu } from "./spawn.ts";
 import { Tail } from "./tail.ts";
 import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
 
@@ -25,6 +26,29 @@ export interface MachineOptions {
   readonly tscKhz: number | null;
   /** For a machine that is restored: the open file that {@link Machine.save} has written. May be closed afterwards. */
   readonly stateFd?: number;
+  /** A QEMU that goes on from a saved state, was started with {@link machineCommand}, and told {@link openingLines}. */
+  readonly begun?: SpawnedQemu | null;
+}
+
+/**
+ * What a machine is started with: program and arguments.
+ *
+ * @param options.parentPid the process that will start it, with which it ends
+ * @throws InvalidConfigError for a disk serial number of the wrong form
+ */
+export function machineCommand(
+  spec: MachineSpec,
+  accelerator: Accelerator,
+  { qemu, tscKhz, parentPid }: Pick<MachineOptions, "qemu" | "tscKhz"> & { readonly parentPid: number },
+): string[] {
+  const parameters = qemuArguments(spec, {
+    platform: hostPlatform(),
+    accelerator,
+    tscKhz,
+    seccomp: qemu.seccomp,
+    hostSystem: process.platform,
+  });
+  return tieToParent(qemu.lifeline, parentPid, [qemu.path, ...parameters]);
 }
 
 /**
@@ -75,49 +99,33 @@ export class Machine implements AsyncDisposable {
   private constructor(
     spec: MachineSpec,
     accelerator: Accelerator,
-    { qemu, tscKhz, stateFd: state }: MachineOptions,
+    { qemu, tscKhz, stateFd: state, begun }: MachineOptions,
   ) {
-    const platform = hostPlatform();
-    const command = [
-      qemu.path,
-      ...qemuArguments(spec, {
-        platform,
-        accelerator,
-        tscKhz,
-        seccomp: qemu.seccomp,
-        hostSystem: process.platform,
-      }),
-    ];
-    const [program = "", ...parameters] = tieToParent(qemu.lifeline, process.pid, command);
-    const watcherPipe = qemu.lifeline.kind === "watcher" ? "pipe" : "ignore";
-    const stateFile = state === undefined ? [] : [state];
-    const child = spawn(program, parameters, {
-      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe", watcherPipe, ...stateFile],
-      // Not the user's directory, which would stay in use; paths in the command are absolute.
-      cwd: "/",
-      env: qemuEnvironment(),
-    });
-    let spawnError: Error | null = null;
-    child.on("error", (error) => (spawnError ??= error));
+    const { child, error } =
+      begun ??
+      spawnQemu(machineCommand(spec, accelerator, { qemu, tscKhz, parentPid: process.pid }), {
+        isWatched: qemu.lifeline.kind === "watcher",
+        stateFd: state ?? null,
+      });
     if (child.pid === undefined) {
-      throw new RuntimeError(`QEMU could not be started with ${program}`, {
+      throw new RuntimeError(`QEMU could not be started with ${qemu.path}`, {
         hint: "The system refuses a new process: look at its limits (ulimit -u, ulimit -n) and free memory.",
       });
     }
     this.pid = child.pid;
     this.accelerator = accelerator;
     this.#child = child;
-    this.#isRestored = state !== undefined;
+    this.#isRestored = spec.template?.restored === true;
     this.agentPort = connection(child, inheritedFds.agent);
     // A listener of its own, so that a connection reset at QEMU's end is never an uncaught error.
     this.agentPort.on("error", () => undefined);
     this.#collectOutput();
     this.console = this.#teeConsole(connection(child, inheritedFds.console));
-    this.#qmp = new QmpClient(connection(child, inheritedFds.qmp));
+    this.#qmp = new QmpClient(connection(child, inheritedFds.qmp), begun ? openingCommands.length : 0);
     this.events = this.#qmp.events;
     this.events.on("event", (event) => this.#note(event));
-    this.exited = this.#waitForExit(() => spawnError);
-    this.ready = this.#becomeReady(state === undefined ? null : restoreCommands);
+    this.exited = this.#waitForExit(error);
+    this.ready = this.#becomeReady(this.#isRestored ? restoreCommands : null);
     this.ready.catch(() => undefined);
   }
 
@@ -222,7 +230,8 @@ export class Machine implements AsyncDisposable {
   async #waitForExit(spawnError: () => Error | null): Promise<MachineExit> {
     const child = this.#child;
     const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
-      child.once("exit", (exitCode, exitSignal) => resolve([exitCode, exitSignal]));
+      if (hasEnded(child)) resolve([child.exitCode, child.signalCode]);
+      else child.once("exit", (exitCode, exitSignal) => resolve([exitCode, exitSignal]));
     });
     this.#hasExited = true;
     releaseWatcher(child);
@@ -280,16 +289,6 @@ export class Machine implements AsyncDisposable {
     socket.on("end", () => output.end());
     return output;
   }
-}
-
-/** QEMU gets nothing of the user's environment but what it may need to run at all. */
-function qemuEnvironment(): Record<string, string> {
-  const environment: Record<string, string> = { LC_ALL: "C" };
-  for (const name of ["PATH", "TMPDIR", "LD_LIBRARY_PATH"]) {
-    const value = process.env[name];
-    if (value !== undefined) environment[name] = value;
-  }
-  return environment;
 }
 
 /** Node's types end at the fifth. */

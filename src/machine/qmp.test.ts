@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
-import { QmpClient, QmpError, type QmpEvent } from "./qmp.ts";
+import { commandLine, QmpClient, QmpError, type QmpEvent } from "./qmp.ts";
+import { openingLines } from "./save-restore.ts";
 import { findQemu } from "./qemu.ts";
 
 const timeout = 30_000;
@@ -150,3 +151,27 @@ test("a line without an end is cut off, and garbage ends the connection", { time
     assert.equal(near.destroyed, true);
   }
 });
+
+test(
+  "what was written before by someone else is asked for without being written again",
+  { timeout },
+  async (t) => {
+    const [near, far] = await socketPair(t);
+    const opening = openingLines();
+    assert.deepEqual(
+      opening
+        .trimEnd()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { execute: string }).execute),
+      ["qmp_capabilities", "migrate-set-capabilities", "migrate-incoming", "query-status"],
+    );
+    const qmp = new QmpClient(near, 1);
+    const heard = once(far, "data");
+    far.write(`{"QMP":{}}\n{"return":{},"id":1}\n`);
+    await qmp.negotiate();
+    const answer = qmp.execute("query-name");
+    assert.equal(String(await heard), commandLine(2, ["query-name"]));
+    far.write(`{"return":{"name":"it"},"id":2}\n`);
+    assert.deepEqual(await answer, { name: "it" });
+  },
+);

@@ -23,6 +23,14 @@ export class QmpError extends RuntimeError {
 /** A command's name and its arguments. */
 export type QmpCommand = readonly [name: string, parameters?: Readonly<Record<string, unknown>>];
 
+/** The first command of every connection. */
+export const enterCommandMode: QmpCommand = ["qmp_capabilities"];
+
+/** @param id what the answer is known by: the commands of a connection are counted from 1 */
+export function commandLine(id: number, [name, parameters]: QmpCommand): string {
+  return `${JSON.stringify({ execute: name, arguments: parameters, id })}\n`;
+}
+
 interface PendingCommand {
   readonly name: string;
   readonly resolve: (value: unknown) => void;
@@ -59,11 +67,14 @@ export class QmpClient {
   #resolveClosed: () => void = () => undefined;
   #partial: Buffer[] = [];
   #partialBytes = 0;
+  readonly #sentBefore: number;
   #nextId = 1;
   #failure: QmpError | null = null;
 
-  constructor(stream: Duplex) {
+  /** @param sentBefore so many of the first commands were written by someone else: what is asked for first are these */
+  constructor(stream: Duplex, sentBefore = 0) {
     this.#stream = stream;
+    this.#sentBefore = sentBefore;
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
     this.#greeted = new Promise((resolve, reject) => (this.#settleGreeting = { resolve, reject }));
     this.#greeted.catch(() => undefined);
@@ -77,7 +88,7 @@ export class QmpClient {
 
   /** Leaves negotiation mode; nothing else works before. Commands may follow at once: QEMU takes them in order. */
   async negotiate(): Promise<void> {
-    await Promise.all([this.#greeted, this.execute("qmp_capabilities")]);
+    await Promise.all([this.#greeted, this.execute(...enterCommandMode)]);
   }
 
   /**
@@ -99,7 +110,8 @@ export class QmpClient {
       }, answerTimeoutMs);
       timer.unref();
       this.#pending.set(id, { name, resolve, reject, timer });
-      this.#stream.write(`${JSON.stringify({ execute: name, arguments: parameters, id })}\n`);
+      if (id > this.#sentBefore)
+        this.#stream.write(commandLine(id, parameters === undefined ? [name] : [name, parameters]));
     });
   }
 

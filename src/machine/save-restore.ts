@@ -3,7 +3,7 @@ import { open, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { pipeline } from "node:stream/promises";
 import { stateFd } from "./command-line.ts";
-import { QmpError, type QmpClient, type QmpCommand } from "./qmp.ts";
+import { commandLine, enterCommandMode, QmpError, type QmpClient, type QmpCommand } from "./qmp.ts";
 
 /**
  * Saving and restoring a machine whose memory is a file: QEMU's migration, with the memory left out
@@ -31,6 +31,14 @@ export const restoreCommands: readonly QmpCommand[] = [
   // QEMU 7.2 looks at the file only when its main loop turns again, which takes another command.
   ["query-status"],
 ];
+
+/** What such a machine's monitor hears from the first word on. */
+export const openingCommands: readonly QmpCommand[] = [enterCommandMode, ...restoreCommands];
+
+/** The same as {@link QmpClient} would send it. */
+export function openingLines(): string {
+  return openingCommands.map((command, index) => commandLine(index + 1, command)).join("");
+}
 
 /** @throws QmpError when QEMU refuses or fails; IoError */
 export async function saveState(qmp: QmpClient, statePath: string, socketPath: string): Promise<void> {

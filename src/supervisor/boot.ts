@@ -1,14 +1,7 @@
-import {
-  chooseAccelerator,
-  findQemu,
-  hostAccelerators,
-  measureTscKhz,
-  resolveKernel,
-  type AcceleratorChoice,
-} from "../machine/index.ts";
-import { guestDirectory, readGlobalConfig, templateLimitBytes, templatesEnabled } from "../store/index.ts";
+import { chooseAccelerator, type AcceleratorChoice } from "../machine/index.ts";
+import { guestTscKhz, lookAround } from "../plan/index.ts";
+import { readGlobalConfig, templateLimitBytes, templatesEnabled } from "../store/index.ts";
 import { becomeSandbox, startToHello } from "./cold-start.ts";
-import { prepareRoot } from "./root.ts";
 import type { StartContext, StartedMachine, StartPlan } from "./start-context.ts";
 import { AcceleratorFailedError, bootDeadlineMs } from "./start-errors.ts";
 import { startFromTemplate } from "./template-start.ts";
@@ -25,14 +18,18 @@ export async function bootGuest(context: StartContext): Promise<StartedMachine> 
     templatesEnabled(process.env, settings) ? templateLimitBytes(settings) : 0,
   );
   limit.catch(() => undefined);
-  return await withAccelerator(context, async (plan) => {
-    const limitBytes = await limit;
-    if (limitBytes > 0) {
-      const started = await startFromTemplate(plan, limitBytes);
-      if (started !== null) return started;
-    }
-    return await startCold(plan);
-  });
+  try {
+    return await withAccelerator(context, async (plan) => {
+      const limitBytes = await limit;
+      if (limitBytes > 0) {
+        const started = await startFromTemplate(plan, limitBytes);
+        if (started !== null) return started;
+      }
+      return await startCold(plan);
+    });
+  } finally {
+    await context.begun?.discard();
+  }
 }
 
 async function startCold(plan: StartPlan): Promise<StartedMachine> {
@@ -45,34 +42,23 @@ export async function withAccelerator<T>(
   context: StartContext,
   start: (plan: StartPlan) => Promise<T>,
 ): Promise<T> {
-  const { home, record, paths, runtimeLog, signal } = context;
+  const { home, runtimeLog, signal } = context;
   context.progress("prepare");
   const deadline = AbortSignal.timeout(bootDeadlineMs());
-  const kernelFound = resolveKernel({
-    path: record.config.kernelPath,
-    guestDirectory: guestDirectory(),
-    stagingDirectory: paths.directory,
-  });
-  // What can be looked at without the other is looked at side by side: each look is a wait for the disk.
-  const [qemu, kernel, root, candidates, tscKhz] = await Promise.all([
-    findQemu({ cacheDirectory: home.cache }),
-    kernelFound,
-    prepareRoot(record.config, paths, home, signal),
-    hostAccelerators(),
-    kernelFound.then((found) => measureTscKhz(found, home.cache)),
-  ]);
+  const found = await lookAround(context, signal, context.begun?.upperIsNew === true);
   // It may wait for another start that is finding out what works here.
   let choice: AcceleratorChoice = await unlessAborted(
-    chooseAccelerator({ cacheDirectory: home.cache }, qemu, kernel, { candidates }),
+    chooseAccelerator({ cacheDirectory: home.cache }, found.qemu, found.kernel, found),
     signal,
   );
   for (;;) {
     runtimeLog.write("info", `starting with ${choice.accelerator}: ${choice.why}`);
     try {
       return await start({
-        ...{ context, qemu, kernel, root, choice, deadline },
+        ...found,
+        ...{ context, choice, deadline },
         trial: { probe: choice.probe },
-        tscKhz: choice.accelerator === "tcg" ? tscKhz : null,
+        tscKhz: guestTscKhz(choice.accelerator, found.tscKhz),
       });
     } catch (error) {
       if (!(error instanceof AcceleratorFailedError)) throw error;

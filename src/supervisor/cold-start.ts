@@ -1,16 +1,10 @@
 import type { BootStage } from "../errors/index.ts";
 import { blamesAccelerator, Machine, type TemplateUse } from "../machine/index.ts";
+import { machineSpec, mountMessage } from "../plan/index.ts";
 import { AgentLink } from "./agent-link.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 import { AcceleratorFailedError, bootLimit, restoreLimit, startError } from "./start-errors.ts";
-import {
-  bootMessage,
-  machineSpec,
-  mountMessage,
-  unlessOver,
-  type StartedMachine,
-  type StartPlan,
-} from "./start-context.ts";
+import { bootMessage, unlessOver, type StartedMachine, type StartPlan } from "./start-context.ts";
 
 /**
  * Starts a machine from its kernel and waits for its agent.
@@ -19,7 +13,7 @@ import {
  *   BootStartError, InvalidConfigError; the signal's reason
  */
 export async function startToHello(plan: StartPlan, template?: TemplateUse): Promise<StartedMachine> {
-  const { context, choice, qemu, tscKhz, trial } = plan;
+  const { context, choice, qemu, kernel, root, tscKhz, trial } = plan;
   const { accelerator } = choice;
   const { signal } = context;
   const { probe } = trial;
@@ -27,7 +21,8 @@ export async function startToHello(plan: StartPlan, template?: TemplateUse): Pro
   signal.throwIfAborted();
   context.progress("boot");
   const startedAtMs = performance.now();
-  const machine = Machine.start(machineSpec(plan, template), accelerator, { qemu, tscKhz });
+  const spec = machineSpec(context.record, kernel, root, template);
+  const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
   context.kernelLog.follow(machine.console);
   const started = linkTo(plan, machine, startedAtMs);
   try {
@@ -103,7 +98,7 @@ export async function endedBy(
 
 /** A guest that has mounted its root wants to be seeded again: it may be saved there, and its copies must not go on without. */
 function mountRoot(plan: StartPlan, agent: AgentLink): Promise<void> {
-  const mounted = agent.mount(mountMessage(plan));
+  const mounted = agent.mount(mountMessage(plan.context.record, plan.root));
   agent.seed();
   return mounted;
 }

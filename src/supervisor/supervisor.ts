@@ -24,6 +24,7 @@ import { Afterwards } from "./afterwards.ts";
 import { bootGuest } from "./boot.ts";
 import type { StartedMachine } from "./start-context.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
+import type { BegunQemu } from "./begun-qemu.ts";
 import type { Client, ClientServices } from "./client.ts";
 import { Clients } from "./clients.ts";
 import { Lifetime } from "./lifetime.ts";
@@ -41,6 +42,8 @@ export interface SupervisorOptions {
   readonly owner: Duplex;
   /** Whether the sandbox ends with that connection. */
   readonly attached: boolean;
+  /** A QEMU that was started for it already. */
+  readonly begun: BegunQemu | null;
   /** Gives up the sandbox's lock: from then on it may be started or removed by others. */
   readonly releaseLock: () => void;
 }
@@ -214,12 +217,10 @@ export class Supervisor implements ClientServices {
   }
 
   async #start(): Promise<void> {
-    const { home, sandbox } = this.#options;
+    const { home, sandbox, begun } = this.#options;
     const { record, paths } = sandbox;
     this.#guest = await bootGuest({
-      home,
-      record,
-      paths,
+      ...{ home, record, paths, begun },
       runtimeLog: this.#logs.runtime,
       kernelLog: this.#logs.kernel,
       signal: this.#starting.signal,

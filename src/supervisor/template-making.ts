@@ -3,6 +3,7 @@ import { copyFile, open, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
 import { BootStartError, IoError } from "../errors/index.ts";
 import { QmpError, type GuestKernel } from "../machine/index.ts";
+import { mountMessage } from "../plan/index.ts";
 import {
   copySparse,
   evictTemplates,
@@ -17,13 +18,7 @@ import {
   type TemplateLock,
 } from "../store/index.ts";
 import { endedBy, startToHello } from "./cold-start.ts";
-import {
-  mountMessage,
-  unlessOver,
-  type StartContext,
-  type StartedMachine,
-  type StartPlan,
-} from "./start-context.ts";
+import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "./start-context.ts";
 import { restoreDeadlineMs } from "./start-errors.ts";
 import { keep, startRestored } from "./template-restore.ts";
 
@@ -129,7 +124,7 @@ async function mountAndSave(
   try {
     agent.seed();
     agent.setClock();
-    await unlessOver(agent.mount(mountMessage(plan)), machine, [context.signal, deadline]);
+    await unlessOver(agent.mount(mountMessage(context.record, root)), machine, [context.signal, deadline]);
   } catch (error) {
     throw await endedBy(plan, started, "build_vm", error);
   }

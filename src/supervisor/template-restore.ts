@@ -1,6 +1,7 @@
-import { lstat, open, rename, rm } from "node:fs/promises";
+import { lstat, open } from "node:fs/promises";
 import { InvalidConfigError } from "../errors/index.ts";
-import { Machine } from "../machine/index.ts";
+import { Machine, machineCommand, type MachineSpec } from "../machine/index.ts";
+import { copyTemplateUpper, machineSpec } from "../plan/index.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
 import {
   errorCode,
@@ -8,12 +9,12 @@ import {
   markDurable,
   openTemplate,
   tryLockTemplate,
-  unpackExtents,
   type Template,
 } from "../store/index.ts";
+import type { TakenQemu } from "./begun-qemu.ts";
 import { endedBy, introduce, linkTo } from "./cold-start.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
-import { machineSpec, type StartContext, type StartedMachine, type StartPlan } from "./start-context.ts";
+import type { StartContext, StartedMachine, StartPlan } from "./start-context.ts";
 import { restoreDeadlineMs } from "./start-errors.ts";
 
 /** A template did not work. The message says why, in one clause. */
@@ -33,10 +34,12 @@ export async function restoreTemplate(
 ): Promise<StartedMachine> {
   plan.context.progress("restore");
   const isMounted = template.record.kind === "image";
+  const memory = { memoryPath: template.paths.memory, shared: false };
+  const begun = await takeBegun(plan, memory);
   if (!isMounted) await plan.root.makeUpper();
   const started = await orTemplateFailed(plan, async () => {
-    if (isMounted && !upperIsMade) await copyUpper(plan, template);
-    return await startRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
+    if (isMounted && !upperIsMade && begun === null) await copyTemplateUpper(plan.root, template);
+    return await startRestored(plan, template, memory, begun);
   });
   try {
     const late = AbortSignal.timeout(restoreDeadlineMs());
@@ -56,19 +59,42 @@ export async function restoreTemplate(
   }
 }
 
+interface TemplateMemory {
+  readonly memoryPath: string;
+  readonly shared: boolean;
+}
+
+function restoredSpec({ context, kernel, root }: StartPlan, memory: TemplateMemory): MachineSpec {
+  return machineSpec(context.record, kernel, root, { ...memory, restored: true });
+}
+
+/** The QEMU that was started ahead, when it is just the one that would be started now; else that one ends. */
+async function takeBegun(plan: StartPlan, memory: TemplateMemory): Promise<TakenQemu | null> {
+  const { context, choice, qemu, tscKhz } = plan;
+  if (context.begun === null) return null;
+  const options = { qemu, tscKhz, parentPid: process.pid };
+  const command = machineCommand(restoredSpec(plan, memory), choice.accelerator, options);
+  const taken = await context.begun.take(command);
+  context.runtimeLog.write(
+    "debug",
+    taken === null ? "the QEMU that was started first is not the right one" : "QEMU was started first",
+  );
+  return taken;
+}
+
 /** QEMU with a template's state, going on by itself. @throws IoError, or what open(2) reports, when its files are not there */
 export async function startRestored(
   plan: StartPlan,
   { paths, record }: Template,
-  memory: { readonly memoryPath: string; readonly shared: boolean },
+  memory: TemplateMemory,
+  begun: TakenQemu | null = null,
 ): Promise<StartedMachine> {
   const { context, choice, qemu, tscKhz } = plan;
   await using state = await open(paths.state);
   context.signal.throwIfAborted();
-  const startedAtMs = performance.now();
-  const machine = Machine.start(machineSpec(plan, { ...memory, restored: true }), choice.accelerator, {
-    qemu,
-    tscKhz,
+  const startedAtMs = begun?.startedAtMs ?? performance.now();
+  const machine = Machine.start(restoredSpec(plan, memory), choice.accelerator, {
+    ...{ qemu, tscKhz, begun },
     stateFd: state.fd,
   });
   context.kernelLog.follow(machine.console);
@@ -100,16 +126,6 @@ export function keep({ home, afterwards }: StartContext, template: Template): vo
 async function requireSame({ directory, inode }: Template): Promise<void> {
   const found = await lstat(directory, { bigint: true }).catch(() => null);
   if (found?.ino !== inode) throw new Error("it was removed while it was restored");
-}
-
-/** Aside first: a disk that was cut short by a kill must not be taken for the sandbox's own. */
-async function copyUpper({ root }: StartPlan, { paths }: Template): Promise<void> {
-  const upperPath = root.template?.upperPath ?? null;
-  if (upperPath === null) return;
-  const aside = `${upperPath}.new`;
-  await rm(aside, { force: true });
-  await unpackExtents(paths.upper, aside);
-  await rename(aside, upperPath);
 }
 
 async function orTemplateFailed<T>({ context }: StartPlan, work: () => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { isSameTsc } from "../machine/index.ts";
+import { clockFits, templateKeys } from "../plan/index.ts";
 import {
   lockTemplate,
   openTemplate,
@@ -11,7 +11,6 @@ import {
 } from "../store/index.ts";
 import { bootDeadlineMs } from "./start-errors.ts";
 import type { StartContext, StartPlan } from "./start-context.ts";
-import { imageTemplateKey, machineTemplateKey } from "./template-key.ts";
 import { makeImageTemplate, makeMachineTemplate, type Made } from "./template-making.ts";
 
 /** The best template for a sandbox: of its image, else of its machine; made when there is none. */
@@ -30,14 +29,33 @@ export class TemplateSource {
    * @throws IoError; what the sandbox's start fails with, with and without templates; the signal's reason
    */
   async obtain(): Promise<Made | null> {
-    const machineKey = await machineTemplateKey(this.#plan);
+    const { context, choice } = this.#plan;
+    const keys = await templateKeys({
+      ...this.#plan,
+      record: context.record,
+      accelerator: choice.accelerator,
+    });
+    const begun = await this.#begun(keys.image ?? keys.machine);
+    if (begun !== null) return begun;
+    const { image: imageKey, machine: machineKey } = keys;
     // On hardware that is on trial a machine has to boot: what is restored says too little about it.
     if (this.#plan.trial.probe !== null && (await this.#find(machineKey)) !== undefined) return null;
-    const imageKey = imageTemplateKey(this.#plan, machineKey);
     return (
       (imageKey === null ? null : await this.#obtainImage(imageKey, machineKey)) ??
       (await this.#obtainMachine(machineKey))
     );
+  }
+
+  /** The template that QEMU was started with already, if it is the best one. Else that QEMU ends. */
+  async #begun(key: string): Promise<Made | null> {
+    const { begun } = this.#context;
+    if (begun === null) return null;
+    const found = begun.request.key === key ? await this.#find(key) : null;
+    if (found && "template" in found && String(found.template.inode) === begun.request.inode) {
+      return found;
+    }
+    await begun.discard();
+    return null;
   }
 
   /** Removes a template that did not work. */
@@ -112,11 +130,12 @@ export class TemplateSource {
     if (unusable !== null) return null;
     if (template === null) return undefined;
     const { tscKhz } = this.#plan;
+    if (clockFits(template.record, tscKhz)) return { template, upperIsMade: false, isNew: false };
     const { tscKhz: then } = template.record;
-    if (tscKhz === null || then === null || isSameTsc(tscKhz, then)) {
-      return { template, upperIsMade: false, isNew: false };
-    }
-    await this.drop(template, `its clock was made for ${then} kHz, the host's counts ${tscKhz}`);
+    await this.drop(
+      template,
+      `its clock was made for ${String(then)} kHz, the host's counts ${String(tscKhz)}`,
+    );
     return undefined;
   }
 

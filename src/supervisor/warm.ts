@@ -49,6 +49,7 @@ export async function warm(
     progress: () => undefined,
     notice,
     afterwards: (work: (signal: AbortSignal) => Promise<void>) => later.push(work),
+    begun: null,
     agentLost: () => undefined,
   } as const;
   try {

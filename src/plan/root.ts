@@ -14,7 +14,7 @@ export interface PreparedRoot {
   readonly description: Root;
   /** What a template of it would depend on; null when each root of this kind is its own. */
   readonly template: RootTemplate | null;
-  /** Makes the disk that the guest writes to, unless it is there or there is none. */
+  /** Makes the disk that the guest writes to, unless it is there or there is none. @throws InvalidConfigError, IoError */
   readonly makeUpper: () => Promise<void>;
 }
 
@@ -42,6 +42,7 @@ const noKind: Root = { layered: null, shared: null, disk: null };
  * Makes a sandbox's root file system ready to be booted from. Uses no network: an image was pulled when the sandbox was
  * created.
  *
+ * @param upperIsNew no guest has run with the upper disk, though it is there
  * @throws ImageError when the image is not stored any more; InvalidConfigError for a directory or a disk image that is not
  *   there or cannot be used; IoError
  */
@@ -50,6 +51,7 @@ export async function prepareRoot(
   paths: SandboxPaths,
   home: Home,
   signal: AbortSignal,
+  upperIsNew = false,
 ): Promise<PreparedRoot> {
   const { image } = config;
   switch (image.kind) {
@@ -59,6 +61,7 @@ export async function prepareRoot(
         await lowerOf(image.reference, config.imageDigest, home, signal),
         config,
         paths,
+        upperIsNew,
       );
     case "bind":
       return await sharedRoot(image.path);
@@ -109,6 +112,7 @@ async function layeredRoot(
   lower: Lower,
   { rootDisk, memoryMib }: StoredConfig,
   paths: SandboxPaths,
+  upperIsNew: boolean,
 ): Promise<PreparedRoot> {
   const lowerDisk: Disk = { path: lower.path, format: "raw", readOnly: true, serial: lowerSerial };
   const lowerDescription = { serial: lowerSerial, fsType: lower.fsType };
@@ -126,7 +130,7 @@ async function layeredRoot(
   const upper: Disk = { path: paths.upper, format: "raw", readOnly: false, serial: upperSerial };
   const layered = { lower: lowerDescription, upperSerial, upperSizeMib: sizeMib };
   // One that has run has an upper of its own.
-  const isNew = (await stat(paths.upper).catch(() => null)) === null;
+  const isNew = upperIsNew || (await stat(paths.upper).catch(() => null)) === null;
   return {
     disks: [lowerDisk, upper],
     shares: [],

@@ -1,0 +1,31 @@
+import type { GuestKernel, MachineSpec, TemplateUse } from "../machine/index.ts";
+import type { MountMessage } from "../protocol/messages.generated.ts";
+import type { SandboxRecord } from "../store/index.ts";
+import type { PreparedRoot } from "./root.ts";
+
+/** The machine of a sandbox. */
+export function machineSpec(
+  record: SandboxRecord,
+  kernel: GuestKernel,
+  { disks, shares }: Pick<PreparedRoot, "disks" | "shares">,
+  template?: TemplateUse,
+): MachineSpec {
+  const { cpus, memoryMib, thp } = record.config;
+  return {
+    name: `msb-${record.name}`,
+    cpus,
+    memoryMib,
+    kernel,
+    disks,
+    shares,
+    kernelArguments: [`transparent_hugepage=${thp}`],
+    ...(template === undefined ? {} : { template }),
+  };
+}
+
+/** What its guest is told to mount. */
+export function mountMessage({ config }: SandboxRecord, root: PreparedRoot): MountMessage {
+  const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(config.memoryMib / 4)));
+  const programs = root.template?.programs ?? [];
+  return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs] };
+}
