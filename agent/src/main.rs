@@ -84,6 +84,7 @@ fn start() -> io::Result<(Agent, AgentHello)> {
         modules.load(name);
     }
     let agent = Agent::new(Port::open()?, modules)?;
+    root::disk::hold_back()?;
     let hello = AgentHello {
         protocol_version: PROTOCOL_VERSION,
         agent_version: String::from(VERSION),

@@ -1,6 +1,6 @@
 //! The sandbox's root file system: layers, a directory of the host or a disk of the user's, and the move to it.
 
-mod disk;
+pub mod disk;
 mod ext4;
 
 use crate::failure::{While, GUEST, MOUNT, PROTOCOL};

@@ -15,11 +15,12 @@ export { hostAccelerators, type HostAccelerator } from "./host-accelerators.ts";
 export { resolveKernel, type ResolveKernelOptions } from "./kernel.ts";
 export { Machine, machineCommand, type MachineOptions } from "./machine.ts";
 export { hostPlatform, type Platform } from "./platform.ts";
+export { processorIdentity } from "./processor.ts";
 export { findQemu, type QemuBinary } from "./qemu.ts";
 export { QmpError, type QmpEvent } from "./qmp.ts";
 export { openingLines } from "./save-restore.ts";
 export { hasEnded, spawnQemu, type SpawnedQemu } from "./spawn.ts";
-export { measureTscKhz } from "./tsc.ts";
+export { isSameTsc, measureTscKhz } from "./tsc.ts";
 export type {
   Accelerator,
   Disk,

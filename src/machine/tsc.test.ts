@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { measureTscKhz, parseKhz } from "./tsc.ts";
+import { isSameTsc, measureTscKhz, parseKhz } from "./tsc.ts";
 import type { GuestKernel } from "./types.ts";
 
 test("takes only a number that a processor can have", () => {
@@ -20,6 +20,20 @@ test("takes only a number that a processor can have", () => {
     "NaN",
   ]) {
     assert.equal(parseKhz(text), null, JSON.stringify(text));
+  }
+});
+
+test("two measurements are of one counter when a guest's clock goes right with either", () => {
+  const khz = 2_250_000;
+  // What the measuring, a quartz and NTP make of it.
+  for (const other of [khz, khz - 1, khz + 1, khz + 22, khz - 200]) {
+    assert.ok(isSameTsc(khz, other), String(other));
+    assert.ok(isSameTsc(other, khz), String(other));
+  }
+  // One more second in an hour, the next processor of a line, none.
+  for (const other of [khz + khz / 3600, khz - khz / 3600, 2_300_000, 0]) {
+    assert.ok(!isSameTsc(khz, other), String(other));
+    assert.ok(!isSameTsc(other, khz), String(other));
   }
 });
 

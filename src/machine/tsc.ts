@@ -11,6 +11,26 @@ import type { GuestKernel } from "./types.ts";
 const measureTimeoutMs = 5000;
 
 /**
+ * How much two measurements of one counter may differ, as a share of it.
+ *
+ * A guest that goes on with the other's frequency has a clock that is wrong by as much: at most 0.36 s in an hour, which is
+ * within what quartz clocks are allowed. What makes two measurements differ is far less:
+ *
+ * - the measuring itself: 1 kHz of 2,250,000 (4e-7) in 120 measurements on a host with three times as many busy processes as
+ *   processors. Each end of the 30 ms is known to half of the time that two clock readings take, tens of ns;
+ * - the quartz, with its temperature: 1e-5;
+ * - what NTP makes of the host's clock, against which it is measured: 1e-5 to 1e-4, and for a while after the host's start
+ *   up to 5e-4 (adjtimex(2)). A template that this makes seem wrong costs one boot, and one time only, because the frequency
+ *   is measured once in the life of a host.
+ */
+const tolerance = 1e-4;
+
+/** Whether two measurements (kHz) can be of one counter, so that a guest's clock goes right with either. */
+export function isSameTsc(oneKhz: number, otherKhz: number): boolean {
+  return Math.abs(oneKhz - otherKhz) <= tolerance * Math.min(oneKhz, otherKhz);
+}
+
+/**
  * The frequency of the host's time stamp counter, which a guest under software emulation sees unchanged.
  *
  * Measured by the agent, run here as `agent --measure-tsc`, once per boot of the host.

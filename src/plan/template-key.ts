@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
-import { hostname } from "node:os";
 import {
   hostPlatform,
+  isSameTsc,
+  processorIdentity,
   qemuArguments,
   type Accelerator,
   type GuestKernel,
@@ -70,26 +70,11 @@ function imageKey({ record, root, kernel }: TemplateSubject, machineTemplate: st
   return keyOf([machineTemplate, root.template.identity, root.description, tmpSizeMib]);
 }
 
-/** Two measurements of the same time-stamp counter agree better than this. */
-const tscTolerance = 1e-3;
-
 /** Whether the clock of the template's guest goes right on this host. @param tscKhz null when the guest need not know */
 export function clockFits({ tscKhz: then }: TemplateRecord, tscKhz: number | null): boolean {
-  return tscKhz === null || then === null || Math.abs(tscKhz - then) <= tscKhz * tscTolerance;
+  return tscKhz === null || then === null || isSameTsc(tscKhz, then);
 }
 
 function keyOf(parts: unknown): string {
   return smallSha256(JSON.stringify(parts));
-}
-
-/** With hardware acceleration the guest sees the host's processor. */
-async function processorIdentity(): Promise<string> {
-  if (process.platform !== "linux") return `${hostname()} ${process.arch}`;
-  const text = await readFile("/proc/cpuinfo", "utf8");
-  // The first processor's lines, without those that change from one moment to the next.
-  const [first = ""] = text.split("\n\n");
-  return first
-    .split("\n")
-    .filter((line) => !/^(?:cpu MHz|bogomips|BogoMIPS|processor|core id|apicid|initial apicid)\b/.test(line))
-    .join("\n");
 }

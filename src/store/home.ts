@@ -16,7 +16,7 @@ export interface Home {
   readonly images: string;
   /** Saved memory of booted machines, from which others start; see `templates.ts`. */
   readonly templates: string;
-  /** Unix sockets of running sandboxes. */
+  /** Unix sockets of running sandboxes, and of machines while they are saved. */
   readonly run: string;
   /** Facts about this host that can be found out again. */
   readonly cache: string;

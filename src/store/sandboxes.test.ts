@@ -10,7 +10,7 @@ import {
   SandboxReplacedError,
   SandboxStillRunningError,
 } from "../errors/index.ts";
-import { locateHome, prepareHome, type Home } from "./home.ts";
+import { locateHome, prepareHome, socketPath, type Home } from "./home.ts";
 import { initialState } from "./state.ts";
 import type { SandboxRecord } from "./sandbox-record.ts";
 import {
@@ -90,7 +90,11 @@ test("a sandbox that was created is found, listed, removed", async () => {
     (await listSandboxes(home)).map((sandbox) => sandbox.record.name),
     ["one"],
   );
+  // Of a supervisor that was killed.
+  await writeFile(socketPath(home, made.id), "");
+  await writeFile(socketPath(home, "0123456789abcdef"), "");
   await removeSandbox(home, "one", made.id);
+  assert.deepEqual(await readdir(home.run), ["0123456789abcdef.sock"]);
   await assert.rejects(findSandbox(home, "one"), SandboxNotFoundError);
   await assert.rejects(removeSandbox(home, "one", null), SandboxNotFoundError);
   assert.deepEqual(await readdir(home.sandboxes), []);

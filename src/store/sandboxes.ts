@@ -9,7 +9,7 @@ import {
   SandboxStillRunningError,
 } from "../errors/index.ts";
 import { writeFileAtomically } from "./atomic-file.ts";
-import type { Home } from "./home.ts";
+import { socketPath, type Home } from "./home.ts";
 import { tryLockFile, type FileLock } from "./lock.ts";
 import { checkRecord, readRecord, type SandboxRecord } from "./sandbox-record.ts";
 import {
@@ -264,7 +264,10 @@ export async function removeSandbox(home: Home, name: string, expectedId: string
 /** Removes a sandbox whose lock the caller holds. The name is free from the first step on. */
 export async function removeLocked(home: Home, paths: SandboxPaths): Promise<void> {
   const aside = join(home.sandboxes, removedPrefix + randomBytes(8).toString("hex"));
+  const found = await readRecord(paths.config).catch(() => null);
   try {
+    // That of a supervisor that was killed is there still.
+    if (found !== null) await rm(socketPath(home, found.record.id), { force: true });
     await rename(paths.directory, aside);
     await rm(aside, { recursive: true, force: true });
   } catch (error) {

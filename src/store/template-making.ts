@@ -14,7 +14,13 @@ import {
   type TemplateFile,
   type TemplateRecord,
 } from "./template-record.ts";
-import { clearPlace, stagingPrefix, sweepTemplateLeftovers } from "./template-removal.ts";
+import {
+  clearPlace,
+  removeStaging,
+  stagingPrefix,
+  stagingSocket,
+  sweepTemplateLeftovers,
+} from "./template-removal.ts";
 import { diskBytes, evictTemplates } from "./template-upkeep.ts";
 import {
   describeFile,
@@ -24,6 +30,9 @@ import {
   type Template,
   type TemplatePaths,
 } from "./templates.ts";
+
+/** Who sweeps holds a lock that was free for as long as it takes to remove its file: a millisecond, on a busy host some more. */
+const sweepingMs = 1000;
 
 /** The right to make the template of a key. Ends with its holder, however that ends. */
 export class TemplateLock implements AsyncDisposable {
@@ -64,12 +73,15 @@ export async function lockTemplate(home: Home, key: string, signal?: AbortSignal
   return new TemplateLock(key, path, await lockFileWhenFree(path, signal));
 }
 
-/** The same without waiting. @returns null when someone else has it. @throws IoError */
+/** The same without waiting, but for one who sweeps. @returns null when someone else has it. @throws IoError */
 export async function tryLockTemplate(home: Home, key: string): Promise<TemplateLock | null> {
-  const path = `${templateDirectory(home, key)}.lock`;
-  await prepareTemplates(home);
-  const lock = await tryLockFile(path);
-  return lock === null ? null : new TemplateLock(key, path, lock);
+  const over = AbortSignal.timeout(sweepingMs);
+  try {
+    return await lockTemplate(home, key, over);
+  } catch (error) {
+    if (over.aborted && error === over.reason) return null;
+    throw error;
+  }
 }
 
 /**
@@ -79,6 +91,8 @@ export async function tryLockTemplate(home: Home, key: string): Promise<Template
 export class StagedTemplate implements AsyncDisposable {
   readonly directory: string;
   readonly paths: TemplatePaths;
+  /** Where a socket may be made, to save the machine through. Goes with this, whatever becomes of its maker. */
+  readonly socket: string;
   readonly #home: Home;
   readonly #lock: FileLock;
   #done = false;
@@ -89,6 +103,7 @@ export class StagedTemplate implements AsyncDisposable {
     this.#lock = lock;
     this.directory = directory;
     this.paths = templatePaths(directory);
+    this.socket = stagingSocket(home, directory);
   }
 
   /**
@@ -197,8 +212,7 @@ export class StagedTemplate implements AsyncDisposable {
   async #end(): Promise<void> {
     if (this.#done) return;
     this.#done = true;
-    await rm(this.directory, { recursive: true, force: true }).catch(() => undefined);
-    await unlink(`${this.directory}.lock`).catch(() => undefined);
+    await removeStaging(this.#home, this.directory);
     await this.#lock.release();
   }
 

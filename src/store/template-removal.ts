@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { lstat, readdir, rename, rm, unlink } from "node:fs/promises";
-import { join } from "node:path";
-import type { Home } from "./home.ts";
+import { basename, join } from "node:path";
+import { socketPath, type Home } from "./home.ts";
 import { tryLockFile } from "./lock.ts";
 import { errorCode, ioError } from "./system-error.ts";
 
 // A template's key begins with a hexadecimal digit, so these can never be one.
 export const stagingPrefix = ".new-";
 const removedPrefix = ".removed-";
+const keyLockPattern = /^[0-9a-f]{64}\.lock$/;
 
 /** Which template is meant: with its inode, that very one and not a later one in its place. */
 export interface TemplateIdentity {
@@ -89,22 +90,40 @@ async function inodeAt(path: string): Promise<bigint | null> {
   }
 }
 
-/** Removes what was put aside, and what processes left that were killed while they made a template. */
+/** Through which the machine of a template in the making is saved: not in its directory, whose path may be too long for one. */
+export function stagingSocket(home: Home, directory: string): string {
+  return socketPath(home, basename(directory).slice(stagingPrefix.length));
+}
+
+/** Removes a template in the making, whose lock the caller holds. Its lock goes last: until then it can be swept. */
+export async function removeStaging(home: Home, directory: string): Promise<void> {
+  await rm(stagingSocket(home, directory), { force: true }).catch(() => undefined);
+  await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+  await unlink(`${directory}.lock`).catch(() => undefined);
+}
+
+/** Removes what was put aside, and what processes left that were killed while they made a template or saw to one. */
 export async function sweepTemplateLeftovers(home: Home): Promise<void> {
   const names = await readdir(home.templates).catch(() => []);
   const stagings = new Set<string>();
   for (const name of names) {
+    const path = join(home.templates, name);
     if (name.startsWith(removedPrefix)) {
-      await rm(join(home.templates, name), { recursive: true, force: true }).catch(() => undefined);
+      await rm(path, { recursive: true, force: true }).catch(() => undefined);
     } else if (name.startsWith(stagingPrefix)) stagings.add(name.replace(/\.lock$/, ""));
+    else if (keyLockPattern.test(name)) await ifFree(path, () => unlink(path));
   }
   for (const name of stagings) {
     // The lock stands beside the directory, and is taken before that is made: there is no moment without it.
-    const lockPath = join(home.templates, `${name}.lock`);
-    const lock = await tryLockFile(lockPath).catch(() => null);
-    if (lock === null) continue;
-    await rm(join(home.templates, name), { recursive: true, force: true }).catch(() => undefined);
-    await unlink(lockPath).catch(() => undefined);
-    await lock.release();
+    const directory = join(home.templates, name);
+    await ifFree(`${directory}.lock`, () => removeStaging(home, directory));
   }
+}
+
+/** Who comes for the lock meanwhile finds it held, and then gone: nobody is left with a lock on a file that is no more. */
+async function ifFree(lockPath: string, remove: () => Promise<void>): Promise<void> {
+  const lock = await tryLockFile(lockPath).catch(() => null);
+  if (lock === null) return;
+  await remove().catch(() => undefined);
+  await lock.release();
 }

@@ -3,7 +3,7 @@ import { blamesAccelerator, Machine, type TemplateUse } from "../machine/index.t
 import { machineSpec, mountMessage } from "../plan/index.ts";
 import { AgentLink } from "./agent-link.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
-import { AcceleratorFailedError, startError } from "./start-errors.ts";
+import { AcceleratorFailedError, bootLimit, restoreLimit, startError } from "./start-errors.ts";
 import { bootMessage, unlessOver, type StartedMachine, type StartPlan } from "./start-context.ts";
 
 /**
@@ -17,6 +17,7 @@ export async function startToHello(plan: StartPlan, template?: TemplateUse): Pro
   const { accelerator } = choice;
   const { signal } = context;
   const { probe } = trial;
+  const limit = probe === null ? bootLimit() : { ...bootLimit(), ms: probe.deadlineMs };
   signal.throwIfAborted();
   context.progress("boot");
   const startedAtMs = performance.now();
@@ -25,7 +26,7 @@ export async function startToHello(plan: StartPlan, template?: TemplateUse): Pro
   context.kernelLog.follow(machine.console);
   const started = linkTo(plan, machine, startedAtMs);
   try {
-    const deadline = probe === null ? plan.deadline : AbortSignal.timeout(probe.deadlineMs);
+    const deadline = probe === null ? plan.deadline : AbortSignal.timeout(limit.ms);
     await unlessOver(started.agent.hello, machine, [signal, deadline]);
     // What comes later says nothing about the accelerator any more.
     trial.probe = null;
@@ -38,7 +39,7 @@ export async function startToHello(plan: StartPlan, template?: TemplateUse): Pro
     if (!telling) await probe?.abandoned();
     signal.throwIfAborted();
     if (probe !== null && telling) throw new AcceleratorFailedError(accelerator, probe, exit);
-    throw startError(context, "build_vm", error, exit);
+    throw startError(context, "build_vm", error, exit, limit);
   }
 }
 
@@ -82,15 +83,17 @@ export async function becomeSandbox(
 
 /** Ends the machine. @returns what to tell the user */
 export async function endedBy(
-  { context }: StartPlan,
+  { context, deadline }: StartPlan,
   { machine }: StartedMachine,
   stage: BootStage,
   error: unknown,
 ): Promise<Error> {
+  // The only other limit is that of a template's restore, which is shorter.
+  const limit = deadline.aborted ? bootLimit() : restoreLimit();
   machine.kill();
   const exit = await machine.exited;
   if (context.signal.aborted && !(error instanceof GuestBootError)) context.signal.throwIfAborted();
-  return startError(context, stage, error, exit);
+  return startError(context, stage, error, exit, limit);
 }
 
 /** A guest that has mounted its root wants to be seeded again: it may be saved there, and its copies must not go on without. */

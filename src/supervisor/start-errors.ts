@@ -26,6 +26,23 @@ export function restoreDeadlineMs(): number {
   return Math.min(longestRestoreMs, bootDeadlineMs() / 3);
 }
 
+/** What a guest was waited for, at the longest. */
+export interface WaitLimit {
+  readonly ms: number;
+  /** What it is that has not happened by then. */
+  readonly missed: string;
+}
+
+/** Of a whole start, whatever it consists of. */
+export function bootLimit(): WaitLimit {
+  return { ms: bootDeadlineMs(), missed: "the guest was not ready" };
+}
+
+/** Of a guest that goes on from a template. */
+export function restoreLimit(): WaitLimit {
+  return { ms: restoreDeadlineMs(), missed: "the restored guest did not answer" };
+}
+
 /** The accelerator that was on trial does not work here: the next one is to be tried. */
 export class AcceleratorFailedError extends Error {
   readonly #probe: AcceleratorProbe;
@@ -45,16 +62,25 @@ export class AcceleratorFailedError extends Error {
   }
 }
 
-/** What the user is told when a machine could not become his sandbox. The machine has ended. */
+/**
+ * What the user is told when a machine could not become his sandbox. The machine has ended.
+ *
+ * @param limit how long it was waited for: told when `error` is that this was over
+ */
 export function startError(
-  { record, kernelLog }: StartContext,
+  { record, kernelLog }: Pick<StartContext, "record" | "kernelLog">,
   stage: BootStage,
   error: unknown,
   exit: MachineExit,
+  limit: WaitLimit,
 ): Error {
   return (
     configError(record.config, error, exit) ??
-    bootError(record.name, stageOf(error, stage), error, exit, kernelLog.lastLines(consoleLines))
+    bootError(
+      { sandboxName: record.name, stage: stageOf(error, stage) },
+      { error, exit, limit },
+      kernelLog.lastLines(consoleLines),
+    )
   );
 }
 
@@ -77,17 +103,21 @@ function stageOf(error: unknown, stage: BootStage): BootStage {
   return error instanceof GuestBootError && error.step === "mount" ? "mount" : stage;
 }
 
+interface Ending {
+  readonly error: unknown;
+  readonly exit: MachineExit;
+  readonly limit: WaitLimit;
+}
+
 function bootError(
-  sandboxName: string,
-  stage: BootStage,
-  error: unknown,
-  exit: MachineExit,
+  { sandboxName, stage }: { readonly sandboxName: string; readonly stage: BootStage },
+  { error, exit, limit }: Ending,
   consoleTail: string,
 ): BootStartError {
   const timedOut = error instanceof Error && error.name === "TimeoutError";
   const panicked = exit.reason === "panic";
   const message = timedOut
-    ? `the guest was not ready within ${bootDeadlineMs()} ms`
+    ? `${limit.missed} within ${limit.ms} ms`
     : panicked
       ? "the guest kernel panicked"
       : exit.reason === "error"

@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { copyFile, open, rm, statfs } from "node:fs/promises";
+import { copyFile, open, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
 import { BootStartError, IoError } from "../errors/index.ts";
 import { QmpError, type GuestKernel } from "../machine/index.ts";
@@ -11,7 +10,6 @@ import {
   ioError,
   listTemplates,
   packExtents,
-  socketPath,
   stageTemplate,
   type Extent,
   type StagedTemplate,
@@ -149,10 +147,9 @@ async function save(
   lock: TemplateLock,
   details: TemplateDetails,
 ): Promise<string | null> {
-  const socket = socketPath(context.home, randomBytes(8).toString("hex"));
   const over = AbortSignal.any([context.signal, AbortSignal.timeout(longestSaveMs)]);
   try {
-    await unlessOver(machine.save(staged.paths.state, socket), machine, [over]);
+    await unlessOver(machine.save(staged.paths.state, staged.socket), machine, [over]);
     return null;
   } catch (error) {
     context.signal.throwIfAborted();
@@ -162,8 +159,6 @@ async function save(
       await staged.commitUnusable(lock, details, why).catch(() => undefined);
     }
     return why;
-  } finally {
-    await rm(socket, { force: true });
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * `template-maker KEY STEP`: makes a template, and at the step says so and waits for a line on stdin. Says afterwards whether
- * it made the template or found it made.
+ * it made the template or found it made. Meanwhile it has a socket to save a machine through.
  */
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { locateHome, lockTemplate, openTemplate, stageTemplate } from "../../src/store/index.ts";
 import { fill, machineDetails, noLimit } from "./template-support.ts";
 
@@ -24,7 +25,10 @@ if ((await openTemplate(home, key)).template !== null) {
   await using staged = await stageTemplate(home);
   await reach("staged");
   await fill(staged, "machine");
+  const server = createServer().listen(staged.socket);
+  await once(server, "listening");
   await reach("filled");
+  server.close();
   await staged.commit(lock, machineDetails, noLimit);
   process.stdout.write("made\n");
   await reach("made");

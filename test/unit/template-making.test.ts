@@ -6,17 +6,22 @@ import { test } from "node:test";
 import {
   lockTemplate,
   openTemplate,
+  pruneTemplates,
   removeTemplate,
   stageTemplate,
   tryLockTemplate,
 } from "../../src/store/index.ts";
 import { IoError } from "../../src/errors/index.ts";
+import { tryLockFile } from "../../src/store/lock.ts";
+import { sweepTemplateLeftovers } from "../../src/store/template-removal.ts";
 import {
   entries,
   fill,
   imageDetails,
   keyA,
   keyB,
+  keyC,
+  keyD,
   kill,
   machineDetails,
   make,
@@ -68,10 +73,43 @@ test("what is discarded leaves nothing, and takes what others left with it", asy
     await fill(staged, "machine");
     assert.equal((await entries(home)).length, 5);
   }
-  // A lock that nobody holds is taken by who needs it.
-  assert.deepEqual(await entries(home), [`${keyB}.lock`]);
-  await make(home, keyB);
-  assert.deepEqual(await readdir(home.templates), [keyB]);
+  assert.deepEqual(await readdir(home.templates), []);
+  assert.deepEqual(await readdir(home.run), []);
+});
+
+test("a lock that nobody holds goes with the next making, those that are held stay", async () => {
+  await using scope = await TemplateHome.create();
+  const { home } = scope;
+  await kill(await startMaker(home, keyA, "locked"));
+  const holder = await startMaker(home, keyB, "locked");
+  await using _own = await lockTemplate(home, keyC);
+  assert.deepEqual(await entries(home), [`${keyA}.lock`, `${keyB}.lock`, `${keyC}.lock`]);
+  await make(home, keyD);
+  assert.deepEqual(await entries(home), [`${keyB}.lock`, `${keyC}.lock`, keyD]);
+  await kill(holder);
+  await pruneTemplates(home);
+  assert.deepEqual(await entries(home), [`${keyC}.lock`]);
+});
+
+test("who tries a lock that nobody holds has it, though others sweep at that moment", async () => {
+  await using scope = await TemplateHome.create();
+  const { home } = scope;
+  const path = join(home.templates, `${keyA}.lock`);
+  for (let round = 0; round < 200; round++) {
+    // As one leaves it who is killed while he has the lock.
+    await writeFile(path, "");
+    const [lock] = await Promise.all([
+      tryLockTemplate(home, keyA),
+      sweepTemplateLeftovers(home),
+      sweepTemplateLeftovers(home),
+    ]);
+    assert.ok(lock !== null, `round ${round}`);
+    // What was taken is the file at this place: somebody else cannot have it too.
+    assert.equal(await tryLockFile(path), null);
+    await lock.release();
+  }
+  await sweepTemplateLeftovers(home);
+  assert.deepEqual(await readdir(home.templates), []);
 });
 
 test("it takes the place of whatever stands there", async () => {
@@ -161,6 +199,7 @@ for (const step of ["locked", "staged", "filled", "made"]) {
     }
     assert.ok((await openTemplate(home, keyA)).template !== null);
     assert.deepEqual(await readdir(home.templates), [keyA]);
+    assert.deepEqual(await readdir(home.run), []);
   });
 }
 
@@ -169,6 +208,7 @@ test("what a living maker works on is not swept away", async () => {
   const { home } = scope;
   const maker = await startMaker(home, keyA, "filled");
   await make(home, keyB);
+  assert.equal((await readdir(home.run)).length, 1);
   maker.stdin?.write("\n");
   await once(maker, "close");
   assert.deepEqual(await entries(home), [keyA, keyB]);

@@ -18,6 +18,7 @@ import {
 export const keyA = "a".repeat(64);
 export const keyB = "b".repeat(64);
 export const keyC = "c".repeat(64);
+export const keyD = "d".repeat(64);
 
 const mib = 1024 * 1024;
 export const noLimit = Number.POSITIVE_INFINITY;

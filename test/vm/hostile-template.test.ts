@@ -41,7 +41,7 @@ const onceRestored: Record<string, [Omit<Part, "after" | "unless">, RegExp]> = {
   "sends garbage": [{ bytes: Buffer.alloc(4096, "garbage ") }, /frame length/],
   "says hello again": [{ bytes: hello }, /AgentHello that nobody asked for/],
   "has a root that nobody asked for": [{ bytes: mounted }, /Mounted that nobody asked for/],
-  "is silent": [{ bytes: none, how: "forever" }, /not ready within \d+ ms/],
+  "is silent": [{ bytes: none, how: "forever" }, /the restored guest did not answer within 15000 ms/],
   // Its end of the wire closes a moment before its kernel panics.
   dies: [{ bytes: none, how: "die" }, /panic|closed/],
 };

@@ -44,6 +44,20 @@ test("a sandbox that starts again keeps its files, its name and its id", { timeo
   assert.deepEqual(await kindsOf(home), ["image", "machine"]);
 });
 
+test("what says that there is no machine id yet is replaced by one", { timeout }, async () => {
+  const sandbox = await small("nameless");
+  const own = await output(sandbox, "cat /etc/machine-id");
+  assert.match(own, /^[0-9a-f]{32}$/);
+  // As an image has it that gets its id when it first boots (machine-id(5)).
+  await output(sandbox, "echo uninitialized > /etc/machine-id");
+  await sandbox.stop();
+  const started = await Sandbox.start("nameless");
+  const id = await output(started, "cat /etc/machine-id");
+  assert.match(id, /^[0-9a-f]{32}$/);
+  assert.notEqual(id, own);
+  await destroy(started);
+});
+
 test("a sandbox that was killed starts again from the machine template", { timeout }, async () => {
   const sandbox = await small("killed");
   await output(sandbox, "echo kept > /root/kept; sync");

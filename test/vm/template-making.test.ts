@@ -22,6 +22,7 @@ afterEach(async () => {
 async function assertOnlyTemplates(kinds: string[]): Promise<void> {
   const others = (await templateEntries(home)).filter((name) => !/^[0-9a-f]{64}$/.test(name));
   assert.deepEqual(others, []);
+  assert.deepEqual(await readdir(join(home, "run")), []);
   assert.deepEqual(await kindsOf(home), kinds);
 }
 

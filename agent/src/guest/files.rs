@@ -10,7 +10,7 @@ use crate::root::{create_directory, Owner};
 use crate::sys;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Result, Write};
+use std::io::{Read, Result, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -22,6 +22,7 @@ const ASIDE: &str = "/.msb/files";
 const HOST_NAME: &str = "/etc/hostname";
 const HOSTS: &str = "/etc/hosts";
 const MACHINE_ID: &str = "/etc/machine-id";
+const MACHINE_ID_DIGITS: usize = 32;
 const PROFILE: &str = "/etc/profile.d/microsandbox.sh";
 
 /// Makes places for all files, and writes those that every sandbox has alike. A template is saved after it, so that what
@@ -32,7 +33,7 @@ pub fn prepare(owner: Owner) -> std::result::Result<(), BootFailed> {
     create_directory(SCRIPTS).during(GUEST, SCRIPTS)?;
     make_place(HOST_NAME, 0o644, owner)?;
     make_place(HOSTS, 0o644, owner)?;
-    if !has_content(MACHINE_ID) {
+    if !has_machine_id() {
         make_place(MACHINE_ID, 0o444, owner)?;
     }
     if Path::new("/etc/profile.d").is_dir() {
@@ -48,8 +49,8 @@ pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFaile
     let name = format!("{}\n", boot.hostname);
     fill(HOST_NAME, name.as_bytes(), owner)?;
     fill(HOSTS, hosts(&boot.hostname).as_bytes(), owner)?;
-    // A machine that has no id yet gets one; a restarted sandbox keeps its own (machine-id(5)).
-    if !has_content(MACHINE_ID) {
+    // A machine that has no id yet gets one; a restarted sandbox keeps its own.
+    if !has_machine_id() {
         let id = machine_id().during(GUEST, "machine id")?;
         fill(MACHINE_ID, id.as_bytes(), owner)?;
     }
@@ -61,8 +62,25 @@ pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFaile
     Ok(())
 }
 
-fn has_content(path: &str) -> bool {
-    fs::metadata(path).map_or(false, |metadata| metadata.len() > 0)
+/// What an image has in that place need not be an id: images are made without a file, with an empty one, or with one that
+/// says "uninitialized" (machine-id(5)). As systemd does, anything that is no id is replaced by one.
+fn has_machine_id() -> bool {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(O_NONBLOCK);
+    let mut text = Vec::new();
+    let longest = MACHINE_ID_DIGITS as u64 + 2;
+    options
+        .open(MACHINE_ID)
+        .and_then(|file| file.take(longest).read_to_end(&mut text))
+        .map_or(false, |_| is_machine_id(&text))
+}
+
+/// 32 hexadecimal digits, not all of them zeros, and a newline at most.
+fn is_machine_id(text: &[u8]) -> bool {
+    let id = text.strip_suffix(b"\n").unwrap_or(text);
+    id.len() == MACHINE_ID_DIGITS
+        && id.iter().all(u8::is_ascii_hexdigit)
+        && id.iter().any(|&digit| digit != b'0')
 }
 
 /// Where the file of this path is written.
@@ -186,5 +204,25 @@ mod tests {
         let id = machine_id().unwrap();
         assert_eq!(id.len(), 33);
         assert!(id.trim_end().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert!(is_machine_id(id.as_bytes()));
+        assert!(is_machine_id(id.trim_end().as_bytes()));
+    }
+
+    #[test]
+    fn what_an_image_has_instead_of_a_machine_id_is_none() {
+        for text in [
+            "",
+            "\n",
+            "uninitialized",
+            "uninitialized\n",
+            "00000000000000000000000000000000\n",
+            "0123456789abcdef0123456789abcde\n",
+            "0123456789abcdef0123456789abcdef0",
+            "0123456789abcdef0123456789abcdef\n\n",
+            "01234567-89ab-cdef-0123-456789abcdef\n",
+            "0123456789abcdef0123456789abcdeg\n",
+        ] {
+            assert!(!is_machine_id(text.as_bytes()), "{text:?}");
+        }
     }
 }

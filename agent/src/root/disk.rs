@@ -84,25 +84,37 @@ fn has_partitions(device: &str) -> bool {
     })
 }
 
-/// Gives the disks with these serial numbers to their driver, and leaves the others alone.
-///
-/// A guest has more disks than are in use, so that what is behind them can be decided after it was saved as a template; the
-/// driver reads a disk's size only once, when it gets it. See Documentation/ABI/testing/sysfs-bus-pci for `bind`, which all
-/// buses have alike.
+/// Keeps all disks from their driver until [bind] gives it those that are used. To be done before the guest can be saved as a
+/// template: what is behind a disk is decided after that, and the driver reads a disk's size, and agrees with QEMU on what can
+/// be done with it, only once, when it gets it. A driver that is built into the kernel has them by now, and has to let go. See
+/// Documentation/ABI/testing/sysfs-bus-pci for `bind` and `unbind`, which all buses have alike.
+pub fn hold_back() -> Result<()> {
+    fs::write(BUS.to_owned() + "/drivers_autoprobe", "0")?;
+    if !Path::new(DRIVER).exists() {
+        return Ok(());
+    }
+    for device in devices()? {
+        match fs::write(DRIVER.to_owned() + "/unbind", &device) {
+            // The driver did not want it.
+            Err(error) if sys::errno_of(&error) == ENODEV => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// Gives the disks with these serial numbers to their driver, and leaves the others alone: a guest has more of them than are in
+/// use.
 pub fn bind<'a>(
     modules: &Modules,
     serials: impl Iterator<Item = &'a str>,
 ) -> std::result::Result<(), BootFailed> {
     let mut missing: Vec<&str> = serials.collect();
-    // A driver that takes every disk as it comes would do so here.
-    fs::write(BUS.to_owned() + "/drivers_autoprobe", "0").during(MOUNT, "drivers_autoprobe")?;
     modules.load(modules::DISK);
     for device in devices().during(MOUNT, BUS)? {
         if missing.is_empty() {
             break;
         }
-        // A driver that is built into the kernel has had it since the boot.
-        let _ = fs::write(DRIVER.to_owned() + "/unbind", &device);
         fs::write(DRIVER.to_owned() + "/bind", &device).during(MOUNT, &device)?;
         let serial = serial_of(&device);
         match missing.iter().position(|wanted| *wanted == serial) {
