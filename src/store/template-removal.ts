@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Home } from "./home.ts";
 import { tryLockFile } from "./lock.ts";
 import { errorCode, ioError } from "./system-error.ts";
+import { isTemplateKey } from "./template-record.ts";
 
 // A template's key begins with a hexadecimal digit, so these can never be one.
 export const stagingPrefix = ".new-";
@@ -105,6 +106,19 @@ export async function sweepTemplateLeftovers(home: Home): Promise<void> {
     if (lock === null) continue;
     await rm(join(home.templates, name), { recursive: true, force: true }).catch(() => undefined);
     await unlink(lockPath).catch(() => undefined);
+    await lock.release();
+  }
+  await removeFreeLocks(home, names);
+}
+
+/** The locks of makers that were killed. */
+async function removeFreeLocks(home: Home, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    if (!name.endsWith(".lock") || !isTemplateKey(name.slice(0, -".lock".length))) continue;
+    const path = join(home.templates, name);
+    const lock = await tryLockFile(path).catch(() => null);
+    if (lock === null) continue;
+    await unlink(path).catch(() => undefined);
     await lock.release();
   }
 }

@@ -1,11 +1,10 @@
-import { lstat, readdir, unlink } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Home } from "./home.ts";
-import { tryLockFile } from "./lock.ts";
 import { errorCode, ioError } from "./system-error.ts";
-import type { TemplateRecord } from "./template-record.ts";
+import { isTemplateKey, type TemplateRecord } from "./template-record.ts";
 import { removeTemplate, sweepTemplateLeftovers } from "./template-removal.ts";
-import { isTemplateKey, lookAtTemplate } from "./templates.ts";
+import { lookAtTemplate } from "./templates.ts";
 
 /** A template as found on disk. */
 export interface ListedTemplate {
@@ -113,19 +112,6 @@ export async function pruneTemplates(home: Home): Promise<RemovedTemplates> {
     }
   }
   await sweepTemplateLeftovers(home);
-  await removeFreeLocks(home);
   if (failures.length > 0) throw failures[0];
   return removed;
-}
-
-/** The locks of makers that were killed. */
-async function removeFreeLocks(home: Home): Promise<void> {
-  for (const name of await readdir(home.templates).catch(() => [])) {
-    if (!name.endsWith(".lock") || !isTemplateKey(name.slice(0, -".lock".length))) continue;
-    const path = join(home.templates, name);
-    const lock = await tryLockFile(path).catch(() => null);
-    if (lock === null) continue;
-    await unlink(path).catch(() => undefined);
-    await lock.release();
-  }
 }
