@@ -45,6 +45,7 @@ export async function restoreTemplate(
     const late = AbortSignal.timeout(restoreDeadlineMs());
     await introduce(plan, started, isMounted, AbortSignal.any([plan.deadline, late]));
     await requireSame(template);
+    started.live();
     if (!template.record.durable) keep(plan.context, template);
     plan.context.runtimeLog.write(
       "info",

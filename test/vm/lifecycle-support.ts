@@ -78,9 +78,9 @@ export interface SandboxProcess {
   readonly kind: "supervisor" | "qemu";
 }
 
-/** The processes of all sandboxes of a home, or of one of them, as /proc shows them. */
+/** The processes of a home, those that make templates too, or those of one sandbox, as /proc shows them. */
 export async function processesOf(home: string, name = ""): Promise<SandboxProcess[]> {
-  const directory = `${home}/sandboxes/${name === "" ? "" : `${name}/`}`;
+  const directory = name === "" ? `${home}/` : `${home}/sandboxes/${name}/`;
   const found: SandboxProcess[] = [];
   for (const entry of await readdir("/proc")) {
     if (!/^\d+$/.test(entry)) continue;
