@@ -34,9 +34,12 @@ before(async () => {
 });
 
 afterEach(async () => {
-  await processesGone(home);
-  await unmountSmallDisk(templates);
-  await rm(templates, { recursive: true, force: true });
+  try {
+    await processesGone(home);
+  } finally {
+    await unmountSmallDisk(templates);
+    await rm(templates, { recursive: true, force: true });
+  }
 });
 
 /** Fills the disk of the templates as soon as one is being made: a moment after it was found to have room for two guests. */
