@@ -26,8 +26,6 @@ export interface MachineOptions {
   readonly tscKhz: number | null;
   /** For a machine that is restored: the open file that {@link Machine.save} has written. May be closed afterwards. */
   readonly stateFd?: number;
-  /** A QEMU that goes on from a saved state, was started with {@link machineCommand}, and told {@link openingLines}. */
-  readonly begun?: SpawnedQemu | null;
 }
 
 /**
@@ -93,39 +91,46 @@ export class Machine implements AsyncDisposable {
    * @throws RuntimeError when the process cannot be created; InvalidConfigError for a disk serial number of the wrong form
    */
   static start(spec: MachineSpec, accelerator: Accelerator, options: MachineOptions): Machine {
-    return new Machine(spec, accelerator, options);
+    const { qemu, tscKhz, stateFd } = options;
+    const command = machineCommand(spec, accelerator, { qemu, tscKhz, parentPid: process.pid });
+    const isWatched = qemu.lifeline.kind === "watcher";
+    const spawned = spawnQemu(command, { isWatched, stateFd: stateFd ?? null });
+    return new Machine(spawned, accelerator, stateFd !== undefined, 0);
+  }
+
+  /**
+   * Takes over a QEMU of this process that goes on from a saved state: it was started with {@link machineCommand} and
+   * {@link spawnQemu}, and told {@link openingLines}.
+   */
+  static adopt(spawned: SpawnedQemu, accelerator: Accelerator): Machine {
+    return new Machine(spawned, accelerator, true, openingCommands.length);
   }
 
   private constructor(
-    spec: MachineSpec,
+    { child, error }: SpawnedQemu,
     accelerator: Accelerator,
-    { qemu, tscKhz, stateFd: state, begun }: MachineOptions,
+    isRestored: boolean,
+    commandsSent: number,
   ) {
-    const { child, error } =
-      begun ??
-      spawnQemu(machineCommand(spec, accelerator, { qemu, tscKhz, parentPid: process.pid }), {
-        isWatched: qemu.lifeline.kind === "watcher",
-        stateFd: state ?? null,
-      });
     if (child.pid === undefined) {
-      throw new RuntimeError(`QEMU could not be started with ${qemu.path}`, {
+      throw new RuntimeError(`QEMU could not be started with ${child.spawnfile}`, {
         hint: "The system refuses a new process: look at its limits (ulimit -u, ulimit -n) and free memory.",
       });
     }
     this.pid = child.pid;
     this.accelerator = accelerator;
     this.#child = child;
-    this.#isRestored = spec.template?.restored === true;
+    this.#isRestored = isRestored;
     this.agentPort = connection(child, inheritedFds.agent);
     // A listener of its own, so that a connection reset at QEMU's end is never an uncaught error.
     this.agentPort.on("error", () => undefined);
     this.#collectOutput();
     this.console = this.#teeConsole(connection(child, inheritedFds.console));
-    this.#qmp = new QmpClient(connection(child, inheritedFds.qmp), begun ? openingCommands.length : 0);
+    this.#qmp = new QmpClient(connection(child, inheritedFds.qmp), commandsSent);
     this.events = this.#qmp.events;
     this.events.on("event", (event) => this.#note(event));
     this.exited = this.#waitForExit(error);
-    this.ready = this.#becomeReady(this.#isRestored ? restoreCommands : null);
+    this.ready = this.#becomeReady(isRestored ? restoreCommands : null);
     this.ready.catch(() => undefined);
   }
 

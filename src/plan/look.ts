@@ -32,13 +32,11 @@ export interface Surroundings {
 /**
  * Finds what a sandbox's machine is made of.
  *
- * @param upperIsNew no guest has run with the upper disk, though it is there
  * @throws QemuNotFoundError, LibkrunfwNotFoundError, ImageError, InvalidConfigError, IoError; the first of these that is so
  */
 export async function lookAround(
   { home, record, paths }: Subject,
   signal: AbortSignal,
-  upperIsNew: boolean,
 ): Promise<Surroundings> {
   // Side by side, because each look is a wait for the disk.
   const qemu = findQemu({ cacheDirectory: home.cache });
@@ -47,7 +45,7 @@ export async function lookAround(
     guestDirectory: guestDirectory(),
     stagingDirectory: paths.directory,
   });
-  const root = prepareRoot(record.config, paths, home, signal, upperIsNew);
+  const root = prepareRoot(record.config, paths, home, signal);
   const candidates = hostAccelerators();
   const tscKhz = kernel.then((found) => measureTscKhz(found, home.cache));
   await Promise.allSettled([qemu, kernel, root, candidates, tscKhz]);

@@ -1,5 +1,4 @@
 import type { GuestKernel, MachineSpec, TemplateUse } from "../machine/index.ts";
-import type { MountMessage } from "../protocol/messages.generated.ts";
 import type { SandboxRecord } from "../store/index.ts";
 import type { PreparedRoot } from "./root.ts";
 
@@ -21,11 +20,4 @@ export function machineSpec(
     kernelArguments: [`transparent_hugepage=${thp}`],
     ...(template === undefined ? {} : { template }),
   };
-}
-
-/** What its guest is told to mount. */
-export function mountMessage({ config }: SandboxRecord, root: PreparedRoot): MountMessage {
-  const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(config.memoryMib / 4)));
-  const programs = root.template?.programs ?? [];
-  return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs] };
 }

@@ -42,7 +42,6 @@ const noKind: Root = { layered: null, shared: null, disk: null };
  * Makes a sandbox's root file system ready to be booted from. Uses no network: an image was pulled when the sandbox was
  * created.
  *
- * @param upperIsNew no guest has run with the upper disk, though it is there
  * @throws ImageError when the image is not stored any more; InvalidConfigError for a directory or a disk image that is not
  *   there or cannot be used; IoError
  */
@@ -51,7 +50,6 @@ export async function prepareRoot(
   paths: SandboxPaths,
   home: Home,
   signal: AbortSignal,
-  upperIsNew = false,
 ): Promise<PreparedRoot> {
   const { image } = config;
   switch (image.kind) {
@@ -61,7 +59,6 @@ export async function prepareRoot(
         await lowerOf(image.reference, config.imageDigest, home, signal),
         config,
         paths,
-        upperIsNew,
       );
     case "bind":
       return await sharedRoot(image.path);
@@ -112,7 +109,6 @@ async function layeredRoot(
   lower: Lower,
   { rootDisk, memoryMib }: StoredConfig,
   paths: SandboxPaths,
-  upperIsNew: boolean,
 ): Promise<PreparedRoot> {
   const lowerDisk: Disk = { path: lower.path, format: "raw", readOnly: true, serial: lowerSerial };
   const lowerDescription = { serial: lowerSerial, fsType: lower.fsType };
@@ -130,7 +126,7 @@ async function layeredRoot(
   const upper: Disk = { path: paths.upper, format: "raw", readOnly: false, serial: upperSerial };
   const layered = { lower: lowerDescription, upperSerial, upperSizeMib: sizeMib };
   // One that has run has an upper of its own.
-  const isNew = upperIsNew || (await stat(paths.upper).catch(() => null)) === null;
+  const isNew = (await stat(paths.upper).catch(() => null)) === null;
   return {
     disks: [lowerDisk, upper],
     shares: [],

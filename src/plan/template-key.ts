@@ -9,7 +9,8 @@ import {
 } from "../machine/index.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
 import { smallSha256, type SandboxRecord, type TemplateRecord } from "../store/index.ts";
-import { machineSpec, mountMessage } from "./machine-spec.ts";
+import { mountMessage } from "./introduction.ts";
+import { machineSpec } from "./machine-spec.ts";
 import type { PreparedRoot } from "./root.ts";
 
 /** Raised when what a template holds changes in a way that nothing below shows. */

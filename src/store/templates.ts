@@ -83,8 +83,7 @@ export async function openTemplate(home: Home, key: string): Promise<OpenedTempl
     return { template: null, unusable: null, dropped: found.reason };
   }
   const { template } = found;
-  const now = new Date();
-  await utimes(template.paths.record, now, now).catch(() => undefined);
+  await markUsed(template.directory);
   // What did not work may work after the host was started anew: with another kernel, or another load.
   const holds = template.record.hostBoot === (await hostBootId());
   if (template.record.unusable !== null && !holds) {
@@ -93,6 +92,12 @@ export async function openTemplate(home: Home, key: string): Promise<OpenedTempl
   }
   const { unusable } = template.record;
   return { template: unusable === null ? template : null, unusable, dropped: null };
+}
+
+/** The ones that were not used for longest go first. */
+export async function markUsed(directory: string): Promise<void> {
+  const now = new Date();
+  await utimes(templatePaths(directory).record, now, now).catch(() => undefined);
 }
 
 /** What is there under a key. */

@@ -135,11 +135,10 @@ test("an honest guest", async (t) => {
   const { socket, link, lost } = await connect(t);
   socket.write(control(0, hello));
   assert.equal((await link.hello).kernelRelease, "6");
-  const booting = [link.mount(mount), link.boot(boot)];
+  const introduced = link.introduce([mount, boot]);
   socket.write(mounted);
-  await booting[0];
   socket.write(ready);
-  await booting[1];
+  await introduced;
   const { sink, heard } = recorder();
   const session = link.exec(request, sink);
   session.sendStdin(Buffer.from("in"));
@@ -166,9 +165,9 @@ test("a guest that cannot boot", async (t) => {
   const failedAs = (errno: number, step: string) => (error: unknown) =>
     error instanceof GuestBootError && error.errno === errno && error.step === step;
   // Both were asked for in one go, and a guest without a root becomes nothing.
-  const booting = [link.mount(mount), link.boot(boot)];
+  const introduced = link.introduce([mount, boot]);
   socket.write(control(0, { type: "BootFailed", step: "mount", errno: 22, message: "no" }));
-  await Promise.all(booting.map((waiting) => assert.rejects(waiting, failedAs(22, "mount"))));
+  await assert.rejects(introduced, failedAs(22, "mount"));
   // Neither waits any more.
   socket.write(ready);
   await breaksTheRules(lost, /Ready that nobody asked for/);
@@ -176,12 +175,10 @@ test("a guest that cannot boot", async (t) => {
 
 test("a guest that has its root and cannot become the sandbox", async (t) => {
   const { socket, link } = await connect(t);
-  const mounting = link.mount(mount);
-  const booting = link.boot(boot);
+  const introduced = link.introduce([mount, boot]);
   socket.write(mounted);
-  await mounting;
   socket.write(control(0, { type: "BootFailed", step: "workdir", errno: 20, message: "no" }));
-  await assert.rejects(booting, (error) => error instanceof GuestBootError && error.step === "workdir");
+  await assert.rejects(introduced, (error) => error instanceof GuestBootError && error.step === "workdir");
 });
 
 test("a guest that was restored says no hello again, and is seeded before all else", async (t) => {
@@ -191,10 +188,10 @@ test("a guest that was restored says no hello again, and is seeded before all el
   link.seed();
   link.setClock();
   const to = Date.now();
-  const booting = [link.mount(mount), link.boot(boot)];
+  const introduced = link.introduce([mount, boot]);
   // The answers need not wait for each other either.
   socket.write(Buffer.concat([mounted, ready]));
-  await Promise.all(booting);
+  await introduced;
   const pinged = link.ping();
   socket.write(control(0, { type: "Pong", nonce: 1 }));
   await pinged;
@@ -211,6 +208,17 @@ test("a guest that was restored says no hello again, and is seeded before all el
   await breaksTheRules(lost, /AgentHello that nobody asked for/);
 });
 
+test("a guest that someone else has introduced", async (t) => {
+  for (const mounts of [true, false]) {
+    const { socket, link, told, lost } = await connect(t, { restored: hello });
+    socket.write(mounts ? Buffer.concat([mounted, ready]) : ready);
+    await link.introduced(mounts);
+    assert.deepEqual(told, []);
+    socket.write(mounted);
+    await breaksTheRules(lost, /Mounted that nobody asked for/);
+  }
+});
+
 test("no two guests are given the same randomness", async (t) => {
   const { socket, link, told } = await connect(t, { restored: hello });
   for (let count = 0; count < 20; count++) link.seed();
@@ -225,11 +233,10 @@ test("no two guests are given the same randomness", async (t) => {
 
 test("a guest that is ready before it has its root", async (t) => {
   const { socket, link, lost } = await connect(t, { restored: hello });
-  const booting = [link.mount(mount), link.boot(boot)];
+  const broken = assert.rejects(link.introduce([mount, boot]), ProtocolError);
   socket.write(Buffer.concat([ready, mounted]));
-  const broken = booting.map((waiting) => assert.rejects(waiting, ProtocolError));
   await breaksTheRules(lost, /Ready that nobody asked for/);
-  await Promise.all(broken);
+  await broken;
 });
 
 test("another protocol version", async (t) => {
@@ -278,9 +285,9 @@ for (const [what, [bytes, message]] of Object.entries(unasked)) {
     const { socket, link, lost } = await connect(t);
     socket.write(control(0, hello));
     await link.hello;
-    const booting = [link.mount(mount), link.boot(boot)];
+    const introduced = link.introduce([mount, boot]);
     socket.write(Buffer.concat([mounted, ready]));
-    await Promise.all(booting);
+    await introduced;
     const ping = link.ping();
     socket.write(bytes);
     await breaksTheRules(lost, message);

@@ -3,15 +3,14 @@ import { ProtocolError, RuntimeError } from "../errors/index.ts";
 import { Channel } from "../protocol/channel.ts";
 import type {
   AgentHelloMessage,
-  BootMessage,
   ExecMessage,
   Message,
   MountMessage,
   StatsMessage,
 } from "../protocol/messages.generated.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
+import { clockMessage, seedMessage } from "../plan/index.ts";
 import { AgentSession, type SessionSink } from "./agent-session.ts";
-import { entropy } from "./entropy.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 
 export interface AgentLinkOptions {
@@ -79,14 +78,12 @@ export class AgentLink {
 
   /** Gives the guest randomness of its own. To be called before anything else that a guest does for its user. */
   seed(): void {
-    this.#channel.send(0, { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: entropy(64) });
+    this.#channel.send(0, seedMessage());
   }
 
   /** Tells the guest what time it is, as exactly as the way there is short. */
   setClock(): void {
-    const now = Date.now();
-    const seconds = Math.floor(now / 1000);
-    this.#channel.send(0, { type: "Clock", seconds, nanoseconds: (now % 1000) * 1_000_000 });
+    this.#channel.send(0, clockMessage());
   }
 
   /**
@@ -102,15 +99,27 @@ export class AgentLink {
   }
 
   /**
-   * Tells the guest what to become, once it has its root. May be called before it has it.
+   * Tells the guest what to become, with all that has to come before it.
    *
+   * @param messages the last one is a Boot
+   * @throws as {@link introduced}
+   */
+  introduce(messages: readonly Message[]): Promise<void> {
+    const ready = this.introduced(messages.some(({ type }) => type === "Mount"));
+    for (const message of messages) this.#channel.send(0, message);
+    return ready;
+  }
+
+  /**
+   * Waits for a guest that was told what to become.
+   *
+   * @param mounts whether it was told to mount its root too
    * @throws GuestBootError when it could not; ProtocolError, RuntimeError when the connection was lost
    */
-  boot(message: BootMessage): Promise<void> {
-    return this.#ask((waiter) => {
-      this.#readyWaiter = waiter;
-      this.#channel.send(0, message);
-    });
+  async introduced(mounts: boolean): Promise<void> {
+    const mounted = this.#ask<void>((waiter) => (mounts ? (this.#mountedWaiter = waiter) : waiter.resolve()));
+    const ready = this.#ask<void>((waiter) => (this.#readyWaiter = waiter));
+    await Promise.all([mounted, ready]);
   }
 
   /** Starts a command. What becomes of it is told to the sink. */

@@ -1,6 +1,7 @@
 import { chooseAccelerator, type AcceleratorChoice } from "../machine/index.ts";
 import { guestTscKhz, lookAround } from "../plan/index.ts";
 import { readGlobalConfig, templateLimitBytes, templatesEnabled } from "../store/index.ts";
+import { startBegun } from "./begun-start.ts";
 import { becomeSandbox, startToHello } from "./cold-start.ts";
 import type { StartContext, StartedMachine, StartPlan } from "./start-context.ts";
 import { AcceleratorFailedError, bootDeadlineMs } from "./start-errors.ts";
@@ -18,18 +19,17 @@ export async function bootGuest(context: StartContext): Promise<StartedMachine> 
     templatesEnabled(process.env, settings) ? templateLimitBytes(settings) : 0,
   );
   limit.catch(() => undefined);
-  try {
-    return await withAccelerator(context, async (plan) => {
-      const limitBytes = await limit;
-      if (limitBytes > 0) {
-        const started = await startFromTemplate(plan, limitBytes);
-        if (started !== null) return started;
-      }
-      return await startCold(plan);
-    });
-  } finally {
-    await context.begun?.discard();
-  }
+  const deadline = AbortSignal.timeout(bootDeadlineMs());
+  const begun = await startBegun(context, deadline);
+  if (begun !== null && begun !== "failed") return begun;
+  return await withAccelerator(context, deadline, async (plan) => {
+    const limitBytes = begun === "failed" ? 0 : await limit;
+    if (limitBytes > 0) {
+      const started = await startFromTemplate(plan, limitBytes);
+      if (started !== null) return started;
+    }
+    return await startCold(plan);
+  });
 }
 
 async function startCold(plan: StartPlan): Promise<StartedMachine> {
@@ -40,12 +40,12 @@ async function startCold(plan: StartPlan): Promise<StartedMachine> {
 /** Finds out everything that is needed, then starts; again with the next accelerator when the first one does not work. */
 export async function withAccelerator<T>(
   context: StartContext,
+  deadline: AbortSignal,
   start: (plan: StartPlan) => Promise<T>,
 ): Promise<T> {
   const { home, runtimeLog, signal } = context;
   context.progress("prepare");
-  const deadline = AbortSignal.timeout(bootDeadlineMs());
-  const found = await lookAround(context, signal, context.begun?.upperIsNew === true);
+  const found = await lookAround(context, signal);
   // It may wait for another start that is finding out what works here.
   let choice: AcceleratorChoice = await unlessAborted(
     chooseAccelerator({ cacheDirectory: home.cache }, found.qemu, found.kernel, found),

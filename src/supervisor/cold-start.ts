@@ -1,10 +1,10 @@
 import type { BootStage } from "../errors/index.ts";
 import { blamesAccelerator, Machine, type TemplateUse } from "../machine/index.ts";
-import { machineSpec, mountMessage } from "../plan/index.ts";
+import { introduction, machineSpec } from "../plan/index.ts";
 import { AgentLink } from "./agent-link.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 import { AcceleratorFailedError, bootLimit, restoreLimit, startError } from "./start-errors.ts";
-import { bootMessage, unlessOver, type StartedMachine, type StartPlan } from "./start-context.ts";
+import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "./start-context.ts";
 
 /**
  * Starts a machine from its kernel and waits for its agent.
@@ -24,7 +24,7 @@ export async function startToHello(plan: StartPlan, template?: TemplateUse): Pro
   const spec = machineSpec(context.record, kernel, root, template);
   const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
   context.kernelLog.follow(machine.console);
-  const started = linkTo(plan, machine, startedAtMs);
+  const started = linkTo(context, machine, startedAtMs);
   try {
     const deadline = probe === null ? plan.deadline : AbortSignal.timeout(limit.ms);
     await unlessOver(started.agent.hello, machine, [signal, deadline]);
@@ -45,7 +45,7 @@ export async function startToHello(plan: StartPlan, template?: TemplateUse): Pro
 
 /** @param hello what the agent said when it was saved, for a machine that is restored */
 export function linkTo(
-  { context }: StartPlan,
+  context: StartContext,
   machine: Machine,
   startedAtMs: number,
   hello?: AgentLink["hello"] extends Promise<infer H> ? H : never,
@@ -74,7 +74,8 @@ export async function becomeSandbox(
   const { context } = plan;
   context.progress("guest");
   try {
-    await introduce(plan, started, isMounted, plan.deadline);
+    const messages = introduction(context.record, isMounted ? null : plan.root);
+    await untilReady(context, started, started.agent.introduce(messages), plan.deadline);
     started.live();
     return started;
   } catch (error) {
@@ -84,7 +85,7 @@ export async function becomeSandbox(
 
 /** Ends the machine. @returns what to tell the user */
 export async function endedBy(
-  { context, deadline }: StartPlan,
+  { context, deadline }: Pick<StartPlan, "context" | "deadline">,
   { machine }: StartedMachine,
   stage: BootStage,
   error: unknown,
@@ -97,29 +98,25 @@ export async function endedBy(
   return startError(context, stage, error, exit, limit);
 }
 
-/** A guest that has mounted its root wants to be seeded again: it may be saved there, and its copies must not go on without. */
-function mountRoot(plan: StartPlan, agent: AgentLink): Promise<void> {
-  const mounted = agent.mount(mountMessage(plan.context.record, plan.root));
-  agent.seed();
-  return mounted;
-}
-
-/** Everything a guest is told before it runs its first command, in one go. @throws what the agent answered */
-export async function introduce(
-  plan: StartPlan,
+/**
+ * Waits until a guest is what it was told to become.
+ *
+ * @param introduced what the agent answers
+ * @throws what it answered; what ended the machine
+ */
+export async function untilReady(
+  { signal }: StartContext,
   { machine, agent }: StartedMachine,
-  isMounted: boolean,
+  introduced: Promise<void>,
   deadline: AbortSignal,
 ): Promise<void> {
-  agent.seed();
-  agent.setClock();
-  const mounted = isMounted ? Promise.resolve() : mountRoot(plan, agent);
-  const ready = agent.boot(bootMessage(plan));
-  // Whatever becomes of them before the machine is ready is told by it.
-  for (const answer of [mounted, ready]) answer.catch(() => undefined);
-  // A machine that cannot be restored says so at once.
-  const restored = machine.ready.then(() => mounted).then(() => ready);
-  await unlessOver(restored, machine, [plan.context.signal, deadline]);
+  // Whatever becomes of it before the machine is ready is told by that: a machine that cannot be restored says so at once.
+  introduced.catch(() => undefined);
+  await unlessOver(
+    machine.ready.then(() => introduced),
+    machine,
+    [signal, deadline],
+  );
   // Again, now that the way to the guest is short: what was sent first had to wait for a machine that was being restored.
   agent.setClock();
 }

@@ -1,4 +1,4 @@
-import { BegunQemu } from "./begun-qemu.ts";
+import { beginQemu } from "./begun-qemu.ts";
 
 /**
  * The program behind every sandbox: `supervisor NAME attached|detached`. Inherits the connection of the process that starts
@@ -11,7 +11,7 @@ const headStartFd = 5;
 async function main(): Promise<void> {
   const [name, mode] = process.argv.slice(2);
   const isSandbox = name !== undefined && (mode === "attached" || mode === "detached");
-  const begun = isSandbox ? BegunQemu.start(headStartFd) : null;
+  const begun = isSandbox ? beginQemu(headStartFd) : null;
   // Only now: QEMU comes up while this is loaded.
   const program = await import("./program.ts");
   if (name === "--diagnose") await program.diagnose();

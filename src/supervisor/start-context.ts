@@ -1,7 +1,6 @@
 import { RuntimeError } from "../errors/index.ts";
 import type { AcceleratorChoice, AcceleratorProbe, Machine } from "../machine/index.ts";
 import type { Subject, Surroundings } from "../plan/index.ts";
-import type { BootMessage } from "../protocol/messages.generated.ts";
 import type { AgentLink } from "./agent-link.ts";
 import type { BegunQemu } from "./begun-qemu.ts";
 import type { KernelLog } from "./kernel-log.ts";
@@ -42,16 +41,6 @@ export interface StartedMachine {
   readonly startedAtMs: number;
   /** Called once it is a sandbox: from then on its loss is the supervisor's business. */
   readonly live: () => void;
-}
-
-export function bootMessage({ context }: StartPlan): BootMessage {
-  const { hostname, workdir, scripts } = context.record.config;
-  return {
-    type: "Boot",
-    hostname,
-    workdir: workdir ?? "",
-    scripts: scripts.map(([name, content]) => ({ name, content: Buffer.from(content) })),
-  };
 }
 
 /** Waits for the guest, but not longer than the machine lives nor than any of the signals allows. */

@@ -3,7 +3,7 @@ import { copyFile, open, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
 import { BootStartError, IoError } from "../errors/index.ts";
 import { QmpError, type GuestKernel } from "../machine/index.ts";
-import { mountMessage } from "../plan/index.ts";
+import { mountMessage, originOf } from "../plan/index.ts";
 import {
   copySparse,
   evictTemplates,
@@ -180,7 +180,7 @@ async function commit(
   const template = await staged.commit(lock, details, limitBytes);
   if (template === null) return { failed: "it is larger than all templates may be", from: null };
   context.runtimeLog.write("info", `made the ${details.kind} template ${template.key}`);
-  keep(context, template);
+  keep(context, originOf(template));
   // Whoever waits for it need not wait for this sandbox.
   await lock.release();
   return { template, upperIsMade: details.kind === "image", isNew: true };

@@ -1,7 +1,13 @@
 import { lstat, open } from "node:fs/promises";
 import { InvalidConfigError, RuntimeError } from "../errors/index.ts";
-import { Machine, machineCommand, type MachineSpec } from "../machine/index.ts";
-import { copyTemplateUpper, machineSpec } from "../plan/index.ts";
+import { Machine } from "../machine/index.ts";
+import {
+  copyTemplateUpper,
+  introduction,
+  machineSpec,
+  originOf,
+  type TemplateOrigin,
+} from "../plan/index.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
 import {
   errorCode,
@@ -11,8 +17,7 @@ import {
   tryLockTemplate,
   type Template,
 } from "../store/index.ts";
-import type { TakenQemu } from "./begun-qemu.ts";
-import { endedBy, introduce, linkTo } from "./cold-start.ts";
+import { endedBy, linkTo, untilReady } from "./cold-start.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 import type { StartContext, StartedMachine, StartPlan } from "./start-context.ts";
 import { restoreDeadlineMs } from "./start-errors.ts";
@@ -34,24 +39,36 @@ export async function restoreTemplate(
 ): Promise<StartedMachine> {
   plan.context.progress("restore");
   const isMounted = template.record.kind === "image";
-  const memory = { memoryPath: template.paths.memory, shared: false };
-  const begun = await takeBegun(plan, memory);
   if (!isMounted) await plan.root.makeUpper();
   const started = await orTemplateFailed(plan, async () => {
-    if (isMounted && !upperIsMade && begun === null) await copyTemplateUpper(plan.root, template);
-    return await startRestored(plan, template, memory, begun);
+    if (isMounted && !upperIsMade) await copyTemplateUpper(plan.root, template);
+    return await startRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
+  const messages = introduction(plan.context.record, isMounted ? null : plan.root);
+  await becomeRestored(plan, started, started.agent.introduce(messages), originOf(template));
+  return started;
+}
+
+/**
+ * Waits until a restored machine has become the sandbox.
+ *
+ * @param introduced what its agent answers
+ * @throws as {@link restoreTemplate}
+ */
+export async function becomeRestored(
+  plan: Pick<StartPlan, "context" | "deadline">,
+  started: StartedMachine,
+  introduced: Promise<void>,
+  origin: TemplateOrigin,
+): Promise<void> {
+  const { context, deadline } = plan;
   try {
     const late = AbortSignal.timeout(restoreDeadlineMs());
-    await introduce(plan, started, isMounted, AbortSignal.any([plan.deadline, late]));
-    await requireSame(template);
+    await untilReady(context, started, introduced, AbortSignal.any([deadline, late]));
+    await requireSame(origin);
     started.live();
-    if (!template.record.durable) keep(plan.context, template);
-    plan.context.runtimeLog.write(
-      "info",
-      `started from the ${template.record.kind} template ${template.key}`,
-    );
-    return started;
+    keep(context, origin);
+    context.runtimeLog.write("info", `started from the ${origin.kind} template ${origin.key}`);
   } catch (error) {
     const told = await endedBy(plan, started, "build_vm", error);
     // What the guest itself says, and what is wrong with the sandbox's own files, would be so without a template too.
@@ -60,73 +77,52 @@ export async function restoreTemplate(
   }
 }
 
-interface TemplateMemory {
-  readonly memoryPath: string;
-  readonly shared: boolean;
-}
-
-function restoredSpec({ context, kernel, root }: StartPlan, memory: TemplateMemory): MachineSpec {
-  return machineSpec(context.record, kernel, root, { ...memory, restored: true });
-}
-
-/** The QEMU that was started ahead, when it is just the one that would be started now; else that one ends. */
-async function takeBegun(plan: StartPlan, memory: TemplateMemory): Promise<TakenQemu | null> {
-  const { context, choice, qemu, tscKhz } = plan;
-  if (context.begun === null) return null;
-  const options = { qemu, tscKhz, parentPid: process.pid };
-  const command = machineCommand(restoredSpec(plan, memory), choice.accelerator, options);
-  const taken = await context.begun.take(command);
-  context.runtimeLog.write(
-    "debug",
-    taken === null ? "the QEMU that was started first is not the right one" : "QEMU was started first",
-  );
-  return taken;
-}
-
 /** QEMU with a template's state, going on by itself. @throws IoError, or what open(2) reports, when its files are not there */
 export async function startRestored(
   plan: StartPlan,
-  { paths, record }: Template,
-  memory: TemplateMemory,
-  begun: TakenQemu | null = null,
+  template: Template,
+  memory: { readonly memoryPath: string; readonly shared: boolean },
 ): Promise<StartedMachine> {
-  const { context, choice, qemu, tscKhz } = plan;
-  await using state = await open(paths.state);
+  const { context, choice, qemu, kernel, root, tscKhz } = plan;
+  await using state = await open(template.paths.state);
   context.signal.throwIfAborted();
-  const startedAtMs = begun?.startedAtMs ?? performance.now();
-  const machine = Machine.start(restoredSpec(plan, memory), choice.accelerator, {
-    ...{ qemu, tscKhz, begun },
-    stateFd: state.fd,
-  });
+  const spec = machineSpec(context.record, kernel, root, { ...memory, restored: true });
+  const startedAtMs = performance.now();
+  const machine = Machine.start(spec, choice.accelerator, { qemu, tscKhz, stateFd: state.fd });
+  return linkToRestored(context, machine, startedAtMs, originOf(template));
+}
+
+export function linkToRestored(
+  context: StartContext,
+  machine: Machine,
+  startedAtMs: number,
+  { agentVersion, kernelRelease }: TemplateOrigin,
+): StartedMachine {
   context.kernelLog.follow(machine.console);
-  const { agentVersion, kernelRelease } = record;
-  return linkTo(plan, machine, startedAtMs, {
-    type: "AgentHello",
-    protocolVersion: PROTOCOL_VERSION,
-    agentVersion,
-    kernelRelease,
-  });
+  const hello = { protocolVersion: PROTOCOL_VERSION, agentVersion, kernelRelease };
+  return linkTo(context, machine, startedAtMs, { type: "AgentHello", ...hello });
 }
 
 /**
  * So that the template outlives the host's next start, and can be checked. It takes time that no sandbox should wait for. Who
  * made it may have ended before this was done, so whoever uses it sees to it too, one at a time.
  */
-export function keep({ home, afterwards }: StartContext, template: Template): void {
+export function keep({ home, afterwards }: StartContext, { key, inode, durable }: TemplateOrigin): void {
+  if (durable) return;
   afterwards(async (signal) => {
-    await using lock = await tryLockTemplate(home, template.key);
+    await using lock = await tryLockTemplate(home, key);
     if (lock === null) return;
-    const { template: found } = await openTemplate(home, template.key);
-    if (found?.inode !== template.inode || found.record.durable) return;
+    const { template } = await openTemplate(home, key);
+    if (String(template?.inode) !== inode || template === null || template.record.durable) return;
     await markDurable(home, template, signal);
     await hashTemplate(home, template, signal);
   });
 }
 
 /** Its files were opened one after another: had it been replaced meanwhile, they would not belong together. */
-async function requireSame({ directory, inode }: Template): Promise<void> {
+async function requireSame({ directory, inode }: TemplateOrigin): Promise<void> {
   const found = await lstat(directory, { bigint: true }).catch(() => null);
-  if (found?.ino !== inode) throw new Error("it was removed while it was restored");
+  if (String(found?.ino) !== inode) throw new Error("it was removed while it was restored");
 }
 
 async function orTemplateFailed<T>({ context }: StartPlan, work: () => Promise<T>): Promise<T> {

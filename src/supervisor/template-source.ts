@@ -35,8 +35,6 @@ export class TemplateSource {
       record: context.record,
       accelerator: choice.accelerator,
     });
-    const begun = await this.#begun(keys.image ?? keys.machine);
-    if (begun !== null) return begun;
     const { image: imageKey, machine: machineKey } = keys;
     // On hardware that is on trial a machine has to boot: what is restored says too little about it.
     if (this.#plan.trial.probe !== null && (await this.#find(machineKey)) !== undefined) return null;
@@ -44,18 +42,6 @@ export class TemplateSource {
       (imageKey === null ? null : await this.#obtainImage(imageKey, machineKey)) ??
       (await this.#obtainMachine(machineKey))
     );
-  }
-
-  /** The template that QEMU was started with already, if it is the best one. Else that QEMU ends. */
-  async #begun(key: string): Promise<Made | null> {
-    const { begun } = this.#context;
-    if (begun === null) return null;
-    const found = begun.request.key === key ? await this.#find(key) : null;
-    if (found && "template" in found && String(found.template.inode) === begun.request.inode) {
-      return found;
-    }
-    await begun.discard();
-    return null;
   }
 
   /** Removes a template that did not work. @returns whether it was still there */

@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { BootStartError, InvalidConfigError } from "../errors/index.ts";
+import { originOf } from "../plan/index.ts";
 import { AcceleratorFailedError } from "./start-errors.ts";
 import { keep, restoreTemplate, TemplateFailedError } from "./template-restore.ts";
 import type { StartedMachine, StartPlan } from "./start-context.ts";
@@ -44,7 +45,7 @@ export async function startFromTemplate(plan: StartPlan, limitBytes: number): Pr
 export async function warmTemplate(plan: StartPlan, limitBytes: number): Promise<"ready" | "made" | null> {
   const made = await obtain(plan, new TemplateSource(plan, limitBytes), limitBytes);
   if (made === null || "failed" in made) return null;
-  if (!made.template.record.durable) keep(plan.context, made.template);
+  keep(plan.context, originOf(made.template));
   return made.isNew ? "made" : "ready";
 }
 

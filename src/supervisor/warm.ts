@@ -12,6 +12,7 @@ import {
 import { withAccelerator } from "./boot.ts";
 import { KernelLog } from "./kernel-log.ts";
 import { RuntimeLog } from "./runtime-log.ts";
+import { bootDeadlineMs } from "./start-errors.ts";
 import { warmTemplate } from "./template-start.ts";
 
 /** `ready`: it was there already. null: none can be made here. */
@@ -53,7 +54,8 @@ export async function warm(
     agentLost: () => undefined,
   } as const;
   try {
-    const outcome = await withAccelerator(context, (plan) =>
+    const deadline = AbortSignal.timeout(bootDeadlineMs());
+    const outcome = await withAccelerator(context, deadline, (plan) =>
       warmTemplate(plan, templateLimitBytes(settings)),
     );
     for (const work of later) await work(signal);

@@ -1,0 +1,50 @@
+import {
+  PROTOCOL_VERSION,
+  type BootMessage,
+  type ClockMessage,
+  type Message,
+  type MountMessage,
+  type SeedMessage,
+} from "../protocol/messages.generated.ts";
+import type { SandboxRecord } from "../store/index.ts";
+import { entropy } from "./entropy.ts";
+import type { PreparedRoot } from "./root.ts";
+
+/** Randomness of a guest's own, without which none runs anything for its user. */
+export function seedMessage(): SeedMessage {
+  return { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: entropy(64) };
+}
+
+/** What time it is. */
+export function clockMessage(): ClockMessage {
+  const now = Date.now();
+  return { type: "Clock", seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1_000_000 };
+}
+
+/** What a sandbox's guest is told to mount. */
+export function mountMessage({ config }: SandboxRecord, root: PreparedRoot): MountMessage {
+  const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(config.memoryMib / 4)));
+  const programs = root.template?.programs ?? [];
+  return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs] };
+}
+
+function bootMessage({ config }: SandboxRecord): BootMessage {
+  const { hostname, workdir, scripts } = config;
+  return {
+    type: "Boot",
+    hostname,
+    workdir: workdir ?? "",
+    scripts: scripts.map(([name, content]) => ({ name, content: Buffer.from(content) })),
+  };
+}
+
+/**
+ * Everything a guest is told before it runs its first command, in this order.
+ *
+ * @param root null when it is mounted already
+ */
+export function introduction(record: SandboxRecord, root: PreparedRoot | null): Message[] {
+  // Who has mounted a root wants to be seeded again: it may be saved there, and its copies must not go on without.
+  const mount = root === null ? [] : [mountMessage(record, root), seedMessage()];
+  return [seedMessage(), clockMessage(), ...mount, bootMessage(record)];
+}
