@@ -42,6 +42,13 @@ test("the same package gives the same image, and others' tools find nothing wron
   assert.match(await describe("/etc/shadow"), /^Uid: 0\s+Gid: 0\s+Access: 0600/m);
 });
 
+test("which packages are current is decided in a cache that is not there yet, and known from then on", async () => {
+  const fresh = join(directory, "not", "there");
+  const decided = await currentPackages(hostTarget(), fresh);
+  assert.match(decided.busybox.sha256, /^[0-9a-f]{64}$/);
+  assert.deepEqual(await currentPackages(hostTarget(), fresh), decided);
+});
+
 test("applets are linked where PATH looks, and nowhere else", () => {
   assert.deepEqual(appletPaths("bin/sh\nbin/busybox\nsbin/init\nlinuxrc\nusr/bin/awk\n"), [
     "bin/sh",

@@ -1,5 +1,5 @@
 /** Which Debian packages the guest is made from, decided anew only when apt's lists changed. */
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../src/store/atomic-file.ts";
 import {
@@ -27,6 +27,7 @@ export async function currentPackages(target: GuestTarget, cache: string): Promi
     kernel: await candidateKernel(target.kernelMetaPackage),
     busybox: await candidate("busybox-static"),
   };
+  await mkdir(cache, { recursive: true });
   await writeFileAtomically(path, JSON.stringify({ stamp: await packageListsStamp(), packages }, null, 2));
   return packages;
 }

@@ -43,7 +43,7 @@ before(
     writeFileSync(join(project, "package.json"), '{ "type": "module" }');
     linkDependencies(installed);
   },
-  { timeout: 120_000 },
+  { timeout: 300_000 },
 );
 after(() => {
   rmSync(directory, { recursive: true, force: true });
@@ -74,7 +74,7 @@ function node(
     cwd: project,
     encoding: "utf8",
     env: { ...inherited, MSB_HOME: join(directory, "home"), ...environment },
-    timeout: 60_000,
+    timeout: 300_000,
   });
   return { code: status, stdout, stderr };
 }
@@ -145,7 +145,7 @@ describe("the package", () => {
     for (const [exported, own] of names) assert.equal(own, exported);
   });
 
-  test("has types that need nothing but its dependencies and Node's own", { timeout: 60_000 }, () => {
+  test("has types that need nothing but its dependencies and Node's own", { timeout: 300_000 }, () => {
     writeFileSync(
       join(project, "program.ts"),
       `import { Sandbox, type SandboxHandle } from "microsandbox";

@@ -12,7 +12,7 @@ function msb(...args: string[]): { code: number | null; stdout: string; stderr: 
   const result = spawnSync(process.execPath, [program, ...args], {
     encoding: "utf8",
     env: environment,
-    timeout: 30_000,
+    timeout: 120_000,
   });
   return { code: result.status, stdout: result.stdout, stderr: result.stderr };
 }

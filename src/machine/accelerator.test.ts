@@ -16,7 +16,7 @@ import { hostAccelerators, inspectKvm, type HostAccelerator } from "./host-accel
 import type { QemuBinary } from "./qemu.ts";
 import type { GuestKernel } from "./types.ts";
 
-const timeout = 60_000;
+const timeout = 120_000;
 const qemu: QemuBinary = {
   path: "/usr/bin/qemu",
   version: "7.2.22",

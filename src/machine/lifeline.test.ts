@@ -7,7 +7,7 @@ import { identifyProcess } from "../store/process-identity.ts";
 import { findLifeline, tieToParent, watcherFd, type Lifeline } from "./lifeline.ts";
 import { findQemu } from "./qemu.ts";
 
-const timeout = 60_000;
+const timeout = 120_000;
 
 /** Starts QEMU as a supervisor does, tells its pid, and then does nothing until it is killed. */
 const parentProgram = `

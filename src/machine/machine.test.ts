@@ -7,7 +7,7 @@ import { Machine } from "./machine.ts";
 import { findQemu } from "./qemu.ts";
 import type { MachineSpec } from "./types.ts";
 
-const timeout = 30_000;
+const timeout = 120_000;
 
 const spec: MachineSpec = {
   cpus: 1,

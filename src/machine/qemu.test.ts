@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { QemuNotFoundError } from "../errors/index.ts";
 import { findQemu, installLine, parseQemuVersion } from "./qemu.ts";
 
-const timeout = 60_000;
+const timeout = 120_000;
 let directory = "";
 const saved = { qemu: process.env["MSB_QEMU"], path: process.env["PATH"] ?? "" };
 

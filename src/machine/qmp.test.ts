@@ -11,7 +11,7 @@ import { commandLine, QmpClient, QmpError, type QmpEvent } from "./qmp.ts";
 import { openingLines } from "./save-restore.ts";
 import { findQemu } from "./qemu.ts";
 
-const timeout = 30_000;
+const timeout = 120_000;
 
 /** A real QEMU without a machine, and a client of its monitor. */
 async function startMonitor(t: TestContext): Promise<{ qmp: QmpClient; ended: Promise<unknown> }> {

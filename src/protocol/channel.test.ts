@@ -4,10 +4,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough, type Duplex } from "node:stream";
+import { duplexPair, PassThrough, type Duplex } from "node:stream";
 import { test } from "node:test";
 import { Channel } from "./channel.ts";
-import { FrameKind } from "./frame.ts";
+import { encodeFrame, FrameKind } from "./frame.ts";
 
 /** How a channel on this stream ends. */
 function ending(duplex: Duplex): Promise<Error | null> {
@@ -41,7 +41,7 @@ test("a peer that leaves is noticed", async () => {
   assert.equal(await over, null);
 });
 
-test("last words arrive at a peer that talks meanwhile", { timeout: 30_000 }, async (t) => {
+test("last words arrive at a peer that talks meanwhile", { timeout: 120_000 }, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "msb-channel-"));
   t.after(() => rm(directory, { recursive: true }));
   const path = join(directory, "socket");
@@ -75,4 +75,58 @@ test("last words arrive at a peer that talks meanwhile", { timeout: 30_000 }, as
   );
   assert.equal(await over.promise, null);
   assert.deepEqual(heard, ["ExecExited"]);
+});
+
+const frame = encodeFrame(1, FrameKind.stdin, Buffer.alloc(100));
+const [head, tail] = [frame.subarray(0, 50), frame.subarray(50)];
+
+/** Lets streams pass on what was written, and timers that went off have their effect. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+}
+
+test("each frame has its own 30 s, wherever the pieces that arrive are cut", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const [near, far] = duplexPair();
+  let ended: Error | null = null;
+  const over = ending(near).then((error) => (ended = error));
+  far.write(head);
+  for (let n = 0; n < 5; n++) {
+    await settle();
+    t.mock.timers.tick(20_000);
+    await settle();
+    assert.equal(ended, null);
+    far.write(Buffer.concat([tail, head]));
+  }
+  await settle();
+  t.mock.timers.tick(30_000);
+  assert.match(String(await over), /^ProtocolError: .*part of a frame.* 30000 ms/);
+});
+
+test("a frame is not late while this side does not read", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const [near, far] = duplexPair();
+  const over = Promise.withResolvers<Error | null>();
+  let received = 0;
+  const channel = new Channel(
+    near,
+    { incoming: "client→supervisor", pauseAtBytes: 100_000 },
+    { message: () => undefined, bulk: () => received++, closed: over.resolve },
+  );
+  far.write(head);
+  await settle();
+  // The peer leaves it unread: nothing more of it is read either.
+  for (let n = 0; n < 4; n++) channel.sendBulk(1, FrameKind.stdout, Buffer.alloc(50_000));
+  far.write(tail);
+  await settle();
+  t.mock.timers.tick(60_000);
+  await settle();
+  assert.deepEqual([received, channel.closed], [0, false]);
+  far.resume();
+  await settle();
+  assert.equal(received, 1);
+  far.write(head);
+  await settle();
+  t.mock.timers.tick(30_000);
+  assert.match(String(await over.promise), /part of a frame/);
 });

@@ -60,6 +60,7 @@ export class Channel {
     });
     duplex.on("drain", () => {
       duplex.resume();
+      this.#watchPartialFrame();
     });
     // A peer that left before anyone listened is not told by an event.
     if (duplex.destroyed || duplex.readableEnded) {
@@ -106,6 +107,7 @@ export class Channel {
       this.#close(new ProtocolError(`the peer left ${unread} bytes unread`));
     } else if (unread > this.#pauseAtBytes) {
       this.#duplex.pause();
+      this.#watchPartialFrame();
     }
   }
 
@@ -116,6 +118,8 @@ export class Channel {
         this.#dispatch(frame);
         // A handler may have dropped the connection.
         if (this.closed) return;
+        // The next one has time of its own: where pieces end says nothing about where frames do.
+        this.#unwatch();
       }
     } catch (error) {
       this.#close(error instanceof Error ? error : new Error(String(error)));
@@ -132,19 +136,26 @@ export class Channel {
     }
   }
 
+  /** A frame that has begun must be whole in time. While this side does not read, that is not the peer's fault. */
   #watchPartialFrame(): void {
-    if (!this.#decoder.partial) {
-      if (this.#frameTimer !== null) clearTimeout(this.#frameTimer);
-      this.#frameTimer = null;
+    if (this.#closed || !this.#decoder.partial || this.#duplex.isPaused()) {
+      this.#unwatch();
       return;
     }
     this.#frameTimer ??= setTimeout(() => {
-      this.#close(
-        new ProtocolError(
-          `the peer sent part of a frame and then nothing more for ${this.#frameTimeoutMs} ms`,
-        ),
-      );
+      const timer = this.#frameTimer;
+      // After a time in which this process did not run, timers come before what has arrived meanwhile.
+      setImmediate(() => {
+        if (timer === null || this.#frameTimer !== timer) return;
+        const error = `the peer sent part of a frame and did not complete it within ${this.#frameTimeoutMs} ms`;
+        this.#close(new ProtocolError(error));
+      });
     }, this.#frameTimeoutMs).unref();
+  }
+
+  #unwatch(): void {
+    if (this.#frameTimer !== null) clearTimeout(this.#frameTimer);
+    this.#frameTimer = null;
   }
 
   #ended(): void {
@@ -159,7 +170,7 @@ export class Channel {
   #close(error: Error | null): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#frameTimer !== null) clearTimeout(this.#frameTimer);
+    this.#unwatch();
     this.#duplex.destroy();
     this.#handler.closed(error);
   }

@@ -97,5 +97,6 @@ test("a list of 2^32 - 1 elements in a short message is refused without building
   bytes.writeUInt32BE(0xffff_ffff, 1);
   const start = performance.now();
   assert.throws(() => decodeMessage(bytes, "client→supervisor"), /^ProtocolError: truncated message: Exec/);
-  assert.ok(performance.now() - start < 1000);
+  // As many strings would take minutes, and more memory than there is.
+  assert.ok(performance.now() - start < 10_000);
 });

@@ -47,27 +47,31 @@ test("goes on with a file that is there", async () => {
   assert.equal(await readFile(path, "utf8"), "base 0\none\ntwo\n");
 });
 
-test("a flush waits for what was appended before it, and for nothing else", { timeout: 20_000 }, async () => {
-  const path = join(directory, "flushed.log");
-  const file = await RotatingFile.open(path, { maximumBytes: 1e9, maximumFiles: 1 });
-  const flooding = new AbortController();
-  const flood = (async () => {
-    while (!flooding.signal.aborted) {
-      file.append(Buffer.from("flood\n"));
-      await new Promise(setImmediate);
+test(
+  "a flush waits for what was appended before it, and for nothing else",
+  { timeout: 120_000 },
+  async () => {
+    const path = join(directory, "flushed.log");
+    const file = await RotatingFile.open(path, { maximumBytes: 1e9, maximumFiles: 1 });
+    const flooding = new AbortController();
+    const flood = (async () => {
+      while (!flooding.signal.aborted) {
+        file.append(Buffer.from("flood\n"));
+        await new Promise(setImmediate);
+      }
+    })();
+    for (let n = 0; n < 20; n++) {
+      file.append(Buffer.from(`mark ${n}.\n`));
+      await file.flush();
+      assert.ok((await readFile(path, "utf8")).includes(`mark ${n}.\n`));
     }
-  })();
-  for (let n = 0; n < 20; n++) {
-    file.append(Buffer.from(`mark ${n}.\n`));
+    flooding.abort();
+    await flood;
     await file.flush();
-    assert.ok((await readFile(path, "utf8")).includes(`mark ${n}.\n`));
-  }
-  flooding.abort();
-  await flood;
-  await file.flush();
-  assert.equal(file.pendingBytes, 0);
-  await file.close();
-});
+    assert.equal(file.pendingBytes, 0);
+    await file.close();
+  },
+);
 
 test("a rotation that fails half-way loses no older file, and is made up for", async () => {
   const path = join(directory, "failing");

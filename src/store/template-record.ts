@@ -62,6 +62,12 @@ export function templateRecordJson(record: TemplateRecord): string {
   return JSON.stringify(record, null, 2) + "\n";
 }
 
+const keyPattern = /^[0-9a-f]{64}$/;
+
+export function isTemplateKey(name: string): boolean {
+  return keyPattern.test(name);
+}
+
 /** The names of the files of a template. */
 export function templateFileNames({ kind, unusable }: Pick<TemplateRecord, "kind" | "unusable">): string[] {
   if (unusable !== null) return [];

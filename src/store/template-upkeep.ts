@@ -2,9 +2,9 @@ import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Home } from "./home.ts";
 import { errorCode, ioError } from "./system-error.ts";
-import type { TemplateRecord } from "./template-record.ts";
+import { isTemplateKey, type TemplateRecord } from "./template-record.ts";
 import { removeTemplate, sweepTemplateLeftovers } from "./template-removal.ts";
-import { isTemplateKey, lookAtTemplate } from "./templates.ts";
+import { lookAtTemplate } from "./templates.ts";
 
 /** A template as found on disk. */
 export interface ListedTemplate {

@@ -6,6 +6,7 @@ import { hostBootId } from "./host-boot.ts";
 import { errorCode } from "./system-error.ts";
 import { dropTemplate } from "./template-removal.ts";
 import {
+  isTemplateKey,
   parseTemplateRecord,
   templateFileNames,
   type TemplateFile,
@@ -52,12 +53,6 @@ export function templatePaths(directory: string): TemplatePaths {
     upper: join(directory, "upper.extents"),
     hashes: join(directory, "hashes.json"),
   };
-}
-
-const keyPattern = /^[0-9a-f]{64}$/;
-
-export function isTemplateKey(name: string): boolean {
-  return keyPattern.test(name);
 }
 
 export function templateDirectory(home: Home, key: string): string {

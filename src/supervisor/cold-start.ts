@@ -75,6 +75,7 @@ export async function becomeSandbox(
   context.progress("guest");
   try {
     await introduce(plan, started, isMounted, plan.deadline);
+    started.live();
     return started;
   } catch (error) {
     throw await endedBy(plan, started, "build_vm", error);
@@ -106,7 +107,7 @@ function mountRoot(plan: StartPlan, agent: AgentLink): Promise<void> {
 /** Everything a guest is told before it runs its first command, in one go. @throws what the agent answered */
 export async function introduce(
   plan: StartPlan,
-  { machine, agent, live }: StartedMachine,
+  { machine, agent }: StartedMachine,
   isMounted: boolean,
   deadline: AbortSignal,
 ): Promise<void> {
@@ -121,5 +122,4 @@ export async function introduce(
   await unlessOver(restored, machine, [plan.context.signal, deadline]);
   // Again, now that the way to the guest is short: what was sent first had to wait for a machine that was being restored.
   agent.setClock();
-  live();
 }

@@ -21,7 +21,7 @@ export function bootDeadlineMs(): number {
 /** A restored guest answers within a tenth of a second; on a host that is very busy it may take a hundred times that. */
 const longestRestoreMs = 30_000;
 
-/** Leaves most of the time for a boot in its stead. */
+/** For a restore, and for a save. Leaves most of the time for a boot in its stead. */
 export function restoreDeadlineMs(): number {
   return Math.min(longestRestoreMs, bootDeadlineMs() / 3);
 }

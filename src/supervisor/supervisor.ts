@@ -310,11 +310,12 @@ export class Supervisor implements ClientServices {
   }
 
   async #leave(): Promise<void> {
-    this.#afterwards.end();
+    const idle = this.#afterwards.end();
     // Let the answers to those who wait for the end go out first.
     await this.#ended.promise;
     await new Promise(setImmediate);
     await this.#clients.farewell();
+    await idle;
     await closeLogs(this.#logs);
   }
 

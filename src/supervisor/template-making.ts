@@ -23,9 +23,6 @@ import { restoreDeadlineMs } from "./start-errors.ts";
 import { keep, startRestored } from "./template-restore.ts";
 
 const bytesPerMib = 1024 * 1024;
-/** It takes milliseconds. */
-const longestSaveMs = 30_000;
-
 /** What came of making a template: one to start from; or nothing, and whose fault that was. */
 export type Made =
   | { readonly template: Template; readonly upperIsMade: boolean; readonly isNew: boolean }
@@ -147,12 +144,15 @@ async function save(
   lock: TemplateLock,
   details: TemplateDetails,
 ): Promise<string | null> {
-  const over = AbortSignal.any([context.signal, AbortSignal.timeout(longestSaveMs)]);
+  // It takes milliseconds, and a machine that cannot be saved is booted once more.
+  const longestMs = restoreDeadlineMs();
+  const late = AbortSignal.timeout(longestMs);
   try {
-    await unlessOver(machine.save(staged.paths.state, staged.socket), machine, [over]);
+    await unlessOver(machine.save(staged.paths.state, staged.socket), machine, [context.signal, late]);
     return null;
   } catch (error) {
     context.signal.throwIfAborted();
+    if (error === late.reason) return `the machine was not saved within ${longestMs} ms`;
     const why = error instanceof Error ? error.message : String(error);
     // A machine that QEMU cannot save now it cannot save the next time either. Anything else may pass.
     if (error instanceof QmpError && error.qmpClass !== null) {

@@ -1,5 +1,5 @@
 import { lstat, open } from "node:fs/promises";
-import { InvalidConfigError } from "../errors/index.ts";
+import { InvalidConfigError, RuntimeError } from "../errors/index.ts";
 import { Machine, machineCommand, type MachineSpec } from "../machine/index.ts";
 import { copyTemplateUpper, machineSpec } from "../plan/index.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
@@ -45,6 +45,7 @@ export async function restoreTemplate(
     const late = AbortSignal.timeout(restoreDeadlineMs());
     await introduce(plan, started, isMounted, AbortSignal.any([plan.deadline, late]));
     await requireSame(template);
+    started.live();
     if (!template.record.durable) keep(plan.context, template);
     plan.context.runtimeLog.write(
       "info",
@@ -133,8 +134,8 @@ async function orTemplateFailed<T>({ context }: StartPlan, work: () => Promise<T
     return await work();
   } catch (error) {
     context.signal.throwIfAborted();
-    // A host without room, memory or processes is no fault of the template.
-    if (isShortage(error)) throw error;
+    // A host without room, memory or processes is no fault of the template. RuntimeError: QEMU could not even be started.
+    if (error instanceof RuntimeError || isShortage(error)) throw error;
     throw new TemplateFailedError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }

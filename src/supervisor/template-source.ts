@@ -58,10 +58,10 @@ export class TemplateSource {
     return null;
   }
 
-  /** Removes a template that did not work. */
-  async drop(template: Template, why: string): Promise<void> {
+  /** Removes a template that did not work. @returns whether it was still there */
+  async drop(template: Template, why: string): Promise<boolean> {
     this.#context.runtimeLog.write("warn", `dropped the template ${template.key}: ${why}`);
-    await removeTemplate(this.#home, template).catch(() => undefined);
+    return await removeTemplate(this.#home, template).catch(() => true);
   }
 
   async #obtainImage(key: string, machineKey: string): Promise<Made | null> {
@@ -105,6 +105,10 @@ export class TemplateSource {
       if (lock === null) return;
       await using staged = await stageTemplate(this.#home);
       await staged.commitUnusable(lock, record, why);
+      this.#context.runtimeLog.write(
+        "warn",
+        `no template ${key} is made any more until the host is started anew`,
+      );
     } catch (error) {
       this.#context.runtimeLog.write("warn", `cannot note that no template can be used: ${String(error)}`);
     }

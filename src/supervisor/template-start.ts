@@ -24,9 +24,9 @@ export async function startFromTemplate(plan: StartPlan, limitBytes: number): Pr
       return await restoreTemplate(plan, made.template, made.upperIsMade);
     } catch (error) {
       if (!(error instanceof TemplateFailedError)) throw error;
-      await source.drop(made.template, error.message);
-      // It was made a moment ago, and the next one would be no better.
-      if (made.isNew) await source.giveUp(made.template, error.message);
+      const wasThere = await source.drop(made.template, error.message);
+      // It was made a moment ago, and the next one would be no better; unless someone else had taken it away.
+      if (made.isNew && wasThere) await source.giveUp(made.template, error.message);
     }
   }
   // What another guest has written to it is not a beginning. A disk that was there before is the sandbox's own, and no part

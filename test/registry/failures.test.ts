@@ -47,7 +47,7 @@ after(async () => {
 });
 
 function pull(home: Home, options: Partial<PullOptions> = {}): Promise<PulledImage> {
-  return pullImage(reference, { home, environment: {}, retry: quick, silenceMs: 2000, ...options });
+  return pullImage(reference, { home, environment: {}, retry: quick, silenceMs: 20_000, ...options });
 }
 
 const isBig = ({ path }: { path: string }): boolean => path.endsWith(`/blobs/${big}`);

@@ -46,7 +46,7 @@ function pull(home: Home, options: Partial<PullOptions> = {}): Promise<PulledIma
     home,
     environment: {},
     retry: quick,
-    silenceMs: 2000,
+    silenceMs: 20_000,
     ...options,
   });
 }

@@ -30,7 +30,7 @@ test("links between the pages lead somewhere", () => {
   }
 });
 
-test("the examples have the right types", { timeout: 120_000 }, () => {
+test("the examples have the right types", { timeout: 300_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), "msb-example-types-"));
   try {
     let count = 0;

@@ -41,7 +41,7 @@ async function built(
 
 async function fsck(image: string): Promise<void> {
   try {
-    await promisify(execFile)("fsck.erofs", ["--extract", image], { timeout: 60_000 });
+    await promisify(execFile)("fsck.erofs", ["--extract", image], { timeout: 300_000 });
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
   }

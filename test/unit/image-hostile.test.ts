@@ -16,7 +16,7 @@ test("there are at least forty hostile layers, each with its own name", () => {
 });
 
 for (const { name, layers, says, limits } of cases) {
-  test(`is refused and leaves nothing: ${name}`, { timeout: 20_000 }, async () => {
+  test(`is refused and leaves nothing: ${name}`, { timeout: 120_000 }, async () => {
     const sources = layers.map((layer) => (layer instanceof Uint8Array ? layerOf(layer) : layer));
     const { error, left, result } = await refused(sources, limits);
     assert.equal(result, null);

@@ -120,7 +120,7 @@ async function measure({ layers, history }: Case): Promise<MemoryResult> {
   const script = '"$@"; exit $?';
   const { stdout } = await run("sh", ["-c", script, "sh", process.execPath, program, JSON.stringify(given)], {
     env: { ...process.env, NODE_COMPILE_CACHE: join(work.path, "compiled") },
-    timeout: 240_000,
+    timeout: 900_000,
   });
   return JSON.parse(stdout) as MemoryResult;
 }

@@ -52,7 +52,7 @@ const high = `
   ln -s usr/lib lib; mkdir opt; printf late > opt/late
 `;
 
-test("the import of an image is what umoci unpacks", { timeout: 120_000 }, async (t) => {
+test("the import of an image is what umoci unpacks", { timeout: 300_000 }, async (t) => {
   const reason = await whyNot();
   if (reason !== null) {
     t.skip(reason);

@@ -39,7 +39,7 @@ export class MsbHome implements AsyncDisposable {
     const child = spawn(process.execPath, [msbProgram, ...args], {
       env: this.environment,
       stdio: ["pipe", "pipe", "pipe"],
-      timeout: 120_000,
+      timeout: 300_000,
       killSignal: "SIGKILL",
     });
     const output = { stdout: "", stderr: "" };
@@ -91,7 +91,7 @@ export class MsbHome implements AsyncDisposable {
   }
 
   /** Asks again and again until the answer is wanted: for what has no event to wait for. */
-  async until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean, deadlineMs = 60_000): Promise<T> {
+  async until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean, deadlineMs = 120_000): Promise<T> {
     const deadline = Date.now() + deadlineMs;
     for (;;) {
       const answer = await ask();

@@ -17,8 +17,18 @@ import { eventually, useTemporaryHome } from "./support.ts";
 // Processes killed at any moment of a start: what they leave never stands in the way.
 const home = useTemporaryHome();
 
-/** Moments after the call, ms; a boot takes some seconds. */
+/** Moments of a start that takes 3.3 s, ms; of a slower one they are as much later. */
 const moments = [0, 5, 10, 20, 40, 60, 80, 100, 130, 160, 200, 300, 450, 700, 1000, 1500, 2200, 3000];
+const momentsOfMs = 3300;
+
+/** How much slower than that this host is at present. */
+async function slowness(): Promise<number> {
+  const begun = performance.now();
+  const sandbox = await Sandbox.create({ name: "measured", image: "localhost/base", memoryMib: smallMemory });
+  const took = performance.now() - begun;
+  await sandbox.destroy();
+  return took / momentsOfMs;
+}
 
 async function nothingHeld(name: string): Promise<void> {
   await processesGone(home);
@@ -38,6 +48,8 @@ async function nothingHeld(name: string): Promise<void> {
 }
 
 test("the creating program, killed", { timeout }, async (t) => {
+  const factor = await slowness();
+  t.diagnostic(`moments times ${factor.toFixed(2)}`);
   for (const moment of moments) {
     const program = runProgram(
       t,
@@ -46,7 +58,7 @@ test("the creating program, killed", { timeout }, async (t) => {
        await new Promise((resolve) => setTimeout(resolve, 60_000));`,
     );
     assert.equal(await program.line(), "begin");
-    await sleep(moment);
+    await sleep(moment * factor);
     program.kill();
     await program.ended;
     await nothingHeld("cut");
@@ -63,6 +75,7 @@ test("the creating program, killed", { timeout }, async (t) => {
 });
 
 test("the starting supervisor, killed: the creator is told, QEMU is gone", { timeout }, async () => {
+  const factor = await slowness();
   for (const moment of [0, 50, 150, 300, 600, 1200]) {
     const creating = Sandbox.create({ name: "orphan", image: "localhost/base", memoryMib: smallMemory });
     const outcome = creating.then(
@@ -73,7 +86,7 @@ test("the starting supervisor, killed: the creator is told, QEMU is gone", { tim
       const found = (await processesOf(home, "orphan")).find(({ kind }) => kind === "supervisor");
       return found?.pid ?? null;
     });
-    await sleep(moment);
+    await sleep(moment * factor);
     process.kill(pid, "SIGKILL");
     const error = await outcome;
     // From a template it may have been started by then.

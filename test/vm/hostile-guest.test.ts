@@ -45,14 +45,13 @@ for (const [what, [parts, message]] of Object.entries(atBoot)) {
   test(`a guest that ${what} at boot`, { timeout }, async () => {
     const { Sandbox, BootStartError } = hostile.api;
     await hostile.play(parts);
-    const begun = performance.now();
+    // Its own words, and not those of a boot that takes too long.
     await assert.rejects(create("boot"), (error) => {
       assert.ok(error instanceof BootStartError, String(error));
       assert.match(error.message, message);
       assert.notEqual(error.hint, "");
       return true;
     });
-    assert.ok(performance.now() - begun < 60_000);
     await processesGone(home);
     assert.equal((await Sandbox.get("boot")).status, "stopped");
     await Sandbox.remove("boot");
@@ -128,9 +127,8 @@ test(
     const connected = await handle.connect();
     const { memoryHostResidentBytes } = await connected.metrics();
     assert.ok((memoryHostResidentBytes ?? 0) > 0);
-    const begun = performance.now();
+    // Who has to kill the supervisor too finds a crash.
     await handle.kill();
-    assert.ok(performance.now() - begun < 20_000);
     await assert.rejects(stuck);
     assert.equal((await Sandbox.get("chatter")).status, "stopped");
     await processesGone(home);
@@ -145,7 +143,8 @@ test("a guest that never answers is still stopped in time", { timeout }, async (
   const begun = performance.now();
   await sandbox.stopWithTimeout(1000);
   const took = performance.now() - begun;
-  assert.ok(took > 900 && took < 5000, `${took} ms`);
+  assert.ok(took > 900, `${took} ms`);
+  // Had the supervisor taken much longer, it would have been killed too, and the sandbox would be a crashed one.
   const result = await sandbox.waitUntilStopped();
   assert.equal(result.status, "stopped");
   assert.equal(result.signal, "SIGKILL");

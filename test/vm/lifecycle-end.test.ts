@@ -34,10 +34,9 @@ test("a slow end is waited for within the grace", { timeout }, async () => {
     if (events.length === 1) break;
   }
   assert.deepEqual(events, ["ready\n"]);
-  const begun = performance.now();
-  const [output] = await Promise.all([slow.collect(), sandbox.stop()]);
-  const took = performance.now() - begun;
-  assert.ok(took > 3000 && took < 10_000, `${took} ms`);
+  // 0: the machine was switched off, and not killed at the end of the grace.
+  const [output, status] = await Promise.all([slow.collect(), sandbox.stopAndWait()]);
+  assert.deepEqual(status, { code: 0, success: true });
   assert.equal(output.stdout(), "cleaned\n");
   assert.equal(output.code, 5);
   sandbox = await Sandbox.start(name);
@@ -54,8 +53,9 @@ test("what ignores SIGTERM is killed, and the files are flushed all the same", {
   const begun = performance.now();
   await sandbox.stopWithTimeout(5000);
   const took = performance.now() - begun;
-  assert.ok(took > 1500 && took < 15_000, `${took} ms`);
-  assert.equal((await Sandbox.get(name)).status, "stopped");
+  assert.ok(took > 1500, `${took} ms`);
+  const result = await sandbox.waitUntilStopped();
+  assert.deepEqual([result.status, result.exitCode, result.signal], ["stopped", 0, null]);
   sandbox = await Sandbox.start(name);
   assert.equal((await sandbox.exec("cat", ["/root/stubborn"])).stdout(), "kept\n");
 });
@@ -90,15 +90,14 @@ test(
     const [first, intAt] = await read("/root/graceful");
     const [second, termAt, ...more] = await read("/root/background");
     assert.deepEqual([first, second, more], ["INT", "TERM", []]);
-    // Half of the 8 s that programs have.
-    assert.ok(Number(termAt) - Number(intAt) > 300, `${intAt}, ${termAt}`);
+    // Half of the 8 s that programs have, less what a busy guest takes until it writes down the first.
+    assert.ok(Number(termAt) - Number(intAt) > 200, `${intAt}, ${termAt}`);
   },
 );
 
 test("no grace: killed at once", { timeout }, async () => {
-  const begun = performance.now();
   await sandbox.stopWithTimeout(0);
-  assert.ok(performance.now() - begun < 8_000);
+  // In order, it would have ended without a signal.
   const result = await sandbox.waitUntilStopped();
   assert.equal(result.status, "stopped");
   assert.equal(result.signal, "SIGKILL");
@@ -111,7 +110,8 @@ test("a QEMU that hangs is killed when the grace is over", { timeout }, async ()
   const begun = performance.now();
   await sandbox.stopWithTimeout(1000);
   const took = performance.now() - begun;
-  assert.ok(took > 900 && took < 5000, `${took} ms`);
+  assert.ok(took > 900, `${took} ms`);
+  // Had the supervisor taken much longer, it would have been killed too, and the sandbox would be a crashed one.
   assert.equal((await sandbox.waitUntilStopped()).status, "stopped");
   await processesGone(home, name);
 });
@@ -119,9 +119,7 @@ test("a QEMU that hangs is killed when the grace is over", { timeout }, async ()
 test("a supervisor that hangs is killed too", { timeout }, async () => {
   sandbox = await Sandbox.start(name);
   process.kill(await processOf(home, name, "supervisor"), "SIGSTOP");
-  const begun = performance.now();
   await sandbox.killWithTimeout(1000);
-  assert.ok(performance.now() - begun < 14_000);
   await processesGone(home, name);
   // Nobody was left to write down how it ended.
   assert.equal((await Sandbox.get(name)).status, "crashed");
@@ -170,6 +168,8 @@ test("an ephemeral sandbox leaves nothing, and those who wait are told", { timeo
 
   const crashed = await build();
   const ended = crashed.waitUntilStopped();
+  // The question is with the supervisor before the end: of a sandbox that is gone nobody knows any more how it ended.
+  await (await Sandbox.get("brief")).ping();
   await crashed.execStream("sh", ["-c", "echo c > /proc/sysrq-trigger"]).catch(() => undefined);
   assert.equal((await ended).status, "crashed");
   await gone();

@@ -9,7 +9,7 @@ import {
   type SandboxHandle,
 } from "../../src/index.ts";
 import { builderSource, processesOf, runProgram, smallMemory, timeout } from "./lifecycle-support.ts";
-import { useTemporaryHome } from "./support.ts";
+import { eventually, useTemporaryHome } from "./support.ts";
 
 // Lists, labels, pages, and one sandbox in place of another.
 const home = useTemporaryHome();
@@ -23,6 +23,14 @@ async function createUnbooted(name: string, labels: Record<string, string>): Pro
   } finally {
     delete process.env["MSB_BOOT_TIMEOUT_MS"];
   }
+}
+
+/** Waits until there is one supervisor and one QEMU. The ones before may take a moment to leave. */
+async function twoProcesses(name: string): Promise<void> {
+  await eventually(`two processes of ${name}`, async () => {
+    const kinds = (await processesOf(home, name)).map(({ kind }) => kind).sort();
+    return kinds.join() === "qemu,supervisor" ? true : null;
+  });
 }
 
 const names = (handles: Iterable<SandboxHandle>): string[] => [...handles].map(({ name }) => name);
@@ -112,7 +120,7 @@ test("replace: the old one goes when the new one is valid, not before", { timeou
   assert.equal((await second.shell("cat /root/file")).code, 1);
   await assert.rejects(first.exec("true"), { name: "SandboxReplacedError" });
   await assert.rejects(connected.exec("true"), { name: "SandboxReplacedError" });
-  assert.equal((await processesOf(home, "place")).length, 2);
+  await twoProcesses("place");
 
   // A program that does not heed SIGTERM is given the time that was set, and no more.
   await second.execStream("sh", ["-c", "trap '' TERM; while :; do sleep 1; done"]);
@@ -143,7 +151,7 @@ test(
     const known =
       /^(created [0-9a-f]{16}|CustomError .*(stopped|killed) while it started|SandboxAlreadyExistsError .*)$/;
     for (const line of lines) assert.match(line, known);
-    assert.equal((await processesOf(home, "contested")).length, 2);
+    await twoProcesses("contested");
     await left.destroy({ force: true });
   },
 );

@@ -27,13 +27,13 @@ test("an owner that is killed takes its sandbox with it", { timeout }, async (t)
   const handle = await Sandbox.get("owned");
   const ended = handle.waitUntilStopped();
   const connected = await handle.connect();
-  const used = connected.exec("sleep", ["1000"]);
+  const used = await connected.execStream("sleep", ["1000"]);
   owner.kill();
   const result = await ended;
   assert.equal(result.status, "stopped");
   assert.match(result.source ?? "", /owned it ended/);
   // The guest is stopped in order, so the command's real end is told.
-  assert.equal((await used).code, 128 + 15);
+  assert.equal((await used.wait()).code, 128 + 15);
   await processesGone(home, "owned");
   assert.equal((await Sandbox.get("owned")).status, "stopped");
 });

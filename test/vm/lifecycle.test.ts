@@ -128,7 +128,7 @@ test("running", { timeout }, async () => {
 
   const { latencyMs, ...ping } = await sandbox.ping();
   assert.deepEqual(ping, { name });
-  assert.ok(latencyMs > 0 && latencyMs < 10_000, `${latencyMs} ms`);
+  assert.ok(latencyMs > 0, `${latencyMs} ms`);
   const first = (await sandbox.touch()).activitySeq;
   const second = await handle.touch();
   assert.ok(second.activitySeq > first);

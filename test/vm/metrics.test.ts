@@ -8,11 +8,13 @@ import {
   SandboxNotRunningError,
   type SandboxMetrics,
 } from "../../src/index.ts";
-import { eventually, useTemporaryHome } from "./support.ts";
+import { processOf } from "./lifecycle-support.ts";
+import { eventually, metricsOfGuest, useTemporaryHome } from "./support.ts";
 
-useTemporaryHome();
+const home = useTemporaryHome();
 const mebibyte = 1024 * 1024;
 let sandbox: Sandbox;
+const begun = Date.now();
 before(async () => {
   sandbox = await Sandbox.builder("metrics").image("localhost/base").memory(384).create();
 });
@@ -31,7 +33,7 @@ describe("a sample", () => {
   test("is plausible", async () => {
     await run("ls -lR /etc /usr > /dev/null");
     const asked = Date.now();
-    first = await sandbox.metrics();
+    first = await metricsOfGuest(sandbox);
     assert.equal(first.memoryLimitBytes, 384 * mebibyte);
     assert.ok(
       first.memoryBytes > 10 * mebibyte && first.memoryBytes < 200 * mebibyte,
@@ -46,8 +48,8 @@ describe("a sample", () => {
     assert.ok(first.upperHostAllocatedBytes !== null && first.upperHostAllocatedBytes < 50 * mebibyte);
     assert.ok(first.vcpuTimeNs > 100_000_000, "booting takes processor time");
     assert.ok(first.cpuPercent >= 0 && first.cpuPercent < 1000, `${first.cpuPercent}`);
-    assert.ok(first.uptimeMs > 0 && first.uptimeMs < 300_000);
-    assert.ok(Math.abs(first.timestamp.getTime() - asked) < 5000);
+    assert.ok(first.uptimeMs > 0 && first.uptimeMs <= Date.now() - begun);
+    assert.ok(first.timestamp.getTime() >= asked && first.timestamp.getTime() <= Date.now());
     assert.equal(first.timestampMs, first.timestamp.getTime());
     assert.ok(first.netRxBytes >= 0 && first.netTxBytes >= 0);
   });
@@ -68,9 +70,9 @@ describe("a sample", () => {
   });
 
   test("shows what is written, once it is on the disk", async () => {
-    const before = await sandbox.metrics();
+    const before = await metricsOfGuest(sandbox);
     await run("head -c 33554432 /dev/urandom > /root/large && sync");
-    const now = await sandbox.metrics();
+    const now = await metricsOfGuest(sandbox);
     assert.ok(now.diskWriteBytes - before.diskWriteBytes >= 32 * mebibyte, `${now.diskWriteBytes}`);
     const grown = (key: "upperUsedBytes" | "upperHostAllocatedBytes"): number =>
       (now[key] ?? 0) - (before[key] ?? 0);
@@ -100,38 +102,40 @@ describe("a sample", () => {
   });
 
   test("shows a busy processor, and an idle one", async () => {
-    await sandbox.metrics();
-    await sandbox.exec("sleep", ["2"]);
-    const idle = await sandbox.metrics();
+    /** What a sample says of the last two seconds, and what follows from the totals. */
+    const shares = async (): Promise<{ said: number; counted: number }> => {
+      // A sample soon after another one goes on with that one's share.
+      await sandbox.exec("sleep", ["2"]);
+      const from = await sandbox.metrics();
+      await sandbox.exec("sleep", ["2"]);
+      const to = await sandbox.metrics();
+      const passedNs = (to.timestampMs - from.timestampMs) * 1e6;
+      return { said: to.cpuPercent, counted: (100 * (to.vcpuTimeNs - from.vcpuTimeNs)) / passedNs };
+    };
+    const idle = await shares();
     const loop = await sandbox.shellStream("while :; do :; done");
-    await sandbox.exec("sleep", ["0.3"]);
-    await sandbox.metrics();
-    await sandbox.exec("sleep", ["2"]);
-    const busy = await sandbox.metrics();
+    const busy = await shares();
     await loop.kill();
     await loop.wait();
-    // On a machine with other work to do a loop does not get a whole core.
-    assert.ok(busy.cpuPercent > 25 && busy.cpuPercent < 250, `busy: ${busy.cpuPercent} %`);
-    assert.ok(
-      idle.cpuPercent < busy.cpuPercent / 2,
-      `idle: ${idle.cpuPercent} %, busy: ${busy.cpuPercent} %`,
-    );
-    assert.ok(busy.vcpuTimeNs - idle.vcpuTimeNs > 0.5e9);
+    // How much of a core a loop gets is the host's affair, which may have other work to do.
+    for (const { said, counted } of [idle, busy]) {
+      assert.ok(Math.abs(said - counted) < 2 + counted / 10, `said: ${said} %, counted: ${counted} %`);
+    }
+    assert.ok(busy.said < 250, `busy: ${busy.said} %`);
+    assert.ok(idle.said < busy.said / 2, `idle: ${idle.said} %, busy: ${busy.said} %`);
   });
 
   test("can be had by many at once", async () => {
     const samples = await Promise.all(Array.from({ length: 20 }, () => sandbox.metrics()));
     assert.equal(samples.length, 20);
-    assert.ok(samples.every(({ memoryAvailableBytes }) => memoryAvailableBytes !== null));
+    assert.ok(samples.every(({ vcpuTimeNs }) => vcpuTimeNs > 0));
   });
 
   test("comes although no command can run: the guest's processor is taken", async () => {
     const handle = await sandbox.shellStream(
       "while :; do :; done & while :; do :; done & while :; do :; done & wait",
     );
-    const begun = performance.now();
-    await sandbox.metrics();
-    assert.ok(performance.now() - begun < 15_000);
+    assert.ok((await sandbox.metrics()).vcpuTimeNs > 0);
     await handle.kill();
     await handle.wait();
   });
@@ -175,6 +179,19 @@ describe("a stream of samples", () => {
     assert.ok(performance.now() - begun > 850);
     await stream[Symbol.asyncDispose]();
     assert.equal(await stream.recv(), null);
+  });
+
+  test("is over when the machine ends while one is taken, without an error", async () => {
+    const victim = await Sandbox.builder("victim").image("localhost/base").memory(128).create();
+    const streams = Array.from({ length: 8 }, () => victim.metricsStream(1));
+    for (const stream of streams) assert.ok((await stream.recv()) !== null);
+    const ends = streams.map(async (stream) => {
+      while ((await stream.recv()) !== null);
+    });
+    process.kill(await processOf(home, "victim", "qemu"), "SIGKILL");
+    await Promise.all(ends);
+    assert.equal((await victim.waitUntilStopped()).status, "crashed");
+    await victim.removePersisted();
   });
 
   test("of an interval that is none is refused", () => {

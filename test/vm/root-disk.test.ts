@@ -8,7 +8,7 @@ import { defaultImportLimits } from "../../src/image/import/limits.ts";
 import { BootStartError, InvalidConfigError, Sandbox } from "../../src/index.ts";
 import { MsbHome } from "./cli-support.ts";
 import { busyboxTree, convert, diskOf, emptyDisk, output } from "./root-support.ts";
-import { useTemporaryHome } from "./support.ts";
+import { metricsOfGuest, useTemporaryHome } from "./support.ts";
 
 const home = useTemporaryHome();
 const at = (name: string): string => join(home, name);
@@ -43,7 +43,7 @@ async function keepsWhatIsWritten(name: string, image: string, type: RegExp): Pr
   const first = await boot(name, image);
   assert.match(await output(first, "df -T / | awk 'END { print $2 }'"), type);
   await output(first, "echo kept > /kept; cat /etc/hostname");
-  const { upperUsedBytes, upperFreeBytes } = await first.metrics();
+  const { upperUsedBytes, upperFreeBytes } = await metricsOfGuest(first);
   assert.deepEqual([upperUsedBytes, upperFreeBytes], [null, null]);
   await first.stop();
   const second = await Sandbox.start(name);

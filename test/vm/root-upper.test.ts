@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { run } from "../../guest/tools.ts";
 import { Sandbox } from "../../src/index.ts";
 import { output } from "./root-support.ts";
-import { useTemporaryHome } from "./support.ts";
+import { metricsOfGuest, useTemporaryHome } from "./support.ts";
 
 const home = useTemporaryHome();
 const upperOf = (name: string): string => join(home, "sandboxes", name, "upper.img");
@@ -58,7 +58,7 @@ test("an upper in memory has its size, writes no file on the host and is lost at
     .memory(256)
     .create();
   assert.equal(await output(sandbox, sizeMib), "64");
-  const { upperFreeBytes, upperHostAllocatedBytes } = await sandbox.metrics();
+  const { upperFreeBytes, upperHostAllocatedBytes } = await metricsOfGuest(sandbox);
   assert.ok(upperFreeBytes !== null && upperFreeBytes <= 64 * 1024 * 1024, String(upperFreeBytes));
   assert.equal(upperHostAllocatedBytes, null);
   await output(sandbox, "echo here > /etc/written; rm /usr/bin/cal; cat /etc/written");

@@ -6,7 +6,15 @@ import { Sandbox, SandboxNotFoundError } from "../../src/index.ts";
 import { processesGone, processOf, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
-import { destroy, kindsOf, runtimeLog, small, templateEntries, works } from "./template-support.ts";
+import {
+  destroy,
+  filesInTheMaking,
+  kindsOf,
+  runtimeLog,
+  small,
+  templateEntries,
+  works,
+} from "./template-support.ts";
 
 // Templates are made once, by whoever comes first, or not at all.
 process.env["MSB_TEMPLATES"] = "on";
@@ -39,21 +47,12 @@ test("four sandboxes at once make one template of each kind", { timeout }, async
   await assertOnlyTemplates(["image", "machine"]);
 });
 
-/** The files of templates in the making. */
-async function filesInTheMaking(): Promise<string[]> {
-  const staged = (await templateEntries(home)).filter((name) => /^\.new-[0-9a-f]+$/.test(name));
-  const files = await Promise.all(
-    staged.map((name) => readdir(join(home, "templates", name)).catch((): string[] => [])),
-  );
-  return files.flat();
-}
-
 const isTemplate = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
 const moments: Record<string, () => Promise<boolean>> = {
-  "while the kernel boots": async () => (await filesInTheMaking()).includes("memory"),
-  "while the machine is saved": async () => (await filesInTheMaking()).includes("state"),
+  "while the kernel boots": async () => (await filesInTheMaking(home)).includes("memory"),
+  "while the machine is saved": async () => (await filesInTheMaking(home)).includes("state"),
   "with the machine template in its place": async () => (await templateEntries(home)).some(isTemplate),
-  "while the upper disk is packed": async () => (await filesInTheMaking()).includes("upper.extents"),
+  "while the upper disk is packed": async () => (await filesInTheMaking(home)).includes("upper.extents"),
 };
 
 for (const [moment, hasCome] of Object.entries(moments)) {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { promisify } from "node:util";
 import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
-import { eventually, useTemporaryHome } from "./support.ts";
+import { mountingSkip, mountSmallDisk, unmountSmallDisk } from "./small-disk.ts";
+import { useTemporaryHome } from "./support.ts";
 import {
   destroy,
   kindsOf,
@@ -21,30 +22,18 @@ process.env["MSB_TEMPLATES"] = "on";
 const home = useTemporaryHome({ ownTemplates: true });
 const templates = join(home, "templates");
 const run = promisify(execFile);
-const skip = process.platform === "linux" && process.getuid?.() === 0 ? false : "mounting a tmpfs takes root";
 
 afterEach(async () => {
   await processesGone(home);
-  // A process that has ended for all who look may keep its files open a moment longer.
-  await eventually("the disk of the templates", async () => {
-    const mounted = (await readFile("/proc/mounts", "utf8")).includes(` ${templates} `);
-    if (mounted) await run("umount", [templates]).catch(() => undefined);
-    return mounted ? null : true;
-  });
+  await unmountSmallDisk(templates);
   await rm(templates, { recursive: true, force: true });
   await rm(join(home, "config.json"), { force: true });
 });
 
-/** A disk of its own for the templates, until the end of the test. */
-async function mountTemplates(options: string): Promise<void> {
-  await mkdir(templates, { mode: 0o700 });
-  await run("mount", ["-t", "tmpfs", "-o", `mode=0700,${options}`, "msb-test", templates]);
-}
-
 // Less than a guest's memory; room for one guest but not for its copy; room for the machine template.
 for (const size of ["32m", "140m", "190m"]) {
-  test(`templates on a disk of ${size}`, { timeout, skip }, async () => {
-    await mountTemplates(`size=${size}`);
+  test(`templates on a disk of ${size}`, { timeout, skip: mountingSkip }, async () => {
+    await mountSmallDisk(templates, `size=${size}`);
     for (const name of ["first", "second"]) {
       const log = await works(home, name);
       if (size === "32m") assert.match(log, /WARN .*no template is used: .*less room/);
@@ -57,8 +46,8 @@ for (const size of ["32m", "140m", "190m"]) {
   });
 }
 
-test("templates on a disk that cannot be written", { timeout, skip }, async () => {
-  await mountTemplates("ro");
+test("templates on a disk that cannot be written", { timeout, skip: mountingSkip }, async () => {
+  await mountSmallDisk(templates, "ro");
   assert.match(await works(home, "cold"), /WARN .*no template is used/);
 });
 

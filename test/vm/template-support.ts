@@ -5,7 +5,7 @@ import { lstat, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Sandbox, type SandboxConfig } from "../../src/index.ts";
-import { smallMemory, withEnvironment } from "./lifecycle-support.ts";
+import { processesOf, smallMemory, withEnvironment } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 
 /** A template as it lies in a home. */
@@ -19,6 +19,15 @@ export interface StoredTemplate {
 /** Everything in a home's directory of templates, hidden files too. */
 export async function templateEntries(home: string): Promise<string[]> {
   return (await readdir(join(home, "templates")).catch(() => [])).sort();
+}
+
+/** The files of templates in the making. */
+export async function filesInTheMaking(home: string): Promise<string[]> {
+  const staged = (await templateEntries(home)).filter((name) => /^\.new-[0-9a-f]+$/.test(name));
+  const files = await Promise.all(
+    staged.map((name) => readdir(join(home, "templates", name)).catch((): string[] => [])),
+  );
+  return files.flat();
 }
 
 export async function templatesOf(home: string): Promise<StoredTemplate[]> {
@@ -101,7 +110,11 @@ export async function adjustRecord({ directory }: StoredTemplate, name: string):
   await writeFile(path, JSON.stringify(record));
 }
 
-/** A sandbox that works, whatever is wrong with its template. @returns the lines of its log about templates */
+/**
+ * A sandbox that works, whatever is wrong with its template, and has no machine but its own.
+ *
+ * @returns the lines of its log about templates
+ */
 export async function works(
   home: string,
   name: string,
@@ -109,6 +122,8 @@ export async function works(
 ): Promise<string> {
   const sandbox = await withEnvironment(environment, () => small(name));
   const log = (await runtimeLog(home, name)).split("\n").filter((line) => /template/.test(line));
+  const machines = (await processesOf(home, name)).filter(({ kind }) => kind === "qemu");
+  assert.equal(machines.length, 1, log.join("\n"));
   assert.equal(await output(sandbox, "echo works > /root/it; cat /root/it; hostname"), `works\n${name}`);
   await destroy(sandbox);
   return log.join("\n");

@@ -1,7 +1,8 @@
 import { spawn, type IPty } from "@lydell/node-pty";
 import { msbProgram } from "./cli-support.ts";
 
-const answerMs = 60_000;
+/** Some answers come after a boot: as long as that may take. */
+const answerMs = 180_000;
 
 /** A terminal in which a script of the host runs, and what it showed. */
 export class Terminal implements Disposable {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -28,18 +28,24 @@ async function helper(name: string, script: string): Promise<void> {
 /**
  * A helper whose own child does not end by itself.
  *
- * @returns when it has begun, and when its child has ended too: the child holds the other end of a pipe
+ * @returns when it has begun, and what waits until its child has ended too: the child holds the other end of a pipe
  */
 async function endless(
   name: string,
   command: string,
-): Promise<{ readonly begun: Promise<void>; readonly ended: Promise<void> }> {
+): Promise<{ readonly begun: Promise<void>; readonly ended: () => Promise<void> }> {
   const pipe = join(directory, `${name}.pipe`);
   await run("mkfifo", [pipe]);
-  await helper(name, `${command} 3>'${pipe}'\nexit 0`);
-  const reader = createReadStream(pipe).resume();
-  const begun = new Promise<void>((resolve) => reader.on("open", () => resolve()));
-  const ended = new Promise<void>((resolve) => reader.on("end", () => resolve()));
+  await helper(name, `exec 3>'${pipe}'\necho begun >&3\n${command}\nexit 0`);
+  const reader = createReadStream(pipe);
+  const begun = new Promise<void>((resolve) => reader.once("data", () => resolve()));
+  const over = new Promise<void>((resolve) => reader.once("end", () => resolve()));
+  // A helper that is stopped before it begins would leave the reader waiting for somebody to open the pipe.
+  const own = await open(pipe, "w");
+  const ended = async (): Promise<void> => {
+    await own.close();
+    await over;
+  };
   return { begun, ended };
 }
 
@@ -58,7 +64,7 @@ test("a helper that does not stop talking is stopped, with what it has started",
   ] as const) {
     const { ended } = await endless(name, command);
     await assert.rejects(runHelper(name, "x.io", environment), refusal(/says too much/));
-    await ended;
+    await ended();
   }
 });
 
@@ -68,7 +74,7 @@ test("a helper that does not answer is stopped, with what it has started", async
     runHelper("hang", "x.io", environment, { timeoutMs: 1000 }),
     refusal(/does not answer within 1 s/),
   );
-  await ended;
+  await ended();
 });
 
 test("a pull that is given up does not wait for its helper", async () => {
@@ -79,7 +85,7 @@ test("a pull that is given up does not wait for its helper", async () => {
   stop.abort(new Error("given up"));
   await assert.rejects(asked, /given up/);
   await assert.rejects(runHelper("patient", "x.io", environment, { signal: stop.signal }), /given up/);
-  await ended;
+  await ended();
 });
 
 test("a helper that is missing is named", async () => {
