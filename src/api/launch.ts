@@ -98,10 +98,12 @@ function giveHeadStart(child: ChildProcess, home: Home, record: SandboxRecord): 
   const pipe = connectionTo(child, headStartFd);
   // A supervisor that has ended tells why on its other connection.
   pipe.on("error", () => undefined);
+  // Left open it would keep this program alive for as long as the sandbox.
+  const tell = (text: string): unknown => pipe.end(text, () => pipe.destroy());
   planFor(child, home, record).then(
-    (plan) => pipe.end(plan === null ? "" : JSON.stringify(plan)),
+    (plan) => tell(plan === null ? "" : JSON.stringify(plan)),
     // It finds out the same for itself, and reports it.
-    () => pipe.end(),
+    () => tell(""),
   );
 }
 

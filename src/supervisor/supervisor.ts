@@ -11,7 +11,6 @@ import type {
 } from "../protocol/messages.generated.ts";
 import {
   identifyProcess,
-  removeLocked,
   socketPath,
   startedMarker,
   stoppedMarker,
@@ -27,9 +26,11 @@ import { clearBootError, recordBootError } from "./boot-error-file.ts";
 import type { BegunQemu } from "./begun-qemu.ts";
 import type { Client, ClientServices } from "./client.ts";
 import { Clients } from "./clients.ts";
+import { conclude } from "./conclusion.ts";
 import { Lifetime } from "./lifetime.ts";
 import { GuestShutdown } from "./guest-shutdown.ts";
 import { closeLogs, openLogs, type Logs } from "./logs.ts";
+import { logEvents, logExit } from "./machine-log.ts";
 import { MetricsSampler } from "./metrics.ts";
 import { judgeExit, type Ending } from "./judge-exit.ts";
 import { StateFile } from "./state-file.ts";
@@ -52,8 +53,6 @@ export interface SupervisorOptions {
 const defaultGraceMs = 10_000;
 /** How long the bytes that an ended guest left in its connection may take to be read, ms. */
 const lastWordsMs = 1_000;
-/** QEMU's events that someone who looks for a fault wants to see. */
-const troubles: readonly string[] = ["BLOCK_IO_ERROR", "GUEST_PANICKED", "MEMORY_FAILURE", "STOP"];
 
 /** Owns one sandbox from its start to its end. */
 export class Supervisor implements ClientServices {
@@ -77,8 +76,7 @@ export class Supervisor implements ClientServices {
   #nextSessionId = 1;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
   #ending: Ending | null = null;
-  readonly #ended: Promise<EndedMessage>;
-  #resolveEnded: (message: EndedMessage) => void = () => undefined;
+  readonly #ended = Promise.withResolvers<EndedMessage>();
 
   private constructor(options: SupervisorOptions, logs: Logs) {
     this.#options = options;
@@ -90,7 +88,6 @@ export class Supervisor implements ClientServices {
     this.#attached = options.attached;
     this.id = options.sandbox.record.id;
     this.name = options.sandbox.record.name;
-    this.#ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.#clients = new Clients(options.owner, socketPath(options.home, this.id), this);
   }
 
@@ -177,7 +174,7 @@ export class Supervisor implements ClientServices {
   }
 
   ended(): Promise<EndedMessage> {
-    return this.#ended;
+    return this.#ended.promise;
   }
 
   disconnected(client: Client): void {
@@ -240,10 +237,7 @@ export class Supervisor implements ClientServices {
       },
     });
     const { machine, agent, startedAtMs } = this.#guest;
-    machine.events.on("event", (event) => {
-      const level = troubles.includes(event.name) ? "warn" : "debug";
-      this.#logs.runtime.write(level, `QEMU reports ${event.name} ${JSON.stringify(event.data)}`);
-    });
+    logEvents(machine, this.#logs.runtime);
     this.#metrics = new MetricsSampler({
       machine,
       agent,
@@ -297,50 +291,28 @@ export class Supervisor implements ClientServices {
     for (const session of [...this.#sessions])
       session.lost(new RuntimeError(`sandbox ${this.name} has ended`));
     exec.write("system", Buffer.from(stoppedMarker), null);
-    const { reason, detail, crashed } = this.#ending ?? judgeExit(exit);
-    runtime.write(
-      crashed ? "error" : "info",
-      `${crashed ? "crashed" : "stopped"}: ${detail} (QEMU: ${exit.detail})`,
-    );
-    if (exit.qemuOutput.trim() !== "") runtime.write("warn", `QEMU wrote:\n${exit.qemuOutput}`);
+    const ending = this.#ending ?? judgeExit(exit);
+    logExit(runtime, ending, exit);
     await exec.flush();
     if (exec.failure !== null) runtime.write("error", `part of exec.log is missing: ${String(exec.failure)}`);
     await this.#conclude(exit, {
-      status: crashed ? "crashed" : "stopped",
-      reason,
-      detail,
+      status: ending.crashed ? "crashed" : "stopped",
+      reason: ending.reason,
+      detail: ending.detail,
       exitCode: exit.code,
       signal: exit.signal,
     });
   }
 
-  /** Puts the end on disk, gives up the name, then tells those who wait for it. */
   async #conclude(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
-    const { home, sandbox } = this.#options;
-    const { runtime } = this.#logs;
-    await this.#save({ ...change, endedAt: new Date().toISOString() }).catch((error: unknown) => {
-      runtime.write("error", `cannot record the end: ${String(error)}`);
-    });
-    await this.#clients.stopListening();
-    if (sandbox.record.config.ephemeral) {
-      await removeLocked(home, sandbox.paths).catch((error: unknown) => {
-        runtime.write("error", `cannot remove the sandbox: ${String(error)}`);
-      });
-    }
-    this.#options.releaseLock();
-    this.#resolveEnded({
-      type: "Ended",
-      state: this.#stateFile.state.status === "crashed" ? "crashed" : "stopped",
-      exitCode: exit?.code ?? null,
-      signal: exit?.signal ?? null,
-      reason: this.#stateFile.state.detail,
-    });
+    const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients };
+    this.#ended.resolve(await conclude(remains, this.#logs.runtime, exit, change));
   }
 
   async #leave(): Promise<void> {
     const idle = this.#afterwards.end();
     // Let the answers to those who wait for the end go out first.
-    await this.#ended;
+    await this.#ended.promise;
     await new Promise(setImmediate);
     await this.#clients.farewell();
     await idle;

@@ -78,7 +78,7 @@ export async function makeImageTemplate(
   from: Template,
   limitBytes: number,
 ): Promise<Made> {
-  const { context } = plan;
+  const { context, deadline } = plan;
   await plan.root.makeUpper();
   await using staged = await stageTemplate(context.home);
   await requireSpace(context, 1, from.key);
@@ -89,9 +89,13 @@ export async function makeImageTemplate(
   try {
     // Who answers was restored well: what goes wrong later is not the template's fault.
     const answered = started.machine.ready.then(() => started.agent.ping());
-    await unlessOver(answered, started.machine, [context.signal, AbortSignal.timeout(restoreDeadlineMs())]);
+    const late = AbortSignal.timeout(restoreDeadlineMs());
+    await unlessOver(answered, started.machine, [context.signal, deadline, late]);
   } catch (error) {
-    return { failed: (await endedBy(plan, started, "build_vm", error)).message, from };
+    const told = await endedBy(plan, started, "build_vm", error);
+    // Nothing is left of the start's time: no reason to blame the template.
+    if (deadline.aborted) throw told;
+    return { failed: told.message, from };
   }
   return await mountAndSave(plan, started, { staged, lock }, limitBytes);
 }
@@ -138,7 +142,7 @@ async function mountAndSave(
 
 /** @returns null when the machine was saved, and stands still; else why not */
 async function save(
-  { context }: StartPlan,
+  { context, deadline }: StartPlan,
   { machine }: StartedMachine,
   staged: StagedTemplate,
   lock: TemplateLock,
@@ -148,7 +152,8 @@ async function save(
   const longestMs = restoreDeadlineMs();
   const late = AbortSignal.timeout(longestMs);
   try {
-    await unlessOver(machine.save(staged.paths.state, staged.socket), machine, [context.signal, late]);
+    const saved = machine.save(staged.paths.state, staged.socket);
+    await unlessOver(saved, machine, [context.signal, deadline, late]);
     return null;
   } catch (error) {
     context.signal.throwIfAborted();

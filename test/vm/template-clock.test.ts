@@ -15,6 +15,9 @@ process.env["MSB_TEMPLATES"] = "on";
 const home = useTemporaryHome({ ownTemplates: true });
 const api = pathToFileURL(new URL("../../src/index.ts", import.meta.url).pathname).href;
 const dayMs = 24 * 60 * 60 * 1000;
+/** How long the processor time of idle guests is watched at a time, and in what steps it is told (proc_pid_stat(5)). */
+const windowMs = 5000;
+const tickMs = 10;
 
 /** Creates and kills a sandbox in processes whose clock is wrong. */
 async function createAtAnotherTime(name: string, offset: string, memoryMib: number): Promise<void> {
@@ -73,17 +76,23 @@ test("a sandbox of a template is as idle as one that was booted", { timeout }, a
   assert.doesNotMatch(await runtimeLog(home, "cold"), /template/);
   assert.match(await runtimeLog(home, "restored"), /started from the image template/);
   const pids = [await processOf(home, "cold", "qemu"), await processOf(home, "restored", "qemu")];
-  // Both over the same time, so that whatever else the host does meets both.
-  const measure = (): Promise<number[]> =>
+  const used = (): Promise<number[]> =>
     Promise.all(pids.map(async (pid) => (await processCpuTimeNs(pid)) ?? Number.NaN));
-  const begun = performance.now();
-  const from = await measure();
-  await new Promise((resolve) => setTimeout(resolve, 12_000));
-  const to = await measure();
-  const seconds = (performance.now() - begun) / 1000;
-  const [ofCold = NaN, ofRestored = NaN] = to.map((ns, index) => (ns - (from[index] ?? NaN)) / 1e6 / seconds);
-  // ms of processor time in a second.
-  assert.ok(ofRestored <= 1.5 * ofCold + 20, `${ofRestored} ms/s after ${ofCold} ms/s`);
+  const least = [Infinity, Infinity];
+  let before = await used();
+  for (let window = 0; window < 4; window++) {
+    // Both over the same time, so that whatever else the host does meets both.
+    await new Promise((resolve) => setTimeout(resolve, windowMs));
+    const now = await used();
+    for (const [index, ns] of now.entries()) {
+      least[index] = Math.min(least[index] ?? NaN, (ns - (before[index] ?? NaN)) / 1e6);
+    }
+    before = now;
+  }
+  // The least: what a guest does once, such as bringing in the pages that it needs, is not what it does when it is idle.
+  const [ofCold = NaN, ofRestored = NaN] = least;
+  // As many ticks, but for what both ends of a window cut off.
+  assert.ok(ofRestored <= 2 * ofCold + 2 * tickMs, `${ofRestored} ms after ${ofCold} ms in ${windowMs} ms`);
   await destroy(cold);
   await destroy(restored);
 });

@@ -1,0 +1,47 @@
+import type { MachineExit } from "../machine/index.ts";
+import type { EndedMessage } from "../protocol/messages.generated.ts";
+import { removeLocked, type FoundSandbox, type Home, type SandboxState } from "../store/index.ts";
+import type { Clients } from "./clients.ts";
+import type { RuntimeLog } from "./runtime-log.ts";
+import type { StateFile } from "./state-file.ts";
+
+/** What is left of a sandbox whose machine has ended, or never was. */
+export interface Remains {
+  readonly home: Home;
+  readonly sandbox: FoundSandbox;
+  readonly stateFile: StateFile;
+  readonly clients: Clients;
+  readonly releaseLock: () => void;
+}
+
+/**
+ * Puts the end of a sandbox on disk, then gives up its name: whoever hears of the end may start or remove it. What cannot be
+ * written or removed is noted, and keeps nobody waiting.
+ *
+ * @param exit null when no machine was there
+ * @returns what to tell those who wait for the end
+ */
+export async function conclude(
+  { home, sandbox, stateFile, clients, releaseLock }: Remains,
+  runtimeLog: RuntimeLog,
+  exit: MachineExit | null,
+  change: Partial<SandboxState>,
+): Promise<EndedMessage> {
+  await stateFile.change({ ...change, endedAt: new Date().toISOString() }).catch((error: unknown) => {
+    runtimeLog.write("error", `cannot record the end: ${String(error)}`);
+  });
+  await clients.stopListening();
+  if (sandbox.record.config.ephemeral) {
+    await removeLocked(home, sandbox.paths).catch((error: unknown) => {
+      runtimeLog.write("error", `cannot remove the sandbox: ${String(error)}`);
+    });
+  }
+  releaseLock();
+  return {
+    type: "Ended",
+    state: stateFile.state.status === "crashed" ? "crashed" : "stopped",
+    exitCode: exit?.code ?? null,
+    signal: exit?.signal ?? null,
+    reason: stateFile.state.detail,
+  };
+}
