@@ -17,6 +17,8 @@ import { makeImageTemplate, makeMachineTemplate, type Made } from "./template-ma
 export class TemplateSource {
   readonly #plan: StartPlan;
   readonly #limitBytes: number;
+  /** Until when others are waited for, whatever they make: the rest of the time is for a boot. */
+  readonly #late = AbortSignal.timeout(bootDeadlineMs() / 2);
 
   /** @param limitBytes what all templates may take on the disk */
   constructor(plan: StartPlan, limitBytes: number) {
@@ -103,11 +105,11 @@ export class TemplateSource {
   /** @returns null when others take so long that it is better to boot without */
   async #lock(key: string): Promise<TemplateLock | null> {
     const { signal } = this.#context;
-    const late = AbortSignal.timeout(bootDeadlineMs() / 2);
+    if (this.#late.aborted) return null;
     try {
-      return await lockTemplate(this.#home, key, AbortSignal.any([signal, late]));
+      return await lockTemplate(this.#home, key, AbortSignal.any([signal, this.#late]));
     } catch (error) {
-      if (signal.aborted || !late.aborted) throw error;
+      if (signal.aborted || error !== this.#late.reason) throw error;
       this.#context.runtimeLog.write("warn", "no template is used: others have been making it for too long");
       return null;
     }

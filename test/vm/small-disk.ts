@@ -29,6 +29,13 @@ export async function unmountSmallDisk(directory: string): Promise<void> {
 
 /** Fills a disk with a file named `ballast`, until no more than so many bytes are free. */
 export async function leaveRoom(directory: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(directory);
-  await run("fallocate", ["-l", String(Math.floor(bavail * bsize - bytes)), join(directory, "ballast")]);
+  // Others write meanwhile, so what was free a moment ago may not be any more.
+  await eventually("a disk that is filled", async () => {
+    const { bavail, bsize } = await statfs(directory);
+    const size = String(Math.max(1, Math.floor(bavail * bsize - bytes)));
+    return await run("fallocate", ["-l", size, join(directory, "ballast")]).then(
+      () => true,
+      () => null,
+    );
+  });
 }

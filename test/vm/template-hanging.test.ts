@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { promisify } from "node:util";
 import { hello, HostilePackage, type Part } from "./hostile-support.ts";
-import { processesGone, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
+import { processesGone, processOf, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
-import { filesInTheMaking, kindsOf, templateEntries, works } from "./template-support.ts";
+import { filesInTheMaking, kindsOf, small, templateEntries, works } from "./template-support.ts";
 
 // A making that comes to no end. It is given up, and so is waiting for it.
 process.env["MSB_TEMPLATES"] = "on";
@@ -63,6 +63,27 @@ for (const [what, parts] of Object.entries(hanging)) {
     for (const name of names) await Sandbox.remove(name);
   });
 }
+
+test(
+  "a maker that stands still is not waited for longer than leaves time for a boot",
+  { timeout },
+  async () => {
+    const stopped = small("stopped").catch((error: unknown) => error);
+    await eventually("the making", async () =>
+      (await filesInTheMaking(home)).includes("memory") ? true : null,
+    );
+    const supervisor = await processOf(home, "stopped", "supervisor");
+    process.kill(supervisor, "SIGSTOP");
+    try {
+      const log = await works(home, "waiting", { MSB_BOOT_TIMEOUT_MS: "45000" });
+      assert.match(log, /WARN +no template is used: others have been making it for too long/);
+      assert.doesNotMatch(log, /made the|started from/);
+    } finally {
+      process.kill(supervisor, "SIGKILL");
+    }
+    assert.ok((await stopped) instanceof Error);
+  },
+);
 
 test(
   "a disk that takes the saved state and never ends is given up, and the sandbox boots",
