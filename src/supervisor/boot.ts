@@ -15,21 +15,25 @@ import { unlessAborted } from "./unless-aborted.ts";
  * LibkrunfwNotFoundError, ImageError, IoError before there is a VM
  */
 export async function bootGuest(context: StartContext): Promise<StartedMachine> {
-  const limit = readGlobalConfig(context.home).then((settings) =>
-    templatesEnabled(process.env, settings) ? templateLimitBytes(settings) : 0,
-  );
-  limit.catch(() => undefined);
   const deadline = AbortSignal.timeout(bootDeadlineMs());
   const begun = await startBegun(context, deadline);
   if (begun !== null && begun !== "failed") return begun;
+  const limit = begun === "failed" ? Promise.resolve(0) : templateLimit(context);
+  limit.catch(() => undefined);
   return await withAccelerator(context, deadline, async (plan) => {
-    const limitBytes = begun === "failed" ? 0 : await limit;
+    const limitBytes = await limit;
     if (limitBytes > 0) {
       const started = await startFromTemplate(plan, limitBytes);
       if (started !== null) return started;
     }
     return await startCold(plan);
   });
+}
+
+/** @returns what all templates may take on the disk, in bytes; 0 when there are to be none */
+async function templateLimit({ home }: StartContext): Promise<number> {
+  const settings = await readGlobalConfig(home);
+  return templatesEnabled(process.env, settings) ? templateLimitBytes(settings) : 0;
 }
 
 async function startCold(plan: StartPlan): Promise<StartedMachine> {
