@@ -71,8 +71,9 @@ export async function becomeRestored(
     context.runtimeLog.write("info", `started from the ${origin.kind} template ${origin.key}`);
   } catch (error) {
     const told = await endedBy(plan, started, "build_vm", error);
-    // What the guest itself says, and what is wrong with the sandbox's own files, would be so without a template too.
-    if (error instanceof GuestBootError || told instanceof InvalidConfigError) throw told;
+    // What the guest itself says, and what is wrong with the sandbox's own files, would be so without a template too. And when
+    // nothing is left of the start's time, that was used up before.
+    if (error instanceof GuestBootError || told instanceof InvalidConfigError || deadline.aborted) throw told;
     throw new TemplateFailedError(told.message, { cause: told });
   }
 }
