@@ -15,6 +15,7 @@ import { unlessAborted } from "./unless-aborted.ts";
  * LibkrunfwNotFoundError, ImageError, IoError before there is a VM
  */
 export async function bootGuest(context: StartContext): Promise<StartedMachine> {
+  context.progress("prepare");
   const deadline = AbortSignal.timeout(bootDeadlineMs());
   const begun = await startBegun(context, deadline);
   if (begun !== null && begun !== "failed") return begun;
@@ -48,7 +49,6 @@ export async function withAccelerator<T>(
   start: (plan: StartPlan) => Promise<T>,
 ): Promise<T> {
   const { home, runtimeLog, signal } = context;
-  context.progress("prepare");
   const found = await lookAround(context, signal);
   // It may wait for another start that is finding out what works here.
   let choice: AcceleratorChoice = await unlessAborted(

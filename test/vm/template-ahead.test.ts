@@ -24,7 +24,7 @@ import { destroy, runtimeLog, small, templateOf } from "./template-support.ts";
 process.env["MSB_TEMPLATES"] = "on";
 const home = useTemporaryHome({ ownTemplates: true });
 /** What a supervisor notes when it finds out for itself. */
-const foundOut = /DEBUG prepare after/;
+const foundOut = /starting with [a-z]+: /;
 const restored = /started from the (image|machine) template/;
 
 before(async () => {
