@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { Duplex } from "node:stream";
 import { RuntimeError } from "../errors/index.ts";
-import type { HeadStart } from "../plan/head-start.ts";
+import type { HeadStart } from "../plan/head-start-format.ts";
 import { decodeFailure } from "../protocol/failure.ts";
 import type { Message } from "../protocol/messages.generated.ts";
 import {
@@ -36,7 +36,7 @@ export async function launchSupervisor(
   const { name } = record;
   const child = await spawnSupervisor(home, name, lock, attached);
   const started = Promise.withResolvers<void>();
-  giveHeadStart(child, home, record);
+  const told = giveHeadStart(child, home, record);
   const duplex = connectionTo(child, ownerFd);
   const connection = SupervisorConnection.inherited(duplex, {
     message: (message) => {
@@ -53,6 +53,8 @@ export async function launchSupervisor(
     await started.promise;
   } catch (error) {
     connection.close();
+    // It may be making the sandbox's disk, and the lock is ours only until this returns.
+    await told;
     throw error;
   } finally {
     waiting.close();
@@ -93,18 +95,17 @@ async function spawnSupervisor(
   }
 }
 
-/** Tells the supervisor, while Node comes up in it, what QEMU it is going to need. It does nothing before it was told. */
-function giveHeadStart(child: ChildProcess, home: Home, record: SandboxRecord): void {
+/**
+ * Tells the supervisor, while Node comes up in it, what QEMU it is going to need. It does nothing before it was told. What
+ * cannot be found out is told by the supervisor, which finds out the same for itself.
+ */
+async function giveHeadStart(child: ChildProcess, home: Home, record: SandboxRecord): Promise<void> {
   const pipe = connectionTo(child, headStartFd);
   // A supervisor that has ended tells why on its other connection.
   pipe.on("error", () => undefined);
+  const plan = await planFor(child, home, record).catch(() => null);
   // Left open it would keep this program alive for as long as the sandbox.
-  const tell = (text: string): unknown => pipe.end(text, () => pipe.destroy());
-  planFor(child, home, record).then(
-    (plan) => tell(plan === null ? "" : JSON.stringify(plan)),
-    // It finds out the same for itself, and reports it.
-    () => tell(""),
-  );
+  pipe.end(plan === null ? "" : JSON.stringify(plan), () => pipe.destroy());
 }
 
 async function planFor({ pid }: ChildProcess, home: Home, record: SandboxRecord): Promise<HeadStart | null> {

@@ -14,7 +14,6 @@ import { hasEnded, spawnQemu, type SpawnedQemu } from "./spawn.ts";
 import { Tail } from "./tail.ts";
 import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
 
-const outputTailBytes = 8 * 1024;
 const consoleTailBytes = 8 * 1024;
 
 /** How long after QEMU's end the last bytes of its sockets, already in the kernel's buffers, are waited for. */
@@ -76,7 +75,7 @@ export class Machine implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #qmp: QmpClient;
   readonly #consoleTail = new Tail(consoleTailBytes);
-  readonly #outputTail = new Tail(outputTailBytes);
+  readonly #outputTail: Tail;
   #killRequested = false;
   #hasExited = false;
   #shutdownReason: string | null = null;
@@ -107,7 +106,7 @@ export class Machine implements AsyncDisposable {
   }
 
   private constructor(
-    { child, error }: SpawnedQemu,
+    { child, output, error }: SpawnedQemu,
     accelerator: Accelerator,
     isRestored: boolean,
     commandsSent: number,
@@ -124,7 +123,7 @@ export class Machine implements AsyncDisposable {
     this.agentPort = connection(child, inheritedFds.agent);
     // A listener of its own, so that a connection reset at QEMU's end is never an uncaught error.
     this.agentPort.on("error", () => undefined);
-    this.#collectOutput();
+    this.#outputTail = output;
     this.console = this.#teeConsole(connection(child, inheritedFds.console));
     this.#qmp = new QmpClient(connection(child, inheritedFds.qmp), commandsSent);
     this.events = this.#qmp.events;
@@ -271,13 +270,6 @@ export class Machine implements AsyncDisposable {
     ) {
       this.#restoreFailed = true;
       this.#child.kill("SIGKILL");
-    }
-  }
-
-  #collectOutput(): void {
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      stream?.on("data", (chunk: Buffer) => this.#outputTail.push(chunk));
-      stream?.on("error", () => undefined);
     }
   }
 

@@ -1,8 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { Tail } from "./tail.ts";
+
+const outputTailBytes = 8 * 1024;
 
 /** A QEMU that was started, and nobody has spoken to yet. */
 export interface SpawnedQemu {
   readonly child: ChildProcess;
+  /** The end of what it has written so far. Node throws away what nobody listens to when the process ends. */
+  readonly output: Tail;
   /** Why it could not be run, as soon as that is known. */
   readonly error: () => Error | null;
 }
@@ -32,7 +37,12 @@ export function spawnQemu(command: readonly string[], { isWatched, stateFd }: Sp
   });
   let error: Error | null = null;
   child.on("error", (cause) => (error ??= cause));
-  return { child, error: () => error };
+  const output = new Tail(outputTailBytes);
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk: Buffer) => output.push(chunk));
+    stream?.on("error", () => undefined);
+  }
+  return { child, output, error: () => error };
 }
 
 export function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {

@@ -1,4 +1,4 @@
-import { machineCommand, openingLines, settledAccelerator, type Accelerator } from "../machine/index.ts";
+import { machineCommand, openingLines, settledAccelerator } from "../machine/index.ts";
 import { encodeFrame, FrameKind } from "../protocol/frame.ts";
 import { encodeMessage, PROTOCOL_VERSION, type Message } from "../protocol/messages.generated.ts";
 import {
@@ -7,52 +7,17 @@ import {
   templateLimitBytes,
   templatesEnabled,
   type Template,
-  type TemplateRecord,
 } from "../store/index.ts";
+import { HEAD_START_FORMAT, type HeadStart, type TemplateOrigin } from "./head-start-format.ts";
 import { introduction } from "./introduction.ts";
-import { guestTscKhz, lookAround, type Subject } from "./look.ts";
+import { guestTscKhz, lookAround, type Subject, type Surroundings } from "./look.ts";
 import { machineSpec } from "./machine-spec.ts";
 import { clockFits, templateKeys } from "./template-key.ts";
 import { copyTemplateUpper } from "./template-upper.ts";
 
 const bytesPerMib = 1024 * 1024;
-
-/**
- * A QEMU that a supervisor starts before anything else, so that both come up side by side: how to start it, and what to tell it.
- * Whoever starts the supervisor finds that out while Node comes up in it. The supervisor finds out more only when this comes to
- * nothing.
- */
-export interface HeadStart {
-  /** Of the guest's agent, and of whoever has written this. */
-  readonly protocolVersion: number;
-  /** The program and its arguments. */
-  readonly command: readonly string[];
-  readonly isWatched: boolean;
-  /** The file with the saved state. */
-  readonly statePath: string;
-  /** What QEMU's monitor is told first. */
-  readonly opening: string;
-  /** What the guest is told, in base64. */
-  readonly introduction: string;
-  readonly accelerator: Accelerator;
-  readonly template: TemplateOrigin;
-  /** The sandbox's upper disk, when it was made for this start; else null. */
-  readonly upperPath: string | null;
-}
-
-/** The template that a machine goes on from. */
-export interface TemplateOrigin {
-  readonly key: string;
-  readonly kind: TemplateRecord["kind"];
-  readonly directory: string;
-  /** Of the directory. */
-  readonly inode: string;
-  /** What its agent said when it was saved. */
-  readonly agentVersion: string;
-  readonly kernelRelease: string;
-  /** All of it is on the disk for certain, and its hashes too. */
-  readonly durable: boolean;
-}
+/** It takes a hundredth of this, unless something has to be made first, such as a root file system. */
+const longestLookMs = 2_000;
 
 export function originOf({ key, directory, inode, record }: Template): TemplateOrigin {
   const { kind, agentVersion, kernelRelease, durable } = record;
@@ -71,7 +36,9 @@ export async function planHeadStart(subject: Subject, supervisorPid: number): Pr
   const settings = await readGlobalConfig(home);
   if (!templatesEnabled(process.env, settings) || record.config.kernelPath !== null) return null;
   if (record.config.memoryMib * bytesPerMib > templateLimitBytes(settings)) return null;
-  const { qemu, kernel, root, candidates, tscKhz } = await lookAround(subject, new AbortController().signal);
+  const found = await lookBriefly(subject);
+  if (found === null) return null;
+  const { qemu, kernel, root, candidates, tscKhz } = found;
   const choice = await settledAccelerator({ cacheDirectory: home.cache }, qemu, kernel, candidates);
   if (choice === null) return null;
   const { accelerator } = choice;
@@ -87,6 +54,7 @@ export async function planHeadStart(subject: Subject, supervisorPid: number): Pr
   else await copyTemplateUpper(root, template);
   const use = { memoryPath: template.paths.memory, shared: false, restored: true };
   return {
+    format: HEAD_START_FORMAT,
     protocolVersion: PROTOCOL_VERSION,
     command: machineCommand(machineSpec(record, kernel, root, use), accelerator, {
       qemu,
@@ -101,6 +69,17 @@ export async function planHeadStart(subject: Subject, supervisorPid: number): Pr
     template: originOf(template),
     upperPath: keys.image === null ? null : subject.paths.upper,
   };
+}
+
+/** The supervisor waits meanwhile, and can do what takes long as well. @returns null when it takes long */
+async function lookBriefly(subject: Subject): Promise<Surroundings | null> {
+  const signal = AbortSignal.timeout(longestLookMs);
+  const late = new Promise<null>((resolve) => {
+    signal.addEventListener("abort", () => resolve(null), { once: true });
+  });
+  const found = lookAround(subject, signal);
+  found.catch(() => undefined);
+  return await Promise.race([found, late]);
 }
 
 function encode(messages: readonly Message[]): string {

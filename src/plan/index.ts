@@ -5,4 +5,5 @@ export { machineSpec } from "./machine-spec.ts";
 export type { PreparedRoot } from "./root.ts";
 export { clockFits, templateKeys, type TemplateKeys } from "./template-key.ts";
 export { copyTemplateUpper } from "./template-upper.ts";
-export { originOf, planHeadStart, type HeadStart, type TemplateOrigin } from "./head-start.ts";
+export { originOf, planHeadStart } from "./head-start.ts";
+export type { HeadStart, TemplateOrigin } from "./head-start-format.ts";

@@ -5,7 +5,7 @@ import { embeddedRootFileSystem, isEmbeddedImage, type RootFileSystem } from "..
 import { checkDiskImage, shareTag, type Disk, type Share } from "../machine/index.ts";
 import type { Root } from "../protocol/messages.generated.ts";
 import type { Home, SandboxPaths, StoredConfig } from "../store/index.ts";
-import { prepareUpper } from "./upper.ts";
+import { prepareUpper, sizeOf } from "./upper.ts";
 
 /** A sandbox's root file system: what the machine gets for it, and what the agent makes of that. */
 export interface PreparedRoot {
@@ -126,7 +126,7 @@ async function layeredRoot(
   const upper: Disk = { path: paths.upper, format: "raw", readOnly: false, serial: upperSerial };
   const layered = { lower: lowerDescription, upperSerial, upperSizeMib: sizeMib };
   // One that has run has an upper of its own.
-  const isNew = (await stat(paths.upper).catch(() => null)) === null;
+  const isNew = (await sizeOf(paths.upper)) === null;
   return {
     disks: [lowerDisk, upper],
     shares: [],

@@ -40,7 +40,8 @@ async function chooseBlank(bytes: number): Promise<string> {
   });
 }
 
-async function sizeOf(path: string): Promise<number | null> {
+/** @returns null when there is none. @throws IoError */
+export async function sizeOf(path: string): Promise<number | null> {
   try {
     return (await stat(path)).size;
   } catch (error) {

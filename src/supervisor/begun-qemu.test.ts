@@ -4,6 +4,7 @@ import { mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { HEAD_START_FORMAT } from "../plan/head-start-format.ts";
 import { beginQemu } from "./begun-qemu.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "msb-begun-"));
@@ -21,6 +22,7 @@ function told(text: string): number {
 function request(command: string[]): string {
   writeFileSync(statePath, "the state");
   return JSON.stringify({
+    format: HEAD_START_FORMAT,
     command,
     isWatched: false,
     statePath,
@@ -29,21 +31,30 @@ function request(command: string[]): string {
   });
 }
 
+test("what it says is kept until somebody wants to know, also when it has ended", async () => {
+  const begun = beginQemu(told(request(["/bin/sh", "-c", "echo why it ended >&2; exit 1"])));
+  assert.ok(begun !== null);
+  const { child, output } = begun.spawned;
+  await once(child, "close");
+  assert.equal(output.toString(), "why it ended\n");
+});
+
 test("it inherits the state, and its monitor and its guest hear what they are told", async () => {
   const script = "read -r opening <&3; read -r introduction <&5; cat <&7; echo /$opening/$introduction";
   const begun = beginQemu(told(request(["/bin/sh", "-c", script])));
   assert.ok(begun !== null);
-  const { child } = begun.spawned;
-  assert.ok(child.stdout !== null);
-  let said = "";
-  for await (const chunk of child.stdout) said += String(chunk);
-  assert.equal(said, "the state/first words/who you are\n");
-  if (child.exitCode === null) await once(child, "exit");
+  const { child, output } = begun.spawned;
+  await once(child, "close");
+  assert.equal(output.toString(), "the state/first words/who you are\n");
 });
 
 for (const [what, text] of Object.entries({
   nothing: "",
   garbage: "{",
+  "another format": request(["/bin/true"]).replace(
+    `"format":${HEAD_START_FORMAT}`,
+    `"format":${HEAD_START_FORMAT + 1}`,
+  ),
   "a state that is not there": request(["/bin/true"]).replace(statePath, join(directory, "nowhere")),
   "a program that is not there": request([join(directory, "no-program")]),
 })) {

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { spawnQemu, type SpawnedQemu } from "../machine/spawn.ts";
-import type { HeadStart } from "../plan/head-start.ts";
+import { HEAD_START_FORMAT, type HeadStart } from "../plan/head-start-format.ts";
 
 /** QEMU's descriptors, see `machine/command-line.ts`. */
 const monitorFd = 3;
@@ -25,13 +25,16 @@ export interface BegunQemu {
  * @param fd where one line of JSON comes, or nothing, and then the end
  */
 export function beginQemu(fd: number): BegunQemu | null {
+  let spawned: SpawnedQemu | null = null;
   try {
     const text = readFileSync(fd, "utf8");
+    closeSync(fd);
     if (text === "") return null;
     const request = JSON.parse(text) as HeadStart;
+    if (request.format !== HEAD_START_FORMAT) return null;
     const stateFd = openSync(request.statePath, "r");
     const startedAtMs = performance.now();
-    const spawned = spawnQemu(request.command, { isWatched: request.isWatched, stateFd });
+    spawned = spawnQemu(request.command, { isWatched: request.isWatched, stateFd });
     closeSync(stateFd);
     if (spawned.child.pid === undefined) return null;
     // Both are heard as soon as somebody is there to hear them.
@@ -39,6 +42,7 @@ export function beginQemu(fd: number): BegunQemu | null {
     say(spawned, agentFd, Buffer.from(request.introduction, "base64"));
     return { request, spawned, startedAtMs };
   } catch {
+    spawned?.child.kill("SIGKILL");
     return null;
   }
 }

@@ -270,6 +270,7 @@ export class Supervisor implements ClientServices {
     runtime.write(stopRequested ? "info" : "error", `start failed: ${failure.message}`);
     if (!stopRequested)
       await recordBootError(this.#options.sandbox.paths.bootError, error).catch(() => undefined);
+    this.#options.begun?.spawned.child.kill("SIGKILL");
     this.#guest?.machine.kill();
     await this.#guest?.machine.exited;
     await this.#conclude(null, {

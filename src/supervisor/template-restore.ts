@@ -23,7 +23,15 @@ import type { StartContext, StartedMachine, StartPlan } from "./start-context.ts
 import { restoreDeadlineMs } from "./start-errors.ts";
 
 /** A template did not work. The message says why, in one clause. */
-export class TemplateFailedError extends Error {}
+export class TemplateFailedError extends Error {
+  /** False when somebody ended the machine, such as a host that is short of memory: the next one may work. */
+  readonly isLasting: boolean;
+
+  constructor(message: string, isLasting: boolean, options: ErrorOptions) {
+    super(message, options);
+    this.isLasting = isLasting;
+  }
+}
 
 /**
  * Starts a sandbox from a template.
@@ -70,11 +78,13 @@ export async function becomeRestored(
     keep(context, origin);
     context.runtimeLog.write("info", `started from the ${origin.kind} template ${origin.key}`);
   } catch (error) {
+    // Nobody here has ended it yet.
+    const ended = await Promise.race([started.machine.exited, Promise.resolve(null)]);
     const told = await endedBy(plan, started, "build_vm", error);
     // What the guest itself says, and what is wrong with the sandbox's own files, would be so without a template too. And when
     // nothing is left of the start's time, that was used up before.
     if (error instanceof GuestBootError || told instanceof InvalidConfigError || deadline.aborted) throw told;
-    throw new TemplateFailedError(told.message, { cause: told });
+    throw new TemplateFailedError(told.message, ended?.reason !== "killed", { cause: told });
   }
 }
 
@@ -133,7 +143,9 @@ async function orTemplateFailed<T>({ context }: StartPlan, work: () => Promise<T
     context.signal.throwIfAborted();
     // A host without room, memory or processes is no fault of the template. RuntimeError: QEMU could not even be started.
     if (error instanceof RuntimeError || isShortage(error)) throw error;
-    throw new TemplateFailedError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new TemplateFailedError(error instanceof Error ? error.message : String(error), true, {
+      cause: error,
+    });
   }
 }
 

@@ -39,7 +39,11 @@ export class TemplateSource {
     });
     const { image: imageKey, machine: machineKey } = keys;
     // On hardware that is on trial a machine has to boot: what is restored says too little about it.
-    if (this.#plan.trial.probe !== null && (await this.#find(machineKey)) !== undefined) return null;
+    if (this.#plan.trial.probe !== null) {
+      for (const key of [imageKey, machineKey]) {
+        if (key !== null && (await this.#find(key)) !== undefined) return null;
+      }
+    }
     return (
       (imageKey === null ? null : await this.#obtainImage(imageKey, machineKey)) ??
       (await this.#obtainMachine(machineKey))

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { BootStartError, InvalidConfigError } from "../errors/index.ts";
 import { originOf } from "../plan/index.ts";
+import { startToHello } from "./cold-start.ts";
 import { AcceleratorFailedError } from "./start-errors.ts";
 import { keep, restoreTemplate, TemplateFailedError } from "./template-restore.ts";
 import type { StartedMachine, StartPlan } from "./start-context.ts";
@@ -27,7 +28,7 @@ export async function startFromTemplate(plan: StartPlan, limitBytes: number): Pr
       if (!(error instanceof TemplateFailedError)) throw error;
       const wasThere = await source.drop(made.template, error.message);
       // It was made a moment ago, and the next one would be no better; unless someone else had taken it away.
-      if (made.isNew && wasThere) await source.giveUp(made.template, error.message);
+      if (made.isNew && wasThere && error.isLasting) await source.giveUp(made.template, error.message);
     }
   }
   // What another guest has written to it is not a beginning. A disk that was there before is the sandbox's own, and no part
@@ -43,6 +44,11 @@ export async function startFromTemplate(plan: StartPlan, limitBytes: number): Pr
  * @returns null when none can be made here
  */
 export async function warmTemplate(plan: StartPlan, limitBytes: number): Promise<"ready" | "made" | null> {
+  if (plan.trial.probe !== null) {
+    // With a template there, nothing would boot, and the hardware would stay on trial.
+    await using tried = (await startToHello(plan)).machine;
+    tried.kill();
+  }
   const made = await obtain(plan, new TemplateSource(plan, limitBytes), limitBytes);
   if (made === null || "failed" in made) return null;
   keep(plan.context, originOf(made.template));
