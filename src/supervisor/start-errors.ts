@@ -23,7 +23,7 @@ const longestRestoreMs = 30_000;
 
 /** For a restore, and for a save. Leaves most of the time for a boot in its stead. */
 export function restoreDeadlineMs(): number {
-  return Math.min(longestRestoreMs, bootDeadlineMs() / 3);
+  return Math.min(longestRestoreMs, Math.ceil(bootDeadlineMs() / 3));
 }
 
 /** What a guest was waited for, at the longest. */

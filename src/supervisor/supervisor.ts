@@ -337,6 +337,8 @@ export class Supervisor implements ClientServices {
     try {
       return await answer;
     } catch (error) {
+      // A machine that ends loses its connections one after the other.
+      if (!(error instanceof ProtocolError)) await this.#guest?.agent.closed(lastWordsMs);
       if (this.#guest?.agent.lost !== true || error instanceof ProtocolError) throw error;
       throw new SandboxNotRunningError(`sandbox ${this.name} is ending`, {
         hint: `Start it again when it has stopped ("msb start ${this.name}").`,

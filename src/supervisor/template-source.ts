@@ -18,7 +18,7 @@ export class TemplateSource {
   readonly #plan: StartPlan;
   readonly #limitBytes: number;
   /** Until when others are waited for, whatever they make: the rest of the time is for a boot. */
-  readonly #late = AbortSignal.timeout(bootDeadlineMs() / 2);
+  readonly #late = AbortSignal.timeout(Math.ceil(bootDeadlineMs() / 2));
 
   /** @param limitBytes what all templates may take on the disk */
   constructor(plan: StartPlan, limitBytes: number) {
