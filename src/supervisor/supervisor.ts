@@ -169,7 +169,7 @@ export class Supervisor implements ClientServices {
     if (this.state !== "running") return;
     this.#logs.runtime.write("info", `drain requested, ${this.#sessions.size} commands running`);
     const saved = this.#saveInBackground({ status: "draining", reason: "DrainRequested" });
-    if (this.#sessions.size === 0) this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
+    this.#stopWhenDrained();
     await saved;
   }
 
@@ -185,12 +185,11 @@ export class Supervisor implements ClientServices {
   }
 
   async #run(): Promise<void> {
-    const socket = socketPath(this.#options.home, this.id);
     try {
       const saved = this.#save({
         status: "starting",
         supervisor: await identifyProcess(process.pid),
-        socket,
+        socket: socketPath(this.#options.home, this.id),
         accelerator: null,
         startedAt: new Date().toISOString(),
         endedAt: null,
@@ -338,8 +337,9 @@ export class Supervisor implements ClientServices {
       return await answer;
     } catch (error) {
       // A machine that ends loses its connections one after the other.
-      if (!(error instanceof ProtocolError)) await this.#guest?.agent.closed(lastWordsMs);
-      if (this.#guest?.agent.lost !== true || error instanceof ProtocolError) throw error;
+      if (error instanceof ProtocolError) throw error;
+      await this.#guest?.agent.closed(lastWordsMs);
+      if (this.#guest?.agent.lost !== true) throw error;
       throw new SandboxNotRunningError(`sandbox ${this.name} is ending`, {
         hint: `Start it again when it has stopped ("msb start ${this.name}").`,
       });
@@ -349,13 +349,12 @@ export class Supervisor implements ClientServices {
   #sessionEnded(session: Session): void {
     this.#sessions.delete(session);
     this.#lifetime?.sessionEnded();
-    if (
-      this.state === "draining" &&
-      this.#stateFile.state.reason === "DrainRequested" &&
-      this.#sessions.size === 0
-    ) {
-      this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
-    }
+    const { status, reason } = this.#stateFile.state;
+    if (status === "draining" && reason === "DrainRequested") this.#stopWhenDrained();
+  }
+
+  #stopWhenDrained(): void {
+    if (this.#sessions.size === 0) this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
   }
 
   #agentLost(error: Error | null): void {

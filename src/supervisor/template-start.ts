@@ -46,6 +46,7 @@ export async function startFromTemplate(plan: StartPlan, limitBytes: number): Pr
 export async function warmTemplate(plan: StartPlan, limitBytes: number): Promise<"ready" | "made" | null> {
   if (plan.trial.probe !== null) {
     // With a template there, nothing would boot, and the hardware would stay on trial.
+    await plan.root.makeUpper();
     await using tried = (await startToHello(plan)).machine;
     tried.kill();
   }

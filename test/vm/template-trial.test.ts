@@ -3,6 +3,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, before, test } from "node:test";
 import { findQemu, hostAccelerators, measureTscKhz, resolveKernel } from "../../src/machine/index.ts";
+import { warmImage } from "../../src/api/warm.ts";
 import { guestDirectory } from "../../src/store/index.ts";
 import { processesGone, processOf, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
@@ -122,3 +123,20 @@ test(
     });
   },
 );
+
+test("an image template alone says no more about hardware on trial", { timeout, skip }, async () => {
+  await rm(broken);
+  const machines = (await templatesOf(home)).filter(({ kind }) => kind === "machine");
+  for (const { directory } of machines) await rm(directory, { recursive: true });
+  const log = await startOnTrial("alone");
+  assert.doesNotMatch(log, /started from|made the|dropped|WARN/);
+  assert.equal(await verdict(), true);
+  assert.match(await start("after-alone"), /started from the image template/);
+});
+
+test("warming ends a trial too", { timeout, skip }, async () => {
+  assert.equal(await warmImage("localhost/base", () => undefined), "made");
+  await rm(verdicts);
+  assert.equal(await warmImage("localhost/base", () => undefined), "ready");
+  assert.equal(await verdict(), true);
+});
