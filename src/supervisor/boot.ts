@@ -16,7 +16,7 @@ import { unlessAborted } from "./unless-aborted.ts";
  */
 export async function bootGuest(context: StartContext): Promise<StartedMachine> {
   context.progress("prepare");
-  const deadline = AbortSignal.timeout(bootDeadlineMs());
+  const deadline = deadlineOf(context.begun?.startedAtMs ?? performance.now());
   const begun = await startBegun(context, deadline);
   if (begun !== null && begun !== "failed") return begun;
   const limit = begun === "failed" ? Promise.resolve(0) : templateLimit(context);
@@ -29,6 +29,14 @@ export async function bootGuest(context: StartContext): Promise<StartedMachine> 
     }
     return await startCold(plan);
   });
+}
+
+/** @param startedAtMs when the first thing was done, as performance.now() says */
+function deadlineOf(startedAtMs: number): AbortSignal {
+  const left = Math.ceil(startedAtMs + bootDeadlineMs() - performance.now());
+  return left > 0
+    ? AbortSignal.timeout(left)
+    : AbortSignal.abort(new DOMException("the time for the start is over", "TimeoutError"));
 }
 
 /** @returns what all templates may take on the disk, in bytes; 0 when there are to be none */
