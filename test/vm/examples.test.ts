@@ -29,16 +29,21 @@ const environment: NodeJS.ProcessEnv = {
   PATH: `${join(project, "bin")}:${process.env["PATH"] ?? ""}`,
 };
 
+/** For the page that is about templates: it is true where nobody has turned them off, as one run of these tests does. */
+const withTemplates = Object.fromEntries(
+  Object.entries(environment).filter(([name]) => !name.endsWith("_TEMPLATES")),
+);
+
 interface Ending {
   readonly code: number | null;
   readonly output: string;
 }
 
 /** Runs a program to its end; what takes too long is killed and ends with code null. */
-function run(program: string, args: readonly string[]): Promise<Ending> {
+function run(program: string, args: readonly string[], env = environment): Promise<Ending> {
   const child = spawn(program, args, {
     cwd: project,
-    env: environment,
+    env,
     stdio: ["ignore", "pipe", "pipe"],
     timeout: timeoutMs,
     killSignal: "SIGKILL",
@@ -58,7 +63,8 @@ async function runExample({ file, line, language, code }: Example): Promise<void
   const name = `${basename(file).replace(/\W/g, "-")}-${line}`;
   const script = join(project, language === "ts" ? `${name}.ts` : `${name}.sh`);
   writeFileSync(script, code);
-  const ending = language === "ts" ? await run(process.execPath, [script]) : await run("sh", ["-eu", script]);
+  const [program, ...args] = language === "ts" ? [process.execPath, script] : ["sh", "-eu", script];
+  const ending = await run(program, args, file === "docs/templates.md" ? withTemplates : environment);
   const told = `${file}:${line}\n${code}\nprinted\n${ending.output}`;
   assert.equal(ending.code, 0, told);
   const lines = ending.output.split("\n").map((text) => text.trim());
