@@ -28,9 +28,10 @@ export class MsbHome implements AsyncDisposable {
   readonly path = mkdtempSync(join(tmpdir(), "msb-test-"));
   readonly environment: NodeJS.ProcessEnv;
 
-  constructor() {
+  /** @param options.ownTemplates as of `useTemporaryHome` */
+  constructor({ ownTemplates = false } = {}) {
     const { NODE_TEST_CONTEXT: _context, NO_COLOR: _color, FORCE_COLOR: _force, ...rest } = process.env;
-    shareTemplates(this.path);
+    if (!ownTemplates) shareTemplates(this.path);
     this.environment = { ...rest, MSB_HOME: this.path, MSB_ACCEL: "tcg" };
   }
 

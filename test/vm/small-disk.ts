@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, statfs } from "node:fs/promises";
+import { lstat, mkdir, readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { eventually } from "./support.ts";
@@ -15,6 +15,8 @@ export const mountingSkip =
 /** Mounts a tmpfs over a directory that is made if need be. @param options of tmpfs, such as `size=64m` */
 export async function mountSmallDisk(directory: string, options: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  // Mounted where the link leads, it would hide what other files of tests share.
+  if ((await lstat(directory)).isSymbolicLink()) throw new Error(`${directory} is a link`);
   await run("mount", ["-t", "tmpfs", "-o", `mode=0700,${options}`, "msb-test", directory]);
 }
 

@@ -77,7 +77,7 @@ for (const [what, [memories, reason]] of Object.entries(rooms)) {
   });
 
   test(`msb pull --warm with room for ${what}`, { timeout, skip: mountingSkip }, async (t) => {
-    await using own = new MsbHome();
+    await using own = new MsbHome({ ownTemplates: true });
     own.environment["MSB_TEMPLATES"] = "on";
     const place = join(own.path, "templates");
     await writeFile(
@@ -105,7 +105,7 @@ for (const [what, [memories, reason]] of Object.entries(rooms)) {
 }
 
 test("msb pull --warm on a disk of 140 MiB", { timeout, skip: mountingSkip }, async () => {
-  await using own = new MsbHome();
+  await using own = new MsbHome({ ownTemplates: true });
   own.environment["MSB_TEMPLATES"] = "on";
   await writeFile(
     join(own.path, "config.json"),

@@ -5,7 +5,7 @@ import { MsbHome } from "./cli-support.ts";
 import { templatesOf } from "./template-support.ts";
 
 test("msb pull --warm makes what the first sandbox starts from", { timeout }, async () => {
-  await using home = new MsbHome();
+  await using home = new MsbHome({ ownTemplates: true });
   // Whatever mode the rest is tested in.
   home.environment["MSB_TEMPLATES"] = "on";
   const warmed = await home.msb("pull", "--warm", "localhost/base");
@@ -28,7 +28,7 @@ test("msb pull --warm makes what the first sandbox starts from", { timeout }, as
 });
 
 test("msb pull --warm says when templates are turned off", { timeout }, async () => {
-  await using home = new MsbHome();
+  await using home = new MsbHome({ ownTemplates: true });
   home.environment["MSB_TEMPLATES"] = "off";
   const warmed = await home.msb("pull", "--warm", "localhost/base");
   assert.equal(warmed.code, 1);
