@@ -367,7 +367,10 @@ export class Supervisor implements ClientServices {
     try {
       return await answer;
     } catch (error) {
-      if (this.#guest?.agent.lost !== true || error instanceof ProtocolError) throw error;
+      if (error instanceof ProtocolError) throw error;
+      // A machine that ends loses its connections one after the other.
+      await this.#guest?.agent.closed(lastWordsMs);
+      if (this.#guest?.agent.lost !== true) throw error;
       throw new SandboxNotRunningError(`sandbox ${this.name} is ending`, {
         hint: `Start it again when it has stopped ("msb start ${this.name}").`,
       });
