@@ -336,8 +336,8 @@ export class Supervisor implements ClientServices {
     try {
       return await answer;
     } catch (error) {
-      // A machine that ends loses its connections one after the other.
       if (error instanceof ProtocolError) throw error;
+      // A machine that ends loses its connections one after the other.
       await this.#guest?.agent.closed(lastWordsMs);
       if (this.#guest?.agent.lost !== true) throw error;
       throw new SandboxNotRunningError(`sandbox ${this.name} is ending`, {
