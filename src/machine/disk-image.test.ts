@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -40,6 +40,20 @@ async function assertRefused(path: string, format: Disk["format"], why: RegExp):
     return true;
   });
 }
+
+test("an image that this user may not write is refused before QEMU is started with it", async () => {
+  const path = await create("kept.raw", "-f", "raw");
+  await chmod(directory, 0o755);
+  await chmod(path, 0o444);
+  // Root may write to everything.
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65534);
+  try {
+    await assertRefused(path, "raw", /not to be read and written by this user/);
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+});
 
 test("images that stand alone are accepted, whatever made them", async () => {
   await checkDiskImage(await create("a.raw", "-f", "raw"), "raw");

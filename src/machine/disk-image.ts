@@ -13,8 +13,8 @@ const convertHint = "Make a plain image of it: qemu-img convert -O qcow2 OLD NEW
  *
  * Formats: QEMU's docs/interop/qcow2.txt; VMware's "Virtual Disk Format 5.0" and QEMU's block/vmdk.c.
  *
- * @throws InvalidConfigError when the file is missing, no regular file, of another format or depends on other files;
- *   IoError when it cannot be read
+ * @throws InvalidConfigError when the file is missing, no regular file, not this user's to write, of another format, or
+ *   depends on other files; IoError when it cannot be read
  */
 export async function checkDiskImage(path: string, format: Disk["format"]): Promise<void> {
   const file = await openImage(path);
@@ -33,12 +33,20 @@ export async function checkDiskImage(path: string, format: Disk["format"]): Prom
 
 async function openImage(path: string): Promise<FileHandle> {
   try {
-    // Without waiting, should it be a pipe.
-    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    // To write, as QEMU will; without waiting, should it be a pipe.
+    return await open(path, constants.O_RDWR | constants.O_NONBLOCK);
   } catch (error) {
     const code = errorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") {
       throw new InvalidConfigError(`there is no disk image ${path}`, { hint: "Name one that exists." });
+    }
+    if (code === "EISDIR") throw refused(path, "is no regular file", "Name a disk image.");
+    if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
+      throw refused(
+        path,
+        "is not to be read and written by this user",
+        "A sandbox writes to its root. Change the file's permissions, or name a copy of it.",
+      );
     }
     throw ioError(`open ${path}`, error);
   }
