@@ -11,6 +11,7 @@ use crate::shutdown::{release_disks, Remaining, Shutdown, INSIDE_GRACE};
 use crate::sys::{self, Epoll, Reaped, SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2};
 use crate::wire::WireError;
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::io;
 use std::os::unix::io::OwnedFd;
 use std::time::{Duration, Instant};
@@ -51,6 +52,8 @@ pub struct Agent {
     epoll: Epoll,
     port: Port,
     signals: OwnedFd,
+    /// Open from the start: to open it takes a restored guest longer than to use it.
+    random: File,
     /// The sandbox's /dev/null, once it has one.
     null: Option<OwnedFd>,
     modules: Modules,
@@ -83,6 +86,7 @@ impl Agent {
             epoll,
             port,
             signals,
+            random: File::open("/dev/urandom")?,
             null: None,
             modules,
             seeded: false,

@@ -16,9 +16,8 @@ use std::os::unix::fs::symlink;
 
 /// Gives the kernel randomness from the host. No program of the user's may run before this, because every guest made from
 /// the same memory image starts with the same random pool.
-pub fn seed(seed: &Seed) -> std::result::Result<(), BootFailed> {
-    let device = File::open("/dev/urandom").during(GUEST, "/dev/urandom")?;
-    sys::add_entropy(&device, &seed.entropy).during(GUEST, "entropy")
+pub fn seed(device: &File, seed: &Seed) -> std::result::Result<(), BootFailed> {
+    sys::add_entropy(device, &seed.entropy).during(GUEST, "entropy")
 }
 
 pub fn set_clock(clock: &Clock) -> std::result::Result<(), BootFailed> {
@@ -31,7 +30,10 @@ pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed
     link_devices().during(GUEST, "/dev")?;
     sys::interface_up("lo").during(GUEST, "loopback interface")?;
     files::prepare(owner)?;
-    preread::read_programs(&mount.programs);
+    if !mount.programs.is_empty() {
+        preread::read_surroundings();
+        preread::read_programs(&mount.programs);
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use crate::sys::{EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT};
 
 /// Used when the command's environment has no PATH.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The value of a variable in a list of `NAME=value`; the first one counts, as for getenv(3).
 pub fn variable<'a>(env: &'a [String], name: &str) -> Option<&'a str> {

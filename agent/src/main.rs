@@ -76,6 +76,9 @@ fn be_init() -> ! {
 /// From the kernel's hand-over to an agent that can speak.
 fn start() -> io::Result<(Agent, AgentHello)> {
     mount_kernel_views()?;
+    // Otherwise the kernel wakes up twice a second to see whether there is memory to be moved together
+    // (Documentation/admin-guide/sysctl/vm.rst). It is still done when someone needs it, and a kernel may be without.
+    let _ = fs::write("/proc/sys/vm/compaction_proactiveness", "0");
     sys::set_open_files_limit(OPEN_FILES, OPEN_FILES)?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let kernel_release = String::from(release.trim_end());

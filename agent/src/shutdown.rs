@@ -138,9 +138,14 @@ fn signal_all(signal: i32) {
     let _ = sys::send_signal(-1, signal);
 }
 
-/// Writes everything to the disks and leaves their file systems clean. Takes the root, so that a second call does
-/// nothing that the first has done.
+/// Writes everything to the disks and leaves their file systems clean. Takes the root: without one no disk is mounted, and
+/// a second call does nothing.
 pub fn release_disks(root: &mut Option<Root>) {
+    let root = match root.take() {
+        Some(root) => root,
+        None => return,
+    };
+    // What follows does the same for each disk. One that hangs must not keep the others from it.
     sys::sync_disks();
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     for mount in mounts(&table).iter().rev() {
@@ -151,14 +156,11 @@ pub fn release_disks(root: &mut Option<Root>) {
             remount_read_only(&mount.target);
         }
     }
-    if let Some(root) = root.take() {
-        remount_read_only("/");
-        // The overlay does not pass the change on to what it lies on. No path leads there, a descriptor does.
-        if let Some(upper) = root.upper {
-            remount_read_only(&format!("/proc/self/fd/{}", upper.as_raw_fd()));
-        }
+    remount_read_only("/");
+    // The overlay does not pass the change on to what it lies on. No path leads there, a descriptor does.
+    if let Some(upper) = root.upper {
+        remount_read_only(&format!("/proc/self/fd/{}", upper.as_raw_fd()));
     }
-    sys::sync_disks();
 }
 
 fn remount_read_only(target: &str) {

@@ -74,7 +74,7 @@ fn identify(user: &str) -> std::result::Result<Identity, ExecFailed> {
             message: format!("{path}: {error}"),
         })
     };
-    users::resolve(user, &database("/etc/passwd")?, &database("/etc/group")?).map_err(|message| {
+    users::resolve(user, &database(users::PASSWD)?, &database(users::GROUP)?).map_err(|message| {
         ExecFailed {
             stage: SpawnStage::User,
             errno: 0,

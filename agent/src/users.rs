@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::unix::fs::OpenOptionsExt;
 
+pub const PASSWD: &str = "/etc/passwd";
+pub const GROUP: &str = "/etc/group";
 /// Bytes; a larger user data base is refused rather than read into PID 1's memory.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 /// The kernel's limit of supplementary groups (NGROUPS_MAX).

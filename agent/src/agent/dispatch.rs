@@ -94,7 +94,7 @@ impl Agent {
 
     fn seed(&mut self, stream: u32, seed: &Seed) {
         let result = match seed.protocol_version {
-            PROTOCOL_VERSION => guest::seed(seed),
+            PROTOCOL_VERSION => guest::seed(&self.random, seed),
             other => Err(BootFailed {
                 step: String::from(PROTOCOL),
                 errno: 0,

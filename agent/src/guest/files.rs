@@ -10,7 +10,7 @@ use crate::root::{create_directory, Owner};
 use crate::sys;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Result, Write};
+use std::io::{Read, Result, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -96,6 +96,8 @@ fn make_place(path: &str, mode: u32, owner: Owner) -> std::result::Result<(), Bo
         Owner::Sandbox => {
             // A file of the image's own is brought into the upper layer here.
             let file = open_to_write(path).during(GUEST, path)?;
+            // Emptied here, so that [write_file] need not cut off anything later.
+            file.set_len(0).during(GUEST, path)?;
             file.set_permissions(fs::Permissions::from_mode(mode))
                 .during(GUEST, path)
         }
@@ -173,7 +175,7 @@ fn write_file(path: &str, content: &[u8]) -> Result<()> {
     let mut file = open_to_write(path)?;
     file.write_all(content)?;
     let length = content.len() as u64;
-    if file.metadata()?.len() > length {
+    if file.seek(SeekFrom::End(0))? > length {
         file.set_len(length)?;
     }
     Ok(())

@@ -1,6 +1,8 @@
-//! Reads programs into the page cache, so that a guest made from the memory of this one finds them there. Nothing is run:
-//! programs start only in a guest that has randomness of its own.
+//! Brings into memory what a first command needs, so that a guest made from the memory of this one finds it there and does
+//! not have to wait for a disk. Nothing is run: programs start only in a guest that has randomness of its own.
 
+use crate::lookup::DEFAULT_PATH;
+use crate::users::{self, GROUP, PASSWD};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -9,6 +11,25 @@ use std::path::{Path, PathBuf};
 const LONGEST: u64 = 16 << 20;
 /// elf(5)
 const PT_INTERP: u32 = 3;
+
+/// What the dynamic loader of the GNU C library reads for every program (ld.so(8)). The first is hardly ever there, and the
+/// kernel remembers that too.
+const LOADER_FILES: [&str; 2] = ["/etc/ld.so.preload", "/etc/ld.so.cache"];
+
+/// Reads what is needed to start any program: where programs are, who may run them, which libraries there are.
+pub fn read_surroundings() {
+    for directory in DEFAULT_PATH.split(':') {
+        if let Ok(entries) = fs::read_dir(directory) {
+            entries.for_each(drop);
+        }
+    }
+    for database in [PASSWD, GROUP] {
+        let _ = users::read_database(database);
+    }
+    for file in LOADER_FILES {
+        read_once(Path::new(file), &mut Vec::new());
+    }
+}
 
 /// Reads each program, its dynamic loader and the C library beside that. What cannot be read is passed over.
 pub fn read_programs(programs: &[String]) {
@@ -98,6 +119,11 @@ mod tests {
         head.resize(4096, 0xff);
         assert_eq!(interpreter(&head), None);
         assert_eq!(interpreter(b"#!/bin/sh"), None);
+    }
+
+    #[test]
+    fn reads_what_this_machine_has() {
+        read_surroundings();
     }
 
     #[test]
