@@ -45,7 +45,7 @@ test("software emulation on x86-64 gets the time stamp counter's frequency and a
   assert.deepEqual(values(line, "-accel"), ["tcg,tb-size=128,thread=multi"]);
   assert.deepEqual(values(line, "-cpu"), ["max"]);
   assert.deepEqual(values(line, "-append"), [
-    "console=ttyS0 quiet loglevel=4 panic=-1 cryptomgr.notests reboot=t tsc_early_khz=2250000 tsc=reliable",
+    "console=ttyS0 quiet loglevel=4 panic=-1 cryptomgr.notests reboot=t tsc_early_khz=2250000 tsc=reliable mitigations=off",
   ]);
 });
 
@@ -54,7 +54,7 @@ test("hardware uses the host's processor and its own clock", () => {
     const line = qemuArguments(spec(), { ...x86, accelerator });
     assert.deepEqual(values(line, "-accel"), [accelerator]);
     assert.deepEqual(values(line, "-cpu"), ["host"]);
-    assert.doesNotMatch(values(line, "-append")[0] ?? "", /tsc_early_khz/);
+    assert.doesNotMatch(values(line, "-append")[0] ?? "", /tsc_early_khz|mitigations/);
   }
 });
 
@@ -64,7 +64,9 @@ test("an unknown frequency is left to the kernel", () => {
 
 test("arm64 has its own console and no x86 words", () => {
   const line = qemuArguments(spec(), { ...x86, platform: hostPlatform("arm64") });
-  assert.deepEqual(values(line, "-append"), ["console=ttyAMA0 quiet loglevel=4 panic=-1 cryptomgr.notests"]);
+  assert.deepEqual(values(line, "-append"), [
+    "console=ttyAMA0 quiet loglevel=4 panic=-1 cryptomgr.notests mitigations=off",
+  ]);
   assert.match(values(line, "-machine")[0] ?? "", /^virt,/);
   assert.ok(!line.includes("pvpanic"));
 });
