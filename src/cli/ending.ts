@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { SandboxHandle } from "../api/index.ts";
+import type { Sandbox, SandboxHandle } from "../api/index.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../errors/index.ts";
 
 /** How long a killed sandbox may hold on to its files, and how often to look. */
@@ -26,10 +26,14 @@ export async function killAndRemove(handle: SandboxHandle): Promise<void> {
 /**
  * Ends and removes a sandbox that nobody is to find again; its name may be nobody's. What was written to a disk or a directory
  * of the user's stays his: such a sandbox is shut down in order, so that nothing of it is still in the guest's memory.
+ *
+ * @param started the sandbox itself, when this program has started it
  */
-export async function discard(name: string): Promise<void> {
+export async function discard(name: string, started: Sandbox | null = null): Promise<void> {
   const { Sandbox } = await import("../api/index.ts");
   try {
+    // Over the connection that is there, which leaves nothing of an ephemeral one.
+    if (started?.config.image.kind === "oci") await started.kill();
     const handle = await Sandbox.get(name);
     if (handle.config().image.kind !== "oci") await handle.stop();
     await killAndRemove(handle);

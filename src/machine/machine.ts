@@ -194,6 +194,12 @@ export class Machine implements AsyncDisposable {
     await this.#qmp.execute("cont");
   }
 
+  /** Has QEMU end, as it does when the guest powers off. What the guest has not written to its disks is lost. */
+  quit(): void {
+    // Where it does not answer, it ends already, or has to be killed.
+    this.#qmp.execute("quit").catch(() => undefined);
+  }
+
   /** Ends QEMU at once, as if the power failed. Does nothing after its end. */
   kill(): void {
     if (this.#hasExited) return;

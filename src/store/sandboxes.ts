@@ -254,25 +254,34 @@ export async function removeSandbox(home: Home, name: string, expectedId: string
   const paths = sandboxPaths(home, name);
   const lock = await lockStoppedSandbox(home, name, expectedId, "remove");
   try {
-    await removeLocked(home, paths);
+    const found = await readRecord(paths.config).catch(() => null);
+    const aside = await setAside(home, paths, found?.record.id ?? null);
+    await rm(aside, { recursive: true, force: true }).catch((error: unknown) => {
+      throw ioError(`remove ${aside}`, error);
+    });
   } finally {
     await lock.release();
   }
   await sweepLeftovers(home);
 }
 
-/** Removes a sandbox whose lock the caller holds. The name is free from the first step on. */
-export async function removeLocked(home: Home, paths: SandboxPaths): Promise<void> {
+/**
+ * Takes a sandbox whose lock the caller holds out of everyone's sight: its name is free from here on.
+ *
+ * @param id null when it cannot be read any more
+ * @returns the directory that is left to be removed
+ * @throws IoError
+ */
+export async function setAside(home: Home, paths: SandboxPaths, id: string | null): Promise<string> {
   const aside = join(home.sandboxes, removedPrefix + randomBytes(8).toString("hex"));
-  const found = await readRecord(paths.config).catch(() => null);
   try {
     // That of a supervisor that was killed is there still.
-    if (found !== null) await rm(socketPath(home, found.record.id), { force: true });
+    if (id !== null) await rm(socketPath(home, id), { force: true });
     await rename(paths.directory, aside);
-    await rm(aside, { recursive: true, force: true });
   } catch (error) {
     throw ioError(`remove ${paths.directory}`, error);
   }
+  return aside;
 }
 
 /** Clears what a process left that was killed while it created or removed a sandbox. */

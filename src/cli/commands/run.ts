@@ -88,7 +88,7 @@ async function runNew(invocation: RunInvocation): Promise<number> {
   const end = async (): Promise<void> => {
     if (named && sandbox !== null) await sandbox.stop();
     // Before the first stage of its start, a sandbox of this name is another one.
-    else if (sandbox !== null || progress.sawStage) await discard(name);
+    else if (sandbox !== null || progress.sawStage) await discard(name, sandbox);
   };
   const interruption = onInterruption(end);
   try {
