@@ -44,7 +44,7 @@ export class Report {
   readonly #ratios: Ratio[] = [];
   readonly #goals: Goal[] = [];
   readonly #failures: string[] = [];
-  readonly #kept: Record<string, readonly unknown[]> = {};
+  readonly #kept: Record<string, Readonly<Record<string, readonly number[]>>> = {};
 
   constructor() {
     if (this.#loadBefore <= idleLoad) return;
@@ -88,7 +88,7 @@ export class Report {
   }
 
   /** Something too long for the table. */
-  keep(name: string, samples: readonly unknown[]): void {
+  keep(name: string, samples: Readonly<Record<string, readonly number[]>>): void {
     this.#kept[name] = samples;
   }
 

@@ -4,7 +4,7 @@ import type { Home } from "../src/store/index.ts";
 import { resourcesOf, type Resources } from "../test/vm/resources.ts";
 import type { Report } from "./report.ts";
 import { baseSandbox, start } from "./starts.ts";
-import { summarize, type Summary } from "./statistics.ts";
+import { summarize } from "./statistics.ts";
 
 /** Starts before the first one that counts. */
 const warmUps = 5;
@@ -21,6 +21,29 @@ const leaveMs = 10_000;
 const names = ["processes", "descriptors", "sockets", "files of the home", "disk", "RSS", "heap"] as const;
 type Sample = Record<(typeof names)[number], number>;
 
+/** What was held after each of `count` turns. Its own memory is there from the start, and so is no growth. */
+class Samples {
+  readonly #values: ReadonlyMap<keyof Sample, Float64Array>;
+  #taken = 0;
+
+  constructor(count: number) {
+    this.#values = new Map(names.map((name) => [name, new Float64Array(count)]));
+  }
+
+  add(sample: Sample): void {
+    for (const [name, values] of this.#values) values[this.#taken] = sample[name];
+    this.#taken++;
+  }
+
+  of(name: keyof Sample): number[] {
+    return [...(this.#values.get(name) ?? [])];
+  }
+
+  all(): Record<string, number[]> {
+    return Object.fromEntries(names.map((name) => [name, this.of(name)]));
+  }
+}
+
 /** Sandboxes that come and go. What the program and the home hold must not grow with their number. */
 export async function measureLoop(report: Report, home: Home, count: number): Promise<void> {
   const what = (name: string): string => `${count} come and go: growth of ${name}`;
@@ -30,20 +53,20 @@ export async function measureLoop(report: Report, home: Home, count: number): Pr
     return;
   }
   const collectGarbage = garbageCollector();
-  const samples: Sample[] = [];
-  const durations: number[] = [];
+  const samples = new Samples(count);
+  const durations = new Float64Array(count);
   for (let turn = 0; turn < warmUps + count; turn++) {
     const begun = performance.now();
     const { sandbox } = await start(baseSandbox(`loop-${turn}`), false);
     await sandbox.stop();
     await sandbox.removePersisted();
     if (turn < warmUps) continue;
-    durations.push(performance.now() - begun);
+    durations[turn - warmUps] = performance.now() - begun;
     const resources = await afterTheLast(home);
     // Garbage is no growth.
     collectGarbage();
     const { rss, heapUsed } = process.memoryUsage();
-    samples.push({
+    samples.add({
       processes: resources.processes.length,
       descriptors: resources.descriptors.length,
       sockets: resources.sockets.length,
@@ -54,18 +77,18 @@ export async function measureLoop(report: Report, home: Home, count: number): Pr
     });
   }
   report.section(`${count} × create, command, stop, remove`);
-  report.figure("one of them", "ms", durations);
-  report.keep("what is held after each", samples);
+  report.figure("one of them", "ms", [...durations]);
+  report.keep("what is held after each", samples.all());
   const size = Math.max(1, Math.min(windowSize, Math.floor(count / 4)));
-  const [first, last] = [samples.slice(0, size), samples.slice(-size)];
   const note = `medians of the first and the last ${size}`;
   for (const name of names) {
-    const summary = (of: readonly Sample[]): Summary => summarize(of.map((sample) => sample[name]));
+    const values = samples.of(name);
     if (name === "processes") {
-      report.goal(`${count} come and go: processes left, the most`, "", 0, summary(samples).maximum);
+      report.goal(`${count} come and go: processes left, the most`, "", 0, summarize(values).maximum);
       continue;
     }
-    const [before, after] = [summary(first).p50, summary(last).p50];
+    const before = summarize(values.slice(0, size)).p50;
+    const after = summarize(values.slice(-size)).p50;
     const growth = after - before;
     const told = { note: `${show(name, before)} → ${show(name, after)}, ${note}` };
     if (name === "RSS" || name === "heap")
