@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import {
   configuredRootDisk,
   defaultRootDisk,
+  smallSha256,
   type GlobalConfig,
   type SandboxRecord,
   type StoredConfig,
@@ -113,7 +113,7 @@ export function configOf(record: SandboxRecord): SandboxConfig {
 /** Deterministic, so that a sandbox made again has the same hostname. */
 function hostnameFor(name: string): string {
   if (Buffer.byteLength(name) <= hostnameMaximumBytes) return name;
-  const hash = createHash("sha256").update(name).digest("hex").slice(0, 8);
+  const hash = smallSha256(name).slice(0, 8);
   return `${name.slice(0, hostnameMaximumBytes - hash.length - 1)}-${hash}`;
 }
 

@@ -6,8 +6,7 @@ import {
   type MountMessage,
   type SeedMessage,
 } from "../protocol/messages.generated.ts";
-import type { SandboxRecord } from "../store/index.ts";
-import { entropy } from "./entropy.ts";
+import { entropy, type SandboxRecord } from "../store/index.ts";
 import type { PreparedRoot } from "./root.ts";
 
 /** Randomness of a guest's own, without which none runs anything for its user. */

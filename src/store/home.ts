@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { lstat, mkdir, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { getuid } from "node:process";
 import { InvalidConfigError, IoError } from "../errors/index.ts";
+import { smallSha256 } from "./digest.ts";
 import { errorCode, ioError } from "./system-error.ts";
 import { userHomeDirectory } from "./user-home.ts";
 
@@ -115,6 +115,6 @@ const longestSocketName = "/0123456789abcdef.sock".length;
 function runDirectory(root: string): string {
   const own = join(root, "run");
   if (Buffer.byteLength(own) + longestSocketName <= longestSocketPath) return own;
-  const digest = createHash("sha256").update(root).digest("hex").slice(0, 12);
+  const digest = smallSha256(root).slice(0, 12);
   return join(tmpdir(), `msb-${userId()}-${digest}`);
 }

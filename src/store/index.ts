@@ -2,6 +2,7 @@ export * from "./changes.ts";
 export * from "./atomic-file.ts";
 export * from "./copy-sparse.ts";
 export * from "./digest.ts";
+export * from "./entropy.ts";
 export * from "./extents.ts";
 export * from "./global-config.ts";
 export * from "./home.ts";

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -9,6 +8,7 @@ import {
   SandboxStillRunningError,
 } from "../errors/index.ts";
 import { writeFileAtomically } from "./atomic-file.ts";
+import { randomHex } from "./entropy.ts";
 import { socketPath, type Home } from "./home.ts";
 import { tryLockFile, type FileLock } from "./lock.ts";
 import { checkRecord, readRecord, type SandboxRecord } from "./sandbox-record.ts";
@@ -72,7 +72,7 @@ const stagingPrefix = ".new-";
 const removedPrefix = ".removed-";
 
 export function newSandboxId(): string {
-  return randomBytes(8).toString("hex");
+  return randomHex(8);
 }
 
 /**
@@ -273,7 +273,7 @@ export async function removeSandbox(home: Home, name: string, expectedId: string
  * @throws IoError
  */
 export async function setAside(home: Home, paths: SandboxPaths, id: string | null): Promise<string> {
-  const aside = join(home.sandboxes, removedPrefix + randomBytes(8).toString("hex"));
+  const aside = join(home.sandboxes, removedPrefix + randomHex(8));
   try {
     // That of a supervisor that was killed is there still.
     if (id !== null) await rm(socketPath(home, id), { force: true });

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { chmod, lstat, mkdir, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { IoError } from "../errors/index.ts";
+import { randomHex } from "./entropy.ts";
 import type { Home } from "./home.ts";
 import { hostBootId } from "./host-boot.ts";
 import { tryLockFile, type FileLock } from "./lock.ts";
@@ -230,7 +230,7 @@ export async function stageTemplate(home: Home): Promise<StagedTemplate> {
   await prepareTemplates(home);
   // Somebody who sweeps may hold the lock of a name for a moment, and never that of the next one too.
   for (let attempt = 1; ; attempt++) {
-    const directory = join(home.templates, stagingPrefix + randomBytes(8).toString("hex"));
+    const directory = join(home.templates, stagingPrefix + randomHex(8));
     const lock = await tryLockFile(`${directory}.lock`);
     if (lock === null) {
       if (attempt < 3) continue;

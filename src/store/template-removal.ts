@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
 import { lstat, readdir, rename, rm, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { randomHex } from "./entropy.ts";
 import { socketPath, type Home } from "./home.ts";
 import { tryLockFile } from "./lock.ts";
 import { errorCode, ioError } from "./system-error.ts";
@@ -78,7 +78,7 @@ export async function clearPlace(home: Home, key: string): Promise<void> {
 }
 
 function asidePath(home: Home): string {
-  return join(home.templates, removedPrefix + randomBytes(8).toString("hex"));
+  return join(home.templates, removedPrefix + randomHex(8));
 }
 
 async function inodeAt(path: string): Promise<bigint | null> {

@@ -11,3 +11,8 @@ export function entropy(length: number): Uint8Array {
     closeSync(device);
   }
 }
+
+/** So many random bytes as twice as many hexadecimal digits: a name that nothing else has. */
+export function randomHex(length: number): string {
+  return Buffer.from(entropy(length)).toString("hex");
+}
