@@ -1,8 +1,11 @@
 #!/bin/sh
-# From a fresh clone to a running virtual machine: set-up, then examples/quickstart.ts.
+# From a fresh clone to a running virtual machine: set-up, then examples/quickstart.ts. What it started from is kept for every
+# later sandbox.
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
-exec node examples/quickstart.ts
+node examples/quickstart.ts
+# The sandboxes of the example ended before their template was on the disk for certain, and checked.
+if [ "${MSB_TEMPLATES-}" != off ]; then exec node dist/cli/main.js pull --quiet --warm localhost/base; fi

@@ -138,35 +138,45 @@ fn signal_all(signal: i32) {
     let _ = sys::send_signal(-1, signal);
 }
 
-/// Writes everything to the disks and leaves their file systems clean. Takes the root: without one no disk is mounted, and
-/// a second call does nothing.
+/// Writes everything to the disks and leaves their file systems clean. Takes the root: without one nothing has run that
+/// could have written, and a second call does nothing.
 pub fn release_disks(root: &mut Option<Root>) {
     let root = match root.take() {
         Some(root) => root,
         None => return,
     };
-    // What follows does the same for each disk. One that hangs must not keep the others from it.
+    // All at once, so that each has begun before the first is waited for.
     sys::sync_disks();
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut clean = true;
     for mount in mounts(&table).iter().rev() {
         if mount.target == "/" || MEMORY_ONLY.contains(&mount.fs_type) {
             continue;
         }
         if sys::unmount(&mount.target).is_err() {
-            remount_read_only(&mount.target);
+            clean &= remount_read_only(&mount.target);
         }
     }
-    remount_read_only("/");
+    clean &= remount_read_only("/");
     // The overlay does not pass the change on to what it lies on. No path leads there, a descriptor does.
     if let Some(upper) = root.upper {
-        remount_read_only(&format!("/proc/self/fd/{}", upper.as_raw_fd()));
+        clean &= remount_read_only(&format!("/proc/self/fd/{}", upper.as_raw_fd()));
+    }
+    // A file system that could not be left may have been written to since, and unmounting another one may write to it.
+    if !clean {
+        sys::sync_disks();
     }
 }
 
-fn remount_read_only(target: &str) {
+/// Whether it worked. What was written before is on the disk then.
+fn remount_read_only(target: &str) -> bool {
     let flags = sys::MOUNT_REMOUNT | sys::MOUNT_READ_ONLY;
-    if let Err(error) = sys::mount("", target, "", flags, "") {
-        eprintln!("agent: cannot remount {target} read-only: {error}");
+    match sys::mount("", target, "", flags, "") {
+        Ok(()) => true,
+        Err(error) => {
+            eprintln!("agent: cannot remount {target} read-only: {error}");
+            false
+        }
     }
 }
 

@@ -89,8 +89,7 @@ export function kernelCommandLine(spec: MachineSpec, options: CommandLineOptions
     // A vCPU that waits for a processor of the host looks like a clock that stood still: without tsc=reliable the kernel's
     // watchdog then gives the clock up for one of 4 ms (Documentation/admin-guide/kernel-parameters.txt).
     words.push(`tsc_early_khz=${tscKhz}`, "tsc=reliable");
-  // What a processor guesses ahead follows its own branches and not the emulated ones, so the kernel's measures against it
-  // protect nothing there, and each of them has to be translated.
+  // What works against speculation is lost when it is translated into other instructions, and takes its time all the same.
   if (accelerator === "tcg") words.push("mitigations=off");
   return [...words, ...spec.kernelArguments].join(" ");
 }

@@ -7,6 +7,7 @@ const clean: ExitEvidence = {
   signal: null,
   spawnError: null,
   killRequested: false,
+  quitRequested: false,
   shutdownReason: null,
   panicked: false,
   restoreFailed: false,
@@ -40,6 +41,8 @@ const cases: readonly [string, Partial<ExitEvidence>, string, RegExp][] = [
     /off/,
   ],
   ["our kill", { code: null, signal: "SIGKILL", killRequested: true }, "killed", /SIGKILL by the supervisor/],
+  ["our wish", { shutdownReason: "host-qmp-quit", quitRequested: true }, "killed", /as the supervisor told/],
+  ["someone's wish", { shutdownReason: "host-qmp-quit" }, "killed", /was told to quit \(host-qmp-quit\)/],
   ["someone's kill", { code: null, signal: "SIGKILL" }, "killed", /SIGKILL by another process/],
   ["someone's SIGTERM, which QEMU handles", { shutdownReason: "host-signal" }, "killed", /host-signal/],
   [

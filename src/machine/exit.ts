@@ -8,6 +8,8 @@ export interface ExitEvidence {
   readonly spawnError: Error | null;
   /** We killed it. */
   readonly killRequested: boolean;
+  /** We told it to quit. */
+  readonly quitRequested: boolean;
   /** `reason` of QEMU's SHUTDOWN event (ShutdownCause in QEMU's qapi/run-state.json). */
   readonly shutdownReason: string | null;
   /** QEMU reported GUEST_PANICKED. */
@@ -64,6 +66,9 @@ function judge(evidence: ExitEvidence): Pick<MachineExit, "reason" | "detail"> {
       return { reason: "reset", detail: "the guest rebooted" };
     case "host-signal":
     case "host-qmp-quit":
+      if (evidence.quitRequested)
+        return { reason: "killed", detail: "QEMU quit, as the supervisor told it to" };
+      return { reason: "killed", detail: `QEMU was told to quit (${shutdownReason})` };
     case "host-qmp-system-reset":
     case "host-ui":
       return { reason: "killed", detail: `QEMU was told to quit (${shutdownReason})` };

@@ -77,6 +77,7 @@ export class Machine implements AsyncDisposable {
   readonly #consoleTail = new Tail(consoleTailBytes);
   readonly #outputTail: Tail;
   #killRequested = false;
+  #quitRequested = false;
   #hasExited = false;
   #shutdownReason: string | null = null;
   #panicked = false;
@@ -196,6 +197,7 @@ export class Machine implements AsyncDisposable {
 
   /** Has QEMU end, as it does when the guest powers off. What the guest has not written to its disks is lost. */
   quit(): void {
+    this.#quitRequested = true;
     // Where it does not answer, it ends already, or has to be killed.
     this.#qmp.execute("quit").catch(() => undefined);
   }
@@ -255,6 +257,7 @@ export class Machine implements AsyncDisposable {
       signal,
       spawnError: spawnError(),
       killRequested: this.#killRequested,
+      quitRequested: this.#quitRequested,
       shutdownReason: this.#shutdownReason,
       panicked: this.#panicked,
       restoreFailed: this.#restoreFailed,

@@ -72,7 +72,7 @@ export interface MachineExit {
   readonly signal: string | null;
   /**
    * `poweroff`: the guest powered off. `reset`: the guest rebooted, which ends a machine. `panic`: its kernel gave up.
-   * `killed`: someone ended QEMU. `error`: QEMU failed or could not be run.
+   * `killed`: someone ended QEMU, or told it to quit. `error`: QEMU failed or could not be run.
    */
   readonly reason: "poweroff" | "reset" | "panic" | "killed" | "error";
   /** One sentence for a person. */

@@ -38,6 +38,6 @@ export interface TemplateOrigin {
   /** What its agent said when it was saved. */
   readonly agentVersion: string;
   readonly kernelRelease: string;
-  /** All of it is on the disk for certain, and its hashes too. */
+  /** All of it is on the disk for certain. */
   readonly durable: boolean;
 }

@@ -20,10 +20,17 @@ export function clockMessage(): ClockMessage {
   return { type: "Clock", seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1_000_000 };
 }
 
-/** What a sandbox's guest is told to mount. */
-export function mountMessage({ config }: SandboxRecord, root: PreparedRoot): MountMessage {
+/**
+ * What a guest is told to mount.
+ *
+ * @param programs what is to be brought into its memory: of use only to the copies of one that is saved
+ */
+export function mountMessage(
+  { config }: SandboxRecord,
+  root: PreparedRoot,
+  programs: readonly string[] = [],
+): MountMessage {
   const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(config.memoryMib / 4)));
-  const programs = root.template?.programs ?? [];
   return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs] };
 }
 

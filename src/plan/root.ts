@@ -26,7 +26,7 @@ export interface RootTemplate {
   readonly identity: string;
   /** The upper, for people. */
   readonly rootDisk: string;
-  /** What the first command of a sandbox of this image most likely needs. */
+  /** What the first command of a sandbox of this image most likely runs. */
   readonly programs: readonly string[];
   /** Where the sandbox's upper disk goes. */
   readonly upperPath: string;

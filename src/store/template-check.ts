@@ -1,4 +1,4 @@
-import { open, readFile } from "node:fs/promises";
+import { lstat, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { writeFileAtomically } from "./atomic-file.ts";
@@ -6,7 +6,7 @@ import type { Home } from "./home.ts";
 import { readChunk } from "./read-chunk.ts";
 import { errorCode, ioError } from "./system-error.ts";
 import { templateFileNames, templateRecordJson } from "./template-record.ts";
-import { lookAtTemplate, type Template } from "./templates.ts";
+import { lookAtTemplate, templatePaths, type Template } from "./templates.ts";
 
 /** What is slower than a start can wait for: bringing a template to the disk, and hashes of its contents. */
 
@@ -62,6 +62,11 @@ export async function hashTemplate(home: Home, template: Template, signal?: Abor
     if (!(await isStillThere(home, template))) return false;
     throw ioError(`compute the hashes of the template ${directory}`, error);
   }
+}
+
+/** Whether the hashes of a template's contents were computed. */
+export async function hasHashes(directory: string): Promise<boolean> {
+  return (await lstat(templatePaths(directory).hashes).catch(() => null)) !== null;
 }
 
 export interface TemplateVerdict {

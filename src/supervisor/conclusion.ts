@@ -35,7 +35,7 @@ export async function conclude(
   if (sandbox.record.config.ephemeral) {
     try {
       const aside = await setAside(home, sandbox.paths, sandbox.record.id);
-      // Nothing else is to be done here, and this takes a tenth of the time that it takes in the background.
+      // Nothing else is to be done here, and in the background each file would cost a way to another thread and back.
       rmSync(aside, { recursive: true, force: true });
     } catch (error) {
       runtimeLog.write("error", `cannot remove the sandbox: ${String(error)}`);

@@ -358,7 +358,8 @@ export class Supervisor implements ClientServices {
   }
 
   #agentLost(error: Error | null): void {
-    if (error === null && this.#ending !== null) return;
+    // The end that was asked for goes on, and has its own limit. A guest that breaks the protocol does not wait for it.
+    if (this.#ending !== null && !(error instanceof ProtocolError)) return;
     const detail = error === null ? "the guest closed its connection" : error.message;
     // An orderly power-off closes the connection just before QEMU reports it.
     const machine = this.#guest?.machine;

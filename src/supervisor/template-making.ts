@@ -125,7 +125,8 @@ async function mountAndSave(
   try {
     agent.seed();
     agent.setClock();
-    await unlessOver(agent.mount(mountMessage(context.record, root)), machine, [context.signal, deadline]);
+    const mount = mountMessage(context.record, root, root.template?.programs);
+    await unlessOver(agent.mount(mount), machine, [context.signal, deadline]);
   } catch (error) {
     throw await endedBy(plan, started, "build_vm", error);
   }

@@ -1,4 +1,5 @@
 import { lstat, open } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidConfigError, RuntimeError } from "../errors/index.ts";
 import { Machine } from "../machine/index.ts";
 import {
@@ -11,6 +12,7 @@ import {
 import { PROTOCOL_VERSION } from "../protocol/messages.generated.ts";
 import {
   errorCode,
+  hasHashes,
   hashTemplate,
   markDurable,
   openTemplate,
@@ -21,6 +23,9 @@ import { endedBy, linkTo, untilReady } from "./cold-start.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 import type { StartContext, StartedMachine, StartPlan } from "./start-context.ts";
 import { restoreDeadlineMs } from "./start-errors.ts";
+
+/** How long a sandbox has to run before it computes hashes that another one left undone. */
+const hashDelayMs = 5_000;
 
 /** A template did not work. The message says why, in one clause. */
 export class TemplateFailedError extends Error {
@@ -118,15 +123,20 @@ export function linkToRestored(
  * So that the template outlives the host's next start, and can be checked. It takes time that no sandbox should wait for. Who
  * made it may have ended before this was done, so whoever uses it sees to it too, one at a time.
  */
-export function keep({ home, afterwards }: StartContext, { key, inode, durable }: TemplateOrigin): void {
-  if (durable) return;
+export function keep({ home, afterwards }: StartContext, origin: TemplateOrigin): void {
+  const { key, directory, inode, durable } = origin;
   afterwards(async (signal) => {
+    if (durable) {
+      if (await hasHashes(directory)) return;
+      // Whoever should have computed them ended too early. One that lives as short would only lose its time with them.
+      await sleep(hashDelayMs, undefined, { signal });
+    }
     await using lock = await tryLockTemplate(home, key);
     if (lock === null) return;
     const { template } = await openTemplate(home, key);
-    if (String(template?.inode) !== inode || template === null || template.record.durable) return;
-    await markDurable(home, template, signal);
-    await hashTemplate(home, template, signal);
+    if (template === null || String(template.inode) !== inode) return;
+    if (!template.record.durable) await markDurable(home, template, signal);
+    if (!(await hasHashes(directory))) await hashTemplate(home, template, signal);
   });
 }
 

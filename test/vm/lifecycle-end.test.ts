@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Sandbox, SandboxNotFoundError } from "../../src/index.ts";
 import { processesGone, processOf, smallMemory, timeout } from "./lifecycle-support.ts";
+import { assertClean } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import { runtimeLog } from "./template-support.ts";
 
 // The ways in which a sandbox ends, and what is kept.
 const home = useTemporaryHome();
@@ -17,10 +19,21 @@ test("a stop keeps what was written and not synced", { timeout }, async () => {
     "dd if=/dev/urandom of=/root/data bs=1M count=8 2>/dev/null; md5sum /root/data > /root/sum",
   );
   assert.deepEqual(await sandbox.stopAndWait(), { code: 0, success: true });
+  await assertClean(join(home, "sandboxes", name, "upper.img"));
   sandbox = await Sandbox.start(name);
   const check = await sandbox.shell("md5sum -c /root/sum");
   assert.equal(check.stdout(), "/root/data: OK\n", check.stderr());
   assert.equal((await sandbox.shell("ls /tmp; dmesg | grep -i 'ext4.*error'")).stdout(), "");
+});
+
+test("QEMU is told to quit when the guest has nothing left to write", { timeout }, async () => {
+  const quit = /stopped: .*QEMU quit, as the supervisor told it to/;
+  // A guest that powers off faster than it can be told is as well, but hardly each time.
+  for (let tries = 1; !quit.test(await runtimeLog(home, name)) && tries < 5; tries++) {
+    await sandbox.stop();
+    sandbox = await Sandbox.start(name);
+  }
+  assert.match(await runtimeLog(home, name), quit);
 });
 
 test("a slow end is waited for within the grace", { timeout }, async () => {

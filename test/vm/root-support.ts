@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../../guest/tools.ts";
@@ -37,6 +38,14 @@ export async function emptyDisk(path: string, sizeMib: number): Promise<string> 
     await file.close();
   }
   return path;
+}
+
+/** Fails unless an ext file system is whole and was unmounted: nothing waits in its journal. */
+export async function assertClean(disk: string): Promise<void> {
+  await run("e2fsck", ["-fn", disk]);
+  const about = (await run("dumpe2fs", ["-h", disk])).toString();
+  assert.match(about, /^Filesystem state: +clean$/m);
+  assert.doesNotMatch(about, /needs_recovery/);
 }
 
 /** Standard output of a command that must succeed, without the last newline. */

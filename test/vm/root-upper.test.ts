@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { run } from "../../guest/tools.ts";
 import { Sandbox } from "../../src/index.ts";
-import { output } from "./root-support.ts";
+import { assertClean, output } from "./root-support.ts";
 import { metricsOfGuest, useTemporaryHome } from "./support.ts";
 
 const home = useTemporaryHome();
@@ -32,7 +31,7 @@ for (const { wanted, least, leastInodes } of [
     assert.equal(upper.size, wanted * 1024 * 1024);
     // Sparse: what was removed and what was never used takes no room.
     assert.ok(upper.blocks * 512 < 64 * 1024 * 1024, String(upper.blocks * 512));
-    await run("e2fsck", ["-fn", upperOf(name)]);
+    await assertClean(upperOf(name));
     const second = await Sandbox.start(name);
     assert.equal(await output(second, `cat /kept; ${sizeMib}`), `kept\n${size}`);
     await second.stop();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { access, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { Sandbox, SandboxNotFoundError } from "../../src/index.ts";
@@ -13,6 +13,7 @@ import {
   runtimeLog,
   small,
   templateEntries,
+  templateOf,
   works,
 } from "./template-support.ts";
 
@@ -45,6 +46,21 @@ test("four sandboxes at once make one template of each kind", { timeout }, async
   for (const sandbox of sandboxes) assert.equal(await output(sandbox, "hostname"), sandbox.name);
   await Promise.all(sandboxes.map(destroy));
   await assertOnlyTemplates(["image", "machine"]);
+});
+
+test("hashes that their maker could not finish are computed by another sandbox", { timeout }, async () => {
+  await destroy(await small("maker"));
+  const template = await templateOf(home, "image");
+  await rm(join(template.directory, "hashes.json"), { force: true });
+  const next = await small("next");
+  await eventually("the hashes", () =>
+    access(join(template.directory, "hashes.json")).then(
+      () => true,
+      () => null,
+    ),
+  );
+  assert.match(await runtimeLog(home, "next"), new RegExp(`started from the image template ${template.key}`));
+  await destroy(next);
 });
 
 const isTemplate = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { timeout } from "./lifecycle-support.ts";
 import { MsbHome } from "./cli-support.ts";
-import { templatesOf } from "./template-support.ts";
+import { runtimeLog, templatesOf } from "./template-support.ts";
 
 test("msb pull --warm makes what the first sandbox starts from", { timeout }, async () => {
   await using home = new MsbHome({ ownTemplates: true });
@@ -15,8 +18,12 @@ test("msb pull --warm makes what the first sandbox starts from", { timeout }, as
   assert.deepEqual(made.map(({ kind }) => kind).sort(), ["image", "machine"]);
 
   // Nothing is made any more: neither by the first sandbox nor by warming again.
-  const uptime = await home.msb("run", "localhost/base", "--", "cat", "/proc/uptime");
-  assert.equal(uptime.code, 0, uptime.stderr);
+  const created = await home.msb("--info", "create", "--name", "made", "localhost/base");
+  assert.equal(created.code, 0, created.stderr);
+  assert.match(await runtimeLog(home.path, "made"), /started from the image template/);
+  await home.msb("rm", "--force", "made");
+  const ran = await home.msb("run", "localhost/base", "--", "cat", "/proc/uptime");
+  assert.equal(ran.code, 0, ran.stderr);
   const again = await home.msb("pull", "--warm", "localhost/base");
   assert.match(again.stderr, /it was/);
   assert.deepEqual(await templatesOf(home.path), made);
@@ -25,6 +32,19 @@ test("msb pull --warm makes what the first sandbox starts from", { timeout }, as
   const checked = await home.msb("doctor");
   assert.match(checked.stdout, /templates/);
   assert.doesNotMatch(checked.stdout, /not checked/);
+});
+
+test("npm run quickstart leaves what the next sandbox starts from", { timeout }, async () => {
+  await using home = new MsbHome({ ownTemplates: true });
+  home.environment["MSB_TEMPLATES"] = "on";
+  const script = join(import.meta.dirname, "..", "..", "scripts", "quickstart.sh");
+  const { stdout } = await promisify(execFile)("sh", [script], { env: home.environment });
+  assert.match(stdout, /its kernel has been up for/);
+  const created = await home.msb("--info", "create", "--name", "made", "localhost/base");
+  assert.equal(created.code, 0, created.stderr);
+  assert.match(await runtimeLog(home.path, "made"), /started from the image template/);
+  assert.deepEqual((await templatesOf(home.path)).map(({ kind }) => kind).sort(), ["image", "machine"]);
+  assert.doesNotMatch((await home.msb("doctor")).stdout, /not checked/);
 });
 
 test("msb pull --warm says when templates are turned off", { timeout }, async () => {

@@ -9,7 +9,7 @@ use crate::messages_generated::{Boot, BootFailed};
 use crate::root::{create_directory, Owner};
 use crate::sys;
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Result, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -95,9 +95,9 @@ fn make_place(path: &str, mode: u32, owner: Owner) -> std::result::Result<(), Bo
     match owner {
         Owner::Sandbox => {
             // A file of the image's own is brought into the upper layer here.
-            let file = open_to_write(path).during(GUEST, path)?;
             // Emptied here, so that [write_file] need not cut off anything later.
-            file.set_len(0).during(GUEST, path)?;
+            let mut options = to_write();
+            let file = options.truncate(true).open(path).during(GUEST, path)?;
             file.set_permissions(fs::Permissions::from_mode(mode))
                 .during(GUEST, path)
         }
@@ -134,9 +134,7 @@ fn make_mount_point(path: &str) -> Result<()> {
     if fs::metadata(path).is_ok() {
         return Ok(());
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).custom_flags(O_NONBLOCK);
-    options.open(path).map(drop)
+    to_write().open(path).map(drop)
 }
 
 fn hosts(hostname: &str) -> String {
@@ -163,19 +161,18 @@ fn machine_id() -> Result<String> {
 }
 
 /// Without waiting, should the image have put a pipe in its place.
-fn open_to_write(path: &str) -> Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .custom_flags(O_NONBLOCK)
-        .open(path)
+fn to_write() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).custom_flags(O_NONBLOCK);
+    options
 }
 
 fn write_file(path: &str, content: &[u8]) -> Result<()> {
-    let mut file = open_to_write(path)?;
+    let mut file = to_write().open(path)?;
     file.write_all(content)?;
     let length = content.len() as u64;
-    if file.seek(SeekFrom::End(0))? > length {
+    // What cannot be cut off has no end either.
+    if file.seek(SeekFrom::End(0)).unwrap_or(0) > length {
         file.set_len(length)?;
     }
     Ok(())

@@ -122,11 +122,6 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_this_machine_has() {
-        read_surroundings();
-    }
-
-    #[test]
     fn what_is_not_there_is_passed_over() {
         read_programs(&[
             String::from("/nonexistent"),
