@@ -14,7 +14,7 @@ const name = "ending";
 let sandbox: Sandbox;
 
 test("a stop keeps what was written and not synced", { timeout }, async () => {
-  sandbox = await Sandbox.builder(name).image("localhost/base").memory(smallMemory).create();
+  sandbox = await Sandbox.builder(name).image("localhost/base").memory(smallMemory).logLevel("info").create();
   await sandbox.shell(
     "dd if=/dev/urandom of=/root/data bs=1M count=8 2>/dev/null; md5sum /root/data > /root/sum",
   );
