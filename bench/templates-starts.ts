@@ -88,7 +88,7 @@ async function stopIdle(sandbox: Sandbox): Promise<void> {
   if (state.status !== "stopped") throw new Error(`${sandbox.name} is ${state.status} after its stop`);
 }
 
-async function startCold(): Promise<number> {
+export async function startCold(): Promise<number> {
   process.env["MSB_TEMPLATES"] = "off";
   try {
     const { sandbox, output } = await start(baseSandbox("cold"), false);

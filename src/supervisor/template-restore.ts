@@ -123,13 +123,17 @@ export function linkToRestored(
  * So that the template outlives the host's next start, and can be checked. It takes time that no sandbox should wait for. Who
  * made it may have ended before this was done, so whoever uses it sees to it too, one at a time.
  */
-export function keep({ home, afterwards }: StartContext, origin: TemplateOrigin): void {
+export function keep(
+  { home, afterwards }: StartContext,
+  origin: TemplateOrigin,
+  delayMs = hashDelayMs,
+): void {
   const { key, directory, inode, durable } = origin;
   afterwards(async (signal) => {
     if (durable) {
       if (await hasHashes(directory)) return;
       // Whoever should have computed them ended too early. One that lives as short would only lose its time with them.
-      await sleep(hashDelayMs, undefined, { signal });
+      await sleep(delayMs, undefined, { signal });
     }
     await using lock = await tryLockTemplate(home, key);
     if (lock === null) return;

@@ -1,4 +1,4 @@
-import { clockFits, templateKeys } from "../plan/index.ts";
+import { clockFits, templateKeys, type TemplateKeys } from "../plan/index.ts";
 import {
   lockTemplate,
   openTemplate,
@@ -31,13 +31,7 @@ export class TemplateSource {
    * @throws IoError; what the sandbox's start fails with, with and without templates; the signal's reason
    */
   async obtain(): Promise<Made | null> {
-    const { context, choice } = this.#plan;
-    const keys = await templateKeys({
-      ...this.#plan,
-      record: context.record,
-      accelerator: choice.accelerator,
-    });
-    const { image: imageKey, machine: machineKey } = keys;
+    const { image: imageKey, machine: machineKey } = await this.#keys();
     // On hardware that is on trial a machine has to boot: what is restored says too little about it.
     if (this.#plan.trial.probe !== null) {
       for (const key of [imageKey, machineKey]) {
@@ -50,10 +44,26 @@ export class TemplateSource {
     );
   }
 
+  /** Those that fit and are there, whoever made them. */
+  async existing(): Promise<Template[]> {
+    const { image, machine } = await this.#keys();
+    const templates: Template[] = [];
+    for (const key of [machine, image]) {
+      const found = key === null ? null : await this.#find(key);
+      if (found !== null && found !== undefined && "template" in found) templates.push(found.template);
+    }
+    return templates;
+  }
+
   /** Removes a template that did not work. @returns whether it was still there */
   async drop(template: Template, why: string): Promise<boolean> {
     this.#context.runtimeLog.write("warn", `dropped the template ${template.key}: ${why}`);
     return await removeTemplate(this.#home, template).catch(() => true);
+  }
+
+  #keys(): Promise<TemplateKeys> {
+    const { context, choice } = this.#plan;
+    return templateKeys({ ...this.#plan, record: context.record, accelerator: choice.accelerator });
   }
 
   async #obtainImage(key: string, machineKey: string): Promise<Made | null> {

@@ -50,9 +50,11 @@ export async function warmTemplate(plan: StartPlan, limitBytes: number): Promise
     await using tried = (await startToHello(plan)).machine;
     tried.kill();
   }
-  const made = await obtain(plan, new TemplateSource(plan, limitBytes), limitBytes);
+  const source = new TemplateSource(plan, limitBytes);
+  const made = await obtain(plan, source, limitBytes);
   if (made === null || "failed" in made) return null;
-  keep(plan.context, originOf(made.template));
+  // An image template is of use without the machine's, which others are made from.
+  for (const template of await source.existing()) keep(plan.context, originOf(template), 0);
   return made.isNew ? "made" : "ready";
 }
 
