@@ -21,7 +21,7 @@ import {
   prepareHome,
   readGlobalConfig,
   removeSandbox,
-  templatesEnabled,
+  whyNoTemplates,
   type GlobalConfig,
   type Home,
   type SandboxRecord,
@@ -72,7 +72,7 @@ export async function prepareCreation(
   const home = locateHome();
   const settings = await readGlobalConfig(home);
   // A wrong value is told before anything is made.
-  templatesEnabled(process.env, settings);
+  whyNoTemplates(process.env, settings, 0);
   const kernelPath = await chooseKernel(config, settings);
   const stored = effectiveConfig({ ...config, image }, settings, kernelPath);
   const { rootDisk, memoryMib } = stored;

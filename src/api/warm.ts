@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { RuntimeError, UnsupportedOperationError } from "../errors/index.ts";
 import { decodeFailure } from "../protocol/failure.ts";
 import { decodeMessage } from "../protocol/messages.generated.ts";
-import { supervisorProgram, templatesEnabled } from "../store/index.ts";
+import { supervisorProgram, whyNoTemplates } from "../store/index.ts";
 import { prepareCreation } from "./create.ts";
 import { supervisorEnvironment } from "./launch.ts";
 import { resolveRoot } from "./root.ts";
@@ -28,11 +28,8 @@ export async function warmImage(
   draft.image(reference);
   const config = draft.finish();
   const creation = await prepareCreation({ ...config, replace: true, pullPolicy: "never" }, []);
-  if (!templatesEnabled(process.env, creation.settings)) {
-    throw new UnsupportedOperationError("templates are turned off", {
-      hint: "Unset MSB_TEMPLATES, or set templates.enabled in config.json to true.",
-    });
-  }
+  const barred = whyNoTemplates(process.env, creation.settings, creation.stored.memoryMib);
+  if (barred !== null) throw new UnsupportedOperationError(barred.why, { hint: barred.hint });
   const { stored } = await resolveRoot(creation, { signal });
   const child = spawn(process.execPath, [supervisorProgram(), "--warm"], {
     env: supervisorEnvironment(creation.home),

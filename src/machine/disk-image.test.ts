@@ -49,7 +49,7 @@ test("an image that this user may not write is refused before QEMU is started wi
   const isRoot = process.geteuid?.() === 0;
   if (isRoot) process.seteuid?.(65534);
   try {
-    await assertRefused(path, "raw", /not to be read and written by this user/);
+    await assertRefused(path, "raw", /cannot be read and written by this user/);
   } finally {
     if (isRoot) process.seteuid?.(0);
   }

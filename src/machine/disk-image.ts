@@ -44,7 +44,7 @@ async function openImage(path: string): Promise<FileHandle> {
     if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
       throw refused(
         path,
-        "is not to be read and written by this user",
+        "cannot be read and written by this user",
         "A sandbox writes to its root. Change the file's permissions, or name a copy of it.",
       );
     }

@@ -1,13 +1,7 @@
 import { machineCommand, openingLines, settledAccelerator } from "../machine/index.ts";
 import { encodeFrame, FrameKind } from "../protocol/frame.ts";
 import { encodeMessage, PROTOCOL_VERSION, type Message } from "../protocol/messages.generated.ts";
-import {
-  lookAtTemplate,
-  readGlobalConfig,
-  templateLimitBytes,
-  templatesEnabled,
-  type Template,
-} from "../store/index.ts";
+import { lookAtTemplate, readGlobalConfig, whyNoTemplates, type Template } from "../store/index.ts";
 import { HEAD_START_FORMAT, type HeadStart, type TemplateOrigin } from "./head-start-format.ts";
 import { introduction } from "./introduction.ts";
 import { guestTscKhz, lookAround, type Subject, type Surroundings } from "./look.ts";
@@ -15,7 +9,6 @@ import { machineSpec } from "./machine-spec.ts";
 import { clockFits, templateKeys } from "./template-key.ts";
 import { copyTemplateUpper } from "./template-upper.ts";
 
-const bytesPerMib = 1024 * 1024;
 /** It takes a hundredth of this, unless something has to be made first, such as a root file system. */
 const longestLookMs = 2_000;
 
@@ -34,8 +27,8 @@ export function originOf({ key, directory, inode, record }: Template): TemplateO
 export async function planHeadStart(subject: Subject, supervisorPid: number): Promise<HeadStart | null> {
   const { home, record } = subject;
   const settings = await readGlobalConfig(home);
-  if (!templatesEnabled(process.env, settings) || record.config.kernelPath !== null) return null;
-  if (record.config.memoryMib * bytesPerMib > templateLimitBytes(settings)) return null;
+  if (whyNoTemplates(process.env, settings, record.config.memoryMib) !== null) return null;
+  if (record.config.kernelPath !== null) return null;
   const found = await lookBriefly(subject);
   if (found === null) return null;
   const { qemu, kernel, root, candidates, tscKhz } = found;

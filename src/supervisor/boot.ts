@@ -1,6 +1,6 @@
 import { chooseAccelerator, type AcceleratorChoice } from "../machine/index.ts";
 import { guestTscKhz, lookAround } from "../plan/index.ts";
-import { readGlobalConfig, templateLimitBytes, templatesEnabled } from "../store/index.ts";
+import { readGlobalConfig, templateLimitBytes, whyNoTemplates } from "../store/index.ts";
 import { startBegun } from "./begun-start.ts";
 import { becomeSandbox, startToHello } from "./cold-start.ts";
 import type { StartContext, StartedMachine, StartPlan } from "./start-context.ts";
@@ -39,10 +39,13 @@ function deadlineOf(startedAtMs: number): AbortSignal {
     : AbortSignal.abort(new DOMException("the time for the start is over", "TimeoutError"));
 }
 
-/** @returns what all templates may take on the disk, in bytes; 0 when there are to be none */
-async function templateLimit({ home }: StartContext): Promise<number> {
+/** @returns what all templates may take on the disk, in bytes; 0 when the sandbox has no part in them */
+async function templateLimit({ home, record, runtimeLog }: StartContext): Promise<number> {
   const settings = await readGlobalConfig(home);
-  return templatesEnabled(process.env, settings) ? templateLimitBytes(settings) : 0;
+  const barred = whyNoTemplates(process.env, settings, record.config.memoryMib);
+  if (barred === null) return templateLimitBytes(settings);
+  runtimeLog.write("info", `no template is used: ${barred.why}`);
+  return 0;
 }
 
 async function startCold(plan: StartPlan): Promise<StartedMachine> {

@@ -1,11 +1,12 @@
 import {
   listTemplates,
   templateLimitBytes,
-  templatesEnabled,
   verifyTemplate,
+  whyNoTemplates,
   type GlobalConfig,
   type Home,
   type ListedTemplate,
+  type NoTemplates,
 } from "../store/index.ts";
 import type { Finding } from "./diagnose.ts";
 
@@ -21,7 +22,7 @@ export async function inspectTemplates(
   home: Home,
   config: GlobalConfig,
 ): Promise<Pick<Finding, "status" | "detail" | "fix">> {
-  const enabled = templatesEnabled(process.env, config);
+  const barred = whyNoTemplates(process.env, config, 0);
   const templates = await listTemplates(home);
   const unusable = templates.filter(({ record }) => typeof record?.unusable === "string");
   const stored = templates.filter((template) => !unusable.includes(template));
@@ -46,15 +47,16 @@ export async function inspectTemplates(
   const status = warn ? "warning" : verified > 0 ? "ok" : "info";
   const checked =
     verified > 0 ? `; contents of ${verified === stored.length ? "all" : verified} verified` : "";
-  const first = summary(stored, enabled, templateLimitBytes(config)) + checked;
+  const first = summary(stored, barred, templateLimitBytes(config)) + checked;
   return { status, detail: [first, ...lines].join("\n"), fix: warn ? pruneHint : "" };
 }
 
-function summary(stored: readonly ListedTemplate[], enabled: boolean, limitBytes: number): string {
+function summary(stored: readonly ListedTemplate[], barred: NoTemplates | null, limitBytes: number): string {
   const mib = (bytes: number): string => `${Math.ceil(bytes / bytesPerMib)} MiB`;
   const size = stored.reduce((sum, { diskBytes }) => sum + diskBytes, 0);
   const what = `${stored.length} ${stored.length === 1 ? "template" : "templates"}, ${mib(size)}`;
-  if (!enabled) return `off: every sandbox boots${stored.length === 0 ? "" : `; ${what} left`}`;
+  if (barred !== null)
+    return `off: every sandbox boots, because ${barred.why}${stored.length === 0 ? "" : `; ${what} left`}`;
   if (stored.length === 0) return "none yet: the first sandbox of a shape makes one";
   return `${what} of at most ${mib(limitBytes)}`;
 }

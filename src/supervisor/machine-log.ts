@@ -16,6 +16,6 @@ export function logEvents(machine: Machine, runtimeLog: RuntimeLog): void {
 /** Notes how it ended, and QEMU's last words. */
 export function logExit(runtimeLog: RuntimeLog, { detail, crashed }: Ending, exit: MachineExit): void {
   const how = crashed ? "crashed" : "stopped";
-  runtimeLog.write(crashed ? "error" : "info", `${how}: ${detail} (QEMU: ${exit.detail})`);
+  runtimeLog.write(crashed ? "error" : "info", `${how}: ${detail} (${exit.detail})`);
   if (exit.qemuOutput.trim() !== "") runtimeLog.write("warn", `QEMU wrote:\n${exit.qemuOutput}`);
 }

@@ -1,4 +1,5 @@
 import { beginQemu } from "./begun-qemu.ts";
+import { closeForeignDescriptors } from "./foreign-descriptors.ts";
 
 /**
  * The program behind every sandbox: `supervisor NAME attached|detached`. Inherits the connection of the process that starts
@@ -11,6 +12,7 @@ const headStartFd = 5;
 async function main(): Promise<void> {
   const [name, mode] = process.argv.slice(2);
   const isSandbox = name !== undefined && (mode === "attached" || mode === "detached");
+  if (isSandbox) closeForeignDescriptors(headStartFd);
   const begun = isSandbox ? beginQemu(headStartFd) : null;
   // Only now: QEMU comes up while this is loaded.
   const program = await import("./program.ts");

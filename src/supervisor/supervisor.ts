@@ -305,6 +305,7 @@ export class Supervisor implements ClientServices {
   }
 
   async #conclude(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
+    this.#attached = false;
     const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients };
     this.#ended.resolve(await conclude(remains, this.#logs.runtime, exit, change));
   }

@@ -8,8 +8,6 @@ import type { StartedMachine, StartPlan } from "./start-context.ts";
 import type { Made } from "./template-making.ts";
 import { TemplateSource } from "./template-source.ts";
 
-const bytesPerMib = 1024 * 1024;
-
 /**
  * Starts a sandbox from a template, which is made first when there is none.
  *
@@ -19,7 +17,7 @@ const bytesPerMib = 1024 * 1024;
  */
 export async function startFromTemplate(plan: StartPlan, limitBytes: number): Promise<StartedMachine | null> {
   const source = new TemplateSource(plan, limitBytes);
-  const made = await obtain(plan, source, limitBytes);
+  const made = await obtain(plan, source);
   if (made === null) return null;
   if ("template" in made) {
     try {
@@ -51,16 +49,15 @@ export async function warmTemplate(plan: StartPlan, limitBytes: number): Promise
     tried.kill();
   }
   const source = new TemplateSource(plan, limitBytes);
-  const made = await obtain(plan, source, limitBytes);
+  const made = await obtain(plan, source);
   if (made === null || "failed" in made) return null;
   // An image template is of use without the machine's, which others are made from.
   for (const template of await source.existing()) keep(plan.context, originOf(template), 0);
   return made.isNew ? "made" : "ready";
 }
 
-async function obtain(plan: StartPlan, source: TemplateSource, limitBytes: number): Promise<Made | null> {
-  const { record, runtimeLog, signal } = plan.context;
-  if (record.config.memoryMib * bytesPerMib > limitBytes) return null;
+async function obtain(plan: StartPlan, source: TemplateSource): Promise<Made | null> {
+  const { runtimeLog, signal } = plan.context;
   try {
     const made = await source.obtain();
     if (made !== null && "failed" in made) {

@@ -5,7 +5,7 @@ import {
   readGlobalConfig,
   stageTemplate,
   templateLimitBytes,
-  templatesEnabled,
+  whyNoTemplates,
   type Home,
   type StoredConfig,
 } from "../store/index.ts";
@@ -31,7 +31,7 @@ export async function warm(
   notice: (message: string) => void,
 ): Promise<WarmOutcome> {
   const settings = await readGlobalConfig(home);
-  if (!templatesEnabled(process.env, settings)) return null;
+  if (whyNoTemplates(process.env, settings, config.memoryMib) !== null) return null;
   // What the guest writes goes to a place that is cleared away however this process ends.
   await using place = await stageTemplate(home);
   const paths = pathsIn(place.directory);

@@ -178,5 +178,8 @@ test("doctor reads them and says what to do", async () => {
   delete scope.environment["MSB_TEMPLATES"];
   await writeFile(home.configFile, JSON.stringify({ templates: { enabled: false } }));
   await scope.msb("template", "prune");
-  assert.deepEqual(await templatesRow(), row("info", "off: every sandbox boots"));
+  assert.deepEqual(
+    await templatesRow(),
+    row("info", "off: every sandbox boots, because templates are turned off in config.json"),
+  );
 });

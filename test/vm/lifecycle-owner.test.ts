@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readdir, readlink } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { Sandbox } from "../../src/index.ts";
+import { msbProgram } from "./cli-support.ts";
 import {
   builderSource,
   processesGone,
@@ -203,4 +208,30 @@ test("await using ends what it owns, whatever happens inside", { timeout }, asyn
   assert.equal((await handle.refresh()).status, "running");
   await handle.destroy();
   await processesGone(home);
+});
+
+test("a detached sandbox keeps nothing open of the script that made it", { timeout }, async () => {
+  const lock = join(home, "lock-of-a-script");
+  // What flock(1) shows in its manual; Node marks only the low ones as not to be inherited.
+  const script = 'exec 200> "$1"; shift; exec "$@"';
+  const create = [
+    msbProgram,
+    "create",
+    "--name",
+    "scripted",
+    "--memory",
+    `${smallMemory}M`,
+    "localhost/base",
+  ];
+  await promisify(execFile)("bash", ["-c", script, "script", lock, process.execPath, ...create]);
+  for (const { pid, kind } of await processesOf(home, "scripted")) {
+    const directory = `/proc/${pid}/fd`;
+    const files = await Promise.all(
+      (await readdir(directory)).map((fd) => readlink(join(directory, fd)).catch(() => "")),
+    );
+    assert.ok(files.length > 3, kind);
+    assert.ok(!files.includes(lock), `${kind}: ${files.join(" ")}`);
+  }
+  await (await Sandbox.get("scripted")).stop();
+  await Sandbox.remove("scripted");
 });
