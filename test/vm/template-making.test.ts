@@ -99,16 +99,18 @@ for (const [moment, hasCome] of Object.entries(moments)) {
 }
 
 test("without templates a sandbox boots and leaves none", { timeout }, async () => {
-  const ways: [NodeJS.ProcessEnv, string | null][] = [
-    [{ MSB_TEMPLATES: "off" }, null],
-    [{ MSB_TEMPLATES: undefined }, '{"templates": {"enabled": false}}'],
+  const ways: [NodeJS.ProcessEnv, string | null, RegExp][] = [
+    [{ MSB_TEMPLATES: "off" }, null, /turned off by MSB_TEMPLATES$/],
+    [{ MSB_TEMPLATES: undefined }, '{"templates": {"enabled": false}}', /turned off in config\.json$/],
     // Less than this guest's memory.
-    [{}, '{"templates": {"max_size_mib": 100}}'],
-    [{}, '{"templates": {"max_size_mib": 0}}'],
+    [{}, '{"templates": {"max_size_mib": 100}}', /more than templates\.max_size_mib \(100\)$/],
+    [{}, '{"templates": {"max_size_mib": 0}}', /templates\.max_size_mib is 0\)$/],
   ];
-  for (const [environment, config] of ways) {
+  for (const [environment, config, why] of ways) {
     if (config !== null) await writeFile(join(home, "config.json"), config);
-    assert.equal(await works(home, "cold", environment), "");
+    const log = await works(home, "cold", environment);
+    assert.match(log, why);
+    assert.equal(log.split("\n").length, 1, log);
     assert.deepEqual(await templateEntries(home), []);
   }
 });
@@ -119,7 +121,7 @@ test("the environment decides before config.json does", { timeout }, async () =>
   await assertOnlyTemplates(["image", "machine"]);
   // What is there is not used, and stays.
   await withEnvironment({ MSB_TEMPLATES: undefined }, async () => {
-    assert.equal(await works(home, "cold"), "");
+    assert.match(await works(home, "cold"), /^[^\n]*turned off in config\.json$/);
   });
   await assertOnlyTemplates(["image", "machine"]);
 });
