@@ -34,11 +34,24 @@ test("msb pull --warm makes what the first sandbox starts from", { timeout }, as
   assert.doesNotMatch(checked.stdout, /not checked/);
 });
 
+const quickstart = (home: MsbHome): Promise<{ stdout: string; stderr: string }> =>
+  promisify(execFile)("sh", [join(import.meta.dirname, "..", "..", "scripts", "quickstart.sh")], {
+    env: home.environment,
+  });
+
+test("npm run quickstart works without templates too", { timeout }, async () => {
+  await using home = new MsbHome({ ownTemplates: true });
+  home.environment["MSB_TEMPLATES"] = "0";
+  const { stdout, stderr } = await quickstart(home);
+  assert.match(stdout, /its kernel has been up for/);
+  assert.match(stderr, /turned off by MSB_TEMPLATES/);
+  assert.deepEqual(await templatesOf(home.path), []);
+});
+
 test("npm run quickstart leaves what the next sandbox starts from", { timeout }, async () => {
   await using home = new MsbHome({ ownTemplates: true });
   home.environment["MSB_TEMPLATES"] = "on";
-  const script = join(import.meta.dirname, "..", "..", "scripts", "quickstart.sh");
-  const { stdout } = await promisify(execFile)("sh", [script], { env: home.environment });
+  const { stdout } = await quickstart(home);
   assert.match(stdout, /its kernel has been up for/);
   const created = await home.msb("--info", "create", "--name", "made", "localhost/base");
   assert.equal(created.code, 0, created.stderr);
