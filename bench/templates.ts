@@ -4,14 +4,14 @@
  *
  * Reading order: this file, `starts.ts` (what one start is), `restored-guest.ts` (the floor), then the measurements.
  */
-import { access, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import {
   findSandbox,
+  hasHashes,
   listTemplates,
   locateHome,
   openTemplate,
-  templatePaths,
+  templateDirectory,
   type Home,
   type Template,
 } from "../src/store/index.ts";
@@ -90,13 +90,6 @@ async function makeTemplates(home: Home): Promise<MadeTemplates> {
 async function areComplete(home: Home): Promise<boolean> {
   const templates = await listTemplates(home);
   if (templates.length < 2) return false;
-  const hashed = await Promise.all(
-    templates.map(({ key }) =>
-      access(templatePaths(join(home.templates, key)).hashes).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
+  const hashed = await Promise.all(templates.map(({ key }) => hasHashes(templateDirectory(home, key))));
   return hashed.every(Boolean);
 }

@@ -42,6 +42,12 @@ const cases: readonly [string, Partial<ExitEvidence>, string, RegExp][] = [
   ],
   ["our kill", { code: null, signal: "SIGKILL", killRequested: true }, "killed", /SIGKILL by the supervisor/],
   ["our wish", { shutdownReason: "host-qmp-quit", quitRequested: true }, "killed", /as the supervisor told/],
+  [
+    "someone's SIGTERM after our wish",
+    { shutdownReason: "host-signal", quitRequested: true },
+    "killed",
+    /host-signal/,
+  ],
   ["someone's wish", { shutdownReason: "host-qmp-quit" }, "killed", /was told to quit \(host-qmp-quit\)/],
   ["someone's kill", { code: null, signal: "SIGKILL" }, "killed", /SIGKILL by another process/],
   ["someone's SIGTERM, which QEMU handles", { shutdownReason: "host-signal" }, "killed", /host-signal/],

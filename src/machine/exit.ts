@@ -56,6 +56,9 @@ function judge(evidence: ExitEvidence): Pick<MachineExit, "reason" | "detail"> {
   }
   if (code !== 0)
     return { reason: "error", detail: withLastWords(`QEMU exited with code ${code}`, evidence.qemuOutput) };
+  if (evidence.quitRequested && shutdownReason === "host-qmp-quit") {
+    return { reason: "killed", detail: "QEMU quit, as the supervisor told it to" };
+  }
   switch (shutdownReason) {
     case "guest-shutdown":
       return { reason: "poweroff", detail: "the guest powered off" };
@@ -66,9 +69,6 @@ function judge(evidence: ExitEvidence): Pick<MachineExit, "reason" | "detail"> {
       return { reason: "reset", detail: "the guest rebooted" };
     case "host-signal":
     case "host-qmp-quit":
-      if (evidence.quitRequested)
-        return { reason: "killed", detail: "QEMU quit, as the supervisor told it to" };
-      return { reason: "killed", detail: `QEMU was told to quit (${shutdownReason})` };
     case "host-qmp-system-reset":
     case "host-ui":
       return { reason: "killed", detail: `QEMU was told to quit (${shutdownReason})` };

@@ -3,10 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { Accelerator, GuestKernel, QemuBinary } from "../machine/index.ts";
-import { locateHome, sandboxPaths, type SandboxRecord, type StoredConfig } from "../store/index.ts";
-import { prepareRoot } from "./root.ts";
-import { templateKeys, type TemplateKeys } from "./template-key.ts";
+import { effectiveConfig } from "../../src/api/sandbox-config.ts";
+import { SandboxDraft } from "../../src/api/sandbox-draft.ts";
+import type { Accelerator, GuestKernel, QemuBinary } from "../../src/machine/index.ts";
+import { locateHome, sandboxPaths, type SandboxRecord, type StoredConfig } from "../../src/store/index.ts";
+import { prepareRoot } from "../../src/plan/root.ts";
+import { templateKeys, type TemplateKeys } from "../../src/plan/template-key.ts";
 
 // Needs the guest's files (`npm run build`).
 
@@ -16,34 +18,10 @@ before(async () => {
 });
 after(() => rm(directory, { recursive: true, force: true }));
 
-const config: StoredConfig = {
-  image: { kind: "oci", reference: "localhost/base" },
-  imageDigest: null,
-  stopSignal: null,
-  rootDisk: { kind: "managed", sizeMib: 4096 },
-  cpus: 1,
-  memoryMib: 512,
-  logLevel: null,
-  quietLogs: false,
-  workdir: null,
-  shell: "/bin/sh",
-  hostname: "one",
-  user: null,
-  entrypoint: null,
-  cmd: null,
-  env: [],
-  scripts: [],
-  labels: {},
-  rlimits: [],
-  pullPolicy: "if-missing",
-  maxDurationSecs: null,
-  idleTimeoutSecs: null,
-  ephemeral: false,
-  disableNetwork: false,
-  metricsSampleIntervalMs: 1000,
-  thp: "madvise",
-  kernelPath: null,
-};
+const draft = new SandboxDraft("one");
+draft.image("localhost/base");
+/** What is stored of a sandbox for which nothing else was said. */
+const config = effectiveConfig(draft.finish(), {}, null);
 
 const qemu: QemuBinary = {
   path: "/usr/bin/qemu",
