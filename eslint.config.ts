@@ -2,20 +2,29 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
+import { circlesRule } from "./scripts/eslint-circles.ts";
 import { layersRule, type Layers } from "./scripts/eslint-layers.ts";
 
 const root = import.meta.dirname;
 const layers = JSON.parse(readFileSync(join(root, "layers.json"), "utf8")) as Layers;
 
 export default defineConfig(
-  { ignores: ["dist/", "agent/target/", "guest/.cache/", "bench/results/", "**/*.generated.ts"] },
+  { ignores: ["dist/", "agent/target/", "guest/.cache/", "bench/results/", "src/protocol/generated/"] },
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: root } },
-    plugins: { own: { rules: { layers: layersRule(layers, join(root, "src")) } } },
+    plugins: {
+      own: {
+        rules: {
+          layers: layersRule(layers, join(root, "src"), join(root, "test/support")),
+          circles: circlesRule(join(root, "src")),
+        },
+      },
+    },
     rules: {
       "own/layers": "error",
+      "own/circles": "off",
       eqeqeq: "error",
       "no-restricted-syntax": [
         "error",

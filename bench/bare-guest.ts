@@ -7,15 +7,20 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { embeddedRootFileSystem } from "../src/image/embedded.ts";
-import { findQemu, Machine, measureTscKhz, resolveKernel, type Accelerator } from "../src/machine/index.ts";
+import { findQemu } from "../src/machine/qemu/qemu-binary.ts";
+import { Machine } from "../src/machine/machine.ts";
+import { measureTscKhz } from "../src/machine/accelerator/tsc.ts";
+import { resolveKernel } from "../src/machine/kernel/kernel.ts";
+import type { Accelerator } from "../src/machine/types.ts";
 import { encodeFrame, FrameDecoder, FrameKind } from "../src/protocol/frame.ts";
 import {
   decodeMessage,
   encodeMessage,
   PROTOCOL_VERSION,
   type Message,
-} from "../src/protocol/messages.generated.ts";
-import { guestDirectory, unpackExtents } from "../src/store/index.ts";
+} from "../src/protocol/generated/messages.ts";
+import { guestDirectory } from "../src/host/package-files.ts";
+import { unpackExtents } from "../src/host/extents.ts";
 
 export interface BareResult {
   readonly code: number;

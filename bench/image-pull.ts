@@ -3,8 +3,9 @@
  *
  *     MSB_HOME=… node bench/image-pull.ts REFERENCE POLICY TIMES
  */
-import { pullImage, type PullPolicy } from "../src/image/pull.ts";
-import { locateHome, prepareHome, readGlobalConfig } from "../src/store/index.ts";
+import { pullImage, type PullPolicy } from "../src/image/pull/pull.ts";
+import { locateHome, prepareHome } from "../src/store/home.ts";
+import { readGlobalConfig } from "../src/store/global-config.ts";
 
 export interface PullMeasurement {
   /** Of each call of `pullImage`, in ms. */

@@ -10,24 +10,25 @@ import { open, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { embeddedRootFileSystem } from "../src/image/embedded.ts";
-import { inheritedFds } from "../src/machine/command-line.ts";
-import {
-  findQemu,
-  hostPlatform,
-  measureTscKhz,
-  qemuArguments,
-  resolveKernel,
-  type MachineSpec,
-} from "../src/machine/index.ts";
-import { restoreCommands } from "../src/machine/save-restore.ts";
+import { inheritedFds } from "../src/machine/qemu/command-line.ts";
+import { findQemu } from "../src/machine/qemu/qemu-binary.ts";
+import { hostPlatform } from "../src/machine/qemu/platform.ts";
+import { measureTscKhz } from "../src/machine/accelerator/tsc.ts";
+import { qemuArguments } from "../src/machine/qemu/command-line.ts";
+import { resolveKernel } from "../src/machine/kernel/kernel.ts";
+import type { MachineSpec } from "../src/machine/types.ts";
+import { restoreCommands } from "../src/machine/memory/save-restore.ts";
 import { encodeFrame, FrameDecoder, FrameKind } from "../src/protocol/frame.ts";
 import {
   decodeMessage,
   encodeMessage,
   PROTOCOL_VERSION,
   type Message,
-} from "../src/protocol/messages.generated.ts";
-import { guestDirectory, unpackExtents, type Home, type Template } from "../src/store/index.ts";
+} from "../src/protocol/generated/messages.ts";
+import { guestDirectory } from "../src/host/package-files.ts";
+import { unpackExtents } from "../src/host/extents.ts";
+import type { Home } from "../src/store/home.ts";
+import type { Template } from "../src/store/templates/templates.ts";
 import { isAccelerator } from "./accelerator.ts";
 import { cpuTimeMs } from "./processes.ts";
 

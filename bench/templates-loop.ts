@@ -1,6 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { Home } from "../src/store/index.ts";
+import type { Home } from "../src/store/home.ts";
 import { resourcesOf, type Resources } from "../test/vm/resources.ts";
 import type { Report } from "./report.ts";
 import { baseSandbox, start } from "./starts.ts";

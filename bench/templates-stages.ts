@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { readFile } from "node:fs/promises";
-import { findSandbox, locateHome } from "../src/store/index.ts";
+import { findSandbox } from "../src/store/sandboxes.ts";
+import { locateHome } from "../src/store/home.ts";
 import type { Report } from "./report.ts";
 import type { RestoredGuest, RestoreTimes } from "./restored-guest.ts";
 import { baseSandbox, discard, firstCommand } from "./starts.ts";

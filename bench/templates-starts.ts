@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Sandbox } from "microsandbox";
-import { findSandbox, locateHome } from "../src/store/index.ts";
+import { findSandbox } from "../src/store/sandboxes.ts";
+import { locateHome } from "../src/store/home.ts";
 import type { Counts } from "./options.ts";
 import { runProgram } from "./processes.ts";
 import type { Report } from "./report.ts";

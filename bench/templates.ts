@@ -5,16 +5,11 @@
  * Reading order: this file, `starts.ts` (what one start is), `restored-guest.ts` (the floor), then the measurements.
  */
 import { rm } from "node:fs/promises";
-import {
-  findSandbox,
-  hasHashes,
-  listTemplates,
-  locateHome,
-  openTemplate,
-  templateDirectory,
-  type Home,
-  type Template,
-} from "../src/store/index.ts";
+import { findSandbox } from "../src/store/sandboxes.ts";
+import { hasHashes } from "../src/store/templates/template-check.ts";
+import { listTemplates } from "../src/store/templates/template-upkeep.ts";
+import { locateHome, type Home } from "../src/store/home.ts";
+import { openTemplate, templateDirectory, type Template } from "../src/store/templates/templates.ts";
 import type { Counts } from "./options.ts";
 import type { Report } from "./report.ts";
 import { RestoredGuest } from "./restored-guest.ts";

@@ -1,6 +1,6 @@
 /** Measures; started by `main.ts`, which clears up afterwards. */
 import { Sandbox } from "microsandbox";
-import { findQemu } from "../src/machine/index.ts";
+import { findQemu } from "../src/machine/qemu/qemu-binary.ts";
 import { isAccelerator } from "./accelerator.ts";
 import { BareGuest } from "./bare-guest.ts";
 import { measureCommandLine } from "./command-line.ts";

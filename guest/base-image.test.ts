@@ -12,7 +12,7 @@ import { run, sha256File } from "./tools.ts";
 
 // Uses the package that `npm run build` left in guest/.cache; without it, it is fetched first.
 
-const cache = fileURLToPath(new URL("./.cache", import.meta.url));
+const cache = fileURLToPath(new URL(".cache", import.meta.url));
 let directory = "";
 let deb = "";
 before(async () => {

@@ -6,7 +6,7 @@ import {
   type FieldType,
   type Fields,
   type MessageDefinition,
-} from "../src/protocol/schema.ts";
+} from "../src/protocol/schema/schema.ts";
 import { minimumBytes } from "./generate-protocol-validate.ts";
 
 type NamedMessage = readonly [name: string, definition: MessageDefinition];
@@ -22,7 +22,7 @@ export function rustSource(): string {
   const used = usedTypes(all.map(([, { fields }]) => fields));
   const usedEnums = Object.entries(enums).filter(([name]) => used.has(name));
   const usedStructs = Object.entries(structs).filter(([name]) => used.has(name));
-  return `// Generated from src/protocol/schema.ts by scripts/generate-protocol.ts. Change the schema, then run \`npm run generate\`.
+  return `// Generated from src/protocol/schema/schema.ts by scripts/generate-protocol.ts. Change the schema, then run \`npm run generate\`.
 
 //! The control messages of the hop between supervisor and agent.
 

@@ -6,16 +6,16 @@ import {
   type FieldType,
   type Fields,
   type Route,
-} from "../src/protocol/schema.ts";
+} from "../src/protocol/schema/schema.ts";
 import { minimumBytes } from "./generate-protocol-validate.ts";
 
-/** The text of `src/protocol/messages.generated.ts`. */
+/** The text of `src/protocol/generated/messages.ts`. */
 export function typescriptSource(): string {
   return `// Generated from schema.ts by scripts/generate-protocol.ts. Change the schema, then run \`npm run generate\`.
 
-import type { Route } from "./schema.ts";
-import { violation } from "./violation.ts";
-import { WireReader, WireWriter } from "./wire.ts";
+import type { Route } from "../schema/schema.ts";
+import { violation } from "../violation.ts";
+import { WireReader, WireWriter } from "../wire.ts";
 
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
 export const PROTOCOL_VERSION = ${PROTOCOL_VERSION};

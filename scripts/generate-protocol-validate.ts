@@ -1,4 +1,4 @@
-import { enums, messages, structs, type FieldType, type Fields } from "../src/protocol/schema.ts";
+import { enums, messages, structs, type FieldType, type Fields } from "../src/protocol/schema/schema.ts";
 
 /** Fails with every mistake in the schema that the generated codecs could not express. */
 export function validateSchema(): void {
@@ -18,7 +18,7 @@ export function validateSchema(): void {
     if (values.length === 0 || values.length > 256) mistakes.push(`${name}: ${values.length} values`);
     if (new Set(values).size !== values.length) mistakes.push(`${name}: a value appears twice`);
   }
-  if (mistakes.length > 0) throw new Error(`src/protocol/schema.ts:\n  ${mistakes.join("\n  ")}`);
+  if (mistakes.length > 0) throw new Error(`src/protocol/schema/schema.ts:\n  ${mistakes.join("\n  ")}`);
 }
 
 function fieldMistakes(owner: string, fields: Fields): string[] {

@@ -1,5 +1,5 @@
 /**
- * Writes the codecs of both sides of the protocol from `src/protocol/schema.ts`.
+ * Writes the codecs of both sides of the protocol from `src/protocol/schema/schema.ts`.
  *
  *     node scripts/generate-protocol.ts            writes the files that are not current
  *     node scripts/generate-protocol.ts --check    writes nothing, exits 1 when a file is not current
@@ -24,7 +24,7 @@ export interface GeneratedFile {
 export function generatedFiles(): readonly GeneratedFile[] {
   validateSchema();
   return [
-    { path: "src/protocol/messages.generated.ts", text: typescriptSource() },
+    { path: "src/protocol/generated/messages.ts", text: typescriptSource() },
     { path: "agent/src/messages_generated.rs", text: rustSource() },
   ];
 }
@@ -52,7 +52,9 @@ async function main(): Promise<void> {
   const outdated = await outdatedFiles();
   for (const { path, text } of outdated) {
     if (check) {
-      console.error(`${path} does not match src/protocol/schema.ts: run \`npm run generate\` and commit it.`);
+      console.error(
+        `${path} does not match src/protocol/schema/schema.ts: run \`npm run generate\` and commit it.`,
+      );
       process.exitCode = 1;
     } else {
       await writeFile(new URL(path, root), text);

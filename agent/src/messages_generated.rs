@@ -1,4 +1,4 @@
-// Generated from src/protocol/schema.ts by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
+// Generated from src/protocol/schema/schema.ts by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
 
 //! The control messages of the hop between supervisor and agent.
 

@@ -1,4 +1,4 @@
-//! The field types of `src/protocol/schema.ts` as bytes. Everything is big-endian.
+//! The field types of `src/protocol/schema/schema.ts` as bytes. Everything is big-endian.
 
 // Which field types occur in the agent's messages is the schema's choice.
 #![allow(dead_code)]

@@ -1,6 +1,6 @@
 export * from "../errors/index.ts";
-export type { AttachConfig, ExecConfig } from "./commands.ts";
-export { diagnose, type Diagnosis, type DiagnosisItem } from "./diagnose.ts";
+export type { AttachConfig, ExecConfig } from "./exec/sandbox-commands.ts";
+export { diagnose, type Diagnosis, type DiagnosisItem } from "./setup/diagnose.ts";
 export {
   DiskImageFormats,
   LogLevels,
@@ -14,24 +14,24 @@ export {
   type RootfsSourceKind,
   type SandboxStatus,
   type ThpMode,
-} from "./enums.ts";
-export type { EnvInput, EnvPair } from "./env.ts";
-export { ExecHandle, type ExecEvent } from "./exec-handle.ts";
+} from "../config/enums.ts";
+export type { EnvInput, EnvPair } from "../config/env.ts";
+export { ExecHandle, type ExecEvent } from "./exec/exec-handle.ts";
 export {
   AttachOptionsBuilder,
   ExecOptionsBuilder,
   type AttachOptions,
   type ExecOptions,
-} from "./exec-options.ts";
-export { ExecOutput, type ExitStatus } from "./exec-output.ts";
-export { ExecSink } from "./exec-sink.ts";
-export { allSandboxMetrics, type ListedSandboxes } from "./list.ts";
-export { SandboxListBuilder, type SandboxPage } from "./list-builder.ts";
-export { LogEntry, type LogReadOptions, type LogReadSource, type LogSource } from "./log-entry.ts";
-export type { BootErrorReport } from "./logs.ts";
-export { LogStream, type LogStreamOptions } from "./log-stream.ts";
-export { MetricsStream, type SandboxMetrics } from "./metrics.ts";
-export { Image, ImageHandle, type ImageDetail } from "./image.ts";
+} from "./exec/exec-options.ts";
+export { ExecOutput, type ExitStatus } from "./exec/exec-output.ts";
+export { ExecSink } from "./exec/exec-sink.ts";
+export { allSandboxMetrics, type ListedSandboxes } from "./sandbox/list.ts";
+export { SandboxListBuilder, type SandboxPage } from "./sandbox/list-builder.ts";
+export { LogEntry, type LogReadOptions, type LogReadSource, type LogSource } from "./logs/log-entry.ts";
+export type { BootErrorReport } from "./logs/read-logs.ts";
+export { LogStream, type LogStreamOptions } from "./logs/log-stream.ts";
+export { MetricsStream, type SandboxMetrics } from "./metrics/metrics.ts";
+export { Image, ImageHandle, type ImageDetail } from "./images/image.ts";
 export type {
   ImageConfigDetail,
   ImageLayerDetail,
@@ -39,10 +39,10 @@ export type {
   ImagePruneReport,
   ImageRemoveOptions,
   ImageSaveOptions,
-} from "./image-types.ts";
-export { ImageBuilder, type ImageChoice } from "./image-builder.ts";
-export type { CreateObserver, PullProgress, StartObserver, StartProgressEvent } from "./progress.ts";
-export { PullProgressCreate, PullProgressStream } from "./pull-progress-create.ts";
+} from "./images/image-types.ts";
+export { ImageBuilder, type ImageChoice } from "./config/image-builder.ts";
+export type { CreateObserver, PullProgress, StartObserver, StartProgressEvent } from "./sandbox/progress.ts";
+export { PullProgressCreate, PullProgressStream } from "./sandbox/pull-progress-create.ts";
 export {
   RegistryAuthKinds,
   RegistryConfigBuilder,
@@ -50,16 +50,16 @@ export {
   type RegistryAuthKind,
   type RegistryConfig,
   type RegistryInput,
-} from "./registry-config.ts";
-export type { Rlimit, RlimitResource } from "./rlimits.ts";
-export { RootDiskBuilder, type RootDisk, type RootDiskInput } from "./root-disk-builder.ts";
-export { intoRootfsSource, type RootfsSource } from "./rootfs-source.ts";
-export { Sandbox } from "./sandbox.ts";
-export { SandboxBuilder } from "./sandbox-builder.ts";
-export type { SandboxConfig } from "./sandbox-config.ts";
-export type { SandboxPingResult, SandboxStopResult, SandboxTouchResult } from "./sandbox-control.ts";
-export type { SandboxConfigInput } from "./config-object.ts";
-export { SandboxHandle } from "./sandbox-handle.ts";
-export { GiB, KiB, MiB, TiB, type Mebibytes } from "./sizes.ts";
-export type { DestroyOptions, RestartOptions } from "./start.ts";
-export { Stdin, type StdinMode } from "./stdin.ts";
+} from "./config/registry-config.ts";
+export type { Rlimit, RlimitResource } from "../config/rlimits.ts";
+export { RootDiskBuilder, type RootDisk, type RootDiskInput } from "../config/root-disk-builder.ts";
+export { intoRootfsSource, type RootfsSource } from "../config/rootfs-source.ts";
+export { Sandbox } from "./sandbox/sandbox.ts";
+export { SandboxBuilder } from "./config/sandbox-builder.ts";
+export type { SandboxConfig } from "./config/sandbox-config.ts";
+export type { SandboxPingResult, SandboxStopResult, SandboxTouchResult } from "./sandbox/sandbox-control.ts";
+export type { SandboxConfigInput } from "./config/config-object.ts";
+export { SandboxHandle } from "./sandbox/sandbox-handle.ts";
+export { GiB, KiB, MiB, TiB, type Mebibytes } from "../config/sizes.ts";
+export type { DestroyOptions, RestartOptions } from "./sandbox/start.ts";
+export { Stdin, type StdinMode } from "./exec/stdin.ts";

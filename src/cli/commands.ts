@@ -1,4 +1,4 @@
-import { alsoAs, type AnyCommand } from "./command.ts";
+import { alsoAs, type AnyCommand } from "./grammar/command.ts";
 
 export interface CommandEntry {
   /** The name, then the aliases. */
@@ -22,11 +22,13 @@ const inspection = "Inspection:";
 const images = "Images:";
 const other = "Other:";
 
-const pullImage = async (): Promise<AnyCommand> => (await import("./commands/image-pull.ts")).imagePull;
-const listImages = async (): Promise<AnyCommand> => (await import("./commands/image-list.ts")).imageList;
-const removeImage = async (): Promise<AnyCommand> => (await import("./commands/image-remove.ts")).imageRemove;
-const loadImage = async (): Promise<AnyCommand> => (await import("./commands/image-load.ts")).imageLoad;
-const saveImage = async (): Promise<AnyCommand> => (await import("./commands/image-save.ts")).imageSave;
+const pullImage = async (): Promise<AnyCommand> => (await import("./commands/image/image-pull.ts")).imagePull;
+const listImages = async (): Promise<AnyCommand> =>
+  (await import("./commands/image/image-list.ts")).imageList;
+const removeImage = async (): Promise<AnyCommand> =>
+  (await import("./commands/image/image-remove.ts")).imageRemove;
+const loadImage = async (): Promise<AnyCommand> => (await import("./commands/image/image-load.ts")).imageLoad;
+const saveImage = async (): Promise<AnyCommand> => (await import("./commands/image/image-save.ts")).imageSave;
 
 const imageFamily: CommandFamily = {
   names: ["image"],
@@ -38,7 +40,7 @@ const imageFamily: CommandFamily = {
     {
       names: ["inspect"],
       group: images,
-      load: async () => (await import("./commands/image-inspect.ts")).imageInspect,
+      load: async () => (await import("./commands/image/image-inspect.ts")).imageInspect,
     },
     { names: ["remove", "rm"], group: images, load: removeImage },
     { names: ["load"], group: images, load: loadImage },
@@ -46,7 +48,7 @@ const imageFamily: CommandFamily = {
     {
       names: ["prune"],
       group: images,
-      load: async () => (await import("./commands/image-prune.ts")).imagePrune,
+      load: async () => (await import("./commands/image/image-prune.ts")).imagePrune,
     },
   ],
 };
@@ -59,17 +61,17 @@ const registryFamily: CommandFamily = {
     {
       names: ["login"],
       group: images,
-      load: async () => (await import("./commands/registry-login.ts")).registryLogin,
+      load: async () => (await import("./commands/registry/registry-login.ts")).registryLogin,
     },
     {
       names: ["logout"],
       group: images,
-      load: async () => (await import("./commands/registry-logout.ts")).registryLogout,
+      load: async () => (await import("./commands/registry/registry-logout.ts")).registryLogout,
     },
     {
       names: ["list", "ls"],
       group: images,
-      load: async () => (await import("./commands/registry-list.ts")).registryList,
+      load: async () => (await import("./commands/registry/registry-list.ts")).registryList,
     },
   ],
 };
@@ -82,52 +84,72 @@ const templateFamily: CommandFamily = {
     {
       names: ["list", "ls"],
       group: other,
-      load: async () => (await import("./commands/template-list.ts")).templateList,
+      load: async () => (await import("./commands/template/template-list.ts")).templateList,
     },
     {
       names: ["inspect"],
       group: other,
-      load: async () => (await import("./commands/template-inspect.ts")).templateInspect,
+      load: async () => (await import("./commands/template/template-inspect.ts")).templateInspect,
     },
     {
       names: ["prune"],
       group: other,
-      load: async () => (await import("./commands/template-prune.ts")).templatePrune,
+      load: async () => (await import("./commands/template/template-prune.ts")).templatePrune,
     },
   ],
 };
 
 /** All commands, in the order of the help text. */
 export const commandEntries: readonly (CommandEntry | CommandFamily)[] = [
-  { names: ["run"], group: sandboxes, load: async () => (await import("./commands/run.ts")).run },
-  { names: ["create"], group: sandboxes, load: async () => (await import("./commands/create.ts")).create },
-  { names: ["start"], group: sandboxes, load: async () => (await import("./commands/start.ts")).start },
-  { names: ["stop"], group: sandboxes, load: async () => (await import("./commands/stop.ts")).stop },
-  { names: ["restart"], group: sandboxes, load: async () => (await import("./commands/restart.ts")).restart },
-  { names: ["exec"], group: sandboxes, load: async () => (await import("./commands/exec.ts")).exec },
+  { names: ["run"], group: sandboxes, load: async () => (await import("./commands/sandbox/run.ts")).run },
+  {
+    names: ["create"],
+    group: sandboxes,
+    load: async () => (await import("./commands/sandbox/create.ts")).create,
+  },
+  {
+    names: ["start"],
+    group: sandboxes,
+    load: async () => (await import("./commands/sandbox/start.ts")).start,
+  },
+  { names: ["stop"], group: sandboxes, load: async () => (await import("./commands/sandbox/stop.ts")).stop },
+  {
+    names: ["restart"],
+    group: sandboxes,
+    load: async () => (await import("./commands/sandbox/restart.ts")).restart,
+  },
+  { names: ["exec"], group: sandboxes, load: async () => (await import("./commands/sandbox/exec.ts")).exec },
   {
     names: ["remove", "rm"],
     group: sandboxes,
-    load: async () => (await import("./commands/remove.ts")).remove,
+    load: async () => (await import("./commands/sandbox/remove.ts")).remove,
   },
-  { names: ["ping"], group: sandboxes, load: async () => (await import("./commands/ping.ts")).ping },
-  { names: ["touch"], group: sandboxes, load: async () => (await import("./commands/touch.ts")).touch },
-  { names: ["list", "ls"], group: inspection, load: async () => (await import("./commands/list.ts")).list },
+  { names: ["ping"], group: sandboxes, load: async () => (await import("./commands/sandbox/ping.ts")).ping },
+  {
+    names: ["touch"],
+    group: sandboxes,
+    load: async () => (await import("./commands/sandbox/touch.ts")).touch,
+  },
+  {
+    names: ["list", "ls"],
+    group: inspection,
+    load: async () => (await import("./commands/sandbox/list.ts")).list,
+  },
   {
     names: ["status", "ps"],
     group: inspection,
-    load: async () => (await import("./commands/status.ts")).status,
+    load: async () => (await import("./commands/sandbox/status.ts")).status,
   },
   {
     names: ["inspect"],
     group: inspection,
-    load: async () => (await import("./commands/inspect.ts")).inspect,
+    load: async () => (await import("./commands/sandbox/inspect.ts")).inspect,
   },
-  { names: ["logs"], group: inspection, load: async () => (await import("./commands/logs.ts")).logs },
+  { names: ["logs"], group: inspection, load: async () => (await import("./commands/sandbox/logs.ts")).logs },
   {
     names: ["metrics"],
     group: inspection,
-    load: async () => (await import("./commands/metrics.ts")).metrics,
+    load: async () => (await import("./commands/sandbox/metrics.ts")).metrics,
   },
   { names: ["pull"], group: images, load: async () => alsoAs("pull", await pullImage()) },
   { names: ["load"], group: images, load: async () => alsoAs("load", await loadImage()) },
@@ -140,17 +162,17 @@ export const commandEntries: readonly (CommandEntry | CommandFamily)[] = [
   {
     names: ["doctor", "check"],
     group: other,
-    load: async () => (await import("./commands/doctor.ts")).doctor,
+    load: async () => (await import("./commands/host/doctor.ts")).doctor,
   },
   {
     names: ["completion"],
     group: other,
-    load: async () => (await import("./commands/completion.ts")).completion,
+    load: async () => (await import("./commands/host/completion.ts")).completion,
   },
   {
     names: ["__complete"],
     group: other,
-    load: async () => (await import("./commands/complete.ts")).complete,
+    load: async () => (await import("./commands/host/complete.ts")).complete,
   },
 ];
 

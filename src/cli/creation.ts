@@ -1,5 +1,5 @@
 import type { SandboxBuilder } from "../api/index.ts";
-import { flag, longName, repeated, value, type Invocation, type LogLevel } from "./command.ts";
+import { flag, longName, repeated, value, type Invocation, type LogLevel } from "./grammar/command.ts";
 import type { Progress } from "./output/progress.ts";
 import { parseDurationMs, parseDurationSecs } from "./values/duration.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath } from "./values/pairs.ts";

@@ -1,9 +1,9 @@
-import type { AnyCommand, Invocation } from "./command.ts";
+import type { AnyCommand, Invocation } from "./grammar/command.ts";
 import { findEntry, isFamily } from "./commands.ts";
-import { logLevels } from "./globals.ts";
+import { logLevels } from "./grammar/globals.ts";
 import { isInterrupted, untilExit, watchInterruptions } from "./interrupt.ts";
 import { err, flush, out } from "./output/streams.ts";
-import { quickParse } from "./quick-parse.ts";
+import { quickParse } from "./grammar/quick-parse.ts";
 
 // What only some command lines need is loaded when it is needed: each module costs about a millisecond of start-up.
 
@@ -61,13 +61,13 @@ async function findQuickly(
 }
 
 async function runFully(args: readonly string[], guestCommand: readonly string[] | null): Promise<number> {
-  const { findBranch, parse } = await import("./program.ts");
+  const { findBranch, parse } = await import("./grammar/program.ts");
   if (args.includes("--version")) {
     out(`msb ${(await import("./version.ts")).packageVersion()}\n`);
     return 0;
   }
   if (args.includes("--tree")) {
-    out(await (await import("./tree.ts")).commandTree(findBranch(args)));
+    out(await (await import("./grammar/tree.ts")).commandTree(findBranch(args)));
     return 0;
   }
   const parsed = await parse(args, guestCommand, { out, err });

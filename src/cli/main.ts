@@ -12,7 +12,7 @@ if (major < 22 || (major === 22 && minor < 15)) {
   const { packageVersion } = await import("./version.ts");
   process.stdout.write(`msb ${packageVersion()}\n`);
 } else {
-  (await import("../api/code-cache.ts")).useCodeCache();
+  (await import("../api/setup/code-cache.ts")).useCodeCache();
   const { dispatch } = await import("./dispatch.ts");
   await dispatch(argv);
 }

@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { ImageError } from "../errors/index.ts";
-import { guestDirectory } from "../store/index.ts";
+import { guestDirectory } from "../host/package-files.ts";
 
 /** The image that comes with this package: busybox and a few files, so that a first run needs no registry. */
 export const embeddedImage = "localhost/base";

@@ -1,4 +1,5 @@
-import { readGlobalConfig, type GlobalConfig, type Home } from "../store/index.ts";
+import { readGlobalConfig, type GlobalConfig } from "../store/global-config.ts";
+import type { Home } from "../store/home.ts";
 import { defaultImportLimits, type ImportLimits } from "./import/limits.ts";
 
 /** What one image may take of the host on its way into the store. */

@@ -2,7 +2,7 @@ import { ImageError } from "../errors/index.ts";
 import type { RootFileSystem } from "./embedded.ts";
 import type { ImageConfig } from "./image-config.ts";
 import type { LimitSettings } from "./limits.ts";
-import type { PullProgressListener } from "./pull-progress.ts";
+import type { PullProgressListener } from "./pull/pull-progress.ts";
 import { readStoredImage, type StoredImage } from "./store/images.ts";
 import { hasBlob, imageStore, type ImageStore } from "./store/layout.ts";
 import { rootFileSystemPath, useRootFileSystem } from "./store/rootfs-path.ts";
@@ -61,7 +61,7 @@ export async function useStored(
   const layerCount = layers.length;
   report({ kind: "resolved", reference, manifestDigest, layerCount, totalDownloadBytes: null });
   if (!isReady) {
-    const { materializeStored } = await import("./materialize.ts");
+    const { materializeStored } = await import("./pull/materialize.ts");
     await materializeStored(store, image, reference, options, report);
   }
   return readyImage(store, image, reference, report);

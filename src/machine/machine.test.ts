@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RuntimeError } from "../errors/index.ts";
-import type { Lifeline } from "./lifeline.ts";
-import { findLifeline } from "./lifeline.ts";
+import type { Lifeline } from "./qemu/lifeline.ts";
+import { findLifeline } from "./qemu/lifeline.ts";
 import { Machine } from "./machine.ts";
-import { findQemu } from "./qemu.ts";
+import { findQemu } from "./qemu/qemu-binary.ts";
 import type { MachineSpec } from "./types.ts";
 
 const timeout = 120_000;

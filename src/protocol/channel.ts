@@ -1,8 +1,8 @@
 import type { Duplex } from "node:stream";
 import { ProtocolError } from "../errors/index.ts";
 import { encodeFrame, FrameDecoder, FrameKind, type Frame } from "./frame.ts";
-import { decodeMessage, encodeMessage, type Message } from "./messages.generated.ts";
-import type { Route } from "./schema.ts";
+import { decodeMessage, encodeMessage, type Message } from "./generated/messages.ts";
+import type { Route } from "./schema/schema.ts";
 
 export type BulkKind = Exclude<FrameKind, typeof FrameKind.control>;
 

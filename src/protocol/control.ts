@@ -1,5 +1,5 @@
 import { encodeFrame, FrameKind } from "./frame.ts";
-import { encodeMessage, type Message } from "./messages.generated.ts";
+import { encodeMessage, type Message } from "./generated/messages.ts";
 
 /**
  * Encodes a message as a control frame, ready to be written to a connection.

@@ -19,7 +19,7 @@ import {
   UnsupportedOperationError,
   type BootStage,
 } from "../errors/index.ts";
-import type { FailureMessage } from "./messages.generated.ts";
+import type { FailureMessage } from "./generated/messages.ts";
 
 type Constructor = new (message: string, options?: { hint?: string }) => MicrosandboxError;
 

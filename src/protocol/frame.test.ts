@@ -12,7 +12,7 @@ import {
   MAX_BULK_PAYLOAD,
   MAX_CONTROL_PAYLOAD,
 } from "./frame.ts";
-import { decodeMessage } from "./messages.generated.ts";
+import { decodeMessage } from "./generated/messages.ts";
 
 const hello = Buffer.from("hello");
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ProtocolError } from "../errors/index.ts";
-import { decodeMessage, encodeMessage, type ExecMessage, type Message } from "./messages.generated.ts";
+import { decodeMessage, encodeMessage, type ExecMessage, type Message } from "./generated/messages.ts";
 
 const exec: ExecMessage = {
   type: "Exec",

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { InvalidConfigError } from "../errors/index.ts";
 import type { Home } from "./home.ts";
-import { maximumRootDiskMib, minimumManagedMib, type StoredRootDisk } from "./root-disk.ts";
-import { errorCode, ioError } from "./system-error.ts";
+import { maximumRootDiskMib, minimumManagedMib, type StoredRootDisk } from "../config/root-disk.ts";
+import { errorCode, ioError } from "../host/system-error.ts";
 
 const logLevel = v.picklist(["trace", "debug", "info", "warn", "error"]);
 

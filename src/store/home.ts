@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { getuid } from "node:process";
 import { InvalidConfigError, IoError } from "../errors/index.ts";
-import { smallSha256 } from "./digest.ts";
-import { errorCode, ioError } from "./system-error.ts";
-import { userHomeDirectory } from "./user-home.ts";
+import { smallSha256 } from "../host/digest.ts";
+import { errorCode, ioError } from "../host/system-error.ts";
+import { userHomeDirectory } from "../host/user-home.ts";
 
 /** Where everything that outlives a process is kept: `$MSB_HOME`, by default `~/.microsandbox`. */
 export interface Home {

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { InvalidConfigError, JsonError } from "../errors/index.ts";
-import { defaultRootDisk, rootDiskSchema } from "./root-disk.ts";
-import { errorCode, ioError } from "./system-error.ts";
+import { defaultRootDisk, rootDiskSchema } from "../config/root-disk.ts";
+import { errorCode, ioError } from "../host/system-error.ts";
 
 /** JSON has no infinity: null means no limit. */
 const limit = v.pipe(

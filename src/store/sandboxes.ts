@@ -7,10 +7,10 @@ import {
   SandboxReplacedError,
   SandboxStillRunningError,
 } from "../errors/index.ts";
-import { writeFileAtomically } from "./atomic-file.ts";
-import { randomHex } from "./entropy.ts";
+import { writeFileAtomically } from "../host/atomic-file.ts";
+import { randomHex } from "../host/entropy.ts";
 import { socketPath, type Home } from "./home.ts";
-import { tryLockFile, type FileLock } from "./lock.ts";
+import { tryLockFile, type FileLock } from "../host/lock.ts";
 import { checkRecord, readRecord, type SandboxRecord } from "./sandbox-record.ts";
 import {
   actualStatus,
@@ -20,7 +20,7 @@ import {
   type SandboxState,
   type StoredStatus,
 } from "./state.ts";
-import { errorCode, ioError } from "./system-error.ts";
+import { errorCode, ioError } from "../host/system-error.ts";
 
 /** The files of one sandbox. */
 export interface SandboxPaths {

@@ -1,9 +1,9 @@
 import { open, readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { JsonError } from "../errors/index.ts";
-import { errorCode, ioError } from "./system-error.ts";
-import { writeFileAtomically } from "./atomic-file.ts";
-import { isAlive } from "./process-identity.ts";
+import { errorCode, ioError } from "../host/system-error.ts";
+import { writeFileAtomically } from "../host/atomic-file.ts";
+import { isAlive } from "../host/process-identity.ts";
 
 /** Why a sandbox ended, as recorded in `state.json`. */
 export const terminationReasons = [

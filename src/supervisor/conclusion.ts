@@ -1,9 +1,11 @@
 import { rmSync } from "node:fs";
-import type { MachineExit } from "../machine/index.ts";
-import type { EndedMessage } from "../protocol/messages.generated.ts";
-import { setAside, type FoundSandbox, type Home, type SandboxState } from "../store/index.ts";
-import type { Clients } from "./clients.ts";
-import type { RuntimeLog } from "./runtime-log.ts";
+import type { MachineExit } from "../machine/types.ts";
+import type { EndedMessage } from "../protocol/generated/messages.ts";
+import { setAside, type FoundSandbox } from "../store/sandboxes.ts";
+import type { Home } from "../store/home.ts";
+import type { SandboxState } from "../store/state.ts";
+import type { Clients } from "./clients/clients.ts";
+import type { RuntimeLog } from "./logs/runtime-log.ts";
 import type { StateFile } from "./state-file.ts";
 
 /** What is left of a sandbox whose machine has ended, or never was. */

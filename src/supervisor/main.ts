@@ -1,4 +1,4 @@
-import { beginQemu } from "./begun-qemu.ts";
+import { beginQemu } from "../start/prelaunch/begun-qemu.ts";
 import { closeForeignDescriptors } from "./foreign-descriptors.ts";
 
 /**

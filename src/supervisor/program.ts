@@ -3,10 +3,12 @@ import { Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { encodeFailure } from "../protocol/failure.ts";
 import { encodeFrame, FrameKind } from "../protocol/frame.ts";
-import { encodeMessage } from "../protocol/messages.generated.ts";
-import { findSandbox, locateHome, parseStoredConfig } from "../store/index.ts";
-import type { BegunQemu } from "./begun-qemu.ts";
-import { diagnoseHost } from "./diagnose.ts";
+import { encodeMessage } from "../protocol/generated/messages.ts";
+import { findSandbox } from "../store/sandboxes.ts";
+import { locateHome } from "../store/home.ts";
+import { parseStoredConfig } from "../store/sandbox-record.ts";
+import type { BegunQemu } from "../start/prelaunch/begun-qemu.ts";
+import { diagnoseHost } from "./diagnose/diagnose.ts";
 import { Supervisor } from "./supervisor.ts";
 
 const ownerFd = 3;
@@ -44,7 +46,7 @@ export async function supervise(name: string, attached: boolean, begun: BegunQem
 
 /** Answers with one line of JSON: `{"outcome":…}` or `{"failure":…}`, the encoded Failure message in base64. */
 export async function warmFrom(input: NodeJS.ReadableStream): Promise<void> {
-  const { warm } = await import("./warm.ts");
+  const { warm } = await import("../start/templates/warm.ts");
   const notices: string[] = [];
   let answer: Record<string, unknown>;
   try {

@@ -1,4 +1,4 @@
-import { writeState, type SandboxState } from "../store/index.ts";
+import { writeState, type SandboxState } from "../store/state.ts";
 
 /** The sandbox's state, in memory and in `state.json`. Writes follow each other in order; memory is ahead of the disk. */
 export class StateFile {

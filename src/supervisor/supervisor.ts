@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { CustomError, ProtocolError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
-import type { MachineExit } from "../machine/index.ts";
+import type { MachineExit } from "../machine/types.ts";
 import { encodeFailure } from "../protocol/failure.ts";
 import type {
   EndedMessage,
@@ -8,33 +8,28 @@ import type {
   Message,
   MetricsMessage,
   SandboxState,
-} from "../protocol/messages.generated.ts";
-import {
-  identifyProcess,
-  socketPath,
-  startedMarker,
-  stoppedMarker,
-  type FoundSandbox,
-  type Home,
-  type SandboxState as StoredState,
-  type TerminationReason,
-} from "../store/index.ts";
-import { Afterwards } from "./afterwards.ts";
-import { bootGuest } from "./boot.ts";
-import type { StartedMachine } from "./start-context.ts";
+} from "../protocol/generated/messages.ts";
+import { identifyProcess } from "../host/process-identity.ts";
+import { socketPath, type Home } from "../store/home.ts";
+import { startedMarker, stoppedMarker } from "../store/log-format.ts";
+import type { FoundSandbox } from "../store/sandboxes.ts";
+import type { SandboxState as StoredState, TerminationReason } from "../store/state.ts";
+import { Afterwards } from "./background-jobs.ts";
+import { bootGuest } from "../start/boot.ts";
+import type { StartedMachine } from "../start/start-context.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
-import type { BegunQemu } from "./begun-qemu.ts";
-import type { Client, ClientServices } from "./client.ts";
-import { Clients } from "./clients.ts";
+import type { BegunQemu } from "../start/prelaunch/begun-qemu.ts";
+import type { Client, ClientServices } from "./clients/client.ts";
+import { Clients } from "./clients/clients.ts";
 import { conclude } from "./conclusion.ts";
-import { Lifetime } from "./lifetime.ts";
-import { GuestShutdown } from "./guest-shutdown.ts";
-import { closeLogs, openLogs, type Logs } from "./logs.ts";
-import { logEvents, logExit } from "./machine-log.ts";
-import { MetricsSampler } from "./metrics.ts";
-import { judgeExit, type Ending } from "./judge-exit.ts";
+import { Lifetime } from "./services/lifetime.ts";
+import { GuestShutdown } from "./services/guest-shutdown.ts";
+import { closeLogs, openLogs, type Logs } from "./logs/logs.ts";
+import { logEvents, logExit } from "./logs/machine-log.ts";
+import { MetricsSampler } from "./services/metrics-sampler.ts";
+import { judgeExit, type Ending } from "./logs/judge-exit.ts";
 import { StateFile } from "./state-file.ts";
-import { Session, type ClientStream } from "./session.ts";
+import { Session, type ClientStream } from "./services/session.ts";
 
 export interface SupervisorOptions {
   readonly home: Home;

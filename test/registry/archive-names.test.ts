@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { ImageError } from "../../src/errors/index.ts";
 import { loadImages } from "../../src/image/archive/load.ts";
 import { saveImages } from "../../src/image/archive/save.ts";
-import { pullImage } from "../../src/image/pull.ts";
+import { pullImage } from "../../src/image/pull/pull.ts";
 import { listImages } from "../../src/image/store/manage.ts";
 import {
   blob,

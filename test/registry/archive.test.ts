@@ -10,8 +10,8 @@ import { gzipSync } from "node:zlib";
 import { ImageError, ImageNotFoundError, IoError } from "../../src/errors/index.ts";
 import { loadImages } from "../../src/image/archive/load.ts";
 import { saveImages } from "../../src/image/archive/save.ts";
-import { pullImage } from "../../src/image/pull.ts";
-import type { Home } from "../../src/store/index.ts";
+import { pullImage } from "../../src/image/pull/pull.ts";
+import type { Home } from "../../src/store/home.ts";
 import { image, layer, newHome, noise, scratch, skopeo, writeLayout, type BuiltImage } from "./images.ts";
 
 const run = promisify(execFile);

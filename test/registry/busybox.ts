@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { run } from "../../guest/tools.ts";
-import { guestDirectory } from "../../src/store/index.ts";
+import { guestDirectory } from "../../src/host/package-files.ts";
 import { blob, scratch, sha256, type Layer } from "./images.ts";
 
 /** The files of the embedded image as a layer, all of them root's: the bottom of images that can be booted. */

@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ImageError } from "../../src/errors/index.ts";
-import { pullImage } from "../../src/image/pull.ts";
+import { pullImage } from "../../src/image/pull/pull.ts";
 import {
   blob,
   describe,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { arch } from "node:process";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
-import { locateHome, prepareHome, type Home } from "../../src/store/index.ts";
+import { locateHome, prepareHome, type Home } from "../../src/store/home.ts";
 
 const run = promisify(execFile);
 

@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { HttpError, ImageError } from "../../src/errors/index.ts";
-import { pullImage } from "../../src/image/pull.ts";
+import { pullImage } from "../../src/image/pull/pull.ts";
 import type { PulledImage } from "../../src/image/stored.ts";
 import { makeCertificates, type Certificates } from "./certificates.ts";
 import { newHome, scratch } from "./images.ts";

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { ImageError } from "../../src/errors/index.ts";
 import { loadImages } from "../../src/image/archive/load.ts";
-import { pullImage } from "../../src/image/pull.ts";
+import { pullImage } from "../../src/image/pull/pull.ts";
 import {
   image,
   layer,

@@ -6,8 +6,8 @@ import { after, afterEach, before, test } from "node:test";
 import { promisify } from "node:util";
 import { ImageError, IoError } from "../../src/errors/index.ts";
 import { loadImages } from "../../src/image/archive/load.ts";
-import { pullImage } from "../../src/image/pull.ts";
-import type { Home } from "../../src/store/index.ts";
+import { pullImage } from "../../src/image/pull/pull.ts";
+import type { Home } from "../../src/store/home.ts";
 import {
   blob,
   describe,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { HttpError, ImageError, InvalidConfigError } from "../../src/errors/index.ts";
-import { pullImage, type PullOptions } from "../../src/image/pull.ts";
+import { pullImage, type PullOptions } from "../../src/image/pull/pull.ts";
 import type { PulledImage } from "../../src/image/stored.ts";
 import type { RegistryOptions } from "../../src/image/registry/settings.ts";
 import { makeCertificates, type Certificates } from "./certificates.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pullImage } from "../../src/image/pull.ts";
+import { pullImage } from "../../src/image/pull/pull.ts";
 import { image, layer, newHome, push, scratch } from "./images.ts";
 import { MisbehavingProxy } from "./misbehaving-proxy.ts";
 import { RegistryServer } from "./registry-server.ts";

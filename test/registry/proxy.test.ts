@@ -5,7 +5,7 @@ import { connect, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { HttpError } from "../../src/errors/index.ts";
-import { pullImage, type PullOptions } from "../../src/image/pull.ts";
+import { pullImage, type PullOptions } from "../../src/image/pull/pull.ts";
 import type { PulledImage } from "../../src/image/stored.ts";
 import { makeCertificates, type Certificates } from "./certificates.ts";
 import { image, layer, newHome, push, scratch, type BuiltImage } from "./images.ts";

@@ -1,6 +1,6 @@
 /** A pull in a process of its own, which can be killed; its progress on stdout, one JSON document per line. */
-import { pullImage } from "../../src/image/pull.ts";
-import { locateHome } from "../../src/store/index.ts";
+import { pullImage } from "../../src/image/pull/pull.ts";
+import { locateHome } from "../../src/store/home.ts";
 
 const [reference = ""] = process.argv.slice(2);
 await pullImage(reference, {

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { before, after, test } from "node:test";
 import { promisify } from "node:util";
 import { HttpError, ImageError } from "../../src/errors/index.ts";
-import type { PullProgress } from "../../src/image/pull-progress.ts";
-import { pullImage, type PullOptions } from "../../src/image/pull.ts";
+import type { PullProgress } from "../../src/image/pull/pull-progress.ts";
+import { pullImage, type PullOptions } from "../../src/image/pull/pull.ts";
 import type { PulledImage } from "../../src/image/stored.ts";
-import type { Home } from "../../src/store/index.ts";
+import type { Home } from "../../src/store/home.ts";
 import { image, layer, newHome, noise, push, scratch, skopeo, type BuiltImage } from "./images.ts";
 import { RegistryServer } from "./registry-server.ts";
 

@@ -9,7 +9,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { examplesOf, pages, publicSources, root, type Example } from "../unit/examples-extract.ts";
+import { examplesOf, pages, publicSources, root, type Example } from "../program/examples-extract.ts";
 
 const timeoutMs = 600_000;
 

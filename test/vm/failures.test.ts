@@ -18,7 +18,7 @@ import {
   UnsupportedOperationError,
   type SandboxBuilder,
 } from "../../src/index.ts";
-import { locateHome } from "../../src/store/index.ts";
+import { locateHome } from "../../src/store/home.ts";
 import { processesGone, processesOf, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
 

@@ -13,7 +13,7 @@ import {
   PROTOCOL_VERSION,
   type ExecMessage,
   type Message,
-} from "../../src/protocol/messages.generated.ts";
+} from "../../src/protocol/generated/messages.ts";
 import { processesGone, processOf, smallMemory, timeout } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { INITIAL_CREDIT } from "../../src/protocol/credit.ts";
 import { encodeFrame, FrameKind, MAX_BULK_PAYLOAD } from "../../src/protocol/frame.ts";
-import { PROTOCOL_VERSION } from "../../src/protocol/messages.generated.ts";
+import { PROTOCOL_VERSION } from "../../src/protocol/generated/messages.ts";
 import { control, hello, helloOf, HostilePackage, politeStart, ready, type Part } from "./hostile-support.ts";
 import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";

@@ -8,9 +8,9 @@ import { promisify } from "node:util";
 import { cpioArchive } from "../../guest/cpio.ts";
 import type * as Api from "../../src/index.ts";
 import { encodeFrame, FrameKind } from "../../src/protocol/frame.ts";
-import { encodeMessage, PROTOCOL_VERSION, type Message } from "../../src/protocol/messages.generated.ts";
-import { messages } from "../../src/protocol/schema.ts";
-import { guestDirectory } from "../../src/store/index.ts";
+import { encodeMessage, PROTOCOL_VERSION, type Message } from "../../src/protocol/generated/messages.ts";
+import { messages } from "../../src/protocol/schema/schema.ts";
+import { guestDirectory } from "../../src/host/package-files.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 import { Sandbox } from "../../src/index.ts";
-import { startedMarker, stoppedMarker } from "../../src/store/index.ts";
+import { startedMarker, stoppedMarker } from "../../src/store/log-format.ts";
 import { smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
 

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import type { Machine } from "../../src/machine/index.ts";
+import type { Machine } from "../../src/machine/machine.ts";
 import { encodeFrame, FrameDecoder, FrameKind } from "../../src/protocol/frame.ts";
 import {
   decodeMessage,
   encodeMessage,
   PROTOCOL_VERSION,
   type Message,
-} from "../../src/protocol/messages.generated.ts";
+} from "../../src/protocol/generated/messages.ts";
 
 /** The messages of the guest's agent, in order, and a way to answer. */
 export class Agent {

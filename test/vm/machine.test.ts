@@ -6,21 +6,16 @@ import { text } from "node:stream/consumers";
 import { after, before, test, type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
 import { MetricsUnavailableError, RuntimeError } from "../../src/errors/index.ts";
-import {
-  chooseAccelerator,
-  findQemu,
-  hostPlatform,
-  Machine,
-  measureTscKhz,
-  resolveKernel,
-  type AcceleratorChoice,
-  type Disk,
-  type GuestKernel,
-  type MachineSpec,
-  type QemuBinary,
-} from "../../src/machine/index.ts";
-import { PROTOCOL_VERSION } from "../../src/protocol/messages.generated.ts";
-import { guestDirectory, unpackExtents } from "../../src/store/index.ts";
+import { chooseAccelerator, type AcceleratorChoice } from "../../src/machine/accelerator/accelerator.ts";
+import { findQemu, type QemuBinary } from "../../src/machine/qemu/qemu-binary.ts";
+import { hostPlatform } from "../../src/machine/qemu/platform.ts";
+import { Machine } from "../../src/machine/machine.ts";
+import { measureTscKhz } from "../../src/machine/accelerator/tsc.ts";
+import { resolveKernel } from "../../src/machine/kernel/kernel.ts";
+import type { Disk, GuestKernel, MachineSpec } from "../../src/machine/types.ts";
+import { PROTOCOL_VERSION } from "../../src/protocol/generated/messages.ts";
+import { guestDirectory } from "../../src/host/package-files.ts";
+import { unpackExtents } from "../../src/host/extents.ts";
 import { Agent } from "./machine-agent.ts";
 
 /** A boot takes about 5 s under software emulation on a slow host with nothing else to do, 20 s on a busy one. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../../guest/tools.ts";
-import { guestDirectory } from "../../src/store/index.ts";
+import { guestDirectory } from "../../src/host/package-files.ts";
 import type { Sandbox } from "../../src/index.ts";
 
 /** The embedded image as a directory of the host's: BusyBox and what belongs to it. */

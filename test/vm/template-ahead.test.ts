@@ -6,15 +6,11 @@ import { open, rename } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { after, before, test } from "node:test";
 import { Sandbox } from "../../src/index.ts";
-import { planHeadStart, type HeadStart } from "../../src/plan/index.ts";
-import {
-  createSandbox,
-  findSandbox,
-  locateHome,
-  newSandboxId,
-  sandboxPaths,
-  supervisorProgram,
-} from "../../src/store/index.ts";
+import { planHeadStart } from "../../src/start/prelaunch/head-start.ts";
+import type { HeadStart } from "../../src/start/prelaunch/head-start-format.ts";
+import { createSandbox, findSandbox, newSandboxId, sandboxPaths } from "../../src/store/sandboxes.ts";
+import { locateHome } from "../../src/store/home.ts";
+import { supervisorProgram } from "../../src/host/package-files.ts";
 import { processesGone, processesOf, timeout } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";

@@ -3,7 +3,7 @@ import { readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, before, test } from "node:test";
 import { Sandbox, type SandboxConfig } from "../../src/index.ts";
-import { guestDirectory } from "../../src/store/index.ts";
+import { guestDirectory } from "../../src/host/package-files.ts";
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { busyboxTree, diskOf, output } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";

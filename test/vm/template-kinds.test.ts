@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Sandbox, type SandboxConfig } from "../../src/index.ts";
-import { guestDirectory } from "../../src/store/index.ts";
+import { guestDirectory } from "../../src/host/package-files.ts";
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { busyboxTree, diskOf, output } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cp, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, before, test } from "node:test";
-import { findQemu } from "../../src/machine/index.ts";
+import { findQemu } from "../../src/machine/qemu/qemu-binary.ts";
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
 import {

@@ -4,16 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { run } from "../../guest/tools.ts";
-import {
-  findQemu,
-  Machine,
-  measureTscKhz,
-  resolveKernel,
-  type Disk,
-  type MachineSpec,
-  type Share,
-} from "../../src/machine/index.ts";
-import { guestDirectory, unpackExtents } from "../../src/store/index.ts";
+import { findQemu } from "../../src/machine/qemu/qemu-binary.ts";
+import { Machine } from "../../src/machine/machine.ts";
+import { measureTscKhz } from "../../src/machine/accelerator/tsc.ts";
+import { resolveKernel } from "../../src/machine/kernel/kernel.ts";
+import type { Disk, MachineSpec, Share } from "../../src/machine/types.ts";
+import { guestDirectory } from "../../src/host/package-files.ts";
+import { unpackExtents } from "../../src/host/extents.ts";
 import { timeout } from "./lifecycle-support.ts";
 import { Agent } from "./machine-agent.ts";
 import { convert, diskOf } from "./root-support.ts";

@@ -1,4 +1,4 @@
-import type { LogLevel } from "../command.ts";
+import type { LogLevel } from "../grammar/command.ts";
 import type { PullProgress } from "../../api/index.ts";
 import { isInterrupted, onInterruption } from "../interrupt.ts";
 import { completionLine, warningLine } from "./blocks.ts";

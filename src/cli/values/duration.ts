@@ -1,4 +1,4 @@
-import { UsageError } from "../usage-error.ts";
+import { UsageError } from "../grammar/usage-error.ts";
 
 const unitMs: Readonly<Record<string, number>> = {
   ms: 1,

@@ -1,7 +1,7 @@
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ImageError } from "../../errors/index.ts";
-import { errorCode, ioError } from "../../store/index.ts";
+import { errorCode, ioError } from "../../host/system-error.ts";
 import { parseDigest } from "../digest.ts";
 import { SpooledArchive } from "./spool.ts";
 

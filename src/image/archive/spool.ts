@@ -3,7 +3,7 @@ import { open, type FileHandle } from "node:fs/promises";
 import { join, posix } from "node:path";
 import type { Readable } from "node:stream";
 import { ImageError } from "../../errors/index.ts";
-import { errorCode } from "../../store/index.ts";
+import { errorCode } from "../../host/system-error.ts";
 import { limitHint } from "../erofs/budget.ts";
 import { decompress } from "../import/decompress.ts";
 import { quote, type TarEntry } from "../tar/entry.ts";

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import { errorCode, userHomeDirectory } from "../../store/index.ts";
+import { errorCode } from "../../host/system-error.ts";
+import { userHomeDirectory } from "../../host/user-home.ts";
 import type { Credential } from "./credential.ts";
 import { runHelper } from "./helper.ts";
 

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { kill, platform } from "node:process";
 import * as v from "valibot";
 import { ImageError } from "../../errors/index.ts";
-import { isBasicLogin } from "../basic-login.ts";
+import { isBasicLogin } from "../../config/basic-login.ts";
 import type { Credential } from "./credential.ts";
 
 const answerSchema = v.object({ Username: v.string(), Secret: v.string() });

@@ -1,15 +1,11 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { InvalidConfigError } from "../../errors/index.ts";
-import {
-  errorCode,
-  ioError,
-  readGlobalConfig,
-  withLock,
-  writeFileAtomically,
-  type Home,
-  type RegistryAuthEntry,
-} from "../../store/index.ts";
+import { errorCode, ioError } from "../../host/system-error.ts";
+import { readGlobalConfig, type RegistryAuthEntry } from "../../store/global-config.ts";
+import { withLock } from "../../host/lock.ts";
+import { writeFileAtomically } from "../../host/atomic-file.ts";
+import type { Home } from "../../store/home.ts";
 import { parseReference } from "../reference.ts";
 import { eraseWithHelper, keyringHelper, storeWithHelper } from "./helper.ts";
 import { secretFile } from "./search.ts";

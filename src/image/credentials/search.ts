@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidConfigError } from "../../errors/index.ts";
-import type { GlobalConfig, Home, RegistryAuthEntry } from "../../store/index.ts";
+import type { GlobalConfig, RegistryAuthEntry } from "../../store/global-config.ts";
+import type { Home } from "../../store/home.ts";
 import type { Credential, RegistryAuth } from "./credential.ts";
 import { credentialFromDocker } from "./docker-config.ts";
 import { keyringHelper, runHelper } from "./helper.ts";

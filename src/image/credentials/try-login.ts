@@ -1,5 +1,6 @@
 import { HttpError } from "../../errors/index.ts";
-import { readGlobalConfig, type Home } from "../../store/index.ts";
+import { readGlobalConfig } from "../../store/global-config.ts";
+import type { Home } from "../../store/home.ts";
 import { openSession, type RegistryOptions } from "../registry/settings.ts";
 
 export interface LoginTrial {

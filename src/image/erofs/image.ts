@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
-import { errorCode, ioError } from "../../store/index.ts";
+import { errorCode, ioError } from "../../host/system-error.ts";
 import { ImageError } from "../../errors/index.ts";
 import { BlockWriter } from "./block-writer.ts";
 import { Budget, limitHint, type TreeLimits } from "./budget.ts";

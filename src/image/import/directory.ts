@@ -1,7 +1,7 @@
 import { lstat, open, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { ImageError } from "../../errors/index.ts";
-import { ioError } from "../../store/index.ts";
+import { ioError } from "../../host/system-error.ts";
 import { fileType } from "../erofs/format.ts";
 import { ErofsImage } from "../erofs/image.ts";
 import { impliedDirectory } from "../erofs/inodes.ts";

@@ -29,7 +29,7 @@
  */
 import { createHash } from "node:crypto";
 import { ImageError, MicrosandboxError } from "../../errors/index.ts";
-import { errorCode, ioError } from "../../store/index.ts";
+import { errorCode, ioError } from "../../host/system-error.ts";
 import { ErofsImage } from "../erofs/image.ts";
 import type { Tree } from "../erofs/tree.ts";
 import { quote } from "../tar/entry.ts";

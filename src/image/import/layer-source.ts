@@ -3,7 +3,7 @@ import { addAbortSignal, type Readable } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
 import { ImageError } from "../../errors/index.ts";
 import { limitHint } from "../erofs/budget.ts";
-import { errorCode, ioError } from "../../store/index.ts";
+import { errorCode, ioError } from "../../host/system-error.ts";
 import type { TarReader } from "../tar/reader.ts";
 import { decompress, maximumWindowBits } from "./decompress.ts";
 

@@ -10,7 +10,7 @@ const gib = 2 ** 30;
 
 /**
  * Enough for every image that people run, and less than harms a host: with the window of a zstd layer and the garbage that
- * the collector lets stand, memory stays below 300 MB (test/unit/image-memory.test.ts).
+ * the collector lets stand, memory stays below 300 MB (src/image/import/memory.test.ts).
  */
 export const defaultImportLimits: ImportLimits = {
   maxUncompressedBytes: 64 * gib,

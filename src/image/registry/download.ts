@@ -1,6 +1,6 @@
 import { open, unlink, type FileHandle } from "node:fs/promises";
 import { ImageError, IoError } from "../../errors/index.ts";
-import { errorCode, ioError } from "../../store/index.ts";
+import { errorCode, ioError } from "../../host/system-error.ts";
 import { digestMismatch, hashFor, requireDigest } from "../digest.ts";
 import type { Descriptor } from "../manifest.ts";
 import { statusError } from "./client.ts";

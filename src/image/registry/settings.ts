@@ -1,7 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { InvalidConfigError } from "../../errors/index.ts";
-import type { GlobalConfig, Home } from "../../store/index.ts";
+import type { GlobalConfig } from "../../store/global-config.ts";
+import type { Home } from "../../store/home.ts";
 import type { RegistryAuth } from "../credentials/credential.ts";
 import { findCredential } from "../credentials/search.ts";
 import { defaultRetryPolicy, type RetryPolicy } from "./retry.ts";

@@ -1,6 +1,6 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode } from "../../store/index.ts";
+import { errorCode } from "../../host/system-error.ts";
 import { requireDigest } from "../digest.ts";
 import { adoptBlob, hasBlob, type ImageStore } from "./layout.ts";
 import { withStoreLock } from "./locking.ts";

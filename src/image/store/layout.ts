@@ -1,7 +1,9 @@
 import { mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import { errorCode, ioError, writeFileAtomically, type Home } from "../../store/index.ts";
+import { errorCode, ioError } from "../../host/system-error.ts";
+import { writeFileAtomically } from "../../host/atomic-file.ts";
+import type { Home } from "../../store/home.ts";
 import { digestOf, requireDigest, verifyBytes } from "../digest.ts";
 
 /**

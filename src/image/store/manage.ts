@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { ImageInUseError, ImageNotFoundError } from "../../errors/index.ts";
-import type { Home } from "../../store/index.ts";
+import type { Home } from "../../store/home.ts";
 import type { ImageConfig } from "../image-config.ts";
 import { parseReference } from "../reference.ts";
 import { collectGarbage, type FindImageUses, type ImageUse } from "./garbage.ts";

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode } from "../../store/index.ts";
+import { errorCode } from "../../host/system-error.ts";
 import type { ImageStore } from "./layout.ts";
 
 /** Part of every key: another version of the writer makes other files of the same layers. */

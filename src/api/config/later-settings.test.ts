@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { InvalidConfigError, Sandbox, UnsupportedOperationError, type SandboxBuilder } from "../index.ts";
+import type { SandboxConfigInput } from "./config-object.ts";
+
+let home: string;
+before(async () => {
+  home = await mkdtemp(join(tmpdir(), "msb-later-"));
+  process.env["MSB_HOME"] = home;
+});
+after(() => rm(home, { recursive: true }));
+
+const unused = (): void => undefined;
+
+/** Every setter of a later version, with arguments that are right. */
+const setters: Readonly<Record<string, (b: SandboxBuilder) => SandboxBuilder>> = {
+  maxCpus: (b) => b.maxCpus(2),
+  maxMemory: (b) => b.maxMemory(1024),
+  cpuPlacement: (b) => b.cpuPlacement("spread"),
+  placementProfile: (b) => b.placementProfile("numa"),
+  security: (b) => b.security("restricted"),
+  deploymentProfile: (b) => b.deploymentProfile("multi-tenant"),
+  init: (b) => b.init("auto"),
+  initWith: (b) => b.initWith("/sbin/init", unused),
+  volume: (b) => b.volume("/data", unused),
+  patch: (b) => b.patch(unused),
+  addPatch: (b) => b.addPatch({ kind: "text" }),
+  port: (b) => b.port(8080, 80),
+  portUdp: (b) => b.portUdp(5353, 53),
+  portBind: (b) => b.portBind("127.0.0.1", 8080, 80),
+  portUdpBind: (b) => b.portUdpBind("127.0.0.1", 5353, 53),
+  vsock: (b) => b.vsock("/tmp/a.sock", 5000),
+  vsockDgram: (b) => b.vsockDgram("/tmp/a.sock", 5000),
+  network: (b) => b.network(unused),
+  secret: (b) => b.secret(unused),
+  secretEnv: (b) => b.secretEnv("TOKEN", "value", "example.com"),
+  proxy: (b) => b.proxy(unused),
+};
+
+async function refusesNaming(create: () => Promise<unknown>, setting: string): Promise<void> {
+  await assert.rejects(create(), (error: unknown) => {
+    assert.ok(error instanceof UnsupportedOperationError, String(error));
+    assert.match(error.message, new RegExp(`\\b${setting}\\b`));
+    assert.match(error.hint, new RegExp(`\\b${setting}\\b`));
+    return true;
+  });
+}
+
+for (const [setting, apply] of Object.entries(setters)) {
+  test(`${setting} fails at create and is named; nothing is created`, async () => {
+    await refusesNaming(() => apply(Sandbox.builder("later").image("localhost/base")).create(), setting);
+    assert.deepEqual(await readdir(home), []);
+  });
+}
+
+test("a setting that stands in the image's place is named too", async () => {
+  await refusesNaming(() => Sandbox.builder("later").fromSnapshot("s").create(), "fromSnapshot");
+});
+
+test("wrong arguments of a later setting are told first", async () => {
+  await assert.rejects(
+    Sandbox.builder("later").image("localhost/base").port(0, 80).create(),
+    InvalidConfigError,
+  );
+  await assert.rejects(
+    Sandbox.builder("later").image("localhost/base").volume("data", unused).create(),
+    InvalidConfigError,
+  );
+});
+
+const base: SandboxConfigInput = { name: "later", image: "localhost/base" };
+const fields: Readonly<Record<string, unknown>> = {
+  network: { policy: "none" },
+  patches: [{ kind: "mkdir", path: "/a" }],
+  ports: { "8080": 80 },
+  secrets: [{}],
+  volumes: { "/data": { tmpfs: true } },
+  security: "restricted",
+  securityProfile: "restricted",
+  fromSnapshot: "s",
+  vsock: ["/tmp/a.sock"],
+  proxy: "socks5://127.0.0.1",
+  cpuPlacement: "spread",
+  deploymentProfile: "multi-tenant",
+};
+
+for (const [field, value] of Object.entries(fields)) {
+  test(`the field ${field} fails at create and is named`, async () => {
+    await refusesNaming(() => Sandbox.create({ ...base, [field]: value }), field);
+  });
+}
+
+test("an unknown field is refused as a misspelling", async () => {
+  const input = { ...base, memoryMiB: 512 } as SandboxConfigInput;
+  await assert.rejects(Sandbox.create(input), (error: unknown) => {
+    assert.ok(error instanceof InvalidConfigError);
+    assert.match(error.message, /memoryMiB/);
+    return true;
+  });
+});
+
+test("values of a wrong type leave nothing behind", async () => {
+  const wrong: readonly unknown[] = [
+    { ...base, scripts: { a: 5 } },
+    { ...base, image: { kind: "oci" } },
+    { ...base, image: { kind: "disk", path: "a", format: "iso" } },
+  ];
+  for (const input of wrong)
+    await assert.rejects(Sandbox.create(input as SandboxConfigInput), InvalidConfigError);
+  assert.deepEqual(await readdir(home), []);
+});
+
+test("an image object stays the caller's", () => {
+  const image = { kind: "oci" as const, reference: "localhost/base" };
+  Sandbox.builder("later").image(image).build();
+  assert.equal(Object.isFrozen(image), false);
+});

@@ -1,0 +1,133 @@
+import { InvalidConfigError } from "../../errors/index.ts";
+import { isBasicLogin } from "../../config/basic-login.ts";
+import type { RegistryAuth } from "../../image/credentials/credential.ts";
+import { checkString } from "../../config/checks.ts";
+
+export type { RegistryAuth } from "../../image/credentials/credential.ts";
+
+export const RegistryAuthKinds = ["anonymous", "basic"] as const;
+export type RegistryAuthKind = (typeof RegistryAuthKinds)[number];
+
+/** How the registry of a sandbox's image is spoken to. Never stored with the sandbox. */
+export interface RegistryConfig {
+  /** Not given: credentials are searched for, see `docs/images.md`. */
+  readonly auth?: RegistryAuth;
+  readonly insecure: boolean;
+  /** A PEM file of certificates to be trusted besides the system's. */
+  readonly caCertsPath?: string;
+  /** The same as PEM texts. */
+  readonly caCerts: readonly string[];
+  readonly caCertsCount: number;
+}
+
+/** The registry as fields of the configuration object. */
+export interface RegistryInput {
+  readonly auth?: RegistryAuth | { readonly username: string; readonly password: string } | null;
+  readonly insecure?: boolean;
+  readonly caCertsPath?: string | null;
+}
+
+/**
+ * Says how the registry of an image is spoken to; it wins over `config.json`:
+ * `builder.registry(r => r.auth({ kind: "basic", username: "me", password }))`.
+ */
+export class RegistryConfigBuilder {
+  #auth: RegistryAuth | null = null;
+  #insecure = false;
+  #caCertsPath: string | null = null;
+  readonly #caCerts: string[] = [];
+
+  /** Who pulls. `{ kind: "anonymous" }` means that no other credential is looked for. */
+  auth(auth: RegistryAuth): this {
+    this.#auth = checkAuth(auth);
+    return this;
+  }
+
+  /** Does without verified TLS: a certificate is not checked, plain HTTP is spoken where there is no TLS. */
+  insecure(): this {
+    this.#insecure = true;
+    return this;
+  }
+
+  /** Trusts the certificates of a PEM file besides the system's. It is read when the sandbox is created. */
+  caCertsPath(path: string): this {
+    this.#caCertsPath = checkString("the path of the CA certificates", path);
+    return this;
+  }
+
+  /** Trusts PEM certificates besides the system's. May be called more than once. */
+  caCerts(pem: string | Uint8Array): this {
+    const text = typeof pem === "string" ? pem : Buffer.from(pem).toString("latin1");
+    if (!text.includes("-----BEGIN CERTIFICATE-----")) {
+      throw new InvalidConfigError("there is no PEM certificate in what was given as CA certificates", {
+        hint: "A certificate in PEM begins with -----BEGIN CERTIFICATE-----.",
+      });
+    }
+    this.#caCerts.push(text);
+    return this;
+  }
+
+  build(): RegistryConfig {
+    return {
+      ...(this.#auth === null ? {} : { auth: this.#auth }),
+      insecure: this.#insecure,
+      ...(this.#caCertsPath === null ? {} : { caCertsPath: this.#caCertsPath }),
+      caCerts: [...this.#caCerts],
+      caCertsCount: this.#caCerts.length,
+    };
+  }
+}
+
+/** @throws InvalidConfigError */
+export function chooseRegistry(
+  configure: (registry: RegistryConfigBuilder) => RegistryConfigBuilder,
+): RegistryConfig {
+  const built: unknown = configure(new RegistryConfigBuilder());
+  if (built instanceof RegistryConfigBuilder) return built.build();
+  throw new InvalidConfigError("the function that describes the registry does not return its argument", {
+    hint: "Write it as r => r.insecure().",
+  });
+}
+
+const inputKeys: ReadonlySet<string> = new Set([
+  "auth",
+  "insecure",
+  "caCertsPath",
+] satisfies (keyof RegistryInput)[]);
+
+/** @throws InvalidConfigError */
+export function registryFromInput(input: RegistryInput): RegistryConfig {
+  const given: unknown = input;
+  if (typeof given !== "object" || given === null) {
+    throw new InvalidConfigError("registry must be an object with auth, insecure or caCertsPath");
+  }
+  const unknownKey = Object.keys(given).find((key) => !inputKeys.has(key));
+  if (unknownKey !== undefined) {
+    throw new InvalidConfigError(`registry has no field ${JSON.stringify(unknownKey)}`, {
+      hint: "Look for a misspelling.",
+    });
+  }
+  const builder = new RegistryConfigBuilder();
+  const { auth, insecure, caCertsPath } = input;
+  if (auth !== undefined && auth !== null) builder.auth("kind" in auth ? auth : { kind: "basic", ...auth });
+  if (insecure === true) builder.insecure();
+  if (caCertsPath !== undefined && caCertsPath !== null) builder.caCertsPath(caCertsPath);
+  return builder.build();
+}
+
+/** What is wrong is told without what was given: it may be a password. */
+function checkAuth(auth: RegistryAuth): RegistryAuth {
+  const { kind, username, password } = Object(auth) as Readonly<Record<string, unknown>>;
+  if (kind === "anonymous") return { kind };
+  if (kind !== "basic" || typeof username !== "string" || typeof password !== "string") {
+    throw new InvalidConfigError("the registry's login is none", {
+      hint: 'Give {kind: "basic", username, password} or {kind: "anonymous"}.',
+    });
+  }
+  if (!isBasicLogin(username, password)) {
+    throw new InvalidConfigError(
+      "a registry's user name must not be empty nor hold a colon; neither it nor the password may hold control characters",
+    );
+  }
+  return { kind, username, password };
+}

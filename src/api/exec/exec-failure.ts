@@ -1,0 +1,94 @@
+import { ExecFailedError, type ExecFailureKind } from "../../errors/index.ts";
+import type { ExecFailedMessage } from "../../protocol/generated/messages.ts";
+
+/** Linux's numbers, whatever the host is: include/uapi/asm-generic/errno-base.h and errno.h. */
+const errnoNames: Readonly<Record<number, string>> = {
+  1: "EPERM",
+  2: "ENOENT",
+  3: "ESRCH",
+  4: "EINTR",
+  5: "EIO",
+  7: "E2BIG",
+  8: "ENOEXEC",
+  9: "EBADF",
+  11: "EAGAIN",
+  12: "ENOMEM",
+  13: "EACCES",
+  14: "EFAULT",
+  16: "EBUSY",
+  17: "EEXIST",
+  19: "ENODEV",
+  20: "ENOTDIR",
+  21: "EISDIR",
+  22: "EINVAL",
+  23: "ENFILE",
+  24: "EMFILE",
+  25: "ENOTTY",
+  26: "ETXTBSY",
+  28: "ENOSPC",
+  30: "EROFS",
+  36: "ENAMETOOLONG",
+  40: "ELOOP",
+  80: "ELIBBAD",
+  108: "ESHUTDOWN",
+};
+
+const kindsByErrno: Readonly<Record<string, ExecFailureKind>> = {
+  ENOENT: "not_found",
+  ENOTDIR: "bad_cwd",
+  EACCES: "permission_denied",
+  EPERM: "permission_denied",
+  ENOEXEC: "not_executable",
+  EISDIR: "not_executable",
+  ETXTBSY: "not_executable",
+  E2BIG: "bad_args",
+  ELOOP: "bad_args",
+  ENAMETOOLONG: "bad_args",
+  EFAULT: "bad_args",
+  EMFILE: "resource_limit",
+  ENFILE: "resource_limit",
+  EAGAIN: "resource_limit",
+  ENOMEM: "out_of_memory",
+};
+
+const kindsByStage: Readonly<Record<string, ExecFailureKind>> = {
+  user: "user_setup_failed",
+  groups: "user_setup_failed",
+  pty: "pty_setup_failed",
+  cwd: "bad_cwd",
+};
+
+const hints: Readonly<Partial<Record<ExecFailureKind, string>>> = {
+  not_found: "Check the spelling and the PATH, or install the program in the image.",
+  permission_denied: "Make the file executable for the user the command runs as, or run it as another user.",
+  not_executable: "Run a script without a #! line through its interpreter: sh, [script].",
+  bad_cwd: "Choose a working directory that exists in the guest and that the user may enter.",
+  bad_args: "Pass fewer or shorter arguments and environment variables, for example through a file or stdin.",
+  resource_limit: "Raise the limit, or run fewer commands at once.",
+  user_setup_failed: "Choose a user and a group of the guest's /etc/passwd and /etc/group, or numbers.",
+  out_of_memory: "Give the sandbox more memory.",
+  pty_setup_failed: "End commands that hold a terminal, or run this one without a terminal.",
+};
+
+const rlimitHint = "Choose a limit that the guest's kernel allows; for nofile that is /proc/sys/fs/nr_open.";
+
+/** @param program the command's first word */
+export function execFailedError(failure: ExecFailedMessage, program: string): ExecFailedError {
+  const errno = failure.errno === 0 ? null : failure.errno;
+  return makeError(program, errno, failure.stage, failure.message);
+}
+
+/** A command that is too large to be sent, let alone to be run. */
+export function argumentsTooLong(program: string): ExecFailedError {
+  return makeError(program, 7, "request", "argument list too long");
+}
+
+function makeError(program: string, errno: number | null, stage: string, message: string): ExecFailedError {
+  const errnoName = errno === null ? null : (errnoNames[errno] ?? `E${errno}`);
+  const kind = kindsByStage[stage] ?? (errnoName === null ? undefined : kindsByErrno[errnoName]) ?? "other";
+  return new ExecFailedError(
+    `cannot run ${JSON.stringify(program)}: ${message}`,
+    { kind, errno, errnoName, stage },
+    { hint: stage === "rlimit" ? rlimitHint : hints[kind] },
+  );
+}

@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { ExecFailedError, ExecTimeoutError, ProtocolError, RuntimeError } from "../../errors/index.ts";
+import { Channel, type BulkKind } from "../../protocol/channel.ts";
+import { INITIAL_CREDIT } from "../../protocol/credit.ts";
+import { FrameKind } from "../../protocol/frame.ts";
+import { PROTOCOL_VERSION, type ExecMessage, type Message } from "../../protocol/generated/messages.ts";
+import { SupervisorConnection } from "../sandbox/connection.ts";
+import { ExecHandle } from "./exec-handle.ts";
+import type { StdinMode } from "./stdin.ts";
+
+const request: ExecMessage = {
+  type: "Exec",
+  argv: ["program"],
+  env: [],
+  cwd: "/",
+  user: "",
+  tty: false,
+  rows: 24,
+  cols: 80,
+  stdin: "null",
+  rlimits: [],
+};
+
+/** The other end of the wire, which does what a test tells it. */
+class Supervisor {
+  readonly received: Message[] = [];
+  stdinBytes = 0;
+  readonly channel: Channel;
+  readonly socket: Socket;
+  #changed = Promise.withResolvers<undefined>();
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    this.channel = new Channel(
+      socket,
+      { incoming: "client→supervisor" },
+      {
+        message: (stream, message) => {
+          if (message.type === "ClientHello") {
+            const { sandboxId } = message;
+            this.channel.send(0, {
+              type: "SupervisorHello",
+              protocolVersion: PROTOCOL_VERSION,
+              sandboxId,
+              name: "n",
+              state: "running",
+            });
+            return;
+          }
+          assert.equal(stream, 1);
+          this.received.push(message);
+          this.#wake();
+        },
+        bulk: (_stream, kind, payload) => {
+          assert.equal(kind, FrameKind.stdin);
+          this.stdinBytes += payload.length;
+          this.#wake();
+        },
+        closed: () => undefined,
+      },
+    );
+  }
+
+  send(...messages: Message[]): void {
+    for (const message of messages) this.channel.send(1, message);
+  }
+
+  output(kind: BulkKind, text: string | Buffer): void {
+    this.channel.sendBulk(1, kind, Buffer.from(text));
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await this.#changed.promise;
+  }
+
+  async has(type: Message["type"]): Promise<void> {
+    await this.until(() => this.received.some((message) => message.type === type));
+  }
+
+  #wake(): void {
+    const changed = this.#changed;
+    this.#changed = Promise.withResolvers();
+    changed.resolve(undefined);
+  }
+}
+
+let directory: string;
+let server: Server;
+const connections: SupervisorConnection[] = [];
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "msb-handle-"));
+  server = createServer();
+  server.listen(join(directory, "socket"));
+  await once(server, "listening");
+});
+after(async () => {
+  for (const connection of connections) connection.close();
+  server.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function start(
+  stdin: StdinMode = { kind: "null" },
+  timeoutMs: number | null = null,
+): Promise<{ handle: ExecHandle; supervisor: Supervisor }> {
+  const accepted = once(server, "connection") as Promise<[Socket]>;
+  const greeted = accepted.then(([socket]) => new Supervisor(socket));
+  const connection = await SupervisorConnection.connect(join(directory, "socket"), "id", 10_000);
+  connections.push(connection);
+  const supervisor = await greeted;
+  const handle = new ExecHandle(connection, request, stdin, timeoutMs);
+  await supervisor.has("Exec");
+  return { handle, supervisor };
+}
+
+const begin: Message = { type: "ExecStarted", pid: 7, sessionId: 3 };
+const end = (code: number): Message => ({ type: "ExecExited", code, signal: 0 });
+
+test("events come in order, then null for ever", async () => {
+  const { handle, supervisor } = await start();
+  supervisor.send(begin);
+  await handle.begun();
+  assert.equal(handle.id, "3");
+  supervisor.output(FrameKind.stdout, "o");
+  supervisor.output(FrameKind.stderr, "e");
+  supervisor.send(end(4));
+  const kinds: string[] = [];
+  for await (const { kind } of handle) kinds.push(kind);
+  assert.deepEqual(kinds, ["started", "stdout", "stderr", "exited"]);
+  assert.equal(await handle.recv(), null);
+  assert.deepEqual(await handle.wait(), { code: 4, success: false });
+});
+
+test("credit is given for what was used, not for what waits", async () => {
+  const { handle, supervisor } = await start();
+  supervisor.send(begin);
+  const half = Buffer.alloc(INITIAL_CREDIT / 8);
+  for (let n = 0; n < 8; n++) supervisor.output(FrameKind.stdout, half);
+  await handle.recv();
+  for (let n = 0; n < 4; n++) await handle.recv();
+  await supervisor.has("Credit");
+  const granted = (): number =>
+    supervisor.received.reduce((sum, message) => sum + (message.type === "Credit" ? message.bytes : 0), 0);
+  assert.ok(granted() <= INITIAL_CREDIT / 2);
+  const waiting = handle.wait();
+  await supervisor.until(() => granted() === INITIAL_CREDIT);
+  supervisor.send(end(0));
+  assert.equal((await waiting).code, 0);
+});
+
+test("a supervisor that sends more than it may is cut off", async () => {
+  const { handle, supervisor } = await start();
+  supervisor.send(begin);
+  for (let n = 0; n < 5; n++) supervisor.output(FrameKind.stdout, Buffer.alloc(INITIAL_CREDIT / 4));
+  await once(supervisor.socket, "close");
+  await assert.rejects(handle.wait(), ProtocolError);
+});
+
+test("bytes for stdin go out with credit, then the end", async () => {
+  const { handle, supervisor } = await start({ kind: "bytes", data: Buffer.alloc(INITIAL_CREDIT + 5) });
+  assert.equal(handle.takeStdin(), null);
+  await supervisor.until(() => supervisor.stdinBytes === INITIAL_CREDIT);
+  supervisor.send(begin, { type: "Credit", bytes: 100 });
+  await supervisor.has("StdinEnd");
+  assert.equal(supervisor.stdinBytes, INITIAL_CREDIT + 5);
+});
+
+test("stdin that the command closed takes no more", async () => {
+  const { handle, supervisor } = await start({ kind: "pipe" });
+  const stdin = handle.takeStdin();
+  assert.ok(stdin !== null);
+  const writing = stdin.write(Buffer.alloc(2 * INITIAL_CREDIT));
+  await supervisor.until(() => supervisor.stdinBytes === INITIAL_CREDIT);
+  supervisor.send(begin, { type: "StdinClosed" });
+  await writing;
+  await stdin.close();
+  supervisor.send(end(0));
+  assert.equal((await handle.wait()).code, 0);
+  assert.equal(supervisor.stdinBytes, INITIAL_CREDIT);
+});
+
+test("a command that cannot be started fails everywhere", async () => {
+  const { handle, supervisor } = await start();
+  supervisor.send({ type: "ExecFailed", stage: "exec", errno: 2, message: "no" });
+  await handle.begun();
+  await assert.rejects(handle.recv(), ExecFailedError);
+  await assert.rejects(handle.collect(), ExecFailedError);
+  await assert.rejects(handle.wait(), ExecFailedError);
+});
+
+test("a lost connection fails who waits and who comes later", async () => {
+  const { handle, supervisor } = await start();
+  supervisor.send(begin);
+  await handle.recv();
+  const waiting = assert.rejects(handle.recv(), RuntimeError);
+  supervisor.socket.destroy();
+  await waiting;
+  await assert.rejects(handle.wait(), RuntimeError);
+  await handle.kill();
+});
+
+test("a time limit kills, and waits for the end to be told", async () => {
+  const { handle, supervisor } = await start({ kind: "null" }, 20);
+  supervisor.send(begin);
+  await supervisor.has("Signal");
+  assert.deepEqual(supervisor.received.at(-1), { type: "Signal", signal: 9 });
+  supervisor.output(FrameKind.stdout, "last");
+  supervisor.send(end(137));
+  const kinds: string[] = [];
+  await assert.rejects(
+    (async () => {
+      for await (const { kind } of handle) kinds.push(kind);
+    })(),
+    (error: unknown) => error instanceof ExecTimeoutError && error.timeoutMs === 20,
+  );
+  assert.deepEqual(kinds, ["started", "stdout"]);
+});
+
+test("a time limit longer than a timer is no time limit of 1 ms", async () => {
+  const { handle, supervisor } = await start({ kind: "null" }, 2 ** 33);
+  supervisor.send(begin);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  supervisor.send(end(0));
+  assert.equal((await handle.wait()).code, 0);
+  assert.ok(supervisor.received.every(({ type }) => type !== "Signal"));
+});
+
+test("what cannot be sent is refused", async () => {
+  const { handle, supervisor } = await start();
+  for (const signal of [0, 65, 1.5]) await assert.rejects(handle.signal(signal), RangeError);
+  for (const size of [-1, 65_536, 0.5]) await assert.rejects(handle.resize(size, 80), RangeError);
+  await handle.signal(15);
+  await handle.resize(1, 65_535);
+  await supervisor.has("Resize");
+  assert.deepEqual(supervisor.received.slice(1), [
+    { type: "Signal", signal: 15 },
+    { type: "Resize", rows: 1, cols: 65_535 },
+  ]);
+});

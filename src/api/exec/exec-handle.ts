@@ -1,0 +1,312 @@
+import { ExecTimeoutError, ProtocolError, RuntimeError } from "../../errors/index.ts";
+import type { BulkKind } from "../../protocol/channel.ts";
+import { ReceiveWindow } from "../../protocol/credit.ts";
+import { decodeFailure } from "../../protocol/failure.ts";
+import { FrameKind } from "../../protocol/frame.ts";
+import type { ExecMessage, Message } from "../../protocol/generated/messages.ts";
+import type { OpenStream, StreamHandler, SupervisorConnection } from "../sandbox/connection.ts";
+import { execFailedError } from "./exec-failure.ts";
+import { ExecOutput, type ExitStatus } from "./exec-output.ts";
+import { ExecSink } from "./exec-sink.ts";
+import type { StdinMode } from "./stdin.ts";
+import { longestTimerMs } from "../../host/timers.ts";
+
+/** What happens to a command. `eventType` repeats `kind` under its older name. */
+export type ExecEvent =
+  | { readonly kind: "started"; readonly eventType: "started"; readonly pid: number }
+  | { readonly kind: "stdout"; readonly eventType: "stdout"; readonly data: Buffer }
+  | { readonly kind: "stderr"; readonly eventType: "stderr"; readonly data: Buffer }
+  | { readonly kind: "exited"; readonly eventType: "exited"; readonly code: number };
+
+const SIGKILL = 9;
+/** How long a killed command may take to be reported, ms. */
+const killWaitMs = 5000;
+
+/**
+ * A running command. Its events come in order: `started`, then `stdout` and `stderr` as they arrive, `exited` last.
+ *
+ * A command that is not listened to is slowed down, not buffered without end: at most 256 KiB wait for `recv()`.
+ *
+ * @example
+ * ```ts
+ * import { Sandbox } from "microsandbox";
+ *
+ * await using sandbox = await Sandbox.builder("stream-example").image("localhost/base").replace().create();
+ * for await (const event of await sandbox.shellStream("echo one; echo two >&2")) {
+ *   if (event.kind === "stdout") process.stdout.write(event.data);
+ * }
+ * ```
+ */
+export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, StreamHandler {
+  readonly #stream: OpenStream;
+  readonly #program: string;
+  readonly #window = new ReceiveWindow();
+  readonly #queue: ExecEvent[] = [];
+  readonly #listeners: PromiseWithResolvers<ExecEvent | null>[] = [];
+  readonly #outcome = Promise.withResolvers<ExitStatus>();
+  readonly #beginning = Promise.withResolvers<void>();
+  readonly #sink: ExecSink | null;
+  #takenSink = false;
+  #sessionId = 0;
+  #discarding = false;
+  #over = false;
+  #failure: Error | null = null;
+  #timedOut: ExecTimeoutError | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @internal Sends the request. */
+  constructor(
+    connection: SupervisorConnection,
+    request: ExecMessage,
+    stdin: StdinMode,
+    timeoutMs: number | null,
+  ) {
+    this.#program = request.argv[0] ?? "";
+    this.#outcome.promise.catch(() => undefined);
+    this.#stream = connection.open(this);
+    this.#stream.send(request);
+    this.#sink = stdin.kind === "null" ? null : new ExecSink(this.#stdinTarget());
+    if (stdin.kind === "bytes") this.#feed(stdin.data);
+    if (timeoutMs !== null) this.#arm(timeoutMs, performance.now() + timeoutMs);
+  }
+
+  /** The session's number in the sandbox's log, as text; `"0"` for a command that could not be started. */
+  get id(): string {
+    return String(this.#sessionId);
+  }
+
+  /** @internal Resolves when the command has started or failed to. */
+  begun(): Promise<void> {
+    return this.#beginning.promise;
+  }
+
+  /**
+   * The next event, or null after the last one, then for ever.
+   *
+   * @throws ExecFailedError when the command could not be started; ExecTimeoutError; RuntimeError when the sandbox is gone
+   */
+  async recv(): Promise<ExecEvent | null> {
+    const event = this.#queue.shift();
+    if (event !== undefined) {
+      this.#used(event);
+      return event;
+    }
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#over) return null;
+    const listener = Promise.withResolvers<ExecEvent | null>();
+    this.#listeners.push(listener);
+    return await listener.promise;
+  }
+
+  /** The command's standard input; null when it was not asked for with `stdinPipe()`, or was taken already. */
+  takeStdin(): ExecSink | null {
+    if (this.#takenSink) return null;
+    this.#takenSink = true;
+    return this.#sink;
+  }
+
+  /**
+   * Waits for the end and drops the output that is left.
+   *
+   * @throws as {@link recv}
+   */
+  async wait(): Promise<ExitStatus> {
+    this.#discard();
+    return await this.#outcome.promise;
+  }
+
+  /**
+   * Waits for the end and gathers the output that is left, whatever its size.
+   *
+   * @throws as {@link recv}
+   */
+  async collect(): Promise<ExecOutput> {
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    for await (const event of this) {
+      if (event.kind === "stdout") stdout.push(event.data);
+      else if (event.kind === "stderr") stderr.push(event.data);
+    }
+    const { code } = await this.#outcome.promise;
+    return new ExecOutput(code, Buffer.concat(stdout), Buffer.concat(stderr));
+  }
+
+  /** Sends a signal, by its Linux number, to the command's whole process group. */
+  signal(signal: number): Promise<void> {
+    if (!Number.isInteger(signal) || signal < 1 || signal > 64) {
+      return Promise.reject(new RangeError(`${signal} is not the number of a signal`));
+    }
+    if (!this.#over) this.#stream.send({ type: "Signal", signal });
+    return Promise.resolve();
+  }
+
+  /** Kills the command's whole process group. */
+  kill(): Promise<void> {
+    return this.signal(SIGKILL);
+  }
+
+  /** Tells the command that its terminal has another size now. */
+  resize(rows: number, cols: number): Promise<void> {
+    for (const value of [rows, cols]) {
+      if (!Number.isInteger(value) || value < 0 || value > 0xffff) {
+        return Promise.reject(new RangeError(`${value} is not a number of rows or columns`));
+      }
+    }
+    if (!this.#over) this.#stream.send({ type: "Resize", rows, cols });
+    return Promise.resolve();
+  }
+
+  /** @internal Leaves the command running; resolves when the supervisor has taken it over. */
+  async release(): Promise<void> {
+    if (!this.#over) this.#stream.send({ type: "Release" });
+    await this.#outcome.promise.catch(() => undefined);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<ExecEvent> {
+    for (let event = await this.recv(); event !== null; event = await this.recv()) yield event;
+  }
+
+  /** Kills the command, and drops what it printed: its end would wait behind output that nobody takes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#discard();
+    await this.kill();
+  }
+
+  /** @internal */
+  message(message: Message): void {
+    switch (message.type) {
+      case "ExecStarted":
+        this.#sessionId = message.sessionId;
+        this.#deliver({ kind: "started", eventType: "started", pid: message.pid });
+        this.#beginning.resolve();
+        return;
+      case "ExecExited":
+        this.#exited(message.code);
+        return;
+      case "ExecFailed":
+        this.#fail(execFailedError(message, this.#program));
+        return;
+      case "Failure":
+        this.#fail(decodeFailure(message));
+        return;
+      case "Done":
+        this.#fail(new RuntimeError("the command was left to itself"));
+        return;
+      case "Credit":
+        this.#sink?.grant(message.bytes);
+        return;
+      case "StdinClosed":
+        this.#sink?.over();
+        return;
+      default:
+        this.#fail(new ProtocolError(`the supervisor sent ${message.type} on a command's stream`));
+    }
+  }
+
+  /** @internal */
+  bulk(kind: BulkKind, payload: Buffer): void {
+    this.#window.receive(payload.length);
+    if (kind === FrameKind.stderr) this.#deliver({ kind: "stderr", eventType: "stderr", data: payload });
+    else this.#deliver({ kind: "stdout", eventType: "stdout", data: payload });
+  }
+
+  /** @internal */
+  lost(error: Error): void {
+    this.#fail(error);
+  }
+
+  #stdinTarget(): { send(bytes: Buffer): void; end(): void } {
+    return {
+      send: (bytes) => {
+        this.#stream.sendBulk(FrameKind.stdin, bytes);
+      },
+      end: () => {
+        this.#stream.send({ type: "StdinEnd" });
+      },
+    };
+  }
+
+  #feed(data: Uint8Array): void {
+    this.#takenSink = true;
+    void this.#sink?.write(data).then(() => this.#sink?.close());
+  }
+
+  #arm(timeoutMs: number, expiresAt: number): void {
+    const left = Math.max(0, expiresAt - performance.now());
+    this.#timer = setTimeout(
+      () => {
+        if (left > longestTimerMs) this.#arm(timeoutMs, expiresAt);
+        else this.#expire(timeoutMs);
+      },
+      Math.min(left, longestTimerMs),
+    );
+  }
+
+  #expire(timeoutMs: number): void {
+    if (this.#over) return;
+    this.#timedOut = new ExecTimeoutError(
+      `${JSON.stringify(this.#program)} ran longer than ${timeoutMs} ms and was killed`,
+      timeoutMs,
+      { hint: "Allow more time, or look at what the command waits for." },
+    );
+    this.#stream.send({ type: "Signal", signal: SIGKILL });
+    // Its end may be held back by something that keeps its output open.
+    const timedOut = this.#timedOut;
+    this.#timer = setTimeout(() => {
+      // Whatever it is that goes on, it goes on without this client.
+      if (!this.#over) this.#stream.send({ type: "Release" });
+      this.#fail(timedOut);
+    }, killWaitMs);
+  }
+
+  #discard(): void {
+    this.#discarding = true;
+    for (const event of this.#queue) this.#used(event);
+    this.#queue.length = 0;
+  }
+
+  #deliver(event: ExecEvent): void {
+    if (this.#over) return;
+    const listener = this.#listeners.shift();
+    if (listener === undefined && !this.#discarding) {
+      this.#queue.push(event);
+      return;
+    }
+    this.#used(event);
+    listener?.resolve(event);
+  }
+
+  /** Makes room for as much output as the event held. */
+  #used(event: ExecEvent): void {
+    if (event.kind !== "stdout" && event.kind !== "stderr") return;
+    const bytes = this.#window.consume(event.data.length);
+    if (bytes > 0 && !this.#over) this.#stream.send({ type: "Credit", bytes });
+  }
+
+  #exited(code: number): void {
+    if (this.#timedOut !== null) {
+      this.#fail(this.#timedOut);
+      return;
+    }
+    this.#deliver({ kind: "exited", eventType: "exited", code });
+    this.#finish();
+    this.#outcome.resolve({ code, success: code === 0 });
+    for (const listener of this.#listeners.splice(0)) listener.resolve(null);
+  }
+
+  #fail(error: Error): void {
+    if (this.#over) return;
+    this.#failure = error;
+    this.#finish();
+    this.#outcome.reject(error);
+    for (const listener of this.#listeners.splice(0)) listener.reject(error);
+  }
+
+  #finish(): void {
+    this.#over = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#sink?.over();
+    this.#stream.close();
+    this.#beginning.resolve();
+  }
+}

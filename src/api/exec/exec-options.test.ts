@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InvalidConfigError } from "../../errors/index.ts";
+import { AttachOptionsBuilder, ExecOptionsBuilder } from "./exec-options.ts";
+import type { RlimitResource } from "../../config/rlimits.ts";
+import { Stdin } from "./stdin.ts";
+
+test("nothing set means: no arguments, the sandbox's settings, /dev/null", () => {
+  assert.deepEqual(new ExecOptionsBuilder().build(), {
+    args: [],
+    cwd: null,
+    user: null,
+    env: [],
+    timeoutMs: null,
+    stdin: { kind: "null" },
+    tty: false,
+    rlimits: [],
+  });
+  assert.deepEqual(new AttachOptionsBuilder().build(), {
+    args: [],
+    cwd: null,
+    user: null,
+    env: [],
+    detachKeys: null,
+    rlimits: [],
+  });
+});
+
+test("scalars are replaced, lists grow", () => {
+  const options = new ExecOptionsBuilder()
+    .arg("a")
+    .args(["b", "c"])
+    .arg("")
+    .cwd("/one")
+    .cwd("/two")
+    .user("u")
+    .user("1:2")
+    .env("K", "1")
+    .envs({ L: "2" })
+    .envs(new Map([["K", "3"]]))
+    .timeout(5)
+    .timeout(0)
+    .tty(true)
+    .rlimit("nofile", 10)
+    .rlimitRange("core", 0, Infinity)
+    .build();
+  assert.deepEqual(options.args, ["a", "b", "c", ""]);
+  assert.deepEqual([options.cwd, options.user, options.timeoutMs, options.tty], ["/two", "1:2", 0, true]);
+  assert.deepEqual(options.env, [
+    ["K", "1"],
+    ["L", "2"],
+    ["K", "3"],
+  ]);
+  assert.deepEqual(options.rlimits, [
+    { resource: "nofile", soft: 10, hard: 10 },
+    { resource: "core", soft: 0, hard: Infinity },
+  ]);
+});
+
+test("the last word on stdin counts", () => {
+  const stdin = (configure: (options: ExecOptionsBuilder) => ExecOptionsBuilder): object =>
+    configure(new ExecOptionsBuilder()).build().stdin;
+  assert.deepEqual(
+    stdin((o) => o.stdinPipe().stdinBytes("grüße")),
+    Stdin.bytes(Buffer.from("grüße")),
+  );
+  assert.deepEqual(
+    stdin((o) => o.stdinBytes("x").stdinPipe()),
+    Stdin.pipe(),
+  );
+  assert.deepEqual(
+    stdin((o) => o.stdinPipe().stdinNull()),
+    Stdin.null(),
+  );
+});
+
+test("what is built does not change with its builder", () => {
+  const builder = new ExecOptionsBuilder().arg("a");
+  const options = builder.build();
+  builder.arg("b").env("K", "v").rlimit("nofile", 1);
+  assert.deepEqual([options.args, options.env, options.rlimits], [["a"], [], []]);
+});
+
+test("a setter refuses what cannot be", () => {
+  const options = new ExecOptionsBuilder();
+  const attach = new AttachOptionsBuilder();
+  for (const set of [
+    () => options.arg("\0"),
+    () => options.args(["fine", "a\0"]),
+    () => options.cwd(""),
+    () => options.cwd("/a\0"),
+    () => options.user(""),
+    () => options.env("", "v"),
+    () => options.env("A=B", "v"),
+    () => options.env("A\0", "v"),
+    () => options.env("MSB_X", "v"),
+    () => options.env("A", "v\0"),
+    () => options.env("A", 1 as unknown as string),
+    () => options.timeout(-1),
+    () => options.timeout(NaN),
+    () => options.timeout(Infinity),
+    () => options.rlimit("nofile", -1),
+    () => options.rlimit("nofile", 1.5),
+    () => options.rlimitRange("nofile", 2, 1),
+    () => options.rlimitRange("nofile", Infinity, 1),
+    () => options.rlimit("toString" as RlimitResource, 1),
+    () => attach.detachKeys(""),
+    () => attach.detachKeys("ctrl-1"),
+  ]) {
+    assert.throws(set, InvalidConfigError, String(set));
+  }
+  assert.throws(() => options.arg(1 as unknown as string), TypeError);
+  assert.throws(() => options.cwd(undefined as unknown as string), TypeError);
+});

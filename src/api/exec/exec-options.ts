@@ -1,0 +1,189 @@
+import { InvalidConfigError } from "../../errors/index.ts";
+import { checkEnvPair, envPairs, type EnvInput, type EnvPair } from "../../config/env.ts";
+import { parseDetachKeys } from "./detach-keys.ts";
+import { checkRlimit, type Rlimit, type RlimitResource } from "../../config/rlimits.ts";
+import { Stdin, type StdinMode } from "./stdin.ts";
+
+/** How one command is to be run. Built by {@link ExecOptionsBuilder}. */
+export interface ExecOptions {
+  readonly args: readonly string[];
+  readonly cwd: string | null;
+  readonly user: string | null;
+  readonly env: readonly EnvPair[];
+  readonly timeoutMs: number | null;
+  readonly stdin: StdinMode;
+  readonly tty: boolean;
+  readonly rlimits: readonly Rlimit[];
+}
+
+/** How one interactive command is to be run. Built by {@link AttachOptionsBuilder}. */
+export interface AttachOptions {
+  readonly args: readonly string[];
+  readonly cwd: string | null;
+  readonly user: string | null;
+  readonly env: readonly EnvPair[];
+  readonly detachKeys: string | null;
+  readonly rlimits: readonly Rlimit[];
+}
+
+/** What both kinds of command have. */
+class CommandOptionsBuilder {
+  protected readonly argList: string[] = [];
+  protected readonly envList: EnvPair[] = [];
+  protected readonly rlimitList: Rlimit[] = [];
+  protected cwdPath: string | null = null;
+  protected userSpec: string | null = null;
+
+  /** Appends one argument. */
+  arg(value: string): this {
+    this.argList.push(checkArgument(value));
+    return this;
+  }
+
+  /** Appends arguments. */
+  args(values: Iterable<string>): this {
+    for (const value of values) this.arg(value);
+    return this;
+  }
+
+  /** Working directory in the guest; by default the sandbox's workdir, else `/`. */
+  cwd(path: string): this {
+    this.cwdPath = checkText("cwd", path);
+    return this;
+  }
+
+  /** `name`, `uid`, `user:group` or `uid:gid`; by default the sandbox's user, else root. */
+  user(spec: string): this {
+    this.userSpec = checkText("user", spec);
+    return this;
+  }
+
+  /** Sets one environment variable, over the sandbox's. */
+  env(key: string, value: string): this {
+    this.envList.push(checkEnvPair(key, value));
+    return this;
+  }
+
+  /** Sets environment variables, over the sandbox's. */
+  envs(values: EnvInput): this {
+    for (const [key, value] of envPairs(values)) this.env(key, value);
+    return this;
+  }
+
+  /** Sets a resource limit, soft and hard alike. */
+  rlimit(resource: RlimitResource, limit: number): this {
+    return this.rlimitRange(resource, limit, limit);
+  }
+
+  /** Sets a resource limit. */
+  rlimitRange(resource: RlimitResource, soft: number, hard: number): this {
+    this.rlimitList.push(checkRlimit(resource, soft, hard));
+    return this;
+  }
+}
+
+/**
+ * Collects how a command is to be run.
+ *
+ * @throws InvalidConfigError from the setter that was given something unusable
+ *
+ * @example
+ * ```ts
+ * import { ExecOptionsBuilder } from "microsandbox";
+ *
+ * const options = new ExecOptionsBuilder().args(["-c", "env"]).cwd("/tmp").env("A", "1").timeout(5000).build();
+ * console.log(options.timeoutMs); // 5000
+ * ```
+ */
+export class ExecOptionsBuilder extends CommandOptionsBuilder {
+  #timeoutMs: number | null = null;
+  #stdin: StdinMode = Stdin.null();
+  #tty = false;
+
+  /** Kills the command after so many milliseconds; the call then rejects with ExecTimeoutError. */
+  timeout(ms: number): this {
+    if (!Number.isFinite(ms) || ms < 0) {
+      throw new InvalidConfigError(`the timeout ${ms} is not a number of milliseconds`);
+    }
+    this.#timeoutMs = ms;
+    return this;
+  }
+
+  /** Standard input is /dev/null; the default. */
+  stdinNull(): this {
+    this.#stdin = Stdin.null();
+    return this;
+  }
+
+  /** Standard input is a pipe; write to it through `handle.takeStdin()`. */
+  stdinPipe(): this {
+    this.#stdin = Stdin.pipe();
+    return this;
+  }
+
+  /** Standard input is these bytes, then its end. */
+  stdinBytes(data: Uint8Array | string): this {
+    this.#stdin = Stdin.bytes(data);
+    return this;
+  }
+
+  /** Gives the command a terminal of 24 rows and 80 columns. stdout and stderr are then one. */
+  tty(enabled: boolean): this {
+    this.#tty = enabled;
+    return this;
+  }
+
+  build(): ExecOptions {
+    return Object.freeze({
+      args: [...this.argList],
+      cwd: this.cwdPath,
+      user: this.userSpec,
+      env: [...this.envList],
+      timeoutMs: this.#timeoutMs,
+      stdin: this.#stdin,
+      tty: this.#tty,
+      rlimits: [...this.rlimitList],
+    });
+  }
+}
+
+/** Collects how an interactive command is to be run. */
+export class AttachOptionsBuilder extends CommandOptionsBuilder {
+  #detachKeys: string | null = null;
+
+  /**
+   * Keys that leave the command running and return: a comma list such as `ctrl-p,ctrl-q`; by default `ctrl-]`.
+   * A key is `ctrl-` and one of `a`–`z [ \ ] ^ _ @`, or one character.
+   */
+  detachKeys(spec: string): this {
+    parseDetachKeys(spec);
+    this.#detachKeys = spec;
+    return this;
+  }
+
+  build(): AttachOptions {
+    return Object.freeze({
+      args: [...this.argList],
+      cwd: this.cwdPath,
+      user: this.userSpec,
+      env: [...this.envList],
+      detachKeys: this.#detachKeys,
+      rlimits: [...this.rlimitList],
+    });
+  }
+}
+
+/** @throws InvalidConfigError for a NUL, which no argument of execve(2) can hold */
+export function checkArgument(value: string): string {
+  if (typeof value !== "string") throw new TypeError("a command's arguments must be strings");
+  if (value.includes("\0")) throw new InvalidConfigError("an argument holds a NUL");
+  return value;
+}
+
+function checkText(name: string, value: string): string {
+  if (typeof value !== "string") throw new TypeError(`${name} must be a string`);
+  if (value === "" || value.includes("\0")) {
+    throw new InvalidConfigError(`the ${name} ${JSON.stringify(value)} is empty or holds a NUL`);
+  }
+  return value;
+}

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ExecFailedError, InvalidConfigError } from "../../errors/index.ts";
+import type { StoredConfig } from "../../store/sandbox-record.ts";
+import { ExecOptionsBuilder } from "./exec-options.ts";
+import { execRequest } from "./exec-request.ts";
+import { effectiveConfig } from "../config/sandbox-config.ts";
+import { draftFromConfig, type SandboxConfigInput } from "../config/config-object.ts";
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+function config(input: Partial<SandboxConfigInput> = {}): StoredConfig {
+  const draft = draftFromConfig({ name: "request", image: "localhost/base", ...input });
+  return effectiveConfig(draft.finish(), {}, null);
+}
+
+const none = new ExecOptionsBuilder().build();
+const terminal = { size: { rows: 50, cols: 132 }, type: "xterm-256color" };
+
+test("a bare command runs as root in / with a PATH and nothing else", () => {
+  assert.deepEqual(execRequest(config(), "ls", none, "null", null), {
+    type: "Exec",
+    argv: ["ls"],
+    env: [`PATH=/.msb/scripts:${defaultPath}`],
+    cwd: "/",
+    user: "",
+    tty: false,
+    rows: 24,
+    cols: 80,
+    stdin: "null",
+    rlimits: [],
+  });
+});
+
+test("the sandbox's settings hold unless the call has its own", () => {
+  const sandbox = config({
+    user: "ann",
+    workdir: "/srv",
+    env: { A: "sandbox", B: "sandbox", PATH: "/opt" },
+    rlimits: [
+      { resource: "nofile", soft: 10, hard: 20 },
+      { resource: "core", soft: 0, hard: 0 },
+    ],
+  });
+  const plain = execRequest(sandbox, "x", none, "null", null);
+  assert.deepEqual([plain.user, plain.cwd], ["ann", "/srv"]);
+  assert.deepEqual(plain.env.toSorted(), ["A=sandbox", "B=sandbox", "PATH=/.msb/scripts:/opt"]);
+  const options = new ExecOptionsBuilder()
+    .args(["1", "2"])
+    .user("0:0")
+    .cwd("/")
+    .env("B", "call")
+    .env("PATH", "/mine")
+    .rlimit("nofile", Infinity)
+    .build();
+  const own = execRequest(sandbox, "x", options, "pipe", null);
+  assert.deepEqual(own.argv, ["x", "1", "2"]);
+  assert.deepEqual([own.user, own.cwd, own.stdin], ["0:0", "/", "pipe"]);
+  assert.deepEqual(own.env.toSorted(), ["A=sandbox", "B=call", "PATH=/.msb/scripts:/mine"]);
+  assert.deepEqual(own.rlimits, [
+    { resource: 7, soft: 2n ** 64n - 1n, hard: 2n ** 64n - 1n },
+    { resource: 4, soft: 0n, hard: 0n },
+  ]);
+});
+
+test("a terminal brings its size and its TERM, which the environment may replace", () => {
+  const request = execRequest(config(), "x", none, "pipe", terminal);
+  assert.deepEqual([request.tty, request.rows, request.cols], [true, 50, 132]);
+  assert.ok(request.env.includes("TERM=xterm-256color"));
+  const replaced = execRequest(config({ env: { TERM: "vt100" } }), "x", none, "pipe", terminal);
+  assert.deepEqual(
+    replaced.env.filter((entry) => entry.startsWith("TERM=")),
+    ["TERM=vt100"],
+  );
+});
+
+test("a program with a NUL is refused, and so is what no message can hold", () => {
+  assert.throws(() => execRequest(config(), "a\0", none, "null", null), InvalidConfigError);
+  const large = new ExecOptionsBuilder().arg("ü".repeat(2 * 1024 * 1024)).build();
+  assert.throws(
+    () => execRequest(config(), "x", large, "null", null),
+    (error: unknown) =>
+      error instanceof ExecFailedError && error.kind === "bad_args" && error.errnoName === "E2BIG",
+  );
+});

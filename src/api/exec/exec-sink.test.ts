@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { INITIAL_CREDIT } from "../../protocol/credit.ts";
+import { ExecSink } from "./exec-sink.ts";
+
+class Target {
+  readonly sent: Buffer[] = [];
+  ends = 0;
+
+  send(bytes: Buffer): void {
+    this.sent.push(bytes);
+  }
+
+  end(): void {
+    this.ends++;
+  }
+
+  get bytes(): number {
+    return this.sent.reduce((sum, { length }) => sum + length, 0);
+  }
+}
+
+const rounds = async (): Promise<void> => {
+  await new Promise(setImmediate);
+};
+
+test("writes arrive in order and the end comes last, once", async () => {
+  const target = new Target();
+  const sink = new ExecSink(target);
+  void sink.write("grüße ");
+  void sink.write(new Uint8Array([1, 2, 3, 4]).subarray(1, 3));
+  void sink.close();
+  await sink.close();
+  assert.deepEqual(Buffer.concat(target.sent), Buffer.concat([Buffer.from("grüße "), Buffer.from([2, 3])]));
+  assert.equal(target.ends, 1);
+});
+
+test("a write waits for credit, and the end for the write", async () => {
+  const target = new Target();
+  const sink = new ExecSink(target);
+  let written = false;
+  const writing = sink.write(Buffer.alloc(INITIAL_CREDIT + 10)).then(() => (written = true));
+  const closing = sink.close();
+  await rounds();
+  assert.deepEqual([target.bytes, written, target.ends], [INITIAL_CREDIT, false, 0]);
+  sink.grant(10);
+  await Promise.all([writing, closing]);
+  assert.deepEqual([target.bytes, target.ends], [INITIAL_CREDIT + 10, 1]);
+});
+
+test("bytes that nobody reads any more are dropped, whenever that shows", async () => {
+  const waiting = new ExecSink(new Target());
+  const blocked = waiting.write(Buffer.alloc(INITIAL_CREDIT + 1));
+  await rounds();
+  waiting.over();
+  await blocked;
+
+  // The end is told in the same turn as the credit that wakes the writer.
+  const target = new Target();
+  const woken = new ExecSink(target);
+  const writing = woken.write(Buffer.alloc(INITIAL_CREDIT + 1));
+  await rounds();
+  woken.grant(1);
+  woken.over();
+  await writing;
+  await woken.write("later");
+  await woken.close();
+  assert.deepEqual([target.bytes, target.ends], [INITIAL_CREDIT, 0]);
+});

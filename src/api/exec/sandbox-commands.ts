@@ -1,0 +1,186 @@
+import type { EnvInput } from "../../config/env.ts";
+import { envPairs } from "../../config/env.ts";
+import { attachCommand, defaultCommand, startCommand } from "./exec.ts";
+import type { ExecHandle } from "./exec-handle.ts";
+import { AttachOptionsBuilder, ExecOptionsBuilder } from "./exec-options.ts";
+import type { ExecOutput } from "./exec-output.ts";
+import type { SandboxControl } from "../sandbox/sandbox-control.ts";
+
+/** A command with its options as one object. */
+export interface ExecConfig {
+  readonly cmd: string;
+  readonly args?: readonly string[];
+  readonly cwd?: string;
+  readonly user?: string;
+  readonly env?: EnvInput;
+  readonly timeoutMs?: number;
+  /** `"null"`, `"pipe"`, or the content itself. */
+  readonly stdin?: string | Uint8Array;
+  readonly tty?: boolean;
+}
+
+/** An interactive command with its options as one object. */
+export interface AttachConfig {
+  readonly cmd: string;
+  readonly args?: readonly string[];
+  readonly cwd?: string;
+  readonly user?: string;
+  readonly env?: EnvInput;
+  readonly detachKeys?: string;
+}
+
+type ConfigureExec = (options: ExecOptionsBuilder) => ExecOptionsBuilder;
+type ConfigureAttach = (options: AttachOptionsBuilder) => AttachOptionsBuilder;
+
+const asIs = <T>(options: T): T => options;
+
+/** Running commands in a sandbox; what {@link Sandbox} offers for it. */
+export class SandboxCommands {
+  protected readonly control: SandboxControl;
+
+  /** @internal */
+  constructor(control: SandboxControl) {
+    this.control = control;
+  }
+
+  /**
+   * Runs a program to its end and gathers what it prints. No shell is involved; standard input is /dev/null. An exit code
+   * other than 0 is a result, not an error.
+   *
+   * @param program a path with a `/` as it is, else searched in the command's PATH
+   * @throws ExecFailedError when it cannot be started; SandboxNotRunningError; RuntimeError when the sandbox ends meanwhile
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("exec-example").image("localhost/base").replace().create();
+   * const output = await sandbox.exec("echo", ["hello"]);
+   * console.log(output.code, output.stdout()); // 0 hello
+   * ```
+   */
+  async exec(program: string, args: Iterable<string> = []): Promise<ExecOutput> {
+    return await this.execWith(program, (options) => options.args(args));
+  }
+
+  /**
+   * Like {@link exec}, with options. Nobody could write to a piped standard input here, so it is at its end from the start.
+   *
+   * @throws ExecTimeoutError; InvalidConfigError for a bad option
+   */
+  async execWith(program: string, configure: ConfigureExec): Promise<ExecOutput> {
+    return await outputOf(await this.execStreamWith(program, configure));
+  }
+
+  /** Starts a program and tells what happens to it as it happens. */
+  async execStream(program: string, args: Iterable<string> = []): Promise<ExecHandle> {
+    return await this.execStreamWith(program, (options) => options.args(args));
+  }
+
+  /** Like {@link execStream}, with options. */
+  async execStreamWith(program: string, configure: ConfigureExec): Promise<ExecHandle> {
+    return await startCommand(this.control, program, configure(new ExecOptionsBuilder()).build());
+  }
+
+  /** Runs a program described by an object. */
+  async execWithConfig(config: ExecConfig): Promise<ExecOutput> {
+    return await this.execWith(config.cmd, fromExecConfig(config));
+  }
+
+  /** Starts a program described by an object. */
+  async execStreamWithConfig(config: ExecConfig): Promise<ExecHandle> {
+    return await this.execStreamWith(config.cmd, fromExecConfig(config));
+  }
+
+  /** Runs a script in the sandbox's shell: `sh -c script`. */
+  async shell(script: string): Promise<ExecOutput> {
+    return await this.exec(this.control.record.config.shell, ["-c", script]);
+  }
+
+  /** Starts a script in the sandbox's shell. */
+  async shellStream(script: string): Promise<ExecHandle> {
+    return await this.execStream(this.control.record.config.shell, ["-c", script]);
+  }
+
+  /**
+   * Runs a program on this process's terminal, interactively.
+   *
+   * @returns its exit code; -1 when the user pressed the detach keys (`ctrl-]`), the program then goes on
+   * @throws TerminalError when standard input is no terminal
+   */
+  async attach(program: string, args: Iterable<string> = []): Promise<number> {
+    return await this.attachWith(program, (options) => options.args(args));
+  }
+
+  /** Like {@link attach}, with options. */
+  async attachWith(program: string, configure: ConfigureAttach): Promise<number> {
+    return await attachCommand(this.control, program, configure(new AttachOptionsBuilder()).build());
+  }
+
+  /** Runs a program described by an object on this process's terminal. */
+  async attachWithConfig(config: AttachConfig): Promise<number> {
+    return await this.attachWith(config.cmd, (options) => {
+      options.args(config.args ?? []).envs(envPairs(config.env ?? {}));
+      if (config.cwd !== undefined) options.cwd(config.cwd);
+      if (config.user !== undefined) options.user(config.user);
+      if (config.detachKeys !== undefined) options.detachKeys(config.detachKeys);
+      return options;
+    });
+  }
+
+  /** Runs the sandbox's shell on this process's terminal. */
+  async attachShell(): Promise<number> {
+    return await this.attach(this.control.record.config.shell);
+  }
+
+  /** Runs ENTRYPOINT and CMD. @throws NoDefaultCommandError when there is neither */
+  async execDefault(): Promise<ExecOutput> {
+    return await this.execDefaultWith(asIs);
+  }
+
+  /** Like {@link execDefault}; arguments given here follow CMD. */
+  async execDefaultWith(configure: ConfigureExec): Promise<ExecOutput> {
+    return await outputOf(await this.execDefaultStreamWith(configure));
+  }
+
+  /** Starts ENTRYPOINT and CMD. */
+  async execDefaultStream(): Promise<ExecHandle> {
+    return await this.execDefaultStreamWith(asIs);
+  }
+
+  /** Like {@link execDefaultStream}, with options. */
+  async execDefaultStreamWith(configure: ConfigureExec): Promise<ExecHandle> {
+    const { program, args } = defaultCommand(this.control.record.config, this.control.name);
+    return await this.execStreamWith(program, (options) => configure(options.args(args)));
+  }
+
+  /** Runs ENTRYPOINT and CMD on this process's terminal. */
+  async attachDefault(): Promise<number> {
+    return await this.attachDefaultWith(asIs);
+  }
+
+  /** Like {@link attachDefault}, with options. */
+  async attachDefaultWith(configure: ConfigureAttach): Promise<number> {
+    const { program, args } = defaultCommand(this.control.record.config, this.control.name);
+    return await this.attachWith(program, (options) => configure(options.args(args)));
+  }
+}
+
+async function outputOf(handle: ExecHandle): Promise<ExecOutput> {
+  void handle.takeStdin()?.close();
+  return await handle.collect();
+}
+
+function fromExecConfig(config: ExecConfig): ConfigureExec {
+  return (options) => {
+    options.args(config.args ?? []).envs(envPairs(config.env ?? {}));
+    options.tty(config.tty ?? false);
+    if (config.cwd !== undefined) options.cwd(config.cwd);
+    if (config.user !== undefined) options.user(config.user);
+    if (config.timeoutMs !== undefined) options.timeout(config.timeoutMs);
+    const { stdin } = config;
+    if (stdin === "pipe") options.stdinPipe();
+    else if (stdin !== undefined && stdin !== "null") options.stdinBytes(stdin);
+    return options;
+  };
+}

@@ -1,0 +1,191 @@
+import { InvalidConfigError } from "../../errors/index.ts";
+import type { ImageDetails, ImageSummary } from "../../image/store/manage.ts";
+import { locateHome, prepareHome } from "../../store/home.ts";
+import { checkOneOf, checkString } from "../../config/checks.ts";
+import type {
+  ImageConfigDetail,
+  ImageFields,
+  ImageLayerDetail,
+  ImageLoadOptions,
+  ImagePruneReport,
+  ImageRemoveOptions,
+  ImageSaveOptions,
+} from "./image-types.ts";
+import { findImageUses } from "./image-uses.ts";
+
+/** An image in the store, as it was when the handle was made. */
+export class ImageHandle implements ImageFields {
+  readonly reference: string;
+  readonly sizeBytes: number | null;
+  readonly manifestDigest: string | null;
+  readonly architecture: string | null;
+  readonly os: string | null;
+  readonly layerCount: number;
+  readonly lastUsedAt: Date | null;
+  readonly createdAt: Date | null;
+
+  /** @internal */
+  constructor(summary: ImageSummary) {
+    this.reference = summary.reference;
+    this.sizeBytes = summary.sizeBytes;
+    this.manifestDigest = summary.manifestDigest;
+    this.architecture = summary.architecture;
+    this.os = summary.os;
+    this.layerCount = summary.layerCount;
+    this.lastUsedAt = summary.lastUsedAt;
+    this.createdAt = summary.createdAt;
+  }
+}
+
+/** Everything known about an image. */
+export interface ImageDetail {
+  readonly handle: ImageHandle;
+  readonly config: ImageConfigDetail | null;
+  /** Bottom to top. */
+  readonly layers: readonly ImageLayerDetail[];
+  /** Of the file that guests mount; null when it is not made yet. */
+  readonly rootFileSystemBytes: number | null;
+}
+
+/**
+ * The images that are stored on this computer: what was pulled for sandboxes, and what was loaded. The embedded image
+ * `localhost/base` is not among them.
+ *
+ * @example
+ * ```ts
+ * import { Image } from "microsandbox";
+ *
+ * for (const image of await Image.list()) console.log(image.reference, image.sizeBytes);
+ * ```
+ */
+// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- the name that programs know these functions by
+export class Image {
+  /** @throws ImageNotFoundError; ImageError when the reference is none */
+  static async get(reference: string): Promise<ImageHandle> {
+    return (await inspect(reference)).handle;
+  }
+
+  /** All images, newest first. */
+  static async list(): Promise<ImageHandle[]> {
+    const { listImages } = await import("./image-collection.ts");
+    return (await listImages(locateHome())).map((image) => new ImageHandle(image));
+  }
+
+  /** @throws as {@link get} */
+  static async inspect(reference: string): Promise<ImageDetail> {
+    return await inspect(reference);
+  }
+
+  /**
+   * Gives up a reference and removes what nothing else needs.
+   *
+   * @throws ImageNotFoundError; ImageInUseError when a sandbox was made from it, unless `force` is set
+   */
+  static async remove(reference: string, options: ImageRemoveOptions = {}): Promise<void> {
+    const { removeImage } = await import("./image-collection.ts");
+    const home = locateHome();
+    const { force } = options;
+    await removeImage(home, checkReference(reference), () => findImageUses(home), { force });
+  }
+
+  /** Removes every image that no sandbox uses, and what interrupted pulls have left. */
+  static async prune(): Promise<ImagePruneReport> {
+    return await prune();
+  }
+
+  /** The older form of {@link prune}. @returns how many references, manifests and layers were removed */
+  static async gc(): Promise<number> {
+    const { imageRefsRemoved, manifestsRemoved, layersRemoved } = await prune();
+    return imageRefsRemoved + manifestsRemoved + layersRemoved;
+  }
+
+  /** Removes layers that no image needs; every image stays. @returns how many */
+  static async gcLayers(): Promise<number> {
+    const { collectGarbage, imageStore, prepareStore } = await import("./image-collection.ts");
+    const home = locateHome();
+    const store = imageStore(home);
+    await prepareStore(store);
+    const removed = await collectGarbage(
+      store,
+      () => findImageUses(home),
+      () => true,
+      { partial: true },
+    );
+    return removed.layers;
+  }
+
+  /**
+   * Loads the images of an archive: what `docker save` writes or an OCI image layout, as a tar file, plain or compressed
+   * with gzip or zstd; or of the directory of an OCI image layout.
+   *
+   * @throws ImageError when the archive is refused, IoError
+   */
+  static async load(path: string, options: ImageLoadOptions = {}): Promise<ImageHandle[]> {
+    const { loadImages } = await import("./image-collection.ts");
+    const home = locateHome();
+    await prepareHome(home);
+    const images = await loadImages(home, checkString("the archive's path", path), { tag: options.tag });
+    return images.map((image) => new ImageHandle(image));
+  }
+
+  /**
+   * Writes stored images into one archive, layers as they are stored.
+   *
+   * @throws ImageNotFoundError, and then nothing was written; IoError
+   */
+  static async save(references: string | readonly string[], options: ImageSaveOptions): Promise<void> {
+    const { outputPath, format = "docker" } = options;
+    const list = typeof references === "string" ? [references] : references;
+    if (list.length === 0)
+      throw new InvalidConfigError("no image was named", { hint: "Name at least one to be saved." });
+    checkString("outputPath", outputPath);
+    const kind = checkOneOf("format", format, ["docker", "oci"]);
+    const { saveImages } = await import("./image-collection.ts");
+    await saveImages(locateHome(), list.map(checkReference), outputPath, { format: kind });
+  }
+}
+
+function checkReference(reference: string): string {
+  return checkString("the image's reference", reference);
+}
+
+function detailOf(details: ImageDetails): ImageDetail {
+  const { config, configDigest: digest } = details;
+  return {
+    handle: new ImageHandle(details),
+    config: {
+      digest,
+      env: config.env,
+      cmd: config.cmd,
+      entrypoint: config.entrypoint,
+      workingDir: config.workingDir,
+      user: config.user,
+      labels: Object.keys(config.labels).length === 0 ? null : config.labels,
+      stopSignal: config.stopSignal,
+    },
+    layers: details.layers.map((layer) => ({ ...layer, erofsSizeBytes: null })),
+    rootFileSystemBytes: details.rootFileSystemBytes,
+  };
+}
+
+// Functions of their own: a class that names itself inside would lose its name in the bundle, and users see it.
+
+async function inspect(reference: string): Promise<ImageDetail> {
+  const { inspectImage } = await import("./image-collection.ts");
+  return detailOf(await inspectImage(locateHome(), checkReference(reference)));
+}
+
+async function prune(): Promise<ImagePruneReport> {
+  const { pruneImages } = await import("./image-collection.ts");
+  const home = locateHome();
+  const { imageRefsRemoved, manifestsRemoved, layersRemoved, rootFileSystemsRemoved, bytesReclaimed } =
+    await pruneImages(home, () => findImageUses(home));
+  return {
+    imageRefsRemoved,
+    manifestsRemoved,
+    layersRemoved,
+    fsmetaRemoved: rootFileSystemsRemoved,
+    vmdkRemoved: 0,
+    bytesReclaimed,
+  };
+}

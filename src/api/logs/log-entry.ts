@@ -1,0 +1,125 @@
+import { InvalidConfigError, InvalidCursorError } from "../../errors/index.ts";
+import type { LogSource } from "../../store/log-format.ts";
+
+export type { LogSource };
+
+/** A source, or all of them. */
+export type LogReadSource = LogSource | "all";
+
+/** Which entries to read. */
+export interface LogReadOptions {
+  /** Only the last so many, after all other filters. */
+  readonly tail?: number;
+  /** Not before this moment. */
+  readonly since?: Date;
+  /** Before this moment. */
+  readonly until?: Date;
+  /** By default `stdout`, `stderr` and `output`: what commands printed. */
+  readonly sources?: readonly LogReadSource[];
+}
+
+/** A piece of what a command printed, or a line about the sandbox itself (`system`). */
+export class LogEntry {
+  readonly timestamp: Date;
+  /** `stdout` and `stderr` of commands on pipes, `output` of commands on a terminal, `system` for everything else. */
+  readonly source: LogSource;
+  /** The command's session, from 1 in each run of the sandbox; null for `system`. */
+  readonly sessionId: number | null;
+  readonly data: Buffer;
+  readonly #position: number;
+
+  /** @internal @param position in `exec.log`: of the first byte that comes after this entry */
+  constructor(timestamp: Date, source: LogSource, sessionId: number | null, data: Buffer, position: number) {
+    this.timestamp = timestamp;
+    this.source = source;
+    this.sessionId = sessionId;
+    this.data = data;
+    this.#position = position;
+  }
+
+  /**
+   * Where to go on reading: {@link LogStreamOptions.fromCursor}. It is exact for what commands printed; lines about the
+   * sandbox itself go on with the next millisecond.
+   */
+  get cursor(): string {
+    return encodeLogCursor({ position: this.#position, at: this.timestamp });
+  }
+
+  /** @internal */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** The data as UTF-8; bytes that are none are replaced by U+FFFD. */
+  text(): string {
+    return this.data.toString("utf8");
+  }
+}
+
+const allSources: readonly LogSource[] = ["stdout", "stderr", "output", "system"];
+const defaultSources: readonly LogSource[] = ["stdout", "stderr", "output"];
+
+/** @throws InvalidConfigError */
+export function chosenSources(sources: readonly LogReadSource[] | undefined): ReadonlySet<LogSource> {
+  if (sources === undefined) return new Set(defaultSources);
+  const chosen = new Set<LogSource>();
+  for (const source of sources) {
+    if (source === "all") return new Set(allSources);
+    if (!allSources.includes(source)) {
+      throw new InvalidConfigError(`unknown log source ${JSON.stringify(source)}`, {
+        hint: `Use ${allSources.join(", ")} or all.`,
+      });
+    }
+    chosen.add(source);
+  }
+  return chosen;
+}
+
+/** @throws InvalidConfigError */
+export function checkLogOptions(options: LogReadOptions): void {
+  const { tail, since, until } = options;
+  if (tail !== undefined && (!Number.isInteger(tail) || tail < 0)) {
+    throw new InvalidConfigError(`tail is ${tail}, which is not a whole number from 0 up`);
+  }
+  for (const date of [since, until]) {
+    if (date !== undefined && Number.isNaN(date.getTime()))
+      throw new InvalidConfigError("since or until is no valid date");
+  }
+}
+
+export function isInTime(timestamp: Date, options: Pick<LogReadOptions, "since" | "until">): boolean {
+  const { since, until } = options;
+  return (since === undefined || timestamp >= since) && (until === undefined || timestamp < until);
+}
+
+/** A place in the log. */
+export interface LogPlace {
+  /** In `exec.log` and its rotated files, bytes. */
+  readonly position: number;
+  /** In the other logs, which have no positions. */
+  readonly at: Date;
+}
+
+export function encodeLogCursor(place: LogPlace): string {
+  return Buffer.from(JSON.stringify({ log: place.position, at: place.at.getTime() })).toString("base64url");
+}
+
+/** @throws InvalidCursorError */
+export function decodeLogCursor(cursor: string): LogPlace {
+  try {
+    const decoded: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
+    if (typeof decoded === "object" && decoded !== null && "log" in decoded && "at" in decoded) {
+      const { log, at } = decoded;
+      if (isPosition(log) && isPosition(at)) return { position: log, at: new Date(at) };
+    }
+  } catch {
+    // Refused below.
+  }
+  throw new InvalidCursorError("the log cursor is not valid", {
+    hint: "Pass the cursor of a log entry as it is.",
+  });
+}
+
+function isPosition(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}

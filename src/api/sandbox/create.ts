@@ -1,0 +1,187 @@
+import { access, constants } from "node:fs/promises";
+import { resolve } from "node:path";
+import {
+  BootStartError,
+  ImageError,
+  InvalidConfigError,
+  LibkrunfwNotFoundError,
+  SandboxNotFoundError,
+  SandboxReplacedError,
+  SandboxStillRunningError,
+} from "../../errors/index.ts";
+import type { RegistryOptions } from "../../image/registry/settings.ts";
+import { checkRecord, type SandboxRecord, type StoredConfig } from "../../store/sandbox-record.ts";
+import {
+  createSandbox as createOnDisk,
+  findSandbox,
+  nameExists,
+  nameTaken,
+  newSandboxId,
+  removeSandbox,
+} from "../../store/sandboxes.ts";
+import { locateHome, prepareHome, type Home } from "../../store/home.ts";
+import { readGlobalConfig, type GlobalConfig } from "../../store/global-config.ts";
+import { whyNoTemplates } from "../../store/templates/template-settings.ts";
+import { launchSupervisor } from "./launch.ts";
+import type { CreateObserver } from "./progress.ts";
+import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./create-root.ts";
+import { Sandbox } from "./sandbox.ts";
+import { refuseSettings } from "../config/sandbox-draft.ts";
+import { effectiveConfig, type SandboxConfig } from "../config/sandbox-config.ts";
+import { killWaitMs, SandboxControl } from "./sandbox-control.ts";
+
+/** Between a pull and the sandbox that uses it, someone may remove the image; then it is pulled again, so many times. */
+const pullTries = 3;
+
+/** What a sandbox is to be, found valid; nothing of it exists yet. */
+export interface Creation {
+  readonly home: Home;
+  readonly settings: GlobalConfig;
+  readonly config: SandboxConfig;
+  readonly stored: StoredConfig;
+  readonly registry: RegistryOptions | undefined;
+}
+
+/** Creates and boots a sandbox from a checked configuration. */
+export async function createSandbox(
+  config: SandboxConfig,
+  unsupported: readonly string[],
+  attached: boolean,
+  observer: CreateObserver,
+): Promise<Sandbox> {
+  return await carryOut(await prepareCreation(config, unsupported), attached, observer);
+}
+
+/**
+ * Finds out everything that can be wrong before anything is fetched or made.
+ *
+ * @throws InvalidConfigError, UnsupportedOperationError, ImageError for a reference that is none,
+ * LibkrunfwNotFoundError, SandboxAlreadyExistsError, IoError
+ */
+export async function prepareCreation(
+  config: SandboxConfig,
+  unsupported: readonly string[],
+): Promise<Creation> {
+  refuseSettings(unsupported);
+  const image = await checkRoot(config.image);
+  const home = locateHome();
+  const settings = await readGlobalConfig(home);
+  // A wrong value is told before anything is made.
+  whyNoTemplates(process.env, settings, 0);
+  const kernelPath = await chooseKernel(config, settings);
+  const stored = effectiveConfig({ ...config, image }, settings, kernelPath);
+  const { rootDisk, memoryMib } = stored;
+  if (rootDisk.kind === "tmpfs" && rootDisk.sizeMib !== null && rootDisk.sizeMib > memoryMib) {
+    throw new InvalidConfigError(
+      `the root disk in memory is ${rootDisk.sizeMib} MiB, but the memory only ${memoryMib} MiB`,
+      { hint: "Make it smaller, or give the sandbox more memory." },
+    );
+  }
+  const registry = config.registry === null ? undefined : await registryOptions(config.registry);
+  await prepareHome(home);
+  if (!config.replace && (await nameExists(home, config.name))) throw await nameTaken(home, config.name);
+  return { home, settings, config, stored, registry };
+}
+
+/**
+ * Fetches the image, then makes the sandbox and boots it. A sandbox that is to be replaced goes only when its successor has
+ * its image.
+ */
+export async function carryOut(
+  creation: Creation,
+  attached: boolean,
+  observer: CreateObserver,
+): Promise<Sandbox> {
+  for (let tries = 1; tries <= pullTries; tries += 1) {
+    const root = await resolveRoot(creation, observer);
+    const sandbox = await makeAndBoot(creation, root, attached, observer);
+    if (sandbox !== null) return sandbox;
+  }
+  throw new ImageError("the image is removed each time it has been pulled", {
+    hint: "Something prunes images all the time; stop it.",
+  });
+}
+
+/** @returns null when the image was removed before the sandbox's record could hold it; nothing is left of the sandbox then */
+async function makeAndBoot(
+  { home, config }: Creation,
+  root: ResolvedRoot,
+  attached: boolean,
+  observer: CreateObserver,
+): Promise<Sandbox | null> {
+  const { signal } = observer;
+  const { name } = config;
+  const record: SandboxRecord = {
+    format: 1,
+    id: newSandboxId(),
+    name,
+    createdAt: new Date().toISOString(),
+    config: root.stored,
+  };
+  checkRecord(record);
+  signal?.throwIfAborted();
+  if (config.replace && (await nameExists(home, name))) await removeOld(home, config);
+  const lock = await createOnDisk(home, record);
+  const discard = async (): Promise<void> => {
+    await lock.release();
+    await removeSandbox(home, name, record.id).catch(() => undefined);
+  };
+  try {
+    if (!(await root.isStored(signal))) {
+      await discard();
+      return null;
+    }
+    signal?.throwIfAborted();
+    const connection = await launchSupervisor(home, record, lock, attached, observer);
+    return new Sandbox(new SandboxControl(home, record, connection, true), attached);
+  } catch (error) {
+    // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping.
+    if (!(error instanceof BootStartError)) await discard();
+    throw error;
+  } finally {
+    await lock.release();
+  }
+}
+
+/** The setting, then the environment, then config.json, then the kernel that comes with this package. */
+async function chooseKernel(config: SandboxConfig, settings: GlobalConfig): Promise<string | null> {
+  const fromEnvironment = process.env["MSB_KERNEL"];
+  const chosen =
+    config.libkrunfwPath ??
+    (fromEnvironment === "" ? undefined : fromEnvironment) ??
+    settings.paths?.libkrunfw;
+  if (chosen === undefined || chosen === null) return null;
+  const path = resolve(chosen);
+  try {
+    await access(path, constants.R_OK);
+  } catch (error) {
+    throw new LibkrunfwNotFoundError(`the guest kernel ${path} cannot be read`, {
+      cause: error,
+      hint: "Name a vmlinux or bzImage that this user can read (libkrunfwPath, MSB_KERNEL or config.json), or none.",
+    });
+  }
+  return path;
+}
+
+/**
+ * The old sandbox goes only after the new configuration was found valid. One that another program is starting at this
+ * moment says so only a little later, so it may take more than one try.
+ */
+async function removeOld(home: Home, config: SandboxConfig): Promise<void> {
+  const giveUpAt = performance.now() + config.replaceWithTimeoutMs + 2 * killWaitMs;
+  for (;;) {
+    const old = await findSandbox(home, config.name).catch(() => null);
+    const control = old === null ? null : new SandboxControl(home, old.record, null, false);
+    try {
+      await control?.stop(config.replaceWithTimeoutMs);
+      await removeSandbox(home, config.name, old?.record.id ?? null);
+      return;
+    } catch (error) {
+      // An ephemeral one removes itself.
+      if (error instanceof SandboxNotFoundError) return;
+      const retry = error instanceof SandboxStillRunningError || error instanceof SandboxReplacedError;
+      if (!retry || control === null || performance.now() > giveUpAt) throw error;
+      await control.waitForChange();
+    }
+  }
+}

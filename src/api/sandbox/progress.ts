@@ -1,0 +1,26 @@
+import type { PullProgress } from "../../image/pull/pull-progress.ts";
+
+/**
+ * A stage of starting a sandbox has begun: `prepare`, `boot` (its kernel), `guest` (its root file system), `restore` (from a
+ * template). Which ones there are depends on what was there already. elapsedMs counts from the start of the supervisor.
+ */
+export interface StartProgressEvent {
+  readonly stage: string;
+  readonly elapsedMs: number;
+}
+
+/** How the pull of an image goes on. Layers are counted from the bottom, from 0; sizes are in bytes. */
+export type { PullProgress } from "../../image/pull/pull-progress.ts";
+
+export interface StartObserver {
+  readonly onProgress?: ((event: StartProgressEvent) => void) | undefined;
+  /** Something the user should know once, such as a fallback to software emulation. By default a process warning. */
+  readonly onNotice?: ((message: string) => void) | undefined;
+}
+
+export interface CreateObserver extends StartObserver {
+  /** Is told how the pull of the image goes on. */
+  readonly onPullProgress?: ((event: PullProgress) => void) | undefined;
+  /** Ends a creation before its VM starts; nothing is left of it then. */
+  readonly signal?: AbortSignal | undefined;
+}

@@ -1,0 +1,112 @@
+import { CustomError } from "../../errors/index.ts";
+import { carryOut, prepareCreation } from "./create.ts";
+import type { CreateObserver, PullProgress } from "./progress.ts";
+import type { Sandbox } from "./sandbox.ts";
+import type { SandboxConfig } from "../config/sandbox-config.ts";
+
+/**
+ * The events of one pull, in order, each given out once. Whoever does not keep up gets the latest of a layer's progress
+ * reports instead of all of them.
+ */
+export class PullProgressStream implements AsyncIterable<PullProgress> {
+  readonly #events: PullProgress[] = [];
+  readonly #waiting: ((event: PullProgress | null) => void)[] = [];
+  #ended = false;
+
+  /** The next event; null when the pull is done, whether well or not. */
+  async recv(): Promise<PullProgress | null> {
+    const event = this.#events.shift();
+    if (event !== undefined) return event;
+    if (this.#ended) return null;
+    return await new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<PullProgress, void, undefined> {
+    for (let event = await this.recv(); event !== null; event = await this.recv()) yield event;
+  }
+
+  /** @internal */
+  push(event: PullProgress): void {
+    const receiver = this.#waiting.shift();
+    if (receiver !== undefined) {
+      receiver(event);
+      return;
+    }
+    const older = this.#events.findIndex((queued) => supersedes(event, queued));
+    if (older === -1) this.#events.push(event);
+    else this.#events[older] = event;
+  }
+
+  /** @internal */
+  end(): void {
+    this.#ended = true;
+    for (const receiver of this.#waiting.splice(0)) receiver(null);
+  }
+}
+
+function supersedes(event: PullProgress, older: PullProgress): boolean {
+  const isReport = event.kind === "layerDownloadProgress" || event.kind === "layerMaterializeProgress";
+  return isReport && older.kind === event.kind && older.layerIndex === event.layerIndex;
+}
+
+/**
+ * A sandbox that is being created, and how the pull of its image goes on. The creation goes on whether anyone listens or
+ * not.
+ */
+export class PullProgressCreate implements AsyncIterable<PullProgress> {
+  readonly progress: PullProgressStream;
+  #creation: Promise<Sandbox> | null;
+
+  /** @internal */
+  constructor(progress: PullProgressStream, creation: Promise<Sandbox>) {
+    this.progress = progress;
+    this.#creation = creation;
+    // It is awaitSandbox that tells of a failure; a program that does not ask must not end by it.
+    creation.catch(() => undefined);
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<PullProgress, void, undefined> {
+    return this.progress[Symbol.asyncIterator]();
+  }
+
+  /**
+   * The sandbox, once it runs. To be called once.
+   *
+   * @throws ImageError, HttpError, BootStartError and what else creating throws; CustomError when it is called again
+   */
+  async awaitSandbox(): Promise<Sandbox> {
+    const creation = this.#creation;
+    if (creation === null) {
+      throw new CustomError("awaitSandbox() was called before", { hint: "Keep the sandbox that it gave." });
+    }
+    this.#creation = null;
+    return await creation;
+  }
+}
+
+/** @throws what {@link prepareCreation} throws */
+export async function createWithPullProgress(
+  config: SandboxConfig,
+  unsupported: readonly string[],
+  attached: boolean,
+  observer: CreateObserver,
+): Promise<PullProgressCreate> {
+  const prepared = await prepareCreation(config, unsupported);
+  const progress = new PullProgressStream();
+  const creation = carryOut(prepared, attached, {
+    ...observer,
+    onPullProgress: (event) => {
+      progress.push(event);
+      if (event.kind === "complete") progress.end();
+      observer.onPullProgress?.(event);
+    },
+    // The VM's first stage: without an image to be pulled there is no other end.
+    onProgress: (event) => {
+      progress.end();
+      observer.onProgress?.(event);
+    },
+  }).finally(() => {
+    progress.end();
+  });
+  return new PullProgressCreate(progress, creation);
+}

@@ -1,0 +1,398 @@
+import {
+  InvalidConfigError,
+  MetricsDisabledError,
+  ProtocolError,
+  RuntimeError,
+  SandboxNotFoundError,
+  SandboxNotRunningError,
+} from "../../errors/index.ts";
+import type { EndedMessage, Message } from "../../protocol/generated/messages.ts";
+import { DirectoryChanges } from "../../host/directory-changes.ts";
+import {
+  findSandbox,
+  removeSandbox,
+  replaced,
+  sandboxPaths,
+  type FoundSandbox,
+} from "../../store/sandboxes.ts";
+import { isAlive } from "../../host/process-identity.ts";
+import { isUnlocked } from "../../host/lock.ts";
+import type { Home } from "../../store/home.ts";
+import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import { SupervisorConnection } from "./connection.ts";
+import type { SandboxStatus } from "../../config/enums.ts";
+import { metricsFrom, type SandboxMetrics } from "../metrics/metrics.ts";
+import { longestTimerMs } from "../../host/timers.ts";
+
+/** How a sandbox ended, as a waiter sees it. */
+export interface SandboxStopResult {
+  readonly name: string;
+  readonly status: SandboxStatus;
+  /** QEMU's exit code; null when a signal ended it or it is not known. */
+  readonly exitCode: number | null;
+  /** The signal that ended QEMU, such as `SIGKILL`. */
+  readonly signal: string | null;
+  readonly observedAt: Date;
+  /** Why it ended, in a few words; null when it is not known. */
+  readonly source: string | null;
+}
+
+export interface SandboxPingResult {
+  readonly name: string;
+  /** Round trip to the guest's agent, ms. */
+  readonly latencyMs: number;
+}
+
+export interface SandboxTouchResult {
+  readonly name: string;
+  /** Grows with every activity of the sandbox. */
+  readonly activitySeq: number;
+}
+
+export const defaultGraceMs = 10_000;
+export const killWaitMs = 5_000;
+export const defaultConnectMs = 10_000;
+/** What is not answered sooner is not going to be, ms. */
+const answerMs = 10_000;
+/** Where no event tells of a change (a sandbox that is starting, or whose supervisor was killed), look this often. */
+const recheckMs = 250;
+
+/** What can be done to a sandbox from outside of it, whoever started it. Shared by Sandbox and SandboxHandle. */
+export class SandboxControl {
+  readonly home: Home;
+  readonly record: SandboxRecord;
+  readonly #keeps: boolean;
+  #connection: SupervisorConnection | null;
+  #users = 0;
+
+  /**
+   * @param keepsConnection false: a connection is closed when nobody waits for an answer on it any more. A sandbox takes 128
+   * at most, and one who only looks a sandbox up never says that he is done with it.
+   */
+  constructor(
+    home: Home,
+    record: SandboxRecord,
+    connection: SupervisorConnection | null,
+    keepsConnection: boolean,
+  ) {
+    this.home = home;
+    this.record = record;
+    this.#connection = connection;
+    this.#keeps = keepsConnection;
+  }
+
+  get name(): string {
+    return this.record.name;
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  /** @throws SandboxNotFoundError, SandboxReplacedError */
+  async find(): Promise<FoundSandbox> {
+    const found = await findSandbox(this.home, this.name);
+    if (found.record.id !== this.id) throw replaced(this.name);
+    return found;
+  }
+
+  /**
+   * The connection to the running sandbox, made when there is none.
+   *
+   * @throws SandboxNotRunningError, RuntimeError
+   */
+  async connect(timeoutMs = defaultConnectMs): Promise<SupervisorConnection> {
+    if (this.#connection?.lost === false) return this.#connection;
+    const found = await this.find();
+    const { socket } = found.state;
+    if ((found.status !== "running" && found.status !== "draining") || socket === null) {
+      throw notRunning(this.name, found.status);
+    }
+    try {
+      this.#connection = await SupervisorConnection.connect(socket, this.id, timeoutMs);
+    } catch (error) {
+      // It may have ended between the look and the call.
+      const now = await this.find();
+      if (now.status !== found.status) throw notRunning(this.name, now.status);
+      throw error;
+    }
+    return this.#connection;
+  }
+
+  /**
+   * A request that needs a running sandbox.
+   *
+   * @throws RuntimeError when it is not answered in time
+   */
+  async request<T extends Message["type"]>(
+    message: Message,
+    answer: T,
+    withinMs = answerMs,
+  ): Promise<Extract<Message, { type: T }>> {
+    return await this.#use(async (connection) => {
+      const received = await orTimeout(connection.request(message), withinMs);
+      if (received === null) {
+        throw new RuntimeError(`sandbox ${this.name} did not answer within ${withinMs} ms`, {
+          hint: `If it goes on like this, end it: msb stop -f ${this.name}`,
+        });
+      }
+      if (received.type !== answer)
+        throw new ProtocolError(`the supervisor answered ${message.type} with ${received.type}`);
+      return received as Extract<Message, { type: T }>;
+    });
+  }
+
+  async ping(): Promise<SandboxPingResult> {
+    return await this.#use(async () => {
+      const begun = performance.now();
+      await this.request({ type: "Ping", nonce: 0 }, "Pong");
+      return { name: this.name, latencyMs: performance.now() - begun };
+    });
+  }
+
+  async touch(): Promise<SandboxTouchResult> {
+    const { activitySequence } = await this.request({ type: "Touch" }, "Touched");
+    return { name: this.name, activitySeq: activitySequence };
+  }
+
+  async metrics(): Promise<SandboxMetrics> {
+    if (this.record.config.metricsSampleIntervalMs === 0) {
+      throw new MetricsDisabledError(`sandbox ${this.name} was created without metrics`, {
+        hint: "Create it without disableMetricsSample().",
+      });
+    }
+    return metricsFrom(await this.request({ type: "MetricsRequest" }, "Metrics"));
+  }
+
+  /**
+   * Asks for the end and waits for it; what does not end in its grace is killed.
+   *
+   * @throws InvalidConfigError for a grace that is no time
+   */
+  async stop(graceMs: number): Promise<SandboxStopResult> {
+    const grace = checkMs("the grace", graceMs);
+    return await this.#endWithin({ type: "Stop", graceMs: grace }, grace + killWaitMs);
+  }
+
+  async requestStop(graceMs: number): Promise<void> {
+    await this.#requestEnd({ type: "Stop", graceMs: checkMs("the grace", graceMs) });
+  }
+
+  /**
+   * Ends the VM at once and waits to see it end.
+   *
+   * @param waitMs what has not ended by then is killed together with its supervisor. A supervisor always gets the time it
+   * needs to write down how its sandbox ended
+   */
+  async kill(waitMs: number): Promise<SandboxStopResult> {
+    const wait = checkMs("the time to wait", waitMs);
+    // One that starts may have to be taken down in order.
+    const starting = (await this.find().catch(() => null))?.status === "starting";
+    const needed = starting ? defaultGraceMs + killWaitMs : killWaitMs;
+    return await this.#endWithin({ type: "Kill" }, Math.max(wait, needed));
+  }
+
+  async requestKill(): Promise<void> {
+    await this.#requestEnd({ type: "Kill" });
+  }
+
+  async requestDrain(): Promise<void> {
+    const { status } = await this.find();
+    if (status === "running") await this.request({ type: "Drain" }, "Done");
+    else if (status === "starting") throw notRunning(this.name, status);
+  }
+
+  /** Resolves when the sandbox has ended, or at once when it does not run. Never ends it. */
+  async waitUntilStopped(): Promise<SandboxStopResult> {
+    for (;;) {
+      let found: FoundSandbox;
+      try {
+        found = await this.find();
+      } catch (error) {
+        if (error instanceof SandboxNotFoundError) return this.#goneResult();
+        throw error;
+      }
+      const down = isTerminal(found.status);
+      if (down && (await isUnlocked(found.paths.lock))) return resultFrom(found);
+      // Somebody starts it and has not said so on disk yet, or its supervisor is about to leave.
+      if (down || found.status === "starting") {
+        await this.waitForChange();
+        continue;
+      }
+      try {
+        const ended = await this.#use((connection) => connection.request({ type: "Wait" }));
+        if (ended.type === "Ended") return this.#resultFromEnded(ended);
+      } catch {
+        // The supervisor is gone without a word, or is about to be: what is on disk tells.
+        await this.waitForChange();
+      }
+    }
+  }
+
+  /** Resolves when the sandbox has this status. */
+  async waitForStatus(status: SandboxStatus): Promise<FoundSandbox> {
+    for (;;) {
+      const found = await this.find();
+      if (found.status === status) return found;
+      await this.waitForChange();
+    }
+  }
+
+  remove(): Promise<void> {
+    return removeSandbox(this.home, this.name, this.id);
+  }
+
+  /** Drops the connection. As the owner of an attached sandbox this ends it. */
+  disconnect(): void {
+    this.#connection?.close();
+    this.#connection = null;
+  }
+
+  /** The sandbox may be gone because it ended meanwhile: then that is the error, not the lost connection. */
+  async explainLoss<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || this.#connection?.lost !== true) throw error;
+      const found = await this.find().catch(() => null);
+      if (found !== null && isTerminal(found.status)) throw notRunning(this.name, found.status);
+      throw error;
+    }
+  }
+
+  /** @param over aborted when the end was seen: what starts from then on is another run, and not to be ended */
+  async #requestEnd(message: Message, over?: AbortSignal): Promise<void> {
+    let found: FoundSandbox;
+    try {
+      found = await this.find();
+    } catch (error) {
+      // Gone already: an ephemeral one, or one that somebody else removed.
+      if (error instanceof SandboxNotFoundError) return;
+      throw error;
+    }
+    if (over?.aborted === true) return;
+    if (isTerminal(found.status)) {
+      if (await isUnlocked(found.paths.lock)) return;
+      await this.waitForChange();
+      await this.#requestEnd(message, over);
+      return;
+    }
+    if (found.status === "starting") {
+      await signalSupervisor(found, "SIGTERM");
+      return;
+    }
+    try {
+      await this.request(message, "Done");
+    } catch (error) {
+      const now = await this.find().catch(() => null);
+      if (now === null || isTerminal(now.status)) return;
+      // Another run is not the one that was to end.
+      if (now.state.supervisor?.started !== found.state.supervisor?.started) return;
+      // Its process does not answer, or speaks another version of the protocol.
+      if (error instanceof RuntimeError || error instanceof ProtocolError)
+        await signalSupervisor(now, "SIGTERM");
+      else throw error;
+    }
+  }
+
+  /** Waits for the end that was asked for. A supervisor that hangs does not even answer; QEMU dies with it. */
+  async #endWithin(message: Message, ms: number): Promise<SandboxStopResult> {
+    const over = new AbortController();
+    const ended = this.waitUntilStopped();
+    ended.catch(() => undefined);
+    const requested = this.#requestEnd(message, over.signal);
+    const seen = await orTimeout(Promise.race([ended, requested.then(() => ended)]), ms);
+    over.abort();
+    if (seen !== null) return seen;
+    const found = await this.find();
+    await signalSupervisor(found, "SIGKILL");
+    const atLast = await orTimeout(ended, killWaitMs);
+    if (atLast !== null) return atLast;
+    throw new RuntimeError(`sandbox ${this.name} did not end`, {
+      hint: `End its process ${found.state.supervisor?.pid ?? ""} by hand.`,
+    });
+  }
+
+  async #use<T>(work: (connection: SupervisorConnection) => Promise<T>): Promise<T> {
+    this.#users++;
+    try {
+      return await this.explainLoss(work(await this.connect()));
+    } finally {
+      this.#users--;
+      if (this.#users === 0 && !this.#keeps) this.disconnect();
+    }
+  }
+
+  /** Resolves when something in the sandbox's directory changed, or after a moment. */
+  async waitForChange(): Promise<void> {
+    using changes = new DirectoryChanges([sandboxPaths(this.home, this.name).directory], recheckMs);
+    await changes.next();
+  }
+
+  #resultFromEnded(ended: EndedMessage): SandboxStopResult {
+    const { state, exitCode, signal, reason } = ended;
+    return { name: this.name, status: state, exitCode, signal, observedAt: new Date(), source: reason };
+  }
+
+  #goneResult(): SandboxStopResult {
+    return {
+      name: this.name,
+      status: "stopped",
+      exitCode: null,
+      signal: null,
+      observedAt: new Date(),
+      source: "the sandbox was removed",
+    };
+  }
+}
+
+export function isTerminal(status: SandboxStatus): boolean {
+  return status === "created" || status === "stopped" || status === "crashed";
+}
+
+export function notRunning(name: string, status: SandboxStatus): SandboxNotRunningError {
+  return new SandboxNotRunningError(`sandbox ${name} is ${status}`, {
+    hint: `Start it ("msb start ${name}").`,
+  });
+}
+
+function resultFrom(found: FoundSandbox): SandboxStopResult {
+  const { exitCode, signal, detail } = found.state;
+  return {
+    name: found.record.name,
+    status: found.status,
+    exitCode,
+    signal,
+    observedAt: new Date(),
+    source: detail === "" ? null : detail,
+  };
+}
+
+async function signalSupervisor(found: FoundSandbox, signal: NodeJS.Signals): Promise<void> {
+  const { supervisor } = found.state;
+  if (supervisor === null || !(await isAlive(supervisor))) return;
+  try {
+    process.kill(supervisor.pid, signal);
+  } catch {
+    // It ended just now.
+  }
+}
+
+function checkMs(name: string, ms: number): number {
+  if (typeof ms !== "number" || Number.isNaN(ms) || ms < 0) {
+    throw new InvalidConfigError(`${name} is ${String(ms)}, which is not a number of milliseconds`);
+  }
+  return Math.min(Math.ceil(ms), longestTimerMs - killWaitMs);
+}
+
+async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, Math.min(ms, longestTimerMs), null);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,49 @@
+import { SandboxStillRunningError } from "../../errors/index.ts";
+import { lockStoppedSandbox } from "../../store/sandboxes.ts";
+import { prepareHome } from "../../store/home.ts";
+import { launchSupervisor } from "./launch.ts";
+import type { StartObserver } from "./progress.ts";
+import { isTerminal, SandboxControl } from "./sandbox-control.ts";
+
+/** What restarting takes beside the time to stop. */
+export interface RestartOptions extends StartObserver {
+  /** Kill instead of stopping. */
+  readonly force?: boolean;
+  /** Grace of the stop, ms; by default 10000. */
+  readonly timeoutMs?: number;
+  /** Whether the sandbox goes on after this process; by default false. */
+  readonly detached?: boolean;
+}
+
+/** What removing a sandbox that may run takes. */
+export interface DestroyOptions {
+  readonly force?: boolean;
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Boots a stopped sandbox again with what it has on disk.
+ *
+ * @throws SandboxStillRunningError, SandboxNotFoundError, and what creating throws for a VM that fails
+ */
+export async function startSandbox(
+  control: SandboxControl,
+  attached: boolean,
+  observer: StartObserver,
+): Promise<SandboxControl> {
+  const { home, name, id } = control;
+  const found = await control.find();
+  if (!isTerminal(found.status)) {
+    throw new SandboxStillRunningError(`cannot start sandbox '${name}': already running`, {
+      hint: `Use it as it is, or restart it ("msb restart ${name}").`,
+    });
+  }
+  await prepareHome(home);
+  const lock = await lockStoppedSandbox(home, name, id, "start");
+  try {
+    const connection = await launchSupervisor(home, found.record, lock, attached, observer);
+    return new SandboxControl(home, found.record, connection, true);
+  } finally {
+    await lock.release();
+  }
+}

@@ -1,0 +1,203 @@
+import type { Sandbox, SandboxHandle } from "../../../api/index.ts";
+import { SandboxNotFoundError } from "../../../errors/index.ts";
+import { defineCommand, flag, type Invocation } from "../../grammar/command.ts";
+import {
+  configure,
+  creationOptions,
+  embeddedImage,
+  generatedName,
+  givenCreationFlags,
+  imageDetails,
+} from "../../creation.ts";
+import { discard } from "../../ending.ts";
+import {
+  commandLine,
+  commandOptions,
+  isInteractive,
+  runInGuest,
+  startInGuest,
+  type GuestCommand,
+} from "../../guest-command.ts";
+import { isInterrupted, onInterruption, untilExit } from "../../interrupt.ts";
+import { Progress } from "../../output/progress.ts";
+import { exitCodeOf, report } from "../../output/report.ts";
+import { err, out } from "../../output/streams.ts";
+import { isDown, isImage } from "../../output/sandbox-text.ts";
+
+const options = {
+  detach: flag({
+    short: "d",
+    description: "Leave the sandbox running, and do not wait for the command",
+    conflicts: ["tty", "timeout"],
+  }),
+  ...commandOptions,
+  ...creationOptions,
+} as const;
+
+type RunInvocation = Invocation<typeof options>;
+
+/** Options that a sandbox which exists already still obeys, because they also go with a single command. */
+const perCommand: ReadonlySet<string> = new Set(["env", "workdir", "user"]);
+
+export const run = defineCommand({
+  name: "run",
+  summary: "Create a sandbox, run a command in it, and stop it",
+  details: `${imageDetails} A sandbox without --name is removed afterwards. One that exists already under --name is used as it is, and stopped afterwards only if it was started for this command. On a terminal the command is interactive; otherwise stdin is passed on to it. Without a command the image's own is run, and on a terminal the shell when it has none. The exit code is the command's; 127 when it was not found, 126 when it cannot be executed.`,
+  examples: [
+    "msb run",
+    "msb run -- uname -a",
+    "msb run python:3.12 -- python3 -c 'print(1)'",
+    "msb run -n demo -c 2 -m 1G -- sh",
+    "echo 'echo $((6 * 7))' | msb run -- sh",
+    "msb run -d -n server -- httpd -f",
+  ],
+  operands: [{ name: "IMAGE", required: false }],
+  guestCommand: true,
+  options,
+  run: async (invocation) => {
+    const { name, replace, replaceWithTimeout } = invocation.options;
+    const replaces = replace === true || replaceWithTimeout !== undefined;
+    const existing = name === undefined || replaces ? null : await find(name);
+    return existing === null ? await runNew(invocation) : await runExisting(invocation, existing);
+  },
+});
+
+async function find(name: string): Promise<SandboxHandle | null> {
+  const { Sandbox } = await import("../../../api/index.ts");
+  try {
+    return await Sandbox.get(name);
+  } catch (error) {
+    if (error instanceof SandboxNotFoundError) return null;
+    throw error;
+  }
+}
+
+async function runNew(invocation: RunInvocation): Promise<number> {
+  const { options: given, operands, logLevel } = invocation;
+  const named = given.name !== undefined;
+  const name = given.name ?? generatedName();
+  const detached = given.detach === true;
+  const { Sandbox } = await import("../../../api/index.ts");
+  const progress = new Progress({ quiet: given.quiet ?? false, logLevel });
+  const builder = configure(Sandbox.builder(name), operands[0] ?? embeddedImage, given, logLevel, progress);
+  // Its state then goes with it even when this process is killed.
+  if (!named && !detached) builder.ephemeral(true);
+  builder.build();
+
+  let sandbox: Sandbox | null = null;
+  const end = async (): Promise<void> => {
+    if (named && sandbox !== null) await sandbox.stop();
+    // Before the first stage of its start, a sandbox of this name is another one.
+    else if (sandbox !== null || progress.sawStage) await discard(name, sandbox);
+  };
+  const interruption = onInterruption(end);
+  try {
+    using _spinner = progress;
+    await progress.start(`Starting ${name}`);
+    sandbox = detached ? await builder.createDetached() : await builder.create();
+  } catch (error) {
+    if (isInterrupted()) return await untilExit();
+    progress.clear();
+    if (!named) await discard(name);
+    interruption[Symbol.dispose]();
+    err(report(error, process.stderr, { removed: !named }));
+    return 1;
+  }
+  using _interruption = interruption;
+  if (!detached) return await finish(sandbox, invocation, end);
+  const code = await leave(sandbox, invocation, end);
+  if (code === 0 && !named) out(`${name}\n`);
+  return code;
+}
+
+async function runExisting(invocation: RunInvocation, handle: SandboxHandle): Promise<number> {
+  const { options: given, operands, logLevel } = invocation;
+  const progress = new Progress({ quiet: given.quiet ?? false, logLevel });
+  const ignored = givenCreationFlags(invocation.given, perCommand);
+  if (operands[0] !== undefined && !isImage(handle.config().image, operands[0])) ignored.unshift(operands[0]);
+  if (ignored.length > 0) {
+    progress.warn(`${handle.name} exists already: ignoring ${ignored.join(", ")} (--replace makes it anew)`);
+  }
+  const startHere = isDown(handle.status);
+  let sandbox: Sandbox;
+  {
+    using _spinner = progress;
+    if (startHere) await progress.start(`Starting ${handle.name}`);
+    sandbox = await handle.connectOrStart({ ...progress.observer, detached: given.detach === true });
+  }
+  const end = async (): Promise<void> => {
+    if (startHere) await sandbox.stop();
+  };
+  using _interruption = onInterruption(end);
+  return given.detach === true
+    ? await leave(sandbox, invocation, end)
+    : await finish(sandbox, invocation, end);
+}
+
+/** Starts the command, if there is one, and leaves the sandbox running; ends it when the command cannot be started. */
+async function leave(sandbox: Sandbox, invocation: RunInvocation, end: () => Promise<void>): Promise<number> {
+  const command = guestCommand(sandbox, invocation, false);
+  try {
+    if (command !== null) await startInGuest(sandbox, command);
+    return 0;
+  } catch (error) {
+    if (isInterrupted()) return await untilExit();
+    err(report(error, process.stderr, { program: command?.argv[0] ?? "" }));
+    await end();
+    return exitCodeOf(error);
+  }
+}
+
+/** Runs the command, then ends what was started for it, whatever the command did. */
+async function finish(
+  sandbox: Sandbox,
+  invocation: RunInvocation,
+  end: () => Promise<void>,
+): Promise<number> {
+  const command = guestCommand(sandbox, invocation, isInteractive());
+  let code: number;
+  try {
+    if (command === null) return await nothingToRun(end);
+    const outcome = await runInGuest(sandbox, command);
+    if (outcome.kind === "detached") {
+      await sandbox.detach();
+      err(`\r\nDetached: the command keeps running in ${sandbox.name}.\n`);
+      return 0;
+    }
+    code = outcome.code;
+  } catch (error) {
+    if (isInterrupted()) return await untilExit();
+    err(report(error, process.stderr, { program: command?.argv[0] ?? "" }));
+    code = exitCodeOf(error);
+  }
+  if (isInterrupted()) return await untilExit();
+  await end();
+  return code;
+}
+
+async function nothingToRun(end: () => Promise<void>): Promise<number> {
+  const { warningLine } = await import("../../output/blocks.ts");
+  err(warningLine("nothing to run: no command was given, and the image has none", process.stderr));
+  await end();
+  return 0;
+}
+
+function guestCommand(
+  sandbox: Sandbox,
+  invocation: RunInvocation,
+  interactive: boolean,
+): GuestCommand | null {
+  const { options: given, guestCommand: command } = invocation;
+  const argv = commandLine(sandbox.config, command, { withEntrypoint: true, interactive });
+  if (argv.length === 0) return null;
+  return {
+    argv,
+    cwd: given.workdir,
+    user: given.user,
+    env: given.env,
+    timeoutMs: given.timeout,
+    rlimits: given.rlimit,
+    detachKeys: given.detachKeys,
+    tty: given.tty,
+  };
+}

@@ -1,0 +1,41 @@
+import { forEachName } from "../../bulk.ts";
+import { defineCommand, flag, value } from "../../grammar/command.ts";
+import { labelOption, sandboxNames, select } from "../../selection.ts";
+import { parseDurationMs } from "../../values/duration.ts";
+
+export const stop = defineCommand({
+  name: "stop",
+  summary: "Stop sandboxes",
+  details:
+    "Processes get SIGTERM, file systems are flushed and the machine powers off; what takes longer than the given time is killed. Nothing is removed: msb start continues with the same files.",
+  examples: ["msb stop demo", "msb stop -t 30 demo other", "msb stop --label stage=test"],
+  operands: [sandboxNames],
+  options: {
+    force: flag({ short: "f", description: "Kill at once: what was not yet written to disk is lost" }),
+    timeout: value({
+      short: "t",
+      placeholder: "SECONDS",
+      description: "How long the orderly stop may take (10); 0 kills",
+      parse: parseDurationMs,
+      conflicts: ["force"],
+    }),
+    label: labelOption,
+    quiet: flag({ short: "q", description: "Print nothing but errors" }),
+  },
+  run: async ({ options, operands, logLevel }) => {
+    const names = await select(operands, options.label);
+    const { Sandbox } = await import("../../../api/index.ts");
+    return forEachName(names, {
+      quiet: options.quiet ?? false,
+      logLevel,
+      doing: "Stopping",
+      done: "Stopped",
+      act: async (name) => {
+        const handle = await Sandbox.get(name);
+        if (options.force === true) await handle.kill();
+        else if (options.timeout !== undefined) await handle.stopWithTimeout(options.timeout);
+        else await handle.stop();
+      },
+    });
+  },
+});

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { candidates } from "./completion.ts";
+import { completionScript } from "../commands/host/completion.ts";
+
+async function values(before: string, current: string): Promise<string[]> {
+  const words = before === "" ? [] : before.split(" ");
+  const found = await candidates(words, current, (kind) =>
+    Promise.resolve(
+      { image: ["alpine", "python"], sandbox: ["demo", "other"], template: ["3f9a", "41bc"] }[kind],
+    ),
+  );
+  return found.map(({ value }) => value);
+}
+
+test("commands and their aliases", async () => {
+  assert.deepEqual(await values("", "st"), ["start", "stop", "status"]);
+  assert.deepEqual(await values("", "r"), ["run", "restart", "remove", "rm", "registry"]);
+  assert.deepEqual(await values("--debug", "pin"), ["ping"]);
+  assert.deepEqual(await values("", "__"), []);
+  assert.deepEqual(await values("nonsense", ""), []);
+});
+
+test("members of a family, and what follows them", async () => {
+  assert.deepEqual(await values("image", "p"), ["pull", "prune"]);
+  assert.deepEqual(await values("image rm", ""), ["alpine", "python"]);
+  assert.deepEqual(await values("save alpine", ""), ["python"]);
+  assert.deepEqual(await values("--debug image pull", "--f"), ["--force"]);
+  assert.deepEqual(await values("image nonsense", ""), []);
+  assert.deepEqual(await values("template", ""), ["list", "ls", "inspect", "prune"]);
+  assert.deepEqual(await values("template inspect", "3"), ["3f9a"]);
+  assert.deepEqual(await values("template inspect 3f9a", ""), []);
+});
+
+test("options, once a dash is typed", async () => {
+  assert.deepEqual(await values("run", "--m"), ["--memory", "--max-duration"]);
+  assert.deepEqual(await values("logs", "--no"), ["--no-color"]);
+  assert.ok((await values("ls", "-")).includes("-q"));
+  assert.ok(!(await values("start", "")).some((value) => value.startsWith("-")));
+});
+
+test("names of sandboxes, each once", async () => {
+  assert.deepEqual(await values("stop", ""), ["demo", "other"]);
+  assert.deepEqual(await values("stop demo", ""), ["other"]);
+  assert.deepEqual(await values("inspect demo", ""), []);
+  assert.deepEqual(await values("stop -t 5", "d"), ["demo"]);
+  assert.deepEqual(await values("exec demo", ""), ["--"]);
+  assert.deepEqual(await values("exec demo --", ""), []);
+});
+
+test("values of options", async () => {
+  assert.deepEqual(await values("run --pull", ""), ["always", "if-missing", "never"]);
+  assert.deepEqual(await values("run", "--pull=a"), ["--pull=always"]);
+  assert.deepEqual(await values("run --pull =", "n"), ["never"]);
+  assert.deepEqual(await values("run --pull", "="), ["always", "if-missing", "never"]);
+  assert.deepEqual(await values("run --name", ""), []);
+  assert.deepEqual(await values("completion", "b"), ["bash"]);
+});
+
+test("the bash script asks msb and offers what it answers", () => {
+  const directory = mkdtempSync(join(tmpdir(), "msb-test-"));
+  try {
+    const asked = join(directory, "asked");
+    const stub = join(directory, "msb");
+    writeFileSync(
+      stub,
+      `#!/bin/sh\nprintf '%s\\n' "$@" > '${asked}'\nprintf 'demo\\tfirst\\nother one\\t\\n'\n`,
+    );
+    chmodSync(stub, 0o755);
+    const script = `${completionScript("bash")}
+COMP_WORDS=(msb stop "" ) COMP_CWORD=2
+_msb
+printf '<%s>' "\${COMPREPLY[@]}"; echo; cat '${asked}'`;
+    const result = spawnSync("bash", ["-c", script], {
+      env: { ...process.env, PATH: `${directory}:${process.env["PATH"] ?? ""}` },
+      encoding: "utf8",
+    });
+    assert.equal(result.stderr, "");
+    assert.equal(result.stdout, "<demo><other one>\n__complete\n--word=\n--\nstop\n");
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

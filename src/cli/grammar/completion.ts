@@ -1,0 +1,134 @@
+import { longName, type AnyCommand, type NameKind, type OptionSpec, type OptionSpecs } from "./command.ts";
+import { commandEntries, findEntry, isFamily, type CommandEntry, type CommandFamily } from "../commands.ts";
+import { globalOptions } from "./globals.ts";
+
+export interface Candidate {
+  readonly value: string;
+  readonly description: string;
+}
+
+/** Finds what a kind of operand can be; asked only where one can stand. */
+export type FindNames = (kind: NameKind) => Promise<readonly string[]>;
+
+/**
+ * What can stand where the user is typing.
+ *
+ * @param before - the words between `msb` and the one being typed
+ * @param current - the word being typed, up to the cursor
+ * @param names - finds the names of the sandboxes, images or templates
+ */
+export async function candidates(
+  before: readonly string[],
+  current: string,
+  names: FindNames,
+): Promise<readonly Candidate[]> {
+  // bash takes "=" for a word of its own: `--format=j` arrives as `--format`, `=`, `j`.
+  const words = before.filter((word) => word !== "=");
+  const typed = current === "=" ? "" : current;
+  const index = words.findIndex((word) => !word.startsWith("-"));
+  const named = index === -1 ? null : findEntry(words.slice(index));
+  const after = named === null ? [] : words.slice(index + named.length);
+  let found: Candidate[] = [];
+  if (index === -1)
+    found = [...(await commandCandidates(commandEntries)), ...optionCandidates(globalOptions)];
+  else if (named !== null && !isFamily(named.entry)) {
+    found = await inCommand(await named.entry.load(), after, typed, names);
+  } else if (named !== null && isFamily(named.entry) && after.length === 0) {
+    found = await commandCandidates(named.entry.members);
+  }
+  // Options are offered when asked for by their dash, so that they do not crowd out names.
+  return found.filter(
+    ({ value }) =>
+      value.startsWith(typed) && (typed.startsWith("-") || value === "--" || !value.startsWith("-")),
+  );
+}
+
+async function commandCandidates(entries: readonly (CommandEntry | CommandFamily)[]): Promise<Candidate[]> {
+  const commands = await Promise.all(
+    entries.map(async (entry) => {
+      if (isFamily(entry)) return { ...entry, hidden: false };
+      const { summary, hidden } = await entry.load();
+      return { names: entry.names, summary, hidden };
+    }),
+  );
+  return commands
+    .filter(({ hidden }) => hidden !== true)
+    .flatMap(({ names, summary }) => names.map((value) => ({ value, description: summary })));
+}
+
+async function inCommand(
+  command: AnyCommand,
+  words: readonly string[],
+  current: string,
+  names: FindNames,
+): Promise<Candidate[]> {
+  if (words.includes("--")) return [];
+  const specs: OptionSpecs = { ...globalOptions, ...command.options };
+  const assignment = /^(--[a-z-]+)=/.exec(current);
+  if (assignment !== null) {
+    return choicesOf(findOption(specs, assignment[1] ?? "")).map((value) => ({
+      value: `${assignment[1] ?? ""}=${value}`,
+      description: "",
+    }));
+  }
+  const operands: string[] = [];
+  let pending: OptionSpec | undefined;
+  for (const word of words) {
+    if (pending !== undefined) pending = undefined;
+    else if (word.startsWith("-"))
+      pending = word.includes("=") ? undefined : takesValue(findOption(specs, word));
+    else operands.push(word);
+  }
+  if (pending !== undefined) return choicesOf(pending).map((value) => ({ value, description: "" }));
+  return [...(await operandCandidates(command, operands, names)), ...optionCandidates(specs)];
+}
+
+async function operandCandidates(
+  command: AnyCommand,
+  given: readonly string[],
+  names: FindNames,
+): Promise<Candidate[]> {
+  const operands = command.operands ?? [];
+  const last = operands.at(-1);
+  const operand = operands[given.length] ?? (last?.repeated === true ? last : undefined);
+  const separator =
+    command.guestCommand === true && given.length >= operands.filter(({ required }) => required).length
+      ? [{ value: "--", description: "The command for the guest follows" }]
+      : [];
+  if (operand?.completes === undefined) return separator;
+  const values = typeof operand.completes === "string" ? await names(operand.completes) : operand.completes;
+  return [
+    ...values.filter((value) => !given.includes(value)).map((value) => ({ value, description: "" })),
+    ...separator,
+  ];
+}
+
+function optionCandidates(specs: OptionSpecs): Candidate[] {
+  const own = Object.entries(specs).flatMap(([key, spec]) => {
+    if (spec.hidden === true) return [];
+    const { description } = spec;
+    return [
+      { value: `--${longName(key)}`, description },
+      ...(spec.negation === undefined
+        ? []
+        : [{ value: `--no-${longName(key)}`, description: spec.negation }]),
+      ...(spec.short === undefined ? [] : [{ value: `-${spec.short}`, description }]),
+    ];
+  });
+  return [...own, { value: "--help", description: "Show the help" }];
+}
+
+function findOption(specs: OptionSpecs, word: string): OptionSpec | undefined {
+  const found = Object.entries(specs).find(
+    ([key, spec]) => word === `--${longName(key)}` || (spec.short !== undefined && word === `-${spec.short}`),
+  );
+  return found?.[1];
+}
+
+function takesValue(spec: OptionSpec | undefined): OptionSpec | undefined {
+  return spec === undefined || spec.kind === "flag" ? undefined : spec;
+}
+
+function choicesOf(spec: OptionSpec | undefined): readonly string[] {
+  return spec?.kind === "value" ? (spec.choices ?? []) : [];
+}

@@ -1,0 +1,217 @@
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import {
+  fullName,
+  longName,
+  type AnyCommand,
+  type Invocation,
+  type OptionSpec,
+  type OptionSpecs,
+} from "./command.ts";
+import { commandEntries, findEntry, isFamily, type CommandEntry, type CommandFamily } from "../commands.ts";
+import { chosenLogLevel, globalOptions } from "./globals.ts";
+import { errorBlock } from "../output/blocks.ts";
+import { operandsTerm, optionTerm } from "./tree.ts";
+import { style, type OutputStream } from "../output/style.ts";
+import { UsageError } from "./usage-error.ts";
+
+export interface Parsed {
+  readonly command: AnyCommand;
+  readonly invocation: Invocation;
+}
+
+export interface ParserOutput {
+  /** Help and version text. */
+  out(this: void, text: string): void;
+  /** Error messages. */
+  err(this: void, text: string): void;
+}
+
+/**
+ * Parses a command line with commander: the full parser, which also writes help and explains mistakes.
+ *
+ * @param args - the command line up to `--`
+ * @param guestCommand - what follows `--`, null without `--`
+ * @returns the command to run, or the exit code when help was shown (0) or the command line is wrong (2)
+ */
+export async function parse(
+  args: readonly string[],
+  guestCommand: readonly string[] | null,
+  output: ParserOutput,
+): Promise<Parsed | number> {
+  const parsed: Parsed[] = [];
+  const branch = findBranch(args);
+  const wanted = branch === null || isFamily(branch) ? null : await branch.load();
+  const program = await buildProgram(output, wanted, (command, operands, values, given) => {
+    parsed.push({
+      command,
+      invocation: {
+        options: values,
+        operands,
+        guestCommand: command.guestCommand === true ? guestCommand : null,
+        given,
+        logLevel: chosenLogLevel(values),
+      },
+    });
+  });
+  try {
+    if (args.length === 0) {
+      output.out(program.helpInformation());
+      return 0;
+    }
+    const rest = guestCommand === null || wanted?.guestCommand === true ? [] : ["--", ...guestCommand];
+    program.parse([...args, ...rest], { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    throw error;
+  }
+  return parsed[0] ?? 0;
+}
+
+type Accept = (
+  command: AnyCommand,
+  operands: readonly string[],
+  values: Readonly<Record<string, unknown>>,
+  given: ReadonlySet<string>,
+) => void;
+
+/** Commander's tree of every command. `accept` receives what was parsed. */
+async function buildProgram(
+  output: ParserOutput,
+  wanted: AnyCommand | null,
+  accept: Accept,
+): Promise<Command> {
+  const program = new Command("msb")
+    .description("Run code in virtual machines of its own, on this computer.")
+    .usage("[options] COMMAND [arguments]")
+    .option("--version", "Print the version")
+    .option("--tree", "Print all commands with their options")
+    .helpOption("-h, --help", "Show this help")
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureHelp({
+      styleTitle: (text) => style("bold", text, process.stdout),
+      styleCommandText: (text) => style("cyan", text, process.stdout),
+      styleSubcommandText: (text) => style("cyan", text, process.stdout),
+      styleOptionText: (text) => style("cyan", text, process.stdout),
+      styleArgumentText: (text) => style("cyan", text, process.stdout),
+      visibleGlobalOptions: () => [],
+    })
+    .configureOutput({
+      writeOut: output.out,
+      writeErr: output.err,
+      outputError: (text, write) => {
+        write(explain(text, wanted, process.stderr));
+      },
+    });
+  for (const [key, spec] of Object.entries(globalOptions)) addOption(program, key, spec);
+
+  for (const entry of commandEntries) {
+    if (!isFamily(entry)) {
+      await addCommand(program, entry, accept);
+      continue;
+    }
+    const family = program
+      .command(entry.names[0] ?? "")
+      .aliases(entry.names.slice(1))
+      .summary(entry.summary)
+      .description(`${entry.summary}.`)
+      .helpGroup(entry.group)
+      .helpCommand(false);
+    for (const member of entry.members) await addCommand(family, member, accept);
+  }
+  return program;
+}
+
+async function addCommand(parent: Command, entry: CommandEntry, accept: Accept): Promise<void> {
+  const command = await entry.load();
+  const child = parent
+    .command(command.name, { hidden: command.hidden ?? false })
+    .aliases([...(command.aliases ?? [])])
+    .summary(command.summary)
+    .description(`${command.summary}.${command.details === undefined ? "" : `\n\n${command.details}`}`)
+    .helpGroup(parent.parent === null ? entry.group : "Commands:")
+    .allowExcessArguments(false);
+  child.usage(`[options] ${operandsTerm(command)}`.trimEnd());
+  for (const [key, spec] of Object.entries(command.options)) addOption(child, key, spec);
+  for (const operand of command.operands ?? []) {
+    const dots = operand.repeated === true ? "..." : "";
+    child.addArgument(
+      new Argument(operand.required ? `<${operand.name}${dots}>` : `[${operand.name}${dots}]`),
+    );
+  }
+  if (command.examples !== undefined) {
+    child.addHelpText(
+      "after",
+      () => `\n${style("bold", "Examples:", process.stdout)}\n${indent(command.examples ?? [])}`,
+    );
+  }
+  child.action(() => {
+    accept(command, child.args, optionValues(command.options, child), givenOptions(child));
+  });
+}
+
+function indent(lines: readonly string[]): string {
+  return lines.map((line) => `  ${line}`).join("\n");
+}
+
+function addOption(command: Command, key: string, spec: OptionSpec): void {
+  const option = new Option(optionTerm(key, spec), spec.description);
+  option.hideHelp(spec.hidden ?? false);
+  if (spec.conflicts !== undefined) option.conflicts([...spec.conflicts]);
+  if (spec.group !== undefined) option.helpGroup(spec.group);
+  if (spec.kind === "value") option.argParser((text: string) => convert(spec.parse, text));
+  if (spec.kind === "repeated") {
+    option.argParser((text: string, before: unknown) => [
+      ...(Array.isArray(before) ? (before as unknown[]) : []),
+      convert(spec.parse, text),
+    ]);
+  }
+  command.addOption(option);
+  if (spec.negation !== undefined) {
+    const negation = new Option(`--no-${longName(key)}`, spec.negation);
+    if (spec.group !== undefined) negation.helpGroup(spec.group);
+    command.addOption(negation);
+  }
+}
+
+function convert(parseValue: (text: string) => unknown, text: string): unknown {
+  try {
+    return parseValue(text);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new InvalidArgumentError(error.hint === "" ? error.message : `${error.message}\n${error.hint}`);
+  }
+}
+
+function optionValues(specs: OptionSpecs, command: Command): Record<string, unknown> {
+  const values = command.optsWithGlobals<Record<string, unknown>>();
+  const known: Record<string, unknown> = {};
+  for (const [key, spec] of Object.entries({ ...globalOptions, ...specs })) {
+    known[key] = values[key] ?? (spec.kind === "repeated" ? [] : undefined);
+  }
+  return known;
+}
+
+function givenOptions(command: Command): ReadonlySet<string> {
+  const names = Object.keys(command.optsWithGlobals());
+  return new Set(names.filter((name) => command.getOptionValueSourceWithGlobals(name) === "cli"));
+}
+
+/** The command or family that `args` names, null when there is none. */
+export function findBranch(args: readonly string[]): CommandEntry | CommandFamily | null {
+  return findEntry(args.filter((arg) => !arg.startsWith("-")))?.entry ?? null;
+}
+
+/** Commander's message in the shape of all error blocks: what is wrong, then one line for each advice. */
+function explain(text: string, command: AnyCommand | null, stream: OutputStream): string {
+  const [first = "", ...rest] = text.trim().split("\n");
+  const hints = rest.map((line) => line.replace(/^\((.*)\)$/, "$1").trim()).filter((line) => line !== "");
+  if (command?.guestCommand === true && first.includes("too many arguments")) {
+    hints.push(`Write the command for the guest after --: msb ${fullName(command)} ${operandsTerm(command)}`);
+  }
+  hints.push(
+    command === null ? "msb --help shows the commands" : `msb ${fullName(command)} --help shows the options`,
+  );
+  return errorBlock({ text: first.replace(/^error: /, ""), hints }, stream);
+}

@@ -1,0 +1,62 @@
+import {
+  PROTOCOL_VERSION,
+  type BootMessage,
+  type ClockMessage,
+  type Message,
+  type MountMessage,
+  type Root,
+  type SeedMessage,
+} from "../protocol/generated/messages.ts";
+import { entropy } from "../host/entropy.ts";
+import type { SandboxRecord } from "../store/sandbox-record.ts";
+
+/** What a guest is told about its root. */
+export interface GuestRoot {
+  readonly description: Root;
+}
+
+/** Randomness of a guest's own, without which none runs anything for its user. */
+export function seedMessage(): SeedMessage {
+  return { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: entropy(64) };
+}
+
+/** What time it is. */
+export function clockMessage(): ClockMessage {
+  const now = Date.now();
+  return { type: "Clock", seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1_000_000 };
+}
+
+/**
+ * What a guest is told to mount.
+ *
+ * @param programs what is to be brought into its memory: of use only to the copies of one that is saved
+ */
+export function mountMessage(
+  { config }: SandboxRecord,
+  root: GuestRoot,
+  programs: readonly string[] = [],
+): MountMessage {
+  const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(config.memoryMib / 4)));
+  return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs] };
+}
+
+function bootMessage({ config }: SandboxRecord): BootMessage {
+  const { hostname, workdir, scripts } = config;
+  return {
+    type: "Boot",
+    hostname,
+    workdir: workdir ?? "",
+    scripts: scripts.map(([name, content]) => ({ name, content: Buffer.from(content) })),
+  };
+}
+
+/**
+ * Everything a guest is told before it runs its first command, in this order.
+ *
+ * @param root null when it is mounted already
+ */
+export function introduction(record: SandboxRecord, root: GuestRoot | null): Message[] {
+  // Who has mounted a root wants to be seeded again: it may be saved there, and its copies must not go on without.
+  const mount = root === null ? [] : [mountMessage(record, root), seedMessage()];
+  return [seedMessage(), clockMessage(), ...mount, bootMessage(record)];
+}

@@ -1,0 +1,124 @@
+import { createReadStream } from "node:fs";
+import { rm } from "node:fs/promises";
+import { Transform, type TransformCallback } from "node:stream";
+import { ImageError } from "../../errors/index.ts";
+import { hashFor, requireDigest } from "../digest.ts";
+import type { LayerSource } from "../import/layer-source.ts";
+import type { ImportLimits } from "../import/limits.ts";
+import { imageLimits } from "../limits.ts";
+import type { Descriptor } from "../manifest.ts";
+import { throttled, type PullProgressListener } from "./pull-progress.ts";
+import type { StoredImage } from "../store/images.ts";
+import { blobPath, type ImageStore } from "../store/layout.ts";
+import { withLease } from "../store/leases.ts";
+import { rootFileSystemKey } from "../store/rootfs-path.ts";
+import { ensureRootFileSystem, storedLayers } from "../store/rootfs.ts";
+import type { StoredOptions } from "../stored.ts";
+
+/**
+ * Makes the root file system of an image whose layers are in the store, and tells of it. The importer reads the layers from
+ * the top and may read one twice; a layer counts as read when its first reading ends.
+ */
+export async function materialize(
+  store: ImageStore,
+  image: StoredImage,
+  reference: string,
+  limits: ImportLimits,
+  report: PullProgressListener,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { layers, config } = image;
+  const left = new Set(layers.keys());
+  const observed = storedLayers(store, layers, config.diffIds, reference).map(
+    (layer, layerIndex): LayerSource => {
+      const totalBytes = layers[layerIndex]?.size ?? 0;
+      const { diffId } = layer;
+      let isFirst = true;
+      const onRead = throttled((bytesRead) => {
+        report({ kind: "layerMaterializeProgress", layerIndex, bytesRead, totalBytes });
+      });
+      const onEnd = (): void => {
+        report({ kind: "layerMaterializeWriting", layerIndex });
+        report({ kind: "layerMaterializeComplete", layerIndex, diffId });
+        left.delete(layerIndex);
+        if (left.size > 0) return;
+        report({ kind: "stitchMergingTrees", layerCount: layers.length });
+        report({ kind: "stitchWritingFsmeta" });
+      };
+      const open = (): ReturnType<LayerSource["open"]> => {
+        const stream = layer.open();
+        if (!isFirst) return stream;
+        isFirst = false;
+        report({ kind: "layerMaterializeStarted", layerIndex, diffId });
+        const counter = new Counter(onRead, onEnd);
+        // The consumer destroys what it was given; the file behind it must be closed too.
+        counter.on("close", () => stream.destroy());
+        stream.on("error", (error) => counter.destroy(error));
+        return stream.pipe(counter);
+      };
+      return { ...layer, open };
+    },
+  );
+  const made = await ensureRootFileSystem(store, observed, limits, signal).catch(async (error: unknown) => {
+    if (error instanceof ImageError) await dropDamaged(store, layers);
+    throw error;
+  });
+  if (made) report({ kind: "stitchComplete" });
+}
+
+/** {@link materialize} for layers that no pull in progress keeps: a lease does. */
+export async function materializeStored(
+  store: ImageStore,
+  image: StoredImage,
+  reference: string,
+  options: StoredOptions,
+  report: PullProgressListener,
+): Promise<void> {
+  const { signal } = options;
+  const limits = await imageLimits(options);
+  const { manifestDigest, configDigest, config, layers } = image;
+  const lease = {
+    blobs: [manifestDigest, configDigest, ...layers.map(({ digest }) => digest)],
+    rootfs: [rootFileSystemKey(config.diffIds)],
+  };
+  await withLease(store, lease, signal, () => materialize(store, image, reference, limits, report, signal));
+}
+
+/** Removes layers that the disk has damaged, so that the next pull fetches them instead of failing in the same way. */
+async function dropDamaged(store: ImageStore, layers: readonly Descriptor[]): Promise<void> {
+  for (const { digest } of layers) {
+    const path = blobPath(store, digest);
+    const expected = requireDigest(digest, "a layer");
+    const hash = hashFor(expected);
+    try {
+      for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
+    } catch {
+      continue;
+    }
+    if (hash.digest("hex") !== expected.hex) await rm(path, { force: true });
+  }
+}
+
+/** Passes bytes on and counts them. */
+class Counter extends Transform {
+  #bytes = 0;
+  readonly #onRead: (bytes: number) => void;
+  readonly #onEnd: () => void;
+
+  constructor(onRead: (bytes: number) => void, onEnd: () => void) {
+    super();
+    this.#onRead = onRead;
+    this.#onEnd = onEnd;
+  }
+
+  override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
+    this.#bytes += chunk.length;
+    this.#onRead(this.#bytes);
+    done(null, chunk);
+  }
+
+  override _flush(done: TransformCallback): void {
+    this.#onEnd();
+    done();
+  }
+}

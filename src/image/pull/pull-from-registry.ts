@@ -1,0 +1,53 @@
+import { readGlobalConfig } from "../../store/global-config.ts";
+import { fetchImage } from "./fetch.ts";
+import { imageLimits } from "../limits.ts";
+import { materialize } from "./materialize.ts";
+import { hostPlatform } from "../platform.ts";
+import type { PullProgressListener } from "./pull-progress.ts";
+import type { PullOptions } from "./pull.ts";
+import type { ImageReference } from "../reference.ts";
+import { openSession } from "../registry/settings.ts";
+import type { NamedImage } from "../store/images.ts";
+import { nameImage } from "../store/index-file.ts";
+import { prepareStore, type ImageStore } from "../store/layout.ts";
+import { rootFileSystemPath, useRootFileSystem } from "../store/rootfs-path.ts";
+import { readyImage, type PulledImage } from "../stored.ts";
+
+/**
+ * Fetches an image and makes its root file system.
+ *
+ * @param earlier what is stored under the reference
+ */
+export async function pullFromRegistry(
+  store: ImageStore,
+  reference: ImageReference,
+  earlier: NamedImage | null,
+  options: PullOptions,
+  report: PullProgressListener,
+): Promise<PulledImage> {
+  const { signal } = options;
+  const config = options.config ?? (await readGlobalConfig(options.home));
+  const limits = await imageLimits({ ...options, config });
+  await prepareStore(store);
+  using session = await openSession(reference.domain, { ...options, config });
+  const request = {
+    store,
+    reference,
+    session,
+    platform: options.platform ?? hostPlatform(),
+    earlier,
+    maxDownloadBytes: limits.maxDownloadBytes,
+    parallel: options.parallelLayers ?? 3,
+    report,
+    signal,
+  };
+  return await fetchImage(request, async (image) => {
+    const name = reference.canonical;
+    await materialize(store, image, name, limits, report, signal);
+    const { mediaType, manifestDigest: digest, manifestSize: size, sourceDigest } = image;
+    await useRootFileSystem(rootFileSystemPath(store, image.config.diffIds));
+    // Last: only what is whole gets a name.
+    await nameImage(store, name, { mediaType, digest, size, sourceDigest }, signal);
+    return readyImage(store, image, name, report);
+  });
+}

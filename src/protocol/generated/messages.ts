@@ -1,0 +1,1248 @@
+// Generated from schema.ts by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
+
+import type { Route } from "../schema/schema.ts";
+import { violation } from "../violation.ts";
+import { WireReader, WireWriter } from "../wire.ts";
+
+/** Both ends of a hop must have the same one; compared in the first message each sends. */
+export const PROTOCOL_VERSION = 3;
+
+export const stdinModes = ["null", "pipe"] as const;
+export type StdinMode = (typeof stdinModes)[number];
+
+export const sandboxStates = ["starting", "running", "draining", "stopped", "crashed"] as const;
+export type SandboxState = (typeof sandboxStates)[number];
+
+export const spawnStages = ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec"] as const;
+export type SpawnStage = (typeof spawnStages)[number];
+
+export interface Script {
+  readonly name: string;
+  readonly content: Uint8Array;
+}
+
+export interface ResourceLimit {
+  readonly resource: number;
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+export interface Root {
+  readonly layered: LayeredRoot | null;
+  readonly shared: SharedRoot | null;
+  readonly disk: DiskFileSystem | null;
+}
+
+export interface LayeredRoot {
+  readonly lower: DiskFileSystem;
+  readonly upperSerial: string | null;
+  readonly upperSizeMib: number;
+}
+
+export interface SharedRoot {
+  readonly tag: string;
+}
+
+export interface DiskFileSystem {
+  readonly serial: string;
+  readonly fsType: string;
+}
+
+/** The agent's first frame, once it can answer. Nothing is mounted yet. */
+export interface AgentHelloMessage {
+  readonly type: "AgentHello";
+  readonly protocolVersion: number;
+  readonly agentVersion: string;
+  readonly kernelRelease: string;
+}
+
+/** What no two guests may share, mixed into the kernel's pool before anything else (RNDADDENTROPY, RNDRESEEDCRNG). Sent first to every guest: one that was restored from a template has the random pool of all others. */
+export interface SeedMessage {
+  readonly type: "Seed";
+  readonly protocolVersion: number;
+  readonly entropy: Uint8Array;
+}
+
+/** The time of day, since 1970 in UTC, as it was when this message was written. */
+export interface ClockMessage {
+  readonly type: "Clock";
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/** Makes the guest's root file system, and mounts the kernel's own in it. Answered by Mounted or BootFailed. A template of an image is saved after it. */
+export interface MountMessage {
+  readonly type: "Mount";
+  readonly root: Root;
+  readonly tmpSizeMib: number;
+  readonly programs: readonly string[];
+}
+
+/** The answer to Mount. */
+export interface MountedMessage {
+  readonly type: "Mounted";
+}
+
+/** Everything else that makes the guest this sandbox and no other. Comes after Seed and Mount; answered by Ready or BootFailed. */
+export interface BootMessage {
+  readonly type: "Boot";
+  readonly hostname: string;
+  readonly workdir: string;
+  readonly scripts: readonly Script[];
+}
+
+/** The root file system is mounted and commands can be run. */
+export interface ReadyMessage {
+  readonly type: "Ready";
+}
+
+/** The guest could not become the sandbox: the answer to a Seed, Mount or Boot that failed. `step` names what was tried; errno 0 when no system call failed. */
+export interface BootFailedMessage {
+  readonly type: "BootFailed";
+  readonly step: string;
+  readonly errno: number;
+  readonly message: string;
+}
+
+/** A client's first frame. A sandboxId other than the supervisor's is answered with Failure code sandboxReplaced. */
+export interface ClientHelloMessage {
+  readonly type: "ClientHello";
+  readonly protocolVersion: number;
+  readonly sandboxId: string;
+}
+
+/** The answer to ClientHello. */
+export interface SupervisorHelloMessage {
+  readonly type: "SupervisorHello";
+  readonly protocolVersion: number;
+  readonly sandboxId: string;
+  readonly name: string;
+  readonly state: SandboxState;
+}
+
+/** Opens the stream and starts a command. `env` is the whole environment as KEY=value. */
+export interface ExecMessage {
+  readonly type: "Exec";
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: string;
+  readonly tty: boolean;
+  readonly rows: number;
+  readonly cols: number;
+  readonly stdin: StdinMode;
+  readonly rlimits: readonly ResourceLimit[];
+}
+
+/** The program image was replaced: execve succeeded. sessionId is 0 on the agent's hop. */
+export interface ExecStartedMessage {
+  readonly type: "ExecStarted";
+  readonly pid: number;
+  readonly sessionId: number;
+}
+
+/** The command could not be started. errno 0 when no system call failed. Ends the stream. */
+export interface ExecFailedMessage {
+  readonly type: "ExecFailed";
+  readonly stage: SpawnStage;
+  readonly errno: number;
+  readonly message: string;
+}
+
+/** The process ended and its stdout and stderr reached their end. signal 0 = it exited with code. Ends the stream. */
+export interface ExecExitedMessage {
+  readonly type: "ExecExited";
+  readonly code: number;
+  readonly signal: number;
+}
+
+/** No more stdin will follow. */
+export interface StdinEndMessage {
+  readonly type: "StdinEnd";
+}
+
+/** The command closed its stdin: bytes sent from now on are dropped. */
+export interface StdinClosedMessage {
+  readonly type: "StdinClosed";
+}
+
+/** Sends a signal to the whole process group. */
+export interface SignalMessage {
+  readonly type: "Signal";
+  readonly signal: number;
+}
+
+/** New size of the command's terminal. */
+export interface ResizeMessage {
+  readonly type: "Resize";
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/** The receiver of bulk bytes on this stream can take so many more. Credits add up. */
+export interface CreditMessage {
+  readonly type: "Credit";
+  readonly bytes: number;
+}
+
+/** The client leaves the command running without it: the stream ends for the client, the command stays. */
+export interface ReleaseMessage {
+  readonly type: "Release";
+}
+
+/** Answered by Pong. Does not count as activity. */
+export interface PingMessage {
+  readonly type: "Ping";
+  readonly nonce: number;
+}
+
+/** The answer to Ping. */
+export interface PongMessage {
+  readonly type: "Pong";
+  readonly nonce: number;
+}
+
+/** Answered by Stats. */
+export interface StatsRequestMessage {
+  readonly type: "StatsRequest";
+}
+
+/** Bytes. Root is the file system that / is on, as statfs reports it. */
+export interface StatsMessage {
+  readonly type: "Stats";
+  readonly memoryTotal: number;
+  readonly memoryAvailable: number;
+  readonly rootTotal: number;
+  readonly rootFree: number;
+}
+
+/** The signal to everything, SIGTERM after half of graceMs if it was another one, SIGKILL after graceMs, sync, unmount, power off. Answered by ShuttingDown. */
+export interface ShutdownMessage {
+  readonly type: "Shutdown";
+  readonly graceMs: number;
+  readonly signal: number;
+}
+
+/** Processes are gone and file systems are flushed; the guest powers off next. */
+export interface ShuttingDownMessage {
+  readonly type: "ShuttingDown";
+}
+
+/** Counts as activity. Answered by Touched. */
+export interface TouchMessage {
+  readonly type: "Touch";
+}
+
+/** The number of activities so far. */
+export interface TouchedMessage {
+  readonly type: "Touched";
+  readonly activitySequence: number;
+}
+
+/** The owner gives up ownership. Answered by Done. */
+export interface DetachMessage {
+  readonly type: "Detach";
+}
+
+/** Orderly stop; the VM is killed after graceMs. Answered by Done at once; the end is reported by Ended. */
+export interface StopMessage {
+  readonly type: "Stop";
+  readonly graceMs: number;
+}
+
+/** Ends the VM at once. Answered by Done. */
+export interface KillMessage {
+  readonly type: "Kill";
+}
+
+/** Refuse new commands, stop when the last one ends. Answered by Done. */
+export interface DrainMessage {
+  readonly type: "Drain";
+}
+
+/** Answered by Ended when the sandbox has ended. */
+export interface WaitMessage {
+  readonly type: "Wait";
+}
+
+/** The sandbox has ended and its state is on disk. exitCode/signal are QEMU's. */
+export interface EndedMessage {
+  readonly type: "Ended";
+  readonly state: SandboxState;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly reason: string;
+}
+
+/** Answered by Metrics. */
+export interface MetricsRequestMessage {
+  readonly type: "MetricsRequest";
+}
+
+/** One sample. cpuPercentTimes100: 10000 = one full core. Sizes are bytes; totals count from boot. */
+export interface MetricsMessage {
+  readonly type: "Metrics";
+  readonly timestampMs: number;
+  readonly cpuPercentTimes100: number;
+  readonly vcpuTimeNs: number;
+  readonly memoryBytes: number;
+  readonly memoryLimitBytes: number;
+  readonly memoryAvailableBytes: number | null;
+  readonly memoryHostResidentBytes: number | null;
+  readonly diskReadBytes: number;
+  readonly diskWriteBytes: number;
+  readonly netRxBytes: number;
+  readonly netTxBytes: number;
+  readonly uptimeMs: number;
+  readonly upperUsedBytes: number | null;
+  readonly upperFreeBytes: number | null;
+  readonly upperHostAllocatedBytes: number | null;
+}
+
+/** The request was carried out. */
+export interface DoneMessage {
+  readonly type: "Done";
+}
+
+/** The request failed. `code` is a MicrosandboxErrorCode; `details` is a JSON object with the error's own fields. */
+export interface FailureMessage {
+  readonly type: "Failure";
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly details: string;
+}
+
+/** A stage of starting has begun; elapsedMs counts from the supervisor's own start. */
+export interface StartProgressMessage {
+  readonly type: "StartProgress";
+  readonly stage: string;
+  readonly elapsedMs: number;
+}
+
+/** Something the user should be told once, such as a fallback to software emulation. */
+export interface NoticeMessage {
+  readonly type: "Notice";
+  readonly message: string;
+}
+
+/** The sandbox is running. */
+export interface StartedMessage {
+  readonly type: "Started";
+  readonly accelerator: string;
+}
+
+export type Message =
+  | AgentHelloMessage
+  | SeedMessage
+  | ClockMessage
+  | MountMessage
+  | MountedMessage
+  | BootMessage
+  | ReadyMessage
+  | BootFailedMessage
+  | ClientHelloMessage
+  | SupervisorHelloMessage
+  | ExecMessage
+  | ExecStartedMessage
+  | ExecFailedMessage
+  | ExecExitedMessage
+  | StdinEndMessage
+  | StdinClosedMessage
+  | SignalMessage
+  | ResizeMessage
+  | CreditMessage
+  | ReleaseMessage
+  | PingMessage
+  | PongMessage
+  | StatsRequestMessage
+  | StatsMessage
+  | ShutdownMessage
+  | ShuttingDownMessage
+  | TouchMessage
+  | TouchedMessage
+  | DetachMessage
+  | StopMessage
+  | KillMessage
+  | DrainMessage
+  | WaitMessage
+  | EndedMessage
+  | MetricsRequestMessage
+  | MetricsMessage
+  | DoneMessage
+  | FailureMessage
+  | StartProgressMessage
+  | NoticeMessage
+  | StartedMessage;
+
+/** Which messages may travel on which route. */
+export interface MessageOn {
+  readonly "agent→supervisor":
+    | AgentHelloMessage
+    | MountedMessage
+    | ReadyMessage
+    | BootFailedMessage
+    | ExecStartedMessage
+    | ExecFailedMessage
+    | ExecExitedMessage
+    | StdinClosedMessage
+    | CreditMessage
+    | PongMessage
+    | StatsMessage
+    | ShuttingDownMessage;
+  readonly "supervisor→agent":
+    | SeedMessage
+    | ClockMessage
+    | MountMessage
+    | BootMessage
+    | ExecMessage
+    | StdinEndMessage
+    | SignalMessage
+    | ResizeMessage
+    | CreditMessage
+    | PingMessage
+    | StatsRequestMessage
+    | ShutdownMessage;
+  readonly "client→supervisor":
+    | ClientHelloMessage
+    | ExecMessage
+    | StdinEndMessage
+    | SignalMessage
+    | ResizeMessage
+    | CreditMessage
+    | ReleaseMessage
+    | PingMessage
+    | TouchMessage
+    | DetachMessage
+    | StopMessage
+    | KillMessage
+    | DrainMessage
+    | WaitMessage
+    | MetricsRequestMessage;
+  readonly "supervisor→client":
+    | SupervisorHelloMessage
+    | ExecStartedMessage
+    | ExecFailedMessage
+    | ExecExitedMessage
+    | StdinClosedMessage
+    | CreditMessage
+    | PongMessage
+    | TouchedMessage
+    | EndedMessage
+    | MetricsMessage
+    | DoneMessage
+    | FailureMessage
+    | StartProgressMessage
+    | NoticeMessage
+    | StartedMessage;
+}
+
+/**
+ * Encodes one control message: its tag, then its fields.
+ *
+ * @returns The payload of a control frame.
+ * @throws ProtocolError when a value does not fit its field. Nothing was sent then.
+ */
+export function encodeMessage(message: Message): Buffer {
+  const writer = new WireWriter(message.type);
+  switch (message.type) {
+    case "AgentHello":
+      writer.u8(1);
+      writer.u32(message.protocolVersion);
+      writer.str(message.agentVersion);
+      writer.str(message.kernelRelease);
+      break;
+    case "Seed":
+      writer.u8(7);
+      writer.u32(message.protocolVersion);
+      writer.bytes(message.entropy);
+      break;
+    case "Clock":
+      writer.u8(8);
+      writer.u53(message.seconds);
+      writer.u32(message.nanoseconds);
+      break;
+    case "Mount":
+      writer.u8(9);
+      writeRoot(writer, message.root);
+      writer.u32(message.tmpSizeMib);
+      writer.list(message.programs, (item) => writer.str(item));
+      break;
+    case "Mounted":
+      writer.u8(20);
+      break;
+    case "Boot":
+      writer.u8(2);
+      writer.str(message.hostname);
+      writer.str(message.workdir);
+      writer.list(message.scripts, (item) => writeScript(writer, item));
+      break;
+    case "Ready":
+      writer.u8(3);
+      break;
+    case "BootFailed":
+      writer.u8(4);
+      writer.str(message.step);
+      writer.i32(message.errno);
+      writer.str(message.message);
+      break;
+    case "ClientHello":
+      writer.u8(5);
+      writer.u32(message.protocolVersion);
+      writer.str(message.sandboxId);
+      break;
+    case "SupervisorHello":
+      writer.u8(6);
+      writer.u32(message.protocolVersion);
+      writer.str(message.sandboxId);
+      writer.str(message.name);
+      writer.choice(sandboxStates, message.state);
+      break;
+    case "Exec":
+      writer.u8(10);
+      writer.list(message.argv, (item) => writer.str(item));
+      writer.list(message.env, (item) => writer.str(item));
+      writer.str(message.cwd);
+      writer.str(message.user);
+      writer.bool(message.tty);
+      writer.u16(message.rows);
+      writer.u16(message.cols);
+      writer.choice(stdinModes, message.stdin);
+      writer.list(message.rlimits, (item) => writeResourceLimit(writer, item));
+      break;
+    case "ExecStarted":
+      writer.u8(11);
+      writer.u32(message.pid);
+      writer.u32(message.sessionId);
+      break;
+    case "ExecFailed":
+      writer.u8(12);
+      writer.choice(spawnStages, message.stage);
+      writer.i32(message.errno);
+      writer.str(message.message);
+      break;
+    case "ExecExited":
+      writer.u8(13);
+      writer.i32(message.code);
+      writer.u8(message.signal);
+      break;
+    case "StdinEnd":
+      writer.u8(14);
+      break;
+    case "StdinClosed":
+      writer.u8(15);
+      break;
+    case "Signal":
+      writer.u8(16);
+      writer.u8(message.signal);
+      break;
+    case "Resize":
+      writer.u8(17);
+      writer.u16(message.rows);
+      writer.u16(message.cols);
+      break;
+    case "Credit":
+      writer.u8(18);
+      writer.u32(message.bytes);
+      break;
+    case "Release":
+      writer.u8(19);
+      break;
+    case "Ping":
+      writer.u8(30);
+      writer.u32(message.nonce);
+      break;
+    case "Pong":
+      writer.u8(31);
+      writer.u32(message.nonce);
+      break;
+    case "StatsRequest":
+      writer.u8(32);
+      break;
+    case "Stats":
+      writer.u8(33);
+      writer.u53(message.memoryTotal);
+      writer.u53(message.memoryAvailable);
+      writer.u53(message.rootTotal);
+      writer.u53(message.rootFree);
+      break;
+    case "Shutdown":
+      writer.u8(34);
+      writer.u32(message.graceMs);
+      writer.u8(message.signal);
+      break;
+    case "ShuttingDown":
+      writer.u8(35);
+      break;
+    case "Touch":
+      writer.u8(50);
+      break;
+    case "Touched":
+      writer.u8(51);
+      writer.u53(message.activitySequence);
+      break;
+    case "Detach":
+      writer.u8(52);
+      break;
+    case "Stop":
+      writer.u8(53);
+      writer.u32(message.graceMs);
+      break;
+    case "Kill":
+      writer.u8(54);
+      break;
+    case "Drain":
+      writer.u8(55);
+      break;
+    case "Wait":
+      writer.u8(56);
+      break;
+    case "Ended":
+      writer.u8(57);
+      writer.choice(sandboxStates, message.state);
+      writer.optional(message.exitCode, (item) => writer.i32(item));
+      writer.optional(message.signal, (item) => writer.str(item));
+      writer.str(message.reason);
+      break;
+    case "MetricsRequest":
+      writer.u8(58);
+      break;
+    case "Metrics":
+      writer.u8(59);
+      writer.u53(message.timestampMs);
+      writer.u32(message.cpuPercentTimes100);
+      writer.u53(message.vcpuTimeNs);
+      writer.u53(message.memoryBytes);
+      writer.u53(message.memoryLimitBytes);
+      writer.optional(message.memoryAvailableBytes, (item) => writer.u53(item));
+      writer.optional(message.memoryHostResidentBytes, (item) => writer.u53(item));
+      writer.u53(message.diskReadBytes);
+      writer.u53(message.diskWriteBytes);
+      writer.u53(message.netRxBytes);
+      writer.u53(message.netTxBytes);
+      writer.u53(message.uptimeMs);
+      writer.optional(message.upperUsedBytes, (item) => writer.u53(item));
+      writer.optional(message.upperFreeBytes, (item) => writer.u53(item));
+      writer.optional(message.upperHostAllocatedBytes, (item) => writer.u53(item));
+      break;
+    case "Done":
+      writer.u8(60);
+      break;
+    case "Failure":
+      writer.u8(61);
+      writer.str(message.code);
+      writer.str(message.message);
+      writer.str(message.hint);
+      writer.str(message.details);
+      break;
+    case "StartProgress":
+      writer.u8(70);
+      writer.str(message.stage);
+      writer.u32(message.elapsedMs);
+      break;
+    case "Notice":
+      writer.u8(71);
+      writer.str(message.message);
+      break;
+    case "Started":
+      writer.u8(72);
+      writer.str(message.accelerator);
+      break;
+  }
+  return writer.finish();
+}
+
+/**
+ * Decodes the payload of a control frame. Fields of type `bytes` are views of `bytes`, not copies.
+ *
+ * @param route - Where the frame came from and who reads it.
+ * @throws ProtocolError for an unknown tag, a message that may not travel on this route, bytes missing or left over, and a
+ *   value that its field does not allow.
+ */
+export function decodeMessage<R extends Route>(bytes: Uint8Array, route: R): MessageOn[R] {
+  const reader = new WireReader(bytes);
+  const tag = reader.u8();
+  const entry = entries.get(tag);
+  if (entry === undefined || !entry.routes.includes(route)) {
+    throw violation(`unexpected message tag: ${tag} (${entry?.type ?? "of no message"}) on ${route}`);
+  }
+  reader.message = entry.type;
+  const message = entry.read(reader);
+  reader.end();
+  return message as MessageOn[R];
+}
+
+interface Entry {
+  readonly type: Message["type"];
+  readonly routes: readonly Route[];
+  readonly read: (reader: WireReader) => Message;
+}
+
+/** By tag. */
+const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
+  [
+    1,
+    {
+      type: "AgentHello",
+      routes: ["agent→supervisor"],
+      read: (reader) => ({
+        type: "AgentHello",
+        protocolVersion: reader.u32(),
+        agentVersion: reader.str(),
+        kernelRelease: reader.str(),
+      }),
+    },
+  ],
+  [
+    7,
+    {
+      type: "Seed",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "Seed",
+        protocolVersion: reader.u32(),
+        entropy: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    8,
+    {
+      type: "Clock",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "Clock",
+        seconds: reader.u53(),
+        nanoseconds: reader.u32(),
+      }),
+    },
+  ],
+  [
+    9,
+    {
+      type: "Mount",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "Mount",
+        root: readRoot(reader),
+        tmpSizeMib: reader.u32(),
+        programs: reader.list(4, () => reader.str()),
+      }),
+    },
+  ],
+  [
+    20,
+    {
+      type: "Mounted",
+      routes: ["agent→supervisor"],
+      read: () => ({
+        type: "Mounted",
+      }),
+    },
+  ],
+  [
+    2,
+    {
+      type: "Boot",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "Boot",
+        hostname: reader.str(),
+        workdir: reader.str(),
+        scripts: reader.list(8, () => readScript(reader)),
+      }),
+    },
+  ],
+  [
+    3,
+    {
+      type: "Ready",
+      routes: ["agent→supervisor"],
+      read: () => ({
+        type: "Ready",
+      }),
+    },
+  ],
+  [
+    4,
+    {
+      type: "BootFailed",
+      routes: ["agent→supervisor"],
+      read: (reader) => ({
+        type: "BootFailed",
+        step: reader.str(),
+        errno: reader.i32(),
+        message: reader.str(),
+      }),
+    },
+  ],
+  [
+    5,
+    {
+      type: "ClientHello",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "ClientHello",
+        protocolVersion: reader.u32(),
+        sandboxId: reader.str(),
+      }),
+    },
+  ],
+  [
+    6,
+    {
+      type: "SupervisorHello",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "SupervisorHello",
+        protocolVersion: reader.u32(),
+        sandboxId: reader.str(),
+        name: reader.str(),
+        state: reader.choice(sandboxStates),
+      }),
+    },
+  ],
+  [
+    10,
+    {
+      type: "Exec",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "Exec",
+        argv: reader.list(4, () => reader.str()),
+        env: reader.list(4, () => reader.str()),
+        cwd: reader.str(),
+        user: reader.str(),
+        tty: reader.bool(),
+        rows: reader.u16(),
+        cols: reader.u16(),
+        stdin: reader.choice(stdinModes),
+        rlimits: reader.list(17, () => readResourceLimit(reader)),
+      }),
+    },
+  ],
+  [
+    11,
+    {
+      type: "ExecStarted",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "ExecStarted",
+        pid: reader.u32(),
+        sessionId: reader.u32(),
+      }),
+    },
+  ],
+  [
+    12,
+    {
+      type: "ExecFailed",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "ExecFailed",
+        stage: reader.choice(spawnStages),
+        errno: reader.i32(),
+        message: reader.str(),
+      }),
+    },
+  ],
+  [
+    13,
+    {
+      type: "ExecExited",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "ExecExited",
+        code: reader.i32(),
+        signal: reader.u8(),
+      }),
+    },
+  ],
+  [
+    14,
+    {
+      type: "StdinEnd",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: () => ({
+        type: "StdinEnd",
+      }),
+    },
+  ],
+  [
+    15,
+    {
+      type: "StdinClosed",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: () => ({
+        type: "StdinClosed",
+      }),
+    },
+  ],
+  [
+    16,
+    {
+      type: "Signal",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "Signal",
+        signal: reader.u8(),
+      }),
+    },
+  ],
+  [
+    17,
+    {
+      type: "Resize",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "Resize",
+        rows: reader.u16(),
+        cols: reader.u16(),
+      }),
+    },
+  ],
+  [
+    18,
+    {
+      type: "Credit",
+      routes: ["client→supervisor", "supervisor→agent", "agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "Credit",
+        bytes: reader.u32(),
+      }),
+    },
+  ],
+  [
+    19,
+    {
+      type: "Release",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Release",
+      }),
+    },
+  ],
+  [
+    30,
+    {
+      type: "Ping",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "Ping",
+        nonce: reader.u32(),
+      }),
+    },
+  ],
+  [
+    31,
+    {
+      type: "Pong",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "Pong",
+        nonce: reader.u32(),
+      }),
+    },
+  ],
+  [
+    32,
+    {
+      type: "StatsRequest",
+      routes: ["supervisor→agent"],
+      read: () => ({
+        type: "StatsRequest",
+      }),
+    },
+  ],
+  [
+    33,
+    {
+      type: "Stats",
+      routes: ["agent→supervisor"],
+      read: (reader) => ({
+        type: "Stats",
+        memoryTotal: reader.u53(),
+        memoryAvailable: reader.u53(),
+        rootTotal: reader.u53(),
+        rootFree: reader.u53(),
+      }),
+    },
+  ],
+  [
+    34,
+    {
+      type: "Shutdown",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "Shutdown",
+        graceMs: reader.u32(),
+        signal: reader.u8(),
+      }),
+    },
+  ],
+  [
+    35,
+    {
+      type: "ShuttingDown",
+      routes: ["agent→supervisor"],
+      read: () => ({
+        type: "ShuttingDown",
+      }),
+    },
+  ],
+  [
+    50,
+    {
+      type: "Touch",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Touch",
+      }),
+    },
+  ],
+  [
+    51,
+    {
+      type: "Touched",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Touched",
+        activitySequence: reader.u53(),
+      }),
+    },
+  ],
+  [
+    52,
+    {
+      type: "Detach",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Detach",
+      }),
+    },
+  ],
+  [
+    53,
+    {
+      type: "Stop",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "Stop",
+        graceMs: reader.u32(),
+      }),
+    },
+  ],
+  [
+    54,
+    {
+      type: "Kill",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Kill",
+      }),
+    },
+  ],
+  [
+    55,
+    {
+      type: "Drain",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Drain",
+      }),
+    },
+  ],
+  [
+    56,
+    {
+      type: "Wait",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Wait",
+      }),
+    },
+  ],
+  [
+    57,
+    {
+      type: "Ended",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Ended",
+        state: reader.choice(sandboxStates),
+        exitCode: reader.optional(() => reader.i32()),
+        signal: reader.optional(() => reader.str()),
+        reason: reader.str(),
+      }),
+    },
+  ],
+  [
+    58,
+    {
+      type: "MetricsRequest",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "MetricsRequest",
+      }),
+    },
+  ],
+  [
+    59,
+    {
+      type: "Metrics",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Metrics",
+        timestampMs: reader.u53(),
+        cpuPercentTimes100: reader.u32(),
+        vcpuTimeNs: reader.u53(),
+        memoryBytes: reader.u53(),
+        memoryLimitBytes: reader.u53(),
+        memoryAvailableBytes: reader.optional(() => reader.u53()),
+        memoryHostResidentBytes: reader.optional(() => reader.u53()),
+        diskReadBytes: reader.u53(),
+        diskWriteBytes: reader.u53(),
+        netRxBytes: reader.u53(),
+        netTxBytes: reader.u53(),
+        uptimeMs: reader.u53(),
+        upperUsedBytes: reader.optional(() => reader.u53()),
+        upperFreeBytes: reader.optional(() => reader.u53()),
+        upperHostAllocatedBytes: reader.optional(() => reader.u53()),
+      }),
+    },
+  ],
+  [
+    60,
+    {
+      type: "Done",
+      routes: ["supervisor→client"],
+      read: () => ({
+        type: "Done",
+      }),
+    },
+  ],
+  [
+    61,
+    {
+      type: "Failure",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Failure",
+        code: reader.str(),
+        message: reader.str(),
+        hint: reader.str(),
+        details: reader.str(),
+      }),
+    },
+  ],
+  [
+    70,
+    {
+      type: "StartProgress",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "StartProgress",
+        stage: reader.str(),
+        elapsedMs: reader.u32(),
+      }),
+    },
+  ],
+  [
+    71,
+    {
+      type: "Notice",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Notice",
+        message: reader.str(),
+      }),
+    },
+  ],
+  [
+    72,
+    {
+      type: "Started",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Started",
+        accelerator: reader.str(),
+      }),
+    },
+  ],
+]);
+
+function writeScript(writer: WireWriter, value: Script): void {
+  writer.str(value.name);
+  writer.bytes(value.content);
+}
+
+function readScript(reader: WireReader): Script {
+  return {
+    name: reader.str(),
+    content: reader.bytes(),
+  };
+}
+
+function writeResourceLimit(writer: WireWriter, value: ResourceLimit): void {
+  writer.u8(value.resource);
+  writer.u64(value.soft);
+  writer.u64(value.hard);
+}
+
+function readResourceLimit(reader: WireReader): ResourceLimit {
+  return {
+    resource: reader.u8(),
+    soft: reader.u64(),
+    hard: reader.u64(),
+  };
+}
+
+function writeRoot(writer: WireWriter, value: Root): void {
+  writer.optional(value.layered, (item) => writeLayeredRoot(writer, item));
+  writer.optional(value.shared, (item) => writeSharedRoot(writer, item));
+  writer.optional(value.disk, (item) => writeDiskFileSystem(writer, item));
+}
+
+function readRoot(reader: WireReader): Root {
+  return {
+    layered: reader.optional(() => readLayeredRoot(reader)),
+    shared: reader.optional(() => readSharedRoot(reader)),
+    disk: reader.optional(() => readDiskFileSystem(reader)),
+  };
+}
+
+function writeLayeredRoot(writer: WireWriter, value: LayeredRoot): void {
+  writeDiskFileSystem(writer, value.lower);
+  writer.optional(value.upperSerial, (item) => writer.str(item));
+  writer.u32(value.upperSizeMib);
+}
+
+function readLayeredRoot(reader: WireReader): LayeredRoot {
+  return {
+    lower: readDiskFileSystem(reader),
+    upperSerial: reader.optional(() => reader.str()),
+    upperSizeMib: reader.u32(),
+  };
+}
+
+function writeSharedRoot(writer: WireWriter, value: SharedRoot): void {
+  writer.str(value.tag);
+}
+
+function readSharedRoot(reader: WireReader): SharedRoot {
+  return {
+    tag: reader.str(),
+  };
+}
+
+function writeDiskFileSystem(writer: WireWriter, value: DiskFileSystem): void {
+  writer.str(value.serial);
+  writer.str(value.fsType);
+}
+
+function readDiskFileSystem(reader: WireReader): DiskFileSystem {
+  return {
+    serial: reader.str(),
+    fsType: reader.str(),
+  };
+}

@@ -1,0 +1,125 @@
+import type { BootStage } from "../errors/index.ts";
+import { blamesAccelerator } from "../machine/accelerator/blame.ts";
+import { Machine } from "../machine/machine.ts";
+import type { TemplateUse } from "../machine/types.ts";
+import { introduction } from "../guest-setup/introduction.ts";
+import { machineSpec } from "./machine-spec.ts";
+import { AgentLink } from "../agent-link/agent-link.ts";
+import { GuestBootError } from "../agent-link/guest-boot-error.ts";
+import { AcceleratorFailedError, bootLimit, restoreLimit, startError } from "./start-errors.ts";
+import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "./start-context.ts";
+
+/**
+ * Starts a machine from its kernel and waits for its agent.
+ *
+ * @throws AcceleratorFailedError when the accelerator was on trial and failed before the guest's first sign of life;
+ *   BootStartError, InvalidConfigError; the signal's reason
+ */
+export async function startToHello(plan: StartPlan, template?: TemplateUse): Promise<StartedMachine> {
+  const { context, choice, qemu, kernel, root, tscKhz, trial } = plan;
+  const { accelerator } = choice;
+  const { signal } = context;
+  const { probe } = trial;
+  const limit = probe === null ? bootLimit() : { ...bootLimit(), ms: probe.deadlineMs };
+  signal.throwIfAborted();
+  context.progress("boot");
+  const startedAtMs = performance.now();
+  const spec = machineSpec(context.record, kernel, root, template);
+  const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
+  context.kernelLog.follow(machine.console);
+  const started = linkTo(context, machine, startedAtMs);
+  try {
+    const deadline = probe === null ? plan.deadline : AbortSignal.timeout(limit.ms);
+    await unlessOver(started.agent.hello, machine, [signal, deadline]);
+    // What comes later says nothing about the accelerator any more.
+    trial.probe = null;
+    await probe?.succeeded();
+    return started;
+  } catch (error) {
+    machine.kill();
+    const exit = await machine.exited;
+    const telling = !signal.aborted && blamesAccelerator(accelerator, exit);
+    if (!telling) await probe?.abandoned();
+    signal.throwIfAborted();
+    if (probe !== null && telling) throw new AcceleratorFailedError(accelerator, probe, exit);
+    throw startError(context, "build_vm", error, exit, limit);
+  }
+}
+
+/** @param hello what the agent said when it was saved, for a machine that is restored */
+export function linkTo(
+  context: StartContext,
+  machine: Machine,
+  startedAtMs: number,
+  hello?: AgentLink["hello"] extends Promise<infer H> ? H : never,
+): StartedMachine {
+  let isLive = false;
+  const agent = new AgentLink(machine.agentPort, {
+    lost: (error) => {
+      if (isLive) context.agentLost(error);
+    },
+    ...(hello === undefined ? {} : { restored: hello }),
+  });
+  return { machine, agent, startedAtMs, live: () => (isLive = true) };
+}
+
+/**
+ * Makes a started machine the sandbox.
+ *
+ * @param isMounted its root is there already
+ * @throws BootStartError, InvalidConfigError; the signal's reason. The machine has ended then
+ */
+export async function becomeSandbox(
+  plan: StartPlan,
+  started: StartedMachine,
+  isMounted: boolean,
+): Promise<StartedMachine> {
+  const { context } = plan;
+  context.progress("guest");
+  try {
+    const messages = introduction(context.record, isMounted ? null : plan.root);
+    await untilReady(context, started, started.agent.introduce(messages), plan.deadline);
+    started.live();
+    return started;
+  } catch (error) {
+    throw await endedBy(plan, started, "build_vm", error);
+  }
+}
+
+/** Ends the machine. @returns what to tell the user */
+export async function endedBy(
+  { context, deadline }: Pick<StartPlan, "context" | "deadline">,
+  { machine }: StartedMachine,
+  stage: BootStage,
+  error: unknown,
+): Promise<Error> {
+  // The only other limit is that of a template's restore, which is shorter.
+  const limit = deadline.aborted ? bootLimit() : restoreLimit();
+  machine.kill();
+  const exit = await machine.exited;
+  if (context.signal.aborted && !(error instanceof GuestBootError)) context.signal.throwIfAborted();
+  return startError(context, stage, error, exit, limit);
+}
+
+/**
+ * Waits until a guest is what it was told to become.
+ *
+ * @param introduced what the agent answers
+ * @throws what it answered; what ended the machine
+ */
+export async function untilReady(
+  { signal }: StartContext,
+  { machine, agent }: StartedMachine,
+  introduced: Promise<void>,
+  deadline: AbortSignal,
+): Promise<void> {
+  // Whatever becomes of it before the machine is ready is told by that: a machine that cannot be restored says so at once.
+  introduced.catch(() => undefined);
+  await unlessOver(
+    machine.ready.then(() => introduced),
+    machine,
+    [signal, deadline],
+  );
+  // Again, now that the way to the guest is short: what was sent first had to wait for a machine that was being restored.
+  agent.setClock();
+}

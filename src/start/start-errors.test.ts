@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BootStartError } from "../errors/index.ts";
+import type { MachineExit } from "../machine/types.ts";
+import type { SandboxRecord } from "../store/sandbox-record.ts";
+import type { KernelLog } from "../supervisor/logs/kernel-log.ts";
+import { bootLimit, restoreLimit, startError, type WaitLimit } from "./start-errors.ts";
+
+const exit: MachineExit = {
+  code: null,
+  signal: "SIGKILL",
+  reason: "killed",
+  detail: "killed",
+  qemuOutput: "",
+};
+
+/** What is told of a guest that was waited for until a limit was reached. */
+function toldOf(limit: WaitLimit): BootStartError {
+  const record = { name: "demo", config: { image: { kind: "oci" } } } as SandboxRecord;
+  const kernelLog = { lastLines: () => "the last line" } as unknown as KernelLog;
+  // The reason of a signal of AbortSignal.timeout.
+  const error = new DOMException("The operation was aborted due to timeout", "TimeoutError");
+  const told = startError({ record, kernelLog }, "build_vm", error, exit, limit);
+  assert.ok(told instanceof BootStartError);
+  assert.equal(told.consoleTail, "the last line");
+  return told;
+}
+
+test("what took too long is told with the limit that it reached", (t) => {
+  t.after(() => {
+    delete process.env["MSB_BOOT_TIMEOUT_MS"];
+  });
+  for (const [configured, bootMs, restoreMs] of [
+    [undefined, 180_000, 30_000],
+    ["240000", 240_000, 30_000],
+    ["60000", 60_000, 20_000],
+    ["none", 180_000, 30_000],
+  ] as const) {
+    if (configured === undefined) delete process.env["MSB_BOOT_TIMEOUT_MS"];
+    else process.env["MSB_BOOT_TIMEOUT_MS"] = configured;
+    const boot = toldOf(bootLimit());
+    assert.equal(boot.message, `the guest was not ready within ${bootMs} ms`);
+    assert.match(boot.hint, /MSB_BOOT_TIMEOUT_MS/);
+    const restore = toldOf(restoreLimit());
+    assert.equal(restore.message, `the restored guest did not answer within ${restoreMs} ms`);
+  }
+});

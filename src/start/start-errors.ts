@@ -1,0 +1,135 @@
+import { BootStartError, InvalidConfigError, type BootStage } from "../errors/index.ts";
+import { isDiskInUse } from "../machine/disks/disk-lock.ts";
+import type { AcceleratorChoice, AcceleratorProbe } from "../machine/accelerator/accelerator.ts";
+import type { MachineExit } from "../machine/types.ts";
+import type { StoredConfig } from "../store/sandbox-record.ts";
+import { GuestBootError } from "../agent-link/guest-boot-error.ts";
+import type { StartContext } from "./start-context.ts";
+
+/** From the start of QEMU to the guest's readiness; generous, for software emulation on a loaded machine. */
+const defaultBootDeadlineMs = 180_000;
+const consoleLines = 20;
+
+export function bootDeadlineMs(): number {
+  const configured = Number(process.env["MSB_BOOT_TIMEOUT_MS"]);
+  return Number.isInteger(configured) && configured > 0 ? configured : defaultBootDeadlineMs;
+}
+
+/** A restored guest answers within a tenth of a second; on a host that is very busy it may take a hundred times that. */
+const longestRestoreMs = 30_000;
+
+/** For a restore, and for a save. Leaves most of the time for a boot in its stead. */
+export function restoreDeadlineMs(): number {
+  return Math.min(longestRestoreMs, Math.ceil(bootDeadlineMs() / 3));
+}
+
+/** What a guest was waited for, at the longest. */
+export interface WaitLimit {
+  readonly ms: number;
+  /** What it is that has not happened by then. */
+  readonly missed: string;
+}
+
+/** Of a whole start, whatever it consists of. */
+export function bootLimit(): WaitLimit {
+  return { ms: bootDeadlineMs(), missed: "the guest was not ready" };
+}
+
+/** Of a guest that goes on from a template. */
+export function restoreLimit(): WaitLimit {
+  return { ms: restoreDeadlineMs(), missed: "the restored guest did not answer" };
+}
+
+/** The accelerator that was on trial does not work here: the next one is to be tried. */
+export class AcceleratorFailedError extends Error {
+  readonly #probe: AcceleratorProbe;
+
+  constructor(accelerator: string, probe: AcceleratorProbe, exit: MachineExit) {
+    super(
+      exit.reason === "error"
+        ? `${accelerator} failed: ${exit.qemuOutput.trim() || exit.detail}`
+        : `a kernel did not boot under ${accelerator} within ${probe.deadlineMs / 1000} s`,
+    );
+    this.#probe = probe;
+  }
+
+  /** Remembers the verdict. @returns what to use instead */
+  next(): Promise<AcceleratorChoice> {
+    return this.#probe.failed(this.message);
+  }
+}
+
+/**
+ * What the user is told when a machine could not become his sandbox. The machine has ended.
+ *
+ * @param limit how long it was waited for: told when `error` is that this was over
+ */
+export function startError(
+  { record, kernelLog }: Pick<StartContext, "record" | "kernelLog">,
+  stage: BootStage,
+  error: unknown,
+  exit: MachineExit,
+  limit: WaitLimit,
+): Error {
+  return (
+    configError(record.config, error, exit) ??
+    bootError(
+      { sandboxName: record.name, stage: stageOf(error, stage) },
+      { error, exit, limit },
+      kernelLog.lastLines(consoleLines),
+    )
+  );
+}
+
+/** The fault is in what was asked for, not in the machine. */
+function configError({ workdir, image }: StoredConfig, error: unknown, exit: MachineExit): Error | null {
+  if (error instanceof GuestBootError && error.step === "workdir") {
+    return new InvalidConfigError(`the workdir ${workdir ?? ""} is not a directory in the guest`, {
+      hint: "Choose a directory that exists in the image.",
+    });
+  }
+  if (image.kind === "disk" && isDiskInUse(exit.qemuOutput)) {
+    return new InvalidConfigError(`the disk image ${image.path} is in use`, {
+      hint: "One sandbox at a time can write it: stop the other one, or give this one a copy.",
+    });
+  }
+  return null;
+}
+
+function stageOf(error: unknown, stage: BootStage): BootStage {
+  return error instanceof GuestBootError && error.step === "mount" ? "mount" : stage;
+}
+
+interface Ending {
+  readonly error: unknown;
+  readonly exit: MachineExit;
+  readonly limit: WaitLimit;
+}
+
+function bootError(
+  { sandboxName, stage }: { readonly sandboxName: string; readonly stage: BootStage },
+  { error, exit, limit }: Ending,
+  consoleTail: string,
+): BootStartError {
+  const timedOut = error instanceof Error && error.name === "TimeoutError";
+  const panicked = exit.reason === "panic";
+  const message = timedOut
+    ? `${limit.missed} within ${limit.ms} ms`
+    : panicked
+      ? "the guest kernel panicked"
+      : exit.reason === "error"
+        ? // What became of the connection says less than why QEMU ended.
+          exit.detail
+        : error instanceof Error
+          ? error.message
+          : String(error);
+  const errno = error instanceof GuestBootError ? error.errno : null;
+  const hint = timedOut
+    ? "The host may be overloaded; MSB_BOOT_TIMEOUT_MS raises the limit."
+    : `See the guest's console with "msb logs --source system ${sandboxName}", and "msb doctor" for the host.`;
+  return new BootStartError(
+    message,
+    { sandboxName, stage, errno, consoleTail, qemuOutput: exit.qemuOutput },
+    { cause: error, hint },
+  );
+}

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+// eslint-disable-next-line own/layers -- moves to config/
+import { effectiveConfig } from "../../api/config/sandbox-config.ts";
+// eslint-disable-next-line own/layers -- moves to config/
+import { SandboxDraft } from "../../api/config/sandbox-draft.ts";
+import type { Accelerator, GuestKernel } from "../../machine/types.ts";
+import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";
+import { locateHome } from "../../store/home.ts";
+import { sandboxPaths } from "../../store/sandboxes.ts";
+import type { SandboxRecord, StoredConfig } from "../../store/sandbox-record.ts";
+import { prepareRoot } from "../root.ts";
+import { templateKeys, type TemplateKeys } from "./template-key.ts";
+
+// Needs the guest's files (`npm run build`).
+
+let directory = "";
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), "template-key-"));
+});
+after(() => rm(directory, { recursive: true, force: true }));
+
+const draft = new SandboxDraft("one");
+draft.image("localhost/base");
+/** What is stored of a sandbox for which nothing else was said. */
+const config = effectiveConfig(draft.finish(), {}, null);
+
+const qemu: QemuBinary = {
+  path: "/usr/bin/qemu",
+  version: "7.2.22",
+  seccomp: true,
+  lifeline: { kind: "watcher" },
+  identity: "q",
+};
+const kernel: GuestKernel = {
+  vmlinux: "/guest/vmlinux",
+  initramfs: "/guest/initramfs.cpio",
+  agentPath: null,
+  custom: false,
+  identity: "k",
+};
+
+interface Changes {
+  readonly name?: string;
+  readonly config?: Partial<StoredConfig>;
+  readonly qemu?: Partial<QemuBinary>;
+  readonly kernel?: Partial<GuestKernel>;
+  readonly accelerator?: Accelerator;
+}
+
+async function keys(changes: Changes = {}): Promise<TemplateKeys> {
+  const name = changes.name ?? "one";
+  const record: SandboxRecord = {
+    ...{ format: 1, id: "0123456789abcdef", name, createdAt: "2026-01-01T00:00:00.000Z" },
+    config: { ...config, ...changes.config },
+  };
+  const home = locateHome({ MSB_HOME: directory });
+  const root = await prepareRoot(record.config, sandboxPaths(home, name), home, new AbortController().signal);
+  return await templateKeys({
+    record,
+    root,
+    qemu: { ...qemu, ...changes.qemu },
+    kernel: { ...kernel, ...changes.kernel },
+    accelerator: changes.accelerator ?? "tcg",
+  });
+}
+
+test("what a sandbox is called and does is no part of its template", async () => {
+  const changes: Changes = {
+    name: "other",
+    config: { hostname: "other", workdir: "/tmp", env: [["A", "1"]], user: "nobody", ephemeral: true },
+  };
+  assert.deepEqual(await keys(changes), await keys());
+});
+
+const machines: Record<string, Changes> = {
+  processors: { config: { cpus: 2 } },
+  memory: { config: { memoryMib: 256 } },
+  "huge pages": { config: { thp: "always" } },
+  "QEMU's version": { qemu: { version: "8.0.0" } },
+  "QEMU's file": { qemu: { identity: "q2" } },
+  "the kernel or the initramfs": { kernel: { identity: "k2" } },
+  "the accelerator": { accelerator: "kvm" },
+};
+
+for (const [what, changes] of Object.entries(machines)) {
+  test(`${what}: another one has templates of its own`, async () => {
+    const [mine, theirs] = [await keys(), await keys(changes)];
+    assert.notEqual(theirs.machine, mine.machine);
+    assert.notEqual(theirs.image, mine.image);
+  });
+}
+
+test("a writable disk of another size has an image template of its own, on the same machine", async () => {
+  const [mine, theirs] = [
+    await keys(),
+    await keys({ config: { rootDisk: { kind: "managed", sizeMib: 64 } } }),
+  ];
+  assert.equal(theirs.machine, mine.machine);
+  assert.notEqual(theirs.image, mine.image);
+});
+
+test("what is no image on a disk of ours has a machine template at most", async () => {
+  const mine = await keys();
+  const others: Changes[] = [
+    { config: { image: { kind: "bind", path: directory } } },
+    { config: { rootDisk: { kind: "tmpfs", sizeMib: 64 } } },
+    { kernel: { custom: true } },
+  ];
+  for (const changes of others) {
+    assert.deepEqual(await keys(changes), { machine: mine.machine, image: null });
+  }
+});

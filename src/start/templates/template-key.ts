@@ -1,0 +1,80 @@
+import { hostPlatform } from "../../machine/qemu/platform.ts";
+import { isSameTsc } from "../../machine/accelerator/tsc.ts";
+import { processorIdentity } from "../../host/processor.ts";
+import { qemuArguments } from "../../machine/qemu/command-line.ts";
+import type { Accelerator, GuestKernel } from "../../machine/types.ts";
+import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";
+import { PROTOCOL_VERSION } from "../../protocol/generated/messages.ts";
+import { smallSha256 } from "../../host/digest.ts";
+import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import type { TemplateRecord } from "../../store/templates/template-record.ts";
+import { mountMessage } from "../../guest-setup/introduction.ts";
+import { machineSpec } from "../machine-spec.ts";
+import type { PreparedRoot } from "../root.ts";
+
+/** Raised when what a template holds changes in a way that nothing below shows. */
+const formatVersion = 1;
+
+/** What templates depend on. */
+export interface TemplateSubject {
+  readonly record: SandboxRecord;
+  readonly qemu: QemuBinary;
+  readonly kernel: GuestKernel;
+  readonly accelerator: Accelerator;
+  readonly root: PreparedRoot;
+}
+
+/** The keys of the templates that fit a sandbox. */
+export interface TemplateKeys {
+  readonly machine: string;
+  /** null when the root is the sandbox's own. */
+  readonly image: string | null;
+}
+
+export async function templateKeys(subject: TemplateSubject): Promise<TemplateKeys> {
+  const machine = await machineKey(subject);
+  return { machine, image: imageKey(subject, machine) };
+}
+
+/**
+ * Of everything that the guest's memory and QEMU's devices depend on. What stands behind the devices, and names, are left out:
+ * they may differ.
+ */
+async function machineKey({ record, qemu, kernel, accelerator }: TemplateSubject): Promise<string> {
+  const spec = machineSpec(record, kernel, { disks: [], shares: [] });
+  const devices = qemuArguments(
+    { ...spec, name: "", kernel: { ...kernel, vmlinux: "", initramfs: "" } },
+    {
+      platform: hostPlatform(),
+      accelerator,
+      // Measured anew at every boot of the host and never quite the same: it is compared where a template is used.
+      tscKhz: null,
+      seccomp: false,
+      hostSystem: process.platform,
+    },
+  );
+  return keyOf([
+    formatVersion,
+    PROTOCOL_VERSION,
+    devices,
+    record.config.memoryMib,
+    [qemu.identity, qemu.version],
+    kernel.identity,
+    accelerator === "tcg" ? "" : await processorIdentity(),
+  ]);
+}
+
+function imageKey({ record, root, kernel }: TemplateSubject, machineTemplate: string): string | null {
+  if (root.template === null || kernel.custom) return null;
+  const { tmpSizeMib } = mountMessage(record, root);
+  return keyOf([machineTemplate, root.template.identity, root.description, tmpSizeMib]);
+}
+
+/** Whether the clock of the template's guest goes right on this host. @param tscKhz null when the guest need not know */
+export function clockFits({ tscKhz: then }: TemplateRecord, tscKhz: number | null): boolean {
+  return tscKhz === null || then === null || isSameTsc(tscKhz, then);
+}
+
+function keyOf(parts: unknown): string {
+  return smallSha256(JSON.stringify(parts));
+}

@@ -1,0 +1,279 @@
+import { execFile } from "node:child_process";
+import { copyFile, open, statfs } from "node:fs/promises";
+import { promisify } from "node:util";
+import { BootStartError, IoError } from "../../errors/index.ts";
+import { QmpError } from "../../machine/qmp/qmp.ts";
+import type { GuestKernel } from "../../machine/types.ts";
+import { mountMessage } from "../../guest-setup/introduction.ts";
+import { originOf } from "../prelaunch/head-start.ts";
+import { copySparse } from "../../host/copy-sparse.ts";
+import { evictTemplates, listTemplates } from "../../store/templates/template-upkeep.ts";
+import { ioError } from "../../host/system-error.ts";
+import { packExtents, type Extent } from "../../host/extents.ts";
+import {
+  stageTemplate,
+  type StagedTemplate,
+  type TemplateLock,
+} from "../../store/templates/template-staging.ts";
+import type { Template } from "../../store/templates/templates.ts";
+import type { TemplateDetails } from "../../store/templates/template-record.ts";
+import { endedBy, startToHello } from "../cold-start.ts";
+import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "../start-context.ts";
+import { restoreDeadlineMs } from "../start-errors.ts";
+import { keep, startRestored } from "./template-restore.ts";
+
+const bytesPerMib = 1024 * 1024;
+/** What came of making a template: one to start from; or nothing, and whose fault that was. */
+export type Made =
+  | { readonly template: Template; readonly upperIsMade: boolean; readonly isNew: boolean }
+  | { readonly failed: string; readonly from: Template | null };
+
+/**
+ * Boots a machine, and makes a machine template of it. With `imageLock` it then mounts the root file system and makes an image
+ * template too. Ends the machine, whatever happens.
+ */
+export async function makeMachineTemplate(
+  plan: StartPlan,
+  lock: TemplateLock,
+  imageLock: TemplateLock | null,
+  limitBytes: number,
+): Promise<Made> {
+  const { context } = plan;
+  await plan.root.makeUpper();
+  await using staged = await stageTemplate(context.home);
+  await makeMemoryFile(plan, staged.paths.memory, imageLock === null ? 1 : 2);
+  const use = { memoryPath: staged.paths.memory, shared: true, restored: false };
+  let started: StartedMachine;
+  try {
+    started = await startToHello(plan, use);
+  } catch (error) {
+    if (!isAboutMemory(error)) throw error;
+    // Such as a file system whose files cannot be mapped, or a disk that has become full meanwhile.
+    return { failed: error.message, from: null };
+  }
+  await using _machine = started.machine;
+  const details = await detailsOf(plan, started, "machine");
+  const refused = await save(plan, started, staged, lock, details);
+  if (refused !== null) return { failed: refused, from: null };
+  if (imageLock === null) {
+    await end(started);
+    return await commit(plan, staged, lock, details, limitBytes);
+  }
+  // This machine goes on in its file of memory, so what was saved needs a copy of it.
+  await using machine = await stageTemplate(context.home);
+  await copySparse(staged.paths.memory, machine.paths.memory);
+  await copyState(staged.paths.state, machine.paths.state);
+  await started.machine.resume();
+  await commit(plan, machine, lock, details, limitBytes);
+  return await mountAndSave(plan, started, { staged, lock: imageLock }, limitBytes);
+}
+
+/**
+ * Restores a machine template in a copy of its memory, mounts the root file system, and makes an image template of that. Ends
+ * the machine, whatever happens.
+ */
+export async function makeImageTemplate(
+  plan: StartPlan,
+  lock: TemplateLock,
+  from: Template,
+  limitBytes: number,
+): Promise<Made> {
+  const { context, deadline } = plan;
+  await plan.root.makeUpper();
+  await using staged = await stageTemplate(context.home);
+  await requireSpace(context, 1, from.key);
+  await copySparse(from.paths.memory, staged.paths.memory);
+  context.progress("restore");
+  const started = await startRestored(plan, from, { memoryPath: staged.paths.memory, shared: true });
+  await using _machine = started.machine;
+  try {
+    // Who answers was restored well: what goes wrong later is not the template's fault.
+    const answered = started.machine.ready.then(() => started.agent.ping());
+    const late = AbortSignal.timeout(restoreDeadlineMs());
+    await unlessOver(answered, started.machine, [context.signal, deadline, late]);
+  } catch (error) {
+    const told = await endedBy(plan, started, "build_vm", error);
+    // Nothing is left of the start's time: no reason to blame the template.
+    if (deadline.aborted) throw told;
+    return { failed: told.message, from };
+  }
+  return await mountAndSave(plan, started, { staged, lock }, limitBytes);
+}
+
+/** Whether QEMU failed because its memory is a file. */
+function isAboutMemory(error: unknown): error is BootStartError {
+  return (
+    error instanceof BootStartError &&
+    /memory|mem-path|mmap|SIGBUS/.test(`${error.message}\n${error.qemuOutput}`)
+  );
+}
+
+interface ImageInTheMaking {
+  readonly staged: StagedTemplate;
+  readonly lock: TemplateLock;
+}
+
+async function mountAndSave(
+  plan: StartPlan,
+  started: StartedMachine,
+  { staged, lock }: ImageInTheMaking,
+  limitBytes: number,
+): Promise<Made> {
+  const { context, kernel, root, deadline } = plan;
+  const { machine, agent } = started;
+  context.progress("guest");
+  try {
+    agent.seed();
+    agent.setClock();
+    const mount = mountMessage(context.record, root, root.template?.programs);
+    await unlessOver(agent.mount(mount), machine, [context.signal, deadline]);
+  } catch (error) {
+    throw await endedBy(plan, started, "build_vm", error);
+  }
+  const details = await detailsOf(plan, started, "image");
+  const refused = await save(plan, started, staged, lock, details);
+  if (refused !== null) return { failed: refused, from: null };
+  await end(started);
+  const upperPath = root.template?.upperPath ?? null;
+  if (upperPath !== null) {
+    await packExtents(upperPath, staged.paths.upper, await dataExtents(kernel, upperPath));
+  }
+  return await commit(plan, staged, lock, details, limitBytes);
+}
+
+/** @returns null when the machine was saved, and stands still; else why not */
+async function save(
+  { context, deadline }: StartPlan,
+  { machine }: StartedMachine,
+  staged: StagedTemplate,
+  lock: TemplateLock,
+  details: TemplateDetails,
+): Promise<string | null> {
+  // It takes milliseconds, and a machine that cannot be saved is booted once more.
+  const longestMs = restoreDeadlineMs();
+  const late = AbortSignal.timeout(longestMs);
+  try {
+    const saved = machine.save(staged.paths.state, staged.socket);
+    await unlessOver(saved, machine, [context.signal, deadline, late]);
+    return null;
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (error === late.reason) return `the machine was not saved within ${longestMs} ms`;
+    const why = error instanceof Error ? error.message : String(error);
+    // A machine that QEMU cannot save now it cannot save the next time either. Anything else may pass.
+    if (error instanceof QmpError && error.qmpClass !== null) {
+      await staged.commitUnusable(lock, details, why).catch(() => undefined);
+    }
+    return why;
+  }
+}
+
+async function copyState(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to);
+  } catch (error) {
+    throw ioError(`copy ${from}`, error);
+  }
+}
+
+async function commit(
+  { context }: StartPlan,
+  staged: StagedTemplate,
+  lock: TemplateLock,
+  details: TemplateDetails,
+  limitBytes: number,
+): Promise<Made> {
+  const template = await staged.commit(lock, details, limitBytes);
+  if (template === null) return { failed: "it is larger than all templates may be", from: null };
+  context.runtimeLog.write("info", `made the ${details.kind} template ${template.key}`);
+  keep(context, originOf(template));
+  // Whoever waits for it need not wait for this sandbox.
+  await lock.release();
+  return { template, upperIsMade: details.kind === "image", isNew: true };
+}
+
+async function end({ machine }: StartedMachine): Promise<void> {
+  machine.kill();
+  await machine.exited;
+}
+
+/** As long as the guest's memory, and nothing but a hole. */
+async function makeMemoryFile({ context }: StartPlan, path: string, copies: number): Promise<void> {
+  await requireSpace(context, copies);
+  try {
+    await using file = await open(path, "wx", 0o600);
+    await file.truncate(context.record.config.memoryMib * bytesPerMib);
+  } catch (error) {
+    throw ioError(`create ${path}`, error);
+  }
+}
+
+/**
+ * A guest whose memory is a file ends at once when the disk has no room for what it writes. So there must be room for all of
+ * it; the templates that were not used for longest make some, if they have enough.
+ *
+ * @param copies how often the memory is going to be written
+ * @param keep the key of a template that stays
+ * @throws IoError
+ */
+async function requireSpace({ home, record }: StartContext, copies: number, keep?: string): Promise<void> {
+  const needed = copies * record.config.memoryMib * bytesPerMib;
+  const short = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(home.templates);
+    return needed - bavail * bsize;
+  };
+  const missing = await short();
+  if (missing <= 0) return;
+  const used = (await listTemplates(home)).reduce(
+    (sum, { key, diskBytes }) => (key === keep ? sum : sum + diskBytes),
+    0,
+  );
+  if (used >= missing) await evictTemplates(home, used - missing, keep);
+  if ((await short()) <= 0) return;
+  throw new IoError(`${home.templates} has less room than a guest of ${record.config.memoryMib} MiB needs`, {
+    hint: "Free some space.",
+  });
+}
+
+async function detailsOf(
+  { context, qemu, choice, root, tscKhz }: StartPlan,
+  { agent }: StartedMachine,
+  kind: "machine" | "image",
+): Promise<TemplateDetails> {
+  const { agentVersion, kernelRelease } = await agent.hello;
+  const { cpus, memoryMib } = context.record.config;
+  const image = kind === "image" ? root.template : null;
+  return {
+    kind,
+    description: {
+      kernel: kernelRelease,
+      qemuVersion: qemu.version,
+      accelerator: choice.accelerator,
+      cpus,
+      memoryMib,
+      image: image?.reference ?? null,
+      rootDisk: image?.rootDisk ?? null,
+    },
+    agentVersion,
+    kernelRelease,
+    tscKhz,
+  };
+}
+
+/** Where a sparse file has data, as the agent finds out when it is run here; undefined where it cannot. */
+async function dataExtents({ agentPath }: GuestKernel, path: string): Promise<Extent[] | undefined> {
+  if (agentPath === null || process.platform !== "linux") return undefined;
+  try {
+    const { stdout } = await promisify(execFile)(agentPath, ["--data-extents", path]);
+    return stdout
+      .trimEnd()
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line): Extent => {
+        const [offset = 0, length = 0] = line.split(" ").map(Number);
+        return [offset, length];
+      });
+  } catch {
+    return undefined;
+  }
+}

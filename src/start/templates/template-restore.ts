@@ -1,0 +1,166 @@
+import { lstat, open } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
+import { Machine } from "../../machine/machine.ts";
+import { copyTemplateUpper } from "./template-upper.ts";
+import { introduction } from "../../guest-setup/introduction.ts";
+import { machineSpec } from "../machine-spec.ts";
+import { originOf } from "../prelaunch/head-start.ts";
+import type { TemplateOrigin } from "../prelaunch/head-start-format.ts";
+import { PROTOCOL_VERSION } from "../../protocol/generated/messages.ts";
+import { errorCode } from "../../host/system-error.ts";
+import { hasHashes, hashTemplate, markDurable } from "../../store/templates/template-check.ts";
+import { openTemplate, type Template } from "../../store/templates/templates.ts";
+import { tryLockTemplate } from "../../store/templates/template-staging.ts";
+import { endedBy, linkTo, untilReady } from "../cold-start.ts";
+import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
+import type { StartContext, StartedMachine, StartPlan } from "../start-context.ts";
+import { restoreDeadlineMs } from "../start-errors.ts";
+
+/** How long a sandbox has to run before it computes hashes that another one left undone. */
+const hashDelayMs = 5_000;
+
+/** A template did not work. The message says why, in one clause. */
+export class TemplateFailedError extends Error {
+  /** False when somebody ended the machine, such as a host that is short of memory: the next one may work. */
+  readonly isLasting: boolean;
+
+  constructor(message: string, isLasting: boolean, options: ErrorOptions) {
+    super(message, options);
+    this.isLasting = isLasting;
+  }
+}
+
+/**
+ * Starts a sandbox from a template.
+ *
+ * @param upperIsMade the sandbox's upper disk is the one that the template was saved with
+ * @throws TemplateFailedError, with no machine left; BootStartError, InvalidConfigError for what would be wrong without a
+ *   template too; the signal's reason
+ */
+export async function restoreTemplate(
+  plan: StartPlan,
+  template: Template,
+  upperIsMade: boolean,
+): Promise<StartedMachine> {
+  plan.context.progress("restore");
+  const isMounted = template.record.kind === "image";
+  if (!isMounted) await plan.root.makeUpper();
+  const started = await orTemplateFailed(plan, async () => {
+    if (isMounted && !upperIsMade) await copyTemplateUpper(plan.root, template);
+    return await startRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
+  });
+  const messages = introduction(plan.context.record, isMounted ? null : plan.root);
+  await becomeRestored(plan, started, started.agent.introduce(messages), originOf(template));
+  return started;
+}
+
+/**
+ * Waits until a restored machine has become the sandbox.
+ *
+ * @param introduced what its agent answers
+ * @throws as {@link restoreTemplate}
+ */
+export async function becomeRestored(
+  plan: Pick<StartPlan, "context" | "deadline">,
+  started: StartedMachine,
+  introduced: Promise<void>,
+  origin: TemplateOrigin,
+): Promise<void> {
+  const { context, deadline } = plan;
+  try {
+    const late = AbortSignal.timeout(restoreDeadlineMs());
+    await untilReady(context, started, introduced, AbortSignal.any([deadline, late]));
+    await requireSame(origin);
+    started.live();
+    keep(context, origin);
+    context.runtimeLog.write("info", `started from the ${origin.kind} template ${origin.key}`);
+  } catch (error) {
+    // Nobody here has ended it yet.
+    const ended = await Promise.race([started.machine.exited, Promise.resolve(null)]);
+    const told = await endedBy(plan, started, "build_vm", error);
+    // What the guest itself says, and what is wrong with the sandbox's own files, would be so without a template too. And when
+    // nothing is left of the start's time, that was used up before.
+    if (error instanceof GuestBootError || told instanceof InvalidConfigError || deadline.aborted) throw told;
+    throw new TemplateFailedError(told.message, ended?.reason !== "killed", { cause: told });
+  }
+}
+
+/** QEMU with a template's state, going on by itself. @throws IoError, or what open(2) reports, when its files are not there */
+export async function startRestored(
+  plan: StartPlan,
+  template: Template,
+  memory: { readonly memoryPath: string; readonly shared: boolean },
+): Promise<StartedMachine> {
+  const { context, choice, qemu, kernel, root, tscKhz } = plan;
+  await using state = await open(template.paths.state);
+  context.signal.throwIfAborted();
+  const spec = machineSpec(context.record, kernel, root, { ...memory, restored: true });
+  const startedAtMs = performance.now();
+  const machine = Machine.start(spec, choice.accelerator, { qemu, tscKhz, stateFd: state.fd });
+  return linkToRestored(context, machine, startedAtMs, originOf(template));
+}
+
+export function linkToRestored(
+  context: StartContext,
+  machine: Machine,
+  startedAtMs: number,
+  { agentVersion, kernelRelease }: TemplateOrigin,
+): StartedMachine {
+  context.kernelLog.follow(machine.console);
+  const hello = { protocolVersion: PROTOCOL_VERSION, agentVersion, kernelRelease };
+  return linkTo(context, machine, startedAtMs, { type: "AgentHello", ...hello });
+}
+
+/**
+ * So that the template outlives the host's next start, and can be checked. It takes time that no sandbox should wait for. Who
+ * made it may have ended before this was done, so whoever uses it sees to it too, one at a time.
+ */
+export function keep(
+  { home, afterwards }: StartContext,
+  origin: TemplateOrigin,
+  delayMs = hashDelayMs,
+): void {
+  const { key, directory, inode, durable } = origin;
+  afterwards(async (signal) => {
+    if (durable) {
+      if (await hasHashes(directory)) return;
+      // Whoever should have computed them ended too early. One that lives as short would only lose its time with them.
+      await sleep(delayMs, undefined, { signal });
+    }
+    await using lock = await tryLockTemplate(home, key);
+    if (lock === null) return;
+    const { template } = await openTemplate(home, key);
+    if (template === null || String(template.inode) !== inode) return;
+    if (!template.record.durable) await markDurable(home, template, signal);
+    if (!(await hasHashes(directory))) await hashTemplate(home, template, signal);
+  });
+}
+
+/** Its files were opened one after another: had it been replaced meanwhile, they would not belong together. */
+async function requireSame({ directory, inode }: TemplateOrigin): Promise<void> {
+  const found = await lstat(directory, { bigint: true }).catch(() => null);
+  if (String(found?.ino) !== inode) throw new Error("it was removed while it was restored");
+}
+
+async function orTemplateFailed<T>({ context }: StartPlan, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    context.signal.throwIfAborted();
+    // A host without room, memory or processes is no fault of the template. RuntimeError: QEMU could not even be started.
+    if (error instanceof RuntimeError || isShortage(error)) throw error;
+    throw new TemplateFailedError(error instanceof Error ? error.message : String(error), true, {
+      cause: error,
+    });
+  }
+}
+
+function isShortage(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = errorCode(at);
+    if (code !== undefined && ["ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "EAGAIN", "ENOMEM"].includes(code))
+      return true;
+  }
+  return false;
+}

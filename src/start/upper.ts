@@ -1,0 +1,61 @@
+import { rename, rm, stat, truncate } from "node:fs/promises";
+import { join } from "node:path";
+import { InvalidConfigError } from "../errors/index.ts";
+import { errorCode, ioError } from "../host/system-error.ts";
+import { extentsVirtualSize, unpackExtents } from "../host/extents.ts";
+import { guestDirectory } from "../host/package-files.ts";
+
+const bytesPerMib = 1024 * 1024;
+/** Blank disks to start from, the largest first. The guest grows what is on them to the size of the file. */
+const blanks = ["upper.extents", "upper-small.extents"] as const;
+
+/**
+ * Makes the disk that a sandbox writes to, unless it is there: it is kept from one run to the next. One that is smaller than
+ * wanted becomes larger, one that is larger stays as it is.
+ *
+ * @param sizeMib at least 16
+ * @throws InvalidConfigError when the size is too small; IoError
+ */
+export async function prepareUpper(path: string, sizeMib: number): Promise<void> {
+  const bytes = sizeMib * bytesPerMib;
+  const existing = await sizeOf(path);
+  if (existing === null) {
+    // Aside first: a disk that was cut short by a kill must not be taken for the sandbox's own.
+    const aside = `${path}.new`;
+    await rm(aside, { force: true });
+    await unpackExtents(await chooseBlank(bytes), aside);
+    await enlarge(aside, bytes);
+    await rename(aside, path);
+  } else if (existing < bytes) await enlarge(path, bytes);
+}
+
+async function chooseBlank(bytes: number): Promise<string> {
+  let smallestMib = 0;
+  for (const name of blanks) {
+    const blank = join(guestDirectory(), name);
+    const size = await extentsVirtualSize(blank);
+    if (size <= bytes) return blank;
+    smallestMib = size / bytesPerMib;
+  }
+  throw new InvalidConfigError(`a root disk of ${bytes / bytesPerMib} MiB is too small`, {
+    hint: `The smallest has ${smallestMib} MiB.`,
+  });
+}
+
+/** @returns null when there is none. @throws IoError */
+export async function sizeOf(path: string): Promise<number | null> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw ioError(`read ${path}`, error);
+  }
+}
+
+async function enlarge(path: string, bytes: number): Promise<void> {
+  try {
+    await truncate(path, bytes);
+  } catch (error) {
+    throw ioError(`enlarge ${path}`, error);
+  }
+}

@@ -1,0 +1,21 @@
+import { rm } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { ioError } from "../../host/system-error.ts";
+
+/**
+ * Listens on a unix socket, in the place of one that a killed process left. Whoever calls it holds the sandbox's lock, so
+ * nobody else listens there.
+ *
+ * @throws IoError
+ */
+export async function listenOn(path: string, connected: (connection: Socket) => void): Promise<Server> {
+  await rm(path, { force: true });
+  const server = createServer(connected);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => {
+      reject(ioError(`listen on ${path}`, error));
+    });
+    server.listen(path, resolve);
+  });
+  return server;
+}

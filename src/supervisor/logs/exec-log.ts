@@ -1,0 +1,71 @@
+import { open } from "node:fs/promises";
+import {
+  formatLogHeader,
+  formatLogLine,
+  logMaximumBytes,
+  logMaximumFiles,
+  parseLogLine,
+  type LogSource,
+} from "../../store/log-format.ts";
+import { RotatingFile } from "../../host/rotating-file.ts";
+
+/** Commands wait for their output to be logged once so many bytes are queued. */
+const fullAtBytes = 4 * 1024 * 1024;
+
+/** Writes `exec.log`: everything every command printed. */
+export class ExecLog {
+  readonly #file: RotatingFile;
+
+  private constructor(file: RotatingFile) {
+    this.#file = file;
+  }
+
+  static async open(path: string): Promise<ExecLog> {
+    const options = { maximumBytes: logMaximumBytes, maximumFiles: logMaximumFiles, header: formatLogHeader };
+    return new ExecLog(await RotatingFile.open(path, options, await readBase(path)));
+  }
+
+  write(source: LogSource, data: Buffer, sessionId: number | null): void {
+    this.#file.append(Buffer.from(formatLogLine(source, data, sessionId)));
+  }
+
+  /** True while commands should not be given credit for more output. */
+  get full(): boolean {
+    return this.#file.pendingBytes > fullAtBytes;
+  }
+
+  /** True while something is not written yet. */
+  get pending(): boolean {
+    return this.#file.pendingBytes > 0;
+  }
+
+  /** Resolves when everything logged so far is written. */
+  /** The latest write that failed; what it held is not in the log. */
+  get failure(): Error | null {
+    return this.#file.failure;
+  }
+
+  flush(): Promise<void> {
+    return this.#file.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
+
+/** The position in the whole log at which the existing file begins, from its first line. */
+async function readBase(path: string): Promise<number> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(256), 0, 256, 0);
+      const firstLine = buffer.toString("utf8", 0, bytesRead).split("\n", 1)[0] ?? "";
+      return parseLogLine(firstLine)?.base ?? 0;
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return 0;
+  }
+}

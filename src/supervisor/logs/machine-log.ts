@@ -1,0 +1,22 @@
+import type { Machine } from "../../machine/machine.ts";
+import type { MachineExit } from "../../machine/types.ts";
+import type { Ending } from "./judge-exit.ts";
+import type { RuntimeLog } from "./runtime-log.ts";
+
+/** QEMU's events that someone who looks for a fault wants to see. */
+const troubles: readonly string[] = ["BLOCK_IO_ERROR", "GUEST_PANICKED", "MEMORY_FAILURE", "STOP"];
+
+/** Notes what QEMU reports while a machine runs. */
+export function logEvents(machine: Machine, runtimeLog: RuntimeLog): void {
+  machine.events.on("event", ({ name, data }) => {
+    const level = troubles.includes(name) ? "warn" : "debug";
+    runtimeLog.write(level, `QEMU reports ${name} ${JSON.stringify(data)}`);
+  });
+}
+
+/** Notes how it ended, and QEMU's last words. */
+export function logExit(runtimeLog: RuntimeLog, { detail, crashed }: Ending, exit: MachineExit): void {
+  const how = crashed ? "crashed" : "stopped";
+  runtimeLog.write(crashed ? "error" : "info", `${how}: ${detail} (${exit.detail})`);
+  if (exit.qemuOutput.trim() !== "") runtimeLog.write("warn", `QEMU wrote:\n${exit.qemuOutput}`);
+}

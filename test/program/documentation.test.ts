@@ -1,0 +1,115 @@
+/** The documentation and the code say the same things. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, test } from "node:test";
+import { commandEntries } from "../../src/cli/commands.ts";
+import { examplesOf, pages, publicSources, root } from "./examples-extract.ts";
+
+function read(path: string): string {
+  return readFileSync(join(root, path), "utf8");
+}
+
+function sources(directory: string): string[] {
+  return readdirSync(join(root, directory), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
+    .map((name) => read(join(directory, name)));
+}
+
+function all(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map((match) => match[1] ?? ""))];
+}
+
+test("links between the pages lead somewhere", () => {
+  for (const page of pages()) {
+    for (const target of all(read(page), /\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)/g)) {
+      assert.ok(existsSync(join(root, dirname(page), target)), `${page} links to ${target}`);
+    }
+  }
+});
+
+test("the examples have the right types", { timeout: 300_000 }, () => {
+  const directory = mkdtempSync(join(tmpdir(), "msb-example-types-"));
+  try {
+    let count = 0;
+    for (const file of [...pages(), ...publicSources()]) {
+      for (const { language, line, code } of examplesOf(file)) {
+        if (language !== "ts") continue;
+        count++;
+        writeFileSync(join(directory, `${file.replace(/\W/g, "-")}-${line}.ts`), code);
+      }
+    }
+    assert.ok(count > 10, `${count} examples were found`);
+    const settings = {
+      extends: join(root, "tsconfig.json"),
+      compilerOptions: {
+        paths: { microsandbox: [join(root, "src/index.ts")] },
+        typeRoots: [join(root, "node_modules/@types")],
+      },
+      include: [directory, join(root, "src/host/fs-native-extensions.d.ts")],
+    };
+    writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
+    writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(settings));
+    execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", directory], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+describe("docs/errors.md", () => {
+  const page = read("docs/errors.md");
+
+  test("has every error code and every class", () => {
+    const codes = all(read("src/errors/base.ts"), /^ {2}\| "(\w+)"/gm);
+    const classes = all(read("src/errors/classes.ts"), /^export class (\w+)/gm);
+    assert.ok(codes.length > 20 && classes.length > 20);
+    for (const name of [...codes, ...classes]) assert.ok(page.includes(`\`${name}\``), name);
+  });
+
+  test("has every kind of failed command", () => {
+    const kinds = /export type ExecFailureKind =([^;]*);/.exec(read("src/errors/classes.ts"))?.[1] ?? "";
+    const names = all(kinds, /"(\w+)"/g);
+    assert.ok(names.length > 5);
+    for (const name of names) assert.ok(page.includes(`\`${name}\``), name);
+  });
+});
+
+describe("docs/configuration.md", () => {
+  const page = read("docs/configuration.md");
+
+  test("has every environment variable that the code reads, and no other", () => {
+    const used = all(sources("src").join("\n"), /\["(MSB_[A-Z_]+)"\]/g);
+    assert.ok(used.length >= 6);
+    assert.deepEqual(all(page, /^\| `(MSB_[A-Z_]+)`/gm).sort(), used.sort());
+  });
+
+  test("has every key of config.json, and no other", () => {
+    const schema = /const schema = ([^]*?)\n\}\);/.exec(read("src/store/global-config.ts"))?.[1] ?? "";
+    const keys = all(schema, /(\w+): v\.nullish\(/g);
+    assert.ok(keys.length > 5);
+    const documented = all(page, /^\| `((?:paths\.|sandbox_defaults\.(?:oci\.)?|templates\.)?[a-z_]+)` /gm);
+    assert.deepEqual(documented.map((key) => key.replace(/^.*\./, "")).sort(), keys.sort());
+  });
+});
+
+describe("docs/dependencies.md", () => {
+  test("has every package that package.json names, and no other", () => {
+    const manifest = JSON.parse(read("package.json")) as {
+      dependencies: Record<string, string>;
+      devDependencies: Record<string, string>;
+    };
+    const named = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.devDependencies)];
+    assert.deepEqual(all(read("docs/dependencies.md"), /^\| `([^`]+)` +\|/gm).sort(), named.sort());
+  });
+});
+
+test("docs/cli.md has every command", () => {
+  const page = read("docs/cli.md");
+  const names = commandEntries.flatMap((entry) => entry.names).filter((name) => !name.startsWith("_"));
+  assert.ok(names.length > 15);
+  for (const name of names) assert.ok(page.includes(`\`msb ${name}`) || page.includes(`\`${name}\``), name);
+});
