@@ -19,6 +19,7 @@ export type MicrosandboxErrorCode =
   | "metricsUnavailable"
   | "missedRotation"
   | "noDefaultCommand"
+  | "operationTimeout"
   | "protocol"
   | "qemuNotFound"
   | "runtime"
@@ -54,11 +55,22 @@ export class MicrosandboxError extends Error {
   readonly code: MicrosandboxErrorCode;
   /** What to do about it; empty when there is nothing to say beyond the message. */
   readonly hint: string;
+  #log: readonly string[] = [];
 
   constructor(code: MicrosandboxErrorCode, message: string, options: ErrorOptionsWithHint = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint ?? "";
+  }
+
+  /** What had been done when it failed, a line each with the time since the call; empty where nothing was noted. */
+  get log(): readonly string[] {
+    return this.#log;
+  }
+
+  /** Puts what a call had done before what is noted already. @internal */
+  addLog(lines: readonly string[]): void {
+    this.#log = [...lines, ...this.#log];
   }
 
   override get name(): string {

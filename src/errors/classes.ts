@@ -7,6 +7,23 @@ export class IoError extends MicrosandboxError {
   }
 }
 
+/** A call took longer than its caller allowed with `timeoutMs`. */
+export class OperationTimeoutError extends MicrosandboxError {
+  /** What was asked for, in a few words. */
+  readonly operation: string;
+  readonly timeoutMs: number;
+
+  constructor(
+    message: string,
+    details: { readonly operation: string; readonly timeoutMs: number },
+    options?: ErrorOptionsWithHint,
+  ) {
+    super("operationTimeout", message, options);
+    this.operation = details.operation;
+    this.timeoutMs = details.timeoutMs;
+  }
+}
+
 /** An option, a name, a setting or `config.json` is not valid. Nothing was created. */
 export class InvalidConfigError extends MicrosandboxError {
   constructor(message: string, options?: ErrorOptionsWithHint) {

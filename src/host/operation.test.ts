@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
+import { test } from "node:test";
+import { InvalidConfigError, OperationTimeoutError, RuntimeError } from "../errors/index.ts";
+import { Operation } from "./operation.ts";
+
+const never = new Promise<never>(() => undefined);
+
+test("what the work returns is returned, and nothing is left behind", async () => {
+  const { signal } = new AbortController();
+  assert.equal(await Operation.run("add", { signal, timeoutMs: 60_000 }, async () => 5), 5);
+  assert.deepEqual(getEventListeners(signal, "abort"), []);
+});
+
+test("a time that is over ends what waits, and says what was being done", async () => {
+  await assert.rejects(
+    Operation.run("wait for ever", { timeoutMs: 1 }, async (operation) => {
+      operation.log("asked");
+      await operation.wait(never);
+    }),
+    (error) => {
+      assert.ok(error instanceof OperationTimeoutError);
+      assert.equal(error.code, "operationTimeout");
+      assert.equal(error.operation, "wait for ever");
+      assert.equal(error.timeoutMs, 1);
+      assert.match(error.log.join("\n"), /^\+\d+ ms asked$/);
+      return true;
+    },
+  );
+});
+
+test("a caller that changes its mind gets its own reason, before and during the work", async () => {
+  const reason = new Error("never mind");
+  await assert.rejects(
+    Operation.run("x", { signal: AbortSignal.abort(reason) }, () => assert.fail("it was begun")),
+    reason,
+  );
+  const controller = new AbortController();
+  const running = Operation.run("x", { signal: controller.signal }, (operation) => {
+    controller.abort(reason);
+    return operation.wait(never);
+  });
+  await assert.rejects(running, reason);
+});
+
+test("work that notices the end in its own way is told as the end", async () => {
+  const controller = new AbortController();
+  const reason = new Error("never mind");
+  await assert.rejects(
+    Operation.run("x", { signal: controller.signal }, async () => {
+      controller.abort(reason);
+      throw new RuntimeError("the connection was closed");
+    }),
+    reason,
+  );
+});
+
+test("an error of the work has the log, of one inside another both", async () => {
+  await assert.rejects(
+    Operation.run("outer", {}, async (outer) => {
+      outer.log("outside");
+      await Operation.run("inner", { signal: outer.signal }, async (inner) => {
+        inner.log("inside");
+        throw new RuntimeError("no");
+      });
+    }),
+    (error) => {
+      assert.ok(error instanceof RuntimeError);
+      assert.deepEqual(
+        error.log.map((line) => line.replace(/^\+\d+ ms /, "")),
+        ["outside", "inside"],
+      );
+      return true;
+    },
+  );
+});
+
+test("a long log keeps its end", async () => {
+  await Operation.run("x", {}, async (operation) => {
+    for (let line = 0; line < 250; line += 1) operation.log(String(line));
+    assert.equal(operation.lines().length, 201);
+    assert.match(operation.lines()[0] ?? "", /50 earlier/);
+    assert.match(operation.lines().at(-1) ?? "", / 249$/);
+  });
+});
+
+test("what is no time is refused", async () => {
+  for (const timeoutMs of [-1, Number.NaN, "5" as unknown as number]) {
+    await assert.rejects(
+      Operation.run("x", { timeoutMs }, async () => undefined),
+      InvalidConfigError,
+    );
+  }
+  await Operation.run("x", { timeoutMs: Number.POSITIVE_INFINITY }, async (operation) => {
+    assert.equal(operation.leftMs, Number.POSITIVE_INFINITY);
+  });
+});

@@ -1,0 +1,127 @@
+import { InvalidConfigError, MicrosandboxError, OperationTimeoutError } from "../errors/index.ts";
+import { longestTimerMs } from "./timers.ts";
+import { unlessAborted } from "./unless-aborted.ts";
+
+/** How long a caller waits for something, and how he changes his mind. */
+export interface WaitOptions {
+  /** Aborted: the call fails with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** After so many ms the call fails with OperationTimeoutError; 0 and more. Not given: each call's own limits hold. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Of more than so many lines of a log, the oldest go. */
+const mostLines = 200;
+
+/**
+ * One call that a caller waits for, from its beginning to its end: whether it may go on, how much time is left, and what has been
+ * done so far. It is handed down to everything that the call does, and when the call fails, the error has its log.
+ *
+ * @example
+ * ```ts
+ * const text = await Operation.run("read the settings", { timeoutMs: 1000 }, async (operation) => {
+ *   operation.log(`reading ${path}`);
+ *   return await operation.wait(readFile(path, "utf8"));
+ * });
+ * ```
+ */
+export class Operation {
+  /** What the caller asked for, in a few words: `stop sandbox demo`. */
+  readonly name: string;
+  /** Aborted when the caller does not want it any more, or its time is over. */
+  readonly signal: AbortSignal;
+  readonly #startedAt = performance.now();
+  readonly #endsAt: number;
+  readonly #lines: string[] = [];
+  #dropped = 0;
+
+  private constructor(name: string, signal: AbortSignal, endsAt: number) {
+    this.name = name;
+    this.signal = signal;
+    this.#endsAt = endsAt;
+  }
+
+  /**
+   * Does something that a caller waits for.
+   *
+   * @param name in a few words, for errors
+   * @param work is handed the operation; whatever it waits for must end when the operation's signal is aborted
+   * @returns what `work` returns
+   * @throws OperationTimeoutError when `timeoutMs` is over; the signal's reason; InvalidConfigError for a time that is none; what
+   *   `work` throws, an error of this package with the log of what was done
+   */
+  static async run<T>(
+    name: string,
+    { signal, timeoutMs }: WaitOptions,
+    work: (operation: Operation) => Promise<T>,
+  ): Promise<T> {
+    checkTimeout(name, timeoutMs);
+    const over = new AbortController();
+    const endsAt = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+    const operation = new Operation(name, over.signal, endsAt);
+    const abort = (): void => {
+      over.abort(signal?.reason);
+    };
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      signal?.throwIfAborted();
+      signal?.addEventListener("abort", abort, { once: true });
+      if (timeoutMs !== undefined && timeoutMs <= longestTimerMs) {
+        timer = setTimeout(() => {
+          over.abort(
+            new OperationTimeoutError(`${name} took longer than ${timeoutMs} ms`, {
+              operation: name,
+              timeoutMs,
+            }),
+          );
+        }, timeoutMs);
+      }
+      return await work(operation);
+    } catch (error) {
+      // What was cut short says less than why it was.
+      const told: unknown = over.signal.aborted ? over.signal.reason : error;
+      if (told instanceof MicrosandboxError) told.addLog(operation.lines());
+      throw told;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** ms until its time is over, 0 when it is; Infinity when there is no limit. */
+  get leftMs(): number {
+    return Math.max(0, this.#endsAt - performance.now());
+  }
+
+  /** Notes what is being done now, with the time since the beginning. */
+  log(line: string): void {
+    this.#lines.push(`+${Math.round(performance.now() - this.#startedAt)} ms ${line}`);
+    if (this.#lines.length <= mostLines) return;
+    this.#lines.shift();
+    this.#dropped += 1;
+  }
+
+  /** What was done so far, a line each, the oldest first. */
+  lines(): readonly string[] {
+    return this.#dropped === 0
+      ? [...this.#lines]
+      : [`(${this.#dropped} earlier lines are left out)`, ...this.#lines];
+  }
+
+  /** @throws the reason, when it is not to go on */
+  throwIfOver(): void {
+    this.signal.throwIfAborted();
+  }
+
+  /** Waits for something, but not longer than the operation may last. @throws its error; the reason why it is over */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    return await unlessAborted(promise, this.signal);
+  }
+}
+
+function checkTimeout(name: string, timeoutMs: number | undefined): void {
+  if (timeoutMs === undefined || (typeof timeoutMs === "number" && timeoutMs >= 0)) return;
+  throw new InvalidConfigError(`the timeoutMs of "${name}" is ${String(timeoutMs)}, which is no time`, {
+    hint: "Give milliseconds, 0 or more.",
+  });
+}
