@@ -24,7 +24,7 @@ export default defineConfig(
     },
     rules: {
       "own/layers": "error",
-      "own/circles": "off",
+      "own/circles": "error",
       eqeqeq: "error",
       "no-restricted-syntax": [
         "error",

@@ -3,7 +3,8 @@
  *
  *     MSB_HOME=… node bench/image-pull.ts REFERENCE POLICY TIMES
  */
-import { pullImage, type PullPolicy } from "../src/image/pull/pull.ts";
+import { pullImage } from "../src/image/pull/pull.ts";
+import type { PullPolicy } from "../src/image/pull/pull-options.ts";
 import { locateHome, prepareHome } from "../src/store/home.ts";
 import { readGlobalConfig } from "../src/store/global-config.ts";
 

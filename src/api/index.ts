@@ -54,12 +54,12 @@ export {
 export type { Rlimit, RlimitResource } from "../config/rlimits.ts";
 export { RootDiskBuilder, type RootDisk, type RootDiskInput } from "../config/root-disk-builder.ts";
 export { intoRootfsSource, type RootfsSource } from "../config/rootfs-source.ts";
-export { Sandbox } from "./sandbox/sandbox.ts";
+export { Sandbox } from "./sandbox/entry.ts";
 export { SandboxBuilder } from "./config/sandbox-builder.ts";
 export type { SandboxConfig } from "./config/sandbox-config.ts";
 export type { SandboxPingResult, SandboxStopResult, SandboxTouchResult } from "./sandbox/sandbox-control.ts";
 export type { SandboxConfigInput } from "./config/config-object.ts";
-export { SandboxHandle } from "./sandbox/sandbox-handle.ts";
+export { SandboxHandle } from "./sandbox/sandbox.ts";
 export { GiB, KiB, MiB, TiB, type Mebibytes } from "../config/sizes.ts";
 export type { DestroyOptions, RestartOptions } from "./sandbox/start.ts";
 export { Stdin, type StdinMode } from "./exec/stdin.ts";

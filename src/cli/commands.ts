@@ -1,21 +1,5 @@
 import { alsoAs, type AnyCommand } from "./grammar/command.ts";
-
-export interface CommandEntry {
-  /** The name, then the aliases. */
-  readonly names: readonly string[];
-  /** Heading in the help text. */
-  readonly group: string;
-  /** Loads the command's module: only the command that is run is loaded. */
-  load(this: void): Promise<AnyCommand>;
-}
-
-/** A command that only leads to others: `msb image …`. */
-export interface CommandFamily {
-  readonly names: readonly string[];
-  readonly group: string;
-  readonly summary: string;
-  readonly members: readonly CommandEntry[];
-}
+import type { CommandEntries, CommandFamily } from "./grammar/entries.ts";
 
 const sandboxes = "Sandboxes:";
 const inspection = "Inspection:";
@@ -100,7 +84,7 @@ const templateFamily: CommandFamily = {
 };
 
 /** All commands, in the order of the help text. */
-export const commandEntries: readonly (CommandEntry | CommandFamily)[] = [
+export const commandEntries: CommandEntries = [
   { names: ["run"], group: sandboxes, load: async () => (await import("./commands/sandbox/run.ts")).run },
   {
     names: ["create"],
@@ -172,26 +156,6 @@ export const commandEntries: readonly (CommandEntry | CommandFamily)[] = [
   {
     names: ["__complete"],
     group: other,
-    load: async () => (await import("./commands/host/complete.ts")).complete,
+    load: async () => (await import("./commands/host/complete.ts")).completeFrom(commandEntries),
   },
 ];
-
-export function isFamily(entry: CommandEntry | CommandFamily): entry is CommandFamily {
-  return "members" in entry;
-}
-
-/** What the words before the first option name: a command, a family without one of its members, or nothing. */
-export interface FoundCommand {
-  readonly entry: CommandEntry | CommandFamily;
-  /** How many of the words name it. */
-  readonly length: number;
-}
-
-export function findEntry(words: readonly string[]): FoundCommand | null {
-  const [name, member] = words;
-  const entry = commandEntries.find(({ names }) => name !== undefined && names.includes(name));
-  if (entry === undefined) return null;
-  if (!isFamily(entry)) return { entry, length: 1 };
-  const found = entry.members.find(({ names }) => member !== undefined && names.includes(member));
-  return found === undefined ? { entry, length: 1 } : { entry: found, length: 2 };
-}

@@ -1,5 +1,6 @@
 import type { AnyCommand, Invocation } from "./grammar/command.ts";
-import { findEntry, isFamily } from "./commands.ts";
+import { commandEntries } from "./commands.ts";
+import { findEntry, isFamily } from "./grammar/entries.ts";
 import { logLevels } from "./grammar/globals.ts";
 import { isInterrupted, untilExit, watchInterruptions } from "./interrupt.ts";
 import { err, flush, out } from "./output/streams.ts";
@@ -51,7 +52,7 @@ async function findQuickly(
   guestCommand: readonly string[] | null,
 ): Promise<{ command: AnyCommand; invocation: Invocation } | null> {
   const levels = args.findIndex((arg) => !logLevels.some((level) => arg === `--${level}`));
-  const found = levels === -1 ? null : findEntry(args.slice(levels));
+  const found = levels === -1 ? null : findEntry(commandEntries, args.slice(levels));
   if (found === null || isFamily(found.entry) || args.includes("--tree") || args.includes("--version"))
     return null;
   const command = await found.entry.load();
@@ -67,10 +68,12 @@ async function runFully(args: readonly string[], guestCommand: readonly string[]
     return 0;
   }
   if (args.includes("--tree")) {
-    out(await (await import("./grammar/tree.ts")).commandTree(findBranch(args)));
+    const { commandTree } = await import("./grammar/tree.ts");
+    const branch = findBranch(commandEntries, args);
+    out(await commandTree(branch === null ? commandEntries : [branch], branch !== null));
     return 0;
   }
-  const parsed = await parse(args, guestCommand, { out, err });
+  const parsed = await parse(commandEntries, args, guestCommand, { out, err });
   return typeof parsed === "number" ? parsed : await runCommand(parsed.command, parsed.invocation);
 }
 

@@ -1,7 +1,7 @@
 import { ImageError } from "../errors/index.ts";
 import type { RootFileSystem } from "./embedded.ts";
 import type { ImageConfig } from "./image-config.ts";
-import type { LimitSettings } from "./limits.ts";
+import type { StoredOptions } from "./pull/materialize.ts";
 import type { PullProgressListener } from "./pull/pull-progress.ts";
 import { readStoredImage, type StoredImage } from "./store/images.ts";
 import { hasBlob, imageStore, type ImageStore } from "./store/layout.ts";
@@ -15,10 +15,6 @@ export interface PulledImage {
   readonly manifestDigest: string;
   readonly config: ImageConfig;
   readonly rootFileSystem: RootFileSystem;
-}
-
-export interface StoredOptions extends LimitSettings {
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**

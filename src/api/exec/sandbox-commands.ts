@@ -4,7 +4,7 @@ import { attachCommand, defaultCommand, startCommand } from "./exec.ts";
 import type { ExecHandle } from "./exec-handle.ts";
 import { AttachOptionsBuilder, ExecOptionsBuilder } from "./exec-options.ts";
 import type { ExecOutput } from "./exec-output.ts";
-import type { SandboxControl } from "../sandbox/sandbox-control.ts";
+import { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 
 /** A command with its options as one object. */
 export interface ExecConfig {
@@ -35,14 +35,7 @@ type ConfigureAttach = (options: AttachOptionsBuilder) => AttachOptionsBuilder;
 const asIs = <T>(options: T): T => options;
 
 /** Running commands in a sandbox; what {@link Sandbox} offers for it. */
-export class SandboxCommands {
-  protected readonly control: SandboxControl;
-
-  /** @internal */
-  constructor(control: SandboxControl) {
-    this.control = control;
-  }
-
+export class SandboxCommands extends SandboxLifecycle {
   /**
    * Runs a program to its end and gathers what it prints. No shell is involved; standard input is /dev/null. An exit code
    * other than 0 is a result, not an error.

@@ -12,7 +12,8 @@ import {
 import { tryLogin } from "../../image/credentials/try-login.ts";
 import { embeddedRootFileSystem, isEmbeddedImage } from "../../image/embedded.ts";
 import type { PullProgressListener } from "../../image/pull/pull-progress.ts";
-import { pullImage, type PullPolicy } from "../../image/pull/pull.ts";
+import { pullImage } from "../../image/pull/pull.ts";
+import type { PullPolicy } from "../../image/pull/pull-options.ts";
 import { readCertificates } from "../../image/registry/settings.ts";
 import { locateHome, prepareHome } from "../../store/home.ts";
 

@@ -1,5 +1,5 @@
 import { InvalidConfigError, InvalidCursorError } from "../../errors/index.ts";
-import type { SandboxHandle } from "./sandbox-handle.ts";
+import type { SandboxHandle } from "./sandbox.ts";
 
 /** A part of a list. */
 export interface SandboxPage {

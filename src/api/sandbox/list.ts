@@ -3,7 +3,7 @@ import { findSandbox, listSandboxes, type FoundSandbox } from "../../store/sandb
 import { locateHome, type Home } from "../../store/home.ts";
 import { encodeCursor, SandboxListBuilder, type SandboxPage } from "./list-builder.ts";
 import type { SandboxMetrics } from "../metrics/metrics.ts";
-import { SandboxHandle } from "./sandbox-handle.ts";
+import { SandboxHandle } from "./sandbox.ts";
 
 /** All sandboxes; also a page that holds them all. */
 export type ListedSandboxes = SandboxHandle[] & SandboxPage;

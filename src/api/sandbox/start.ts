@@ -1,9 +1,9 @@
-import { SandboxStillRunningError } from "../../errors/index.ts";
+import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/index.ts";
 import { lockStoppedSandbox } from "../../store/sandboxes.ts";
 import { prepareHome } from "../../store/home.ts";
 import { launchSupervisor } from "./launch.ts";
 import type { StartObserver } from "./progress.ts";
-import { isTerminal, SandboxControl } from "./sandbox-control.ts";
+import { defaultGraceMs, isTerminal, killWaitMs, SandboxControl } from "./sandbox-control.ts";
 
 /** What restarting takes beside the time to stop. */
 export interface RestartOptions extends StartObserver {
@@ -46,4 +46,25 @@ export async function startSandbox(
   } finally {
     await lock.release();
   }
+}
+
+/** Stops a sandbox if it runs and boots it again. @throws as {@link startSandbox} */
+export async function restartSandbox(
+  control: SandboxControl,
+  options: RestartOptions,
+): Promise<SandboxControl> {
+  if (options.force === true) await control.kill(killWaitMs);
+  else await control.stop(options.timeoutMs ?? defaultGraceMs);
+  return await startSandbox(control, options.detached !== true, options);
+}
+
+/** Stops a sandbox if it runs and removes it. */
+export async function destroySandbox(control: SandboxControl, options: DestroyOptions): Promise<void> {
+  if (options.force === true) await control.kill(killWaitMs);
+  else await control.stop(options.timeoutMs ?? defaultGraceMs);
+  await control.remove().catch((error: unknown) => {
+    // An ephemeral sandbox has removed itself.
+    if (error instanceof SandboxNotFoundError && control.record.config.ephemeral) return;
+    throw error;
+  });
 }

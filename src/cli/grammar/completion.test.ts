@@ -4,12 +4,13 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { commandEntries } from "../commands.ts";
 import { candidates } from "./completion.ts";
 import { completionScript } from "../commands/host/completion.ts";
 
 async function values(before: string, current: string): Promise<string[]> {
   const words = before === "" ? [] : before.split(" ");
-  const found = await candidates(words, current, (kind) =>
+  const found = await candidates(commandEntries, words, current, (kind) =>
     Promise.resolve(
       { image: ["alpine", "python"], sandbox: ["demo", "other"], template: ["3f9a", "41bc"] }[kind],
     ),

@@ -1,5 +1,5 @@
 import { longName, type AnyCommand, type NameKind, type OptionSpec, type OptionSpecs } from "./command.ts";
-import { commandEntries, findEntry, isFamily, type CommandEntry, type CommandFamily } from "../commands.ts";
+import { findEntry, isFamily, type CommandEntries } from "./entries.ts";
 import { globalOptions } from "./globals.ts";
 
 export interface Candidate {
@@ -13,11 +13,13 @@ export type FindNames = (kind: NameKind) => Promise<readonly string[]>;
 /**
  * What can stand where the user is typing.
  *
+ * @param entries - all commands
  * @param before - the words between `msb` and the one being typed
  * @param current - the word being typed, up to the cursor
  * @param names - finds the names of the sandboxes, images or templates
  */
 export async function candidates(
+  entries: CommandEntries,
   before: readonly string[],
   current: string,
   names: FindNames,
@@ -26,11 +28,10 @@ export async function candidates(
   const words = before.filter((word) => word !== "=");
   const typed = current === "=" ? "" : current;
   const index = words.findIndex((word) => !word.startsWith("-"));
-  const named = index === -1 ? null : findEntry(words.slice(index));
+  const named = index === -1 ? null : findEntry(entries, words.slice(index));
   const after = named === null ? [] : words.slice(index + named.length);
   let found: Candidate[] = [];
-  if (index === -1)
-    found = [...(await commandCandidates(commandEntries)), ...optionCandidates(globalOptions)];
+  if (index === -1) found = [...(await commandCandidates(entries)), ...optionCandidates(globalOptions)];
   else if (named !== null && !isFamily(named.entry)) {
     found = await inCommand(await named.entry.load(), after, typed, names);
   } else if (named !== null && isFamily(named.entry) && after.length === 0) {
@@ -43,7 +44,7 @@ export async function candidates(
   );
 }
 
-async function commandCandidates(entries: readonly (CommandEntry | CommandFamily)[]): Promise<Candidate[]> {
+async function commandCandidates(entries: CommandEntries): Promise<Candidate[]> {
   const commands = await Promise.all(
     entries.map(async (entry) => {
       if (isFamily(entry)) return { ...entry, hidden: false };

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AnyCommand, Invocation } from "./command.ts";
-import { commandEntries, findEntry, isFamily } from "../commands.ts";
+import { commandEntries } from "../commands.ts";
+import { findEntry, isFamily } from "./entries.ts";
 import { parse } from "./program.ts";
 import { quickParse } from "./quick-parse.ts";
 
 async function load(...words: readonly string[]): Promise<AnyCommand> {
-  const entry = findEntry(words)?.entry;
+  const entry = findEntry(commandEntries, words)?.entry;
   assert.ok(entry !== undefined && !isFamily(entry), words.join(" "));
   return entry.load();
 }
@@ -19,7 +20,7 @@ async function full(
   const args = separator === -1 ? line : line.slice(0, separator);
   let out = "";
   let err = "";
-  const parsed = await parse(args, separator === -1 ? null : line.slice(separator + 1), {
+  const parsed = await parse(commandEntries, args, separator === -1 ? null : line.slice(separator + 1), {
     out: (text) => (out += text),
     err: (text) => (err += text),
   });
@@ -32,7 +33,7 @@ async function quick(line: readonly string[]): Promise<Invocation | null> {
   const args = separator === -1 ? line : line.slice(0, separator);
   return quickParse(
     await load(...args.slice(0, 2)),
-    args.slice(findEntry(args)?.length ?? 0),
+    args.slice(findEntry(commandEntries, args)?.length ?? 0),
     separator === -1 ? null : line.slice(separator + 1),
   );
 }

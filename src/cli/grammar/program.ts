@@ -7,7 +7,13 @@ import {
   type OptionSpec,
   type OptionSpecs,
 } from "./command.ts";
-import { commandEntries, findEntry, isFamily, type CommandEntry, type CommandFamily } from "../commands.ts";
+import {
+  findEntry,
+  isFamily,
+  type CommandEntries,
+  type CommandEntry,
+  type CommandFamily,
+} from "./entries.ts";
 import { chosenLogLevel, globalOptions } from "./globals.ts";
 import { errorBlock } from "../output/blocks.ts";
 import { operandsTerm, optionTerm } from "./tree.ts";
@@ -34,14 +40,15 @@ export interface ParserOutput {
  * @returns the command to run, or the exit code when help was shown (0) or the command line is wrong (2)
  */
 export async function parse(
+  entries: CommandEntries,
   args: readonly string[],
   guestCommand: readonly string[] | null,
   output: ParserOutput,
 ): Promise<Parsed | number> {
   const parsed: Parsed[] = [];
-  const branch = findBranch(args);
+  const branch = findBranch(entries, args);
   const wanted = branch === null || isFamily(branch) ? null : await branch.load();
-  const program = await buildProgram(output, wanted, (command, operands, values, given) => {
+  const program = await buildProgram(entries, output, wanted, (command, operands, values, given) => {
     parsed.push({
       command,
       invocation: {
@@ -76,6 +83,7 @@ type Accept = (
 
 /** Commander's tree of every command. `accept` receives what was parsed. */
 async function buildProgram(
+  entries: CommandEntries,
   output: ParserOutput,
   wanted: AnyCommand | null,
   accept: Accept,
@@ -106,7 +114,7 @@ async function buildProgram(
     });
   for (const [key, spec] of Object.entries(globalOptions)) addOption(program, key, spec);
 
-  for (const entry of commandEntries) {
+  for (const entry of entries) {
     if (!isFamily(entry)) {
       await addCommand(program, entry, accept);
       continue;
@@ -199,8 +207,16 @@ function givenOptions(command: Command): ReadonlySet<string> {
 }
 
 /** The command or family that `args` names, null when there is none. */
-export function findBranch(args: readonly string[]): CommandEntry | CommandFamily | null {
-  return findEntry(args.filter((arg) => !arg.startsWith("-")))?.entry ?? null;
+export function findBranch(
+  entries: CommandEntries,
+  args: readonly string[],
+): CommandEntry | CommandFamily | null {
+  return (
+    findEntry(
+      entries,
+      args.filter((arg) => !arg.startsWith("-")),
+    )?.entry ?? null
+  );
 }
 
 /** Commander's message in the shape of all error blocks: what is wrong, then one line for each advice. */

@@ -1,5 +1,5 @@
 import { fullName, longName, type AnyCommand, type OptionSpec } from "./command.ts";
-import { commandEntries, isFamily, type CommandEntry, type CommandFamily } from "../commands.ts";
+import { isFamily, type CommandEntries } from "./entries.ts";
 import { globalOptions } from "./globals.ts";
 
 /** An option as the help shows it: `-m, --memory <SIZE>`. */
@@ -21,10 +21,10 @@ export function operandsTerm(command: AnyCommand): string {
 /**
  * Commands with their options and descriptions, as a tree.
  *
- * @param only - the command or family whose branch is wanted; null for all
+ * @param withHidden - also those that the help does not name
  */
-export async function commandTree(only: CommandEntry | CommandFamily | null): Promise<string> {
-  const branches = await branchesOf(only === null ? commandEntries : [only], only !== null);
+export async function commandTree(entries: CommandEntries, withHidden: boolean): Promise<string> {
+  const branches = await branchesOf(entries, withHidden);
   const globals = Object.entries(globalOptions).flatMap(([key, spec]) => optionBranches(key, spec));
   const lines = [...render([...branches, ...globals], "")];
   const width = Math.max(...lines.map(([term]) => term.length));
@@ -42,10 +42,7 @@ interface Branch {
   readonly children: readonly Branch[];
 }
 
-async function branchesOf(
-  entries: readonly (CommandEntry | CommandFamily)[],
-  withHidden: boolean,
-): Promise<Branch[]> {
+async function branchesOf(entries: CommandEntries, withHidden: boolean): Promise<Branch[]> {
   const branches: Branch[] = [];
   for (const entry of entries) {
     if (isFamily(entry)) {

@@ -5,7 +5,7 @@ import { ImageError } from "../../errors/index.ts";
 import { hashFor, requireDigest } from "../digest.ts";
 import type { LayerSource } from "../import/layer-source.ts";
 import type { ImportLimits } from "../import/limits.ts";
-import { imageLimits } from "../limits.ts";
+import { imageLimits, type LimitSettings } from "../limits.ts";
 import type { Descriptor } from "../manifest.ts";
 import { throttled, type PullProgressListener } from "./pull-progress.ts";
 import type { StoredImage } from "../store/images.ts";
@@ -13,7 +13,11 @@ import { blobPath, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
 import { rootFileSystemKey } from "../store/rootfs-path.ts";
 import { ensureRootFileSystem, storedLayers } from "../store/rootfs.ts";
-import type { StoredOptions } from "../stored.ts";
+
+/** How an image that is stored is made ready. */
+export interface StoredOptions extends LimitSettings {
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * Makes the root file system of an image whose layers are in the store, and tells of it. The importer reads the layers from

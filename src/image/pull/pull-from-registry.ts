@@ -4,7 +4,7 @@ import { imageLimits } from "../limits.ts";
 import { materialize } from "./materialize.ts";
 import { hostPlatform } from "../platform.ts";
 import type { PullProgressListener } from "./pull-progress.ts";
-import type { PullOptions } from "./pull.ts";
+import type { PullOptions } from "./pull-options.ts";
 import type { ImageReference } from "../reference.ts";
 import { openSession } from "../registry/settings.ts";
 import type { NamedImage } from "../store/images.ts";

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { HttpError } from "../../errors/index.ts";
 import { connectionError, displayUrl } from "./connection-error.ts";
-import type { HttpResponse } from "./http.ts";
 
 /** The least that a peer must send while it is waited for, in bytes a second: less is as good as silence. */
 const leastRate = 1024;
@@ -40,12 +39,18 @@ export async function* receive(url: URL, body: IncomingMessage, windowMs: number
   }
 }
 
+/** An answer whose body is read. */
+interface Answer {
+  readonly url: URL;
+  chunks(): AsyncIterable<Buffer>;
+}
+
 /**
  * Reads a body that is expected to be small.
  *
  * @throws HttpError when it is longer than `limit` bytes or ends too early
  */
-export async function readBody(response: HttpResponse, limit: number): Promise<Buffer> {
+export async function readBody(response: Answer, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of response.chunks()) {

@@ -7,7 +7,7 @@ import {
 import { verifyTemplate } from "../../store/templates/template-check.ts";
 import type { GlobalConfig } from "../../store/global-config.ts";
 import type { Home } from "../../store/home.ts";
-import type { Finding } from "./diagnose.ts";
+import type { Finding } from "./finding.ts";
 
 const bytesPerMib = 1024 * 1024;
 const pruneHint = 'Remove all with "msb template prune": they are made again when they are needed.';

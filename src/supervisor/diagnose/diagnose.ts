@@ -12,16 +12,8 @@ import { guestDirectory } from "../../host/package-files.ts";
 import { prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import { inspectTemplates } from "./diagnose-templates.ts";
+import type { Finding } from "./finding.ts";
 import { readLimit } from "../process-limits.ts";
-
-/** One row of `msb doctor`. */
-export interface Finding {
-  readonly name: string;
-  readonly status: "ok" | "warning" | "problem" | "info";
-  readonly detail: string;
-  /** What to do; empty unless status is warning or problem. */
-  readonly fix: string;
-}
 
 const mib = 1024 * 1024;
 const gib = 1024 * mib;

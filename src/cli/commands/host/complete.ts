@@ -1,23 +1,26 @@
 import { candidates, type FindNames } from "../../grammar/completion.ts";
-import { defineCommand, value } from "../../grammar/command.ts";
+import { defineCommand, value, type AnyCommand } from "../../grammar/command.ts";
+import type { CommandEntries } from "../../grammar/entries.ts";
 import { out } from "../../output/streams.ts";
 import { text } from "../../values/simple.ts";
 
 /** Called by the scripts of `msb completion` with the words typed so far; not for people. */
-export const complete = defineCommand({
-  name: "__complete",
-  summary: "Print what can stand where the user is typing",
-  hidden: true,
-  guestCommand: true,
-  options: {
-    word: value({ placeholder: "WORD", description: "The word being typed", parse: text }),
-  },
-  run: async ({ options, guestCommand }) => {
-    const found = await candidates(guestCommand ?? [], options.word ?? "", names);
-    out(found.map(({ value: candidate, description }) => `${candidate}\t${description}\n`).join(""));
-    return 0;
-  },
-});
+export function completeFrom(entries: CommandEntries): AnyCommand {
+  return defineCommand({
+    name: "__complete",
+    summary: "Print what can stand where the user is typing",
+    hidden: true,
+    guestCommand: true,
+    options: {
+      word: value({ placeholder: "WORD", description: "The word being typed", parse: text }),
+    },
+    run: async ({ options, guestCommand }) => {
+      const found = await candidates(entries, guestCommand ?? [], options.word ?? "", names);
+      out(found.map(({ value: candidate, description }) => `${candidate}\t${description}\n`).join(""));
+      return 0;
+    },
+  });
+}
 
 const names: FindNames = async (kind) => {
   if (kind === "template") {

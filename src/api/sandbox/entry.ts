@@ -1,0 +1,88 @@
+import { draftFromConfig, type SandboxConfigInput } from "../config/config-object.ts";
+import { SandboxBuilder } from "../config/sandbox-builder.ts";
+import { locateHome } from "../../store/home.ts";
+import { checkSandboxName } from "../../store/names.ts";
+import { removeSandbox } from "../../store/sandboxes.ts";
+import { createSandbox } from "./create.ts";
+import type { SandboxListBuilder, SandboxPage } from "./list-builder.ts";
+import { findHandle, listHandles, listPage, type ListedSandboxes } from "./list.ts";
+import type { StartObserver } from "./progress.ts";
+import { Sandbox as SandboxObject, type SandboxHandle } from "./sandbox.ts";
+
+/** The ways to get a sandbox. They are apart from its class because they need what makes sandboxes, which needs the class. */
+const ways = {
+  /** Begins a new sandbox. What is wrong with the name is reported by `build()` and `create()`. */
+  builder(name: string): SandboxBuilder {
+    return new SandboxBuilder(name);
+  },
+
+  /** Creates and boots a sandbox that this process owns. @throws as `SandboxBuilder.create` */
+  async create(config: SandboxConfigInput, observer: StartObserver = {}): Promise<Sandbox> {
+    const draft = draftFromConfig(config);
+    const checked = draft.finish();
+    return await createSandbox(checked, draft.unsupported, !checked.detached, observer);
+  },
+
+  /** Creates and boots a sandbox that goes on after this process. @throws as `SandboxBuilder.create` */
+  async createDetached(config: SandboxConfigInput, observer: StartObserver = {}): Promise<Sandbox> {
+    const draft = draftFromConfig(config);
+    return await createSandbox(draft.finish(), draft.unsupported, false, observer);
+  },
+
+  /** Finds a sandbox, running or not. @throws SandboxNotFoundError, InvalidConfigError for a name that none can have */
+  async get(name: string): Promise<SandboxHandle> {
+    return await findHandle(name);
+  },
+
+  /** All sandboxes, newest first. */
+  async list(): Promise<ListedSandboxes> {
+    return await listHandles();
+  },
+
+  /** Some of the sandboxes, newest first: filtered by labels, page by page. @throws InvalidCursorError, InvalidConfigError */
+  async listWith(configure: (list: SandboxListBuilder) => SandboxListBuilder): Promise<SandboxPage> {
+    return await listPage(configure);
+  },
+
+  /** Removes a sandbox that does not run, and all its state. @throws SandboxNotFoundError, SandboxStillRunningError */
+  async remove(name: string): Promise<void> {
+    checkSandboxName(name);
+    await removeSandbox(locateHome(), name, null);
+  },
+
+  /** Boots a stopped sandbox again; this process owns it. @throws SandboxStillRunningError, SandboxNotFoundError, BootStartError */
+  async start(name: string, observer: StartObserver = {}): Promise<Sandbox> {
+    return await (await findHandle(name)).start(observer);
+  },
+
+  /** Boots a stopped sandbox again; it goes on after this process. @throws as {@link start} */
+  async startDetached(name: string, observer: StartObserver = {}): Promise<Sandbox> {
+    return await (await findHandle(name)).startDetached(observer);
+  },
+};
+
+/** The class, with the ways to get one of it as its static methods. */
+function withStatics(): typeof SandboxObject & typeof ways {
+  for (const [name, value] of Object.entries(ways)) {
+    Object.defineProperty(SandboxObject, name, { value, configurable: true, writable: true });
+  }
+  return SandboxObject as typeof SandboxObject & typeof ways;
+}
+
+/**
+ * A sandbox: a virtual machine with its own kernel and file system, in which commands are run.
+ *
+ * One that was created or started here is *attached*: this process owns it, and when the process ends, however it ends,
+ * so does the sandbox. `createDetached()`, `startDetached()` and `detach()` let it go on.
+ *
+ * @example
+ * ```ts
+ * import { Sandbox } from "microsandbox";
+ *
+ * await using sandbox = await Sandbox.builder("hello").image("localhost/base").replace().create();
+ * const output = await sandbox.exec("uname", ["-sr"]);
+ * console.log(output.stdout());
+ * ```
+ */
+export const Sandbox: typeof SandboxObject & typeof ways = withStatics();
+export type Sandbox = SandboxObject;
