@@ -6,7 +6,7 @@ import type { LogEntry, LogReadOptions } from "../logs/log-entry.ts";
 import { readBootError, readLogs, type BootErrorReport } from "../logs/read-logs.ts";
 import { LogStream, type LogStreamOptions } from "../logs/log-stream.ts";
 import type { SandboxMetrics } from "../metrics/metrics.ts";
-import type { StartObserver } from "./progress.ts";
+import type { StartObserver, StartReport } from "./progress.ts";
 import { destroySandbox, restartSandbox, Sandbox } from "./sandbox.ts";
 import { configOf, type SandboxConfig } from "../config/sandbox-config.ts";
 import {
@@ -51,6 +51,11 @@ export class SandboxHandle {
     return this.#found.state.accelerator;
   }
 
+  /** How the latest run was started; null when there was none, or it did not come so far. */
+  get startReport(): StartReport | null {
+    return startReportOf(this.#found);
+  }
+
   config(): SandboxConfig {
     return configOf(this.#found.record);
   }
@@ -69,17 +74,19 @@ export class SandboxHandle {
   async connectWithTimeout(ms: number): Promise<Sandbox> {
     const control = new SandboxControl(this.#control.home, this.#found.record, null, true);
     await control.connect(ms);
-    return new Sandbox(control, false);
+    // Of the run that answers, which may have begun after this handle was made.
+    const found = await control.find().catch(() => null);
+    return new Sandbox(control, false, found === null ? null : startReportOf(found));
   }
 
   /** Boots it; this process owns it. @throws SandboxStillRunningError, BootStartError */
   async start(observer: StartObserver = {}): Promise<Sandbox> {
-    return new Sandbox(await startSandbox(this.#control, true, observer), true);
+    return await this.#start(true, observer);
   }
 
   /** Boots it; it goes on after this process. @throws as {@link start} */
   async startDetached(observer: StartObserver = {}): Promise<Sandbox> {
-    return new Sandbox(await startSandbox(this.#control, false, observer), false);
+    return await this.#start(false, observer);
   }
 
   /** Connects to it when it runs, waits for it when it starts, starts it when it does not run. */
@@ -174,9 +181,18 @@ export class SandboxHandle {
   async logStream(options: LogStreamOptions = {}): Promise<LogStream> {
     return await LogStream.open(this.#control, options);
   }
+
+  async #start(attached: boolean, observer: StartObserver): Promise<Sandbox> {
+    const { control, report } = await startSandbox(this.#control, attached, observer);
+    return new Sandbox(control, attached, report);
+  }
 }
 
 // A class that names itself inside would lose its name in the bundle, and users see it.
 function handleOf(home: Home, found: FoundSandbox): SandboxHandle {
   return new SandboxHandle(home, found);
+}
+
+function startReportOf({ state: { start, accelerator } }: FoundSandbox): StartReport | null {
+  return start === null || accelerator === null ? null : { ...start, accelerator };
 }

@@ -9,7 +9,7 @@ import type { LogEntry, LogReadOptions } from "../logs/log-entry.ts";
 import { readLogs } from "../logs/read-logs.ts";
 import { LogStream, type LogStreamOptions } from "../logs/log-stream.ts";
 import { MetricsStream, type SandboxMetrics } from "../metrics/metrics.ts";
-import type { StartObserver } from "./progress.ts";
+import type { StartObserver, StartReport } from "./progress.ts";
 import { SandboxBuilder } from "../config/sandbox-builder.ts";
 import {
   defaultGraceMs,
@@ -48,14 +48,17 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   readonly id: string;
   /** How it was created, every default filled in. Frozen. */
   readonly config: Readonly<SandboxConfig>;
+  /** How this run of the sandbox was started; null when its own process is of a version that does not tell. */
+  readonly startReport: StartReport | null;
   #ownsLifecycle: boolean;
 
   /** @internal */
-  constructor(control: SandboxControl, ownsLifecycle: boolean) {
+  constructor(control: SandboxControl, ownsLifecycle: boolean, startReport: StartReport | null) {
     super(control);
     this.name = control.name;
     this.id = control.id;
     this.config = configOf(control.record);
+    this.startReport = startReport;
     this.#ownsLifecycle = ownsLifecycle;
   }
 
@@ -250,7 +253,8 @@ export async function restartSandbox(control: SandboxControl, options: RestartOp
   if (options.force === true) await control.kill(killWaitMs);
   else await control.stop(options.timeoutMs ?? defaultGraceMs);
   const attached = options.detached !== true;
-  return new Sandbox(await startSandbox(control, attached, options), attached);
+  const { control: started, report } = await startSandbox(control, attached, options);
+  return new Sandbox(started, attached, report);
 }
 
 export async function destroySandbox(control: SandboxControl, options: DestroyOptions): Promise<void> {
