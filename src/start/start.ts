@@ -57,14 +57,15 @@ async function takeRoute(context: StartContext, inherited: Inherited): Promise<S
   const received = receive(inherited, context.paths.upper);
   const prelaunched = await startPrelaunched(context, received);
   if (prelaunched.kind === "started") return arrive(context, "prelaunched", prelaunched, null);
-  note(context, `no prelaunch: ${prelaunched.reason}`);
+  context.operation.log(`no prelaunch: ${prelaunched.reason}`);
+  context.runtimeLog.write("info", `no prelaunch: ${prelaunched.reason}`);
   // Whoever said what does not work may have been wrong in all of it.
   const told = prelaunched.kind === "failed" ? null : received.inputs;
   return await withAccelerator(context, told, async (plan) => {
     // What has failed as a template a moment ago is made anew by the next start, not by this one.
     const restored = prelaunched.kind === "failed" ? prelaunched : await startRestored(plan);
     if (restored.kind === "started") return arrive(context, "restored", restored, prelaunched.reason);
-    note(context, `no restore: ${restored.reason}`);
+    context.operation.log(`no restore: ${restored.reason}`);
     return await boot(plan, restored.reason, prelaunched.reason);
   });
 }
@@ -84,11 +85,6 @@ function arrive(
   const all = notPrelaunched === null ? reason : `${reason} (no prelaunch: ${notPrelaunched})`;
   runtimeLog.write("info", `${route}: ${all}`);
   return { started, route, reason: all };
-}
-
-function note({ runtimeLog, operation }: StartContext, line: string): void {
-  operation.log(line);
-  runtimeLog.write("info", line);
 }
 
 /** The time was over before there was a machine to tell anything about. */

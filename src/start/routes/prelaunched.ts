@@ -53,9 +53,8 @@ async function clearAway(
   { runtimeLog }: StartContext,
   { reason, isFault, stray, strayUpper }: RefusedPrelaunch,
 ): Promise<RouteUnavailable> {
-  if (stray !== null) {
-    await using _machine = Machine.adopt(stray, "tcg");
-  }
+  // Nobody goes on with it, so what runs it does not matter.
+  if (stray !== null) await Machine.adopt(stray, "tcg")[Symbol.asyncDispose]();
   await discardUpper(strayUpper);
   if (isFault) runtimeLog.write("warn", reason);
   return { kind: "unavailable", reason };
