@@ -74,8 +74,8 @@ async function spawnFor(
     throw ioError(`open ${runtimeLog}`, error);
   }
   try {
-    const surroundings = { home, directory, logFd: log.fd, lockFd: lock.fd };
-    return await spawnSupervisor({ kind: "sandbox", name, attached }, surroundings);
+    const options = { home, directory, logFd: log.fd, lockFd: lock.fd };
+    return await spawnSupervisor({ kind: "sandbox", name, attached }, options);
   } finally {
     await log.close();
   }

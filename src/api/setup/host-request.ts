@@ -13,6 +13,9 @@ export interface HostRequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What has not left by then, ms, is killed; QEMU dies with it. */
+const longestLeaveMs = 5_000;
+
 /**
  * Asks a supervisor without a sandbox about this host: the program that runs sandboxes is the one that knows, and looks from where
  * it would run them.
@@ -26,8 +29,8 @@ export async function askAboutHost(
   { onNotice, signal }: HostRequestOptions = {},
 ): Promise<Message> {
   signal?.throwIfAborted();
-  const surroundings = { home, logFd: null, lockFd: null };
-  const { child, owner } = await spawnSupervisor({ kind: "host" }, surroundings);
+  const options = { home, logFd: null, lockFd: null };
+  const { child, owner } = await spawnSupervisor({ kind: "host" }, options);
   const ended = once(child, "exit");
   const connection = SupervisorConnection.inherited(owner, {
     message: (message) => {
@@ -46,8 +49,10 @@ export async function askAboutHost(
     });
   } finally {
     connection.close();
-    // It clears away what it was doing, and what it was doing may be in the way of the next one.
+    // It clears away what it was doing, which may be in the way of the next one.
     child.ref();
+    const timer = setTimeout(() => child.kill("SIGKILL"), longestLeaveMs);
     await ended;
+    clearTimeout(timer);
   }
 }
