@@ -1,6 +1,7 @@
 /** The npm package as its users get it: packed by npm, unpacked in an empty project, with only what it depends on. */
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   cpSync,
@@ -15,8 +16,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
+import type { Duplex } from "node:stream";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { encodeFrame, FrameKind } from "../src/protocol/frame.ts";
+import { encodeMessage } from "../src/protocol/generated/messages.ts";
+import { ownerFd, supervisorArguments } from "../src/start/contract/process.ts";
 import { buildTypeScript } from "./build-typescript.ts";
 
 const repository = join(import.meta.dirname, "..");
@@ -173,8 +178,10 @@ describe("the package", () => {
 });
 
 describe("start-up", () => {
-  /** Node's own modules that a program loads beyond those that Node loads by itself. */
-  function loaded(args: readonly string[], environment: NodeJS.ProcessEnv): string[] {
+  const list = join(directory, "modules.json");
+
+  /** Node's arguments with which a program writes down, when it ends, the modules that it has loaded. */
+  function noting(args: readonly string[]): string[] {
     const hook = join(directory, "modules.cjs");
     writeFileSync(
       hook,
@@ -183,9 +190,17 @@ describe("start-up", () => {
          require("node:fs").writeFileSync(process.env.MODULES, JSON.stringify(names));
        });`,
     );
-    const list = join(directory, "modules.json");
-    node(["--require", hook, ...args], { ...environment, MODULES: list });
+    return ["--require", hook, ...args];
+  }
+
+  function noted(): string[] {
     return JSON.parse(readFileSync(list, "utf8")) as string[];
+  }
+
+  /** Node's own modules that a program loads beyond those that Node loads by itself. */
+  function loaded(args: readonly string[], environment: NodeJS.ProcessEnv): string[] {
+    node(noting(args), { ...environment, MODULES: list });
+    return noted();
   }
 
   const heavy = ["crypto", "tls", "http", "https", "zlib", "child_process", "worker_threads"];
@@ -202,8 +217,23 @@ describe("start-up", () => {
     assert.deepEqual(present(loaded(["--input-type=module", "--eval", 'import "microsandbox"'], {})), []);
   });
 
-  test("the supervisor does not load what only registries need", () => {
-    const names = loaded([join(installed, "dist/supervisor/main.js"), "--diagnose"], {});
+  test("the supervisor does not load what only registries need", async () => {
+    const args = noting([
+      join(installed, "dist/supervisor/main.js"),
+      ...supervisorArguments({ kind: "host" }),
+    ]);
+    const child = spawn(process.execPath, args, {
+      cwd: project,
+      env: { ...inherited, MSB_HOME: join(directory, "home"), MODULES: list },
+      stdio: ["ignore", "ignore", "inherit", "pipe", "ignore", "ignore"],
+    });
+    const exited = once(child, "exit");
+    const owner = child.stdio[ownerFd] as Duplex;
+    owner.write(encodeFrame(1, FrameKind.control, encodeMessage({ type: "Diagnose" })));
+    await once(owner, "data");
+    owner.end();
+    assert.deepEqual(await exited, [0, null]);
+    const names = noted();
     assert.ok(names.includes("child_process"));
     assert.deepEqual(
       present(names).filter((name) => ["tls", "http", "https", "zlib"].includes(name)),

@@ -41,7 +41,13 @@ export type {
   ImageSaveOptions,
 } from "./images/image-types.ts";
 export { ImageBuilder, type ImageChoice } from "./config/image-builder.ts";
-export type { CreateObserver, PullProgress, StartObserver, StartProgressEvent } from "./sandbox/progress.ts";
+export type {
+  CreateObserver,
+  PullProgress,
+  StartObserver,
+  StartProgressEvent,
+  StartReport,
+} from "./sandbox/progress.ts";
 export { PullProgressCreate, PullProgressStream } from "./sandbox/pull-progress-create.ts";
 export {
   RegistryAuthKinds,

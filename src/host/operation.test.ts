@@ -55,6 +55,20 @@ test("work that notices the end in its own way is told as the end", async () => 
   );
 });
 
+test("work that tells what was cut short, and why, is heard", async () => {
+  await assert.rejects(
+    Operation.run("x", { timeoutMs: 1 }, async (operation) => {
+      await operation.wait(never).catch((cause: unknown) => {
+        throw new RuntimeError("the guest was not ready", { cause });
+      });
+    }),
+    (error) =>
+      error instanceof RuntimeError &&
+      error.message === "the guest was not ready" &&
+      error.cause instanceof OperationTimeoutError,
+  );
+});
+
 test("an error of the work has the log, of one inside another both", async () => {
   await assert.rejects(
     Operation.run("outer", {}, async (outer) => {

@@ -78,8 +78,9 @@ export class Operation {
       }
       return await work(operation);
     } catch (error) {
-      // What was cut short says less than why it was.
-      const told: unknown = over.signal.aborted ? over.signal.reason : error;
+      // What was cut short says less than why it was, unless it says that too.
+      const saysWhy = error instanceof Error && error.cause === over.signal.reason;
+      const told: unknown = over.signal.aborted && !saysWhy ? over.signal.reason : error;
       if (told instanceof MicrosandboxError) told.addLog(operation.lines());
       throw told;
     } finally {

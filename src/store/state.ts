@@ -25,6 +25,15 @@ export type StoredStatus = (typeof statuses)[number];
 
 const processSchema = v.object({ pid: v.number(), started: v.string() });
 
+const startSchema = v.object({
+  /** Beside its supervisor from a template, from a template, or from its kernel. */
+  route: v.picklist(["prelaunched", "restored", "cold"]),
+  /** From what, and why not in a quicker way, for people. */
+  reason: v.string(),
+  /** From the start of its supervisor. */
+  elapsedMs: v.number(),
+});
+
 const stateSchema = v.object({
   status: v.picklist(statuses),
   updatedAt: v.string(),
@@ -32,6 +41,8 @@ const stateSchema = v.object({
   supervisor: v.nullable(processSchema),
   socket: v.nullable(v.string()),
   accelerator: v.nullable(v.string()),
+  /** How the latest run was started; null when it did not come so far. */
+  start: v.optional(v.nullable(startSchema), null),
   startedAt: v.nullable(v.string()),
   endedAt: v.nullable(v.string()),
   reason: v.nullable(v.picklist(terminationReasons)),
@@ -51,6 +62,7 @@ export function initialState(): SandboxState {
     supervisor: null,
     socket: null,
     accelerator: null,
+    start: null,
     startedAt: null,
     endedAt: null,
     reason: null,

@@ -1,23 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Afterwards } from "./background-jobs.ts";
+import { BackgroundJobs } from "./background-jobs.ts";
 
-function afterwards(): { readonly work: Afterwards; readonly failures: unknown[] } {
+function background(): { readonly jobs: BackgroundJobs; readonly failures: unknown[] } {
   const failures: unknown[] = [];
-  return { work: new Afterwards((error) => failures.push(error)), failures };
+  return { jobs: new BackgroundJobs((error) => failures.push(error)), failures };
 }
 
 test("work waits for the beginning, and is done one after the other whatever becomes of it", async () => {
-  const { work, failures } = afterwards();
+  const { jobs, failures } = background();
   const done: string[] = [];
   const second = Promise.withResolvers<void>();
-  work.add(() => {
+  jobs.add(() => {
     done.push("first");
     return Promise.reject(new Error("no room"));
   });
   assert.equal(done.length, 0);
-  work.begin();
-  work.add(async () => {
+  jobs.start();
+  jobs.add(async () => {
     await Promise.resolve();
     done.push("second");
     second.resolve();
@@ -28,11 +28,11 @@ test("work waits for the beginning, and is done one after the other whatever bec
 });
 
 test("the end gives up what has not begun, and waits for what is under way", async () => {
-  const { work, failures } = afterwards();
+  const { jobs, failures } = background();
   const begun = Promise.withResolvers<void>();
   const done: string[] = [];
-  work.begin();
-  work.add(async (signal) => {
+  jobs.start();
+  jobs.add(async (signal) => {
     begun.resolve();
     await new Promise((resolve) => {
       signal.addEventListener("abort", resolve);
@@ -41,19 +41,19 @@ test("the end gives up what has not begun, and waits for what is under way", asy
     done.push("released");
     signal.throwIfAborted();
   });
-  work.add(() => {
+  jobs.add(() => {
     done.push("never");
     return Promise.resolve();
   });
   await begun.promise;
-  await work.end();
+  await jobs.end();
   assert.deepEqual(done, ["released"]);
   assert.deepEqual(failures, []);
 });
 
 test("the end does not wait for ever", async () => {
-  const { work } = afterwards();
-  work.begin();
-  work.add(() => new Promise(() => undefined));
-  await work.end(10);
+  const { jobs } = background();
+  jobs.start();
+  jobs.add(() => new Promise(() => undefined));
+  await jobs.end(10);
 });

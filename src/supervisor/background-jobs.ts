@@ -1,29 +1,29 @@
-type Work = (signal: AbortSignal) => Promise<void>;
+import type { BackgroundJob } from "../start/guest/context.ts";
 
-/** How long the end waits for work that does not stop, such as bringing a file to a slow disk, ms. */
+/** How long the end waits for a job that does not stop, such as bringing a file to a slow disk, ms. */
 const longestEndMs = 2_000;
 
 /** What is done once the sandbox runs, one after the other, and given up when it ends. */
-export class Afterwards {
+export class BackgroundJobs {
   readonly #abort = new AbortController();
   readonly #failed: (error: unknown) => void;
-  readonly #waiting: Work[] = [];
+  readonly #waiting: BackgroundJob[] = [];
   #last: Promise<void> = Promise.resolve();
-  #begun = false;
+  #isStarted = false;
 
   /** @param failed told why something was not done */
   constructor(failed: (error: unknown) => void) {
     this.#failed = failed;
   }
 
-  add(work: Work): void {
-    if (this.#begun) this.#run(work);
-    else this.#waiting.push(work);
+  add(job: BackgroundJob): void {
+    if (this.#isStarted) this.#run(job);
+    else this.#waiting.push(job);
   }
 
-  begin(): void {
-    this.#begun = true;
-    for (const work of this.#waiting.splice(0)) this.#run(work);
+  start(): void {
+    this.#isStarted = true;
+    for (const job of this.#waiting.splice(0)) this.#run(job);
   }
 
   /** Gives up what is not done. @returns once nothing is under way that would leave a lock behind, or could not be stopped */
@@ -35,10 +35,10 @@ export class Afterwards {
     clearTimeout(timer);
   }
 
-  #run(work: Work): void {
+  #run(job: BackgroundJob): void {
     const { signal } = this.#abort;
     this.#last = this.#last
-      .then(() => (signal.aborted ? undefined : work(signal)))
+      .then(() => (signal.aborted ? undefined : job(signal)))
       .catch((error: unknown) => {
         // Being given up is no failure.
         if (!signal.aborted) this.#failed(error);

@@ -1,32 +1,22 @@
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
-import { text } from "node:stream/consumers";
 import { encodeFailure } from "../protocol/failure.ts";
 import { encodeFrame, FrameKind } from "../protocol/frame.ts";
 import { encodeMessage } from "../protocol/generated/messages.ts";
 import { findSandbox } from "../store/sandboxes.ts";
 import { locateHome } from "../store/home.ts";
-import { parseStoredConfig } from "../store/sandbox-record.ts";
-import type { BegunQemu } from "../start/prelaunch/begun-qemu.ts";
-import { diagnoseHost } from "./diagnose/diagnose.ts";
+import { lockFd, ownerFd } from "../start/contract/process.ts";
+import type { Inherited } from "../start/prelaunch/prelaunch-qemu.ts";
 import { Supervisor } from "./supervisor.ts";
-
-const ownerFd = 3;
-const lockFd = 4;
-
-/** Answers with one line of JSON. */
-export async function diagnose(): Promise<void> {
-  process.stdout.write(JSON.stringify(await diagnoseHost(locateHome())) + "\n");
-}
 
 /**
  * Owns a sandbox from its start to its end.
  *
- * @param begun the QEMU that was started for it already
+ * @param inherited what this process was told, and has begun with that
  */
-export async function supervise(name: string, attached: boolean, begun: BegunQemu | null): Promise<void> {
+export async function supervise(name: string, attached: boolean, inherited: Inherited): Promise<void> {
   const home = locateHome();
-  const owner = new Socket({ fd: ownerFd, readable: true, writable: true });
+  const owner = ownerConnection();
   let locked = true;
   const releaseLock = (): void => {
     if (locked) closeSync(lockFd);
@@ -34,7 +24,7 @@ export async function supervise(name: string, attached: boolean, begun: BegunQem
   };
   try {
     const sandbox = await findSandbox(home, name);
-    await Supervisor.run({ home, sandbox, owner, attached, begun, releaseLock });
+    await Supervisor.run({ home, sandbox, owner, attached, inherited, releaseLock });
   } catch (error) {
     // What keeps the supervisor from its work, such as a disk too full for a log, is told as every failed start is.
     releaseLock();
@@ -44,17 +34,13 @@ export async function supervise(name: string, attached: boolean, begun: BegunQem
   }
 }
 
-/** Answers with one line of JSON: `{"outcome":…}` or `{"failure":…}`, the encoded Failure message in base64. */
-export async function warmFrom(input: NodeJS.ReadableStream): Promise<void> {
-  const { warm } = await import("../start/templates/warm.ts");
-  const notices: string[] = [];
-  let answer: Record<string, unknown>;
-  try {
-    const config = parseStoredConfig(await text(input));
-    answer = { outcome: await warm(locateHome(), config, (notice) => notices.push(notice)) };
-  } catch (error) {
-    answer = { failure: encodeMessage(encodeFailure(error)).toString("base64") };
-  }
-  const line = JSON.stringify({ ...answer, notices }) + "\n";
-  await new Promise((resolve) => process.stdout.write(line, resolve));
+/** Answers what its owner asks about this host, until the owner leaves. */
+export async function answerAboutHost(): Promise<void> {
+  // A sandbox has no use for it.
+  const { HostRequests } = await import("./host-requests.ts");
+  await HostRequests.answer(ownerConnection(), locateHome());
+}
+
+function ownerConnection(): Socket {
+  return new Socket({ fd: ownerFd, readable: true, writable: true });
 }

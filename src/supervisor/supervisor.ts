@@ -11,25 +11,22 @@ import type {
 } from "../protocol/generated/messages.ts";
 import { identifyProcess } from "../host/process-identity.ts";
 import { socketPath, type Home } from "../store/home.ts";
-import { startedMarker, stoppedMarker } from "../store/log-format.ts";
 import type { FoundSandbox } from "../store/sandboxes.ts";
 import type { SandboxState as StoredState, TerminationReason } from "../store/state.ts";
-import { Afterwards } from "./background-jobs.ts";
-import { bootGuest } from "../start/boot.ts";
-import type { StartedMachine } from "../start/start-context.ts";
+import type { BackgroundJob } from "../start/guest/context.ts";
+import type { Inherited } from "../start/prelaunch/prelaunch-qemu.ts";
+import { startGuest, type StartOutcome } from "../start/start.ts";
+import { BackgroundJobs } from "./background-jobs.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
-import type { BegunQemu } from "../start/prelaunch/begun-qemu.ts";
 import type { Client, ClientServices } from "./clients/client.ts";
 import { Clients } from "./clients/clients.ts";
 import { conclude } from "./conclusion.ts";
-import { Lifetime } from "./services/lifetime.ts";
-import { GuestShutdown } from "./services/guest-shutdown.ts";
 import { closeLogs, openLogs, type Logs } from "./logs/logs.ts";
-import { logEvents, logExit } from "./logs/machine-log.ts";
-import { MetricsSampler } from "./services/metrics-sampler.ts";
 import { judgeExit, type Ending } from "./logs/judge-exit.ts";
+import { logExit } from "./logs/machine-log.ts";
+import { RunningSandbox } from "./running-sandbox.ts";
+import type { Session, ClientStream } from "./services/session.ts";
 import { StateFile } from "./state-file.ts";
-import { Session, type ClientStream } from "./services/session.ts";
 
 export interface SupervisorOptions {
   readonly home: Home;
@@ -38,37 +35,36 @@ export interface SupervisorOptions {
   readonly owner: Duplex;
   /** Whether the sandbox ends with that connection. */
   readonly attached: boolean;
-  /** A QEMU that was started for it already. */
-  readonly begun: BegunQemu | null;
+  /** What this process was told, and has begun with that. */
+  readonly inherited: Inherited;
   /** Gives up the sandbox's lock: from then on it may be started or removed by others. */
   readonly releaseLock: () => void;
 }
 
 /** What a stop that nobody gave a grace for allows, ms. */
 const defaultGraceMs = 10_000;
-/** How long the bytes that an ended guest left in its connection may take to be read, ms. */
-const lastWordsMs = 1_000;
 
-/** Owns one sandbox from its start to its end. */
+/** Whether there is a sandbox: not yet, now, or not any more. */
+type Phase =
+  | { readonly kind: "starting" }
+  | { readonly kind: "running"; readonly sandbox: RunningSandbox }
+  | { readonly kind: "over" };
+
+/** The process that owns one sandbox from its start to its end: its state file, its lock, its clients, its signals. */
 export class Supervisor implements ClientServices {
   readonly id: string;
   readonly name: string;
   readonly #options: SupervisorOptions;
   readonly #logs: Logs;
   readonly #clients: Clients;
-  readonly #sessions = new Set<Session>();
-  readonly #starting = new AbortController();
-  readonly #afterwards = new Afterwards((error) => {
+  readonly #jobs = new BackgroundJobs((error) => {
     this.#logs.runtime.write("debug", `left undone: ${String(error)}`);
   });
-  readonly #bootedAt = performance.now();
-  readonly #shutdown: GuestShutdown;
+  readonly #beganAtMs = performance.now();
   readonly #stateFile: StateFile;
-  #guest: StartedMachine | null = null;
-  #metrics: MetricsSampler | null = null;
-  #lifetime: Lifetime | null = null;
+  readonly #starting = new AbortController();
+  #phase: Phase = { kind: "starting" };
   #attached: boolean;
-  #nextSessionId = 1;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
   #ending: Ending | null = null;
   readonly #ended = Promise.withResolvers<EndedMessage>();
@@ -76,9 +72,6 @@ export class Supervisor implements ClientServices {
   private constructor(options: SupervisorOptions, logs: Logs) {
     this.#options = options;
     this.#logs = logs;
-    this.#shutdown = new GuestShutdown(logs.runtime, options.sandbox.record.config.stopSignal, () => {
-      this.kill();
-    });
     this.#stateFile = new StateFile(options.sandbox.paths.state, options.sandbox.state);
     this.#attached = options.attached;
     this.id = options.sandbox.record.id;
@@ -110,42 +103,23 @@ export class Supervisor implements ClientServices {
         hint: "Start it again when it has stopped.",
       });
     }
-    const { agent } = this.#running();
-    const session = new Session({
-      id: this.#nextSessionId++,
-      request,
-      agent,
-      log: this.#logs.exec,
-      client,
-      activity: () => this.#lifetime?.activity(),
-      ended: (ended) => {
-        this.#sessionEnded(ended);
-      },
-    });
-    this.#sessions.add(session);
-    this.#lifetime?.sessionStarted();
-    this.#logs.runtime.write("debug", `session ${session.id}: ${JSON.stringify(request.argv)}`);
-    return session;
+    return this.#running().exec(request, client);
   }
 
   async ping(): Promise<void> {
-    const { agent } = this.#running();
-    await this.#unlessEnding(agent.ping());
+    await this.#running().ping();
   }
 
   touch(): number {
-    this.#running();
-    return this.#lifetime?.activity() ?? 0;
+    return this.#running().touch();
+  }
+
+  async metrics(): Promise<MetricsMessage> {
+    return await this.#running().metrics();
   }
 
   detach(): void {
     this.#attached = false;
-  }
-
-  async metrics(): Promise<MetricsMessage> {
-    this.#running();
-    if (this.#metrics === null) throw new RuntimeError("the sandbox is not ready");
-    return await this.#unlessEnding(this.#metrics.sample());
   }
 
   stop(graceMs: number): void {
@@ -156,13 +130,14 @@ export class Supervisor implements ClientServices {
   kill(): void {
     this.#end("Signal", "it was killed", false);
     this.#starting.abort(new CustomError(`sandbox ${this.name} was killed while it started`));
-    this.#guest?.machine.kill();
+    if (this.#phase.kind === "running") this.#phase.sandbox.kill();
   }
 
   /** Resolves when whoever looks sees that the sandbox drains. */
   async drain(): Promise<void> {
     if (this.state !== "running") return;
-    this.#logs.runtime.write("info", `drain requested, ${this.#sessions.size} commands running`);
+    const { commands } = this.#running();
+    this.#logs.runtime.write("info", `drain requested, ${commands} commands running`);
     const saved = this.#saveInBackground({ status: "draining", reason: "DrainRequested" });
     this.#stopWhenDrained();
     await saved;
@@ -180,116 +155,119 @@ export class Supervisor implements ClientServices {
   }
 
   async #run(): Promise<void> {
+    let sandbox: RunningSandbox;
+    const { signal } = this.#starting;
     try {
-      const saved = this.#save({
-        status: "starting",
-        supervisor: await identifyProcess(process.pid),
-        socket: socketPath(this.#options.home, this.id),
-        accelerator: null,
-        startedAt: new Date().toISOString(),
-        endedAt: null,
-        reason: null,
-        detail: "",
-        exitCode: null,
-        signal: null,
-      });
+      const saved = this.#saveStarting();
       // The machine need not wait for the disk.
       saved.catch((error: unknown) => {
         this.#starting.abort(error);
       });
-      await this.#start();
+      sandbox = await this.#start(signal);
       await saved;
     } catch (error) {
       await this.#startFailed(error);
+      await this.#leave();
       return;
     }
-    await this.#finish(this.#running());
+    await this.#finish(sandbox);
     await this.#leave();
   }
 
-  async #start(): Promise<void> {
-    const { home, sandbox, begun } = this.#options;
-    const { record, paths } = sandbox;
-    this.#guest = await bootGuest({
-      ...{ home, record, paths, begun },
-      runtimeLog: this.#logs.runtime,
-      kernelLog: this.#logs.kernel,
-      signal: this.#starting.signal,
-      progress: (stage) => {
-        const elapsedMs = Math.round(performance.now() - this.#bootedAt);
-        this.#logs.runtime.write("debug", `${stage} after ${elapsedMs} ms`);
-        this.#tellOwner({ type: "StartProgress", stage, elapsedMs });
-      },
-      notice: (message) => {
-        this.#tellOwner({ type: "Notice", message });
-      },
-      afterwards: (work) => {
-        this.#afterwards.add(work);
-      },
-      agentLost: (error) => {
-        this.#agentLost(error);
-      },
+  async #saveStarting(): Promise<void> {
+    await this.#save({
+      status: "starting",
+      supervisor: await identifyProcess(process.pid),
+      socket: socketPath(this.#options.home, this.id),
+      accelerator: null,
+      start: null,
+      startedAt: new Date().toISOString(),
+      endedAt: null,
+      reason: null,
+      detail: "",
+      exitCode: null,
+      signal: null,
     });
-    const { machine, agent, startedAtMs } = this.#guest;
-    logEvents(machine, this.#logs.runtime);
-    this.#metrics = new MetricsSampler({
-      machine,
-      agent,
-      memoryMib: record.config.memoryMib,
-      hasUpper: record.config.image.kind === "oci",
-      upperPath: paths.upper,
-      intervalMs: record.config.metricsSampleIntervalMs,
-      startedAtMs,
-    });
-    this.#lifetime = new Lifetime({
-      maxDurationSecs: record.config.maxDurationSecs,
-      idleTimeoutSecs: record.config.idleTimeoutSecs,
+  }
+
+  async #start(signal: AbortSignal): Promise<RunningSandbox> {
+    const outcome = await this.#startGuest(signal);
+    const sandbox = new RunningSandbox({
+      sandbox: this.#options.sandbox,
+      started: outcome.started,
+      logs: this.#logs,
       expired: (reason) => {
         this.#stop(defaultGraceMs, reason, reason === "IdleTimeout" ? "nobody used it" : "its time was over");
       },
+      overdue: () => {
+        this.kill();
+      },
+      commandEnded: () => {
+        const { status, reason } = this.#stateFile.state;
+        if (status === "draining" && reason === "DrainRequested") this.#stopWhenDrained();
+      },
     });
-    this.#logs.exec.write("system", Buffer.from(startedMarker), null);
-    await Promise.all([this.#clients.listen(), clearBootError(paths.bootError)]);
-    await this.#save({ status: "running", accelerator: machine.accelerator });
-    this.#tellOwner({ type: "Started", accelerator: machine.accelerator });
-    this.#afterwards.begin();
+    this.#phase = { kind: "running", sandbox };
+    await Promise.all([this.#clients.listen(), clearBootError(this.#options.sandbox.paths.bootError)]);
+    const { accelerator } = sandbox.machine;
+    const { route, reason } = outcome;
+    const elapsedMs = this.#elapsedMs();
+    await this.#save({ status: "running", accelerator, start: { route, reason, elapsedMs } });
+    this.#tellOwner({ type: "Started", accelerator, route, reason, elapsedMs });
+    this.#jobs.start();
     // The owner may have left, or somebody asked for the end, while the guest booted.
     if (this.#ending !== null) this.#shutDownGuest(defaultGraceMs);
+    return sandbox;
+  }
+
+  async #startGuest(signal: AbortSignal): Promise<StartOutcome> {
+    const { home, sandbox, inherited } = this.#options;
+    const request = {
+      ...{ home, record: sandbox.record, paths: sandbox.paths, signal },
+      runtimeLog: this.#logs.runtime,
+      kernelLog: this.#logs.kernel,
+      progress: (stage: string) => {
+        const elapsedMs = this.#elapsedMs();
+        this.#logs.runtime.write("debug", `${stage} after ${elapsedMs} ms`);
+        this.#tellOwner({ type: "StartProgress", stage, elapsedMs });
+      },
+      notice: (message: string) => {
+        this.#tellOwner({ type: "Notice", message });
+      },
+      background: (job: BackgroundJob) => {
+        this.#jobs.add(job);
+      },
+      agentLost: (error: Error | null) => {
+        this.#agentLost(error);
+      },
+    };
+    return await startGuest(request, inherited);
   }
 
   async #startFailed(error: unknown): Promise<void> {
     const { runtime } = this.#logs;
+    const { inherited, sandbox } = this.#options;
     const stopRequested = this.#ending !== null;
     const failure = encodeFailure(error);
     runtime.write(stopRequested ? "info" : "error", `start failed: ${failure.message}`);
-    if (!stopRequested)
-      await recordBootError(this.#options.sandbox.paths.bootError, error).catch(() => undefined);
-    this.#options.begun?.spawned.child.kill("SIGKILL");
-    this.#guest?.machine.kill();
-    await this.#guest?.machine.exited;
+    if (!stopRequested) await recordBootError(sandbox.paths.bootError, error).catch(() => undefined);
+    if (inherited.qemu.kind === "running") inherited.qemu.spawned.child.kill("SIGKILL");
+    if (this.#phase.kind === "running") {
+      this.#phase.sandbox.kill();
+      await this.#phase.sandbox.machine.exited;
+    }
     await this.#conclude(null, {
       status: "stopped",
       reason: this.#ending?.reason ?? "Failed",
       detail: this.#ending?.detail ?? failure.message,
     });
     this.#tellOwner(failure);
-    await this.#leave();
   }
 
-  async #finish({ machine, agent }: StartedMachine): Promise<void> {
-    const { runtime, exec } = this.#logs;
-    const exit = await machine.exited;
-    this.#lifetime?.stop();
-    this.#shutdown.over();
-    // The guest's last words may still be on their way: a command's real end counts more than the sandbox's.
-    await agent.closed(lastWordsMs);
-    for (const session of [...this.#sessions])
-      session.lost(new RuntimeError(`sandbox ${this.name} has ended`));
-    exec.write("system", Buffer.from(stoppedMarker), null);
+  async #finish(sandbox: RunningSandbox): Promise<void> {
+    const exit = await sandbox.ended();
     const ending = this.#ending ?? judgeExit(exit);
-    logExit(runtime, ending, exit);
-    await exec.flush();
-    if (exec.failure !== null) runtime.write("error", `part of exec.log is missing: ${String(exec.failure)}`);
+    logExit(this.#logs.runtime, ending, exit);
     await this.#conclude(exit, {
       status: ending.crashed ? "crashed" : "stopped",
       reason: ending.reason,
@@ -302,11 +280,13 @@ export class Supervisor implements ClientServices {
   async #conclude(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
     this.#attached = false;
     const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients };
-    this.#ended.resolve(await conclude(remains, this.#logs.runtime, exit, change));
+    const concluded = conclude(remains, this.#logs.runtime, exit, change);
+    this.#phase = { kind: "over" };
+    this.#ended.resolve(await concluded);
   }
 
   async #leave(): Promise<void> {
-    const idle = this.#afterwards.end();
+    const idle = this.#jobs.end();
     // Let the answers to those who wait for the end go out first.
     await this.#ended.promise;
     await new Promise(setImmediate);
@@ -315,54 +295,28 @@ export class Supervisor implements ClientServices {
     await closeLogs(this.#logs);
   }
 
-  #running(): StartedMachine {
-    if (
-      this.#guest !== null &&
-      (this.state === "running" || this.state === "draining" || this.state === "starting")
-    ) {
-      return this.#guest;
-    }
+  /** The one place where what needs a running sandbox is refused. @throws SandboxNotRunningError */
+  #running(): RunningSandbox {
+    if (this.#phase.kind === "running") return this.#phase.sandbox;
     throw new SandboxNotRunningError(`sandbox ${this.name} is ${this.state}`, {
       hint: `Start it ("msb start ${this.name}").`,
     });
   }
 
-  /** A question that the guest's end left without an answer failed for that reason, not for a lost connection. */
-  async #unlessEnding<T>(answer: Promise<T>): Promise<T> {
-    try {
-      return await answer;
-    } catch (error) {
-      if (error instanceof ProtocolError) throw error;
-      // A machine that ends loses its connections one after the other.
-      await this.#guest?.agent.closed(lastWordsMs);
-      if (this.#guest?.agent.lost !== true) throw error;
-      throw new SandboxNotRunningError(`sandbox ${this.name} is ending`, {
-        hint: `Start it again when it has stopped ("msb start ${this.name}").`,
-      });
-    }
-  }
-
-  #sessionEnded(session: Session): void {
-    this.#sessions.delete(session);
-    this.#lifetime?.sessionEnded();
-    const { status, reason } = this.#stateFile.state;
-    if (status === "draining" && reason === "DrainRequested") this.#stopWhenDrained();
-  }
-
   #stopWhenDrained(): void {
-    if (this.#sessions.size === 0) this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
+    if (this.#running().commands === 0)
+      this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
   }
 
   #agentLost(error: Error | null): void {
     // The end that was asked for goes on, and has its own limit. A guest that breaks the protocol does not wait for it.
     if (this.#ending !== null && !(error instanceof ProtocolError)) return;
-    const detail = error === null ? "the guest closed its connection" : error.message;
     // An orderly power-off closes the connection just before QEMU reports it.
-    const machine = this.#guest?.machine;
-    if (error === null && machine !== undefined) return;
+    if (error === null && this.#phase.kind === "running") return;
+    const detail = error === null ? "the guest closed its connection" : error.message;
     this.#logs.runtime.write("error", `lost the guest: ${detail}`);
     this.#end("AgentUnresponsive", detail, true);
-    machine?.kill();
+    if (this.#phase.kind === "running") this.#phase.sandbox.kill();
   }
 
   #stop(graceMs: number, reason: TerminationReason, detail: string): void {
@@ -372,12 +326,16 @@ export class Supervisor implements ClientServices {
   }
 
   #shutDownGuest(graceMs: number): void {
-    if (this.#guest === null || !this.#shutdown.begin(this.#guest, graceMs)) return;
+    if (this.#phase.kind !== "running" || !this.#phase.sandbox.shutDown(graceMs)) return;
     if (this.state === "running") void this.#saveInBackground({ status: "draining" });
   }
 
   #end(reason: TerminationReason, detail: string, crashed: boolean): void {
     this.#ending ??= { reason, detail, crashed };
+  }
+
+  #elapsedMs(): number {
+    return Math.round(performance.now() - this.#beganAtMs);
   }
 
   #tellOwner(message: Message): void {

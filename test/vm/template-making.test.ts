@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { access, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
-import { Sandbox, SandboxNotFoundError } from "../../src/index.ts";
-import { processesGone, processOf, timeout, withEnvironment } from "./lifecycle-support.ts";
+import { Sandbox, SandboxNotFoundError, type StartReport } from "../../src/index.ts";
+import { processesGone, processOf, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
 import {
@@ -41,8 +41,14 @@ test("four sandboxes at once make one template of each kind", { timeout }, async
   const logs = (await Promise.all(names.map((name) => runtimeLog(home, name)))).join("\n");
   assert.equal(logs.match(/made the machine template/g)?.length, 1, logs);
   assert.equal(logs.match(/made the image template/g)?.length, 1, logs);
-  assert.equal(logs.match(/started from the image template/g)?.length, 4, logs);
+  assert.equal(logs.match(/restored: started from the image template/g)?.length, 4, logs);
   assert.doesNotMatch(logs, /WARN/);
+  const reports = sandboxes.map(({ startReport }) => startReport);
+  assert.deepEqual([...new Set(reports.map((report) => report?.route))], ["restored"]);
+  const made = reports.filter((report) =>
+    / made for it \(no prelaunch: there is no template/.test(report?.reason ?? ""),
+  );
+  assert.equal(made.length, 1);
   for (const sandbox of sandboxes) assert.equal(await output(sandbox, "hostname"), sandbox.name);
   await Promise.all(sandboxes.map(destroy));
   await assertOnlyTemplates(["image", "machine"]);
@@ -110,9 +116,31 @@ test("without templates a sandbox boots and leaves none", { timeout }, async () 
     if (config !== null) await writeFile(join(home, "config.json"), config);
     const log = await works(home, "cold", environment);
     assert.match(log, why);
-    assert.equal(log.split("\n").length, 1, log);
+    assert.match(log, /^[^\n]*no prelaunch: [^\n]*\n[^\n]*cold: booted its kernel: [^\n]*$/);
     assert.deepEqual(await templateEntries(home), []);
   }
+});
+
+test("whoever starts a sandbox is told how it was started", { timeout }, async () => {
+  const told: StartReport[] = [];
+  const onStarted = (report: StartReport): unknown => told.push(report);
+  const config = { image: "localhost/base", memoryMib: smallMemory };
+  await withEnvironment({ MSB_TEMPLATES: "off" }, async () => {
+    const sandbox = await Sandbox.create({ ...config, name: "told" }, { onStarted });
+    const [report] = told;
+    assert.deepEqual(report, sandbox.startReport);
+    assert.equal(report?.route, "cold");
+    assert.equal(report.reason, "booted its kernel: templates are turned off by MSB_TEMPLATES");
+    assert.match(report.accelerator, /^(kvm|hvf|tcg)$/);
+    assert.ok(report.elapsedMs > 0);
+    const handle = await Sandbox.get("told");
+    assert.deepEqual(handle.startReport, report);
+    await using other = await handle.connect();
+    assert.deepEqual(other.startReport, report);
+    // At the level that is the default the log has nothing of it.
+    assert.doesNotMatch(await runtimeLog(home, "told"), /cold|prelaunch/);
+    await destroy(sandbox);
+  });
 });
 
 test("the environment decides before config.json does", { timeout }, async () => {
@@ -121,7 +149,7 @@ test("the environment decides before config.json does", { timeout }, async () =>
   await assertOnlyTemplates(["image", "machine"]);
   // What is there is not used, and stays.
   await withEnvironment({ MSB_TEMPLATES: undefined }, async () => {
-    assert.match(await works(home, "cold"), /^[^\n]*turned off in config\.json$/);
+    assert.match(await works(home, "cold"), /cold: booted its kernel: .*turned off in config\.json$/);
   });
   await assertOnlyTemplates(["image", "machine"]);
 });

@@ -3,7 +3,7 @@ import { envPairs, type EnvInput } from "../../config/env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
 import type { ImageBuilder } from "./image-builder.ts";
 import { LaterSettings } from "./later-settings.ts";
-import type { CreateObserver, PullProgress, StartProgressEvent } from "../sandbox/progress.ts";
+import type { CreateObserver, PullProgress, StartProgressEvent, StartReport } from "../sandbox/progress.ts";
 import { createWithPullProgress, type PullProgressCreate } from "../sandbox/pull-progress-create.ts";
 import { chooseRegistry, type RegistryConfigBuilder } from "./registry-config.ts";
 import type { RlimitResource } from "../../config/rlimits.ts";
@@ -40,6 +40,7 @@ export class SandboxBuilder extends LaterSettings {
   readonly #set: ScalarSetters;
   #onProgress: ((event: StartProgressEvent) => void) | undefined;
   #onNotice: ((message: string) => void) | undefined;
+  #onStarted: ((report: StartReport) => void) | undefined;
   #onPullProgress: ((event: PullProgress) => void) | undefined;
   #signal: AbortSignal | undefined;
 
@@ -283,6 +284,12 @@ export class SandboxBuilder extends LaterSettings {
     return this;
   }
 
+  /** Is told how the sandbox was started, and why not in a quicker way. */
+  onStarted(listener: (report: StartReport) => void): this {
+    this.#onStarted = listener;
+    return this;
+  }
+
   /** Is told how the pull of the image goes on. */
   onPullProgress(listener: (event: PullProgress) => void): this {
     this.#onPullProgress = listener;
@@ -363,6 +370,7 @@ export class SandboxBuilder extends LaterSettings {
     return {
       onProgress: this.#onProgress,
       onNotice: this.#onNotice,
+      onStarted: this.#onStarted,
       onPullProgress: this.#onPullProgress,
       signal: this.#signal,
     };

@@ -23,7 +23,7 @@ import { locateHome, prepareHome } from "../../store/home.ts";
  */
 export type { ArchiveFormat } from "../../image/archive/save.ts";
 export type { RegistryLogin } from "../../image/credentials/login.ts";
-export { warmImage, type WarmOutcome } from "../setup/warm.ts";
+export { warmImage } from "../setup/warm.ts";
 
 export interface RegistryChoice {
   readonly insecure?: boolean | undefined;

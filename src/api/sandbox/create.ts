@@ -132,8 +132,8 @@ async function makeAndBoot(
       return null;
     }
     signal?.throwIfAborted();
-    const connection = await launchSupervisor(home, record, lock, attached, observer);
-    return new Sandbox(new SandboxControl(home, record, connection, true), attached);
+    const { connection, report } = await launchSupervisor(home, record, lock, attached, observer);
+    return new Sandbox(new SandboxControl(home, record, connection, true), attached, report);
   } catch (error) {
     // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping.
     if (!(error instanceof BootStartError)) await discard();

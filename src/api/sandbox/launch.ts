@@ -1,27 +1,26 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
-import { Duplex } from "node:stream";
 import { RuntimeError } from "../../errors/index.ts";
-import type { HeadStart } from "../../start/prelaunch/head-start-format.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
-import type { Message } from "../../protocol/generated/messages.ts";
+import type { Message, StartedMessage } from "../../protocol/generated/messages.ts";
 import { ioError } from "../../host/system-error.ts";
 import { sandboxPaths } from "../../store/sandboxes.ts";
-import { supervisorProgram } from "../../host/package-files.ts";
 import type { FileLock } from "../../host/lock.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
-import { codeCache } from "../setup/code-cache.ts";
+import { spawnSupervisor, type SupervisorProcess } from "../setup/supervisor-process.ts";
 import { SupervisorConnection } from "./connection.ts";
-import type { StartObserver } from "./progress.ts";
+import type { StartObserver, StartReport } from "./progress.ts";
 
-const ownerFd = 3;
-const headStartFd = 5;
+export interface Launched {
+  readonly connection: SupervisorConnection;
+  readonly report: StartReport;
+}
 
 /**
  * Starts the supervisor of a sandbox and waits until the sandbox runs. The lock passes to the supervisor.
  *
- * @returns the owner's connection
+ * @returns the owner's connection, and how the sandbox came to run
  * @throws what the supervisor reports; RuntimeError when it ends without a word
  */
 export async function launchSupervisor(
@@ -30,13 +29,13 @@ export async function launchSupervisor(
   lock: FileLock,
   attached: boolean,
   observer: StartObserver,
-): Promise<SupervisorConnection> {
+): Promise<Launched> {
   const { name } = record;
-  const child = await spawnSupervisor(home, name, lock, attached);
-  const started = Promise.withResolvers<void>();
-  const told = giveHeadStart(child, home, record);
-  const duplex = connectionTo(child, ownerFd);
-  const connection = SupervisorConnection.inherited(duplex, {
+  const supervisor = await spawnFor(home, name, lock, attached);
+  const { child, owner } = supervisor;
+  const started = Promise.withResolvers<StartReport>();
+  const told = handOver(supervisor, home, record);
+  const connection = SupervisorConnection.inherited(owner, {
     message: (message) => {
       hear(message, observer, started);
     },
@@ -48,7 +47,9 @@ export async function launchSupervisor(
   // Starting counts as an outstanding answer: it keeps the program alive.
   const waiting = connection.open({ message: () => undefined, bulk: () => undefined, lost: () => undefined });
   try {
-    await started.promise;
+    const report = await started.promise;
+    observer.onStarted?.(report);
+    return { connection, report };
   } catch (error) {
     connection.close();
     // It may be making the sandbox's disk, and the lock is ours only until this returns.
@@ -57,84 +58,56 @@ export async function launchSupervisor(
   } finally {
     waiting.close();
   }
-  return connection;
 }
 
-async function spawnSupervisor(
+async function spawnFor(
   home: Home,
   name: string,
   lock: FileLock,
   attached: boolean,
-): Promise<ChildProcess> {
-  const paths = sandboxPaths(home, name);
+): Promise<SupervisorProcess> {
+  const { directory, runtimeLog } = sandboxPaths(home, name);
   let log;
   try {
-    log = await open(paths.runtimeLog, "a", 0o600);
+    log = await open(runtimeLog, "a", 0o600);
   } catch (error) {
-    throw ioError(`open ${paths.runtimeLog}`, error);
+    throw ioError(`open ${runtimeLog}`, error);
   }
   try {
-    const child = spawn(process.execPath, [supervisorProgram(), name, attached ? "attached" : "detached"], {
-      detached: true,
-      cwd: paths.directory,
-      env: supervisorEnvironment(home),
-      stdio: ["ignore", "ignore", log.fd, "pipe", lock.fd, "pipe"],
-    });
-    await new Promise<void>((resolve, reject) => {
-      child.once("spawn", resolve);
-      child.once("error", (error) => {
-        reject(ioError(`start the sandbox's process ${process.execPath}`, error));
-      });
-    });
-    child.unref();
-    return child;
+    const options = { home, directory, logFd: log.fd, lockFd: lock.fd };
+    return await spawnSupervisor({ kind: "sandbox", name, attached }, options);
   } finally {
     await log.close();
   }
 }
 
 /**
- * Tells the supervisor, while Node comes up in it, what QEMU it is going to need. It does nothing before it was told. What
- * cannot be found out is told by the supervisor, which finds out the same for itself.
+ * Tells the supervisor, while Node comes up in it, what QEMU it is going to need, or why none can be started yet, and what was
+ * found out for that. It does nothing before it was told.
  */
-async function giveHeadStart(child: ChildProcess, home: Home, record: SandboxRecord): Promise<void> {
-  const pipe = connectionTo(child, headStartFd);
+async function handOver(
+  { child: { pid }, prelaunch }: SupervisorProcess,
+  home: Home,
+  record: SandboxRecord,
+): Promise<void> {
+  if (prelaunch === null) return;
   // A supervisor that has ended tells why on its other connection.
-  pipe.on("error", () => undefined);
-  const plan = await planFor(child, home, record).catch(() => null);
+  prelaunch.on("error", () => undefined);
+  const said = await (pid === undefined ? "" : planFor(pid, home, record));
   // Left open it would keep this program alive for as long as the sandbox.
-  pipe.end(plan === null ? "" : JSON.stringify(plan), () => pipe.destroy());
+  prelaunch.end(said, () => prelaunch.destroy());
 }
 
-async function planFor({ pid }: ChildProcess, home: Home, record: SandboxRecord): Promise<HeadStart | null> {
-  if (pid === undefined) return null;
-  const { planHeadStart } = await import("../../start/prelaunch/head-start.ts");
-  return await planHeadStart({ home, record, paths: sandboxPaths(home, record.name) }, pid);
+async function planFor(pid: number, home: Home, record: SandboxRecord): Promise<string> {
+  const [{ planHandover }, { encodeHandover }] = await Promise.all([
+    import("../../start/prelaunch/plan.ts"),
+    import("../../start/contract/handover-schema.ts"),
+  ]);
+  const subject = { home, record, paths: sandboxPaths(home, record.name) };
+  return encodeHandover(await planHandover(subject, pid));
 }
 
-/** Node's types know no more than five. */
-function connectionTo(child: ChildProcess, fd: number): Duplex {
-  const stream = (child.stdio as readonly unknown[])[fd];
-  if (stream instanceof Duplex) return stream;
-  throw new RuntimeError("the supervisor has no connection");
-}
-
-/** The caller's environment, without what would change how Node itself runs. */
-export function supervisorEnvironment(home: Home): NodeJS.ProcessEnv {
-  const environment: NodeJS.ProcessEnv = {
-    ...process.env,
-    MSB_HOME: home.root,
-    MSB_CONFIG_PATH: home.configFile,
-  };
-  const cache = codeCache(home);
-  if (cache !== null) environment["NODE_COMPILE_CACHE"] ??= cache;
-  delete environment["NODE_OPTIONS"];
-  delete environment["NODE_CHANNEL_FD"];
-  delete environment["NODE_TEST_CONTEXT"];
-  return environment;
-}
-
-function hear(message: Message, observer: StartObserver, started: PromiseWithResolvers<void>): void {
+function hear(message: Message, observer: StartObserver, started: PromiseWithResolvers<StartReport>): void {
   switch (message.type) {
     case "StartProgress":
       observer.onProgress?.({ stage: message.stage, elapsedMs: message.elapsedMs });
@@ -144,13 +117,17 @@ function hear(message: Message, observer: StartObserver, started: PromiseWithRes
       else observer.onNotice(message.message);
       return;
     case "Started":
-      started.resolve();
+      started.resolve(reportOf(message));
       return;
     case "Failure":
       started.reject(decodeFailure(message));
       return;
     default:
   }
+}
+
+function reportOf({ accelerator, route, reason, elapsedMs }: StartedMessage): StartReport {
+  return { route, reason, accelerator, elapsedMs };
 }
 
 /** The connection closed before there was an answer: the supervisor ended, and its log says why. */

@@ -9,6 +9,21 @@ export interface StartProgressEvent {
   readonly elapsedMs: number;
 }
 
+/** How a run of a sandbox was started. */
+export interface StartReport {
+  /**
+   * `prelaunched`: from a template, by a QEMU that came up beside the sandbox's own process; the quickest way. `restored`: from a
+   * template, which may have been made for it. `cold`: its kernel was booted.
+   */
+  readonly route: "prelaunched" | "restored" | "cold";
+  /** One line for a person: from what, and why not in a quicker way. */
+  readonly reason: string;
+  /** `kvm`, `hvf` or `tcg`. */
+  readonly accelerator: string;
+  /** From the start of the sandbox's own process until commands could be run, ms. */
+  readonly elapsedMs: number;
+}
+
 /** How the pull of an image goes on. Layers are counted from the bottom, from 0; sizes are in bytes. */
 export type { PullProgress } from "../../image/pull/pull-progress.ts";
 
@@ -16,6 +31,8 @@ export interface StartObserver {
   readonly onProgress?: ((event: StartProgressEvent) => void) | undefined;
   /** Something the user should know once, such as a fallback to software emulation. By default a process warning. */
   readonly onNotice?: ((message: string) => void) | undefined;
+  /** The sandbox runs: is told how it was started, before the call returns. */
+  readonly onStarted?: ((report: StartReport) => void) | undefined;
 }
 
 export interface CreateObserver extends StartObserver {

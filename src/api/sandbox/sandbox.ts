@@ -12,7 +12,7 @@ import { SandboxCommands } from "../exec/sandbox-commands.ts";
 import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
-import type { StartObserver } from "./progress.ts";
+import type { StartObserver, StartReport } from "./progress.ts";
 import {
   defaultConnectMs,
   defaultGraceMs,
@@ -20,7 +20,7 @@ import {
   SandboxControl,
   type SandboxStopResult,
 } from "./sandbox-control.ts";
-import { restartSandbox, startSandbox, type RestartOptions } from "./start.ts";
+import { restartSandbox, startSandbox, type RestartOptions, type StartedSandbox } from "./start.ts";
 
 /**
  * A sandbox: a virtual machine with its own kernel and file system, in which commands are run.
@@ -43,14 +43,17 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   readonly id: string;
   /** How it was created, every default filled in. Frozen. */
   readonly config: Readonly<SandboxConfig>;
+  /** How this run of the sandbox was started; null when its own process is of a version that does not tell. */
+  readonly startReport: StartReport | null;
   #ownsLifecycle: boolean;
 
   /** @internal */
-  constructor(control: SandboxControl, ownsLifecycle: boolean) {
+  constructor(control: SandboxControl, ownsLifecycle: boolean, startReport: StartReport | null) {
     super(control);
     this.name = control.name;
     this.id = control.id;
     this.config = configOf(control.record);
+    this.startReport = startReport;
     this.#ownsLifecycle = ownsLifecycle;
   }
 
@@ -88,7 +91,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
 
   /** Stops the sandbox if it runs and boots it again. */
   async restart(options: RestartOptions = {}): Promise<Sandbox> {
-    return sandboxOf(await restartSandbox(this.control, options), options.detached !== true);
+    return startedOf(await restartSandbox(this.control, options), options.detached !== true);
   }
 
   /** Removes the sandbox and all its state. @throws SandboxStillRunningError while it runs */
@@ -144,6 +147,11 @@ export class SandboxHandle extends SandboxLifecycle {
     return this.#found.state.accelerator;
   }
 
+  /** How the latest run was started; null when there was none, or it did not come so far. */
+  get startReport(): StartReport | null {
+    return startReportOf(this.#found);
+  }
+
   config(): SandboxConfig {
     return configOf(this.#found.record);
   }
@@ -162,17 +170,19 @@ export class SandboxHandle extends SandboxLifecycle {
   async connectWithTimeout(ms: number): Promise<Sandbox> {
     const control = new SandboxControl(this.control.home, this.#found.record, null, true);
     await control.connect(ms);
-    return new Sandbox(control, false);
+    // Of the run that answers, which may have begun after this handle was made.
+    const found = await control.find().catch(() => null);
+    return new Sandbox(control, false, found === null ? null : startReportOf(found));
   }
 
   /** Boots it; this process owns it. @throws SandboxStillRunningError, BootStartError */
   async start(observer: StartObserver = {}): Promise<Sandbox> {
-    return new Sandbox(await startSandbox(this.control, true, observer), true);
+    return startedOf(await startSandbox(this.control, true, observer), true);
   }
 
   /** Boots it; it goes on after this process. @throws as {@link start} */
   async startDetached(observer: StartObserver = {}): Promise<Sandbox> {
-    return new Sandbox(await startSandbox(this.control, false, observer), false);
+    return startedOf(await startSandbox(this.control, false, observer), false);
   }
 
   /** Connects to it when it runs, waits for it when it starts, starts it when it does not run. */
@@ -198,7 +208,7 @@ export class SandboxHandle extends SandboxLifecycle {
   }
 
   async restart(options: RestartOptions = {}): Promise<Sandbox> {
-    return sandboxOf(await restartSandbox(this.control, options), options.detached !== true);
+    return startedOf(await restartSandbox(this.control, options), options.detached !== true);
   }
 
   /** @throws SandboxStillRunningError */
@@ -213,12 +223,16 @@ export class SandboxHandle extends SandboxLifecycle {
 }
 
 // A class that names itself inside would lose its name in the bundle, and users see it.
-function sandboxOf(control: SandboxControl, ownsLifecycle: boolean): Sandbox {
-  return new Sandbox(control, ownsLifecycle);
+function startedOf({ control, report }: StartedSandbox, attached: boolean): Sandbox {
+  return new Sandbox(control, attached, report);
 }
 
 function handleOf(home: Home, found: FoundSandbox): SandboxHandle {
   return new SandboxHandle(home, found);
+}
+
+function startReportOf({ state: { start, accelerator } }: FoundSandbox): StartReport | null {
+  return start === null || accelerator === null ? null : { ...start, accelerator };
 }
 
 /** The sandbox whose metrics were asked for is there no more. */

@@ -2,7 +2,7 @@ import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/ind
 import { lockStoppedSandbox } from "../../store/sandboxes.ts";
 import { prepareHome } from "../../store/home.ts";
 import { launchSupervisor } from "./launch.ts";
-import type { StartObserver } from "./progress.ts";
+import type { StartObserver, StartReport } from "./progress.ts";
 import { defaultGraceMs, isTerminal, killWaitMs, SandboxControl } from "./sandbox-control.ts";
 
 /** What restarting takes beside the time to stop. */
@@ -21,6 +21,11 @@ export interface DestroyOptions {
   readonly timeoutMs?: number;
 }
 
+export interface StartedSandbox {
+  readonly control: SandboxControl;
+  readonly report: StartReport;
+}
+
 /**
  * Boots a stopped sandbox again with what it has on disk.
  *
@@ -30,7 +35,7 @@ export async function startSandbox(
   control: SandboxControl,
   attached: boolean,
   observer: StartObserver,
-): Promise<SandboxControl> {
+): Promise<StartedSandbox> {
   const { home, name, id } = control;
   const found = await control.find();
   if (!isTerminal(found.status)) {
@@ -41,8 +46,8 @@ export async function startSandbox(
   await prepareHome(home);
   const lock = await lockStoppedSandbox(home, name, id, "start");
   try {
-    const connection = await launchSupervisor(home, found.record, lock, attached, observer);
-    return new SandboxControl(home, found.record, connection, true);
+    const { connection, report } = await launchSupervisor(home, found.record, lock, attached, observer);
+    return { control: new SandboxControl(home, found.record, connection, true), report };
   } finally {
     await lock.release();
   }
@@ -52,7 +57,7 @@ export async function startSandbox(
 export async function restartSandbox(
   control: SandboxControl,
   options: RestartOptions,
-): Promise<SandboxControl> {
+): Promise<StartedSandbox> {
   if (options.force === true) await control.kill(killWaitMs);
   else await control.stop(options.timeoutMs ?? defaultGraceMs);
   return await startSandbox(control, options.detached !== true, options);

@@ -1,7 +1,6 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
-import { RuntimeError } from "../../errors/index.ts";
-import { supervisorProgram } from "../../host/package-files.ts";
+import { ProtocolError, RuntimeError } from "../../errors/index.ts";
+import { locateHome } from "../../store/home.ts";
+import { askAboutHost } from "./host-request.ts";
 
 /** One fact about this host. */
 export interface DiagnosisItem {
@@ -27,10 +26,10 @@ export type Diagnosis = readonly DiagnosisItem[];
  * ```
  */
 export async function diagnose(): Promise<Diagnosis> {
-  // The process that runs a sandbox is the one that knows: it looks from where it would run.
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [supervisorProgram(), "--diagnose"]);
-    return JSON.parse(stdout) as Diagnosis;
+    const answer = await askAboutHost(locateHome(), { type: "Diagnose" });
+    if (answer.type === "Diagnosis") return answer.findings;
+    throw new ProtocolError(`a request for a diagnosis was answered with ${answer.type}`);
   } catch (error) {
     throw new RuntimeError("the host cannot be examined", { cause: error });
   }

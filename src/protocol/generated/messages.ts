@@ -16,6 +16,15 @@ export type SandboxState = (typeof sandboxStates)[number];
 export const spawnStages = ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec"] as const;
 export type SpawnStage = (typeof spawnStages)[number];
 
+export const startRoutes = ["prelaunched", "restored", "cold"] as const;
+export type StartRoute = (typeof startRoutes)[number];
+
+export const warmOutcomes = ["ready", "made"] as const;
+export type WarmOutcome = (typeof warmOutcomes)[number];
+
+export const findingStatuss = ["ok", "warning", "problem", "info"] as const;
+export type FindingStatus = (typeof findingStatuss)[number];
+
 export interface Script {
   readonly name: string;
   readonly content: Uint8Array;
@@ -46,6 +55,13 @@ export interface SharedRoot {
 export interface DiskFileSystem {
   readonly serial: string;
   readonly fsType: string;
+}
+
+export interface Finding {
+  readonly name: string;
+  readonly status: FindingStatus;
+  readonly detail: string;
+  readonly fix: string;
 }
 
 /** The agent's first frame, once it can answer. Nothing is mounted yet. */
@@ -326,10 +342,36 @@ export interface NoticeMessage {
   readonly message: string;
 }
 
-/** The sandbox is running. */
+/** The sandbox is running. `reason` says for a person how it was started and why not in a quicker way; elapsedMs counts from the supervisor's own start. */
 export interface StartedMessage {
   readonly type: "Started";
   readonly accelerator: string;
+  readonly route: StartRoute;
+  readonly reason: string;
+  readonly elapsedMs: number;
+}
+
+/** Makes the template that sandboxes of this configuration, as config.json stores it, start from. Answered by Warmed or Failure. */
+export interface WarmMessage {
+  readonly type: "Warm";
+  readonly config: string;
+}
+
+/** There is a template: it was there already, or was made. */
+export interface WarmedMessage {
+  readonly type: "Warmed";
+  readonly outcome: WarmOutcome;
+}
+
+/** Looks at everything on this host that a sandbox needs. Answered by Diagnosis. */
+export interface DiagnoseMessage {
+  readonly type: "Diagnose";
+}
+
+/** What was found, in the order in which it was looked at. */
+export interface DiagnosisMessage {
+  readonly type: "Diagnosis";
+  readonly findings: readonly Finding[];
 }
 
 export type Message =
@@ -373,7 +415,11 @@ export type Message =
   | FailureMessage
   | StartProgressMessage
   | NoticeMessage
-  | StartedMessage;
+  | StartedMessage
+  | WarmMessage
+  | WarmedMessage
+  | DiagnoseMessage
+  | DiagnosisMessage;
 
 /** Which messages may travel on which route. */
 export interface MessageOn {
@@ -418,7 +464,9 @@ export interface MessageOn {
     | KillMessage
     | DrainMessage
     | WaitMessage
-    | MetricsRequestMessage;
+    | MetricsRequestMessage
+    | WarmMessage
+    | DiagnoseMessage;
   readonly "supervisor→client":
     | SupervisorHelloMessage
     | ExecStartedMessage
@@ -434,7 +482,9 @@ export interface MessageOn {
     | FailureMessage
     | StartProgressMessage
     | NoticeMessage
-    | StartedMessage;
+    | StartedMessage
+    | WarmedMessage
+    | DiagnosisMessage;
 }
 
 /**
@@ -647,6 +697,24 @@ export function encodeMessage(message: Message): Buffer {
     case "Started":
       writer.u8(72);
       writer.str(message.accelerator);
+      writer.choice(startRoutes, message.route);
+      writer.str(message.reason);
+      writer.u32(message.elapsedMs);
+      break;
+    case "Warm":
+      writer.u8(80);
+      writer.str(message.config);
+      break;
+    case "Warmed":
+      writer.u8(81);
+      writer.choice(warmOutcomes, message.outcome);
+      break;
+    case "Diagnose":
+      writer.u8(82);
+      break;
+    case "Diagnosis":
+      writer.u8(83);
+      writer.list(message.findings, (item) => writeFinding(writer, item));
       break;
   }
   return writer.finish();
@@ -1166,6 +1234,52 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       read: (reader) => ({
         type: "Started",
         accelerator: reader.str(),
+        route: reader.choice(startRoutes),
+        reason: reader.str(),
+        elapsedMs: reader.u32(),
+      }),
+    },
+  ],
+  [
+    80,
+    {
+      type: "Warm",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "Warm",
+        config: reader.str(),
+      }),
+    },
+  ],
+  [
+    81,
+    {
+      type: "Warmed",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Warmed",
+        outcome: reader.choice(warmOutcomes),
+      }),
+    },
+  ],
+  [
+    82,
+    {
+      type: "Diagnose",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Diagnose",
+      }),
+    },
+  ],
+  [
+    83,
+    {
+      type: "Diagnosis",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Diagnosis",
+        findings: reader.list(13, () => readFinding(reader)),
       }),
     },
   ],
@@ -1244,5 +1358,21 @@ function readDiskFileSystem(reader: WireReader): DiskFileSystem {
   return {
     serial: reader.str(),
     fsType: reader.str(),
+  };
+}
+
+function writeFinding(writer: WireWriter, value: Finding): void {
+  writer.str(value.name);
+  writer.choice(findingStatuss, value.status);
+  writer.str(value.detail);
+  writer.str(value.fix);
+}
+
+function readFinding(reader: WireReader): Finding {
+  return {
+    name: reader.str(),
+    status: reader.choice(findingStatuss),
+    detail: reader.str(),
+    fix: reader.str(),
   };
 }

@@ -61,6 +61,10 @@ export const enums: Readonly<Record<string, readonly string[]>> = {
   SandboxState: ["starting", "running", "draining", "stopped", "crashed"],
   /** Steps of starting a command, in the order in which the agent takes them. */
   SpawnStage: ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec"],
+  /** How a sandbox was started: from a template beside its supervisor, from a template, or from its kernel. */
+  StartRoute: ["prelaunched", "restored", "cold"],
+  WarmOutcome: ["ready", "made"],
+  FindingStatus: ["ok", "warning", "problem", "info"],
 };
 
 export const structs: Readonly<Record<string, Fields>> = {
@@ -89,6 +93,8 @@ export const structs: Readonly<Record<string, Fields>> = {
    * the agent finds out.
    */
   DiskFileSystem: { serial: "str", fsType: "str" },
+  /** One fact about a host. `fix` is what to do about it; empty when there is nothing to do. */
+  Finding: { name: "str", status: { enum: "FindingStatus" }, detail: "str", fix: "str" },
 };
 
 const toAgent = ["supervisor→agent"] as const;
@@ -345,5 +351,36 @@ export const messages: Readonly<Record<string, MessageDefinition>> = {
     doc: "Something the user should be told once, such as a fallback to software emulation.",
     fields: { message: "str" },
   },
-  Started: { tag: 72, routes: toClient, doc: "The sandbox is running.", fields: { accelerator: "str" } },
+  Started: {
+    tag: 72,
+    routes: toClient,
+    doc: "The sandbox is running. `reason` says for a person how it was started and why not in a quicker way; elapsedMs counts from the supervisor's own start.",
+    fields: { accelerator: "str", route: { enum: "StartRoute" }, reason: "str", elapsedMs: "u32" },
+  },
+
+  // Asked of a supervisor that has no sandbox, on the owner's connection. One request a stream, answered once; Notice on stream 0.
+  Warm: {
+    tag: 80,
+    routes: toSupervisor,
+    doc: "Makes the template that sandboxes of this configuration, as config.json stores it, start from. Answered by Warmed or Failure.",
+    fields: { config: "str" },
+  },
+  Warmed: {
+    tag: 81,
+    routes: toClient,
+    doc: "There is a template: it was there already, or was made.",
+    fields: { outcome: { enum: "WarmOutcome" } },
+  },
+  Diagnose: {
+    tag: 82,
+    routes: toSupervisor,
+    doc: "Looks at everything on this host that a sandbox needs. Answered by Diagnosis.",
+    fields: {},
+  },
+  Diagnosis: {
+    tag: 83,
+    routes: toClient,
+    doc: "What was found, in the order in which it was looked at.",
+    fields: { findings: { list: { struct: "Finding" } } },
+  },
 };

@@ -1,11 +1,13 @@
 import { execFile } from "node:child_process";
 import { copyFile, open, statfs } from "node:fs/promises";
 import { promisify } from "node:util";
-import { BootStartError, IoError } from "../../errors/index.ts";
+import { BootStartError, IoError, OperationTimeoutError } from "../../errors/index.ts";
 import { QmpError } from "../../machine/qmp/qmp.ts";
 import type { GuestKernel } from "../../machine/types.ts";
 import { mountMessage } from "../../guest-setup/introduction.ts";
-import { originOf } from "../prelaunch/head-start.ts";
+import { makeUpper } from "../inputs/root.ts";
+import { originOf } from "../inputs/template-key.ts";
+import { Operation } from "../../host/operation.ts";
 import { copySparse } from "../../host/copy-sparse.ts";
 import { evictTemplates, listTemplates } from "../../store/templates/template-upkeep.ts";
 import { ioError } from "../../host/system-error.ts";
@@ -17,16 +19,33 @@ import {
 } from "../../store/templates/template-staging.ts";
 import type { Template } from "../../store/templates/templates.ts";
 import type { TemplateDetails } from "../../store/templates/template-record.ts";
-import { endedBy, startToHello } from "../cold-start.ts";
-import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "../start-context.ts";
-import { restoreDeadlineMs } from "../start-errors.ts";
+import { bootToHello, endedBy } from "../guest/boot.ts";
+import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "../guest/context.ts";
+import { restoreDeadlineMs } from "../guest/start-errors.ts";
 import { keep, startRestored } from "./template-restore.ts";
 
 const bytesPerMib = 1024 * 1024;
-/** What came of making a template: one to start from; or nothing, and whose fault that was. */
-export type Made =
-  | { readonly template: Template; readonly upperIsMade: boolean; readonly isNew: boolean }
-  | { readonly failed: string; readonly from: Template | null };
+
+/** A template to start from. */
+export interface TemplateAtHand {
+  readonly kind: "template";
+  readonly template: Template;
+  /** The sandbox's upper disk is the one that the template was saved with. */
+  readonly upperIsMade: boolean;
+  readonly isNew: boolean;
+}
+
+/** None could be made, or the one that it was to be made from does not work. */
+export interface TemplateNotMade {
+  readonly kind: "failed";
+  /** One clause. */
+  readonly reason: string;
+  /** The template whose fault it is; null when it is no template's. */
+  readonly from: Template | null;
+}
+
+/** What came of making a template. */
+export type Made = TemplateAtHand | TemplateNotMade;
 
 /**
  * Boots a machine, and makes a machine template of it. With `imageLock` it then mounts the root file system and makes an image
@@ -39,22 +58,22 @@ export async function makeMachineTemplate(
   limitBytes: number,
 ): Promise<Made> {
   const { context } = plan;
-  await plan.root.makeUpper();
+  await makeUpper(plan.root);
   await using staged = await stageTemplate(context.home);
   await makeMemoryFile(plan, staged.paths.memory, imageLock === null ? 1 : 2);
   const use = { memoryPath: staged.paths.memory, shared: true, restored: false };
   let started: StartedMachine;
   try {
-    started = await startToHello(plan, use);
+    started = await bootToHello(plan, use);
   } catch (error) {
     if (!isAboutMemory(error)) throw error;
     // Such as a file system whose files cannot be mapped, or a disk that has become full meanwhile.
-    return { failed: error.message, from: null };
+    return notMade(error.message);
   }
   await using _machine = started.machine;
   const details = await detailsOf(plan, started, "machine");
   const refused = await save(plan, started, staged, lock, details);
-  if (refused !== null) return { failed: refused, from: null };
+  if (refused !== null) return notMade(refused);
   if (imageLock === null) {
     await end(started);
     return await commit(plan, staged, lock, details, limitBytes);
@@ -78,8 +97,9 @@ export async function makeImageTemplate(
   from: Template,
   limitBytes: number,
 ): Promise<Made> {
-  const { context, deadline } = plan;
-  await plan.root.makeUpper();
+  const { context } = plan;
+  const { signal } = context.operation;
+  await makeUpper(plan.root);
   await using staged = await stageTemplate(context.home);
   await requireSpace(context, 1, from.key);
   await copySparse(from.paths.memory, staged.paths.memory);
@@ -89,15 +109,20 @@ export async function makeImageTemplate(
   try {
     // Who answers was restored well: what goes wrong later is not the template's fault.
     const answered = started.machine.ready.then(() => started.agent.ping());
-    const late = AbortSignal.timeout(restoreDeadlineMs());
-    await unlessOver(answered, started.machine, [context.signal, deadline, late]);
+    await Operation.run("restore", { signal, timeoutMs: restoreDeadlineMs() }, (operation) =>
+      unlessOver(answered, started.machine, operation),
+    );
   } catch (error) {
-    const told = await endedBy(plan, started, "build_vm", error);
+    const told = await endedBy(context, started, "build_vm", error);
     // Nothing is left of the start's time: no reason to blame the template.
-    if (deadline.aborted) throw told;
-    return { failed: told.message, from };
+    if (signal.aborted) throw told;
+    return notMade(told.message, from);
   }
   return await mountAndSave(plan, started, { staged, lock }, limitBytes);
+}
+
+function notMade(reason: string, from: Template | null = null): TemplateNotMade {
+  return { kind: "failed", reason, from };
 }
 
 /** Whether QEMU failed because its memory is a file. */
@@ -119,20 +144,20 @@ async function mountAndSave(
   { staged, lock }: ImageInTheMaking,
   limitBytes: number,
 ): Promise<Made> {
-  const { context, kernel, root, deadline } = plan;
+  const { context, kernel, root } = plan;
   const { machine, agent } = started;
   context.progress("guest");
   try {
     agent.seed();
     agent.setClock();
     const mount = mountMessage(context.record, root, root.template?.programs);
-    await unlessOver(agent.mount(mount), machine, [context.signal, deadline]);
+    await unlessOver(agent.mount(mount), machine, context.operation);
   } catch (error) {
-    throw await endedBy(plan, started, "build_vm", error);
+    throw await endedBy(context, started, "build_vm", error);
   }
   const details = await detailsOf(plan, started, "image");
   const refused = await save(plan, started, staged, lock, details);
-  if (refused !== null) return { failed: refused, from: null };
+  if (refused !== null) return notMade(refused);
   await end(started);
   const upperPath = root.template?.upperPath ?? null;
   if (upperPath !== null) {
@@ -143,22 +168,25 @@ async function mountAndSave(
 
 /** @returns null when the machine was saved, and stands still; else why not */
 async function save(
-  { context, deadline }: StartPlan,
+  { context }: StartPlan,
   { machine }: StartedMachine,
   staged: StagedTemplate,
   lock: TemplateLock,
   details: TemplateDetails,
 ): Promise<string | null> {
   // It takes milliseconds, and a machine that cannot be saved is booted once more.
-  const longestMs = restoreDeadlineMs();
-  const late = AbortSignal.timeout(longestMs);
+  const timeoutMs = restoreDeadlineMs();
+  const { signal } = context.operation;
+  context.operation.log(`saving the machine for a template of the ${details.kind}`);
   try {
-    const saved = machine.save(staged.paths.state, staged.socket);
-    await unlessOver(saved, machine, [context.signal, deadline, late]);
+    await Operation.run("save", { signal, timeoutMs }, (operation) =>
+      unlessOver(machine.save(staged.paths.state, staged.socket), machine, operation),
+    );
     return null;
   } catch (error) {
     context.signal.throwIfAborted();
-    if (error === late.reason) return `the machine was not saved within ${longestMs} ms`;
+    if (error instanceof OperationTimeoutError && !signal.aborted)
+      return `the machine was not saved within ${timeoutMs} ms`;
     const why = error instanceof Error ? error.message : String(error);
     // A machine that QEMU cannot save now it cannot save the next time either. Anything else may pass.
     if (error instanceof QmpError && error.qmpClass !== null) {
@@ -184,12 +212,12 @@ async function commit(
   limitBytes: number,
 ): Promise<Made> {
   const template = await staged.commit(lock, details, limitBytes);
-  if (template === null) return { failed: "it is larger than all templates may be", from: null };
+  if (template === null) return notMade("it is larger than all templates may be");
   context.runtimeLog.write("info", `made the ${details.kind} template ${template.key}`);
   keep(context, originOf(template));
   // Whoever waits for it need not wait for this sandbox.
   await lock.release();
-  return { template, upperIsMade: details.kind === "image", isNew: true };
+  return { kind: "template", template, upperIsMade: details.kind === "image", isNew: true };
 }
 
 async function end({ machine }: StartedMachine): Promise<void> {

@@ -2,20 +2,22 @@ import { lstat, open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
 import { Machine } from "../../machine/machine.ts";
-import { copyTemplateUpper } from "./template-upper.ts";
+import { copyTemplateUpper } from "../inputs/template-upper.ts";
 import { introduction } from "../../guest-setup/introduction.ts";
-import { machineSpec } from "../machine-spec.ts";
-import { originOf } from "../prelaunch/head-start.ts";
-import type { TemplateOrigin } from "../prelaunch/head-start-format.ts";
+import type { TemplateOrigin } from "../contract/handover.ts";
+import { machineSpec } from "../inputs/machine-spec.ts";
+import { makeUpper } from "../inputs/root.ts";
+import { originOf } from "../inputs/template-key.ts";
 import { PROTOCOL_VERSION } from "../../protocol/generated/messages.ts";
+import { Operation } from "../../host/operation.ts";
 import { errorCode } from "../../host/system-error.ts";
 import { hasHashes, hashTemplate, markDurable } from "../../store/templates/template-check.ts";
 import { openTemplate, type Template } from "../../store/templates/templates.ts";
 import { tryLockTemplate } from "../../store/templates/template-staging.ts";
-import { endedBy, linkTo, untilReady } from "../cold-start.ts";
+import { endedBy, linkTo, untilReady } from "../guest/boot.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
-import type { StartContext, StartedMachine, StartPlan } from "../start-context.ts";
-import { restoreDeadlineMs } from "../start-errors.ts";
+import type { StartContext, StartedMachine, StartPlan } from "../guest/context.ts";
+import { restoreDeadlineMs } from "../guest/start-errors.ts";
 
 /** How long a sandbox has to run before it computes hashes that another one left undone. */
 const hashDelayMs = 5_000;
@@ -45,13 +47,13 @@ export async function restoreTemplate(
 ): Promise<StartedMachine> {
   plan.context.progress("restore");
   const isMounted = template.record.kind === "image";
-  if (!isMounted) await plan.root.makeUpper();
+  if (!isMounted) await makeUpper(plan.root);
   const started = await orTemplateFailed(plan, async () => {
     if (isMounted && !upperIsMade) await copyTemplateUpper(plan.root, template);
     return await startRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
   const messages = introduction(plan.context.record, isMounted ? null : plan.root);
-  await becomeRestored(plan, started, started.agent.introduce(messages), originOf(template));
+  await becomeRestored(plan.context, started, started.agent.introduce(messages), originOf(template));
   return started;
 }
 
@@ -62,26 +64,26 @@ export async function restoreTemplate(
  * @throws as {@link restoreTemplate}
  */
 export async function becomeRestored(
-  plan: Pick<StartPlan, "context" | "deadline">,
+  context: StartContext,
   started: StartedMachine,
   introduced: Promise<void>,
   origin: TemplateOrigin,
 ): Promise<void> {
-  const { context, deadline } = plan;
+  const { signal } = context.operation;
   try {
-    const late = AbortSignal.timeout(restoreDeadlineMs());
-    await untilReady(context, started, introduced, AbortSignal.any([deadline, late]));
+    await Operation.run("restore", { signal, timeoutMs: restoreDeadlineMs() }, (operation) =>
+      untilReady(started, introduced, operation),
+    );
     await requireSame(origin);
     started.live();
     keep(context, origin);
-    context.runtimeLog.write("info", `started from the ${origin.kind} template ${origin.key}`);
   } catch (error) {
     // Nobody here has ended it yet.
     const ended = await Promise.race([started.machine.exited, Promise.resolve(null)]);
-    const told = await endedBy(plan, started, "build_vm", error);
+    const told = await endedBy(context, started, "build_vm", error);
     // What the guest itself says, and what is wrong with the sandbox's own files, would be so without a template too. And when
     // nothing is left of the start's time, that was used up before.
-    if (error instanceof GuestBootError || told instanceof InvalidConfigError || deadline.aborted) throw told;
+    if (error instanceof GuestBootError || told instanceof InvalidConfigError || signal.aborted) throw told;
     throw new TemplateFailedError(told.message, ended?.reason !== "killed", { cause: told });
   }
 }
@@ -117,12 +119,12 @@ export function linkToRestored(
  * made it may have ended before this was done, so whoever uses it sees to it too, one at a time.
  */
 export function keep(
-  { home, afterwards }: StartContext,
+  { home, background }: StartContext,
   origin: TemplateOrigin,
   delayMs = hashDelayMs,
 ): void {
   const { key, directory, inode, durable } = origin;
-  afterwards(async (signal) => {
+  background(async (signal) => {
     if (durable) {
       if (await hasHashes(directory)) return;
       // Whoever should have computed them ended too early. One that lives as short would only lose its time with them.

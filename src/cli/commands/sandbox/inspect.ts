@@ -25,6 +25,7 @@ function toJson(handle: SandboxHandle): object {
     name: handle.name,
     status: jsonStatus(handle.status),
     accelerator: handle.accelerator,
+    start: startJson(handle),
     config,
     created_at: jsonTime(handle.createdAt),
     updated_at: jsonTime(handle.updatedAt),
@@ -32,6 +33,13 @@ function toJson(handle: SandboxHandle): object {
     active_config: isDown(handle.status) ? null : config,
     pending_changes: [],
   };
+}
+
+/** How the latest run was started. */
+function startJson({ startReport }: SandboxHandle): object | null {
+  if (startReport === null) return null;
+  const { route, reason, elapsedMs } = startReport;
+  return { route, reason, elapsed_ms: elapsedMs };
 }
 
 function toText(handle: SandboxHandle): string {

@@ -12,8 +12,9 @@ import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";
 import { locateHome } from "../../store/home.ts";
 import { sandboxPaths } from "../../store/sandboxes.ts";
 import type { SandboxRecord, StoredConfig } from "../../store/sandbox-record.ts";
-import { prepareRoot } from "../root.ts";
-import { templateKeys, type TemplateKeys } from "./template-key.ts";
+import { prepareRoot } from "./root.ts";
+import type { TemplateKeys } from "../contract/handover.ts";
+import { templateKeys } from "./template-key.ts";
 
 // Needs the guest's files (`npm run build`).
 

@@ -8,9 +8,10 @@ import { PROTOCOL_VERSION } from "../../protocol/generated/messages.ts";
 import { smallSha256 } from "../../host/digest.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { TemplateRecord } from "../../store/templates/template-record.ts";
+import type { Template } from "../../store/templates/templates.ts";
 import { mountMessage } from "../../guest-setup/introduction.ts";
-import { machineSpec } from "../machine-spec.ts";
-import type { PreparedRoot } from "../root.ts";
+import type { PreparedRoot, TemplateKeys, TemplateOrigin } from "../contract/handover.ts";
+import { machineSpec } from "./machine-spec.ts";
 
 /** Raised when what a template holds changes in a way that nothing below shows. */
 const formatVersion = 1;
@@ -22,13 +23,6 @@ export interface TemplateSubject {
   readonly kernel: GuestKernel;
   readonly accelerator: Accelerator;
   readonly root: PreparedRoot;
-}
-
-/** The keys of the templates that fit a sandbox. */
-export interface TemplateKeys {
-  readonly machine: string;
-  /** null when the root is the sandbox's own. */
-  readonly image: string | null;
 }
 
 export async function templateKeys(subject: TemplateSubject): Promise<TemplateKeys> {
@@ -73,6 +67,12 @@ function imageKey({ record, root, kernel }: TemplateSubject, machineTemplate: st
 /** Whether the clock of the template's guest goes right on this host. @param tscKhz null when the guest need not know */
 export function clockFits({ tscKhz: then }: TemplateRecord, tscKhz: number | null): boolean {
   return tscKhz === null || then === null || isSameTsc(tscKhz, then);
+}
+
+/** What a machine that goes on from a template has to know of it. */
+export function originOf({ key, directory, inode, record }: Template): TemplateOrigin {
+  const { kind, agentVersion, kernelRelease, durable } = record;
+  return { key, kind, directory, inode: String(inode), agentVersion, kernelRelease, durable };
 }
 
 function keyOf(parts: unknown): string {

@@ -1,13 +1,14 @@
-import type { BootStage } from "../errors/index.ts";
-import { blamesAccelerator } from "../machine/accelerator/blame.ts";
-import { Machine } from "../machine/machine.ts";
-import type { TemplateUse } from "../machine/types.ts";
-import { introduction } from "../guest-setup/introduction.ts";
-import { machineSpec } from "./machine-spec.ts";
-import { AgentLink } from "../agent-link/agent-link.ts";
-import { GuestBootError } from "../agent-link/guest-boot-error.ts";
+import type { BootStage } from "../../errors/index.ts";
+import { Operation } from "../../host/operation.ts";
+import { blamesAccelerator } from "../../machine/accelerator/blame.ts";
+import { Machine } from "../../machine/machine.ts";
+import type { TemplateUse } from "../../machine/types.ts";
+import { introduction } from "../../guest-setup/introduction.ts";
+import { AgentLink } from "../../agent-link/agent-link.ts";
+import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
+import { machineSpec } from "../inputs/machine-spec.ts";
 import { AcceleratorFailedError, bootLimit, restoreLimit, startError } from "./start-errors.ts";
-import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "./start-context.ts";
+import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "./context.ts";
 
 /**
  * Starts a machine from its kernel and waits for its agent.
@@ -15,10 +16,10 @@ import { unlessOver, type StartContext, type StartedMachine, type StartPlan } fr
  * @throws AcceleratorFailedError when the accelerator was on trial and failed before the guest's first sign of life;
  *   BootStartError, InvalidConfigError; the signal's reason
  */
-export async function startToHello(plan: StartPlan, template?: TemplateUse): Promise<StartedMachine> {
+export async function bootToHello(plan: StartPlan, template?: TemplateUse): Promise<StartedMachine> {
   const { context, choice, qemu, kernel, root, tscKhz, trial } = plan;
   const { accelerator } = choice;
-  const { signal } = context;
+  const { signal, operation } = context;
   const { probe } = trial;
   const limit = probe === null ? bootLimit() : { ...bootLimit(), ms: probe.deadlineMs };
   signal.throwIfAborted();
@@ -28,9 +29,11 @@ export async function startToHello(plan: StartPlan, template?: TemplateUse): Pro
   const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
   context.kernelLog.follow(machine.console);
   const started = linkTo(context, machine, startedAtMs);
+  const hello = (within: Operation): Promise<unknown> => unlessOver(started.agent.hello, machine, within);
   try {
-    const deadline = probe === null ? plan.deadline : AbortSignal.timeout(limit.ms);
-    await unlessOver(started.agent.hello, machine, [signal, deadline]);
+    // A trial gets all of its time, so that whoever comes next knows the outcome.
+    if (probe === null) await hello(operation);
+    else await Operation.run(`try ${accelerator}`, { signal, timeoutMs: limit.ms }, hello);
     // What comes later says nothing about the accelerator any more.
     trial.probe = null;
     await probe?.succeeded();
@@ -48,7 +51,7 @@ export async function startToHello(plan: StartPlan, template?: TemplateUse): Pro
 
 /** @param hello what the agent said when it was saved, for a machine that is restored */
 export function linkTo(
-  context: StartContext,
+  context: Pick<StartContext, "agentLost">,
   machine: Machine,
   startedAtMs: number,
   hello?: AgentLink["hello"] extends Promise<infer H> ? H : never,
@@ -70,34 +73,33 @@ export function linkTo(
  * @throws BootStartError, InvalidConfigError; the signal's reason. The machine has ended then
  */
 export async function becomeSandbox(
-  plan: StartPlan,
+  { context, root }: StartPlan,
   started: StartedMachine,
   isMounted: boolean,
 ): Promise<StartedMachine> {
-  const { context } = plan;
   context.progress("guest");
   try {
-    const messages = introduction(context.record, isMounted ? null : plan.root);
-    await untilReady(context, started, started.agent.introduce(messages), plan.deadline);
+    const messages = introduction(context.record, isMounted ? null : root);
+    await untilReady(started, started.agent.introduce(messages), context.operation);
     started.live();
     return started;
   } catch (error) {
-    throw await endedBy(plan, started, "build_vm", error);
+    throw await endedBy(context, started, "build_vm", error);
   }
 }
 
-/** Ends the machine. @returns what to tell the user */
+/** Ends the machine. @returns what to tell the user. @throws the signal's reason, when the sandbox is not wanted any more */
 export async function endedBy(
-  { context, deadline }: Pick<StartPlan, "context" | "deadline">,
+  context: StartContext,
   { machine }: StartedMachine,
   stage: BootStage,
   error: unknown,
 ): Promise<Error> {
   // The only other limit is that of a template's restore, which is shorter.
-  const limit = deadline.aborted ? bootLimit() : restoreLimit();
+  const limit = context.operation.signal.aborted ? bootLimit() : restoreLimit();
   machine.kill();
   const exit = await machine.exited;
-  if (context.signal.aborted && !(error instanceof GuestBootError)) context.signal.throwIfAborted();
+  if (!(error instanceof GuestBootError)) context.signal.throwIfAborted();
   return startError(context, stage, error, exit, limit);
 }
 
@@ -105,20 +107,19 @@ export async function endedBy(
  * Waits until a guest is what it was told to become.
  *
  * @param introduced what the agent answers
- * @throws what it answered; what ended the machine
+ * @throws what it answered; what ended the machine; why the operation is over
  */
 export async function untilReady(
-  { signal }: StartContext,
   { machine, agent }: StartedMachine,
   introduced: Promise<void>,
-  deadline: AbortSignal,
+  operation: Operation,
 ): Promise<void> {
   // Whatever becomes of it before the machine is ready is told by that: a machine that cannot be restored says so at once.
   introduced.catch(() => undefined);
   await unlessOver(
     machine.ready.then(() => introduced),
     machine,
-    [signal, deadline],
+    operation,
   );
   // Again, now that the way to the guest is short: what was sent first had to wait for a machine that was being restored.
   agent.setClock();

@@ -1,45 +1,21 @@
 import { stat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
-import { InvalidConfigError } from "../errors/index.ts";
-import { embeddedRootFileSystem, isEmbeddedImage, type RootFileSystem } from "../image/embedded.ts";
-import { checkDiskImage } from "../machine/disks/disk-image.ts";
-import { shareTag } from "../machine/qemu/command-line.ts";
-import type { Disk, Share } from "../machine/types.ts";
-import type { Root } from "../protocol/generated/messages.ts";
-import type { Home } from "../store/home.ts";
-import type { SandboxPaths } from "../store/sandboxes.ts";
-import type { StoredConfig } from "../store/sandbox-record.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
+import { embeddedRootFileSystem, isEmbeddedImage, type RootFileSystem } from "../../image/embedded.ts";
+import { checkDiskImage } from "../../machine/disks/disk-image.ts";
+import { shareTag } from "../../machine/qemu/command-line.ts";
+import type { Disk, Share } from "../../machine/types.ts";
+import type { Root } from "../../protocol/generated/messages.ts";
+import type { Home } from "../../store/home.ts";
+import type { SandboxPaths } from "../../store/sandboxes.ts";
+import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { PreparedRoot } from "../contract/handover.ts";
 import { prepareUpper, sizeOf } from "./upper.ts";
-
-/** A sandbox's root file system: what the machine gets for it, and what the agent makes of that. */
-export interface PreparedRoot {
-  readonly disks: readonly Disk[];
-  readonly shares: readonly Share[];
-  readonly description: Root;
-  /** What a template of it would depend on; null when each root of this kind is its own. */
-  readonly template: RootTemplate | null;
-  /** Makes the disk that the guest writes to, unless it is there or there is none. @throws InvalidConfigError, IoError */
-  readonly makeUpper: () => Promise<void>;
-}
-
-/** A root that is the same for all sandboxes of an image that have not run yet. */
-export interface RootTemplate {
-  /** The image, for people. */
-  readonly reference: string;
-  /** Changes whenever the image's content or the upper's kind or size does. */
-  readonly identity: string;
-  /** The upper, for people. */
-  readonly rootDisk: string;
-  /** What the first command of a sandbox of this image most likely runs. */
-  readonly programs: readonly string[];
-  /** Where the sandbox's upper disk goes. */
-  readonly upperPath: string;
-}
 
 const lowerSerial = "lower";
 const upperSerial = "upper";
 const rootSerial = "root";
-const noUpper = { template: null, makeUpper: () => Promise.resolve() };
+const noUpper = { template: null, upper: null };
 const noKind: Root = { layered: null, shared: null, disk: null };
 
 /**
@@ -76,6 +52,11 @@ export async function prepareRoot(
   }
 }
 
+/** Makes the disk that the guest writes to, unless it is there or there is none. @throws InvalidConfigError, IoError */
+export async function makeUpper({ upper }: Pick<PreparedRoot, "upper">): Promise<void> {
+  if (upper !== null) await prepareUpper(upper.path, upper.sizeMib);
+}
+
 interface Lower extends RootFileSystem {
   readonly programs: readonly string[];
 }
@@ -97,7 +78,7 @@ async function lowerOf(
 ): Promise<Lower> {
   if (manifestDigest !== null) {
     // Only now: a sandbox of the embedded image has no use for it.
-    const { storedImage } = await import("../image/stored.ts");
+    const { storedImage } = await import("../../image/stored.ts");
     const { rootFileSystem, config } = await storedImage(manifestDigest, reference, { home, signal });
     return { ...rootFileSystem, programs: likelyPrograms([config.entrypoint?.[0], config.cmd?.[0]]) };
   }
@@ -144,7 +125,7 @@ async function layeredRoot(
           upperPath: paths.upper,
         }
       : null,
-    makeUpper: () => prepareUpper(paths.upper, sizeMib),
+    upper: { path: paths.upper, sizeMib },
   };
 }
 

@@ -1,9 +1,9 @@
 import { rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import { InvalidConfigError } from "../errors/index.ts";
-import { errorCode, ioError } from "../host/system-error.ts";
-import { extentsVirtualSize, unpackExtents } from "../host/extents.ts";
-import { guestDirectory } from "../host/package-files.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
+import { errorCode, ioError } from "../../host/system-error.ts";
+import { extentsVirtualSize, unpackExtents } from "../../host/extents.ts";
+import { guestDirectory } from "../../host/package-files.ts";
 
 const bytesPerMib = 1024 * 1024;
 /** Blank disks to start from, the largest first. The guest grows what is on them to the size of the file. */

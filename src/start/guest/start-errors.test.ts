@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BootStartError } from "../errors/index.ts";
-import type { MachineExit } from "../machine/types.ts";
-import type { SandboxRecord } from "../store/sandbox-record.ts";
-import type { KernelLog } from "../supervisor/logs/kernel-log.ts";
+import { BootStartError, OperationTimeoutError } from "../../errors/index.ts";
+import type { MachineExit } from "../../machine/types.ts";
+import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { bootLimit, restoreLimit, startError, type WaitLimit } from "./start-errors.ts";
 
 const exit: MachineExit = {
@@ -17,9 +16,8 @@ const exit: MachineExit = {
 /** What is told of a guest that was waited for until a limit was reached. */
 function toldOf(limit: WaitLimit): BootStartError {
   const record = { name: "demo", config: { image: { kind: "oci" } } } as SandboxRecord;
-  const kernelLog = { lastLines: () => "the last line" } as unknown as KernelLog;
-  // The reason of a signal of AbortSignal.timeout.
-  const error = new DOMException("The operation was aborted due to timeout", "TimeoutError");
+  const kernelLog = { follow: () => undefined, lastLines: () => "the last line" };
+  const error = new OperationTimeoutError("start took too long", { operation: "start", timeoutMs: 1 });
   const told = startError({ record, kernelLog }, "build_vm", error, exit, limit);
   assert.ok(told instanceof BootStartError);
   assert.equal(told.consoleTail, "the last line");

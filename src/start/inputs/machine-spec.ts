@@ -1,6 +1,6 @@
-import type { GuestKernel, MachineSpec, TemplateUse } from "../machine/types.ts";
-import type { SandboxRecord } from "../store/sandbox-record.ts";
-import type { PreparedRoot } from "./root.ts";
+import type { Accelerator, GuestKernel, MachineSpec, TemplateUse } from "../../machine/types.ts";
+import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import type { PreparedRoot } from "../contract/handover.ts";
 
 /** The machine of a sandbox. */
 export function machineSpec(
@@ -20,4 +20,9 @@ export function machineSpec(
     kernelArguments: [`transparent_hugepage=${thp}`],
     ...(template === undefined ? {} : { template }),
   };
+}
+
+/** Only software emulation shows the guest a counter whose frequency it has to be told. */
+export function guestTscKhz(accelerator: Accelerator, tscKhz: number | null): number | null {
+  return accelerator === "tcg" ? tscKhz : null;
 }

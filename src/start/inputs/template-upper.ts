@@ -1,7 +1,7 @@
 import { rename, rm } from "node:fs/promises";
 import { unpackExtents } from "../../host/extents.ts";
 import type { Template } from "../../store/templates/templates.ts";
-import type { PreparedRoot } from "../root.ts";
+import type { PreparedRoot } from "../contract/handover.ts";
 
 /**
  * Makes a sandbox's upper disk the one that its image template was saved with.

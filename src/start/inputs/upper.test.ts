@@ -3,7 +3,7 @@ import { access, mkdtemp, open, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { InvalidConfigError } from "../errors/index.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
 import { prepareUpper } from "./upper.ts";
 
 // Needs the guest's files (`npm run build`).

@@ -1,14 +1,20 @@
-import { BootStartError, InvalidConfigError, type BootStage } from "../errors/index.ts";
-import { isDiskInUse } from "../machine/disks/disk-lock.ts";
-import type { AcceleratorChoice, AcceleratorProbe } from "../machine/accelerator/accelerator.ts";
-import type { MachineExit } from "../machine/types.ts";
-import type { StoredConfig } from "../store/sandbox-record.ts";
-import { GuestBootError } from "../agent-link/guest-boot-error.ts";
-import type { StartContext } from "./start-context.ts";
+import {
+  BootStartError,
+  InvalidConfigError,
+  OperationTimeoutError,
+  type BootStage,
+} from "../../errors/index.ts";
+import { isDiskInUse } from "../../machine/disks/disk-lock.ts";
+import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
+import type { MachineExit } from "../../machine/types.ts";
+import type { StoredConfig } from "../../store/sandbox-record.ts";
+import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
+import type { StartContext } from "./context.ts";
 
 /** From the start of QEMU to the guest's readiness; generous, for software emulation on a loaded machine. */
 const defaultBootDeadlineMs = 180_000;
 const consoleLines = 20;
+export const bootTimeoutHint = "The host may be overloaded; MSB_BOOT_TIMEOUT_MS raises the limit.";
 
 export function bootDeadlineMs(): number {
   const configured = Number(process.env["MSB_BOOT_TIMEOUT_MS"]);
@@ -111,7 +117,7 @@ function bootError(
   { error, exit, limit }: Ending,
   consoleTail: string,
 ): BootStartError {
-  const timedOut = error instanceof Error && error.name === "TimeoutError";
+  const timedOut = error instanceof OperationTimeoutError;
   const panicked = exit.reason === "panic";
   const message = timedOut
     ? `${limit.missed} within ${limit.ms} ms`
@@ -125,7 +131,7 @@ function bootError(
           : String(error);
   const errno = error instanceof GuestBootError ? error.errno : null;
   const hint = timedOut
-    ? "The host may be overloaded; MSB_BOOT_TIMEOUT_MS raises the limit."
+    ? bootTimeoutHint
     : `See the guest's console with "msb logs --source system ${sandboxName}", and "msb doctor" for the host.`;
   return new BootStartError(
     message,

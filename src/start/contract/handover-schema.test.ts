@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { handoverSample } from "../../../test/support/handover-sample.ts";
+import { HANDOVER_FORMAT, type Handover } from "./handover.ts";
+import { checkHandover, encodeHandover, HandoverError } from "./handover-schema.ts";
+
+const { prelaunch, inputs } = handoverSample;
+
+test("what is written is read as it was", () => {
+  const nothing: Handover = {
+    ...handoverSample,
+    prelaunch: { kind: "none", reason: "no template" },
+    inputs: null,
+  };
+  for (const handover of [handoverSample, nothing]) {
+    assert.deepEqual(checkHandover(JSON.parse(encodeHandover(handover))), handover);
+  }
+});
+
+/** Each is wrong in one place. */
+const wrong: Record<string, object> = {
+  format: { ...handoverSample, format: HANDOVER_FORMAT + 1 },
+  protocolVersion: { ...handoverSample, protocolVersion: "3" },
+  "prelaunch.kind": { ...handoverSample, prelaunch: { kind: "later" } },
+  "prelaunch.command": { ...handoverSample, prelaunch: { ...prelaunch, command: [] } },
+  "prelaunch.introduction": { ...handoverSample, prelaunch: { ...prelaunch, introduction: "no base64" } },
+  "prelaunch.upperPath": { ...handoverSample, prelaunch: { ...prelaunch, upperPath: "upper.img" } },
+  "prelaunch.template.key": {
+    ...handoverSample,
+    prelaunch: { ...prelaunch, template: { ...prelaunch.template, key: "../other" } },
+  },
+  "inputs.kernel.custom": {
+    ...handoverSample,
+    inputs: { ...inputs, kernel: { ...inputs.kernel, custom: 0 } },
+  },
+  "inputs.keys": { ...handoverSample, inputs: { ...inputs, keys: undefined } },
+};
+
+for (const [place, said] of Object.entries(wrong)) {
+  test(`a wrong ${place} is refused by name at both ends`, () => {
+    assert.throws(
+      () => checkHandover(said),
+      (error) => error instanceof HandoverError && error.message.startsWith(`${place}: `),
+    );
+    const written = JSON.parse(encodeHandover(said as Handover)) as Handover;
+    assert.equal(written.inputs, null);
+    assert.ok(written.prelaunch.kind === "none");
+    assert.match(written.prelaunch.reason, new RegExp(`^the plan is not valid: ${place}: `));
+  });
+}

@@ -1,0 +1,121 @@
+import * as v from "valibot";
+import { HANDOVER_FORMAT, type Handover } from "./handover.ts";
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const accelerator = v.picklist(["kvm", "hvf", "tcg"]);
+const path = v.pipe(v.string(), v.startsWith("/"));
+
+const origin = v.object({
+  key: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  kind: v.picklist(["machine", "image"]),
+  directory: path,
+  inode: v.pipe(v.string(), v.digits()),
+  agentVersion: v.string(),
+  kernelRelease: v.string(),
+  durable: v.boolean(),
+});
+
+const prelaunch = v.variant("kind", [
+  v.object({ kind: v.literal("none"), reason: v.string() }),
+  v.object({
+    kind: v.literal("qemu"),
+    command: v.pipe(v.array(v.string()), v.minLength(1)),
+    isWatched: v.boolean(),
+    statePath: path,
+    opening: v.string(),
+    introduction: v.pipe(v.string(), v.base64()),
+    accelerator,
+    template: origin,
+    upperPath: v.nullable(path),
+  }),
+]);
+
+const fileSystem = v.object({ serial: v.string(), fsType: v.string() });
+
+const root = v.object({
+  disks: v.array(
+    v.object({
+      path,
+      format: v.picklist(["raw", "qcow2", "vmdk"]),
+      readOnly: v.boolean(),
+      serial: v.string(),
+    }),
+  ),
+  shares: v.array(v.object({ path, readOnly: v.boolean() })),
+  description: v.object({
+    layered: v.nullable(
+      v.object({ lower: fileSystem, upperSerial: v.nullable(v.string()), upperSizeMib: count }),
+    ),
+    shared: v.nullable(v.object({ tag: v.string() })),
+    disk: v.nullable(fileSystem),
+  }),
+  template: v.nullable(
+    v.object({
+      reference: v.string(),
+      identity: v.string(),
+      rootDisk: v.string(),
+      programs: v.array(v.string()),
+      upperPath: path,
+    }),
+  ),
+  upper: v.nullable(v.object({ path, sizeMib: count })),
+});
+
+const inputs = v.object({
+  qemu: v.object({
+    path,
+    version: v.string(),
+    seccomp: v.boolean(),
+    lifeline: v.variant("kind", [
+      v.object({ kind: v.literal("pdeathsig"), setpriv: path }),
+      v.object({ kind: v.literal("watcher") }),
+    ]),
+    identity: v.string(),
+  }),
+  kernel: v.object({
+    vmlinux: path,
+    initramfs: path,
+    agentPath: v.nullable(path),
+    custom: v.boolean(),
+    identity: v.string(),
+  }),
+  root,
+  candidates: v.array(v.object({ accelerator, usable: v.boolean(), detail: v.string(), fix: v.string() })),
+  tscKhz: v.nullable(v.number()),
+  accelerator: v.nullable(v.object({ accelerator, why: v.string() })),
+  templates: v.variant("kind", [
+    v.object({ kind: v.literal("allowed"), limitBytes: v.number() }),
+    v.object({ kind: v.literal("barred"), reason: v.string() }),
+  ]),
+  keys: v.nullable(v.object({ machine: v.string(), image: v.nullable(v.string()) })),
+});
+
+/** What crosses the pipe; the type says that it is the same as {@link Handover}. */
+const schema: v.GenericSchema<Handover> = v.object({
+  format: v.literal(HANDOVER_FORMAT),
+  protocolVersion: count,
+  prelaunch,
+  inputs: v.nullable(inputs),
+});
+
+/** What was said is no {@link Handover}. The message names the place and what is wrong there. */
+export class HandoverError extends Error {}
+
+/** @throws HandoverError */
+export function checkHandover(said: unknown): Handover {
+  const result = v.safeParse(schema, said);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw new HandoverError(`${v.getDotPath(issue) ?? "all of it"}: ${issue.message}`);
+}
+
+/** As it is written to the pipe. What the other end would refuse is not said; it is told why instead. */
+export function encodeHandover(handover: Handover): string {
+  try {
+    return JSON.stringify(checkHandover(handover));
+  } catch (error) {
+    if (!(error instanceof HandoverError)) throw error;
+    const prelaunch = { kind: "none", reason: `the plan is not valid: ${error.message}` } as const;
+    return JSON.stringify({ ...handover, prelaunch, inputs: null });
+  }
+}

@@ -1,0 +1,66 @@
+import { rm } from "node:fs/promises";
+import { Machine } from "../../machine/machine.ts";
+import { dropTemplate } from "../../store/templates/template-removal.ts";
+import { markUsed } from "../../store/templates/templates.ts";
+import type { StartContext } from "../guest/context.ts";
+import type { Received, RefusedPrelaunch, RunningPrelaunch } from "../prelaunch/receive.ts";
+import { becomeRestored, linkToRestored, TemplateFailedError } from "../templates/template-restore.ts";
+import type { RouteResult, RouteUnavailable } from "./route.ts";
+
+/**
+ * Goes on with the QEMU that was started before this process had loaded its program.
+ *
+ * @returns `failed` when its template did not work; it is dropped then
+ * @throws BootStartError, InvalidConfigError for what would be wrong without a template too; the signal's reason
+ */
+export async function startPrelaunched(
+  context: StartContext,
+  { prelaunch }: Pick<Received, "prelaunch">,
+): Promise<RouteResult> {
+  return prelaunch.kind === "none" ? await clearAway(context, prelaunch) : await goOn(context, prelaunch);
+}
+
+async function goOn(
+  context: StartContext,
+  { order, spawned, startedAtMs }: RunningPrelaunch,
+): Promise<RouteResult> {
+  const { home, runtimeLog } = context;
+  const { template, upperPath, accelerator } = order;
+  const machine = Machine.adopt(spawned, accelerator);
+  context.progress("restore");
+  try {
+    const started = linkToRestored(context, machine, startedAtMs, template);
+    const introduced = started.agent.introduced(template.kind === "machine");
+    await becomeRestored(context, started, introduced, template);
+    await markUsed(template.directory);
+    return {
+      kind: "started",
+      started,
+      reason: `started from the ${template.kind} template ${template.key}`,
+    };
+  } catch (error) {
+    machine.kill();
+    await machine.exited;
+    await discardUpper(upperPath);
+    if (!(error instanceof TemplateFailedError)) throw error;
+    runtimeLog.write("warn", `dropped the template ${template.key}: ${error.message}`);
+    await dropTemplate(home, { key: template.key, inode: BigInt(template.inode) }).catch(() => undefined);
+    return { kind: "failed", reason: `the template did not work: ${error.message}` };
+  }
+}
+
+async function clearAway(
+  { runtimeLog }: StartContext,
+  { reason, isFault, stray, strayUpper }: RefusedPrelaunch,
+): Promise<RouteUnavailable> {
+  // Nobody goes on with it, so what runs it does not matter.
+  if (stray !== null) await Machine.adopt(stray, "tcg")[Symbol.asyncDispose]();
+  await discardUpper(strayUpper);
+  if (isFault) runtimeLog.write("warn", reason);
+  return { kind: "unavailable", reason };
+}
+
+/** What another guest has written to its upper disk is not a beginning. */
+async function discardUpper(path: string | null): Promise<void> {
+  if (path !== null) await rm(path, { force: true });
+}

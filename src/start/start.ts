@@ -1,0 +1,99 @@
+import { BootStartError, OperationTimeoutError } from "../errors/index.ts";
+import { Operation } from "../host/operation.ts";
+import type { StartContext, StartedMachine, StartPlan, StartRequest } from "./guest/context.ts";
+import { bootDeadlineMs, bootLimit, bootTimeoutHint } from "./guest/start-errors.ts";
+import { withAccelerator } from "./guest/with-accelerator.ts";
+import type { Inherited } from "./prelaunch/prelaunch-qemu.ts";
+import { receive } from "./prelaunch/receive.ts";
+import { startCold } from "./routes/cold.ts";
+import { startPrelaunched } from "./routes/prelaunched.ts";
+import { startRestored } from "./routes/restored.ts";
+
+/**
+ * In which way a sandbox was started: `prelaunched` from a template, by a QEMU that came up beside its supervisor; `restored` from
+ * a template; `cold` from its kernel.
+ */
+export type StartRoute = "prelaunched" | "restored" | "cold";
+
+/** A sandbox's machine, and how it came to run. */
+export interface StartOutcome {
+  readonly started: StartedMachine;
+  readonly route: StartRoute;
+  /** One line for a person: from what, and why not in a quicker way. */
+  readonly reason: string;
+}
+
+/**
+ * Starts the sandbox's VM in the quickest way there is, and waits until commands can be run in it:
+ *
+ * 1. with the QEMU that was started while this process loaded its program (`routes/prelaunched.ts`);
+ * 2. from a template, which is made first when there is none (`routes/restored.ts`);
+ * 3. from its kernel (`routes/cold.ts`).
+ *
+ * @param inherited what this process was told by whoever started it, and has begun with that
+ * @throws BootStartError when the VM fails, with the log of what was done; InvalidConfigError for a workdir that is none;
+ *   QemuNotFoundError, LibkrunfwNotFoundError, ImageError, IoError before there is a VM
+ */
+export async function startGuest(request: StartRequest, inherited: Inherited): Promise<StartOutcome> {
+  const { record, signal } = request;
+  const beganAtMs = inherited.qemu.kind === "running" ? inherited.qemu.startedAtMs : performance.now();
+  const timeoutMs = Math.max(0, Math.ceil(beganAtMs + bootDeadlineMs() - performance.now()));
+  return await Operation.run(`start sandbox ${record.name}`, { signal, timeoutMs }, async (operation) => {
+    const progress = (stage: string): void => {
+      operation.log(stage);
+      request.progress(stage);
+    };
+    const context: StartContext = { ...request, operation, progress };
+    try {
+      return await takeRoute(context, inherited);
+    } catch (error) {
+      throw error instanceof OperationTimeoutError ? outOfTime(record.name, error) : error;
+    }
+  });
+}
+
+async function takeRoute(context: StartContext, inherited: Inherited): Promise<StartOutcome> {
+  context.progress("prepare");
+  const received = receive(inherited, context.paths.upper);
+  const prelaunched = await startPrelaunched(context, received);
+  if (prelaunched.kind === "started") return arrive(context, "prelaunched", prelaunched, null);
+  context.operation.log(`no prelaunch: ${prelaunched.reason}`);
+  context.runtimeLog.write("info", `no prelaunch: ${prelaunched.reason}`);
+  // Whoever said what does not work may have been wrong in all of it.
+  const told = prelaunched.kind === "failed" ? null : received.inputs;
+  return await withAccelerator(context, told, async (plan) => {
+    // What has failed as a template a moment ago is made anew by the next start, not by this one.
+    const restored = prelaunched.kind === "failed" ? prelaunched : await startRestored(plan);
+    if (restored.kind === "started") return arrive(context, "restored", restored, prelaunched.reason);
+    context.operation.log(`no restore: ${restored.reason}`);
+    return await boot(plan, restored.reason, prelaunched.reason);
+  });
+}
+
+async function boot(plan: StartPlan, notRestored: string, notPrelaunched: string): Promise<StartOutcome> {
+  const cold = { started: await startCold(plan), reason: `booted its kernel: ${notRestored}` };
+  return arrive(plan.context, "cold", cold, notPrelaunched === notRestored ? null : notPrelaunched);
+}
+
+/** @param notPrelaunched null where that is said already, or is not so */
+function arrive(
+  { runtimeLog }: StartContext,
+  route: StartRoute,
+  { started, reason }: { readonly started: StartedMachine; readonly reason: string },
+  notPrelaunched: string | null,
+): StartOutcome {
+  const all = notPrelaunched === null ? reason : `${reason} (no prelaunch: ${notPrelaunched})`;
+  runtimeLog.write("info", `${route}: ${all}`);
+  return { started, route, reason: all };
+}
+
+/** The time was over before there was a machine to tell anything about. */
+function outOfTime(sandboxName: string, cause: OperationTimeoutError): BootStartError {
+  const { missed, ms } = bootLimit();
+  const nothing = { errno: null, consoleTail: "", qemuOutput: "" };
+  return new BootStartError(
+    `${missed} within ${ms} ms`,
+    { sandboxName, stage: "other", ...nothing },
+    { cause, hint: bootTimeoutHint },
+  );
+}

@@ -1,0 +1,157 @@
+import { ProtocolError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { MachineExit } from "../machine/types.ts";
+import type { ExecMessage, MetricsMessage } from "../protocol/generated/messages.ts";
+import { startedMarker, stoppedMarker } from "../store/log-format.ts";
+import type { FoundSandbox } from "../store/sandboxes.ts";
+import type { TerminationReason } from "../store/state.ts";
+import type { AgentLink } from "../agent-link/agent-link.ts";
+import type { StartedMachine } from "../start/guest/context.ts";
+import type { Logs } from "./logs/logs.ts";
+import { logEvents } from "./logs/machine-log.ts";
+import { GuestShutdown } from "./services/guest-shutdown.ts";
+import { Lifetime } from "./services/lifetime.ts";
+import { MetricsSampler } from "./services/metrics-sampler.ts";
+import { Session, type ClientStream } from "./services/session.ts";
+
+export interface RunningSandboxOptions {
+  readonly sandbox: FoundSandbox;
+  readonly started: StartedMachine;
+  readonly logs: Logs;
+  /** It has run long enough, or nobody has used it for a while. */
+  readonly expired: (reason: Extract<TerminationReason, "MaxDurationExceeded" | "IdleTimeout">) => void;
+  /** Its guest did not shut down in the time that it was given. */
+  readonly overdue: () => void;
+  /** A command has ended. */
+  readonly commandEnded: () => void;
+}
+
+/** How long the bytes that an ended guest left in its connection may take to be read, ms. */
+const lastWordsMs = 1_000;
+
+/** A sandbox whose guest runs commands, from the moment it does until its machine has ended. */
+export class RunningSandbox {
+  readonly machine: Machine;
+  readonly #name: string;
+  readonly #started: StartedMachine;
+  readonly #logs: Logs;
+  readonly #commandEnded: () => void;
+  readonly #sessions = new Set<Session>();
+  readonly #lifetime: Lifetime;
+  readonly #metrics: MetricsSampler;
+  readonly #shutdown: GuestShutdown;
+  #nextSessionId = 1;
+
+  constructor({ sandbox, started, logs, expired, overdue, commandEnded }: RunningSandboxOptions) {
+    const { machine, agent, startedAtMs } = started;
+    const { name, config } = sandbox.record;
+    this.machine = machine;
+    this.#name = name;
+    this.#started = started;
+    this.#logs = logs;
+    this.#commandEnded = commandEnded;
+    this.#metrics = new MetricsSampler({
+      machine,
+      agent,
+      memoryMib: config.memoryMib,
+      hasUpper: config.image.kind === "oci",
+      upperPath: sandbox.paths.upper,
+      intervalMs: config.metricsSampleIntervalMs,
+      startedAtMs,
+    });
+    this.#lifetime = new Lifetime({
+      maxDurationSecs: config.maxDurationSecs,
+      idleTimeoutSecs: config.idleTimeoutSecs,
+      expired,
+    });
+    this.#shutdown = new GuestShutdown(logs.runtime, config.stopSignal, overdue);
+    logEvents(machine, logs.runtime);
+    logs.exec.write("system", Buffer.from(startedMarker), null);
+  }
+
+  /** How many commands run. */
+  get commands(): number {
+    return this.#sessions.size;
+  }
+
+  exec(request: ExecMessage, client: ClientStream): Session {
+    const session = new Session({
+      id: this.#nextSessionId++,
+      request,
+      agent: this.#agent,
+      log: this.#logs.exec,
+      client,
+      activity: () => this.#lifetime.activity(),
+      ended: (ended) => {
+        this.#sessions.delete(ended);
+        this.#lifetime.sessionEnded();
+        this.#commandEnded();
+      },
+    });
+    this.#sessions.add(session);
+    this.#lifetime.sessionStarted();
+    this.#logs.runtime.write("debug", `session ${session.id}: ${JSON.stringify(request.argv)}`);
+    return session;
+  }
+
+  async ping(): Promise<void> {
+    await this.#unlessEnding(this.#agent.ping());
+  }
+
+  /** @returns how many activities there have been */
+  touch(): number {
+    return this.#lifetime.activity();
+  }
+
+  async metrics(): Promise<MetricsMessage> {
+    return await this.#unlessEnding(this.#metrics.sample());
+  }
+
+  /**
+   * Asks the guest to shut down; it is killed when it does not in time.
+   *
+   * @returns false when it has been asked before, and has less time left
+   */
+  shutDown(graceMs: number): boolean {
+    return this.#shutdown.begin(this.#started, graceMs);
+  }
+
+  kill(): void {
+    this.machine.kill();
+  }
+
+  /** Resolves when the machine has ended, its commands know it, and `exec.log` has their last words. */
+  async ended(): Promise<MachineExit> {
+    const { exec, runtime } = this.#logs;
+    const exit = await this.machine.exited;
+    this.#lifetime.stop();
+    this.#shutdown.over();
+    // The guest's last words may still be on their way: a command's real end counts more than the sandbox's.
+    await this.#agent.closed(lastWordsMs);
+    for (const session of [...this.#sessions])
+      session.lost(new RuntimeError(`sandbox ${this.#name} has ended`));
+    exec.write("system", Buffer.from(stoppedMarker), null);
+    await exec.flush();
+    if (exec.failure !== null) runtime.write("error", `part of exec.log is missing: ${String(exec.failure)}`);
+    return exit;
+  }
+
+  get #agent(): AgentLink {
+    return this.#started.agent;
+  }
+
+  /** A question that the guest's end left without an answer failed for that reason, not for a lost connection. */
+  async #unlessEnding<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      // A machine that ends loses its connections one after the other.
+      await this.#agent.closed(lastWordsMs);
+      if (!this.#agent.lost) throw error;
+      throw new SandboxNotRunningError(`sandbox ${this.#name} is ending`, {
+        hint: `Start it again when it has stopped ("msb start ${this.#name}").`,
+      });
+    }
+  }
+}

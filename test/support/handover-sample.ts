@@ -1,0 +1,68 @@
+import { HANDOVER_FORMAT, type Handover } from "../../src/start/contract/handover.ts";
+import { PROTOCOL_VERSION } from "../../src/protocol/generated/messages.ts";
+
+const key = "0123456789abcdef".repeat(4);
+const upperPath = "/home/sandboxes/demo/upper.img";
+
+/** All that can be handed over to a supervisor. Nothing of it is there. */
+export const handoverSample = {
+  format: HANDOVER_FORMAT,
+  protocolVersion: PROTOCOL_VERSION,
+  prelaunch: {
+    kind: "qemu",
+    command: ["/usr/bin/qemu", "-nodefaults"],
+    isWatched: false,
+    statePath: "/home/templates/state",
+    opening: "{}\n",
+    introduction: "aGVsbG8=",
+    accelerator: "tcg",
+    template: {
+      key,
+      kind: "image",
+      directory: `/home/templates/${key}`,
+      inode: "18446744073709551615",
+      agentVersion: "0.1.0",
+      kernelRelease: "6.1.0",
+      durable: true,
+    },
+    upperPath,
+  },
+  inputs: {
+    qemu: {
+      path: "/usr/bin/qemu",
+      version: "7.2.22",
+      seccomp: true,
+      lifeline: { kind: "pdeathsig", setpriv: "/usr/bin/setpriv" },
+      identity: "q",
+    },
+    kernel: {
+      vmlinux: "/guest/vmlinux",
+      initramfs: "/guest/initramfs.cpio",
+      agentPath: null,
+      custom: false,
+      identity: "k",
+    },
+    root: {
+      disks: [{ path: upperPath, format: "raw", readOnly: false, serial: "upper" }],
+      shares: [{ path: "/srv", readOnly: true }],
+      description: {
+        layered: { lower: { serial: "lower", fsType: "erofs" }, upperSerial: "upper", upperSizeMib: 4096 },
+        shared: null,
+        disk: null,
+      },
+      template: {
+        reference: "localhost/base",
+        identity: "i",
+        rootDisk: "4096 MiB",
+        programs: ["/bin/sh"],
+        upperPath,
+      },
+      upper: { path: upperPath, sizeMib: 4096 },
+    },
+    candidates: [{ accelerator: "tcg", usable: true, detail: "works", fix: "" }],
+    tscKhz: 2_000_000.5,
+    accelerator: { accelerator: "tcg", why: "nothing else is there" },
+    templates: { kind: "allowed", limitBytes: 10 * 1024 ** 3 },
+    keys: { machine: key, image: key },
+  },
+} as const satisfies Handover;
