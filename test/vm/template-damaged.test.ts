@@ -54,7 +54,11 @@ for (const [what, [damage, reason]] of Object.entries(seen)) {
     // The machine template is well: nothing has to boot.
     assert.match(log, /made the image template/);
     assert.doesNotMatch(log, /made the machine template/);
-    assert.match(await works(home, "next"), /^[^\n]*started from the image template[^\n]*$/);
+    assert.match(
+      log,
+      /restored: started from .*, made for it \(no prelaunch: its template is damaged: .*\)$/,
+    );
+    assert.match(await works(home, "next"), /^[^\n]*prelaunched: started from the image template [0-9a-f]+$/);
   });
 }
 

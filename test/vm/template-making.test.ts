@@ -129,7 +129,7 @@ test("whoever starts a sandbox is told how it was started", { timeout }, async (
     const sandbox = await Sandbox.create({ ...config, name: "told" }, { onStarted });
     const [report] = told;
     assert.deepEqual(report, sandbox.startReport);
-    assert.equal(report?.route, "cold");
+    assert.equal(report.route, "cold");
     assert.equal(report.reason, "booted its kernel: templates are turned off by MSB_TEMPLATES");
     assert.match(report.accelerator, /^(kvm|hvf|tcg)$/);
     assert.ok(report.elapsedMs > 0);
