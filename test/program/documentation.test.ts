@@ -48,7 +48,7 @@ test("the examples have the right types", { timeout: 300_000 }, () => {
         paths: { microsandbox: [join(root, "src/index.ts")] },
         typeRoots: [join(root, "node_modules/@types")],
       },
-      include: [directory, join(root, "src/host/fs-native-extensions.d.ts")],
+      include: [directory, join(root, "src/host/locks/fs-native-extensions.d.ts")],
     };
     writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
     writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(settings));

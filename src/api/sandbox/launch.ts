@@ -8,11 +8,11 @@ import type { Message } from "../../protocol/generated/messages.ts";
 import { ioError } from "../../host/system-error.ts";
 import { sandboxPaths } from "../../store/sandboxes.ts";
 import { supervisorProgram } from "../../host/package-files.ts";
-import type { FileLock } from "../../host/lock.ts";
+import type { FileLock } from "../../host/locks/lock.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { codeCache } from "../setup/code-cache.ts";
-import { SupervisorConnection } from "./connection.ts";
+import { SupervisorConnection } from "../control/connection.ts";
 import type { StartObserver } from "./progress.ts";
 
 const ownerFd = 3;

@@ -1,6 +1,6 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { tryLockFile } from "../../host/lock.ts";
+import { tryLockFile } from "../../host/locks/lock.ts";
 import { parseManifest } from "../manifest.ts";
 import { entryName, updateEntries, type IndexEntry } from "./index-file.ts";
 import { readStoredImage, type StoredImage } from "./images.ts";

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { JsonError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
-import { writeFileAtomically } from "../../host/atomic-file.ts";
+import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import { parseDigest } from "../digest.ts";
 import { parseReference } from "../reference.ts";
 import type { ImageStore } from "./layout.ts";

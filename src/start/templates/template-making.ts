@@ -6,10 +6,10 @@ import { QmpError } from "../../machine/qmp/qmp.ts";
 import type { GuestKernel } from "../../machine/types.ts";
 import { mountMessage } from "../../guest-setup/introduction.ts";
 import { originOf } from "../prelaunch/head-start.ts";
-import { copySparse } from "../../host/copy-sparse.ts";
+import { copySparse } from "../../host/files/copy-sparse.ts";
 import { evictTemplates, listTemplates } from "../../store/templates/template-upkeep.ts";
 import { ioError } from "../../host/system-error.ts";
-import { packExtents, type Extent } from "../../host/extents.ts";
+import { packExtents, type Extent } from "../../host/files/extents.ts";
 import {
   stageTemplate,
   type StagedTemplate,
