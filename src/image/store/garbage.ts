@@ -58,7 +58,7 @@ export async function collectGarbage(
     const references = entries.length - kept.length;
     return {
       entries: references === 0 ? entries : kept,
-      afterwards: async (): Promise<Removed> => ({ references, ...(await sweep(store, needed, options)) }),
+      afterWrite: async (): Promise<Removed> => ({ references, ...(await sweep(store, needed, options)) }),
     };
   });
 }
