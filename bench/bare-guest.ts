@@ -20,7 +20,7 @@ import {
   type Message,
 } from "../src/protocol/generated/messages.ts";
 import { guestDirectory } from "../src/host/package-files.ts";
-import { unpackExtents } from "../src/host/extents.ts";
+import { unpackExtents } from "../src/host/files/extents.ts";
 
 export interface BareResult {
   readonly code: number;

@@ -1,7 +1,7 @@
 /** What the processes of a sandbox take on a Linux host. */
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { processCpuTimeNs } from "../src/host/process-usage.ts";
+import { processCpuTimeNs } from "../src/host/process/process-usage.ts";
 import { findSandbox } from "../src/store/sandboxes.ts";
 import { locateHome } from "../src/store/home.ts";
 

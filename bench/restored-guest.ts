@@ -26,7 +26,7 @@ import {
   type Message,
 } from "../src/protocol/generated/messages.ts";
 import { guestDirectory } from "../src/host/package-files.ts";
-import { unpackExtents } from "../src/host/extents.ts";
+import { unpackExtents } from "../src/host/files/extents.ts";
 import type { Home } from "../src/store/home.ts";
 import type { Template } from "../src/store/templates/templates.ts";
 import { isAccelerator } from "./accelerator.ts";

@@ -2,7 +2,7 @@
 import { chmod, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { packExtents } from "../src/host/extents.ts";
+import { packExtents } from "../src/host/files/extents.ts";
 import { run } from "./tools.ts";
 
 const CONFIGURATION = fileURLToPath(new URL("./mke2fs.conf", import.meta.url));
@@ -30,7 +30,7 @@ export const blankUppers = {
 } as const satisfies Readonly<Record<string, BlankUpper>>;
 
 /**
- * Makes a blank disk in the compact form of `src/host/extents.ts`.
+ * Makes a blank disk in the compact form of `src/host/files/extents.ts`.
  *
  * @param work directory to work in
  * @param packed path of the file to write

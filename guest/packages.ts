@@ -1,7 +1,7 @@
 /** Which Debian packages the guest is made from, decided anew only when apt's lists changed. */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomically } from "../src/host/atomic-file.ts";
+import { writeFileAtomically } from "../src/host/files/atomic-file.ts";
 import {
   candidate,
   candidateKernel,

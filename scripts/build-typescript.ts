@@ -1,7 +1,7 @@
 import { readFile, readdir, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { run, sha256File, sha256Strings } from "../guest/tools.ts";
-import { writeFileAtomically } from "../src/host/atomic-file.ts";
+import { writeFileAtomically } from "../src/host/files/atomic-file.ts";
 import { bundle } from "./bundle.ts";
 
 const STAMP = ".typescript";

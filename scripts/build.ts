@@ -8,7 +8,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { buildGuest } from "../guest/build.ts";
 import { hostTarget } from "../guest/target.ts";
-import { withLock } from "../src/host/lock.ts";
+import { withLock } from "../src/host/locks/lock.ts";
 import { buildAgent } from "./build-agent.ts";
 import { buildTypeScript } from "./build-typescript.ts";
 

@@ -55,7 +55,7 @@ test("every kind of forbidden import is reported", () => {
   for (const code of forbidden) {
     assert.deepEqual(
       report("cli/x.ts", code),
-      ["src/cli may not import from src/machine (layers.json allows: errors, host, api)"],
+      ["src/cli may not import from src/machine (layers.json allows: errors, host, api, cli/output)"],
       code,
     );
   }
@@ -95,4 +95,16 @@ test("layers that need each other are refused", () => {
   assert.throws(refused({ a: ["b"], b: ["c"], c: ["a"] }), /a → b → c → a/);
   assert.throws(refused({ a: ["b/inner"], b: ["a/other"] }), /a → b → a/);
   assert.throws(refused({ a: ["b"] }), /does not list/);
+});
+
+test("what the command line prints knows neither its grammar nor its commands", () => {
+  for (const target of ["../grammar/command.ts", "../commands.ts", "../commands/sandbox/run.ts"])
+    assert.equal(report("cli/output/x.ts", `import "${target}";`).length, 1, target);
+  assert.deepEqual(report("cli/grammar/x.ts", `import "../output/style.ts";`), []);
+});
+
+test("the writer of root file systems knows nothing of stores and registries", () => {
+  for (const target of ["../store/layout.ts", "../registry/client.ts", "../pull/pull.ts"])
+    assert.equal(report("image/erofs/x.ts", `import "${target}";`).length, 1, target);
+  assert.deepEqual(report("image/pull/x.ts", `import "../erofs/writer.ts";`), []);
 });

@@ -63,7 +63,7 @@ export { intoRootfsSource, type RootfsSource } from "../config/rootfs-source.ts"
 export { Sandbox } from "./sandbox/entry.ts";
 export { SandboxBuilder } from "./config/sandbox-builder.ts";
 export type { SandboxConfig } from "./config/sandbox-config.ts";
-export type { SandboxPingResult, SandboxStopResult, SandboxTouchResult } from "./sandbox/sandbox-control.ts";
+export type { SandboxPingResult, SandboxStopResult, SandboxTouchResult } from "./control/sandbox-control.ts";
 export type { SandboxConfigInput } from "./config/config-object.ts";
 export { SandboxHandle } from "./sandbox/sandbox.ts";
 export { GiB, KiB, MiB, TiB, type Mebibytes } from "../config/sizes.ts";

@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
-import { onInterruption } from "./interrupt.ts";
-import { UsageError } from "./grammar/usage-error.ts";
+import { onInterruption } from "./output/interrupt.ts";
+import { UsageError } from "./output/usage-error.ts";
 
 /** Questions to the user, asked on stderr because stdout is for what was asked for. */
 

@@ -1,4 +1,4 @@
-import { isInterrupted, untilExit } from "./interrupt.ts";
+import { isInterrupted, untilExit } from "./output/interrupt.ts";
 import { Progress, type ProgressOptions } from "./output/progress.ts";
 import { report } from "./output/report.ts";
 import { err } from "./output/streams.ts";

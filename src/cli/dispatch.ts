@@ -2,7 +2,7 @@ import type { AnyCommand, Invocation } from "./grammar/command.ts";
 import { commandEntries } from "./commands.ts";
 import { findEntry, isFamily } from "./grammar/entries.ts";
 import { logLevels } from "./grammar/globals.ts";
-import { isInterrupted, untilExit, watchInterruptions } from "./interrupt.ts";
+import { isInterrupted, untilExit, watchInterruptions } from "./output/interrupt.ts";
 import { err, flush, out } from "./output/streams.ts";
 import { quickParse } from "./grammar/quick-parse.ts";
 

@@ -1,9 +1,9 @@
 import type { ExecHandle, Sandbox } from "../api/index.ts";
 import { RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
 import { flag, repeated, value } from "./grammar/command.ts";
-import { onInterruption, type Interruption } from "./interrupt.ts";
+import { onInterruption, type Interruption } from "./output/interrupt.ts";
 import { writeAll } from "./output/streams.ts";
-import { UsageError } from "./grammar/usage-error.ts";
+import { UsageError } from "./output/usage-error.ts";
 import { parsePositiveDurationMs } from "./values/duration.ts";
 import type { Pair } from "./values/pairs.ts";
 import { parseResourceLimit, type ResourceLimit } from "./values/rlimit.ts";

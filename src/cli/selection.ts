@@ -1,6 +1,6 @@
 import { repeated, type Operand } from "./grammar/command.ts";
 import { err } from "./output/streams.ts";
-import { UsageError } from "./grammar/usage-error.ts";
+import { UsageError } from "./output/usage-error.ts";
 import { parseLabel, type Pair } from "./values/pairs.ts";
 
 export const sandboxNames: Operand = { name: "NAME", required: false, repeated: true, completes: "sandbox" };

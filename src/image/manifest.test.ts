@@ -11,7 +11,7 @@ import {
   type Descriptor,
 } from "./manifest.ts";
 import { suitableEntries } from "./platform.ts";
-import { resolveImage, type ManifestSource } from "./pull/resolve.ts";
+import { resolveImage, type ManifestSource } from "./resolve.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;
 const config = { mediaType: mediaTypes.ociConfig, digest, size: 2 };

@@ -6,12 +6,12 @@ import { inheritedFds, qemuArguments } from "./qemu/command-line.ts";
 import { classifyExit } from "./exit.ts";
 import { tieToParent, watcherFd, watcherRelease } from "./qemu/lifeline.ts";
 import { hostPlatform } from "./qemu/platform.ts";
-import { processCpuTimeNs, processResidentBytes } from "../host/process-usage.ts";
+import { processCpuTimeNs, processResidentBytes } from "../host/process/process-usage.ts";
 import type { QemuBinary } from "./qemu/qemu-binary.ts";
 import { asObject, QmpClient, type QmpCommand, type QmpEvent } from "./qmp/qmp.ts";
 import { openingCommands, restoreCommands, saveState } from "./memory/save-restore.ts";
 import { hasEnded, spawnQemu, type SpawnedQemu } from "./qemu/spawn.ts";
-import { Tail } from "../host/tail.ts";
+import { Tail } from "../host/files/tail.ts";
 import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
 
 const consoleTailBytes = 8 * 1024;

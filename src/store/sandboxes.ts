@@ -7,10 +7,10 @@ import {
   SandboxReplacedError,
   SandboxStillRunningError,
 } from "../errors/index.ts";
-import { writeFileAtomically } from "../host/atomic-file.ts";
+import { writeFileAtomically } from "../host/files/atomic-file.ts";
 import { randomHex } from "../host/entropy.ts";
 import { socketPath, type Home } from "./home.ts";
-import { tryLockFile, type FileLock } from "../host/lock.ts";
+import { tryLockFile, type FileLock } from "../host/locks/lock.ts";
 import { checkRecord, readRecord, type SandboxRecord } from "./sandbox-record.ts";
 import {
   actualStatus,

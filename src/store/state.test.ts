@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { JsonError } from "../errors/index.ts";
-import { identifyProcess, isAlive } from "../host/process-identity.ts";
+import { identifyProcess, isAlive } from "../host/process/process-identity.ts";
 import { actualStatus, initialState, readState, writeState, type StoredStatus } from "./state.ts";
 
 let directory = "";

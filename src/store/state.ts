@@ -2,8 +2,8 @@ import { open, readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { JsonError } from "../errors/index.ts";
 import { errorCode, ioError } from "../host/system-error.ts";
-import { writeFileAtomically } from "../host/atomic-file.ts";
-import { isAlive } from "../host/process-identity.ts";
+import { writeFileAtomically } from "../host/files/atomic-file.ts";
+import { isAlive } from "../host/process/process-identity.ts";
 
 /** Why a sandbox ended, as recorded in `state.json`. */
 export const terminationReasons = [

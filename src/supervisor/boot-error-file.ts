@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { BootStartError, MicrosandboxError } from "../errors/index.ts";
-import { writeFileAtomically } from "../host/atomic-file.ts";
+import { writeFileAtomically } from "../host/files/atomic-file.ts";
 
 /** Keeps the last failed start for `msb logs`, until the next good one. */
 export async function recordBootError(path: string, error: unknown): Promise<void> {

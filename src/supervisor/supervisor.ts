@@ -9,7 +9,7 @@ import type {
   MetricsMessage,
   SandboxState,
 } from "../protocol/generated/messages.ts";
-import { identifyProcess } from "../host/process-identity.ts";
+import { identifyProcess } from "../host/process/process-identity.ts";
 import { socketPath, type Home } from "../store/home.ts";
 import type { FoundSandbox } from "../store/sandboxes.ts";
 import type { SandboxState as StoredState, TerminationReason } from "../store/state.ts";

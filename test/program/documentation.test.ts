@@ -30,6 +30,17 @@ test("links between the pages lead somewhere", () => {
   }
 });
 
+test("the source files and folders that the pages name exist", () => {
+  let count = 0;
+  for (const page of pages()) {
+    for (const path of all(read(page), /(?<![\w/.-])(src\/[\w./-]*\w)/g)) {
+      count++;
+      assert.ok(existsSync(join(root, path)), `${page} names ${path}`);
+    }
+  }
+  assert.ok(count > 20, `${count} names were found`);
+});
+
 test("the examples have the right types", { timeout: 300_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), "msb-example-types-"));
   try {
@@ -48,7 +59,7 @@ test("the examples have the right types", { timeout: 300_000 }, () => {
         paths: { microsandbox: [join(root, "src/index.ts")] },
         typeRoots: [join(root, "node_modules/@types")],
       },
-      include: [directory, join(root, "src/host/fs-native-extensions.d.ts")],
+      include: [directory, join(root, "src/host/locks/fs-native-extensions.d.ts")],
     };
     writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
     writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(settings));

@@ -10,7 +10,7 @@ import type { ImageUse } from "../../src/image/store/garbage.ts";
 import { imageStore } from "../../src/image/store/layout.ts";
 import { withLease } from "../../src/image/store/leases.ts";
 import { inspectImage, listImages, pruneImages, removeImage } from "../../src/image/store/manage.ts";
-import { tryLockFile } from "../../src/host/lock.ts";
+import { tryLockFile } from "../../src/host/locks/lock.ts";
 import type { Home } from "../../src/store/home.ts";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";

@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { InvalidConfigError, Sandbox } from "../../src/index.ts";
-import { identifyProcess } from "../../src/host/process-identity.ts";
-import { isUnlocked } from "../../src/host/lock.ts";
+import { identifyProcess } from "../../src/host/process/process-identity.ts";
+import { isUnlocked } from "../../src/host/locks/lock.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
 
 const home = useTemporaryHome();

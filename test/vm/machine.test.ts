@@ -15,7 +15,7 @@ import { resolveKernel } from "../../src/machine/kernel/kernel.ts";
 import type { Disk, GuestKernel, MachineSpec } from "../../src/machine/types.ts";
 import { PROTOCOL_VERSION } from "../../src/protocol/generated/messages.ts";
 import { guestDirectory } from "../../src/host/package-files.ts";
-import { unpackExtents } from "../../src/host/extents.ts";
+import { unpackExtents } from "../../src/host/files/extents.ts";
 import { Agent } from "./machine-agent.ts";
 
 /** A boot takes about 5 s under software emulation on a slow host with nothing else to do, 20 s on a busy one. */

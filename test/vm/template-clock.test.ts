@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { pathToFileURL } from "node:url";
 import { test } from "node:test";
-import { processCpuTimeNs } from "../../src/host/process-usage.ts";
+import { processCpuTimeNs } from "../../src/host/process/process-usage.ts";
 import { buildProbe, installProbe, readClock } from "./guest-probe.ts";
 import { processOf, processesGone, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";

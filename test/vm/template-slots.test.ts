@@ -10,7 +10,7 @@ import { measureTscKhz } from "../../src/machine/accelerator/tsc.ts";
 import { resolveKernel } from "../../src/machine/kernel/kernel.ts";
 import type { Disk, MachineSpec, Share } from "../../src/machine/types.ts";
 import { guestDirectory } from "../../src/host/package-files.ts";
-import { unpackExtents } from "../../src/host/extents.ts";
+import { unpackExtents } from "../../src/host/files/extents.ts";
 import { timeout } from "./lifecycle-support.ts";
 import { Agent } from "./machine-agent.ts";
 import { convert, diskOf } from "./root-support.ts";

@@ -10,7 +10,7 @@ import { Channel, type BulkKind } from "../../protocol/channel.ts";
 import { INITIAL_CREDIT } from "../../protocol/credit.ts";
 import { FrameKind } from "../../protocol/frame.ts";
 import { PROTOCOL_VERSION, type ExecMessage, type Message } from "../../protocol/generated/messages.ts";
-import { SupervisorConnection } from "../sandbox/connection.ts";
+import { SupervisorConnection } from "../control/connection.ts";
 import { ExecHandle } from "./exec-handle.ts";
 import type { StdinMode } from "./stdin.ts";
 

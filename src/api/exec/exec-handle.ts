@@ -4,7 +4,7 @@ import { ReceiveWindow } from "../../protocol/credit.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
 import { FrameKind } from "../../protocol/frame.ts";
 import type { ExecMessage, Message } from "../../protocol/generated/messages.ts";
-import type { OpenStream, StreamHandler, SupervisorConnection } from "../sandbox/connection.ts";
+import type { OpenStream, StreamHandler, SupervisorConnection } from "../control/connection.ts";
 import { execFailedError } from "./exec-failure.ts";
 import { ExecOutput, type ExitStatus } from "./exec-output.ts";
 import { ExecSink } from "./exec-sink.ts";

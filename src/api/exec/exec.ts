@@ -5,7 +5,7 @@ import { defaultDetachKeys, parseDetachKeys } from "./detach-keys.ts";
 import { ExecHandle } from "./exec-handle.ts";
 import type { AttachOptions, ExecOptions } from "./exec-options.ts";
 import { defaultTerminalSize, execRequest } from "./exec-request.ts";
-import type { SandboxControl } from "../sandbox/sandbox-control.ts";
+import type { SandboxControl } from "../control/sandbox-control.ts";
 import { hostTerminal } from "./terminal.ts";
 
 /** Starts a command; what becomes of it is told by the handle. */

@@ -9,7 +9,7 @@ import {
   saveLogin,
   type RegistryLogin,
 } from "../../image/credentials/login.ts";
-import { tryLogin } from "../../image/credentials/try-login.ts";
+import { tryLogin } from "../../image/registry/try-login.ts";
 import { embeddedRootFileSystem, isEmbeddedImage } from "../../image/embedded.ts";
 import type { PullProgressListener } from "../../image/pull/pull-progress.ts";
 import { pullImage } from "../../image/pull/pull.ts";

@@ -1,5 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
-import { DirectoryChanges } from "../../host/directory-changes.ts";
+import { DirectoryChanges } from "../../host/files/directory-changes.ts";
 import { sandboxPaths, type SandboxPaths } from "../../store/sandboxes.ts";
 import type { LogSource } from "../../store/log-format.ts";
 import { readExecLog } from "./exec-log-reader.ts";
@@ -13,7 +13,7 @@ import {
   type LogReadOptions,
 } from "./log-entry.ts";
 import { readFrom } from "./read-logs.ts";
-import { isTerminal, type SandboxControl } from "../sandbox/sandbox-control.ts";
+import { isTerminal, type SandboxControl } from "../control/sandbox-control.ts";
 import { logBeginning, placeAt, readNewLines, type TextLogPosition } from "./system-log-reader.ts";
 
 export interface LogStreamOptions extends Omit<LogReadOptions, "tail"> {

@@ -28,7 +28,7 @@ import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./cr
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "../config/sandbox-draft.ts";
 import { effectiveConfig, type SandboxConfig } from "../config/sandbox-config.ts";
-import { killWaitMs, SandboxControl } from "./sandbox-control.ts";
+import { killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
 
 /** Between a pull and the sandbox that uses it, someone may remove the image; then it is pulled again, so many times. */
 const pullTries = 3;

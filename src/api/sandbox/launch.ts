@@ -5,11 +5,11 @@ import { decodeFailure } from "../../protocol/failure.ts";
 import type { Message, StartedMessage } from "../../protocol/generated/messages.ts";
 import { ioError } from "../../host/system-error.ts";
 import { sandboxPaths } from "../../store/sandboxes.ts";
-import type { FileLock } from "../../host/lock.ts";
+import type { FileLock } from "../../host/locks/lock.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { spawnSupervisor, type SupervisorProcess } from "../setup/supervisor-process.ts";
-import { SupervisorConnection } from "./connection.ts";
+import { SupervisorConnection } from "../control/connection.ts";
 import type { StartObserver, StartReport } from "./progress.ts";
 
 export interface Launched {

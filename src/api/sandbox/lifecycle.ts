@@ -9,7 +9,7 @@ import {
   type SandboxPingResult,
   type SandboxStopResult,
   type SandboxTouchResult,
-} from "./sandbox-control.ts";
+} from "../control/sandbox-control.ts";
 import { destroySandbox, type DestroyOptions } from "./start.ts";
 
 /** What can be done to a sandbox by whoever knows it: what {@link Sandbox} and {@link SandboxHandle} have in common. */

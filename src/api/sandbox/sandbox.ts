@@ -19,7 +19,7 @@ import {
   isTerminal,
   SandboxControl,
   type SandboxStopResult,
-} from "./sandbox-control.ts";
+} from "../control/sandbox-control.ts";
 import { restartSandbox, startSandbox, type RestartOptions, type StartedSandbox } from "./start.ts";
 
 /**

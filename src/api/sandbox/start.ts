@@ -3,7 +3,7 @@ import { lockStoppedSandbox } from "../../store/sandboxes.ts";
 import { prepareHome } from "../../store/home.ts";
 import { launchSupervisor } from "./launch.ts";
 import type { StartObserver, StartReport } from "./progress.ts";
-import { defaultGraceMs, isTerminal, killWaitMs, SandboxControl } from "./sandbox-control.ts";
+import { defaultGraceMs, isTerminal, killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
 
 /** What restarting takes beside the time to stop. */
 export interface RestartOptions extends StartObserver {

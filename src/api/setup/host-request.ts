@@ -3,7 +3,7 @@ import { RuntimeError } from "../../errors/index.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Home } from "../../store/home.ts";
-import { SupervisorConnection } from "../sandbox/connection.ts";
+import { SupervisorConnection } from "../control/connection.ts";
 import { spawnSupervisor } from "./supervisor-process.ts";
 
 export interface HostRequestOptions {

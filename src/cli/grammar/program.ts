@@ -18,7 +18,7 @@ import { chosenLogLevel, globalOptions } from "./globals.ts";
 import { errorBlock } from "../output/blocks.ts";
 import { operandsTerm, optionTerm } from "./tree.ts";
 import { style, type OutputStream } from "../output/style.ts";
-import { UsageError } from "./usage-error.ts";
+import { UsageError } from "../output/usage-error.ts";
 
 export interface Parsed {
   readonly command: AnyCommand;

@@ -1,4 +1,4 @@
-import { harmless } from "./harmless.ts";
+import { sanitize } from "./sanitize.ts";
 import { style, type OutputStream } from "./style.ts";
 
 export interface ErrorBlock {
@@ -18,12 +18,12 @@ export interface ErrorBlock {
  */
 export function errorBlock(block: ErrorBlock, stream: OutputStream): string {
   const lines = [
-    `${style(["bold", "red"], "error:", stream)} ${style("bold", harmless(block.text), stream)}`,
+    `${style(["bold", "red"], "error:", stream)} ${style("bold", sanitize(block.text), stream)}`,
   ];
   for (const cause of block.causes ?? []) lines.push(`  → ${style("white", indented(cause), stream)}`);
   if (block.excerpt !== undefined && block.excerpt.lines.length > 0) {
     lines.push(`  → ${style("white", `${block.excerpt.title}:`, stream)}`);
-    for (const line of block.excerpt.lines) lines.push(style("dim", `      ${harmless(line)}`, stream));
+    for (const line of block.excerpt.lines) lines.push(style("dim", `      ${sanitize(line)}`, stream));
   }
   for (const hint of block.hints ?? []) {
     if (hint !== "") lines.push(style("dim", `  → ${indented(hint)}`, stream));
@@ -33,7 +33,7 @@ export function errorBlock(block: ErrorBlock, stream: OutputStream): string {
 
 /** Further lines of a message stand below the first one's text. */
 function indented(text: string): string {
-  return harmless(text).replaceAll("\n", "\n    ");
+  return sanitize(text).replaceAll("\n", "\n    ");
 }
 
 /** One line ending in a newline: `warn: text`. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { test } from "node:test";
 import { BootStartError, ExecFailedError, RuntimeError, type ExecFailureKind } from "../../errors/index.ts";
-import { UsageError } from "../grammar/usage-error.ts";
+import { UsageError } from "./usage-error.ts";
 import { completionLine, errorBlock, warningLine } from "./blocks.ts";
 import { bytes, json, jsonStatus, jsonTime, latency, tableTime, uptime } from "./format.ts";
 import { exitCodeOf, report } from "./report.ts";

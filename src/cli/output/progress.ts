@@ -1,6 +1,5 @@
-import type { LogLevel } from "../grammar/command.ts";
-import type { PullProgress } from "../../api/index.ts";
-import { isInterrupted, onInterruption } from "../interrupt.ts";
+import type { LogLevel, PullProgress } from "../../api/index.ts";
+import { isInterrupted, onInterruption } from "./interrupt.ts";
 import { completionLine, warningLine } from "./blocks.ts";
 import { PullDisplay } from "./pull-display.ts";
 import { err } from "./streams.ts";

@@ -4,7 +4,7 @@ import {
   MicrosandboxError,
   type ExecFailureKind,
 } from "../../errors/index.ts";
-import { UsageError } from "../grammar/usage-error.ts";
+import { UsageError } from "./usage-error.ts";
 import { errorBlock, type ErrorBlock } from "./blocks.ts";
 import type { OutputStream } from "./style.ts";
 

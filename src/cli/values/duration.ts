@@ -1,4 +1,4 @@
-import { UsageError } from "../grammar/usage-error.ts";
+import { UsageError } from "../output/usage-error.ts";
 
 const unitMs: Readonly<Record<string, number>> = {
   ms: 1,

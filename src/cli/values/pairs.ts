@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { UsageError } from "../grammar/usage-error.ts";
+import { UsageError } from "../output/usage-error.ts";
 
 export type Pair = readonly [key: string, value: string];
 

@@ -1,4 +1,4 @@
-import { UsageError } from "../grammar/usage-error.ts";
+import { UsageError } from "../output/usage-error.ts";
 
 /** The limits that Linux knows, by the names of setrlimit(2) without RLIMIT_. */
 const resources = [

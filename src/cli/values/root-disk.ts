@@ -1,4 +1,4 @@
-import { UsageError } from "../grammar/usage-error.ts";
+import { UsageError } from "../output/usage-error.ts";
 import { parseSizeMib } from "./size.ts";
 
 /** What a sandbox's writes go to. Sizes in MiB. */

@@ -1,4 +1,4 @@
-import { UsageError } from "../grammar/usage-error.ts";
+import { UsageError } from "../output/usage-error.ts";
 
 /** Any text, empty included. */
 export function text(value: string): string {

@@ -1,4 +1,4 @@
-import { UsageError } from "../grammar/usage-error.ts";
+import { UsageError } from "../output/usage-error.ts";
 import { parseDurationMs } from "./duration.ts";
 
 /** RFC 3339, section 5.6: date, time and offset; seconds may have a fraction. */

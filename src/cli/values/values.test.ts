@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { UsageError } from "../grammar/usage-error.ts";
+import { UsageError } from "../output/usage-error.ts";
 import { parseDurationMs, parseDurationSecs, parseIntervalMs, parsePositiveDurationMs } from "./duration.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath } from "./pairs.ts";
 import { parseResourceLimit } from "./rlimit.ts";

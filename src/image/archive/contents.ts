@@ -18,7 +18,7 @@ import {
   type FoundManifest,
   type ManifestSource,
   type ResolvedImage,
-} from "../pull/resolve.ts";
+} from "../resolve.ts";
 import type { SpooledArchive, SpooledFile } from "./spool.ts";
 
 /** An image in an archive, under the names that the archive gives it; they are not checked yet. */

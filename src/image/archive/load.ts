@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { ImageError, MicrosandboxError } from "../../errors/index.ts";
 import { ioError, errorCode } from "../../host/system-error.ts";
-import { tryLockFile } from "../../host/lock.ts";
+import { tryLockFile } from "../../host/locks/lock.ts";
 import type { Home } from "../../store/home.ts";
 import { verifyBytes } from "../digest.ts";
 import { parseImageConfig } from "../image-config.ts";

@@ -10,7 +10,7 @@ import type { ImageReference } from "../reference.ts";
 import { RepositoryClient } from "../registry/client.ts";
 import { downloadBlob } from "../registry/download.ts";
 import type { RegistrySession } from "../registry/session.ts";
-import { resolveImage, type FoundManifest, type ResolvedImage } from "./resolve.ts";
+import { resolveImage, type FoundManifest, type ResolvedImage } from "../resolve.ts";
 import { ensureBlob, partialSize } from "../store/blobs.ts";
 import type { NamedImage, StoredImage } from "../store/images.ts";
 import { blobPath, hasBlob, readBlob, writeBlob, type ImageStore } from "../store/layout.ts";

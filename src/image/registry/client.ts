@@ -2,7 +2,7 @@ import { HttpError, ImageError } from "../../errors/index.ts";
 import { digestOf, verifyBytes } from "../digest.ts";
 import { manifestMediaTypes, maximumManifestBytes, type Descriptor } from "../manifest.ts";
 import type { ImageReference } from "../reference.ts";
-import type { FoundManifest, ManifestSource } from "../pull/resolve.ts";
+import type { FoundManifest, ManifestSource } from "../resolve.ts";
 import { readBody } from "./body.ts";
 import { displayUrl } from "./connection-error.ts";
 import type { HttpResponse } from "./http.ts";

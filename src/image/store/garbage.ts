@@ -1,6 +1,6 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { tryLockFile } from "../../host/lock.ts";
+import { tryLockFile } from "../../host/locks/lock.ts";
 import { parseManifest } from "../manifest.ts";
 import { entryName, updateEntries, type IndexEntry } from "./index-file.ts";
 import { readStoredImage, type StoredImage } from "./images.ts";
@@ -58,7 +58,7 @@ export async function collectGarbage(
     const references = entries.length - kept.length;
     return {
       entries: references === 0 ? entries : kept,
-      afterwards: async (): Promise<Removed> => ({ references, ...(await sweep(store, needed, options)) }),
+      afterWrite: async (): Promise<Removed> => ({ references, ...(await sweep(store, needed, options)) }),
     };
   });
 }

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { JsonError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
-import { writeFileAtomically } from "../../host/atomic-file.ts";
+import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import { parseDigest } from "../digest.ts";
 import { parseReference } from "../reference.ts";
 import type { ImageStore } from "./layout.ts";
@@ -76,7 +76,7 @@ export interface IndexChange<T> {
   /** The same list when nothing changes. */
   readonly entries: IndexEntry[];
   /** What is to be done when the file has been written, still under the lock. */
-  readonly afterwards: () => Promise<T>;
+  readonly afterWrite: () => Promise<T>;
 }
 
 /** Changes `index.json`, one process at a time. */
@@ -87,12 +87,12 @@ export async function updateEntries<T>(
 ): Promise<T> {
   return withStoreLock(store.indexLock, signal, async () => {
     const index = await readIndexFile(store);
-    const { entries, afterwards } = await change(index.manifests);
+    const { entries, afterWrite } = await change(index.manifests);
     if (entries !== index.manifests) {
       const content = { ...index, manifests: entries };
       await writeFileAtomically(store.indexFile, JSON.stringify(content, null, 2) + "\n");
     }
-    return afterwards();
+    return afterWrite();
   });
 }
 
@@ -109,12 +109,12 @@ export async function nameImage(
   signal?: AbortSignal,
 ): Promise<void> {
   await updateEntries(store, signal, async (entries) => {
-    const afterwards = (): Promise<void> => Promise.resolve();
+    const afterWrite = (): Promise<void> => Promise.resolve();
     const earlier = entries.find((entry) => entryName(entry) === name);
     const same =
       earlier?.digest === image.digest &&
       earlier.annotations?.[annotationKeys.sourceDigest] === image.sourceDigest;
-    if (same) return { entries, afterwards };
+    if (same) return { entries, afterWrite };
     const entry: IndexEntry = {
       mediaType: image.mediaType,
       digest: image.digest,
@@ -126,6 +126,6 @@ export async function nameImage(
         [annotationKeys.addedAt]: new Date().toISOString(),
       },
     };
-    return { entries: [...entries.filter((other) => other !== earlier), entry], afterwards };
+    return { entries: [...entries.filter((other) => other !== earlier), entry], afterWrite };
   });
 }

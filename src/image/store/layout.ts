@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { errorCode, ioError } from "../../host/system-error.ts";
-import { writeFileAtomically } from "../../host/atomic-file.ts";
+import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import type { Home } from "../../store/home.ts";
 import { digestOf, requireDigest, verifyBytes } from "../digest.ts";
 

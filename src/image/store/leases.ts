@@ -3,7 +3,7 @@ import { readdir, readFile, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { IoError } from "../../errors/index.ts";
-import { tryLockFile } from "../../host/lock.ts";
+import { tryLockFile } from "../../host/locks/lock.ts";
 import type { ImageStore } from "./layout.ts";
 import { withStoreLock } from "./locking.ts";
 

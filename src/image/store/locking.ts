@@ -1,5 +1,5 @@
 import { unlink } from "node:fs/promises";
-import { lockFileWhenFree } from "../../host/lock-when-free.ts";
+import { lockFileWhenFree } from "../../host/locks/lock-when-free.ts";
 
 /** The last in the line for each lock within this process. */
 const lines = new Map<string, Promise<unknown>>();

@@ -1,5 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
-import { withLock } from "../../host/lock.ts";
+import { withLock } from "../../host/locks/lock.ts";
 import { hostAccelerators, type HostAccelerator } from "./host-accelerators.ts";
 import type { QemuBinary } from "../qemu/qemu-binary.ts";
 import type { Accelerator, GuestKernel } from "../types.ts";

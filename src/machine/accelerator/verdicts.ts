@@ -1,6 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomically } from "../../host/atomic-file.ts";
+import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import { hostBootId } from "../../host/host-boot.ts";
 import { asObject } from "../qmp/qmp.ts";
 import type { QemuBinary } from "../qemu/qemu-binary.ts";

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Duplex, Readable } from "node:stream";
 import { test, type TestContext } from "node:test";
-import { identifyProcess } from "../../host/process-identity.ts";
+import { identifyProcess } from "../../host/process/process-identity.ts";
 import { findLifeline, tieToParent, watcherFd, type Lifeline } from "./lifeline.ts";
 import { findQemu } from "./qemu-binary.ts";
 

@@ -3,7 +3,7 @@ import { access, constants, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { QemuNotFoundError } from "../../errors/index.ts";
-import { writeFileAtomically } from "../../host/atomic-file.ts";
+import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import { findLifeline, findProgram, type Lifeline } from "./lifeline.ts";
 import { hostPlatform } from "./platform.ts";
 import { asObject } from "../qmp/qmp.ts";

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { Tail } from "../../host/tail.ts";
+import { Tail } from "../../host/files/tail.ts";
 
 const outputTailBytes = 8 * 1024;
 

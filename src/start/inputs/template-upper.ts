@@ -1,5 +1,5 @@
 import { rename, rm } from "node:fs/promises";
-import { unpackExtents } from "../../host/extents.ts";
+import { unpackExtents } from "../../host/files/extents.ts";
 import type { Template } from "../../store/templates/templates.ts";
 import type { PreparedRoot } from "../contract/handover.ts";
 

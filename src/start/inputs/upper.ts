@@ -2,7 +2,7 @@ import { rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidConfigError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
-import { extentsVirtualSize, unpackExtents } from "../../host/extents.ts";
+import { extentsVirtualSize, unpackExtents } from "../../host/files/extents.ts";
 import { guestDirectory } from "../../host/package-files.ts";
 
 const bytesPerMib = 1024 * 1024;

@@ -8,10 +8,10 @@ import { mountMessage } from "../../guest-setup/introduction.ts";
 import { makeUpper } from "../inputs/root.ts";
 import { originOf } from "../inputs/template-key.ts";
 import { Operation } from "../../host/operation.ts";
-import { copySparse } from "../../host/copy-sparse.ts";
+import { copySparse } from "../../host/files/copy-sparse.ts";
 import { evictTemplates, listTemplates } from "../../store/templates/template-upkeep.ts";
 import { ioError } from "../../host/system-error.ts";
-import { packExtents, type Extent } from "../../host/extents.ts";
+import { packExtents, type Extent } from "../../host/files/extents.ts";
 import {
   stageTemplate,
   type StagedTemplate,

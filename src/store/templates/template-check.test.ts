@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { open, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { copySparse } from "../../host/copy-sparse.ts";
+import { copySparse } from "../../host/files/copy-sparse.ts";
 import { hashSparseFile, hashTemplate, markDurable, verifyTemplate } from "./template-check.ts";
 import { lockTemplate, stageTemplate } from "./template-staging.ts";
 import { openTemplate } from "./templates.ts";

@@ -1,9 +1,9 @@
 import { lstat, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import { writeFileAtomically } from "../../host/atomic-file.ts";
+import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import type { Home } from "../home.ts";
-import { readChunk } from "../../host/read-chunk.ts";
+import { readChunk } from "../../host/files/read-chunk.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { templateFileNames, templateRecordJson } from "./template-record.ts";
 import { lookAtTemplate, templatePaths, type Template } from "./templates.ts";

@@ -2,7 +2,7 @@ import { lstat, readdir, rename, rm, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { randomHex } from "../../host/entropy.ts";
 import { socketPath, type Home } from "../home.ts";
-import { tryLockFile } from "../../host/lock.ts";
+import { tryLockFile } from "../../host/locks/lock.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 
 // A template's key begins with a hexadecimal digit, so these can never be one.

@@ -8,7 +8,7 @@ import { openTemplate } from "./templates.ts";
 import { pruneTemplates } from "./template-upkeep.ts";
 import { removeTemplate } from "./template-removal.ts";
 import { IoError } from "../../errors/index.ts";
-import { tryLockFile } from "../../host/lock.ts";
+import { tryLockFile } from "../../host/locks/lock.ts";
 import { sweepTemplateLeftovers } from "./template-removal.ts";
 import {
   entries,

@@ -4,8 +4,8 @@ import { IoError } from "../../errors/index.ts";
 import { randomHex } from "../../host/entropy.ts";
 import type { Home } from "../home.ts";
 import { hostBootId } from "../../host/host-boot.ts";
-import { tryLockFile, type FileLock } from "../../host/lock.ts";
-import { lockFileWhenFree } from "../../host/lock-when-free.ts";
+import { tryLockFile, type FileLock } from "../../host/locks/lock.ts";
+import { lockFileWhenFree } from "../../host/locks/lock-when-free.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import {
   templateFileNames,

@@ -7,7 +7,7 @@ import {
   parseLogLine,
   type LogSource,
 } from "../../store/log-format.ts";
-import { RotatingFile } from "../../host/rotating-file.ts";
+import { RotatingFile } from "../../host/files/rotating-file.ts";
 
 /** Commands wait for their output to be logged once so many bytes are queued. */
 const fullAtBytes = 4 * 1024 * 1024;

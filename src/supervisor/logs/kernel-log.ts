@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { formatBootMarker, logMaximumBytes, logMaximumFiles } from "../../store/log-format.ts";
-import { RotatingFile } from "../../host/rotating-file.ts";
+import { RotatingFile } from "../../host/files/rotating-file.ts";
 
 const tailBytes = 16 * 1024;
 

@@ -1,5 +1,5 @@
 import { logMaximumBytes, logMaximumFiles } from "../../store/log-format.ts";
-import { RotatingFile } from "../../host/rotating-file.ts";
+import { RotatingFile } from "../../host/files/rotating-file.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
 

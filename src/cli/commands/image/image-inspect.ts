@@ -1,7 +1,7 @@
 import type { ImageDetail } from "../../../api/index.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { bytes, fieldLines, json, tableTime } from "../../output/format.ts";
-import { harmless } from "../../output/harmless.ts";
+import { sanitize } from "../../output/sanitize.ts";
 import { out } from "../../output/streams.ts";
 import { quoteWord } from "../../output/sandbox-text.ts";
 import { imageJson } from "./image-list.ts";
@@ -74,7 +74,7 @@ function toText({ handle, config, layers }: ImageDetail): string {
   return fieldLines(
     fields.map(([title, content]) => [
       title,
-      typeof content === "string" ? harmless(content) : content.map(harmless),
+      typeof content === "string" ? sanitize(content) : content.map(sanitize),
     ]),
   );
 }

@@ -1,7 +1,7 @@
 import { defineCommand, flag, value } from "../../grammar/command.ts";
-import { onInterruption } from "../../interrupt.ts";
+import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
-import { UsageError } from "../../grammar/usage-error.ts";
+import { UsageError } from "../../output/usage-error.ts";
 import { text } from "../../values/simple.ts";
 
 export const imageLoad = defineCommand({

@@ -3,7 +3,7 @@ import { defineCommand, flag } from "../../grammar/command.ts";
 import { bytes, json } from "../../output/format.ts";
 import { Progress } from "../../output/progress.ts";
 import { out } from "../../output/streams.ts";
-import { UsageError } from "../../grammar/usage-error.ts";
+import { UsageError } from "../../output/usage-error.ts";
 import { formatOption } from "../sandbox/list.ts";
 
 export const imagePrune = defineCommand({

@@ -1,5 +1,5 @@
 import { defineCommand, flag, value } from "../../grammar/command.ts";
-import { onInterruption } from "../../interrupt.ts";
+import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
 import { text } from "../../values/simple.ts";
 

@@ -1,8 +1,8 @@
 import { readHidden, readLineFromPipe } from "../../ask.ts";
 import { defineCommand, flag, value } from "../../grammar/command.ts";
-import { onInterruption } from "../../interrupt.ts";
+import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
-import { UsageError } from "../../grammar/usage-error.ts";
+import { UsageError } from "../../output/usage-error.ts";
 import { text } from "../../values/simple.ts";
 import { registryOptions } from "../image/image-pull.ts";
 

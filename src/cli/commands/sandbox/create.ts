@@ -2,7 +2,7 @@ import { MicrosandboxError } from "../../../errors/index.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { configure, creationOptions, embeddedImage, generatedName, imageDetails } from "../../creation.ts";
 import { discard } from "../../ending.ts";
-import { onInterruption } from "../../interrupt.ts";
+import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
 import { out } from "../../output/streams.ts";
 

@@ -2,12 +2,12 @@ import type { Sandbox, SandboxHandle } from "../../../api/index.ts";
 import { NoDefaultCommandError } from "../../../errors/index.ts";
 import { defineCommand, flag, repeated, value } from "../../grammar/command.ts";
 import { commandLine, commandOptions, isInteractive, runInGuest } from "../../guest-command.ts";
-import { isInterrupted, onInterruption, untilExit } from "../../interrupt.ts";
+import { isInterrupted, onInterruption, untilExit } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
 import { exitCodeOf, report } from "../../output/report.ts";
 import { err } from "../../output/streams.ts";
 import { isDown } from "../../output/sandbox-text.ts";
-import { UsageError } from "../../grammar/usage-error.ts";
+import { UsageError } from "../../output/usage-error.ts";
 import { parseEnvironment } from "../../values/pairs.ts";
 import { text } from "../../values/simple.ts";
 

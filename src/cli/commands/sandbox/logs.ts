@@ -1,7 +1,7 @@
 import type { LogStreamOptions, SandboxHandle } from "../../../api/index.ts";
 import { defineCommand, flag, repeated, value } from "../../grammar/command.ts";
 import { LogPrinter, type LogView } from "../../output/log-printer.ts";
-import { UsageError } from "../../grammar/usage-error.ts";
+import { UsageError } from "../../output/usage-error.ts";
 import { oneOf, regularExpression, wholeNumber } from "../../values/simple.ts";
 import { parseTime } from "../../values/time.ts";
 

@@ -18,7 +18,7 @@ import {
   startInGuest,
   type GuestCommand,
 } from "../../guest-command.ts";
-import { isInterrupted, onInterruption, untilExit } from "../../interrupt.ts";
+import { isInterrupted, onInterruption, untilExit } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
 import { exitCodeOf, report } from "../../output/report.ts";
 import { err, out } from "../../output/streams.ts";

@@ -1,7 +1,7 @@
 import type { StoredTemplate } from "../../../api/setup/msb-templates.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { bytes, fieldLines, json, tableTime } from "../../output/format.ts";
-import { harmless } from "../../output/harmless.ts";
+import { sanitize } from "../../output/sanitize.ts";
 import { out } from "../../output/streams.ts";
 import { formatOption } from "../sandbox/list.ts";
 import { templateJson } from "./template-list.ts";
@@ -39,5 +39,5 @@ function toText({ key, status, reason, sizeBytes, lastUsedAt, shape }: StoredTem
     ["Last used", tableTime(lastUsedAt)],
   ];
   // Some of it a guest or QEMU said.
-  return fieldLines(fields.map(([title, content]) => [title, harmless(content)]));
+  return fieldLines(fields.map(([title, content]) => [title, sanitize(content)]));
 }

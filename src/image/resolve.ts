@@ -1,6 +1,6 @@
-import { ImageError } from "../../errors/index.ts";
-import { parseManifest, type Descriptor, type ImageManifest, type Platform } from "../manifest.ts";
-import { noSuchPlatform, suitableEntries } from "../platform.ts";
+import { ImageError } from "../errors/index.ts";
+import { parseManifest, type Descriptor, type ImageManifest, type Platform } from "./manifest.ts";
+import { noSuchPlatform, suitableEntries } from "./platform.ts";
 
 /** Where manifests come from: a registry, an archive, the store. What is returned has the digest it was asked for. */
 export interface ManifestSource {

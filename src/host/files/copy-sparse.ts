@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { chmod, constants, copyFile, lstat, open, rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { readChunk } from "./read-chunk.ts";
-import { errorCode, ioError } from "./system-error.ts";
+import { errorCode, ioError } from "../system-error.ts";
 
 const chunkBytes = 1024 * 1024;
 /** Zeros are left out in units of this many bytes: the block size of most file systems, and the page size of most guests. */

@@ -1,6 +1,6 @@
 import { open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
-import { ioError } from "./system-error.ts";
+import { ioError } from "../system-error.ts";
 
 /**
  * Writes a file so that a reader sees the old content or the new one and nothing between: written aside and renamed. With

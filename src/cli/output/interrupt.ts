@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { watchOutput } from "./output/streams.ts";
+import { watchOutput } from "./streams.ts";
 
 /**
  * What to do when `msb` has to end early: SIGINT, SIGTERM, SIGHUP, or nobody reads its output any more.

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { IoError } from "../errors/index.ts";
+import { IoError } from "../../errors/index.ts";
 import { tryLockFile } from "./lock.ts";
 import { lockFileWhenFree } from "./lock-when-free.ts";
 

@@ -6,7 +6,7 @@
  * the other. Whatever no extent covers is zero.
  */
 import { open, unlink, type FileHandle } from "node:fs/promises";
-import { IoError, MicrosandboxError } from "../errors/index.ts";
+import { IoError, MicrosandboxError } from "../../errors/index.ts";
 
 const FORMAT_VERSION = 1;
 /** Zeros are found and dropped in units of this many bytes: the block size of the file systems inside. */

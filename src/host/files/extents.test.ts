@@ -3,7 +3,7 @@ import { mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { IoError } from "../errors/index.ts";
+import { IoError } from "../../errors/index.ts";
 import { extentsVirtualSize, packExtents, unpackExtents } from "./extents.ts";
 
 let directory = "";

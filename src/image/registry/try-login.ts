@@ -1,7 +1,7 @@
 import { HttpError } from "../../errors/index.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import type { Home } from "../../store/home.ts";
-import { openSession, type RegistryOptions } from "../registry/settings.ts";
+import { openSession, type RegistryOptions } from "./settings.ts";
 
 export interface LoginTrial {
   readonly username: string;

@@ -1,5 +1,5 @@
 import { open, rename, unlink, type FileHandle } from "node:fs/promises";
-import { errorCode, ioError } from "./system-error.ts";
+import { errorCode, ioError } from "../system-error.ts";
 
 export interface RotatingFileOptions {
   /** A file that has reached this size is rotated before the next write. Bytes. */

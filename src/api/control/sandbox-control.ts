@@ -7,7 +7,7 @@ import {
   SandboxNotRunningError,
 } from "../../errors/index.ts";
 import type { EndedMessage, Message } from "../../protocol/generated/messages.ts";
-import { DirectoryChanges } from "../../host/directory-changes.ts";
+import { DirectoryChanges } from "../../host/files/directory-changes.ts";
 import {
   findSandbox,
   removeSandbox,
@@ -15,8 +15,8 @@ import {
   sandboxPaths,
   type FoundSandbox,
 } from "../../store/sandboxes.ts";
-import { isAlive } from "../../host/process-identity.ts";
-import { isUnlocked } from "../../host/lock.ts";
+import { isAlive } from "../../host/process/process-identity.ts";
+import { isUnlocked } from "../../host/locks/lock.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { SupervisorConnection } from "./connection.ts";

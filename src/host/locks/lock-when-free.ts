@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { DirectoryChanges } from "./directory-changes.ts";
+import { DirectoryChanges } from "../files/directory-changes.ts";
 import { tryLockFile, type FileLock } from "./lock.ts";
-import { ioError } from "./system-error.ts";
+import { ioError } from "../system-error.ts";
 
 /** No event tells that a process was killed: how long until that is noticed, in milliseconds. */
 const recheckMs = 100;

@@ -4,7 +4,7 @@ import { mkdtemp, open, readFile, rm, stat, symlink, writeFile } from "node:fs/p
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { IoError } from "../errors/index.ts";
+import { IoError } from "../../errors/index.ts";
 import { copySparse, copySparseByBlocks } from "./copy-sparse.ts";
 
 let directory = "";

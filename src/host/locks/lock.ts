@@ -1,7 +1,7 @@
 import { access, open, stat, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { tryLock, waitForLock } from "fs-native-extensions";
-import { errorCode, ioError } from "./system-error.ts";
+import { errorCode, ioError } from "../system-error.ts";
 
 /**
  * An exclusive lock on a file, held by an open file description: the kernel drops it when the last process that has the

@@ -1,0 +1,20 @@
+/** A folder of `src/` is small enough to be taken in at a glance; one that outgrows this is split by what its files are about. */
+import assert from "node:assert/strict";
+import { globSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+
+const most = 16;
+const source = join(import.meta.dirname, "../src");
+
+test(`no folder of src/ holds more than ${most} source files`, () => {
+  const sizes = new Map<string, number>();
+  for (const file of globSync("**/*.ts", { cwd: source })) {
+    if (file.endsWith(".test.ts")) continue;
+    const folder = dirname(file);
+    sizes.set(folder, (sizes.get(folder) ?? 0) + 1);
+  }
+  assert.ok(sizes.size > 20, "the folders were found");
+  const large = [...sizes].filter(([, size]) => size > most);
+  assert.deepEqual(large, []);
+});
