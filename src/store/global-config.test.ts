@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { InvalidConfigError } from "../errors/index.ts";
-import { configuredRootDisk, readGlobalConfig } from "./global-config.ts";
+import { configuredRootDisk } from "../config/global/global-config.ts";
+import { readGlobalConfig } from "./global-config.ts";
 import { locateHome } from "./home.ts";
 
 let directory: string;

@@ -6,7 +6,7 @@ import { encodeFrame, FrameKind } from "../protocol/frame.ts";
 import { encodeMessage } from "../protocol/generated/messages.ts";
 import { findSandbox } from "../store/sandboxes.ts";
 import { locateHome } from "../store/home.ts";
-import { parseStoredConfig } from "../store/sandbox-record.ts";
+import { parseStoredConfig } from "../config/sandbox/stored-config.ts";
 import type { BegunQemu } from "../start/prelaunch/begun-qemu.ts";
 import { diagnoseHost } from "./diagnose/diagnose.ts";
 import { Supervisor } from "./supervisor.ts";

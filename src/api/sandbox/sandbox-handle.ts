@@ -8,7 +8,8 @@ import { LogStream, type LogStreamOptions } from "../logs/log-stream.ts";
 import type { SandboxMetrics } from "../metrics/metrics.ts";
 import type { StartObserver } from "./progress.ts";
 import { destroySandbox, restartSandbox, Sandbox } from "./sandbox.ts";
-import { configOf, type SandboxConfig } from "../config/sandbox-config.ts";
+import { configOf } from "../../config/sandbox/effective-config.ts";
+import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 import {
   defaultConnectMs,
   defaultGraceMs,

@@ -1,5 +1,6 @@
 import { MicrosandboxError, type MicrosandboxErrorCode } from "../../errors/index.ts";
-import { configOf, type SandboxConfig } from "../config/sandbox-config.ts";
+import { configOf } from "../../config/sandbox/effective-config.ts";
+import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 import { SandboxCommands } from "../exec/sandbox-commands.ts";
 import { createSandbox } from "./create.ts";
 import type { ExitStatus } from "../exec/exec-output.ts";
@@ -19,11 +20,11 @@ import {
   type SandboxStopResult,
   type SandboxTouchResult,
 } from "./sandbox-control.ts";
-import { draftFromConfig, type SandboxConfigInput } from "../config/config-object.ts";
+import { draftFromConfig, type SandboxConfigInput } from "../../config/sandbox/config-object.ts";
 import { SandboxHandle } from "./sandbox-handle.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
 import { startSandbox, type DestroyOptions, type RestartOptions } from "./start.ts";
-import { checkSandboxName } from "../../store/names.ts";
+import { checkSandboxName } from "../../config/sandbox-name.ts";
 import { locateHome } from "../../store/home.ts";
 import { removeSandbox } from "../../store/sandboxes.ts";
 

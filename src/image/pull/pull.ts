@@ -4,7 +4,7 @@
  * systems of layers. There is no file that exports it all, because most programs need little of it at a time.
  */
 import { ImageError } from "../../errors/index.ts";
-import type { GlobalConfig } from "../../store/global-config.ts";
+import type { GlobalConfig } from "../../config/global/global-config.ts";
 import type { Home } from "../../store/home.ts";
 import type { ImageLimits } from "../limits.ts";
 import type { Platform } from "../manifest.ts";

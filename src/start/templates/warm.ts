@@ -4,7 +4,7 @@ import { readGlobalConfig } from "../../store/global-config.ts";
 import { stageTemplate } from "../../store/templates/template-staging.ts";
 import { templateLimitBytes, whyNoTemplates } from "../../store/templates/template-settings.ts";
 import type { Home } from "../../store/home.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { withAccelerator } from "../boot.ts";
 import { KernelLog } from "../../supervisor/logs/kernel-log.ts";
 import { RuntimeLog } from "../../supervisor/logs/runtime-log.ts";

@@ -1,0 +1,28 @@
+import { lifecycleSettings } from "./lifecycle.ts";
+import { networkSettings } from "./network.ts";
+import { observationSettings } from "./observation.ts";
+import { processSettings } from "./process.ts";
+import { resourceSettings } from "./resources.ts";
+import type { AnySetting } from "./setting.ts";
+import { storageSettings } from "./storage.ts";
+
+/** Every setting of a sandbox, by its key in the configuration object. A group a file. */
+export const settings = {
+  ...storageSettings,
+  ...resourceSettings,
+  ...processSettings,
+  ...lifecycleSettings,
+  ...observationSettings,
+  ...networkSettings,
+} as const;
+
+export type Settings = typeof settings;
+export type SettingKey = keyof Settings;
+
+/** The table as a list, in the order of `msb inspect` and the documentation. */
+export const settingEntries = Object.entries(settings) as readonly (readonly [SettingKey, AnySetting])[];
+
+/** The builder's setters of a setting. */
+export function settersOf(key: string, setting: AnySetting): readonly string[] {
+  return setting.setters ?? [key];
+}
