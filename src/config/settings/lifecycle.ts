@@ -23,7 +23,6 @@ export const lifecycleSettings = {
     meaning: "ends it so long after each boot",
     setters: ["maxDuration"],
     default: null,
-    otherwise: "none",
     cli: {
       flag: "maxDuration",
       placeholder: "DURATION",
@@ -37,7 +36,6 @@ export const lifecycleSettings = {
     meaning: "ends it when no command ran and nothing was asked of it for so long",
     setters: ["idleTimeout"],
     default: null,
-    otherwise: "none",
     cli: {
       flag: "idleTimeout",
       placeholder: "DURATION",

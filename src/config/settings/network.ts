@@ -7,7 +7,7 @@ export const networkSettings = {
     type: flag,
     meaning: "no network interface in the guest",
     default: false,
-    inspect: "No network",
+    inspect: "Network disabled",
     change: "never",
   }),
 } as const;

@@ -9,7 +9,6 @@ export const processSettings = {
     type: words,
     meaning: "the program before the command",
     default: null,
-    otherwise: "none",
     image: "whole",
     cli: {
       flag: "entrypoint",
@@ -23,7 +22,6 @@ export const processSettings = {
     type: words,
     meaning: "the command where none is given; an empty list clears the image's",
     default: null,
-    otherwise: "none",
     image: "whole",
     inspect: "Command",
     change: "never",

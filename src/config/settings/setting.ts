@@ -57,7 +57,7 @@ interface Description<Value, Input, Flag extends string, Global extends string> 
   readonly meaning: string;
   /** Its setters of the builder, when they are not one of the setting's key. */
   readonly setters?: readonly string[];
-  /** What holds where nothing is said and `default` has nothing, for people. */
+  /** What holds where nothing is said and `default` has nothing, for people; without it: nothing. */
   readonly otherwise?: string;
   /** An image may say it: `whole` when the user did not, `by key` for what the user's keys leave. */
   readonly image?: "whole" | "by key";

@@ -8,9 +8,9 @@ import { storageSettings } from "./storage.ts";
 
 /** Every setting of a sandbox, by its key in the configuration object. A group a file. */
 export const settings = {
-  ...storageSettings,
   ...resourceSettings,
   ...processSettings,
+  ...storageSettings,
   ...lifecycleSettings,
   ...observationSettings,
   ...networkSettings,
@@ -19,7 +19,7 @@ export const settings = {
 export type Settings = typeof settings;
 export type SettingKey = keyof Settings;
 
-/** The table as a list, in the order of `msb inspect` and the documentation. */
+/** The table as a list, in the order of the help, `msb inspect` and the documentation. */
 export const settingEntries = Object.entries(settings) as readonly (readonly [SettingKey, AnySetting])[];
 
 /** The builder's setters of a setting. */
