@@ -79,11 +79,11 @@ const rlimitKeys = ["resource", "soft", "hard"] as const satisfies readonly (key
 export const rlimitsType: SettingType<readonly Rlimit[], readonly Rlimit[]> = {
   form: { kind: "structure" },
   values: "a resource of setrlimit(2) with its soft and hard limit",
-  check: (name, input) =>
+  check: (_name, input) =>
     joinRlimits(
       [],
       input.map((limit, index) => {
-        refuseUnknownKeys(`${name}[${index}]`, limit, rlimitKeys);
+        refuseUnknownKeys(`rlimits[${index}]`, limit, rlimitKeys);
         return checkRlimit(limit.resource, limit.soft, limit.hard);
       }),
     ),

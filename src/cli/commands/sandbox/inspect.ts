@@ -36,8 +36,14 @@ function toJson(handle: SandboxHandle): object {
   };
 }
 
+/** What is told of a sandbox. */
+type Described = Pick<
+  SandboxHandle,
+  "name" | "id" | "status" | "createdAt" | "updatedAt" | "accelerator" | "config"
+>;
+
 /** @returns a line for every setting that the sandbox keeps, besides what it is called and does */
-export function toText(handle: SandboxHandle): string {
+export function toText(handle: Described): string {
   const config = handle.config();
   const titles = new Set(
     settingEntries.flatMap(([, { inspect: title }]) => (title === undefined ? [] : [title])),
@@ -88,7 +94,7 @@ function describeRootDisk({ image, rootDisk }: SandboxConfig): string {
 }
 
 /** Of the latest run. Who isolates code by a sandbox should know what the isolation rests on. */
-function describeAccelerator({ accelerator }: SandboxHandle): string {
+function describeAccelerator({ accelerator }: Described): string {
   if (accelerator === null) return "-";
   return accelerator === "tcg" ? "tcg (software emulation; QEMU's makers promise no isolation)" : accelerator;
 }
