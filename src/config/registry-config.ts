@@ -2,7 +2,7 @@ import { InvalidConfigError } from "../errors/index.ts";
 import { isBasicLogin } from "./basic-login.ts";
 import { checkString } from "./checks.ts";
 import type { SettingType } from "./settings/setting.ts";
-import { refuseUnknownKeys } from "./unknown-keys.ts";
+import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
 /** How the caller of a pull wants to be known: `anonymous` means that nothing else is looked for. */
 export type RegistryAuth =

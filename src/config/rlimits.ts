@@ -1,6 +1,6 @@
 import { InvalidConfigError } from "../errors/index.ts";
 import type { SettingType } from "./settings/setting.ts";
-import { refuseUnknownKeys } from "./unknown-keys.ts";
+import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
 /** Linux's numbers: include/uapi/asm-generic/resource.h. */
 const resourceNumbers = {

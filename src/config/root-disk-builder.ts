@@ -3,7 +3,7 @@ import { defaultRootDisk, maximumRootDiskMib, minimumManagedMib, type RootDisk }
 import { checkMebibytes } from "./checks.ts";
 import type { SettingType } from "./settings/setting.ts";
 import type { Mebibytes } from "./sizes.ts";
-import { refuseUnknownKeys } from "./unknown-keys.ts";
+import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
 /** The root disk as a setting takes it: a size in MiB of a managed one, or a description. */
 export type RootDiskInput = number | Mebibytes | RootDisk | ((disk: RootDiskBuilder) => RootDiskBuilder);

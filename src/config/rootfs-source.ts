@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import { InvalidConfigError } from "../errors/index.ts";
 import { DiskImageFormats, type DiskImageFormat } from "./enums.ts";
 import type { SettingType } from "./settings/setting.ts";
-import { refuseUnknownKeys } from "./unknown-keys.ts";
+import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
 /** What a sandbox's root file system is made from. */
 export type RootfsSource =

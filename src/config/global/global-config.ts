@@ -117,12 +117,7 @@ export interface GlobalConfig extends Defaults<"">, Output<typeof others> {
  * @throws InvalidConfigError that names the key; UnsupportedOperationError for a key of a later version
  */
 export function checkGlobalConfig(json: unknown, where: string): GlobalConfig {
-  try {
-    refuseUnreadKeys(globalConfigSchema, json);
-  } catch (error) {
-    if (error instanceof Error) error.message = `${where}: ${error.message}`;
-    throw error;
-  }
+  refuseUnreadKeys(globalConfigSchema, json, where);
   const parsed = v.safeParse(globalConfigSchema, json);
   // The schema is made from the same table as the type.
   if (parsed.success) return parsed.output as GlobalConfig;

@@ -1,9 +1,9 @@
-import { asksForNothing, laterConfigKeys } from "../later-keys.ts";
+import { asksForNothing, laterConfigKeys } from "../keys/later-keys.ts";
 import { refuseUnknownLoginKeys, type RegistryInput } from "../registry-config.ts";
 import type { RootfsSource } from "../rootfs-source.ts";
 import type { InputOf } from "../settings/setting.ts";
 import { settings, type SettingKey, type Settings } from "../settings/table.ts";
-import { refuseUnknownKeys } from "../unknown-keys.ts";
+import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
 import { SandboxDraft } from "./sandbox-draft.ts";
 
 /** A sandbox's configuration as one object: the other way to say what {@link SandboxBuilder} says. */

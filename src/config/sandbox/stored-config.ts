@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { UnsupportedOperationError } from "../../errors/index.ts";
 import { DiskImageFormats } from "../enums.ts";
-import { asksForNothing } from "../later-keys.ts";
+import { asksForNothing } from "../keys/later-keys.ts";
 import { rlimitResources } from "../rlimits.ts";
 import { defaultRootDisk } from "../root-disk.ts";
 import { schemaOf } from "../settings/schema.ts";

@@ -1,4 +1,4 @@
-import { InvalidConfigError } from "../errors/index.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
 import { nearest } from "./nearest.ts";
 
 /**
