@@ -40,7 +40,7 @@ export type {
   ImageRemoveOptions,
   ImageSaveOptions,
 } from "./images/image-types.ts";
-export { ImageBuilder, type ImageChoice } from "./config/image-builder.ts";
+export { ImageBuilder, type ImageChoice } from "../config/image-builder.ts";
 export type {
   CreateObserver,
   PullProgress,
@@ -56,15 +56,16 @@ export {
   type RegistryAuthKind,
   type RegistryConfig,
   type RegistryInput,
-} from "./config/registry-config.ts";
+} from "../config/registry-config.ts";
 export type { Rlimit, RlimitResource } from "../config/rlimits.ts";
-export { RootDiskBuilder, type RootDisk, type RootDiskInput } from "../config/root-disk-builder.ts";
+export { RootDiskBuilder, type RootDiskInput } from "../config/root-disk-builder.ts";
+export type { RootDisk } from "../config/root-disk.ts";
 export { intoRootfsSource, type RootfsSource } from "../config/rootfs-source.ts";
 export { Sandbox } from "./sandbox/entry.ts";
 export { SandboxBuilder } from "./config/sandbox-builder.ts";
-export type { SandboxConfig } from "./config/sandbox-config.ts";
+export type { SandboxConfig } from "../config/sandbox/sandbox-config.ts";
 export type { SandboxPingResult, SandboxStopResult, SandboxTouchResult } from "./control/sandbox-control.ts";
-export type { SandboxConfigInput } from "./config/config-object.ts";
+export type { SandboxConfigInput } from "../config/sandbox/config-object.ts";
 export { SandboxHandle } from "./sandbox/sandbox.ts";
 export { GiB, KiB, MiB, TiB, type Mebibytes } from "../config/sizes.ts";
 export type { DestroyOptions, RestartOptions } from "./sandbox/start.ts";

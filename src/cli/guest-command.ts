@@ -6,7 +6,8 @@ import { writeAll } from "./output/streams.ts";
 import { UsageError } from "./output/usage-error.ts";
 import { parsePositiveDurationMs } from "./values/duration.ts";
 import type { Pair } from "./values/pairs.ts";
-import { parseResourceLimit, type ResourceLimit } from "./values/rlimit.ts";
+import type { Rlimit } from "../config/rlimits.ts";
+import { parseResourceLimit } from "./values/rlimit.ts";
 import { text } from "./values/simple.ts";
 
 /** Options of `run` and `exec` that say how the command runs. */
@@ -42,7 +43,7 @@ export interface GuestCommand {
   readonly user?: string | undefined;
   readonly env: readonly Pair[];
   readonly timeoutMs?: number | undefined;
-  readonly rlimits: readonly ResourceLimit[];
+  readonly rlimits: readonly Rlimit[];
   readonly detachKeys?: string | undefined;
   /** true and false as asked for; undefined = decided by what stdin and stdout are. */
   readonly tty?: boolean | undefined;

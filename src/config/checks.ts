@@ -20,6 +20,11 @@ export function checkMebibytes(name: string, value: number): number {
   return Math.floor(value);
 }
 
+export function checkFlag(name: string, value: boolean): boolean {
+  if (typeof value === "boolean") return value;
+  throw new InvalidConfigError(`${name} is ${JSON.stringify(value)}, which is neither true nor false`);
+}
+
 export function checkPositive(name: string, value: number): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
     throw new InvalidConfigError(`${name} is ${String(value)}; it must be a number above 0`);

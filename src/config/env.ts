@@ -1,4 +1,6 @@
 import { InvalidConfigError } from "../errors/index.ts";
+import { checkScriptName } from "./checks.ts";
+import type { SettingType } from "./settings/setting.ts";
 
 export type EnvPair = readonly [key: string, value: string];
 export type EnvInput = Readonly<Record<string, string>> | Iterable<EnvPair>;
@@ -38,4 +40,45 @@ export function checkEnvPair(key: string, value: string): EnvPair {
 
 export function envPairs(input: EnvInput): EnvPair[] {
   return Symbol.iterator in input ? [...input] : Object.entries(input);
+}
+
+export const envType: SettingType<readonly EnvPair[], EnvInput> = {
+  form: { kind: "structure" },
+  values: "names with values",
+  check: (_name, input) =>
+    joinPairs(
+      [],
+      envPairs(input).map(([key, value]) => checkEnvPair(key, value)),
+    ),
+  join: joinPairs,
+};
+
+/** Scripts travel to the guest in one message. */
+const scriptsMaximumBytes = 3 * 1024 * 1024;
+
+export const scriptsType: SettingType<readonly EnvPair[], EnvInput> = {
+  form: { kind: "structure" },
+  values: "names with texts, 3 MiB together",
+  check: (_name, input) => joinScripts([], envPairs(input).map(checkScript)),
+  join: joinScripts,
+};
+
+function checkScript([name, content]: EnvPair): EnvPair {
+  if (typeof content !== "string")
+    throw new InvalidConfigError(`the content of the script ${name} must be text`);
+  return [checkScriptName(name), content];
+}
+
+function joinScripts(earlier: readonly EnvPair[], later: readonly EnvPair[]): EnvPair[] {
+  const scripts = joinPairs(earlier, later);
+  const bytes = scripts.reduce((sum, [name, content]) => sum + Buffer.byteLength(name + content), 0);
+  if (bytes <= scriptsMaximumBytes) return scripts;
+  throw new InvalidConfigError(
+    `the scripts are ${bytes} bytes together; at most ${scriptsMaximumBytes} are allowed`,
+  );
+}
+
+/** Of a key that comes more than once, the last value counts. */
+function joinPairs(earlier: readonly EnvPair[], later: readonly EnvPair[]): EnvPair[] {
+  return [...new Map([...earlier, ...later])];
 }

@@ -1,4 +1,6 @@
 import { InvalidConfigError } from "../errors/index.ts";
+import type { SettingType } from "./settings/setting.ts";
+import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
 /** Linux's numbers: include/uapi/asm-generic/resource.h. */
 const resourceNumbers = {
@@ -23,6 +25,8 @@ const resourceNumbers = {
 /** A resource of setrlimit(2), without `RLIMIT_`. */
 export type RlimitResource = keyof typeof resourceNumbers;
 
+export const rlimitResources = Object.keys(resourceNumbers) as readonly RlimitResource[];
+
 /** A limit of setrlimit(2) in the resource's own unit (bytes, seconds, a count). `Infinity` means unlimited. */
 export interface Rlimit {
   readonly resource: RlimitResource;
@@ -36,7 +40,7 @@ const unlimited = 0xffff_ffff_ffff_ffffn;
 export function checkRlimit(resource: string, soft: number, hard: number): Rlimit {
   if (!isResource(resource)) {
     throw new InvalidConfigError(`unknown resource limit ${JSON.stringify(resource)}`, {
-      hint: `Use one of: ${Object.keys(resourceNumbers).join(", ")}.`,
+      hint: `Use one of: ${rlimitResources.join(", ")}.`,
     });
   }
   for (const value of [soft, hard]) {
@@ -68,4 +72,25 @@ function encodeValue(value: number): bigint {
 
 function isResource(name: string): name is RlimitResource {
   return Object.hasOwn(resourceNumbers, name);
+}
+
+const rlimitKeys = ["resource", "soft", "hard"] as const satisfies readonly (keyof Rlimit)[];
+
+export const rlimitsType: SettingType<readonly Rlimit[], readonly Rlimit[]> = {
+  form: { kind: "structure" },
+  values: "a resource of setrlimit(2) with its soft and hard limit",
+  check: (_name, input) =>
+    joinRlimits(
+      [],
+      input.map((limit, index) => {
+        refuseUnknownKeys(`rlimits[${index}]`, limit, rlimitKeys);
+        return checkRlimit(limit.resource, limit.soft, limit.hard);
+      }),
+    ),
+  join: joinRlimits,
+};
+
+/** Of a resource that comes more than once, the last limit counts. */
+function joinRlimits(earlier: readonly Rlimit[], later: readonly Rlimit[]): Rlimit[] {
+  return [...new Map([...earlier, ...later].map((limit) => [limit.resource, limit])).values()];
 }

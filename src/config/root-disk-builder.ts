@@ -1,14 +1,9 @@
 import { InvalidConfigError, UnsupportedOperationError } from "../errors/index.ts";
-import { defaultRootDisk, maximumRootDiskMib, minimumManagedMib } from "./root-disk.ts";
+import { defaultRootDisk, maximumRootDiskMib, minimumManagedMib, type RootDisk } from "./root-disk.ts";
 import { checkMebibytes } from "./checks.ts";
+import type { SettingType } from "./settings/setting.ts";
 import type { Mebibytes } from "./sizes.ts";
-
-/** What a sandbox's writes go to, over an image that stays as it is. Sizes in MiB. */
-export type RootDisk =
-  /** A sparse file on the host that lives as long as the sandbox. */
-  | { readonly kind: "managed"; readonly sizeMib: number }
-  /** The guest's memory: lost when it stops. null = half of the memory. */
-  | { readonly kind: "tmpfs"; readonly sizeMib: number | null };
+import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
 /** The root disk as a setting takes it: a size in MiB of a managed one, or a description. */
 export type RootDiskInput = number | Mebibytes | RootDisk | ((disk: RootDiskBuilder) => RootDiskBuilder);
@@ -85,22 +80,25 @@ export class RootDiskBuilder {
 export function checkRootDisk(input: RootDiskInput): RootDisk {
   if (typeof input === "number") return new RootDiskBuilder().size(input).build();
   if (typeof input === "function") return checkBuilt(input(new RootDiskBuilder())).build();
-  const { kind, sizeMib, ...others } = Object(input) as Readonly<Record<string, unknown>>;
+  const { kind, sizeMib } = Object(input) as Readonly<Record<string, unknown>>;
   if (kind === "flat" || kind === "disk") throw notYet(kind);
-  const [other] = Object.keys(others);
-  if ((kind !== "managed" && kind !== "tmpfs" && kind !== undefined) || other !== undefined) {
-    throw new InvalidConfigError(
-      other === undefined
-        ? "the root disk is of no kind that is known"
-        : `a root disk has no field ${JSON.stringify(other)}`,
-      { hint: 'Give a size in MiB, {kind: "managed", sizeMib} or {kind: "tmpfs", sizeMib}.' },
-    );
+  refuseUnknownKeys("rootDisk", Object(input) as object, ["kind", "sizeMib"]);
+  if (kind !== "managed" && kind !== "tmpfs" && kind !== undefined) {
+    throw new InvalidConfigError("the root disk is of no kind that is known", {
+      hint: 'Give a size in MiB, {kind: "managed", sizeMib} or {kind: "tmpfs", sizeMib}.',
+    });
   }
   const builder = new RootDiskBuilder();
   if (kind === "tmpfs") builder.tmpfs();
   if (sizeMib !== undefined && sizeMib !== null) builder.size(sizeMib as number);
   return builder.build();
 }
+
+export const rootDiskType: SettingType<RootDisk, RootDiskInput> = {
+  form: { kind: "structure" },
+  values: `a size of ${minimumManagedMib} MiB to 16 TiB; or memory, \`tmpfs\``,
+  check: (_name, input) => checkRootDisk(input),
+};
 
 /** A callback in JavaScript may forget to return what it was given. */
 function checkBuilt(result: unknown): RootDiskBuilder {

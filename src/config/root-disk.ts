@@ -1,17 +1,12 @@
-import * as v from "valibot";
-
-/** What the guest writes to, over an image whose files stay as they are. */
-export const rootDiskSchema = v.variant("kind", [
-  /** A sparse file of this size that lives as long as the sandbox. */
-  v.object({ kind: v.literal("managed"), sizeMib: v.number() }),
-  /** Memory of the guest, lost when it stops; null = half of the guest's memory. */
-  v.object({ kind: v.literal("tmpfs"), sizeMib: v.nullable(v.number()) }),
-]);
-
-export type StoredRootDisk = v.InferOutput<typeof rootDiskSchema>;
+/** What a sandbox's writes go to, over an image that stays as it is. Sizes in MiB. */
+export type RootDisk =
+  /** A sparse file on the host that lives as long as the sandbox. */
+  | { readonly kind: "managed"; readonly sizeMib: number }
+  /** The guest's memory: lost when it stops. null = half of the memory. */
+  | { readonly kind: "tmpfs"; readonly sizeMib: number | null };
 
 /** What a sandbox gets that asks for nothing else. */
-export const defaultRootDisk = { kind: "managed", sizeMib: 4096 } as const satisfies StoredRootDisk;
+export const defaultRootDisk = { kind: "managed", sizeMib: 4096 } as const satisfies RootDisk;
 
 /** The smallest managed one that has room for a journal and what a file system needs for itself. */
 export const minimumManagedMib = 16;

@@ -1,6 +1,8 @@
 import { extname } from "node:path";
 import { InvalidConfigError } from "../errors/index.ts";
 import { DiskImageFormats, type DiskImageFormat } from "./enums.ts";
+import type { SettingType } from "./settings/setting.ts";
+import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
 /** What a sandbox's root file system is made from. */
 export type RootfsSource =
@@ -40,6 +42,12 @@ export function intoRootfsSource(input: string | RootfsSource): RootfsSource {
   return { kind: "oci", reference: input };
 }
 
+export const imageType: SettingType<RootfsSource, string | RootfsSource> = {
+  form: { kind: "structure" },
+  values: "a reference, a directory, a disk image",
+  check: (_name, input) => intoRootfsSource(input),
+};
+
 /** By the end of the name; null for any other name. */
 export function diskFormatOf(path: string): DiskImageFormat | null {
   const extension = extname(path).slice(1).toLowerCase();
@@ -57,10 +65,20 @@ export function checkFileSystemType(type: string): string {
 /** A copy, so that the caller's object stays the caller's. */
 function checkSource(source: unknown): RootfsSource {
   const { kind, reference, path, format, fstype } = Object(source) as Readonly<Record<string, unknown>>;
-  if (kind === "oci" && isText(reference)) return { kind, reference };
-  if (kind === "bind" && isText(path)) return { kind, path };
+  const allow = (...keys: string[]): void => {
+    refuseUnknownKeys("image", Object(source) as object, ["kind", ...keys]);
+  };
+  if (kind === "oci" && isText(reference)) {
+    allow("reference");
+    return { kind, reference };
+  }
+  if (kind === "bind" && isText(path)) {
+    allow("path");
+    return { kind, path };
+  }
   const known = DiskImageFormats.find((candidate) => candidate === format);
   if (kind === "disk" && isText(path) && known !== undefined) {
+    allow("path", "format", "fstype");
     if (fstype === undefined) return { kind, path, format: known };
     return { kind, path, format: known, fstype: checkFileSystemType(fstype as string) };
   }

@@ -1,4 +1,5 @@
-import { readGlobalConfig, type GlobalConfig } from "../store/global-config.ts";
+import { readGlobalConfig } from "../store/global-config.ts";
+import type { GlobalConfig } from "../config/global/global-config.ts";
 import type { Home } from "../store/home.ts";
 import { defaultImportLimits, type ImportLimits } from "./import/limits.ts";
 

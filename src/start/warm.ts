@@ -3,7 +3,7 @@ import { Operation } from "../host/operation.ts";
 import { newSandboxId, pathsIn } from "../store/sandboxes.ts";
 import { stageTemplate } from "../store/templates/template-staging.ts";
 import type { Home } from "../store/home.ts";
-import type { StoredConfig } from "../store/sandbox-record.ts";
+import type { StoredConfig } from "../config/sandbox/stored-config.ts";
 import type { BackgroundJob, ConsoleLog, StartContext, StartLog, StartPlan } from "./guest/context.ts";
 import { bootToHello } from "./guest/boot.ts";
 import { bootDeadlineMs } from "./guest/start-errors.ts";

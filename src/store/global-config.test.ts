@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { InvalidConfigError } from "../errors/index.ts";
-import { configuredRootDisk, readGlobalConfig } from "./global-config.ts";
+import { InvalidConfigError, UnsupportedOperationError } from "../errors/index.ts";
+import { configuredRootDisk } from "../config/global/global-config.ts";
+import { readGlobalConfig } from "./global-config.ts";
 import { locateHome } from "./home.ts";
 
 let directory: string;
@@ -87,3 +88,62 @@ for (const images of [
     });
   });
 }
+
+for (const [content, path, meant] of [
+  [{ loglevel: "info" }, "loglevel", "log_level"],
+  [{ sandbox_default: {} }, "sandbox_default", "sandbox_defaults"],
+  [{ sandbox_defaults: { memoryMib: 512 } }, "sandbox_defaults.memoryMib", "memory_mib"],
+  [{ sandbox_defaults: { cpu: 2 } }, "sandbox_defaults.cpu", "cpus"],
+  [
+    { sandbox_defaults: { oci: { root_disk: { kind: "tmpfs", sizeMib: 5 } } } },
+    "sandbox_defaults.oci.root_disk.sizeMib",
+    "size_mib",
+  ],
+  [{ templates: { enable: false } }, "templates.enable", "enabled"],
+  [{ images: { max_entires: 5 } }, "images.max_entires", "max_entries"],
+  [{ registries: { ca_cert: "/x" } }, "registries.ca_cert", "ca_certs"],
+  [
+    { registries: { hosts: { "ghcr.io": { insecur: true } } } },
+    "registries.hosts.ghcr.io.insecur",
+    "insecure",
+  ],
+  [
+    { registries: { hosts: { "ghcr.io": { auth: { username: "me", password: "hunter2" } } } } },
+    "registries.hosts.ghcr.io.auth.password",
+    "password_env",
+  ],
+  [{ colour: "red" }, "colour", null],
+] as const) {
+  test(`${path} is refused by name, and no value is told`, async () => {
+    const home = locateHome({ MSB_HOME: directory });
+    await writeFile(home.configFile, JSON.stringify(content));
+    await assert.rejects(readGlobalConfig(home), (error) => {
+      assert.ok(error instanceof InvalidConfigError);
+      assert.ok(error.message.includes(`${home.configFile}: `), error.message);
+      assert.ok(error.message.includes(`"${path}"`), error.message);
+      assert.equal(/did you mean "(\w+)"/.exec(error.message)?.[1] ?? null, meant);
+      assert.ok(!error.message.includes("hunter2"));
+      return true;
+    });
+  });
+}
+
+test("a key of a later version is named, unless it asks for what is done anyway", async () => {
+  const home = locateHome({ MSB_HOME: directory });
+  for (const content of [
+    { deployment_profile: "multi-tenant" },
+    { paths: { cache: "/var/cache" } },
+    { sandbox_defaults: { cpu_placement: "spread" } },
+  ]) {
+    await writeFile(home.configFile, JSON.stringify(content));
+    await assert.rejects(readGlobalConfig(home), UnsupportedOperationError);
+  }
+  const harmless = {
+    home: null,
+    profiles: {},
+    sandbox_defaults: { cpu_placement: "inherit" },
+    paths: { msb: null },
+  };
+  await writeFile(home.configFile, JSON.stringify(harmless));
+  await readGlobalConfig(home);
+});

@@ -3,19 +3,56 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { readRecord } from "./sandbox-record.ts";
+import { JsonError, UnsupportedOperationError } from "../errors/index.ts";
+import { readRecord, type ReadRecord } from "./sandbox-record.ts";
 
-test("a record without imageDigest and rootDisk reads with what such a sandbox has", async () => {
+async function reading(content: object): Promise<ReadRecord | null> {
   const directory = await mkdtemp(join(tmpdir(), "record-"));
   try {
     const path = join(directory, "config.json");
-    await writeFile(path, JSON.stringify(record));
-    const read = await readRecord(path);
-    assert.equal(read?.record.config.imageDigest, null);
-    assert.deepEqual(read.record.config.rootDisk, { kind: "managed", sizeMib: 4096 });
+    await writeFile(path, JSON.stringify(content));
+    return await readRecord(path);
   } finally {
     await rm(directory, { recursive: true });
   }
+}
+
+test("a record without imageDigest and rootDisk reads with what such a sandbox has", async () => {
+  const read = await reading(record);
+  assert.equal(read?.record.config.imageDigest, null);
+  assert.deepEqual(read.record.config.rootDisk, { kind: "managed", sizeMib: 4096 });
+});
+
+test("a record of a later version is read when it asks for nothing new", async () => {
+  const later = { ports: [], secrets: {}, maxCpus: null, noNewPrivileges: false };
+  const read = await reading({ ...record, config: { ...record.config, ...later } });
+  assert.equal(read?.record.config.cpus, 1);
+});
+
+for (const later of [
+  { maxCpus: 4 },
+  { network: { policy: "none" } },
+  { security: "restricted" },
+  { trace: true },
+]) {
+  const [key = ""] = Object.keys(later);
+  test(`a record of a later version that asks for ${key} is refused by name`, async () => {
+    await assert.rejects(reading({ ...record, config: { ...record.config, ...later } }), (error) => {
+      assert.ok(error instanceof UnsupportedOperationError);
+      assert.match(error.message, new RegExp(`\\b${key}\\b`));
+      assert.match(error.hint, /later version/);
+      return true;
+    });
+  });
+}
+
+test("a record with a value of another kind is damaged", async () => {
+  for (const wrong of [
+    { cpus: "1" },
+    { rlimits: [{ resource: "files", soft: 1, hard: 1 }] },
+    { hostname: null },
+  ])
+    await assert.rejects(reading({ ...record, config: { ...record.config, ...wrong } }), JsonError);
 });
 
 const record = {

@@ -5,7 +5,7 @@ import { encodeFailure } from "../protocol/failure.ts";
 import type { Message, WarmedMessage } from "../protocol/generated/messages.ts";
 import { warm } from "../start/warm.ts";
 import type { Home } from "../store/home.ts";
-import { parseStoredConfig } from "../store/sandbox-record.ts";
+import { parseStoredConfig } from "../config/sandbox/stored-config.ts";
 import { diagnoseHost } from "./diagnose/diagnose.ts";
 import { openWarmLogs } from "./logs/warm-logs.ts";
 

@@ -8,8 +8,8 @@ import {
   type SandboxBuilder,
   type SandboxConfig,
 } from "../index.ts";
-import { draftFromConfig } from "./config-object.ts";
-import { effectiveConfig } from "./sandbox-config.ts";
+import { draftFromConfig } from "../../config/sandbox/config-object.ts";
+import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
 
 const certificate = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
 const builder = (): SandboxBuilder => Sandbox.builder("settings").image("alpine");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { InvalidConfigError, Sandbox, UnsupportedOperationError, type SandboxBuilder } from "../index.ts";
-import type { SandboxConfigInput } from "./config-object.ts";
+import type { SandboxConfigInput } from "../../config/sandbox/config-object.ts";
 
 let home: string;
 before(async () => {

@@ -1,5 +1,5 @@
 import { checkGuestPath, checkOneOf, checkString, checkWhole } from "../../config/checks.ts";
-import type { SandboxDraft } from "./sandbox-draft.ts";
+import type { SandboxDraft } from "../../config/sandbox/sandbox-draft.ts";
 import type { Mebibytes } from "../../config/sizes.ts";
 
 /**

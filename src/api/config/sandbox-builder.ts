@@ -1,18 +1,20 @@
 import { createSandbox } from "../sandbox/create.ts";
-import { envPairs, type EnvInput } from "../../config/env.ts";
+import type { EnvInput } from "../../config/env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
-import type { ImageBuilder } from "./image-builder.ts";
+import { chooseImage, type ImageBuilder } from "../../config/image-builder.ts";
 import { LaterSettings } from "./later-settings.ts";
 import type { CreateObserver, PullProgress, StartProgressEvent, StartReport } from "../sandbox/progress.ts";
 import { createWithPullProgress, type PullProgressCreate } from "../sandbox/pull-progress-create.ts";
-import { chooseRegistry, type RegistryConfigBuilder } from "./registry-config.ts";
+import { chooseRegistry, type RegistryConfigBuilder } from "../../config/registry-config.ts";
 import type { RlimitResource } from "../../config/rlimits.ts";
 import type { RootDiskBuilder } from "../../config/root-disk-builder.ts";
 import type { RootfsSource } from "../../config/rootfs-source.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { connectOrCreate } from "../sandbox/connect-or-create.ts";
-import type { SandboxConfig } from "./sandbox-config.ts";
-import { SandboxDraft, settersOf, type ScalarSetters } from "./sandbox-draft.ts";
+import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
+import { SandboxDraft } from "../../config/sandbox/sandbox-draft.ts";
+import type { InputValue } from "../../config/settings/setting.ts";
+import type { SettingKey, Settings } from "../../config/settings/table.ts";
 import type { Mebibytes } from "../../config/sizes.ts";
 
 /**
@@ -37,7 +39,6 @@ import type { Mebibytes } from "../../config/sizes.ts";
  * ```
  */
 export class SandboxBuilder extends LaterSettings {
-  readonly #set: ScalarSetters;
   #onProgress: ((event: StartProgressEvent) => void) | undefined;
   #onNotice: ((message: string) => void) | undefined;
   #onStarted: ((report: StartReport) => void) | undefined;
@@ -47,7 +48,6 @@ export class SandboxBuilder extends LaterSettings {
   /** @param name 1 to 128 bytes of letters, digits, `.`, `_`, `-`, beginning with a letter or a digit */
   constructor(name: string) {
     super(new SandboxDraft(name));
-    this.#set = settersOf(this.draft);
   }
 
   /**
@@ -56,13 +56,16 @@ export class SandboxBuilder extends LaterSettings {
    * `.qcow2`, `.raw` or `.vmdk`.
    */
   image(source: string | RootfsSource): this {
-    this.draft.image(source);
-    return this;
+    return this.#set("image", source);
   }
 
   /** The same, said in words: `i => i.disk("root.img.raw").fstype("ext4")`. */
   imageWith(configure: (image: ImageBuilder) => ImageBuilder): this {
-    this.draft.imageWith(configure);
+    this.draft.attempt(() => {
+      const { source, rootDisk } = chooseImage(configure);
+      this.draft.put("image", () => source);
+      if (rootDisk !== null) this.draft.put("rootDisk", () => rootDisk);
+    });
     return this;
   }
 
@@ -71,57 +74,48 @@ export class SandboxBuilder extends LaterSettings {
    * says, such as `d => d.tmpfs().size(256)`.
    */
   rootDisk(disk: number | Mebibytes | ((disk: RootDiskBuilder) => RootDiskBuilder)): this {
-    this.draft.rootDisk(disk);
-    return this;
+    return this.#set("rootDisk", disk);
   }
 
   /** How the image's registry is spoken to: `r => r.auth({ kind: "basic", username, password })`. Not stored. */
   registry(configure: (registry: RegistryConfigBuilder) => RegistryConfigBuilder): this {
-    this.draft.attempt((fields) => (fields.registry = chooseRegistry(configure)));
+    this.draft.put("registry", () => chooseRegistry(configure));
     return this;
   }
 
   /** Virtual CPUs, 1 to 255; by default 1. A limit, not a reservation. */
   cpus(count: number): this {
-    this.#set.cpus(count);
-    return this;
+    return this.#set("cpus", count);
   }
 
   /** Memory in MiB; by default 512. A limit: pages are taken from the host as the guest uses them. */
   memory(mib: number | Mebibytes): this {
-    this.#set.memory(mib);
-    return this;
+    return this.#set("memoryMib", mib);
   }
 
   /** The least important events that go to runtime.log; by default warnings and errors. */
   logLevel(level: LogLevel): this {
-    this.#set.logLevel(level);
-    this.draft.attempt((fields) => (fields.quietLogs = false));
-    return this;
+    return this.#set("logLevel", level).#set("quietLogs", false);
   }
 
   /** Writes no runtime.log. */
   quietLogs(): this {
-    this.draft.attempt((fields) => (fields.quietLogs = true));
-    return this;
+    return this.#set("quietLogs", true);
   }
 
   /** `create()` then behaves as `createDetached()`. */
   detached(enabled: boolean): this {
-    this.draft.attempt((fields) => (fields.detached = enabled));
-    return this;
+    return this.#set("detached", enabled);
   }
 
   /** Removes the sandbox and its state as soon as it has ended. */
   ephemeral(enabled = true): this {
-    this.draft.attempt((fields) => (fields.ephemeral = enabled));
-    return this;
+    return this.#set("ephemeral", enabled);
   }
 
   /** `cpuPercent` of `metrics()` is an average over at least so many ms; by default 1000. 0 disables metrics. */
   metricsSampleIntervalMs(ms: number): this {
-    this.#set.metricsSampleIntervalMs(ms);
-    return this;
+    return this.#set("metricsSampleIntervalMs", ms);
   }
 
   /** `metrics()` then fails with MetricsDisabledError. */
@@ -131,44 +125,37 @@ export class SandboxBuilder extends LaterSettings {
 
   /** Working directory of commands; an absolute path in the guest, by default `/`. It must exist. */
   workdir(path: string): this {
-    this.#set.workdir(path);
-    return this;
+    return this.#set("workdir", path);
   }
 
   /** The shell of `shell()` and `attachShell()`; by default `/bin/sh`. */
   shell(path: string): this {
-    this.#set.shell(path);
-    return this;
+    return this.#set("shell", path);
   }
 
   /** Replaces the image's ENTRYPOINT. */
   entrypoint(tokens: Iterable<string>): this {
-    this.#set.entrypoint(tokens);
-    return this;
+    return this.#set("entrypoint", tokens);
   }
 
   /** Replaces the image's CMD; an empty list clears it. */
   cmd(tokens: Iterable<string>): this {
-    this.#set.cmd(tokens);
-    return this;
+    return this.#set("cmd", tokens);
   }
 
   /** 1 to 64 bytes; by default derived from the name. */
   hostname(name: string): this {
-    this.#set.hostname(name);
-    return this;
+    return this.#set("hostname", name);
   }
 
   /** The user of commands: `name`, `uid`, `user:group` or `uid:gid`; by default root. */
   user(spec: string): this {
-    this.#set.user(spec);
-    return this;
+    return this.#set("user", spec);
   }
 
   /** When the image is fetched; by default if it is missing. */
   pullPolicy(policy: PullPolicy): this {
-    this.#set.pullPolicy(policy);
-    return this;
+    return this.#set("pullPolicy", policy);
   }
 
   /**
@@ -176,8 +163,7 @@ export class SandboxBuilder extends LaterSettings {
    * beside it named `<path>.initramfs`.
    */
   libkrunfwPath(path: string): this {
-    this.#set.libkrunfwPath(path);
-    return this;
+    return this.#set("libkrunfwPath", path);
   }
 
   /**
@@ -185,44 +171,37 @@ export class SandboxBuilder extends LaterSettings {
    * Those that it does not end get `SIGTERM` after half of the time for processes, and `SIGKILL` after all of it.
    */
   stopSignal(signal: string): this {
-    this.#set.stopSignal(signal);
-    return this;
+    return this.#set("stopSignal", signal);
   }
 
   /** Sets one environment variable of every command. Names with `MSB_` are reserved. */
   env(key: string, value: string): this {
-    this.draft.env([[key, value]]);
-    return this;
+    return this.#set("env", [[key, value]]);
   }
 
   /** Sets environment variables of every command. */
   envs(values: EnvInput): this {
-    this.draft.env(values);
-    return this;
+    return this.#set("env", values);
   }
 
   /** Adds a label. Keys with `sandbox.`, `microsandbox.` and `service.` are reserved. */
   label(key: string, value: string): this {
-    this.draft.labels([[key, value]]);
-    return this;
+    return this.#set("labels", { [key]: value });
   }
 
   /** Adds labels. */
   labels(values: Readonly<Record<string, string>>): this {
-    this.draft.labels(Object.entries(values));
-    return this;
+    return this.#set("labels", values);
   }
 
   /** Puts an executable file `/.msb/scripts/<name>` into the guest; the directory is first in the PATH. */
   script(name: string, content: string): this {
-    this.draft.scripts([[name, content]]);
-    return this;
+    return this.#set("scripts", [[name, content]]);
   }
 
   /** Puts executable files into `/.msb/scripts`. */
   scripts(values: EnvInput): this {
-    this.draft.scripts(envPairs(values));
-    return this;
+    return this.#set("scripts", values);
   }
 
   /** Limits a resource for every command, soft and hard alike. */
@@ -232,44 +211,37 @@ export class SandboxBuilder extends LaterSettings {
 
   /** Limits a resource for every command. */
   rlimitRange(resource: RlimitResource, soft: number, hard: number): this {
-    this.draft.rlimit(resource, soft, hard);
-    return this;
+    return this.#set("rlimits", [{ resource, soft, hard }]);
   }
 
   /** Stops and removes a sandbox of the same name first, once the new configuration was found valid. */
   replace(): this {
-    this.draft.attempt((fields) => (fields.replace = true));
-    return this;
+    return this.#set("replace", true);
   }
 
   /** Like `replace()`, with so many milliseconds for the old one to stop; 0 kills it. */
   replaceWithTimeout(ms: number): this {
-    this.#set.replaceWithTimeoutMs(ms);
-    return this.replace();
+    return this.#set("replaceWithTimeoutMs", ms).replace();
   }
 
   /** Stops the sandbox so many seconds after each boot. */
   maxDuration(secs: number): this {
-    this.#set.maxDuration(secs);
-    return this;
+    return this.#set("maxDurationSecs", secs);
   }
 
   /** Stops the sandbox when no command ran and nothing was asked of it for so many seconds. */
   idleTimeout(secs: number): this {
-    this.#set.idleTimeout(secs);
-    return this;
+    return this.#set("idleTimeoutSecs", secs);
   }
 
   /** The guest kernel's policy for transparent huge pages; by default `madvise`. */
   thp(mode: ThpMode): this {
-    this.#set.thp(mode);
-    return this;
+    return this.#set("thp", mode);
   }
 
   /** Gives the guest no network interface. */
   disableNetwork(): this {
-    this.draft.attempt((fields) => (fields.disableNetwork = true));
-    return this;
+    return this.#set("disableNetwork", true);
   }
 
   /** Is told how the start goes on. */
@@ -364,6 +336,11 @@ export class SandboxBuilder extends LaterSettings {
   async connectOrCreate(): Promise<Sandbox> {
     const config = this.build();
     return await connectOrCreate(config, () => this.create(), this.#observer());
+  }
+
+  #set<Key extends SettingKey>(key: Key, input: InputValue<Settings[Key]>): this {
+    this.draft.set(key, input);
+    return this;
   }
 
   #observer(): CreateObserver {

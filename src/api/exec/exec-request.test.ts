@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ExecFailedError, InvalidConfigError } from "../../errors/index.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { ExecOptionsBuilder } from "./exec-options.ts";
 import { execRequest } from "./exec-request.ts";
-import { effectiveConfig } from "../config/sandbox-config.ts";
-import { draftFromConfig, type SandboxConfigInput } from "../config/config-object.ts";
+import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
+import { draftFromConfig, type SandboxConfigInput } from "../../config/sandbox/config-object.ts";
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -4,7 +4,7 @@ import type { EnvPair } from "../../config/env.ts";
 import { encodeRlimit, type Rlimit } from "../../config/rlimits.ts";
 import type { ExecMessage } from "../../protocol/generated/messages.ts";
 import { MAX_CONTROL_PAYLOAD } from "../../protocol/frame.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 
 const scriptsDirectory = "/.msb/scripts";
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -53,7 +53,7 @@ export function execRequest(
     rows,
     cols,
     stdin,
-    rlimits: mergeRlimits(config.rlimits as readonly Rlimit[], options.rlimits).map(encodeRlimit),
+    rlimits: mergeRlimits(config.rlimits, options.rlimits).map(encodeRlimit),
   };
 }
 

@@ -1,5 +1,5 @@
 import { NoDefaultCommandError } from "../../errors/index.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { attachToTerminal, guestTerminalType } from "./attach.ts";
 import { defaultDetachKeys, parseDetachKeys } from "./detach-keys.ts";
 import { ExecHandle } from "./exec-handle.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ImageConfig } from "../../image/image-config.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { mergeImageConfig } from "./image-merge.ts";
 import { SandboxBuilder } from "../config/sandbox-builder.ts";
-import { effectiveConfig } from "../config/sandbox-config.ts";
+import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
 
 const silent: ImageConfig = {
   env: [],

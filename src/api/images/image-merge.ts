@@ -1,5 +1,5 @@
 import type { ImageConfig } from "../../image/image-config.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { isReservedLabel } from "../../config/checks.ts";
 import { isReservedEnv } from "../../config/env.ts";
 

@@ -3,7 +3,7 @@ import { nameExists } from "../../store/sandboxes.ts";
 import { findHandle } from "./list.ts";
 import type { StartObserver } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
-import type { SandboxConfig } from "../config/sandbox-config.ts";
+import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 
 /** Two programs may ask for the same name at once: whoever loses the race to create it connects. */
 export async function connectOrCreate(

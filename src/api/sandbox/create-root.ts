@@ -5,12 +5,12 @@ import { isEmbeddedImage } from "../../image/embedded.ts";
 import type { PulledImage } from "../../image/stored.ts";
 import { parseReference } from "../../image/reference.ts";
 import type { RegistryOptions } from "../../image/registry/settings.ts";
-import type { GlobalConfig } from "../../store/global-config.ts";
+import type { GlobalConfig } from "../../config/global/global-config.ts";
 import type { Home } from "../../store/home.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { mergeImageConfig } from "../images/image-merge.ts";
 import type { CreateObserver } from "./progress.ts";
-import type { RegistryConfig } from "../config/registry-config.ts";
+import type { RegistryConfig } from "../../config/registry-config.ts";
 import type { RootfsSource } from "../../config/rootfs-source.ts";
 
 /**

@@ -10,7 +10,8 @@ import {
   SandboxStillRunningError,
 } from "../../errors/index.ts";
 import type { RegistryOptions } from "../../image/registry/settings.ts";
-import { checkRecord, type SandboxRecord, type StoredConfig } from "../../store/sandbox-record.ts";
+import { checkRecord, type SandboxRecord } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import {
   createSandbox as createOnDisk,
   findSandbox,
@@ -20,14 +21,16 @@ import {
   removeSandbox,
 } from "../../store/sandboxes.ts";
 import { locateHome, prepareHome, type Home } from "../../store/home.ts";
-import { readGlobalConfig, type GlobalConfig } from "../../store/global-config.ts";
+import { readGlobalConfig } from "../../store/global-config.ts";
+import type { GlobalConfig } from "../../config/global/global-config.ts";
 import { whyNoTemplates } from "../../store/templates/template-settings.ts";
 import { launchSupervisor } from "./launch.ts";
 import type { CreateObserver } from "./progress.ts";
 import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./create-root.ts";
 import { Sandbox } from "./sandbox.ts";
-import { refuseSettings } from "../config/sandbox-draft.ts";
-import { effectiveConfig, type SandboxConfig } from "../config/sandbox-config.ts";
+import { refuseSettings } from "../../config/sandbox/sandbox-draft.ts";
+import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
+import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 import { killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
 
 /** Between a pull and the sandbox that uses it, someone may remove the image; then it is pulled again, so many times. */

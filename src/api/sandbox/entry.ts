@@ -1,7 +1,7 @@
-import { draftFromConfig, type SandboxConfigInput } from "../config/config-object.ts";
+import { draftFromConfig, type SandboxConfigInput } from "../../config/sandbox/config-object.ts";
 import { SandboxBuilder } from "../config/sandbox-builder.ts";
 import { locateHome } from "../../store/home.ts";
-import { checkSandboxName } from "../../store/names.ts";
+import { checkSandboxName } from "../../config/sandbox-name.ts";
 import { removeSandbox } from "../../store/sandboxes.ts";
 import { createSandbox } from "./create.ts";
 import type { SandboxListBuilder, SandboxPage } from "./list-builder.ts";

@@ -1,4 +1,4 @@
-import { checkSandboxName } from "../../store/names.ts";
+import { checkSandboxName } from "../../config/sandbox-name.ts";
 import { findSandbox, listSandboxes, type FoundSandbox } from "../../store/sandboxes.ts";
 import { locateHome, type Home } from "../../store/home.ts";
 import { encodeCursor, SandboxListBuilder, type SandboxPage } from "./list-builder.ts";

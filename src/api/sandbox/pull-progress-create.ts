@@ -2,7 +2,7 @@ import { CustomError } from "../../errors/index.ts";
 import { carryOut, prepareCreation } from "./create.ts";
 import type { CreateObserver, PullProgress } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
-import type { SandboxConfig } from "../config/sandbox-config.ts";
+import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 
 /**
  * The events of one pull, in order, each given out once. Whoever does not keep up gets the latest of a layer's progress

@@ -6,7 +6,8 @@ import {
 import type { SandboxStatus } from "../../config/enums.ts";
 import type { Home } from "../../store/home.ts";
 import type { FoundSandbox } from "../../store/sandboxes.ts";
-import { configOf, type SandboxConfig } from "../config/sandbox-config.ts";
+import { configOf } from "../../config/sandbox/effective-config.ts";
+import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 import type { ExitStatus } from "../exec/exec-output.ts";
 import { SandboxCommands } from "../exec/sandbox-commands.ts";
 import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";

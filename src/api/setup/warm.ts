@@ -3,7 +3,7 @@ import type { WarmOutcome } from "../../protocol/generated/messages.ts";
 import { whyNoTemplates } from "../../store/templates/template-settings.ts";
 import { prepareCreation } from "../sandbox/create.ts";
 import { resolveRoot } from "../sandbox/create-root.ts";
-import { SandboxDraft } from "../config/sandbox-draft.ts";
+import { SandboxDraft } from "../../config/sandbox/sandbox-draft.ts";
 import { askAboutHost } from "./host-request.ts";
 
 /**
@@ -20,7 +20,7 @@ export async function warmImage(
   signal?: AbortSignal,
 ): Promise<WarmOutcome> {
   const draft = new SandboxDraft("template");
-  draft.image(reference);
+  draft.set("image", reference);
   const config = draft.finish();
   const creation = await prepareCreation({ ...config, replace: true, pullPolicy: "never" }, []);
   const barred = whyNoTemplates(process.env, creation.settings, creation.stored.memoryMib);

@@ -1,40 +1,12 @@
+import { rlimitResources, type Rlimit } from "../../config/rlimits.ts";
 import { UsageError } from "../output/usage-error.ts";
-
-/** The limits that Linux knows, by the names of setrlimit(2) without RLIMIT_. */
-const resources = [
-  "cpu",
-  "fsize",
-  "data",
-  "stack",
-  "core",
-  "rss",
-  "nproc",
-  "nofile",
-  "memlock",
-  "as",
-  "locks",
-  "sigpending",
-  "msgqueue",
-  "nice",
-  "rtprio",
-  "rttime",
-] as const;
-
-export type Resource = (typeof resources)[number];
-
-export interface ResourceLimit {
-  readonly resource: Resource;
-  /** In the resource's own unit; Infinity = unlimited. */
-  readonly soft: number;
-  readonly hard: number;
-}
 
 /**
  * `RESOURCE=SOFT[:HARD]`, such as `nofile=1024:4096` or `core=unlimited`; without HARD both are the same.
  *
  * @throws UsageError
  */
-export function parseResourceLimit(text: string): ResourceLimit {
+export function parseResourceLimit(text: string): Rlimit {
   const match = /^([a-z]+)=([^:]+)(?::([^:]+))?$/i.exec(text.trim());
   const [, name = "", softText = "", hardText] = match ?? [];
   if (match === null) {
@@ -43,9 +15,9 @@ export function parseResourceLimit(text: string): ResourceLimit {
       "Limits are written RESOURCE=SOFT or RESOURCE=SOFT:HARD, for example nofile=1024:4096",
     );
   }
-  const resource = resources.find((known) => known === name.toLowerCase());
+  const resource = rlimitResources.find((known) => known === name.toLowerCase());
   if (resource === undefined) {
-    throw new UsageError(`"${name}" is not a resource.`, `Resources: ${resources.join(", ")}`);
+    throw new UsageError(`"${name}" is not a resource.`, `Resources: ${rlimitResources.join(", ")}`);
   }
   const soft = parseAmount(softText);
   const hard = hardText === undefined ? soft : parseAmount(hardText);

@@ -13,12 +13,7 @@ import {
   type ImageManifest,
   type Platform,
 } from "../manifest.ts";
-import {
-  resolveImage,
-  type FoundManifest,
-  type ManifestSource,
-  type ResolvedImage,
-} from "../resolve.ts";
+import { resolveImage, type FoundManifest, type ManifestSource, type ResolvedImage } from "../resolve.ts";
 import type { SpooledArchive, SpooledFile } from "./spool.ts";
 
 /** An image in an archive, under the names that the archive gives it; they are not checked yet. */

@@ -3,8 +3,3 @@ export type Credential =
   | { readonly kind: "basic"; readonly username: string; readonly password: string }
   /** A long-lived token that a token service exchanges for short ones, as docker's helpers return for the user `<token>`. */
   | { readonly kind: "identityToken"; readonly token: string };
-
-/** How the caller of a pull wants to be known: `anonymous` means that nothing else is looked for. */
-export type RegistryAuth =
-  | { readonly kind: "anonymous" }
-  | { readonly kind: "basic"; readonly username: string; readonly password: string };

@@ -47,7 +47,7 @@ async function credential(home: Home, domain: string): Promise<unknown> {
 test("a login is kept in a file of the user's own, found, listed without its password, and forgotten", async () => {
   const home = newHome();
   await mkdir(home.root);
-  await writeFile(home.configFile, JSON.stringify({ log_level: "info", mine: 1 }));
+  await writeFile(home.configFile, JSON.stringify({ log_level: "info", ssh: {} }));
   await saveLogin(home, "ghcr.io", { username: "me", password: "hunter2", store: "file" });
   await saveLogin(home, "https://index.docker.io/v1/", { username: "you", password: "other", store: "file" });
   assert.deepEqual(await credential(home, "ghcr.io"), { kind: "basic", username: "me", password: "hunter2" });
@@ -72,7 +72,7 @@ test("a login is kept in a file of the user's own, found, listed without its pas
   // Everything else in the file is as it was.
   assert.deepEqual(JSON.parse(await readFile(home.configFile, "utf8")), {
     log_level: "info",
-    mine: 1,
+    ssh: {},
     registries: {},
   });
 });

@@ -1,9 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidConfigError } from "../../errors/index.ts";
-import type { GlobalConfig, RegistryAuthEntry } from "../../store/global-config.ts";
+import type { GlobalConfig } from "../../config/global/global-config.ts";
+import type { RegistryAuthEntry } from "../../config/global/registries.ts";
 import type { Home } from "../../store/home.ts";
-import type { Credential, RegistryAuth } from "./credential.ts";
+import type { RegistryAuth } from "../../config/registry-config.ts";
+import type { Credential } from "./credential.ts";
 import { credentialFromDocker } from "./docker-config.ts";
 import { keyringHelper, runHelper } from "./helper.ts";
 

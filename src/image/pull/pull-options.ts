@@ -1,4 +1,4 @@
-import type { GlobalConfig } from "../../store/global-config.ts";
+import type { GlobalConfig } from "../../config/global/global-config.ts";
 import type { Home } from "../../store/home.ts";
 import type { ImageLimits } from "../limits.ts";
 import type { Platform } from "../manifest.ts";

@@ -1,9 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { InvalidConfigError } from "../../errors/index.ts";
-import type { GlobalConfig } from "../../store/global-config.ts";
+import type { GlobalConfig } from "../../config/global/global-config.ts";
 import type { Home } from "../../store/home.ts";
-import type { RegistryAuth } from "../credentials/credential.ts";
+import type { RegistryAuth } from "../../config/registry-config.ts";
 import { findCredential } from "../credentials/search.ts";
 import { defaultRetryPolicy, type RetryPolicy } from "./retry.ts";
 import { RegistrySession } from "./session.ts";

@@ -7,7 +7,7 @@ import {
 import { isDiskInUse } from "../../machine/disks/disk-lock.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
 import type { MachineExit } from "../../machine/types.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import type { StartContext } from "./context.ts";
 

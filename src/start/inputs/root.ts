@@ -8,7 +8,7 @@ import type { Disk, Share } from "../../machine/types.ts";
 import type { Root } from "../../protocol/generated/messages.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxPaths } from "../../store/sandboxes.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import type { PreparedRoot } from "../contract/handover.ts";
 import { prepareUpper, sizeOf } from "./upper.ts";
 

@@ -3,15 +3,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-// eslint-disable-next-line own/layers -- moves to config/
-import { effectiveConfig } from "../../api/config/sandbox-config.ts";
-// eslint-disable-next-line own/layers -- moves to config/
-import { SandboxDraft } from "../../api/config/sandbox-draft.ts";
+import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
+import { SandboxDraft } from "../../config/sandbox/sandbox-draft.ts";
 import type { Accelerator, GuestKernel } from "../../machine/types.ts";
 import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";
 import { locateHome } from "../../store/home.ts";
 import { sandboxPaths } from "../../store/sandboxes.ts";
-import type { SandboxRecord, StoredConfig } from "../../store/sandbox-record.ts";
+import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { prepareRoot } from "./root.ts";
 import type { TemplateKeys } from "../contract/handover.ts";
 import { templateKeys } from "./template-key.ts";
@@ -25,7 +24,7 @@ before(async () => {
 after(() => rm(directory, { recursive: true, force: true }));
 
 const draft = new SandboxDraft("one");
-draft.image("localhost/base");
+draft.set("image", "localhost/base");
 /** What is stored of a sandbox for which nothing else was said. */
 const config = effectiveConfig(draft.finish(), {}, null);
 

@@ -1,5 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
-import type { GlobalConfig } from "../global-config.ts";
+import type { GlobalConfig } from "../../config/global/global-config.ts";
 
 /** Room for some hundred templates of small guests, whose memory is mostly holes. */
 const defaultMaxSizeMib = 10 * 1024;

@@ -5,7 +5,7 @@ import {
   type NoTemplates,
 } from "../../store/templates/template-settings.ts";
 import { verifyTemplate } from "../../store/templates/template-check.ts";
-import type { GlobalConfig } from "../../store/global-config.ts";
+import type { GlobalConfig } from "../../config/global/global-config.ts";
 import type { Home } from "../../store/home.ts";
 import type { Finding } from "./finding.ts";
 

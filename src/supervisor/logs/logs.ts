@@ -1,5 +1,5 @@
 import type { SandboxPaths } from "../../store/sandboxes.ts";
-import type { StoredConfig } from "../../store/sandbox-record.ts";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { ExecLog } from "./exec-log.ts";
 import { KernelLog } from "./kernel-log.ts";
 import { RuntimeLog } from "./runtime-log.ts";

@@ -1,8 +1,10 @@
-import type { SandboxHandle } from "../../../api/index.ts";
+import type { SandboxConfig, SandboxHandle } from "../../../api/index.ts";
+import { settingEntries } from "../../../config/settings/table.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { fieldLines, json, jsonStatus, jsonTime, tableStatus, tableTime } from "../../output/format.ts";
 import { out } from "../../output/streams.ts";
 import { describeCommand, describeImage, isDown } from "../../output/sandbox-text.ts";
+import { showValue } from "../../values/setting-value.ts";
 import { formatOption } from "./list.ts";
 
 export const inspect = defineCommand({
@@ -42,40 +44,65 @@ function startJson({ startReport }: SandboxHandle): object | null {
   return { route, reason, elapsed_ms: elapsedMs };
 }
 
-function toText(handle: SandboxHandle): string {
+/** What is told of a sandbox. */
+type Described = Pick<
+  SandboxHandle,
+  "name" | "id" | "status" | "createdAt" | "updatedAt" | "accelerator" | "config"
+>;
+
+/** @returns a line for every setting that the sandbox keeps, besides what it is called and does */
+export function toText(handle: Described): string {
   const config = handle.config();
+  const titles = new Set(
+    settingEntries.flatMap(([, { inspect: title }]) => (title === undefined ? [] : [title])),
+  );
+  titles.delete("Image");
+  titles.delete("Resources");
   return fieldLines([
     ["Name", handle.name],
     ["Id", handle.id],
     ["Status", tableStatus(handle.status, process.stdout)],
     ["Created", tableTime(handle.createdAt)],
     ["Updated", tableTime(handle.updatedAt)],
-    ["Image", describeImage(config.image)],
-    ["Resources", `${String(config.cpus ?? 1)} cpus, ${String(config.memoryMib ?? 512)} MiB memory`],
+    ["Image", line("Image", config)],
+    ["Resources", line("Resources", config)],
     ["Accelerator", describeAccelerator(handle)],
-    ["Command", describeCommand(config)],
-    ["Workdir", config.workdir ?? "/"],
-    ["Shell", config.shell ?? "/bin/sh"],
-    ["User", config.user ?? "root"],
-    ["Hostname", config.hostname ?? handle.name],
-    ["Environment", config.env.map(([key, value]) => `${key}=${value}`)],
-    ["Labels", Object.entries(config.labels).map(([key, value]) => (value === "" ? key : `${key}=${value}`))],
-    ["Scripts", config.scripts.map(([script]) => `/.msb/scripts/${script}`)],
-    [
-      "Limits",
-      config.rlimits.map((limit) => `${limit.resource} ${String(limit.soft)}:${String(limit.hard)}`),
-    ],
-    ["Max duration", seconds(config.maxDurationSecs)],
-    ["Idle timeout", seconds(config.idleTimeoutSecs)],
+    ...[...titles].map((title) => [title, line(title, config)] as const),
   ]);
 }
 
-/** Of the latest run. Who isolates code by a sandbox should know what the isolation rests on. */
-function describeAccelerator({ accelerator }: SandboxHandle): string {
-  if (accelerator === null) return "-";
-  return accelerator === "tcg" ? "tcg (software emulation; QEMU's makers promise no isolation)" : accelerator;
+/** Lines that are more than the value of one setting, by their title. */
+const composed: Readonly<Record<string, (config: SandboxConfig) => string | readonly string[]>> = {
+  Image: ({ image }) => describeImage(image),
+  "Root disk": describeRootDisk,
+  Resources: ({ cpus, memoryMib }) => `${String(cpus)} cpus, ${String(memoryMib)} MiB memory`,
+  Command: describeCommand,
+  Environment: ({ env }) => env.map(([key, value]) => `${key}=${value}`),
+  Labels: ({ labels }) =>
+    Object.entries(labels).map(([key, value]) => (value === "" ? key : `${key}=${value}`)),
+  Scripts: ({ scripts }) => scripts.map(([script]) => `/.msb/scripts/${script}`),
+  Limits: ({ rlimits }) =>
+    rlimits.map((limit) => `${limit.resource} ${String(limit.soft)}:${String(limit.hard)}`),
+};
+
+function line(title: string, config: SandboxConfig): string | readonly string[] {
+  const own = composed[title];
+  if (own !== undefined) return own(config);
+  const [key, setting] = settingEntries.find((entry) => entry[1].inspect === title) ?? [];
+  if (key === undefined || setting === undefined) throw new Error(`no setting has the title ${title}`);
+  const value = config[key];
+  return value === null ? (setting.otherwise ?? "-") : showValue(setting.type.form, value);
 }
 
-function seconds(count: number | null): string {
-  return count === null ? "-" : `${String(count)} s`;
+/** What the guest writes itself, a directory or a disk image, has none. */
+function describeRootDisk({ image, rootDisk }: SandboxConfig): string {
+  if (image.kind !== "oci" || rootDisk === null) return "-";
+  const size = rootDisk.sizeMib === null ? "half of the memory" : `${String(rootDisk.sizeMib)} MiB`;
+  return `${rootDisk.kind}, ${size}`;
+}
+
+/** Of the latest run. Who isolates code by a sandbox should know what the isolation rests on. */
+function describeAccelerator({ accelerator }: Described): string {
+  if (accelerator === null) return "-";
+  return accelerator === "tcg" ? "tcg (software emulation; QEMU's makers promise no isolation)" : accelerator;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InvalidConfigError } from "../errors/index.ts";
-import { checkSandboxName } from "./names.ts";
+import { checkSandboxName } from "./sandbox-name.ts";
 
 test("names that can be", () => {
   for (const name of ["a", "0", "A.b_c-d", "n".repeat(128), "a..", "CON"]) checkSandboxName(name);

@@ -4,8 +4,8 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import { SandboxListBuilder, encodeCursor } from "../sandbox/list-builder.ts";
 import { intoRootfsSource } from "../../config/rootfs-source.ts";
 import { SandboxBuilder } from "./sandbox-builder.ts";
-import { effectiveConfig } from "./sandbox-config.ts";
-import { draftFromConfig, type SandboxConfigInput } from "./config-object.ts";
+import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
+import { draftFromConfig, type SandboxConfigInput } from "../../config/sandbox/config-object.ts";
 import { GiB, KiB, MiB, TiB } from "../../config/sizes.ts";
 
 const builder = (): SandboxBuilder => new SandboxBuilder("name").image("localhost/base");

@@ -1,13 +1,9 @@
-import { InvalidConfigError } from "../../errors/index.ts";
-import { checkString } from "../../config/checks.ts";
-import { checkRootDisk, type RootDisk, type RootDiskInput } from "../../config/root-disk-builder.ts";
-import {
-  checkFileSystemType,
-  diskFormatOf,
-  intoRootfsSource,
-  type RootfsSource,
-} from "../../config/rootfs-source.ts";
-import type { Mebibytes } from "../../config/sizes.ts";
+import { InvalidConfigError } from "../errors/index.ts";
+import { checkString } from "./checks.ts";
+import { checkRootDisk, type RootDiskInput } from "./root-disk-builder.ts";
+import type { RootDisk } from "./root-disk.ts";
+import { checkFileSystemType, diskFormatOf, intoRootfsSource, type RootfsSource } from "./rootfs-source.ts";
+import type { Mebibytes } from "./sizes.ts";
 
 /** What {@link ImageBuilder} makes. */
 export interface ImageChoice {

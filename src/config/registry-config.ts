@@ -1,9 +1,13 @@
-import { InvalidConfigError } from "../../errors/index.ts";
-import { isBasicLogin } from "../../config/basic-login.ts";
-import type { RegistryAuth } from "../../image/credentials/credential.ts";
-import { checkString } from "../../config/checks.ts";
+import { InvalidConfigError } from "../errors/index.ts";
+import { isBasicLogin } from "./basic-login.ts";
+import { checkString } from "./checks.ts";
+import type { SettingType } from "./settings/setting.ts";
+import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
-export type { RegistryAuth } from "../../image/credentials/credential.ts";
+/** How the caller of a pull wants to be known: `anonymous` means that nothing else is looked for. */
+export type RegistryAuth =
+  | { readonly kind: "anonymous" }
+  | { readonly kind: "basic"; readonly username: string; readonly password: string };
 
 export const RegistryAuthKinds = ["anonymous", "basic"] as const;
 export type RegistryAuthKind = (typeof RegistryAuthKinds)[number];
@@ -89,11 +93,8 @@ export function chooseRegistry(
   });
 }
 
-const inputKeys: ReadonlySet<string> = new Set([
-  "auth",
-  "insecure",
-  "caCertsPath",
-] satisfies (keyof RegistryInput)[]);
+const inputKeys = ["auth", "insecure", "caCertsPath"] as const satisfies readonly (keyof RegistryInput)[];
+const loginKeys = ["kind", "username", "password"];
 
 /** @throws InvalidConfigError */
 export function registryFromInput(input: RegistryInput): RegistryConfig {
@@ -101,19 +102,28 @@ export function registryFromInput(input: RegistryInput): RegistryConfig {
   if (typeof given !== "object" || given === null) {
     throw new InvalidConfigError("registry must be an object with auth, insecure or caCertsPath");
   }
-  const unknownKey = Object.keys(given).find((key) => !inputKeys.has(key));
-  if (unknownKey !== undefined) {
-    throw new InvalidConfigError(`registry has no field ${JSON.stringify(unknownKey)}`, {
-      hint: "Look for a misspelling.",
-    });
-  }
+  refuseUnknownKeys("registry", given, inputKeys);
   const builder = new RegistryConfigBuilder();
   const { auth, insecure, caCertsPath } = input;
-  if (auth !== undefined && auth !== null) builder.auth("kind" in auth ? auth : { kind: "basic", ...auth });
+  if (auth !== undefined && auth !== null) {
+    refuseUnknownLoginKeys("registry.auth", auth);
+    builder.auth("kind" in auth ? auth : { kind: "basic", ...auth });
+  }
   if (insecure === true) builder.insecure();
   if (caCertsPath !== undefined && caCertsPath !== null) builder.caCertsPath(caCertsPath);
   return builder.build();
 }
+
+/** @throws InvalidConfigError */
+export function refuseUnknownLoginKeys(path: string, login: object): void {
+  refuseUnknownKeys(path, login, loginKeys);
+}
+
+export const registryType: SettingType<RegistryConfig, RegistryInput> = {
+  form: { kind: "structure" },
+  values: "login, TLS, certificates",
+  check: (_name, input) => registryFromInput(input),
+};
 
 /** What is wrong is told without what was given: it may be a password. */
 function checkAuth(auth: RegistryAuth): RegistryAuth {

@@ -1,0 +1,48 @@
+import { asksForNothing, laterConfigKeys } from "../keys/later-keys.ts";
+import { refuseUnknownLoginKeys, type RegistryInput } from "../registry-config.ts";
+import type { RootfsSource } from "../rootfs-source.ts";
+import type { InputOf } from "../settings/setting.ts";
+import { settings, type SettingKey, type Settings } from "../settings/table.ts";
+import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
+import { SandboxDraft } from "./sandbox-draft.ts";
+
+/** A sandbox's configuration as one object: the other way to say what {@link SandboxBuilder} says. */
+export interface SandboxConfigInput extends InputOf<Settings> {
+  readonly name: string;
+  readonly image: string | RootfsSource;
+  /** Who pulls the image; `registry.auth` wins over it. */
+  readonly registryAuth?: { readonly username: string; readonly password: string } | null;
+}
+
+const settingKeys = Object.keys(settings) as readonly SettingKey[];
+const knownKeys = ["name", ...settingKeys, "registryAuth", ...Object.keys(laterConfigKeys)];
+
+/** @throws TypeError when it is no object; what is wrong with its fields is told by the draft */
+export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
+  const given: unknown = input;
+  if (typeof given !== "object" || given === null)
+    throw new TypeError("the sandbox configuration must be an object");
+  const draft = new SandboxDraft(input.name);
+  draft.attempt(() => {
+    refuseUnknownKeys("", given, knownKeys);
+  });
+  for (const key of settingKeys) {
+    const value = key === "registry" ? registryOf(draft, input) : input[key];
+    // Each setting checks what it is given.
+    if (value !== null && value !== undefined) draft.set(key, value as never);
+  }
+  for (const [key, done] of Object.entries(laterConfigKeys)) {
+    if (Object.hasOwn(given, key) && !asksForNothing(Reflect.get(given, key), done)) draft.notYet(key);
+  }
+  return draft;
+}
+
+/** `registryAuth` is the login of a registry that has none of its own. */
+function registryOf(draft: SandboxDraft, input: SandboxConfigInput): RegistryInput | null | undefined {
+  const { registry, registryAuth } = input;
+  if (registryAuth === undefined || registryAuth === null) return registry;
+  draft.attempt(() => {
+    refuseUnknownLoginKeys("registryAuth", registryAuth);
+  });
+  return { ...registry, auth: registry?.auth ?? registryAuth };
+}

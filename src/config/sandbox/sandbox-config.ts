@@ -1,0 +1,17 @@
+import type { ConfigOf } from "../settings/setting.ts";
+import type { Settings } from "../settings/table.ts";
+
+/** A sandbox as it was asked for. Frozen. `null`: not set. Sizes in MiB, times in the unit of the name. */
+export interface SandboxConfig extends ConfigOf<Settings> {
+  readonly name: string;
+  /** Of the image's manifest, which the sandbox keeps whatever the reference means later; null for what is no image. */
+  readonly imageDigest: string | null;
+}
+
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  }
+  return value;
+}

@@ -1,0 +1,81 @@
+import { labelsType } from "../labels.ts";
+import { creationSetting, setting, settledSetting } from "./setting.ts";
+import { flag, milliseconds, seconds } from "./types.ts";
+
+/** How a sandbox comes to be, is found and ends. */
+export const lifecycleSettings = {
+  labels: settledSetting({
+    type: labelsType,
+    meaning: "to select sandboxes by",
+    setters: ["label", "labels"],
+    default: {},
+    image: "by key",
+    cli: {
+      flag: "label",
+      placeholder: "KEY[=VALUE]",
+      description: "Label, to select sandboxes by. Repeatable",
+    },
+    inspect: "Labels",
+    change: "live",
+  }),
+  maxDurationSecs: setting({
+    type: seconds,
+    meaning: "ends it so long after each boot",
+    setters: ["maxDuration"],
+    default: null,
+    cli: {
+      flag: "maxDuration",
+      placeholder: "DURATION",
+      description: "Stop the sandbox this long after its start: 30s, 5m, 2h",
+    },
+    inspect: "Max duration",
+    change: "never",
+  }),
+  idleTimeoutSecs: setting({
+    type: seconds,
+    meaning: "ends it when no command ran and nothing was asked of it for so long",
+    setters: ["idleTimeout"],
+    default: null,
+    cli: {
+      flag: "idleTimeout",
+      placeholder: "DURATION",
+      description: "Stop the sandbox when nothing ran in it for this long",
+    },
+    inspect: "Idle timeout",
+    change: "never",
+  }),
+  ephemeral: settledSetting({
+    type: flag,
+    meaning: "its state is removed as soon as it has ended",
+    default: false,
+    inspect: "Ephemeral",
+    change: "never",
+  }),
+  /** `create` then behaves as `createDetached`. */
+  detached: creationSetting({
+    type: flag,
+    meaning: "`create()` then behaves as `createDetached()`",
+    default: false,
+    change: "never",
+  }),
+  replace: creationSetting({
+    type: flag,
+    meaning: "stops and removes a sandbox of the same name first",
+    default: false,
+    cli: { flag: "replace", description: "Stop and remove a sandbox that has the name already" },
+    change: "never",
+  }),
+  /** Grace of the one that is replaced, ms; by default 10000. */
+  replaceWithTimeoutMs: creationSetting({
+    type: milliseconds,
+    meaning: "how long the one that is replaced may take to stop; 0 kills it",
+    setters: ["replaceWithTimeout"],
+    default: 10_000,
+    cli: {
+      flag: "replaceWithTimeout",
+      placeholder: "DURATION",
+      description: "As --replace, with another time for its orderly stop (10s; 0 = kill)",
+    },
+    change: "never",
+  }),
+} as const;

@@ -1,0 +1,52 @@
+import { PullPolicies } from "../enums.ts";
+import { registryType } from "../registry-config.ts";
+import { rootDiskType } from "../root-disk-builder.ts";
+import { imageType } from "../rootfs-source.ts";
+import { creationSetting, derivedSetting, requiredSetting, setting } from "./setting.ts";
+import { choice } from "./types.ts";
+
+/** What a sandbox's root file system is, and where it comes from. */
+export const storageSettings = {
+  image: requiredSetting({
+    type: imageType,
+    meaning: "what the root file system is made from, see [images](images.md)",
+    setters: ["image", "imageWith"],
+    otherwise: "required",
+    inspect: "Image",
+    change: "never",
+  }),
+  /** A size in MiB, or what kind and how large. */
+  rootDisk: derivedSetting({
+    type: rootDiskType,
+    meaning: "what the guest writes to, over an image",
+    otherwise: "4096 MiB, managed",
+    global: "sandbox_defaults.oci.root_disk",
+    cli: {
+      flag: "rootDisk",
+      placeholder: "DISK",
+      description:
+        "What the guest writes to, over the image: a size such as 8G, or tmpfs[:SIZE] for memory (4G)",
+    },
+    inspect: "Root disk",
+    change: "restart",
+  }),
+  pullPolicy: setting({
+    type: choice(PullPolicies),
+    meaning: "when the image is fetched",
+    default: "if-missing",
+    cli: {
+      flag: "pull",
+      placeholder: "POLICY",
+      description: `When to fetch the image: ${PullPolicies.join(", ")} (if-missing)`,
+    },
+    inspect: "Pull policy",
+    change: "never",
+  }),
+  registry: creationSetting({
+    type: registryType,
+    meaning: "how the image's registry is spoken to",
+    default: null,
+    otherwise: "`registries` of config.json",
+    change: "never",
+  }),
+} as const;
