@@ -5,6 +5,9 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { MsbHome, msbProgram, type Result } from "./cli-support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 const home = new MsbHome();
 after(() => home[Symbol.asyncDispose]());

@@ -6,6 +6,9 @@ import { InvalidConfigError, Sandbox } from "../../src/index.ts";
 import { identifyProcess } from "../../src/host/process-identity.ts";
 import { isUnlocked } from "../../src/host/lock.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots"];
 
 const home = useTemporaryHome();
 const name = "control";

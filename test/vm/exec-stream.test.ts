@@ -8,6 +8,9 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ExecTimeoutError, Sandbox, type ExecEvent, type ExecHandle } from "../../src/index.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 const home = useTemporaryHome();
 let sandbox: Sandbox;

@@ -10,6 +10,9 @@ import {
   type ExecOutput,
 } from "../../src/index.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 useTemporaryHome();
 let sandbox: Sandbox;

@@ -5,6 +5,9 @@ import { Sandbox } from "../../src/index.ts";
 import { startedMarker, stoppedMarker } from "../../src/store/log-format.ts";
 import { smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 // Sandboxes that end by themselves. Times are short but far enough apart to be told apart on a busy host.
 useTemporaryHome();

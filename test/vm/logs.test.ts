@@ -17,6 +17,9 @@ import {
   type LogStream,
 } from "../../src/index.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 const home = useTemporaryHome();
 const name = "logs";
