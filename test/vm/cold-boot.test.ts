@@ -77,10 +77,6 @@ test("its log: the boot's console, and what commands print", { timeout }, async 
   assert.equal((await sandbox.logs({ tail: 1 }))[0]?.text(), "logged\n");
   const system = (await sandbox.logs({ sources: ["system"] })).map((entry) => entry.text());
   assert.ok(system.some((text) => text.startsWith("--- boot ")));
-  assert.ok(
-    system.some((text) => text.includes("Linux version")),
-    "the kernel's own words",
-  );
   assert.ok(system.includes("--- sandbox started ---\n"));
 });
 
