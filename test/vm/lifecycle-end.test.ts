@@ -9,7 +9,7 @@ import { useTemporaryHome } from "./support.ts";
 import type { Needs } from "./tags.ts";
 import { runtimeLog } from "./template-support.ts";
 
-export const needs: Needs = ["boots", "disks"];
+export const needs: Needs = ["running", "disks"];
 
 // The ways in which a sandbox ends, and what is kept.
 const home = useTemporaryHome();
