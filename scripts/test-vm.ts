@@ -1,59 +1,107 @@
 /**
- * The tests with real machines, one file after the other: `node scripts/test-vm.ts templates|cold`.
+ * The tests with real machines: `node scripts/test-vm.ts templates|cold [--tag TAG]... [FILE...]`.
  *
- * - `templates`: all of them, as sandboxes start by default. The files of one run share their templates, so only the first one
- *   boots the machines that many have alike.
- * - `cold`: once more, without templates. Left out are the files that start no sandbox, and those that say themselves whether
- *   there are templates: they would do the same again.
+ * - `templates`: as sandboxes start by default. The files of one run share their templates, so only the first one boots the
+ *   machines that many have alike.
+ * - `cold`: once more without templates, for what a boot can change.
+ *
+ * The files say by their tags (test/vm/tags.ts) in which rounds they run, and whether anything may run beside them.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
-const directory = join(import.meta.dirname, "..", "test", "vm");
+import { constants } from "node:fs";
+import { access, mkdtemp, rm } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import { basename, delimiter, join } from "node:path";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { parseArgs } from "node:util";
+import type { Round } from "../test/vm/tags.ts";
+import { isAlone, neededPrograms, select, vmTestFiles, type VmTestFile } from "./vm-test-files.ts";
 
 /** A file's longest time, ms: many boots on a slow host with other work to do. */
 const fileTimeoutMs = 900_000;
 
-export type Mode = "templates" | "cold";
+/** While one file waits the other has a processor. More of them make starts so slow that what is measured is the crowd. */
+const filesAtOnce = Math.min(availableParallelism(), 4);
 
-/** @returns the paths of the test files to run */
-export async function testFiles(mode: Mode): Promise<string[]> {
-  const names = (await readdir(directory)).filter((name) => name.endsWith(".test.ts")).sort();
-  const paths = names.map((name) => join(directory, name));
-  if (mode === "templates") return paths;
-  const differs = await Promise.all(paths.map(async (path) => modeMatters(await readFile(path, "utf8"))));
-  return paths.filter((_, index) => differs[index]);
+interface Duration {
+  readonly file: string;
+  readonly ms: number;
 }
 
-/** @param source of a test file */
-export function modeMatters(source: string): boolean {
-  return !source.includes("MSB_TEMPLATES") && !source.includes("Machine.start(");
+/** Runs files, prints what Node's own reporter says, and notes how long each took. @returns whether all passed */
+async function runFiles(
+  files: readonly VmTestFile[],
+  concurrency: number,
+  took: Duration[],
+): Promise<boolean> {
+  if (files.length === 0) return true;
+  const paths = files.map(({ path }) => path);
+  const events = run({ files: paths, concurrency, timeout: fileTimeoutMs });
+  let passed = true;
+  events.on("test:fail", () => (passed = false));
+  events.on("test:summary", ({ file, duration_ms: ms, success }) => {
+    if (!success) passed = false;
+    if (file !== undefined) took.push({ file: basename(file), ms });
+  });
+  for await (const text of events.compose(new spec())) process.stdout.write(text as string | Buffer);
+  return passed;
 }
 
-async function main(mode: string | undefined): Promise<number> {
-  if (mode !== "templates" && mode !== "cold") throw new Error("usage: test-vm.ts templates|cold");
+function printSlowest(took: readonly Duration[]): void {
+  const slowest = took.toSorted((a, b) => b.ms - a.ms).slice(0, 10);
+  process.stdout.write(`\nThe slowest of ${took.length} files, s:\n`);
+  for (const { file, ms } of slowest)
+    process.stdout.write(`${(ms / 1000).toFixed(1).padStart(7)}  ${file}\n`);
+}
+
+/** @throws Error when one is not on the PATH */
+async function requirePrograms(names: readonly string[]): Promise<void> {
+  // Where Debian keeps mke2fs; an ordinary user's PATH leaves it out.
+  const directories = `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`.split(delimiter);
+  for (const name of names) {
+    const found = await Promise.any(
+      directories.map((directory) => access(join(directory, name), constants.X_OK)),
+    ).then(
+      () => true,
+      () => false,
+    );
+    if (!found) throw new Error(`${name} is missing; sh scripts/setup.sh --tests installs it`);
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { tag: { type: "string", multiple: true, default: [] } },
+  });
+  const [round, ...names] = positionals;
+  if (round !== "templates" && round !== "cold") {
+    throw new Error("usage: test-vm.ts templates|cold [--tag TAG]... [FILE...]");
+  }
+  const files = select(await vmTestFiles(), round satisfies Round, { tags: values.tag, files: names });
+  await requirePrograms(neededPrograms(files));
   const templates = await mkdtemp(join(tmpdir(), "msb-test-templates-"));
+  // Every sandbox starts a process from our sources: compiled once, it starts in a third of the time.
+  process.env["NODE_COMPILE_CACHE"] = join(import.meta.dirname, "..", "node_modules", ".cache", "compile");
+  // How sandboxes start is for this program to say.
+  delete process.env["MSB_TEMPLATES"];
+  delete process.env["MSB_TEST_TEMPLATES"];
+  if (round === "cold") process.env["MSB_TEMPLATES"] = "off";
+  else process.env["MSB_TEST_TEMPLATES"] = templates;
+  const took: Duration[] = [];
   try {
-    // How sandboxes start is for this program to say.
-    const { MSB_TEMPLATES: _, ...environment } = process.env;
-    const options = ["--test", "--test-concurrency=1", `--test-timeout=${fileTimeoutMs}`];
-    const child = spawn(process.execPath, [...options, ...(await testFiles(mode))], {
-      stdio: "inherit",
-      env: {
-        ...environment,
-        // Every sandbox starts a process from our sources: compiled once, it starts in a third of the time.
-        NODE_COMPILE_CACHE: join(import.meta.dirname, "..", "node_modules", ".cache", "compile"),
-        ...(mode === "cold" ? { MSB_TEMPLATES: "off" } : { MSB_TEST_TEMPLATES: templates }),
-      },
-    });
-    const [code] = (await once(child, "exit")) as [number | null];
-    return code ?? 1;
+    const together = await runFiles(
+      files.filter((file) => !isAlone(file)),
+      filesAtOnce,
+      took,
+    );
+    const alone = await runFiles(files.filter(isAlone), 1, took);
+    return together && alone ? 0 : 1;
   } finally {
+    printSlowest(took);
     await rm(templates, { recursive: true, force: true });
   }
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv[2]);
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -1,32 +1,10 @@
 #!/bin/sh
-# Every check there is, the quick ones first; stops at the first that fails and names it.
+# Every check there is, or with "quick" those that need no machine. scripts/test-stages.ts has the stages.
 set -eu
 cd "$(dirname "$0")/.."
 
-stage() {
-	name=$1
-	shift
-	printf '\n== %s\n' "$name"
-	if ! "$@"; then
-		printf '\nFAILED: %s\n' "$name" >&2
-		exit 1
-	fi
-}
-
-agent_tests() {
-	cargo test --locked --quiet --manifest-path agent/Cargo.toml
-}
-
-stage "set-up" sh scripts/setup.sh --tests
+begun=$(date +%s)
+sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
-stage "generated files" node scripts/generate-protocol.ts --check
-stage "format" npm run --silent format:check
-stage "lint" npm run --silent lint
-stage "types" npm run --silent types
-stage "agent tests" agent_tests
-stage "unit tests" npm run --silent test:unit
-stage "registry tests" npm run --silent test:registry
-stage "VM tests (templates)" npm run --silent test:vm
-stage "VM tests (cold)" npm run --silent test:vm:cold
-printf '\nAll checks passed.\n'
+exec node scripts/test-stages.ts "${1-all}" "$(($(date +%s) - begun))"

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Sandbox } from "../../src/index.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots"];
 
 // What the recipe in guest/ promises of the embedded image, looked at from inside.
 

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { MsbHome } from "./cli-support.ts";
+import type { Needs } from "./tags.ts";
 import { Terminal } from "./terminal-support.ts";
+
+export const needs: Needs = ["running"];
 
 const home = new MsbHome();
 before(async () => {

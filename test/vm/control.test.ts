@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { InvalidConfigError, Sandbox } from "../../src/index.ts";
-import { identifyProcess } from "../../src/host/process/process-identity.ts";
-import { isUnlocked } from "../../src/host/locks/lock.ts";
-import { eventually, useTemporaryHome } from "./support.ts";
+import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 
-const home = useTemporaryHome();
+export const needs: Needs = ["running"];
+
+useTemporaryHome();
 const name = "control";
 let sandbox: Sandbox;
 
@@ -15,13 +14,6 @@ before(async () => {
   sandbox = await Sandbox.builder(name).image("localhost/base").memory(256).createDetached();
 });
 after(() => sandbox.kill());
-
-async function supervisorPid(): Promise<number> {
-  const state = JSON.parse(await readFile(join(home, "sandboxes", name, "state.json"), "utf8")) as {
-    supervisor: { pid: number };
-  };
-  return state.supervisor.pid;
-}
 
 test("looking a sandbox up, or connecting to it, 400 times uses up no places for clients", async () => {
   for (let n = 0; n < 200; n++) await (await Sandbox.get(name)).ping();
@@ -54,15 +46,6 @@ test("of several stops the shortest counts", async () => {
   sandbox = await Sandbox.startDetached(name);
 });
 
-test("a supervisor that hangs is killed with its machine", async () => {
-  const pid = await supervisorPid();
-  process.kill(pid, "SIGSTOP");
-  await sandbox.kill();
-  assert.notEqual((await Sandbox.get(name)).status, "running");
-  assert.equal(await identifyProcess(pid), null);
-  sandbox = await Sandbox.startDetached(name);
-});
-
 test("a kill with no time to wait ends in a stopped sandbox", async () => {
   await sandbox.killWithTimeout(0);
   assert.equal((await sandbox.waitUntilStopped()).status, "stopped");
@@ -74,27 +57,4 @@ test("a grace longer than a timer can be is a long one, and one that is no time 
     await assert.rejects(sandbox.stopWithTimeout(wrong), InvalidConfigError);
   await sandbox.stopWithTimeout(2 ** 33);
   assert.equal((await Sandbox.get(name)).status, "stopped");
-});
-
-test("a stop counts for a start that has only just begun", async () => {
-  const starting = Sandbox.startDetached(name);
-  starting.catch(() => undefined);
-  // The supervisor takes a while until it says that it starts; the lock is taken before.
-  await eventually("the lock to be taken", async () =>
-    (await isUnlocked(join(home, "sandboxes", name, "lock"))) ? null : true,
-  );
-  await (await Sandbox.get(name)).stop();
-  assert.equal((await Sandbox.get(name)).status, "stopped");
-  await assert.rejects(starting);
-});
-
-test("a start right after a stop or a kill is left alone by them", async () => {
-  for (let n = 0; n < 3; n++) {
-    sandbox = await Sandbox.startDetached(name);
-    // Of a stopped sandbox too: looking at its lock must not be taken for somebody who starts it.
-    await sandbox.kill();
-    await Promise.all([sandbox.stop(), sandbox.kill(), (await Sandbox.get(name)).stop()]);
-  }
-  sandbox = await Sandbox.startDetached(name);
-  assert.equal((await sandbox.exec("echo", ["here"])).stdout(), "here\n");
 });

@@ -10,6 +10,9 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { examplesOf, pages, publicSources, root, type Example } from "../program/examples-extract.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 const timeoutMs = 600_000;
 

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { ExecFailedError, Sandbox, type ExecFailureKind, type ExecOptionsBuilder } from "../../src/index.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 useTemporaryHome();
 let sandbox: Sandbox;

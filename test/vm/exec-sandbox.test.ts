@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { NoDefaultCommandError, Sandbox, TerminalError, type ExecOutput } from "../../src/index.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots"];
 
 useTemporaryHome();
 

@@ -8,6 +8,9 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ExecTimeoutError, Sandbox, type ExecEvent, type ExecHandle } from "../../src/index.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 const home = useTemporaryHome();
 let sandbox: Sandbox;
@@ -343,7 +346,7 @@ describe("terminals", () => {
 describe("time limits of streams", () => {
   test("the output until then is there, then the error", async () => {
     const handle = await sandbox.execStreamWith("sh", (e) =>
-      e.args(["-c", "echo before; sleep 976"]).timeout(5000),
+      e.args(["-c", "echo before; sleep 976"]).timeout(2000),
     );
     await outputHas(handle, "before\n");
     await assert.rejects(handle.recv(), ExecTimeoutError);

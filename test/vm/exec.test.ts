@@ -10,6 +10,9 @@ import {
   type ExecOutput,
 } from "../../src/index.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 useTemporaryHome();
 let sandbox: Sandbox;
@@ -345,7 +348,7 @@ describe("a time limit", () => {
 
   test("does not wait for ever for a survivor that keeps the output open", async () => {
     const survivor = "setsid sh -c 'echo up; exec sleep 985' & wait";
-    const handle = await sandbox.execStreamWith("sh", (e) => e.args(["-c", survivor]).timeout(5000));
+    const handle = await sandbox.execStreamWith("sh", (e) => e.args(["-c", survivor]).timeout(2000));
     assert.deepEqual([(await handle.recv())?.kind, (await handle.recv())?.kind], ["started", "stdout"]);
     await assert.rejects(handle.wait(), ExecTimeoutError);
     // It was not waited for: it goes on.

@@ -9,6 +9,9 @@ import { promisify } from "node:util";
 import { IoError, Sandbox, SandboxNotFoundError } from "../../src/index.ts";
 import { processesGone, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots", "disk-full"];
 
 // Full and read-only disks. A small tmpfs stands for them, which only root can mount: of the host, or of a user namespace, in
 // which this file runs itself when the user is not root.

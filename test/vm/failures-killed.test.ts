@@ -13,6 +13,9 @@ import {
   timeout,
 } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots"];
 
 // Processes killed at any moment of a start: what they leave never stands in the way.
 const home = useTemporaryHome();

@@ -21,6 +21,9 @@ import {
 import { locateHome } from "../../src/store/home.ts";
 import { processesGone, processesOf, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots"];
 
 // What is wrong with names, files, kernels and QEMU: each a typed error with a hint, and nothing left behind.
 const home = useTemporaryHome();

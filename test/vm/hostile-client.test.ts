@@ -16,6 +16,9 @@ import {
 } from "../../src/protocol/generated/messages.ts";
 import { processesGone, processOf, smallMemory, timeout } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 // Clients that do not keep to the protocol lose their connection. The sandbox and its other clients do not notice.
 const home = useTemporaryHome();

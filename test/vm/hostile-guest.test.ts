@@ -6,6 +6,9 @@ import { PROTOCOL_VERSION } from "../../src/protocol/generated/messages.ts";
 import { control, hello, helloOf, HostilePackage, politeStart, ready, type Part } from "./hostile-support.ts";
 import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["template", "rust"];
 
 // A guest whose agent breaks the rules, in a real machine. Its sandbox ends in order, as crashed; its users are told why.
 const home = useTemporaryHome();

@@ -5,7 +5,10 @@ import { after, before, test } from "node:test";
 import { hello, HostilePackage, ready, control, type Part } from "./hostile-support.ts";
 import { processesGone, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { templatesOf } from "./template-support.ts";
+
+export const needs: Needs = ["template", "rust"];
 
 // A guest that keeps to the rules until it was saved as a template, and breaks them in those that are restored from it. Their
 // sandboxes boot instead, and the template goes.

@@ -8,6 +8,9 @@ import { makeDebianImage, pushDebianImage, type DebianImage } from "../registry/
 import { scratch } from "../registry/images.ts";
 import { RegistryServer } from "../registry/registry-server.ts";
 import { MsbHome } from "./cli-support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running", "registry"];
 
 // A whole Debian, made by Debian's own tools, from a registry into a machine: what the guest sees is what umoci unpacks.
 // As root, because umoci gives files to the users that the image says.

@@ -21,6 +21,9 @@ import { image, layer, noise, push, scratch, type BuiltImage, type Layer } from 
 import { RegistryServer } from "../registry/registry-server.ts";
 import { smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running", "registry"];
 
 // Images as users of the SDK meet them, against a real registry. The tests build on one another, in this order.
 

@@ -6,7 +6,10 @@ import { Sandbox, SandboxNotFoundError } from "../../src/index.ts";
 import { processesGone, processOf, smallMemory, timeout } from "./lifecycle-support.ts";
 import { assertClean } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { runtimeLog } from "./template-support.ts";
+
+export const needs: Needs = ["running", "disks"];
 
 // The ways in which a sandbox ends, and what is kept.
 const home = useTemporaryHome();

@@ -10,6 +10,9 @@ import {
 } from "../../src/index.ts";
 import { builderSource, processesOf, runProgram, smallMemory, timeout } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 // Lists, labels, pages, and one sandbox in place of another.
 const home = useTemporaryHome();

@@ -16,6 +16,9 @@ import {
   timeout,
 } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots"];
 
 // Who owns a sandbox, who may use it, and what the death of each process does.
 const home = useTemporaryHome();

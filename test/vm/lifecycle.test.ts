@@ -12,6 +12,9 @@ import {
 } from "../../src/index.ts";
 import { processesGone, processesOf, smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots"];
 
 // One sandbox goes through all its states; in each, every operation is legal or refused with its error.
 const home = useTemporaryHome();

@@ -17,6 +17,9 @@ import { PROTOCOL_VERSION } from "../../src/protocol/generated/messages.ts";
 import { guestDirectory } from "../../src/host/package-files.ts";
 import { unpackExtents } from "../../src/host/files/extents.ts";
 import { Agent } from "./machine-agent.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["machine"];
 
 /** A boot takes about 5 s under software emulation on a slow host with nothing else to do, 20 s on a busy one. */
 const timeout = 300_000;

@@ -10,6 +10,9 @@ import {
 } from "../../src/index.ts";
 import { processOf } from "./lifecycle-support.ts";
 import { eventually, metricsOfGuest, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots", "alone"];
 
 const home = useTemporaryHome();
 const mebibyte = 1024 * 1024;

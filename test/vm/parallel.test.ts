@@ -3,6 +3,9 @@ import { test } from "node:test";
 import { Sandbox } from "../../src/index.ts";
 import { processesGone, processesOf, runProgram, smallMemory } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots", "alone"];
 
 // Twenty machines at once is many for software emulation on a small host, and a promise of ours.
 const home = useTemporaryHome();

@@ -5,6 +5,9 @@ import { before, test } from "node:test";
 import { InvalidConfigError, Sandbox } from "../../src/index.ts";
 import { busyboxTree, output } from "./root-support.ts";
 import { metricsOfGuest, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots", "disks"];
 
 const home = useTemporaryHome();
 const tree = join(home, "tree, with a comma");

@@ -9,6 +9,9 @@ import { BootStartError, InvalidConfigError, Sandbox } from "../../src/index.ts"
 import { MsbHome } from "./cli-support.ts";
 import { assertClean, busyboxTree, convert, diskOf, emptyDisk, output } from "./root-support.ts";
 import { metricsOfGuest, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots", "disks"];
 
 const home = useTemporaryHome();
 const at = (name: string): string => join(home, name);

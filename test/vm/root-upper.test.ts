@@ -5,6 +5,9 @@ import { test } from "node:test";
 import { Sandbox } from "../../src/index.ts";
 import { assertClean, output } from "./root-support.ts";
 import { metricsOfGuest, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["boots", "disks"];
 
 const home = useTemporaryHome();
 const upperOf = (name: string): string => join(home, "sandboxes", name, "upper.img");

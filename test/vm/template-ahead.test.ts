@@ -15,7 +15,10 @@ import { supervisorProgram } from "../../src/host/package-files.ts";
 import { processesGone, processesOf, timeout } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { destroy, runtimeLog, small, templateOf } from "./template-support.ts";
+
+export const needs: Needs = ["template"];
 
 // QEMU comes up beside its supervisor, as whoever starts that one has found out. What else was found out is not asked again.
 process.env["MSB_TEMPLATES"] = "on";

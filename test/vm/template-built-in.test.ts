@@ -7,7 +7,10 @@ import { guestDirectory } from "../../src/host/package-files.ts";
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { busyboxTree, diskOf, output } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { destroy, runtimeLog, small, templateOf } from "./template-support.ts";
+
+export const needs: Needs = ["template", "disks"];
 
 // A kernel of the user's whose driver for disks is there from the boot on, and takes all of them before anybody knows what
 // will be behind them. Here it is the package's kernel, with that driver's module under the name of one that the agent loads at

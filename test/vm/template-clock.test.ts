@@ -8,7 +8,10 @@ import { buildProbe, installProbe, readClock } from "./guest-probe.ts";
 import { processOf, processesGone, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { destroy, kindsOf, runtimeLog, small, templatesOf } from "./template-support.ts";
+
+export const needs: Needs = ["template", "clock", "rust", "alone"];
 
 // What passes between the making of a template and its use, and what passes afterwards.
 process.env["MSB_TEMPLATES"] = "on";

@@ -5,7 +5,10 @@ import { askProcess, buildProbe, installProbe, readClock } from "./guest-probe.t
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { destroy, fewAtATime, hashesOf, kindsOf, runtimeLog, small, templateOf } from "./template-support.ts";
+
+export const needs: Needs = ["template", "rust"];
 
 // Sandboxes that are copies of one template have nothing in common that they should not.
 process.env["MSB_TEMPLATES"] = "on";

@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { afterEach, before, test } from "node:test";
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { destroy, small, templateOf, works, type StoredTemplate } from "./template-support.ts";
+
+export const needs: Needs = ["template"];
 
 // Templates that are seen to be damaged. Each time the sandbox runs all the same, the template is replaced or gone, and the log says why.
 process.env["MSB_TEMPLATES"] = "on";

@@ -6,6 +6,7 @@ import { findQemu } from "../../src/machine/qemu/qemu-binary.ts";
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import {
   adjustRecord,
   destroy,
@@ -17,6 +18,8 @@ import {
   works,
   type StoredTemplate,
 } from "./template-support.ts";
+
+export const needs: Needs = ["template"];
 
 // Templates that fail when they are used, or go meanwhile. Each time the sandbox runs all the same.
 process.env["MSB_TEMPLATES"] = "on";

@@ -7,6 +7,7 @@ import { MsbHome } from "./cli-support.ts";
 import { processesGone, processesOf, smallMemory, timeout } from "./lifecycle-support.ts";
 import { leaveRoom, mountingSkip, mountSmallDisk, unmountSmallDisk } from "./small-disk.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import {
   destroy,
   filesInTheMaking,
@@ -16,6 +17,8 @@ import {
   templateOf,
   works,
 } from "./template-support.ts";
+
+export const needs: Needs = ["template"];
 
 // A making that fails half-way, because the disk has become full since it was looked at. It leaves nothing: no machine beside the
 // one of the sandbox, which boots instead, and no files.

@@ -8,7 +8,10 @@ import { promisify } from "node:util";
 import { hello, HostilePackage, type Part } from "./hostile-support.ts";
 import { processesGone, processOf, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { filesInTheMaking, kindsOf, small, templateEntries, works } from "./template-support.ts";
+
+export const needs: Needs = ["template", "rust"];
 
 // A making that comes to no end. It is given up, and so is waiting for it.
 process.env["MSB_TEMPLATES"] = "on";

@@ -8,7 +8,10 @@ import { guestDirectory } from "../../src/host/package-files.ts";
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { busyboxTree, diskOf, output } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { destroy, kindsOf, runtimeLog, small, templateOf } from "./template-support.ts";
+
+export const needs: Needs = ["template", "disks"];
 
 // What a sandbox's root and kernel have to do with the template that it starts from.
 process.env["MSB_TEMPLATES"] = "on";

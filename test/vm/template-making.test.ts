@@ -6,6 +6,7 @@ import { Sandbox, SandboxNotFoundError, type StartReport } from "../../src/index
 import { processesGone, processOf, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import {
   destroy,
   filesInTheMaking,
@@ -16,6 +17,8 @@ import {
   templateOf,
   works,
 } from "./template-support.ts";
+
+export const needs: Needs = ["template"];
 
 // Templates are made once, by whoever comes first, or not at all.
 process.env["MSB_TEMPLATES"] = "on";

@@ -5,6 +5,7 @@ import { afterEach, before, test } from "node:test";
 import { findQemu } from "../../src/machine/qemu/qemu-binary.ts";
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import {
   adjustRecord,
   destroy,
@@ -14,6 +15,8 @@ import {
   works,
   type StoredTemplate,
 } from "./template-support.ts";
+
+export const needs: Needs = ["template"];
 
 // Another template takes the place of the one that a sandbox starts from, after it was looked at: the state is of one of them and
 // the memory of the other. QEMU does it itself, at the last moment before it opens the memory.

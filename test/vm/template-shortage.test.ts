@@ -9,7 +9,10 @@ import { IoError } from "../../src/index.ts";
 import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
 import { mountingSkip, mountSmallDisk, unmountSmallDisk } from "./small-disk.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { destroy, kindsOf, runtimeLog, small, templatesOf, type StoredTemplate } from "./template-support.ts";
+
+export const needs: Needs = ["template", "disk-full"];
 
 // A host that is short of something while a sandbox starts from a template. That is no fault of the template, which stays.
 process.env["MSB_TEMPLATES"] = "on";

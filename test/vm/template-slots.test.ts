@@ -14,6 +14,9 @@ import { unpackExtents } from "../../src/host/files/extents.ts";
 import { timeout } from "./lifecycle-support.ts";
 import { Agent } from "./machine-agent.ts";
 import { convert, diskOf } from "./root-support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["machine", "disks"];
 
 // A machine is saved with nothing behind its slots for disks and shared directories, and restored with all of them in use.
 const memoryMib = 256;

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
 import { mountingSkip, mountSmallDisk, unmountSmallDisk } from "./small-disk.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import {
   destroy,
   kindsOf,
@@ -16,6 +17,8 @@ import {
   templatesOf,
   works,
 } from "./template-support.ts";
+
+export const needs: Needs = ["template", "disk-full"];
 
 // Little room for templates, or none at all: sandboxes run as if there were no such thing.
 process.env["MSB_TEMPLATES"] = "on";

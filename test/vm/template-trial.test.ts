@@ -11,7 +11,10 @@ import { guestDirectory } from "../../src/host/package-files.ts";
 import { processesGone, processOf, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { destroy, kindsOf, runtimeLog, small, templateOf, templatesOf } from "./template-support.ts";
+
+export const needs: Needs = ["template", "kvm"];
 
 // Hardware acceleration that nobody knows to work: whether it does is found out by a boot, never by a restore. The hardware is
 // this host's if it has any; QEMU is told to use it and uses software emulation, so that the outcome is known.

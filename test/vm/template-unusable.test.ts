@@ -5,7 +5,10 @@ import { afterEach, test } from "node:test";
 import { findQemu } from "../../src/machine/qemu/qemu-binary.ts";
 import { processesGone, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { templatesOf, works } from "./template-support.ts";
+
+export const needs: Needs = ["template"];
 
 // A QEMU that saves machines and cannot restore them. Sandboxes boot, and templates are not made and dropped at every start.
 process.env["MSB_TEMPLATES"] = "on";

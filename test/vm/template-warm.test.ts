@@ -5,7 +5,10 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { timeout } from "./lifecycle-support.ts";
 import { MsbHome } from "./cli-support.ts";
+import type { Needs } from "./tags.ts";
 import { runtimeLog, templatesOf } from "./template-support.ts";
+
+export const needs: Needs = ["template"];
 
 test("msb pull --warm makes what the first sandbox starts from", { timeout }, async () => {
   await using home = new MsbHome({ ownTemplates: true });

@@ -4,7 +4,10 @@ import { timeout } from "./lifecycle-support.ts";
 import { resourcesOf, type Resources } from "./resources.ts";
 import { output } from "./root-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
 import { kindsOf, small } from "./template-support.ts";
+
+export const needs: Needs = ["template"];
 
 // A sandbox that came and went leaves nothing behind: no process, no descriptor, no socket, no file.
 process.env["MSB_TEMPLATES"] = "on";

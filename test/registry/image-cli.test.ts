@@ -5,20 +5,11 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { makeCertificates, type Certificates } from "../registry/certificates.ts";
-import {
-  hostArchitecture,
-  image,
-  layer,
-  noise,
-  push,
-  scratch,
-  skopeo,
-  type BuiltImage,
-} from "../registry/images.ts";
-import { RegistryServer } from "../registry/registry-server.ts";
-import { MsbHome, type Result } from "./cli-support.ts";
-import { Terminal } from "./terminal-support.ts";
+import { makeCertificates, type Certificates } from "./certificates.ts";
+import { hostArchitecture, image, layer, noise, push, scratch, skopeo, type BuiltImage } from "./images.ts";
+import { RegistryServer } from "./registry-server.ts";
+import { MsbHome, type Result } from "../vm/cli-support.ts";
+import { Terminal } from "../vm/terminal-support.ts";
 
 // The commands for images and registries, against a real registry. None of these starts a machine.
 

@@ -1,0 +1,100 @@
+/**
+ * The stages of `npm test` and `npm run test:quick`: `node scripts/test-stages.ts all|quick [SECONDS OF THE SET-UP]`.
+ *
+ * The quick ones come first. Stages that do not compete run side by side, and what each printed is shown when it ends. After
+ * the first group with a failure nothing more is run. The table of what took how long is printed in any case.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+
+const root = join(import.meta.dirname, "..");
+
+interface Stage {
+  readonly name: string;
+  readonly command: readonly [program: string, ...args: string[]];
+}
+
+const script = (name: string): Stage["command"] => ["npm", "run", "--silent", name];
+
+/** The longest first: it decides when all are done. */
+const checks: readonly Stage[] = [
+  { name: "lint", command: script("lint") },
+  {
+    name: "agent tests",
+    command: ["cargo", "test", "--locked", "--quiet", "--manifest-path", "agent/Cargo.toml"],
+  },
+  { name: "types", command: script("types") },
+  { name: "format", command: script("format:check") },
+  { name: "generated files", command: ["node", "scripts/generate-protocol.ts", "--check"] },
+];
+const quick: readonly (readonly Stage[])[] = [checks, [{ name: "unit tests", command: script("test:unit") }]];
+const groups = {
+  quick,
+  all: [
+    ...quick,
+    [{ name: "registry tests", command: script("test:registry") }],
+    [{ name: "VM tests (templates)", command: script("test:vm") }],
+    [{ name: "VM tests (cold)", command: script("test:vm:cold") }],
+  ],
+} satisfies Record<string, readonly (readonly Stage[])[]>;
+
+interface Outcome {
+  readonly name: string;
+  readonly seconds: number;
+  readonly passed: boolean;
+}
+
+async function runStage({ name, command: [program, ...args] }: Stage, beside: boolean): Promise<Outcome> {
+  const heading = `\n== ${name}\n`;
+  const begun = performance.now();
+  if (!beside) process.stdout.write(heading);
+  const child = spawn(program, args, {
+    cwd: root,
+    stdio: ["ignore", beside ? "pipe" : "inherit", beside ? "pipe" : "inherit"],
+  });
+  const outputs = [child.stdout, child.stderr].flatMap((stream) => (stream === null ? [] : [buffer(stream)]));
+  const [code] = (await once(child, "exit")) as [number | null];
+  const printed = await Promise.all(outputs);
+  if (beside) process.stdout.write(Buffer.concat([Buffer.from(heading), ...printed]));
+  return { name, seconds: (performance.now() - begun) / 1000, passed: code === 0 };
+}
+
+/** As many at a time as there are processors. */
+async function runGroup(stages: readonly Stage[]): Promise<Outcome[]> {
+  const waiting = [...stages];
+  const outcomes: Outcome[] = [];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      outcomes.push(await runStage(next, stages.length > 1));
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return outcomes;
+}
+
+function printTable(outcomes: readonly Outcome[], totalSeconds: number): void {
+  const row = (name: string, seconds: number, note = ""): string =>
+    `${name.padEnd(24)}${seconds.toFixed(0).padStart(6)}${note}\n`;
+  const rows = outcomes.map(({ name, seconds, passed }) => row(name, seconds, passed ? "" : "  FAILED"));
+  process.stdout.write(`\n${"stage".padEnd(24)}     s\n${rows.join("")}${row("in all", totalSeconds)}`);
+}
+
+async function main([which = "all", setUpSeconds = "0"]: string[]): Promise<number> {
+  if (which !== "all" && which !== "quick") throw new Error("usage: test-stages.ts all|quick");
+  const begun = performance.now();
+  const setUp = Number(setUpSeconds);
+  const outcomes: Outcome[] = [{ name: "set-up", seconds: setUp, passed: true }];
+  for (const group of groups[which]) {
+    outcomes.push(...(await runGroup(group)));
+    if (outcomes.some(({ passed }) => !passed)) break;
+  }
+  printTable(outcomes, setUp + (performance.now() - begun) / 1000);
+  const failed = outcomes.filter(({ passed }) => !passed).map(({ name }) => name);
+  process.stdout.write(failed.length === 0 ? "\nAll checks passed.\n" : `\nFAILED: ${failed.join(", ")}\n`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
