@@ -1,5 +1,6 @@
 import { BootStartError, OperationTimeoutError } from "../errors/index.ts";
 import { Operation } from "../host/operation.ts";
+import type { StartRoute } from "../protocol/generated/messages.ts";
 import type { StartContext, StartedMachine, StartPlan, StartRequest } from "./guest/context.ts";
 import { bootDeadlineMs, bootLimit, bootTimeoutHint } from "./guest/start-errors.ts";
 import { withAccelerator } from "./guest/with-accelerator.ts";
@@ -8,12 +9,6 @@ import { receive } from "./prelaunch/receive.ts";
 import { startCold } from "./routes/cold.ts";
 import { startPrelaunched } from "./routes/prelaunched.ts";
 import { startRestored } from "./routes/restored.ts";
-
-/**
- * In which way a sandbox was started: `prelaunched` from a template, by a QEMU that came up beside its supervisor; `restored` from
- * a template; `cold` from its kernel.
- */
-export type StartRoute = "prelaunched" | "restored" | "cold";
 
 /** A sandbox's machine, and how it came to run. */
 export interface StartOutcome {
