@@ -1,19 +1,15 @@
 import { BootStartError, OperationTimeoutError } from "../errors/index.ts";
 import { Operation } from "../host/operation.ts";
+import type { StartRoute } from "../protocol/generated/messages.ts";
+import type { StartInputs } from "./contract/handover.ts";
 import type { StartContext, StartedMachine, StartPlan, StartRequest } from "./guest/context.ts";
 import { bootDeadlineMs, bootLimit, bootTimeoutHint } from "./guest/start-errors.ts";
 import { withAccelerator } from "./guest/with-accelerator.ts";
 import type { Inherited } from "./prelaunch/prelaunch-qemu.ts";
-import { receive } from "./prelaunch/receive.ts";
+import { receive, toldInputs, type Received } from "./prelaunch/receive.ts";
 import { startCold } from "./routes/cold.ts";
 import { startPrelaunched } from "./routes/prelaunched.ts";
 import { startRestored } from "./routes/restored.ts";
-
-/**
- * In which way a sandbox was started: `prelaunched` from a template, by a QEMU that came up beside its supervisor; `restored` from
- * a template; `cold` from its kernel.
- */
-export type StartRoute = "prelaunched" | "restored" | "cold";
 
 /** A sandbox's machine, and how it came to run. */
 export interface StartOutcome {
@@ -60,7 +56,7 @@ async function takeRoute(context: StartContext, inherited: Inherited): Promise<S
   context.operation.log(`no prelaunch: ${prelaunched.reason}`);
   context.runtimeLog.write("info", `no prelaunch: ${prelaunched.reason}`);
   // Whoever said what does not work may have been wrong in all of it.
-  const told = prelaunched.kind === "failed" ? null : received.inputs;
+  const told = prelaunched.kind === "failed" ? null : inputsOf(context, received);
   return await withAccelerator(context, told, async (plan) => {
     // What has failed as a template a moment ago is made anew by the next start, not by this one.
     const restored = prelaunched.kind === "failed" ? prelaunched : await startRestored(plan);
@@ -68,6 +64,15 @@ async function takeRoute(context: StartContext, inherited: Inherited): Promise<S
     context.operation.log(`no restore: ${restored.reason}`);
     return await boot(plan, restored.reason, prelaunched.reason);
   });
+}
+
+function inputsOf({ runtimeLog }: StartContext, received: Received): StartInputs | null {
+  try {
+    return toldInputs(received);
+  } catch (error) {
+    runtimeLog.write("warn", `what was handed over is not valid: ${(error as Error).message}`);
+    return null;
+  }
 }
 
 async function boot(plan: StartPlan, notRestored: string, notPrelaunched: string): Promise<StartOutcome> {

@@ -158,7 +158,7 @@ export class Supervisor implements ClientServices {
     let sandbox: RunningSandbox;
     const { signal } = this.#starting;
     try {
-      const saved = this.#saveStarting();
+      const saved = this.#saveStarting(await identifyProcess(process.pid));
       // The machine need not wait for the disk.
       saved.catch((error: unknown) => {
         this.#starting.abort(error);
@@ -174,10 +174,11 @@ export class Supervisor implements ClientServices {
     await this.#leave();
   }
 
-  async #saveStarting(): Promise<void> {
-    await this.#save({
+  /** True in memory at once: what is saved later comes after it. */
+  #saveStarting(supervisor: StoredState["supervisor"]): Promise<void> {
+    return this.#save({
       status: "starting",
-      supervisor: await identifyProcess(process.pid),
+      supervisor,
       socket: socketPath(this.#options.home, this.id),
       accelerator: null,
       start: null,

@@ -3,6 +3,7 @@ import { access, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { Sandbox, SandboxNotFoundError, type StartReport } from "../../src/index.ts";
+import { warmImage } from "../../src/api/setup/warm.ts";
 import { processesGone, processOf, smallMemory, timeout, withEnvironment } from "./lifecycle-support.ts";
 import { output } from "./root-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
@@ -122,6 +123,20 @@ test("without templates a sandbox boots and leaves none", { timeout }, async () 
     assert.match(log, /^[^\n]*no prelaunch: [^\n]*\n[^\n]*cold: booted its kernel: [^\n]*$/);
     assert.deepEqual(await templateEntries(home), []);
   }
+});
+
+test("a template that nobody waits for any more is not made", { timeout }, async () => {
+  const waiting = new AbortController();
+  const warming = warmImage("localhost/base", () => undefined, waiting.signal);
+  const outcome = warming.then(
+    () => "made",
+    (error: unknown) => error,
+  );
+  await eventually("its machine", async () => (await filesInTheMaking(home)).includes("memory") || null);
+  const reason = new Error("never mind");
+  waiting.abort(reason);
+  assert.equal(await outcome, reason);
+  assert.deepEqual(await templateEntries(home), []);
 });
 
 test("whoever starts a sandbox is told how it was started", { timeout }, async () => {

@@ -99,12 +99,11 @@ async function handOver(
 }
 
 async function planFor(pid: number, home: Home, record: SandboxRecord): Promise<string> {
-  const [{ planHandover }, { encodeHandover }] = await Promise.all([
-    import("../../start/prelaunch/plan.ts"),
-    import("../../start/contract/handover-schema.ts"),
-  ]);
-  const subject = { home, record, paths: sandboxPaths(home, record.name) };
-  return encodeHandover(await planHandover(subject, pid));
+  const { planHandover } = await import("../../start/prelaunch/plan.ts");
+  const planned = planHandover({ home, record, paths: sandboxPaths(home, record.name) }, pid);
+  // The plan waits for the disk meanwhile.
+  const { encodeHandover } = await import("../../start/contract/handover-schema.ts");
+  return encodeHandover(await planned);
 }
 
 function hear(message: Message, observer: StartObserver, started: PromiseWithResolvers<StartReport>): void {

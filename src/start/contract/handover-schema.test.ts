@@ -2,9 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { handoverSample } from "../../../test/support/handover-sample.ts";
 import { HANDOVER_FORMAT, type Handover } from "./handover.ts";
-import { checkHandover, encodeHandover, HandoverError } from "./handover-schema.ts";
+import { checkEnvelope, checkInputs, encodeHandover, HandoverError } from "./handover-schema.ts";
 
 const { prelaunch, inputs } = handoverSample;
+
+function checkHandover(said: unknown): Handover {
+  const envelope = checkEnvelope(said);
+  return { ...envelope, inputs: checkInputs(envelope.inputs) };
+}
 
 test("what is written is read as it was", () => {
   const nothing: Handover = {

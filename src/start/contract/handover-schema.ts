@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { HANDOVER_FORMAT, type Handover } from "./handover.ts";
+import { HANDOVER_FORMAT, type Handover, type StartInputs } from "./handover.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const accelerator = v.picklist(["kvm", "hvf", "tcg"]);
@@ -90,32 +90,45 @@ const inputs = v.object({
   keys: v.nullable(v.object({ machine: v.string(), image: v.nullable(v.string()) })),
 });
 
-/** What crosses the pipe; the type says that it is the same as {@link Handover}. */
-const schema: v.GenericSchema<Handover> = v.object({
+/** A handover whose inputs nobody has looked at yet. */
+export type Envelope = Omit<Handover, "inputs"> & { readonly inputs: unknown };
+
+// The types say that they are the same as those of `handover.ts`.
+const envelopeSchema: v.GenericSchema<Envelope> = v.object({
   format: v.literal(HANDOVER_FORMAT),
   protocolVersion: count,
   prelaunch,
-  inputs: v.nullable(inputs),
+  inputs: v.unknown(),
 });
+const inputsSchema: v.GenericSchema<StartInputs | null> = v.nullable(inputs);
 
 /** What was said is no {@link Handover}. The message names the place and what is wrong there. */
 export class HandoverError extends Error {}
 
-/** @throws HandoverError */
-export function checkHandover(said: unknown): Handover {
+/** Checks what is needed at once: a start with a QEMU that runs already has no use for the rest. @throws HandoverError */
+export function checkEnvelope(said: unknown): Envelope {
+  return check(envelopeSchema, said, "");
+}
+
+/** Checks the rest of a handover. @throws HandoverError */
+export function checkInputs(said: unknown): StartInputs | null {
+  return check(inputsSchema, said, "inputs.");
+}
+
+function check<T>(schema: v.GenericSchema<T>, said: unknown, place: string): T {
   const result = v.safeParse(schema, said);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  throw new HandoverError(`${v.getDotPath(issue) ?? "all of it"}: ${issue.message}`);
+  throw new HandoverError(`${place}${v.getDotPath(issue) ?? "all of it"}: ${issue.message}`);
 }
 
 /** As it is written to the pipe. What the other end would refuse is not said; it is told why instead. */
 export function encodeHandover(handover: Handover): string {
   try {
-    return JSON.stringify(checkHandover(handover));
+    return JSON.stringify({ ...checkEnvelope(handover), inputs: checkInputs(handover.inputs) });
   } catch (error) {
     if (!(error instanceof HandoverError)) throw error;
-    const prelaunch = { kind: "none", reason: `the plan is not valid: ${error.message}` } as const;
-    return JSON.stringify({ ...handover, prelaunch, inputs: null });
+    const reason = `the plan is not valid: ${error.message}`;
+    return JSON.stringify({ ...handover, prelaunch: { kind: "none", reason }, inputs: null });
   }
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { handoverSample } from "../../../test/support/handover-sample.ts";
 import type { SpawnedQemu } from "../../machine/qemu/spawn.ts";
-import { receive } from "./receive.ts";
+import { HandoverError } from "../contract/handover-schema.ts";
+import { receive, toldInputs } from "./receive.ts";
 
 const { prelaunch, inputs } = handoverSample;
 const { upperPath } = prelaunch;
@@ -20,7 +21,8 @@ test("a QEMU that runs as it was ordered is gone on with", () => {
 test("where none was ordered the rest of what was told is used", () => {
   const said = { ...handoverSample, prelaunch: { kind: "none", reason: "no template" } };
   const received = receive({ said, qemu: { ...notStarted, reason: "no template" } }, upperPath);
-  assert.deepEqual(received.inputs, inputs);
+  assert.deepEqual(toldInputs(received), inputs);
+  assert.throws(() => toldInputs({ ...received, inputs: {} }), HandoverError);
   assert.ok(received.prelaunch.kind === "none");
   assert.equal(received.prelaunch.reason, "no template");
   assert.equal(received.prelaunch.isFault, false);
@@ -37,7 +39,7 @@ test("what turned out to be wrong is found out again, and the disk that was made
 
 for (const [what, said, isFault, strayUpper] of [
   ["of another version", { ...handoverSample, protocolVersion: 0 }, false, upperPath],
-  ["that is not valid", { ...handoverSample, inputs: {} }, true, upperPath],
+  ["that is not valid", { ...handoverSample, prelaunch: { ...prelaunch, template: {} } }, true, upperPath],
   ["for another disk", { ...handoverSample, prelaunch: { ...prelaunch, upperPath: "/other" } }, true, null],
 ] as const) {
   test(`a QEMU is left to be ended when it was started with something ${what}`, () => {

@@ -1,14 +1,14 @@
 import type { SpawnedQemu } from "../../machine/qemu/spawn.ts";
 import { PROTOCOL_VERSION } from "../../protocol/generated/messages.ts";
-import type { Handover, PrelaunchOrder, StartInputs } from "../contract/handover.ts";
-import { checkHandover } from "../contract/handover-schema.ts";
+import type { PrelaunchOrder, StartInputs } from "../contract/handover.ts";
+import { checkEnvelope, checkInputs, type Envelope } from "../contract/handover-schema.ts";
 import type { Inherited, PrelaunchedQemu } from "./prelaunch-qemu.ts";
 
 /** What a supervisor was told, found valid, and what it has started already. */
 export interface Received {
   readonly prelaunch: RunningPrelaunch | RefusedPrelaunch;
-  /** null when nothing was told, or nothing that can be used. */
-  readonly inputs: StartInputs | null;
+  /** What was found out for the start, as it was said; null when nothing was, or nothing that can be used. */
+  readonly inputs: unknown;
 }
 
 /** A QEMU that runs as it was ordered. */
@@ -42,9 +42,9 @@ export function receive({ said, qemu }: Inherited, upperPath: string): Received 
   };
   if (said === null) return refuse(qemu.kind === "none" ? qemu.reason : "", false);
   if (qemu.kind === "none" && qemu.isOtherVersion) return refuse(qemu.reason, false);
-  let handover: Handover;
+  let handover: Envelope;
   try {
-    handover = checkHandover(said);
+    handover = checkEnvelope(said);
   } catch (error) {
     return refuse(`what was handed over is not valid: ${(error as Error).message}`, true);
   }
@@ -64,6 +64,15 @@ export function receive({ said, qemu }: Inherited, upperPath: string): Received 
   // What it was to be started with is not as it was told.
   if (qemu.kind === "none") return refuse(qemu.reason, false);
   return { inputs, prelaunch: { ...qemu, order } };
+}
+
+/**
+ * Checks what was found out for the start: only now, when it is needed.
+ *
+ * @throws HandoverError when it is not what it has to be
+ */
+export function toldInputs({ inputs }: Received): StartInputs | null {
+  return checkInputs(inputs);
 }
 
 function saidUpper(said: unknown): unknown {
