@@ -223,7 +223,7 @@ function inspectLine(title: string, config: SandboxConfig): string {
 test("the builder has no setter that is in no table", () => {
   const others = [
     ...["constructor", "build", "create", "createDetached", "createWithPullProgress", "connectOrCreate"],
-    ...["createDetachedWithPullProgress", "onProgress", "onNotice", "onPullProgress", "signal"],
+    ...["createDetachedWithPullProgress", "onProgress", "onNotice", "onStarted", "onPullProgress", "signal"],
   ];
   const setters = settingEntries.flatMap(([key, setting]) => settersOf(key, setting));
   assert.deepEqual(

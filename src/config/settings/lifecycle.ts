@@ -1,23 +1,8 @@
-import { labelsType } from "../labels.ts";
 import { creationSetting, setting, settledSetting } from "./setting.ts";
 import { flag, milliseconds, seconds } from "./types.ts";
 
-/** How a sandbox comes to be, is found and ends. */
+/** How a sandbox comes to be and ends. */
 export const lifecycleSettings = {
-  labels: settledSetting({
-    type: labelsType,
-    meaning: "to select sandboxes by",
-    setters: ["label", "labels"],
-    default: {},
-    image: "by key",
-    cli: {
-      flag: "label",
-      placeholder: "KEY[=VALUE]",
-      description: "Label, to select sandboxes by. Repeatable",
-    },
-    inspect: "Labels",
-    change: "live",
-  }),
   maxDurationSecs: setting({
     type: seconds,
     meaning: "ends it so long after each boot",

@@ -1,9 +1,10 @@
 import { envType, scriptsType } from "../env.ts";
+import { labelsType } from "../labels.ts";
 import { rlimitsType } from "../rlimits.ts";
 import { derivedSetting, setting, settledSetting } from "./setting.ts";
 import { guestPath, hostname, signal, text, words } from "./types.ts";
 
-/** What runs in a sandbox and what it finds there. */
+/** What runs in a sandbox, what it finds there and what it is known by. */
 export const processSettings = {
   entrypoint: setting({
     type: words,
@@ -88,6 +89,20 @@ export const processSettings = {
     },
     inspect: "Environment",
     change: "next command",
+  }),
+  labels: settledSetting({
+    type: labelsType,
+    meaning: "to select sandboxes by",
+    setters: ["label", "labels"],
+    default: {},
+    image: "by key",
+    cli: {
+      flag: "label",
+      placeholder: "KEY[=VALUE]",
+      description: "Label, to select sandboxes by. Repeatable",
+    },
+    inspect: "Labels",
+    change: "live",
   }),
   scripts: settledSetting({
     type: scriptsType,
