@@ -12,7 +12,7 @@ import { buffer } from "node:stream/consumers";
 
 const root = join(import.meta.dirname, "..");
 
-interface Stage {
+export interface Stage {
   readonly name: string;
   readonly command: readonly [program: string, ...args: string[]];
 }
@@ -41,7 +41,7 @@ const groups = {
   ],
 } satisfies Record<string, readonly (readonly Stage[])[]>;
 
-interface Outcome {
+export interface Outcome {
   readonly name: string;
   readonly seconds: number;
   readonly passed: boolean;
@@ -56,7 +56,11 @@ async function runStage({ name, command: [program, ...args] }: Stage, beside: bo
     stdio: ["ignore", beside ? "pipe" : "inherit", beside ? "pipe" : "inherit"],
   });
   const outputs = [child.stdout, child.stderr].flatMap((stream) => (stream === null ? [] : [buffer(stream)]));
-  const [code] = (await once(child, "exit")) as [number | null];
+  const code = await once(child, "close").then(
+    ([ended]) => ended as number | null,
+    // It could not be started.
+    (error: unknown) => (process.stderr.write(`${String(error)}\n`), null),
+  );
   const printed = await Promise.all(outputs);
   if (beside) process.stdout.write(Buffer.concat([Buffer.from(heading), ...printed]));
   return { name, seconds: (performance.now() - begun) / 1000, passed: code === 0 };
@@ -75,23 +79,29 @@ async function runGroup(stages: readonly Stage[]): Promise<Outcome[]> {
   return outcomes;
 }
 
-function printTable(outcomes: readonly Outcome[], totalSeconds: number): void {
+export function table(outcomes: readonly Outcome[], totalSeconds: number): string {
   const row = (name: string, seconds: number, note = ""): string =>
     `${name.padEnd(24)}${seconds.toFixed(0).padStart(6)}${note}\n`;
   const rows = outcomes.map(({ name, seconds, passed }) => row(name, seconds, passed ? "" : "  FAILED"));
-  process.stdout.write(`\n${"stage".padEnd(24)}     s\n${rows.join("")}${row("in all", totalSeconds)}`);
+  return `${"stage".padEnd(24)}     s\n${rows.join("")}${row("in all", totalSeconds)}`;
+}
+
+/** Runs the groups one after the other, up to and with the first in which a stage fails. */
+export async function runGroups(stages: readonly (readonly Stage[])[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const group of stages) {
+    outcomes.push(...(await runGroup(group)));
+    if (outcomes.some(({ passed }) => !passed)) break;
+  }
+  return outcomes;
 }
 
 async function main([which = "all", setUpSeconds = "0"]: string[]): Promise<number> {
   if (which !== "all" && which !== "quick") throw new Error("usage: test-stages.ts all|quick");
   const begun = performance.now();
-  const setUp = Number(setUpSeconds);
-  const outcomes: Outcome[] = [{ name: "set-up", seconds: setUp, passed: true }];
-  for (const group of groups[which]) {
-    outcomes.push(...(await runGroup(group)));
-    if (outcomes.some(({ passed }) => !passed)) break;
-  }
-  printTable(outcomes, setUp + (performance.now() - begun) / 1000);
+  const setUp: Outcome = { name: "set-up", seconds: Number(setUpSeconds), passed: true };
+  const outcomes = [setUp, ...(await runGroups(groups[which]))];
+  process.stdout.write(`\n${table(outcomes, setUp.seconds + (performance.now() - begun) / 1000)}`);
   const failed = outcomes.filter(({ passed }) => !passed).map(({ name }) => name);
   process.stdout.write(failed.length === 0 ? "\nAll checks passed.\n" : `\nFAILED: ${failed.join(", ")}\n`);
   return failed.length === 0 ? 0 : 1;

@@ -20,7 +20,7 @@ import { isAlone, neededPrograms, select, vmTestFiles, type VmTestFile } from ".
 /** A file's longest time, ms: many boots on a slow host with other work to do. */
 const fileTimeoutMs = 900_000;
 
-/** While one file waits the other has a processor. More of them make starts so slow that what is measured is the crowd. */
+/** While one file waits the next has its processor. On larger hosts it is the memory of their machines that counts. */
 const filesAtOnce = Math.min(availableParallelism(), 4);
 
 interface Duration {

@@ -64,22 +64,28 @@ export async function vmTestFiles(directory = vmTestDirectory): Promise<VmTestFi
   );
 }
 
+function isIn({ needs: [start] }: VmTestFile, round: Round): boolean {
+  const rounds: readonly Round[] = startTags[start];
+  return rounds.includes(round);
+}
+
 /**
- * @throws Error when a tag or a file is not there, or nothing is left to run
+ * @throws Error when there is no such tag or file, a file is not of this round, or nothing is left to run
  */
 export function select(all: readonly VmTestFile[], round: Round, { tags, files }: Selection): VmTestFile[] {
   const unknown = tags.find((tag) => !isStartTag(tag) && !isHostTag(tag));
   if (unknown !== undefined) throw new Error(`there is no tag ${JSON.stringify(unknown)}`);
   const names = new Set(files.map((file) => basename(file).replace(/(\.test)?\.ts$/, "")));
   for (const name of names) {
-    if (!all.some((file) => file.name === name)) throw new Error(`there is no test/vm/${name}.test.ts`);
+    const file = all.find((one) => one.name === name);
+    if (file === undefined) throw new Error(`there is no test/vm/${name}.test.ts`);
+    if (!isIn(file, round))
+      throw new Error(`${name} is not in the round ${round}: it needs ${file.needs[0]}`);
   }
-  const selected = all.filter(({ name, needs: [start, ...others] }) => {
-    const rounds: readonly Round[] = startTags[start];
-    const has = (tag: string): boolean => tag === start || others.some((other) => other === tag);
-    return (
-      rounds.includes(round) && (tags.length === 0 || tags.some(has)) && (names.size === 0 || names.has(name))
-    );
+  const selected = all.filter((file) => {
+    const isNamed = names.size === 0 || names.has(file.name);
+    const isTagged = tags.length === 0 || file.needs.some((tag) => tags.includes(tag));
+    return isIn(file, round) && isNamed && isTagged;
   });
   if (selected.length === 0) throw new Error(`nothing of this is run in the round ${round}`);
   return selected;
