@@ -2,7 +2,7 @@
 //! to become the program. The agent waits that long, and knows then whether it worked.
 
 use crate::lookup::{self, Search};
-use crate::messages_generated::{Exec, ExecFailed, ResourceLimit, SpawnStage, StdinMode};
+use crate::generated::messages::{Exec, ExecFailed, ResourceLimit, SpawnStage, StdinMode};
 use crate::sys::{self, StringArray, EINVAL};
 use crate::users::{self, Identity};
 use std::ffi::CString;

@@ -58,6 +58,9 @@ export function linkTo(
     lost: (error) => {
       if (isLive) context.agentLost(error);
     },
+    event: (level, text) => {
+      context.runtimeLog.write(level, text);
+    },
     ...(hello === undefined ? {} : { restored: hello }),
   });
   return { machine, agent, startedAtMs, live: () => (isLive = true) };

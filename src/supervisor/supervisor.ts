@@ -168,6 +168,10 @@ export class Supervisor implements ClientServices {
     await saved;
   }
 
+  watchState(changed: () => void): () => void {
+    return this.#stateFile.watch(changed);
+  }
+
   ended(): Promise<EndedMessage> {
     return this.#ended.promise;
   }
@@ -381,7 +385,7 @@ export class Supervisor implements ClientServices {
   }
 
   #tellOwner(message: Message): void {
-    this.#clients.owner.send(0, message);
+    this.#clients.owner.send(message);
   }
 
   #save(change: Partial<StoredState>): Promise<void> {

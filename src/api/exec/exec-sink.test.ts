@@ -1,14 +1,30 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { INITIAL_CREDIT } from "../../protocol/credit.ts";
-import { ExecSink } from "./exec-sink.ts";
+import { SendCredit } from "../../protocol/credit.ts";
+import type { DataKind } from "../../protocol/frame.ts";
+import { INITIAL_CREDIT } from "../../protocol/generated/limits.ts";
+import { ExecSink, type StdinTarget } from "./exec-sink.ts";
 
-class Target {
+class Target implements StdinTarget {
   readonly sent: Buffer[] = [];
+  readonly #credit = new SendCredit();
   ends = 0;
 
-  send(bytes: Buffer): void {
+  get credit(): number {
+    return this.#credit.available;
+  }
+
+  writable(signal?: AbortSignal): Promise<void> {
+    return this.#credit.wait(signal);
+  }
+
+  sendData(_kind: DataKind, bytes: Buffer): void {
+    this.#credit.take(bytes.length);
     this.sent.push(bytes);
+  }
+
+  grant(bytes: number): void {
+    this.#credit.grant(bytes);
   }
 
   end(): void {
@@ -43,7 +59,7 @@ test("a write waits for credit, and the end for the write", async () => {
   const closing = sink.close();
   await rounds();
   assert.deepEqual([target.bytes, written, target.ends], [INITIAL_CREDIT, false, 0]);
-  sink.grant(10);
+  target.grant(10);
   await Promise.all([writing, closing]);
   assert.deepEqual([target.bytes, target.ends], [INITIAL_CREDIT + 10, 1]);
 });
@@ -60,7 +76,7 @@ test("bytes that nobody reads any more are dropped, whenever that shows", async 
   const woken = new ExecSink(target);
   const writing = woken.write(Buffer.alloc(INITIAL_CREDIT + 1));
   await rounds();
-  woken.grant(1);
+  target.grant(1);
   woken.over();
   await writing;
   await woken.write("later");

@@ -40,13 +40,12 @@ export async function launchSupervisor(
     message: (message) => {
       hear(message, observer, started);
     },
-    bulk: () => undefined,
     lost: () => {
       void explainDeath(child, home, name).then(started.reject);
     },
   });
   // Starting counts as an outstanding answer: it keeps the program alive.
-  const waiting = connection.open({ message: () => undefined, bulk: () => undefined, lost: () => undefined });
+  const release = connection.hold();
   try {
     await started.promise;
   } catch (error) {
@@ -55,7 +54,7 @@ export async function launchSupervisor(
     await told;
     throw error;
   } finally {
-    waiting.close();
+    release();
   }
   return connection;
 }

@@ -1,4 +1,3 @@
-import { MicrosandboxError, type MicrosandboxErrorCode } from "../../errors/index.ts";
 import { configOf, type SandboxConfig } from "../config/sandbox-config.ts";
 import { SandboxCommands } from "../exec/sandbox-commands.ts";
 import { createSandbox } from "./create.ts";
@@ -8,6 +7,7 @@ import type { SandboxListBuilder, SandboxPage } from "./list-builder.ts";
 import type { LogEntry, LogReadOptions } from "../logs/log-entry.ts";
 import { readLogs } from "../logs/read-logs.ts";
 import { LogStream, type LogStreamOptions } from "../logs/log-stream.ts";
+import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
 import { MetricsStream, type SandboxMetrics } from "../metrics/metrics.ts";
 import type { StartObserver } from "./progress.ts";
 import { SandboxBuilder } from "../config/sandbox-builder.ts";
@@ -212,14 +212,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
 
   /** What the sandbox uses, at once and then every so many ms. @throws InvalidConfigError for an interval that is none */
   metricsStream(intervalMs: number): MetricsStream {
-    return new MetricsStream(async () => {
-      try {
-        return await this.control.metrics();
-      } catch (error) {
-        if (error instanceof MicrosandboxError && endsMetrics.includes(error.code)) return null;
-        throw error;
-      }
-    }, intervalMs);
+    return new MetricsStream(new MetricsSubscription(this.control, intervalMs), intervalMs);
   }
 
   /** What its commands have printed, from all runs that are still logged. */
@@ -238,13 +231,6 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
     this.control.disconnect();
   }
 }
-
-/** The sandbox whose metrics were asked for is there no more. */
-const endsMetrics: readonly MicrosandboxErrorCode[] = [
-  "sandboxNotRunning",
-  "sandboxNotFound",
-  "sandboxReplaced",
-];
 
 export async function restartSandbox(control: SandboxControl, options: RestartOptions): Promise<Sandbox> {
   if (options.force === true) await control.kill(killWaitMs);
