@@ -329,7 +329,10 @@ mod tests {
         let mut shutdown = at(Phase::Terminating, Duration::from_secs(1));
         let deadline = shutdown.deadline;
         shutdown.hurry(Some(3), LONG);
-        assert_eq!((&shutdown.streams, shutdown.deadline), (&vec![1, 3], deadline));
+        assert_eq!(
+            (&shutdown.streams, shutdown.deadline),
+            (&vec![1, 3], deadline)
+        );
         shutdown.hurry(None, Duration::ZERO);
         assert!(shutdown.deadline < deadline);
     }

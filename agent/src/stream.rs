@@ -53,7 +53,11 @@ impl fmt::Display for Rule {
 
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "protocol fault on stream {}: {}", self.stream, self.rule)
+        write!(
+            out,
+            "protocol fault on stream {}: {}",
+            self.stream, self.rule
+        )
     }
 }
 
@@ -222,12 +226,7 @@ impl Streams {
         }
     }
 
-    fn data<'a>(
-        &mut self,
-        id: u32,
-        kind: FrameKind,
-        payload: &'a [u8],
-    ) -> Result<Event<'a>, Rule> {
+    fn data<'a>(&mut self, id: u32, kind: FrameKind, payload: &'a [u8]) -> Result<Event<'a>, Rule> {
         let crossed = self.crossed(id);
         let stream = match self.open.get_mut(&id) {
             Some(stream) => stream,
