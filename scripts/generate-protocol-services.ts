@@ -13,7 +13,8 @@ export interface Conversation {
   readonly streamMessages: readonly string[];
 }
 
-type Role = "opens a stream" | "comes from the opener" | "comes from the acceptor" | "belongs to the connection";
+type Role =
+  "opens a stream" | "comes from the opener" | "comes from the acceptor" | "belongs to the connection";
 
 /** Everything in the table of services that contradicts itself, or the messages. */
 export function serviceMistakes(schema: Conversation): string[] {
@@ -56,14 +57,17 @@ export function serviceMistakes(schema: Conversation): string[] {
       const missing = service.routes.filter((route) => !messages[opener]?.routes.includes(route));
       if (missing.length > 0) mistakes.push(`${name}: ${opener} does not travel on ${missing.join(", ")}`);
     }
-    for (const message of service.opener.messages) takes(name, message, "comes from the opener", service.routes);
+    for (const message of service.opener.messages)
+      takes(name, message, "comes from the opener", service.routes);
     for (const message of [...service.acceptor.messages, ...service.acceptor.ends])
       takes(name, message, "comes from the acceptor", back);
     for (const message of service.acceptor.ends) {
-      if (service.acceptor.messages.includes(message)) mistakes.push(`${name}: ${message} ends it and does not`);
+      if (service.acceptor.messages.includes(message))
+        mistakes.push(`${name}: ${message} ends it and does not`);
     }
     for (const message of [...service.opens, ...service.opener.messages, ...service.acceptor.messages]) {
-      if (streamMessages.includes(message)) mistakes.push(`${name}: ${message} belongs to every stream already`);
+      if (streamMessages.includes(message))
+        mistakes.push(`${name}: ${message} belongs to every stream already`);
     }
   }
   for (const [name, definition] of Object.entries(messages)) {

@@ -1,6 +1,11 @@
 import { limits, odd, openStreams } from "../src/protocol/schema/limits.ts";
 import { connectionMessages, messages, services } from "../src/protocol/schema/schema.ts";
-import { reverse, type Route, type ServiceDefinition, type SideDefinition } from "../src/protocol/schema/types.ts";
+import {
+  reverse,
+  type Route,
+  type ServiceDefinition,
+  type SideDefinition,
+} from "../src/protocol/schema/types.ts";
 import { pascal } from "./generate-protocol-rust.ts";
 
 const head = (comment: string): string =>
@@ -136,7 +141,10 @@ ${dataMatch(here.map(([name, { acceptor }]) => [name, acceptor]))}    }
 pub fn is_for_connection(message: &Message) -> bool {
     matches!(
         message,
-${alternatives(connectionMessages.filter((type) => travels(type, "supervisor→agent") && type !== "Failure"), "        ")}
+${alternatives(
+  connectionMessages.filter((type) => travels(type, "supervisor→agent") && type !== "Failure"),
+  "        ",
+)}
     )
 }
 `;

@@ -9,7 +9,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 import { rustMessages } from "./generate-protocol-rust.ts";
-import { rustLimits, rustServices, typescriptLimits, typescriptServices } from "./generate-protocol-tables.ts";
+import {
+  rustLimits,
+  rustServices,
+  typescriptLimits,
+  typescriptServices,
+} from "./generate-protocol-tables.ts";
 import { typescriptMessages } from "./generate-protocol-typescript.ts";
 import { validateSchema } from "./generate-protocol-validate.ts";
 
@@ -57,9 +62,7 @@ async function main(): Promise<void> {
   const outdated = await outdatedFiles();
   for (const { path, text } of outdated) {
     if (check) {
-      console.error(
-        `${path} does not match src/protocol/schema/: run \`npm run generate\` and commit it.`,
-      );
+      console.error(`${path} does not match src/protocol/schema/: run \`npm run generate\` and commit it.`);
       process.exitCode = 1;
     } else {
       await writeFile(new URL(path, root), text);

@@ -98,7 +98,9 @@ function valueText(type: FieldType, value: unknown): string {
 test("every message has a vector, and every line has a known sort", () => {
   const covered = new Set(vectors("message", 2).map((fields) => part(fields, 2).split("(")[0]));
   assert.deepEqual([...covered].sort(), Object.keys(messages).sort());
-  const known = ["message", "bad-message", "frame", "bad-frame", "bad-streams"].flatMap((sort) => vectors(sort, 0));
+  const known = ["message", "bad-message", "frame", "bad-frame", "bad-streams"].flatMap((sort) =>
+    vectors(sort, 0),
+  );
   assert.equal(known.length, lines.length);
 });
 
@@ -151,7 +153,11 @@ for (const fields of vectors("bad-frame", 2)) {
 }
 
 for (const fields of vectors("bad-streams", 2)) {
-  const [routes, bytes, rule] = [part(fields, 0).split(",").map(asRoute), hex(part(fields, 1)), part(fields, 2)];
+  const [routes, bytes, rule] = [
+    part(fields, 0).split(",").map(asRoute),
+    hex(part(fields, 1)),
+    part(fields, 2),
+  ];
   const received = routes.filter((route) => route !== "supervisor→agent");
   for (const route of received) {
     test(`bad streams on ${route}: ${rule}, ${fields[1]?.slice(0, 60)}`, async () => {

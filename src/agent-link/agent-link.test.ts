@@ -264,7 +264,10 @@ const unasked: Record<string, [Buffer, RegExp]> = {
     control(3, { type: "Stats", memoryTotal: 1, memoryAvailable: 1, rootTotal: 1, rootFree: 1 }),
     /stream 3, which is not open/,
   ],
-  "the end that nobody asked for": [control(0, { type: "ShuttingDown" }), /not the connection's: ShuttingDown/],
+  "the end that nobody asked for": [
+    control(0, { type: "ShuttingDown" }),
+    /not the connection's: ShuttingDown/,
+  ],
   "events twice": [
     Buffer.concat([control(2, { type: "Events" }), control(4, { type: "Events" })]),
     /Events that nobody asked for/,
@@ -343,7 +346,10 @@ const onSession: Record<string, [Buffer[], RegExp]> = {
     /said twice: End/,
   ],
   "output after its end was said": [[started, control(1, { type: "End" }), output(1)], /data after its end/],
-  "credit beyond any window": [[started, control(1, { type: "Credit", bytes: 4_000_000_000 })], /never earned/],
+  "credit beyond any window": [
+    [started, control(1, { type: "Credit", bytes: 4_000_000_000 })],
+    /never earned/,
+  ],
 };
 
 for (const [what, [frames, message]] of Object.entries(onSession)) {

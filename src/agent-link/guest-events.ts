@@ -21,9 +21,13 @@ export class GuestEvents implements StreamHandler {
   message(message: Message): void {
     switch (message.type) {
       case "OutOfMemory":
-        if (message.kills <= this.#kills) throw new ProtocolError("the guest counts its killed processes backwards");
+        if (message.kills <= this.#kills)
+          throw new ProtocolError("the guest counts its killed processes backwards");
         this.#kills = message.kills;
-        this.#say("warn", `memory ran out in the guest: its kernel has killed ${message.kills} processes so far`);
+        this.#say(
+          "warn",
+          `memory ran out in the guest: its kernel has killed ${message.kills} processes so far`,
+        );
         return;
       case "PowerOff":
         this.#say("info", "the guest is shut down from inside");
@@ -44,6 +48,7 @@ export class GuestEvents implements StreamHandler {
   #say(level: "info" | "warn", text: string): void {
     this.#lines++;
     if (this.#lines < mostLines) this.#tell(level, text);
-    else if (this.#lines === mostLines) this.#tell("warn", "the guest tells too much: no more of its events are noted");
+    else if (this.#lines === mostLines)
+      this.#tell("warn", "the guest tells too much: no more of its events are noted");
   }
 }

@@ -3,13 +3,7 @@ import { test } from "node:test";
 
 import { ProtocolError } from "../errors/index.ts";
 import { encodeControlFrame } from "./control.ts";
-import {
-  encodeFrame,
-  encodeFrameHeader,
-  FRAME_HEADER_BYTES,
-  FrameDecoder,
-  FrameKind,
-} from "./frame.ts";
+import { encodeFrame, encodeFrameHeader, FRAME_HEADER_BYTES, FrameDecoder, FrameKind } from "./frame.ts";
 import { MAX_CONTROL_PAYLOAD, MAX_DATA_PAYLOAD } from "./generated/limits.ts";
 import { decodeMessage } from "./generated/messages.ts";
 

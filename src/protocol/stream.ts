@@ -77,7 +77,8 @@ export class Stream {
   /** Sends a message of the service. On a stream that is over it does nothing: what was said last may still be on its way. */
   send(message: Message): void {
     if (!this.#open || this.#aborted) return;
-    if (!this.opener && (message.type === "Failure" || this.service.ends.includes(message.type))) this.#finish();
+    if (!this.opener && (message.type === "Failure" || this.service.ends.includes(message.type)))
+      this.#finish();
     this.#channel.send(this.id, message);
   }
 

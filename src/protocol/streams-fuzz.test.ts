@@ -96,8 +96,7 @@ test("whatever a client does with streams, the worst that happens is a ProtocolE
       await new Promise(setImmediate);
       for (const stream of open) {
         assert.ok(stream.held <= INITIAL_CREDIT);
-        if (random(30) === 0)
-          stream.send({ type: "Failure", code: "", message: "", hint: "", details: "" });
+        if (random(30) === 0) stream.send({ type: "Failure", code: "", message: "", hint: "", details: "" });
       }
       assert.ok(open.size <= MAX_OPEN_STREAMS["client→supervisor"]);
     }

@@ -145,7 +145,8 @@ export class Streams implements ChannelHandler {
     }
     if (service === undefined || id % 2 !== this.#parity) throw notOpen(id, message.type);
     const most = MAX_OPEN_STREAMS[this.#incoming];
-    if (this.#accepted >= most) throw violation(`too many streams: ${most} are open, and ${message.type} opens one more`);
+    if (this.#accepted >= most)
+      throw violation(`too many streams: ${most} are open, and ${message.type} opens one more`);
     this.#highest = id;
     this.#accepted++;
     const stream = new Stream(this.#channel, id, service, false, () => {

@@ -67,7 +67,7 @@ export class ExecSink implements AsyncDisposable {
   }
 
   async #send(bytes: Buffer): Promise<void> {
-    for (let sent = 0; sent < bytes.length && !this.#over;) {
+    for (let sent = 0; sent < bytes.length;) {
       try {
         await this.#target.writable(this.#stopped.signal);
       } catch {

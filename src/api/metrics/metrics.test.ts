@@ -33,7 +33,9 @@ test("a sample has its time twice and its share of the processor in percent", ()
 });
 
 /** A source that gives these, and then waits for ever. */
-function sourceOf(...answers: (() => Promise<SandboxMetrics | null>)[]): MetricsSource & { asked: number; closed: boolean } {
+function sourceOf(
+  ...answers: (() => Promise<SandboxMetrics | null>)[]
+): MetricsSource & { asked: number; closed: boolean } {
   return {
     asked: 0,
     closed: false,

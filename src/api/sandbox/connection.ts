@@ -79,7 +79,7 @@ export class SupervisorConnection {
       },
       lost: reject,
     };
-    connection.#streams.send( { type: "ClientHello", protocolVersion: PROTOCOL_VERSION, sandboxId });
+    connection.#streams.send({ type: "ClientHello", protocolVersion: PROTOCOL_VERSION, sandboxId });
     try {
       await promise;
     } catch (error) {

@@ -2,7 +2,12 @@ import { fromAgent, silent, type Area } from "./types.ts";
 
 export const events = {
   messages: {
-    Events: { tag: 36, routes: fromAgent, doc: "The guest is a sandbox and tells what happens in it.", fields: {} },
+    Events: {
+      tag: 36,
+      routes: fromAgent,
+      doc: "The guest is a sandbox and tells what happens in it.",
+      fields: {},
+    },
     OutOfMemory: {
       tag: 37,
       routes: fromAgent,

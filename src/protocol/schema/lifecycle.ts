@@ -94,7 +94,12 @@ export const lifecycle = {
   services: {
     ping: requests("A sign of life of the guest.", down, ["Ping"], ["Pong"]),
     touch: requests("Puts off the idle timeout.", toSupervisor, ["Touch"], ["Touched"]),
-    end: requests("How and when the sandbox ends.", toSupervisor, ["Detach", "Stop", "Kill", "Drain"], ["Done"]),
+    end: requests(
+      "How and when the sandbox ends.",
+      toSupervisor,
+      ["Detach", "Stop", "Kill", "Drain"],
+      ["Done"],
+    ),
     shutdown: requests("The orderly end of the guest.", toAgent, ["Shutdown"], ["ShuttingDown"]),
     states: {
       doc: "A subscription to the sandbox's state, until its end.",

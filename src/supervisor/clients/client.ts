@@ -74,7 +74,8 @@ export class Client implements ConnectionHandler {
   }
 
   message(message: Message): void {
-    if (this.#greeted || message.type !== "ClientHello") throw violation(`${message.type} instead of a hello`);
+    if (this.#greeted || message.type !== "ClientHello")
+      throw violation(`${message.type} instead of a hello`);
     this.#clearHelloTimer();
     try {
       this.#checkHello(message);

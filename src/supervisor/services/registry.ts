@@ -20,7 +20,10 @@ export class ServiceRegistry {
   }
 
   /** For everything else. */
-  stream<T extends MessageType>(type: T, accept: (opening: OfType<T>, stream: Stream) => StreamHandler): void {
+  stream<T extends MessageType>(
+    type: T,
+    accept: (opening: OfType<T>, stream: Stream) => StreamHandler,
+  ): void {
     this.#accepts.set(type, accept as Accept);
   }
 
