@@ -62,7 +62,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     this.#program = request.argv[0] ?? "";
     this.#outcome.promise.catch(() => undefined);
     this.#stream = connection.open(request, this);
-    this.#sink = stdin.kind === "null" ? null : new ExecSink(this.#stream);
+    this.#sink = stdin.kind === "null" ? null : new ExecSink(this.#stream, request.tty);
     if (stdin.kind === "bytes") this.#feed(stdin.data);
     if (timeoutMs !== null) this.#arm(timeoutMs, performance.now() + timeoutMs);
   }

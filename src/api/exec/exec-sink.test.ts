@@ -42,7 +42,7 @@ const rounds = async (): Promise<void> => {
 
 test("writes arrive in order and the end comes last, once", async () => {
   const target = new Target();
-  const sink = new ExecSink(target);
+  const sink = new ExecSink(target, false);
   void sink.write("grüße ");
   void sink.write(new Uint8Array([1, 2, 3, 4]).subarray(1, 3));
   void sink.close();
@@ -53,7 +53,7 @@ test("writes arrive in order and the end comes last, once", async () => {
 
 test("a write waits for credit, and the end for the write", async () => {
   const target = new Target();
-  const sink = new ExecSink(target);
+  const sink = new ExecSink(target, false);
   let written = false;
   const writing = sink.write(Buffer.alloc(INITIAL_CREDIT + 10)).then(() => (written = true));
   const closing = sink.close();
@@ -65,7 +65,7 @@ test("a write waits for credit, and the end for the write", async () => {
 });
 
 test("bytes that nobody reads any more are dropped, whenever that shows", async () => {
-  const waiting = new ExecSink(new Target());
+  const waiting = new ExecSink(new Target(), false);
   const blocked = waiting.write(Buffer.alloc(INITIAL_CREDIT + 1));
   await rounds();
   waiting.over();
@@ -73,7 +73,7 @@ test("bytes that nobody reads any more are dropped, whenever that shows", async 
 
   // The end is told in the same turn as the credit that wakes the writer.
   const target = new Target();
-  const woken = new ExecSink(target);
+  const woken = new ExecSink(target, false);
   const writing = woken.write(Buffer.alloc(INITIAL_CREDIT + 1));
   await rounds();
   target.grant(1);
@@ -82,4 +82,14 @@ test("bytes that nobody reads any more are dropped, whenever that shows", async 
   await woken.write("later");
   await woken.close();
   assert.deepEqual([target.bytes, target.ends], [INITIAL_CREDIT, 0]);
+});
+
+test("what is written after the end is dropped, except on a terminal, which has none", async () => {
+  for (const isTerminal of [false, true]) {
+    const target = new Target();
+    const sink = new ExecSink(target, isTerminal);
+    await sink.close();
+    await sink.write("x");
+    assert.deepEqual([target.ends, target.bytes], isTerminal ? [0, 1] : [1, 0]);
+  }
 });

@@ -22,14 +22,19 @@ export type StdinTarget = Pick<Stream, "credit" | "writable" | "sendData" | "end
  */
 export class ExecSink implements AsyncDisposable {
   readonly #target: StdinTarget;
+  readonly #isTerminal: boolean;
   readonly #stopped = new AbortController();
   #writing: Promise<void> = Promise.resolve();
   #over = false;
   #closed = false;
 
-  /** @internal */
-  constructor(target: StdinTarget) {
+  /**
+   * @internal
+   * @param isTerminal a terminal has no end of its input that could be told: there the command decides
+   */
+  constructor(target: StdinTarget, isTerminal: boolean) {
     this.#target = target;
+    this.#isTerminal = isTerminal;
   }
 
   /**
@@ -48,7 +53,7 @@ export class ExecSink implements AsyncDisposable {
 
   /** Ends the command's standard input. On a terminal this does nothing: write 0x04 (Ctrl-D) there. */
   close(): Promise<void> {
-    if (this.#closed) return this.#writing;
+    if (this.#closed || this.#isTerminal) return this.#writing;
     this.#closed = true;
     this.#writing = this.#writing.then(() => {
       if (!this.#over) this.#target.end();
