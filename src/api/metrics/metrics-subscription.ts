@@ -13,9 +13,12 @@ const endsMetrics: readonly MicrosandboxErrorCode[] = [
   "sandboxReplaced",
 ];
 
+/** Whose metrics they are. */
+export type MetricsOwner = Pick<SandboxControl, "requireMetrics" | "connect" | "explainLoss">;
+
 /** Samples that the supervisor takes at an interval. Each is taken when it is asked for, if it is time, and else when it is. */
 export class MetricsSubscription implements MetricsSource {
-  readonly #control: SandboxControl;
+  readonly #control: MetricsOwner;
   readonly #intervalMs: number;
   #connection: SupervisorConnection | null = null;
   #stream: Stream | null = null;
@@ -23,7 +26,7 @@ export class MetricsSubscription implements MetricsSource {
   #askedAt = Number.NEGATIVE_INFINITY;
 
   /** @param intervalMs 0 is taken for 1 */
-  constructor(control: SandboxControl, intervalMs: number) {
+  constructor(control: MetricsOwner, intervalMs: number) {
     this.#control = control;
     this.#intervalMs = Math.max(1, Math.ceil(intervalMs));
   }
