@@ -267,13 +267,15 @@ test("a client that asks and never reads costs little and holds nothing up", { t
   socket.pause();
   socket.write(hello());
   socket.write(control(1, request(["cat", "/dev/zero"])));
-  const pings = Buffer.concat(
-    Array.from({ length: 10_000 }, (_, n) => control(2 + n, { type: "Ping", nonce: n })),
-  );
+  let next = 3;
+  const pings = (): Buffer =>
+    Buffer.concat(
+      Array.from({ length: 10_000 }, (_, nonce) => control((next += 2), { type: "Ping", nonce })),
+    );
   // Until the supervisor does not take any more either, though it takes what others ask.
   let refused = false;
   for (let round = 0; round < 60 && !refused; round++) {
-    if (socket.write(pings)) continue;
+    if (socket.write(pings())) continue;
     const drained = once(socket, "drain").then(() => false);
     const others = (async () => {
       for (let n = 0; n < 20; n++) await sandbox.exec("true");
