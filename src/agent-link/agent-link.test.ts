@@ -1,43 +1,26 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createConnection, createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { ProtocolError, RuntimeError } from "../errors/index.ts";
-import { encodeFrame, FrameDecoder, FrameKind } from "../protocol/frame.ts";
-import { INITIAL_CREDIT, MAX_DATA_PAYLOAD } from "../protocol/generated/limits.ts";
+import { encodeFrame, FrameKind } from "../protocol/frame.ts";
 import {
-  decodeMessage,
   encodeMessage,
   PROTOCOL_VERSION,
-  type AgentHelloMessage,
   type BootMessage,
-  type ExecMessage,
-  type Message,
   type MountMessage,
 } from "../protocol/generated/messages.ts";
-import { AgentLink, type AgentLinkOptions } from "./agent-link.ts";
-import type { SessionSink } from "./agent-session.ts";
+import {
+  breaksTheRules,
+  connect,
+  control,
+  exited,
+  hello,
+  output,
+  recorder,
+  request,
+  started,
+} from "../../test/support/talking-guest.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 
-// A guest that says what it likes, over a real socket.
-let directory = "";
-let socketCount = 0;
-
-before(async () => {
-  directory = await mkdtemp(join(tmpdir(), "agent-link-"));
-});
-
-after(() => rm(directory, { recursive: true, force: true }));
-
-const hello: AgentHelloMessage = {
-  type: "AgentHello",
-  protocolVersion: PROTOCOL_VERSION,
-  agentVersion: "0",
-  kernelRelease: "6",
-};
 const mount: MountMessage = {
   type: "Mount",
   root: {
@@ -49,87 +32,8 @@ const mount: MountMessage = {
   programs: [],
 };
 const boot: BootMessage = { type: "Boot", hostname: "h", workdir: "", scripts: [] };
-const request: ExecMessage = {
-  type: "Exec",
-  argv: ["x"],
-  env: [],
-  cwd: "/",
-  user: "",
-  tty: false,
-  rows: 0,
-  cols: 0,
-  stdin: "pipe",
-  rlimits: [],
-};
-
-const control = (stream: number, message: Message): Buffer =>
-  encodeFrame(stream, FrameKind.control, encodeMessage(message));
 const mounted = control(0, { type: "Mounted" });
 const ready = control(0, { type: "Ready" });
-const started = control(1, { type: "ExecStarted", pid: 7, sessionId: 0 });
-const exited = control(1, { type: "ExecExited", code: 0, signal: 0 });
-const output = (bytes: number, kind: FrameKind = FrameKind.data): Buffer =>
-  encodeFrame(1, kind, Buffer.alloc(bytes, "x"));
-
-interface Guest {
-  readonly socket: Socket;
-  readonly link: AgentLink;
-  /** How the connection ended. */
-  readonly lost: Promise<Error | null>;
-  /** The supervisor's messages so far. */
-  readonly told: Message[];
-}
-
-async function connect(t: TestContext, options: Omit<AgentLinkOptions, "lost"> = {}): Promise<Guest> {
-  const path = join(directory, String(socketCount++));
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  const [[port], socket] = await Promise.all([
-    once(server, "connection") as Promise<[Socket]>,
-    Promise.resolve(createConnection(path)),
-  ]);
-  server.close();
-  socket.on("error", () => undefined);
-  const told: Message[] = [];
-  const decoder = new FrameDecoder();
-  socket.on("data", (chunk: Buffer) => {
-    for (const { kind, payload } of decoder.push(chunk)) {
-      if (kind === FrameKind.control) told.push(decodeMessage(payload, "supervisor→agent"));
-    }
-  });
-  const lost = Promise.withResolvers<Error | null>();
-  const link = new AgentLink(port, { lost: lost.resolve, ...options });
-  t.after(() => {
-    socket.destroy();
-    port.destroy();
-  });
-  return { socket, link, lost: lost.promise, told };
-}
-
-/** What the sink of a command was told, in order. */
-function recorder(): { sink: SessionSink; heard: string[]; lost: Promise<Error> } {
-  const heard: string[] = [];
-  const lost = Promise.withResolvers<Error>();
-  const sink: SessionSink = {
-    started: (pid) => heard.push(`started ${pid}`),
-    output: (kind, payload) => heard.push(`output ${kind} ${payload.length}`),
-    stdinCredit: (bytes) => heard.push(`credit ${bytes}`),
-    stdinClosed: () => heard.push("stdin closed"),
-    failed: ({ message }) => heard.push(`failed ${message}`),
-    exited: ({ code }) => heard.push(`exited ${code}`),
-    lost: (error) => {
-      heard.push("lost");
-      lost.resolve(error);
-    },
-  };
-  return { sink, heard, lost: lost.promise };
-}
-
-async function breaksTheRules(lost: Promise<Error | null>, message: RegExp): Promise<void> {
-  const error = await lost;
-  assert.ok(error instanceof ProtocolError, String(error));
-  assert.match(error.message, message);
-}
 
 test("an honest guest", async (t) => {
   const { socket, link, lost } = await connect(t);
@@ -317,77 +221,6 @@ for (const [what, [bytes, message]] of Object.entries(unasked)) {
   });
 }
 
-const onSession: Record<string, [Buffer[], RegExp]> = {
-  "output before it started": [[output(1)], /has not started/],
-  "an end before it started": [[exited], /had not started/],
-  "started twice": [[started, started], /twice/],
-  "failed after it started": [
-    [started, control(1, { type: "ExecFailed", stage: "exec", errno: 2, message: "" })],
-    /that it had started/,
-  ],
-  "ended twice": [[started, exited, exited], /stream 1, which is not open/],
-  "output after its end": [[started, exited, output(1)], /stream 1, which is not open/],
-  "more output than it has credit for": [
-    [
-      started,
-      ...Array.from({ length: INITIAL_CREDIT / MAX_DATA_PAYLOAD }, () => output(MAX_DATA_PAYLOAD)),
-      output(1),
-    ],
-    /1 bytes with credit for 0/,
-  ],
-  "credit for what was never sent": [[started, control(1, { type: "Credit", bytes: 1 })], /never earned/],
-  "credit for nothing": [[started, control(1, { type: "Credit", bytes: 0 })], /never earned/],
-  "stdin closed twice": [
-    [started, control(1, { type: "StopSending" }), control(1, { type: "StopSending" })],
-    /said twice: StopSending/,
-  ],
-  "an end of data that nobody can send any more of": [
-    [started, control(1, { type: "End" }), control(1, { type: "End" })],
-    /said twice: End/,
-  ],
-  "output after its end was said": [[started, control(1, { type: "End" }), output(1)], /data after its end/],
-  "credit beyond any window": [
-    [started, control(1, { type: "Credit", bytes: 4_000_000_000 })],
-    /never earned/,
-  ],
-};
-
-for (const [what, [frames, message]] of Object.entries(onSession)) {
-  test(`a command: ${what}: the connection ends, every command is told`, async (t) => {
-    const { socket, link, lost } = await connect(t);
-    const first = recorder();
-    const second = recorder();
-    link.exec(request, first.sink);
-    link.exec(request, second.sink);
-    socket.write(Buffer.concat(frames));
-    await breaksTheRules(lost, message);
-    assert.ok((await second.lost) instanceof ProtocolError);
-    const ends = first.heard.filter((heard) => /^(exited|failed|lost)/.test(heard));
-    assert.equal(ends.length, 1, first.heard.join());
-  });
-}
-
-test("credit that was given again can be used again, and no more", async (t) => {
-  const { socket, link, lost } = await connect(t);
-  const { sink, heard } = recorder();
-  const session = link.exec(request, sink);
-  socket.write(started);
-  for (let window = 0; window < 3; window++) {
-    for (let sent = 0; sent < INITIAL_CREDIT; sent += MAX_DATA_PAYLOAD)
-      socket.write(output(MAX_DATA_PAYLOAD));
-    const frames = ((window + 1) * INITIAL_CREDIT) / MAX_DATA_PAYLOAD;
-    while (heard.length < 1 + frames) await new Promise(setImmediate);
-    assert.equal(session.outputOwed, INITIAL_CREDIT);
-    // More than is owed is not given.
-    session.grantOutput(INITIAL_CREDIT * 2);
-    assert.equal(session.outputOwed, 0);
-  }
-  socket.write(Buffer.concat([output(MAX_DATA_PAYLOAD), exited]));
-  socket.end();
-  assert.equal(await lost, null);
-  assert.equal(heard.at(-1), "exited 0");
-});
-
 test("half a frame and then silence", async (t) => {
   const { socket, lost } = await connect(t, { frameTimeoutMs: 50 });
   socket.write(control(0, hello).subarray(0, 6));
@@ -418,19 +251,4 @@ test("what happens in the guest is told, but not without end", async (t) => {
   assert.match(told[0] ?? "", /^info .*from inside/);
   assert.match(told[1] ?? "", /^warn memory ran out .* 1 processes/);
   assert.match(told[99] ?? "", /no more of its events/);
-});
-
-test("a command that the guest aborts is lost, and nothing else is", async (t) => {
-  const { socket, link, lost } = await connect(t);
-  const { sink, heard, lost: why } = recorder();
-  link.exec(request, sink);
-  const failure = { type: "Failure", code: "runtime", message: "no more", hint: "", details: "{}" } as const;
-  socket.write(Buffer.concat([started, control(1, failure)]));
-  assert.match(String(await why), /no more/);
-  assert.deepEqual(heard, ["started 7", "lost"]);
-  const pinged = link.ping();
-  socket.write(control(3, { type: "Pong", nonce: 1 }));
-  await pinged;
-  socket.end();
-  assert.equal(await lost, null);
 });
