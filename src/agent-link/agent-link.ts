@@ -8,7 +8,6 @@ import type {
   StatsMessage,
 } from "../protocol/generated/messages.ts";
 import { PROTOCOL_VERSION } from "../protocol/generated/messages.ts";
-import { decodeFailure } from "../protocol/failure.ts";
 import type { StreamHandler } from "../protocol/stream.ts";
 import { Streams } from "../protocol/streams.ts";
 import { clockMessage, seedMessage } from "../guest-setup/introduction.ts";
@@ -232,7 +231,7 @@ export class AgentLink {
     return new Promise((resolve, reject) => {
       this.#streams.open(question, {
         message: (answer) => {
-          if (answer.type === "Failure") reject(decodeFailure(answer));
+          if (answer.type === "Failure") reject(new RuntimeError(`the guest refused: ${answer.message}`));
           else resolve(take(answer));
         },
         data: () => undefined,

@@ -88,7 +88,13 @@ test("a command that the guest aborts is lost, and nothing else is", async (t) =
   const { socket, link, lost } = await connect(t);
   const { sink, heard, lost: why } = recorder();
   link.exec(request, sink);
-  const failure = { type: "Failure", code: "runtime", message: "no more", hint: "", details: "{}" } as const;
+  const failure = {
+    type: "Failure",
+    code: "bootStart",
+    message: "no more",
+    hint: "",
+    details: "no JSON",
+  } as const;
   socket.write(Buffer.concat([started, control(1, failure)]));
   assert.match(String(await why), /no more/);
   assert.deepEqual(heard, ["started 7", "lost"]);

@@ -1,5 +1,4 @@
-import { ProtocolError } from "../errors/index.ts";
-import { decodeFailure } from "../protocol/failure.ts";
+import { ProtocolError, RuntimeError } from "../errors/index.ts";
 import { FrameKind, type DataKind } from "../protocol/frame.ts";
 import type {
   ExecExitedMessage,
@@ -90,7 +89,8 @@ export class AgentSession implements StreamHandler {
         this.#sink.exited(message);
         return;
       case "Failure":
-        this.#sink.lost(decodeFailure(message));
+        // What kind of error it is, is not for the guest to say.
+        this.#sink.lost(new RuntimeError(`the guest gave the command up: ${message.message}`));
         return;
       default:
         throw new ProtocolError(`the guest sent ${message.type} on a command's stream`);
