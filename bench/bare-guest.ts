@@ -79,7 +79,7 @@ export class BareGuest implements AsyncDisposable {
 
   /** Runs a command and counts its output. */
   exec(argv: string[]): Promise<BareResult> {
-    const stream = this.#nextStream++;
+    const stream = this.#newStream();
     const waiter: Waiter = { bytes: 0, done: Promise.withResolvers<BareResult>() };
     this.#commands.set(stream, waiter);
     this.#send(stream, {
@@ -99,13 +99,20 @@ export class BareGuest implements AsyncDisposable {
 
   async ping(): Promise<void> {
     this.#pong = Promise.withResolvers<void>();
-    this.#send(0, { type: "Ping", nonce: 1 });
+    this.#send(this.#newStream(), { type: "Ping", nonce: 1 });
     await this.#pong.promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#machine[Symbol.asyncDispose]();
     await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Whoever connects as the supervisor opens streams with odd numbers. */
+  #newStream(): number {
+    const stream = this.#nextStream;
+    this.#nextStream += 2;
+    return stream;
   }
 
   #send(stream: number, message: Message): void {

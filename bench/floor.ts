@@ -1,12 +1,12 @@
 /** What this host can do at best, without a virtual machine. */
 import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
-import { MAX_BULK_PAYLOAD } from "../src/protocol/frame.ts";
+import { MAX_DATA_PAYLOAD } from "../src/protocol/generated/limits.ts";
 
 // Node's pipes to a child are socket pairs; fd 1 would be shared with the child's console.
 const writer = `
   const { writeSync } = require("node:fs");
-  const chunk = Buffer.alloc(${MAX_BULK_PAYLOAD});
+  const chunk = Buffer.alloc(${MAX_DATA_PAYLOAD});
   for (let left = Number(process.argv[1]); left > 0;) {
     try { left -= writeSync(3, chunk, 0, Math.min(left, chunk.length)); }
     catch (error) { if (error.code !== "EAGAIN") throw error; }

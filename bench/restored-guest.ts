@@ -155,7 +155,7 @@ async function restore(child: ChildProcess, begun: number, argv: string[]): Prom
   const decoder = new FrameDecoder();
   agentPort.on("data", (chunk: Buffer) => {
     for (const { kind, payload } of decoder.push(chunk)) {
-      if (kind === FrameKind.stdout) output.resolve(since());
+      if (kind === FrameKind.data) output.resolve(since());
       else if (kind === FrameKind.control) {
         const message = decodeMessage(payload, "agent→supervisor");
         if (message.type === "Ready") ready.resolve(since());

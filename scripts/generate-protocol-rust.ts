@@ -1,28 +1,22 @@
-import {
-  enums,
-  messages,
-  PROTOCOL_VERSION,
-  structs,
-  type FieldType,
-  type Fields,
-  type MessageDefinition,
-} from "../src/protocol/schema/schema.ts";
+import { PROTOCOL_VERSION } from "../src/protocol/schema/limits.ts";
+import { enums, messages, structs } from "../src/protocol/schema/schema.ts";
+import type { Fields, FieldType, MessageDefinition } from "../src/protocol/schema/types.ts";
 import { minimumBytes } from "./generate-protocol-validate.ts";
 
 type NamedMessage = readonly [name: string, definition: MessageDefinition];
 
 /**
- * The text of `agent/src/messages_generated.rs`, laid out as rustfmt lays it out. It knows only the messages of the agent's own
+ * The text of `agent/src/generated/messages.rs`, laid out as rustfmt lays it out. It knows only the messages of the agent's own
  * hop, and outside of tests the agent decodes only what it receives.
  */
-export function rustSource(): string {
+export function rustMessages(): string {
   const received = messagesOn("supervisor→agent");
   const sent = messagesOn("agent→supervisor");
   const all = Object.entries(messages).filter(([name]) => isIn(name, received) || isIn(name, sent));
   const used = usedTypes(all.map(([, { fields }]) => fields));
   const usedEnums = Object.entries(enums).filter(([name]) => used.has(name));
   const usedStructs = Object.entries(structs).filter(([name]) => used.has(name));
-  return `// Generated from src/protocol/schema/schema.ts by scripts/generate-protocol.ts. Change the schema, then run \`npm run generate\`.
+  return `// Generated from src/protocol/schema/ by scripts/generate-protocol.ts. Change the schema, then run \`npm run generate\`.
 
 //! The control messages of the hop between supervisor and agent.
 

@@ -1,19 +1,13 @@
-import {
-  enums,
-  messages,
-  PROTOCOL_VERSION,
-  structs,
-  type FieldType,
-  type Fields,
-  type Route,
-} from "../src/protocol/schema/schema.ts";
+import { PROTOCOL_VERSION } from "../src/protocol/schema/limits.ts";
+import { enums, messages, structs } from "../src/protocol/schema/schema.ts";
+import type { Fields, FieldType, Route } from "../src/protocol/schema/types.ts";
 import { minimumBytes } from "./generate-protocol-validate.ts";
 
 /** The text of `src/protocol/generated/messages.ts`. */
-export function typescriptSource(): string {
-  return `// Generated from schema.ts by scripts/generate-protocol.ts. Change the schema, then run \`npm run generate\`.
+export function typescriptMessages(): string {
+  return `// Generated from src/protocol/schema/ by scripts/generate-protocol.ts. Change the schema, then run \`npm run generate\`.
 
-import type { Route } from "../schema/schema.ts";
+import type { Route } from "../schema/types.ts";
 import { violation } from "../violation.ts";
 import { WireReader, WireWriter } from "../wire.ts";
 

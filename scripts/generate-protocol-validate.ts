@@ -1,4 +1,14 @@
-import { enums, messages, structs, type FieldType, type Fields } from "../src/protocol/schema/schema.ts";
+import {
+  areas,
+  connectionMessages,
+  enums,
+  messages,
+  services,
+  streamMessages,
+  structs,
+} from "../src/protocol/schema/schema.ts";
+import { serviceMistakes } from "./generate-protocol-services.ts";
+import type { Fields, FieldType } from "../src/protocol/schema/types.ts";
 
 /** Fails with every mistake in the schema that the generated codecs could not express. */
 export function validateSchema(): void {
@@ -18,7 +28,13 @@ export function validateSchema(): void {
     if (values.length === 0 || values.length > 256) mistakes.push(`${name}: ${values.length} values`);
     if (new Set(values).size !== values.length) mistakes.push(`${name}: a value appears twice`);
   }
-  if (mistakes.length > 0) throw new Error(`src/protocol/schema/schema.ts:\n  ${mistakes.join("\n  ")}`);
+  for (const part of ["enums", "structs", "messages", "services"] as const) {
+    const names = areas.flatMap((area) => Object.keys(area[part] ?? {}));
+    for (const name of names.filter((name, at) => names.indexOf(name) !== at))
+      mistakes.push(`${part}: two areas have a ${name}`);
+  }
+  mistakes.push(...serviceMistakes({ messages, services, connectionMessages, streamMessages }));
+  if (mistakes.length > 0) throw new Error(`src/protocol/schema/:\n  ${mistakes.join("\n  ")}`);
 }
 
 function fieldMistakes(owner: string, fields: Fields): string[] {

@@ -1,5 +1,5 @@
 /**
- * Writes the codecs of both sides of the protocol from `src/protocol/schema/schema.ts`.
+ * Writes the codecs and tables of both sides of the protocol from `src/protocol/schema/`.
  *
  *     node scripts/generate-protocol.ts            writes the files that are not current
  *     node scripts/generate-protocol.ts --check    writes nothing, exits 1 when a file is not current
@@ -8,8 +8,14 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-import { rustSource } from "./generate-protocol-rust.ts";
-import { typescriptSource } from "./generate-protocol-typescript.ts";
+import { rustMessages } from "./generate-protocol-rust.ts";
+import {
+  rustLimits,
+  rustServices,
+  typescriptLimits,
+  typescriptServices,
+} from "./generate-protocol-tables.ts";
+import { typescriptMessages } from "./generate-protocol-typescript.ts";
 import { validateSchema } from "./generate-protocol-validate.ts";
 
 const root = new URL("../", import.meta.url);
@@ -24,8 +30,12 @@ export interface GeneratedFile {
 export function generatedFiles(): readonly GeneratedFile[] {
   validateSchema();
   return [
-    { path: "src/protocol/generated/messages.ts", text: typescriptSource() },
-    { path: "agent/src/messages_generated.rs", text: rustSource() },
+    { path: "src/protocol/generated/messages.ts", text: typescriptMessages() },
+    { path: "src/protocol/generated/services.ts", text: typescriptServices() },
+    { path: "src/protocol/generated/limits.ts", text: typescriptLimits() },
+    { path: "agent/src/generated/messages.rs", text: rustMessages() },
+    { path: "agent/src/generated/services.rs", text: rustServices() },
+    { path: "agent/src/generated/limits.rs", text: rustLimits() },
   ];
 }
 
@@ -52,9 +62,7 @@ async function main(): Promise<void> {
   const outdated = await outdatedFiles();
   for (const { path, text } of outdated) {
     if (check) {
-      console.error(
-        `${path} does not match src/protocol/schema/schema.ts: run \`npm run generate\` and commit it.`,
-      );
+      console.error(`${path} does not match src/protocol/schema/: run \`npm run generate\` and commit it.`);
       process.exitCode = 1;
     } else {
       await writeFile(new URL(path, root), text);

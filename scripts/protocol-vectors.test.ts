@@ -2,13 +2,16 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { PassThrough } from "node:stream";
 import { test } from "node:test";
 
 import { pascal, snake } from "./generate-protocol-rust.ts";
 import { ProtocolError } from "../src/errors/index.ts";
-import { encodeFrame, FrameDecoder, FrameKind } from "../src/protocol/frame.ts";
+import { encodeFrame, FrameDecoder, FrameKind, type Frame } from "../src/protocol/frame.ts";
 import { decodeMessage, encodeMessage, type Message } from "../src/protocol/generated/messages.ts";
-import { messages, structs, type FieldType, type Fields, type Route } from "../src/protocol/schema/schema.ts";
+import { Streams } from "../src/protocol/streams.ts";
+import { messages, structs } from "../src/protocol/schema/schema.ts";
+import type { Fields, FieldType, Route } from "../src/protocol/schema/types.ts";
 
 const lines = readFileSync(new URL("../test/vectors/protocol.txt", import.meta.url), "utf8")
   .split("\n")
@@ -95,7 +98,9 @@ function valueText(type: FieldType, value: unknown): string {
 test("every message has a vector, and every line has a known sort", () => {
   const covered = new Set(vectors("message", 2).map((fields) => part(fields, 2).split("(")[0]));
   assert.deepEqual([...covered].sort(), Object.keys(messages).sort());
-  const known = ["message", "bad-message", "frame", "bad-frame"].flatMap((sort) => vectors(sort, 0));
+  const known = ["message", "bad-message", "frame", "bad-frame", "bad-streams"].flatMap((sort) =>
+    vectors(sort, 0),
+  );
   assert.equal(known.length, lines.length);
 });
 
@@ -145,4 +150,43 @@ for (const fields of vectors("bad-frame", 2)) {
     assert.throws(() => decoder.push(bytes.subarray(count - 1, count)), refusal(part(fields, 2)));
     assert.throws(() => new FrameDecoder().push(bytes), refusal(part(fields, 2)));
   });
+}
+
+for (const fields of vectors("bad-streams", 2)) {
+  const [routes, bytes, rule] = [
+    part(fields, 0).split(",").map(asRoute),
+    hex(part(fields, 1)),
+    part(fields, 2),
+  ];
+  const received = routes.filter((route) => route !== "supervisor→agent");
+  for (const route of received) {
+    test(`bad streams on ${route}: ${rule}, ${fields[1]?.slice(0, 60)}`, async () => {
+      const frames = new FrameDecoder().push(bytes);
+      const refused = await streamsFailure(route, frames);
+      assert.ok(refused !== null);
+      refusal(rule)(refused);
+      assert.equal(await streamsFailure(route, frames.slice(0, -1)), null);
+    });
+  }
+}
+
+/** What a receiver that answers nothing finds wrong with these frames. */
+async function streamsFailure(incoming: Route, frames: readonly Frame[]): Promise<Error | null> {
+  const peer = new PassThrough();
+  const nobody = { message: () => undefined, data: () => undefined, lost: () => undefined };
+  const closed = new Promise<Error | null>((resolve) => {
+    new Streams(
+      peer,
+      { incoming },
+      {
+        message: () => undefined,
+        accept: () => nobody,
+        reason: () => new Error("the connection is gone"),
+        closed: resolve,
+      },
+    );
+  });
+  for (const { stream, kind, payload } of frames) peer.write(encodeFrame(stream, kind, payload));
+  peer.end();
+  return await closed;
 }

@@ -2,12 +2,14 @@
 
 mod dispatch;
 
-use crate::messages_generated::{AgentHello, Message};
+use crate::generated::messages::{AgentHello, Message, OutOfMemory};
 use crate::modules::Modules;
 use crate::port::{Port, Received};
 use crate::root::Root;
 use crate::session::{from_token, Channel, Outcome, Session, Turn};
 use crate::shutdown::{release_disks, Remaining, Shutdown, INSIDE_GRACE};
+use crate::stats;
+use crate::stream::Streams;
 use crate::sys::{self, Epoll, Reaped, SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2};
 use crate::wire::WireError;
 use std::collections::{BTreeMap, VecDeque};
@@ -51,6 +53,7 @@ impl From<WireError> for Stop {
 pub struct Agent {
     epoll: Epoll,
     port: Port,
+    streams: Streams,
     signals: OwnedFd,
     /// Open from the start: to open it takes a restored guest longer than to use it.
     random: File,
@@ -64,6 +67,10 @@ pub struct Agent {
     booted: bool,
     /// It cannot become one, which was answered. The rest of what was asked for in the same breath is passed over.
     boot_failed: bool,
+    /// The stream on which the supervisor is told what happens; 0 before there is a sandbox.
+    events: u32,
+    /// Processes that the kernel has killed for want of memory, as far as they were told of.
+    oom_kills: u64,
     sessions: BTreeMap<u32, Session>,
     /// Outputs that may have something to read, in the order in which they get their turns.
     turns: VecDeque<(u32, Channel)>,
@@ -85,6 +92,7 @@ impl Agent {
         Ok(Agent {
             epoll,
             port,
+            streams: Streams::default(),
             signals,
             random: File::open("/dev/urandom")?,
             null: None,
@@ -93,6 +101,8 @@ impl Agent {
             root: None,
             booted: false,
             boot_failed: false,
+            events: 0,
+            oom_kills: 0,
             sessions: BTreeMap::new(),
             turns: VecDeque::new(),
             later: Vec::new(),
@@ -114,7 +124,10 @@ impl Agent {
         };
         release_disks(&mut self.root);
         if let (Stop::ShutDown, Some(shutdown)) = (&stop, &self.shutdown) {
-            self.port.send(shutdown.stream, &Message::ShuttingDown);
+            for stream in &shutdown.streams {
+                self.streams
+                    .send(&mut self.port, *stream, &Message::ShuttingDown);
+            }
             if let Err(error) = self.port.flush_until(Instant::now() + FAREWELL) {
                 eprintln!("agent: the supervisor does not listen: {error}");
             }
@@ -184,7 +197,8 @@ impl Agent {
                 Some(session) => session,
                 None => continue,
             };
-            match session.pump(channel, &mut self.port, &self.epoll, &mut self.buffer)? {
+            let (streams, port) = (&mut self.streams, &mut self.port);
+            match session.pump(channel, streams, port, &self.epoll, &mut self.buffer)? {
                 Turn::Again => self.turns.push_back((stream, channel)),
                 Turn::Rest => {}
                 Turn::Later => {
@@ -202,7 +216,7 @@ impl Agent {
     fn conclude(&mut self, stream: u32, outcome: Outcome) {
         if let Outcome::Over(message) = outcome {
             self.sessions.remove(&stream);
-            self.port.send(stream, &message);
+            self.streams.send(&mut self.port, stream, &message);
         }
     }
 
@@ -213,9 +227,12 @@ impl Agent {
             None => return Ok(()),
         };
         match channel {
-            Channel::Stdin => session
-                .stdin
-                .flush(stream, event, &mut self.port, &self.epoll),
+            Channel::Stdin => session.stdin.flush(
+                (stream, event),
+                &mut self.streams,
+                &mut self.port,
+                &self.epoll,
+            ),
             Channel::Stdout | Channel::Stderr => self.turns.push_back((stream, channel)),
         }
         Ok(())
@@ -243,7 +260,10 @@ impl Agent {
             match signal {
                 SIGCHLD => self.reap(),
                 // What busybox's halt, poweroff and reboot send to PID 1.
-                _ => self.begin_shutdown(0, INSIDE_GRACE, SIGTERM),
+                _ => {
+                    self.tell(&Message::PowerOff);
+                    self.begin_shutdown(None, INSIDE_GRACE, SIGTERM)
+                }
             }
         }
         Ok(())
@@ -251,6 +271,7 @@ impl Agent {
 
     /// Takes leave of every process that has ended, the commands' own and those that were left to PID 1.
     fn reap(&mut self) {
+        let mut killed = false;
         loop {
             let (pid, ending) = match sys::reap() {
                 Reaped::Process(pid, ending) => (pid, ending),
@@ -260,6 +281,8 @@ impl Agent {
                     break;
                 }
             };
+            // A shell reports the end of a child that was killed as 128 + SIGKILL.
+            killed |= ending.signal == 9 || ending.code == 137;
             let found = self
                 .sessions
                 .iter_mut()
@@ -272,9 +295,21 @@ impl Agent {
                 self.conclude(stream, outcome);
             }
         }
+        if killed && self.shutdown.is_none() {
+            let kills = stats::oom_kills();
+            if kills > self.oom_kills {
+                self.oom_kills = kills;
+                self.tell(&Message::OutOfMemory(OutOfMemory { kills }));
+            }
+        }
     }
 
-    fn begin_shutdown(&mut self, stream: u32, grace: Duration, signal: i32) {
+    /// Tells the supervisor what has happened. Before there is a sandbox there is nobody to be told.
+    fn tell(&mut self, event: &Message) {
+        self.streams.send(&mut self.port, self.events, event);
+    }
+
+    fn begin_shutdown(&mut self, stream: Option<u32>, grace: Duration, signal: i32) {
         match &mut self.shutdown {
             Some(shutdown) => shutdown.hurry(stream, grace),
             None => {

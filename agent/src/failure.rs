@@ -1,6 +1,6 @@
 //! What goes wrong on the way to a usable guest, in the words of `BootFailed`.
 
-use crate::messages_generated::BootFailed;
+use crate::generated::messages::BootFailed;
 use crate::sys;
 use std::fmt::Display;
 use std::io;

@@ -2,29 +2,25 @@
 //!
 //!     u32 length | u32 stream | u8 kind | payload          big-endian; length = 5 + bytes of payload
 //!
-//! A control frame carries one message; the other kinds carry raw bytes of the stream's command. No frame is empty, and
-//! stream 0, which belongs to the connection itself, has no bulk bytes.
+//! A control frame carries one message; the other two kinds carry raw bytes of the stream's service. No frame is empty, and
+//! stream 0, which belongs to the connection itself, has no data.
 
-use crate::messages_generated::Message;
+use crate::generated::limits::{MAX_CONTROL_PAYLOAD, MAX_DATA_PAYLOAD};
+use crate::generated::messages::Message;
 use crate::wire::{put_u32, put_u8, WireError};
 
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 9;
 /// Bytes of the header that `length` counts: stream and kind.
 const COUNTED_HEADER_BYTES: usize = 5;
-/// Bytes; what one message may take.
-pub const MAX_CONTROL_PAYLOAD: usize = 4 << 20;
-/// Bytes; what one frame of stdin, stdout or stderr may take.
-pub const MAX_BULK_PAYLOAD: usize = 64 << 10;
 /// Bytes; memory above this is given back once a large frame has been handled.
 const KEPT_CAPACITY: usize = 256 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FrameKind {
     Control,
-    Stdin,
-    Stdout,
-    Stderr,
+    Data,
+    Extra,
 }
 
 #[derive(Debug, PartialEq)]
@@ -112,16 +108,15 @@ fn parse_header(bytes: &[u8]) -> Result<Option<Header>, WireError> {
     let payload_length = length - COUNTED_HEADER_BYTES;
     let kind = match kind {
         0 => FrameKind::Control,
-        1 => FrameKind::Stdin,
-        2 => FrameKind::Stdout,
-        3 => FrameKind::Stderr,
+        1 => FrameKind::Data,
+        2 => FrameKind::Extra,
         _ => return Err(WireError::FrameKind),
     };
     if kind != FrameKind::Control {
         if stream == 0 {
             return Err(WireError::FrameStream);
         }
-        if payload_length > MAX_BULK_PAYLOAD {
+        if payload_length > MAX_DATA_PAYLOAD {
             return Err(WireError::FrameLength);
         }
     }
@@ -147,7 +142,7 @@ pub fn encode_frame(
 ) -> Result<(), WireError> {
     let limit = match kind {
         FrameKind::Control => MAX_CONTROL_PAYLOAD,
-        _ => MAX_BULK_PAYLOAD,
+        _ => MAX_DATA_PAYLOAD,
     };
     if payload.is_empty() || payload.len() > limit {
         return Err(WireError::FrameLength);

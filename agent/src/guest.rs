@@ -4,7 +4,7 @@ mod files;
 mod preread;
 
 use crate::failure::{While, GUEST, WORKDIR};
-use crate::messages_generated::{Boot, BootFailed, Clock, Mount, Seed};
+use crate::generated::messages::{Boot, BootFailed, Clock, Mount, Seed};
 use crate::root::{create_directory, Owner};
 use crate::sys::{
     self, EEXIST, ENOTDIR, MOUNT_NO_DEVICES as NODEV, MOUNT_NO_EXEC as NOEXEC,

@@ -7,9 +7,9 @@ mod agent;
 mod extents;
 mod failure;
 mod frame;
+mod generated;
 mod guest;
 mod lookup;
-mod messages_generated;
 mod modules;
 mod port;
 mod root;
@@ -18,6 +18,7 @@ mod shutdown;
 mod spawn;
 mod stats;
 mod stdin;
+mod stream;
 #[allow(unsafe_code)]
 mod sys;
 #[cfg(target_arch = "x86_64")]
@@ -26,7 +27,7 @@ mod users;
 mod wire;
 
 use agent::{Agent, Stop};
-use messages_generated::{AgentHello, PROTOCOL_VERSION};
+use generated::messages::{AgentHello, PROTOCOL_VERSION};
 use modules::Modules;
 use port::Port;
 use std::fs;

@@ -1,7 +1,7 @@
 //! The byte stream to the supervisor: a virtio-serial port.
 
 use crate::frame::{encode_frame, encode_message, FrameDecoder, FrameKind};
-use crate::messages_generated::Message;
+use crate::generated::messages::Message;
 use crate::sys::{self, Epoll};
 use std::ffi::CString;
 use std::fs;
@@ -47,13 +47,29 @@ impl Port {
         while sys::poll_one(&fd, sys::READABLE, 0)? & sys::HANG_UP != 0 {
             std::thread::sleep(RETRY);
         }
-        Ok(Port {
+        Ok(Port::over(fd))
+    }
+
+    fn over(fd: OwnedFd) -> Port {
+        Port {
             fd,
             decoder: FrameDecoder::default(),
             queue: Vec::new(),
             sent: 0,
             waits_for_room: false,
-        })
+        }
+    }
+
+    /// A port from which a test takes what was sent.
+    #[cfg(test)]
+    pub fn for_test() -> Port {
+        Port::over(sys::open_null().unwrap())
+    }
+
+    /// Everything that waits to be written.
+    #[cfg(test)]
+    pub fn take_queue(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.queue)
     }
 
     pub fn register(&self, epoll: &Epoll, token: u64) -> Result<()> {
@@ -86,10 +102,10 @@ impl Port {
         }
     }
 
-    /// Queues output of a command.
-    pub fn send_output(&mut self, stream: u32, kind: FrameKind, bytes: &[u8]) {
+    /// Queues data of a stream.
+    pub fn send_data(&mut self, stream: u32, kind: FrameKind, bytes: &[u8]) {
         if let Err(error) = encode_frame(&mut self.queue, stream, kind, bytes) {
-            eprintln!("agent: cannot send output on stream {stream}: {error}");
+            eprintln!("agent: cannot send data on stream {stream}: {error}");
         }
     }
 

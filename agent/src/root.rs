@@ -4,7 +4,7 @@ pub mod disk;
 mod ext4;
 
 use crate::failure::{While, GUEST, MOUNT, PROTOCOL};
-use crate::messages_generated::{
+use crate::generated::messages::{
     self as messages, BootFailed, DiskFileSystem, LayeredRoot, SharedRoot,
 };
 use crate::modules::Modules;

@@ -1,18 +1,17 @@
 //! One command, from `Exec` to `ExecExited`: its process group, its output under the supervisor's credit, its end.
 
 use crate::frame::FrameKind;
-use crate::messages_generated::{ExecExited, Message};
+use crate::generated::messages::{ExecExited, Message};
 use crate::port::Port;
 use crate::spawn::{Channels, Spawned};
 use crate::stdin::Stdin;
+use crate::stream::Streams;
 use crate::sys::{self, Ending, Epoll, EIO};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Result};
 use std::os::unix::io::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// Bytes that each side may send on a stream before the other has granted any (protocol: INITIAL_CREDIT).
-pub const INITIAL_CREDIT: u32 = 256 << 10;
 /// Bytes; the most that one read takes, so that commands take turns.
 const CHUNK_BYTES: usize = 32 << 10;
 
@@ -101,8 +100,6 @@ pub struct Session {
     /// The terminal's other end, held while the command's leader lives.
     slave: Option<OwnedFd>,
     terminal: Option<OwnedFd>,
-    /// Bytes of output that the supervisor can take.
-    credit: u32,
     ending: Option<Ending>,
     group_gone: bool,
 }
@@ -148,7 +145,6 @@ impl Session {
             outputs,
             slave,
             terminal,
-            credit: INITIAL_CREDIT,
             ending: None,
             group_gone: false,
         })
@@ -159,6 +155,7 @@ impl Session {
     pub fn pump(
         &mut self,
         channel: Channel,
+        streams: &mut Streams,
         port: &mut Port,
         epoll: &Epoll,
         buffer: &mut Vec<u8>,
@@ -168,7 +165,7 @@ impl Session {
             Some(output) => output,
             None => return Ok(Turn::Rest),
         };
-        let wanted = CHUNK_BYTES.min(self.credit as usize);
+        let wanted = CHUNK_BYTES.min(streams.credit(self.stream));
         // Without credit even the end has to wait: whether it has come shows only in a read.
         output.starved = wanted == 0;
         if wanted == 0 {
@@ -179,12 +176,11 @@ impl Session {
             Ok(0) => self.outputs[index] = None,
             Ok(count) => {
                 let kind = match index {
-                    0 => FrameKind::Stdout,
-                    _ => FrameKind::Stderr,
+                    0 => FrameKind::Data,
+                    _ => FrameKind::Extra,
                 };
                 output.crumbs.note(count, Instant::now());
-                self.credit -= count as u32;
-                port.send_output(self.stream, kind, &buffer[..count]);
+                streams.send_data(port, self.stream, kind, &buffer[..count]);
                 return Ok(Turn::Again);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -209,17 +205,6 @@ impl Session {
             }
         }
         Ok(Turn::Rest)
-    }
-
-    /// Adds credit for output. Returns false when the sum leaves the protocol's range.
-    pub fn grant(&mut self, bytes: u32) -> bool {
-        match self.credit.checked_add(bytes) {
-            Some(credit) => {
-                self.credit = credit;
-                true
-            }
-            None => false,
-        }
     }
 
     /// The outputs that only waited for credit get their turn.

@@ -46,8 +46,8 @@ enum Phase {
 }
 
 pub struct Shutdown {
-    /// Where to say that it is done.
-    pub stream: u32,
+    /// Where to say that it is done: to everyone who has asked for it.
+    pub streams: Vec<u32>,
     phase: Phase,
     /// When the phase is over at the latest.
     deadline: Instant,
@@ -62,11 +62,11 @@ pub struct Remaining {
 }
 
 impl Shutdown {
-    pub fn begin(stream: u32, grace: Duration, signal: i32) -> Shutdown {
+    pub fn begin(stream: Option<u32>, grace: Duration, signal: i32) -> Shutdown {
         ask_all(signal);
         let now = Instant::now();
         Shutdown {
-            stream,
+            streams: stream.into_iter().collect(),
             phase: Phase::Terminating,
             deadline: now + grace,
             terminate_at: (signal != SIGTERM).then(|| now + grace / 2),
@@ -74,8 +74,8 @@ impl Shutdown {
     }
 
     /// A second request may only bring the end nearer.
-    pub fn hurry(&mut self, stream: u32, grace: Duration) {
-        self.stream = stream;
+    pub fn hurry(&mut self, stream: Option<u32>, grace: Duration) {
+        self.streams.extend(stream);
         if self.phase == Phase::Terminating {
             let now = Instant::now();
             self.deadline = self.deadline.min(now + grace);
@@ -249,7 +249,7 @@ mod tests {
 
     fn at(phase: Phase, left: Duration) -> Shutdown {
         Shutdown {
-            stream: 0,
+            streams: vec![1],
             phase,
             deadline: Instant::now() + left,
             terminate_at: None,
@@ -319,7 +319,7 @@ mod tests {
         let mut shutdown = at(Phase::Terminating, LONG);
         shutdown.terminate_at = Some(Instant::now() + LONG / 2);
         assert!(shutdown.step(&remaining, || {}).unwrap() <= LONG / 2);
-        shutdown.hurry(1, LONG / 10);
+        shutdown.hurry(Some(3), LONG / 10);
         let wait = shutdown.step(&remaining, || {}).unwrap();
         assert!(wait <= LONG / 20 && wait > LONG / 40);
     }
@@ -328,9 +328,12 @@ mod tests {
     fn a_second_request_only_shortens() {
         let mut shutdown = at(Phase::Terminating, Duration::from_secs(1));
         let deadline = shutdown.deadline;
-        shutdown.hurry(3, LONG);
-        assert_eq!((shutdown.stream, shutdown.deadline), (3, deadline));
-        shutdown.hurry(4, Duration::ZERO);
+        shutdown.hurry(Some(3), LONG);
+        assert_eq!(
+            (&shutdown.streams, shutdown.deadline),
+            (&vec![1, 3], deadline)
+        );
+        shutdown.hurry(None, Duration::ZERO);
         assert!(shutdown.deadline < deadline);
     }
 }

@@ -1,8 +1,8 @@
 //! Starting a command: everything that can be prepared is prepared in the agent, then a child takes a few system calls
 //! to become the program. The agent waits that long, and knows then whether it worked.
 
+use crate::generated::messages::{Exec, ExecFailed, ResourceLimit, SpawnStage, StdinMode};
 use crate::lookup::{self, Search};
-use crate::messages_generated::{Exec, ExecFailed, ResourceLimit, SpawnStage, StdinMode};
 use crate::sys::{self, StringArray, EINVAL};
 use crate::users::{self, Identity};
 use std::ffi::CString;

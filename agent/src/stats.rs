@@ -1,6 +1,6 @@
 //! How much memory and disk the guest has left.
 
-use crate::messages_generated::Stats;
+use crate::generated::messages::Stats;
 use crate::sys;
 use std::fs;
 
@@ -16,6 +16,16 @@ pub fn measure() -> Stats {
         root_total,
         root_free,
     }
+}
+
+/// How many processes the kernel has killed because memory ran out, since it booted; 0 where it does not count them.
+pub fn oom_kills() -> u64 {
+    let vmstat = fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    vmstat
+        .lines()
+        .find_map(|line| line.strip_prefix("oom_kill "))
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0)
 }
 
 /// A field of proc(5)'s meminfo in bytes; the file counts in KiB.

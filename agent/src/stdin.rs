@@ -1,14 +1,10 @@
-//! A command's standard input: a bounded queue in front of a pipe or a terminal, and the credit that bounds it.
+//! A command's standard input: a queue in front of a pipe or a terminal, as long as the stream's credit allows.
 
-use crate::messages_generated::{Credit, Message};
 use crate::port::Port;
-use crate::session::INITIAL_CREDIT;
+use crate::stream::Streams;
 use crate::sys::{self, Epoll};
 use std::io::ErrorKind;
 use std::os::unix::io::OwnedFd;
-
-/// Bytes; credit is granted in portions of this size, so that small writes do not each cost a message.
-const GRANT_BYTES: u32 = INITIAL_CREDIT / 4;
 
 pub struct Stdin {
     fd: Option<OwnedFd>,
@@ -16,10 +12,8 @@ pub struct Stdin {
     queue: Vec<u8>,
     /// How much of the queue's front has been written.
     written: usize,
-    /// Bytes that the supervisor may still send.
-    window: u32,
-    /// Bytes done with, for which no credit has been granted yet.
-    owed: u32,
+    /// Bytes done with, of which the stream has not been told yet.
+    done: usize,
     end_follows: bool,
     /// In epoll, waiting for the command to read.
     watched: bool,
@@ -33,8 +27,7 @@ impl Stdin {
             terminal: false,
             queue: Vec::new(),
             written: 0,
-            window: INITIAL_CREDIT,
-            owed: 0,
+            done: 0,
             end_follows: false,
             watched: false,
         }
@@ -47,19 +40,13 @@ impl Stdin {
         }
     }
 
-    /// Takes bytes from the supervisor. Returns false when they are more than it was allowed to send.
-    pub fn receive(&mut self, bytes: &[u8]) -> bool {
-        let count = bytes.len() as u32;
-        if count > self.window {
-            return false;
-        }
-        self.window -= count;
+    /// Takes bytes from the supervisor.
+    pub fn receive(&mut self, bytes: &[u8]) {
         if self.fd.is_some() && !self.end_follows {
             self.queue.extend_from_slice(bytes);
         } else {
-            self.owed += count;
+            self.done += bytes.len();
         }
-        true
     }
 
     /// No more bytes will follow. A terminal has no end that could be closed; there the command ends it.
@@ -68,7 +55,13 @@ impl Stdin {
     }
 
     /// Writes what the command takes now, grants credit for it, and closes the pipe behind the last byte.
-    pub fn flush(&mut self, stream: u32, token: u64, port: &mut Port, epoll: &Epoll) {
+    pub fn flush(
+        &mut self,
+        (stream, token): (u32, u64),
+        streams: &mut Streams,
+        port: &mut Port,
+        epoll: &Epoll,
+    ) {
         while let Some(fd) = &self.fd {
             let rest = &self.queue[self.written..];
             if rest.is_empty() {
@@ -78,15 +71,15 @@ impl Stdin {
                 Ok(0) => break,
                 Ok(count) => {
                     self.written += count;
-                    self.owed += count as u32;
+                    self.done += count;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // EPIPE from a pipe, EIO from a terminal: nobody will read this any more.
                 Err(_) => {
-                    self.owed += rest.len() as u32;
+                    self.done += rest.len();
                     self.written = self.queue.len();
                     self.close(epoll);
-                    port.send(stream, &Message::StdinClosed);
+                    streams.stop_sending(port, stream);
                 }
             }
         }
@@ -98,11 +91,7 @@ impl Stdin {
             }
         }
         self.watch(token, epoll);
-        if self.owed >= GRANT_BYTES {
-            self.window += self.owed;
-            port.send(stream, &Message::Credit(Credit { bytes: self.owed }));
-            self.owed = 0;
-        }
+        streams.consume(port, stream, std::mem::take(&mut self.done));
     }
 
     fn close(&mut self, epoll: &Epoll) {
@@ -141,21 +130,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_more_than_the_window() {
-        let (_reader, writer) = sys::pipe().unwrap();
-        let mut stdin = Stdin::pipe(Some(writer));
-        let chunk = vec![0; 65536];
-        for _ in 0..4 {
-            assert!(stdin.receive(&chunk));
-        }
-        assert!(!stdin.receive(&[0]));
-    }
-
-    #[test]
-    fn bytes_without_a_reader_are_owed_at_once() {
+    fn bytes_without_a_reader_are_done_with_at_once() {
         let mut stdin = Stdin::pipe(None);
-        assert!(stdin.receive(&[0; 10]));
-        assert_eq!((stdin.owed, stdin.queue.len()), (10, 0));
+        stdin.receive(&[0; 10]);
+        assert_eq!((stdin.done, stdin.queue.len()), (10, 0));
     }
 
     #[test]

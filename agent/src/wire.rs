@@ -1,4 +1,4 @@
-//! The field types of `src/protocol/schema/schema.ts` as bytes. Everything is big-endian.
+//! The field types of `src/protocol/schema/types.ts` as bytes. Everything is big-endian.
 
 // Which field types occur in the agent's messages is the schema's choice.
 #![allow(dead_code)]
@@ -35,7 +35,7 @@ impl fmt::Display for WireError {
             WireError::BadU53 => "u53 out of range",
             WireError::FrameLength => "frame length out of range",
             WireError::FrameKind => "unknown frame kind",
-            WireError::FrameStream => "bulk frame on stream 0",
+            WireError::FrameStream => "data on stream 0",
         })
     }
 }

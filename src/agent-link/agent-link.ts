@@ -1,6 +1,5 @@
 import type { Duplex } from "node:stream";
 import { ProtocolError, RuntimeError } from "../errors/index.ts";
-import { Channel } from "../protocol/channel.ts";
 import type {
   AgentHelloMessage,
   ExecMessage,
@@ -9,13 +8,18 @@ import type {
   StatsMessage,
 } from "../protocol/generated/messages.ts";
 import { PROTOCOL_VERSION } from "../protocol/generated/messages.ts";
+import type { StreamHandler } from "../protocol/stream.ts";
+import { Streams } from "../protocol/streams.ts";
 import { clockMessage, seedMessage } from "../guest-setup/introduction.ts";
 import { AgentSession, type SessionSink } from "./agent-session.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
+import { GuestEvents, type TellEvent } from "./guest-events.ts";
 
 export interface AgentLinkOptions {
   /** The connection is gone: null when the guest closed it in order. Called once. */
   readonly lost: (error: Error | null) => void;
+  /** Told what happens in the guest, such as a process killed for want of memory. */
+  readonly event?: TellEvent;
   readonly frameTimeoutMs?: number;
   /** What the agent said when it was met first: it was restored since then and does not say it again. */
   readonly restored?: AgentHelloMessage;
@@ -31,20 +35,17 @@ interface Waiter<T> {
  * not send at that moment ends the connection with a ProtocolError.
  */
 export class AgentLink {
-  readonly #channel: Channel;
+  readonly #streams: Streams;
   readonly #options: AgentLinkOptions;
-  readonly #sessions = new Map<number, AgentSession>();
-  /** Those who wait for the pong that is on its way, and for the one after it: one ping is under way at a time. */
-  #pings: Waiter<void>[] = [];
-  #nextPings: Waiter<void>[] = [];
   #helloWaiter: Waiter<AgentHelloMessage> | null = null;
   #mountedWaiter: Waiter<void> | null = null;
   #readyWaiter: Waiter<void> | null = null;
-  #statsWaiters: Waiter<StatsMessage>[] = [];
-  #shutdownWaiter: Waiter<void> | null = null;
-  #nextStream = 1;
+  /** The ping that is on its way, and the one after it: one is under way at a time. */
+  #ping: Promise<void> | null = null;
+  #nextPing: Promise<void> | null = null;
+  #stats: Promise<StatsMessage> | null = null;
   #nonce = 0;
-  #lost: Error | null = null;
+  #events: GuestEvents | null = null;
   /** Resolves with the agent's first message. */
   readonly hello: Promise<AgentHelloMessage>;
   readonly #closed = Promise.withResolvers<void>();
@@ -56,19 +57,16 @@ export class AgentLink {
         ? new Promise((resolve, reject) => (this.#helloWaiter = { resolve, reject }))
         : Promise.resolve(options.restored);
     this.hello.catch(() => undefined);
-    this.#channel = new Channel(
+    const { frameTimeoutMs } = options;
+    this.#streams = new Streams(
       port,
+      { incoming: "agent→supervisor", ...(frameTimeoutMs === undefined ? {} : { frameTimeoutMs }) },
       {
-        incoming: "agent→supervisor",
-        ...(options.frameTimeoutMs === undefined ? {} : { frameTimeoutMs: options.frameTimeoutMs }),
-      },
-      {
-        message: (stream, message) => {
-          this.#receive(stream, message);
+        message: (message) => {
+          this.#receive(message);
         },
-        bulk: (stream, kind, payload) => {
-          this.#session(stream).receiveOutput(kind, payload);
-        },
+        accept: (_stream, opening) => this.#accept(opening),
+        reason: whyLost,
         closed: (error) => {
           this.#lose(error);
         },
@@ -78,12 +76,12 @@ export class AgentLink {
 
   /** Gives the guest randomness of its own. To be called before anything else that a guest does for its user. */
   seed(): void {
-    this.#channel.send(0, seedMessage());
+    this.#streams.send(seedMessage());
   }
 
   /** Tells the guest what time it is, as exactly as the way there is short. */
   setClock(): void {
-    this.#channel.send(0, clockMessage());
+    this.#streams.send(clockMessage());
   }
 
   /**
@@ -94,7 +92,7 @@ export class AgentLink {
   mount(message: MountMessage): Promise<void> {
     return this.#ask((waiter) => {
       this.#mountedWaiter = waiter;
-      this.#channel.send(0, message);
+      this.#streams.send(message);
     });
   }
 
@@ -106,7 +104,7 @@ export class AgentLink {
    */
   introduce(messages: readonly Message[]): Promise<void> {
     const ready = this.introduced(messages.some(({ type }) => type === "Mount"));
-    for (const message of messages) this.#channel.send(0, message);
+    for (const message of messages) this.#streams.send(message);
     return ready;
   }
 
@@ -124,35 +122,38 @@ export class AgentLink {
 
   /** Starts a command. What becomes of it is told to the sink. */
   exec(request: ExecMessage, sink: SessionSink): AgentSession {
-    const stream = this.#nextStream++;
-    const session = new AgentSession(this.#channel, stream, sink, () => this.#sessions.delete(stream));
-    this.#sessions.set(stream, session);
-    if (this.#lost === null) this.#channel.send(stream, request);
-    else session.lose(this.#lost);
-    return session;
+    return new AgentSession(this.#streams, request, sink);
   }
 
   /** Resolves when the agent has answered a ping that was sent after this call. */
   ping(): Promise<void> {
-    return this.#ask((waiter) => {
-      this.#nextPings.push(waiter);
-      if (this.#pings.length === 0) this.#sendPing();
-    });
+    if (this.#ping === null) return (this.#ping = this.#sendPing());
+    const again = (): Promise<void> => {
+      this.#nextPing = null;
+      return (this.#ping = this.#sendPing());
+    };
+    return (this.#nextPing ??= this.#ping.then(again, again));
   }
 
-  #sendPing(): void {
-    this.#pings = this.#nextPings;
-    this.#nextPings = [];
-    if (this.#pings.length === 0) return;
-    this.#nonce = (this.#nonce + 1) >>> 0;
-    this.#channel.send(0, { type: "Ping", nonce: this.#nonce });
+  async #sendPing(): Promise<void> {
+    try {
+      this.#nonce = (this.#nonce + 1) >>> 0;
+      const nonce = this.#nonce;
+      await this.#request({ type: "Ping", nonce }, (answer) => {
+        if (answer.type !== "Pong" || answer.nonce !== nonce) throw unexpected(answer.type);
+      });
+    } finally {
+      this.#ping = null;
+    }
   }
 
-  stats(): Promise<StatsMessage> {
-    return this.#ask((waiter) => {
-      this.#statsWaiters.push(waiter);
-      if (this.#statsWaiters.length === 1) this.#channel.send(0, { type: "StatsRequest" });
+  async stats(): Promise<StatsMessage> {
+    this.#stats ??= this.#request({ type: "StatsRequest" }, (answer) => {
+      if (answer.type !== "Stats") throw unexpected(answer.type);
+      this.#stats = null;
+      return answer;
     });
+    return await this.#stats;
   }
 
   /**
@@ -160,16 +161,13 @@ export class AgentLink {
    *
    * @param signal what every process gets first, by its number in the guest
    */
-  shutdown(graceMs: number, signal: number): Promise<void> {
-    return this.#ask((waiter) => {
-      this.#shutdownWaiter = waiter;
-      this.#channel.send(0, { type: "Shutdown", graceMs, signal });
-    });
+  async shutdown(graceMs: number, signal: number): Promise<void> {
+    await this.#request({ type: "Shutdown", graceMs, signal }, () => undefined);
   }
 
   /** The connection is gone. */
   get lost(): boolean {
-    return this.#lost !== null;
+    return this.#streams.lost !== null;
   }
 
   /** Resolves when everything the guest has sent was received and the connection is closed, or after so many ms. */
@@ -182,14 +180,7 @@ export class AgentLink {
     clearTimeout(timer);
   }
 
-  #ask<T>(send: (waiter: Waiter<T>) => void): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#lost !== null) reject(this.#lost);
-      else send({ resolve, reject });
-    });
-  }
-
-  #receive(stream: number, message: Message): void {
+  #receive(message: Message): void {
     switch (message.type) {
       case "AgentHello":
         this.#receiveHello(message);
@@ -210,26 +201,43 @@ export class AgentLink {
         this.#readyWaiter = null;
         return;
       }
-      case "Pong":
-        if (this.#pings.length === 0 || message.nonce !== this.#nonce) throw unexpected("Pong");
-        for (const waiter of this.#pings) waiter.resolve();
-        this.#sendPing();
-        return;
-      case "Stats": {
-        const waiters = this.#statsWaiters;
-        if (waiters.length === 0) throw unexpected("Stats");
-        this.#statsWaiters = [];
-        for (const waiter of waiters) waiter.resolve(message);
-        return;
-      }
-      case "ShuttingDown":
-        // The guest also announces an end that began inside it.
-        this.#shutdownWaiter?.resolve();
-        this.#shutdownWaiter = null;
-        return;
       default:
-        this.#session(stream).receive(message);
+        throw unexpected(message.type);
     }
+  }
+
+  #accept(opening: Message): StreamHandler {
+    if (opening.type !== "Events" || this.#events !== null) throw unexpected(opening.type);
+    this.#events = new GuestEvents(this.#options.event ?? ((): void => undefined));
+    return this.#events;
+  }
+
+  #lose(error: Error | null): void {
+    const reason = whyLost(error);
+    for (const waiter of [this.#helloWaiter, this.#mountedWaiter, this.#readyWaiter]) waiter?.reject(reason);
+    this.#options.lost(error);
+    this.#closed.resolve();
+  }
+
+  #ask<T>(send: (waiter: Waiter<T>) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#streams.lost !== null) reject(this.#streams.lost);
+      else send({ resolve, reject });
+    });
+  }
+
+  /** @param take turns the answer into the result; what it throws costs the guest its connection */
+  #request<T>(question: Message, take: (answer: Message) => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#streams.open(question, {
+        message: (answer) => {
+          if (answer.type === "Failure") reject(new RuntimeError(`the guest refused: ${answer.message}`));
+          else resolve(take(answer));
+        },
+        data: () => undefined,
+        lost: reject,
+      });
+    });
   }
 
   #receiveHello(hello: AgentHelloMessage): void {
@@ -248,34 +256,12 @@ export class AgentLink {
     if (waiter === null) throw unexpected(name);
     return waiter;
   }
-
-  #session(stream: number): AgentSession {
-    const session = this.#sessions.get(stream);
-    if (session === undefined)
-      throw new ProtocolError(`the guest sent a frame on stream ${stream}, which is not open`);
-    return session;
-  }
-
-  #lose(error: Error | null): void {
-    const reason = error ?? new RuntimeError("the connection to the guest was closed");
-    this.#lost = reason;
-    for (const waiter of [
-      this.#helloWaiter,
-      this.#mountedWaiter,
-      this.#readyWaiter,
-      this.#shutdownWaiter,
-      ...this.#pings,
-      ...this.#nextPings,
-      ...this.#statsWaiters,
-    ]) {
-      waiter?.reject(reason);
-    }
-    for (const session of [...this.#sessions.values()]) session.lose(reason);
-    this.#options.lost(error);
-    this.#closed.resolve();
-  }
 }
 
 function unexpected(name: string): ProtocolError {
   return new ProtocolError(`the guest sent ${name} that nobody asked for`);
+}
+
+function whyLost(error: Error | null): Error {
+  return error ?? new RuntimeError("the connection to the guest was closed");
 }

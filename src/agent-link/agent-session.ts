@@ -1,13 +1,18 @@
-import { ProtocolError } from "../errors/index.ts";
-import type { BulkKind, Channel } from "../protocol/channel.ts";
-import { INITIAL_CREDIT } from "../protocol/credit.ts";
-import { FrameKind } from "../protocol/frame.ts";
-import type { ExecExitedMessage, ExecFailedMessage, Message } from "../protocol/generated/messages.ts";
+import { ProtocolError, RuntimeError } from "../errors/index.ts";
+import { FrameKind, type DataKind } from "../protocol/frame.ts";
+import type {
+  ExecExitedMessage,
+  ExecFailedMessage,
+  ExecMessage,
+  Message,
+} from "../protocol/generated/messages.ts";
+import type { Stream, StreamHandler } from "../protocol/stream.ts";
+import type { Streams } from "../protocol/streams.ts";
 
 /** Who wants to know what becomes of a command. */
 export interface SessionSink {
   started(pid: number): void;
-  output(kind: BulkKind, payload: Buffer): void;
+  output(kind: DataKind, payload: Buffer): void;
   /** So many more bytes of stdin may be sent. */
   stdinCredit(bytes: number): void;
   stdinClosed(): void;
@@ -18,115 +23,81 @@ export interface SessionSink {
 }
 
 /** One command in the guest, seen from the supervisor. */
-export class AgentSession {
-  readonly #channel: Channel;
-  readonly #stream: number;
+export class AgentSession implements StreamHandler {
+  readonly #stream: Stream;
   readonly #sink: SessionSink;
-  readonly #ended: () => void;
-  /** What the guest may still send us, and we it. */
-  #outputCredit = INITIAL_CREDIT;
-  #stdinCredit = INITIAL_CREDIT;
   #started = false;
-  #stdinClosed = false;
-  #open = true;
 
-  constructor(channel: Channel, stream: number, sink: SessionSink, ended: () => void) {
-    this.#channel = channel;
-    this.#stream = stream;
+  constructor(streams: Streams, request: ExecMessage, sink: SessionSink) {
     this.#sink = sink;
-    this.#ended = ended;
+    this.#stream = streams.open(request, this);
   }
 
   /** Bytes of output that were received and not granted again. */
   get outputOwed(): number {
-    return INITIAL_CREDIT - this.#outputCredit;
+    return this.#stream.held;
   }
 
-  get stdinCredit(): number {
-    return this.#stdinCredit;
-  }
-
+  /** So many bytes of output are done with, as far as there were so many. */
   grantOutput(bytes: number): void {
-    const granted = Math.min(bytes, this.outputOwed);
-    if (granted <= 0) return;
-    this.#outputCredit += granted;
-    this.#send({ type: "Credit", bytes: granted });
+    this.#stream.consume(Math.min(bytes, this.#stream.held));
   }
 
+  /** @throws RangeError for more than there is credit for */
   sendStdin(payload: Buffer): void {
-    this.#stdinCredit -= payload.length;
-    if (this.#open) this.#channel.sendBulk(this.#stream, FrameKind.stdin, payload);
+    this.#stream.sendData(FrameKind.data, payload);
   }
 
   endStdin(): void {
-    this.#send({ type: "StdinEnd" });
+    this.#stream.end();
   }
 
   signal(signal: number): void {
-    this.#send({ type: "Signal", signal });
+    this.#stream.send({ type: "Signal", signal });
   }
 
   resize(rows: number, cols: number): void {
-    this.#send({ type: "Resize", rows, cols });
+    this.#stream.send({ type: "Resize", rows, cols });
   }
 
-  receiveOutput(kind: BulkKind, payload: Buffer): void {
-    if (kind === FrameKind.stdin) throw new ProtocolError("the guest sent stdin");
+  data(kind: DataKind, payload: Buffer): void {
     if (!this.#started) throw new ProtocolError("the guest sent output of a command that has not started");
-    if (payload.length > this.#outputCredit) {
-      throw new ProtocolError(`the guest sent ${payload.length} bytes with credit for ${this.#outputCredit}`);
-    }
-    this.#outputCredit -= payload.length;
     this.#sink.output(kind, payload);
   }
 
-  receive(message: Message): void {
+  credit(bytes: number): void {
+    this.#sink.stdinCredit(bytes);
+  }
+
+  stopSending(): void {
+    this.#sink.stdinClosed();
+  }
+
+  message(message: Message): void {
     switch (message.type) {
       case "ExecStarted":
         if (this.#started) throw new ProtocolError("the guest started a command twice");
         this.#started = true;
         this.#sink.started(message.pid);
         return;
-      case "Credit":
-        if (message.bytes === 0 || this.#stdinCredit + message.bytes > INITIAL_CREDIT) {
-          throw new ProtocolError(`the guest granted credit for ${message.bytes} bytes that were never sent`);
-        }
-        this.#stdinCredit += message.bytes;
-        this.#sink.stdinCredit(message.bytes);
-        return;
-      case "StdinClosed":
-        if (this.#stdinClosed) throw new ProtocolError("the guest closed a command's stdin twice");
-        this.#stdinClosed = true;
-        this.#sink.stdinClosed();
-        return;
       case "ExecFailed":
         if (this.#started) throw new ProtocolError("the guest failed to start a command that it had started");
-        this.#end();
         this.#sink.failed(message);
         return;
       case "ExecExited":
         if (!this.#started) throw new ProtocolError("the guest ended a command that it had not started");
-        this.#end();
         this.#sink.exited(message);
+        return;
+      case "Failure":
+        // What kind of error it is, is not for the guest to say.
+        this.#sink.lost(new RuntimeError(`the guest gave the command up: ${message.message}`));
         return;
       default:
         throw new ProtocolError(`the guest sent ${message.type} on a command's stream`);
     }
   }
 
-  /** The connection to the guest is gone. */
-  lose(error: Error): void {
-    if (!this.#open) return;
-    this.#end();
+  lost(error: Error): void {
     this.#sink.lost(error);
-  }
-
-  #end(): void {
-    this.#open = false;
-    this.#ended();
-  }
-
-  #send(message: Message): void {
-    if (this.#open) this.#channel.send(this.#stream, message);
   }
 }

@@ -15,7 +15,7 @@ function ending(duplex: Duplex): Promise<Error | null> {
   new Channel(
     duplex,
     { incoming: "client→supervisor" },
-    { message: () => undefined, bulk: () => undefined, closed: resolve },
+    { message: () => undefined, data: () => undefined, closed: resolve },
   );
   return promise;
 }
@@ -49,9 +49,9 @@ test("last words arrive at a peer that talks meanwhile", { timeout: 120_000 }, a
     const channel = new Channel(
       socket,
       { incoming: "client→supervisor" },
-      { message: () => undefined, bulk: () => undefined, closed: () => undefined },
+      { message: () => undefined, data: () => undefined, closed: () => undefined },
     );
-    for (let index = 0; index < 64; index++) channel.sendBulk(1, FrameKind.stdout, Buffer.alloc(4096));
+    for (let index = 0; index < 64; index++) channel.sendData(1, FrameKind.data, Buffer.alloc(4096));
     channel.send(1, { type: "ExecExited", code: 7, signal: 0 });
     void channel.end();
   });
@@ -67,7 +67,7 @@ test("last words arrive at a peer that talks meanwhile", { timeout: 120_000 }, a
     { incoming: "supervisor→client" },
     {
       message: (_, message) => heard.push(message.type),
-      bulk: () => {
+      data: () => {
         client.send(1, { type: "Credit", bytes: 4096 });
       },
       closed: over.resolve,
@@ -77,7 +77,7 @@ test("last words arrive at a peer that talks meanwhile", { timeout: 120_000 }, a
   assert.deepEqual(heard, ["ExecExited"]);
 });
 
-const frame = encodeFrame(1, FrameKind.stdin, Buffer.alloc(100));
+const frame = encodeFrame(1, FrameKind.data, Buffer.alloc(100));
 const [head, tail] = [frame.subarray(0, 50), frame.subarray(50)];
 
 /** Lets streams pass on what was written, and timers that went off have their effect. */
@@ -111,12 +111,12 @@ test("a frame is not late while this side does not read", async (t) => {
   const channel = new Channel(
     near,
     { incoming: "client→supervisor", pauseAtBytes: 100_000 },
-    { message: () => undefined, bulk: () => received++, closed: over.resolve },
+    { message: () => undefined, data: () => received++, closed: over.resolve },
   );
   far.write(head);
   await settle();
   // The peer leaves it unread: nothing more of it is read either.
-  for (let n = 0; n < 4; n++) channel.sendBulk(1, FrameKind.stdout, Buffer.alloc(50_000));
+  for (let n = 0; n < 4; n++) channel.sendData(1, FrameKind.data, Buffer.alloc(50_000));
   far.write(tail);
   await settle();
   t.mock.timers.tick(60_000);

@@ -1,14 +1,12 @@
 import type { Duplex } from "node:stream";
 import { ProtocolError } from "../errors/index.ts";
-import { encodeFrame, FrameDecoder, FrameKind, type Frame } from "./frame.ts";
+import { encodeFrame, FrameDecoder, FrameKind, type DataKind, type Frame } from "./frame.ts";
 import { decodeMessage, encodeMessage, type Message } from "./generated/messages.ts";
-import type { Route } from "./schema/schema.ts";
-
-export type BulkKind = Exclude<FrameKind, typeof FrameKind.control>;
+import type { Route } from "./schema/types.ts";
 
 export interface ChannelHandler {
   message(stream: number, message: Message): void;
-  bulk(stream: number, kind: BulkKind, payload: Buffer): void;
+  data(stream: number, kind: DataKind, payload: Buffer): void;
   /** Called once. null: the peer closed in order; a ProtocolError: it broke the rules; else the socket failed. */
   closed(error: Error | null): void;
 }
@@ -25,7 +23,7 @@ export interface ChannelOptions {
   readonly pauseAtBytes?: number;
 }
 
-/** More than any honest peer lets pile up: credit bounds bulk bytes, and control messages are answered. */
+/** More than any honest peer lets pile up: credit bounds data, and control messages are answered. */
 const unreadLimitBytes = 64 * 1024 * 1024;
 const defaultFrameTimeoutMs = 30_000;
 
@@ -78,7 +76,7 @@ export class Channel {
     this.#write(encodeFrame(stream, FrameKind.control, encodeMessage(message)));
   }
 
-  sendBulk(stream: number, kind: BulkKind, payload: Buffer): void {
+  sendData(stream: number, kind: DataKind, payload: Buffer): void {
     this.#write(encodeFrame(stream, kind, payload));
   }
 
@@ -132,7 +130,7 @@ export class Channel {
     if (frame.kind === FrameKind.control) {
       this.#handler.message(frame.stream, decodeMessage(frame.payload, this.#incoming));
     } else {
-      this.#handler.bulk(frame.stream, frame.kind, frame.payload);
+      this.#handler.data(frame.stream, frame.kind, frame.payload);
     }
   }
 

@@ -1,43 +1,28 @@
 /**
  * Flow control. Each direction of a stream starts with `INITIAL_CREDIT` bytes that its sender may send; after that the sender waits for
  * `Credit` messages, which the receiver sends as it passes the bytes on. So a reader that stops reading holds one window of its own
- * stream, and nothing else. Only the payload of bulk frames counts.
+ * stream, and nothing else. Only the payload of data frames counts, data and extra together. `stream.ts` uses both classes.
  */
 
 import type { ProtocolError } from "../errors/index.ts";
+import { INITIAL_CREDIT } from "./generated/limits.ts";
 import { violation } from "./violation.ts";
-
-/** Bytes per stream and direction. */
-export const INITIAL_CREDIT = 262144;
-/** Bytes; what a sender may have been granted and not used. */
-const MAX_CREDIT = 0xffff_ffff;
 
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
 }
 
-/**
- * The sender's side of one direction of a stream.
- *
- * @example
- * ```ts
- * while (bytes.length > 0) {
- *   await credit.wait(signal);
- *   const count = credit.take(Math.min(bytes.length, MAX_BULK_PAYLOAD));
- *   if (count === 0) continue; // Another writer of this stream was first.
- *   socket.write(encodeFrame(stream, FrameKind.stdin, bytes.subarray(0, count)));
- *   bytes = bytes.subarray(count);
- * }
- * ```
- */
+/** The sender's side of one direction of a stream. */
 export class SendCredit {
+  readonly #size: number;
   #available: number;
   #closed: { readonly reason: unknown } | null = null;
   readonly #waiters = new Set<Waiter>();
 
   /** @param initial - Bytes. */
   constructor(initial: number = INITIAL_CREDIT) {
+    this.#size = initial;
     this.#available = initial;
   }
 
@@ -64,15 +49,15 @@ export class SendCredit {
    * Adds the credit of a `Credit` message and wakes who waits for it. After `close` it does nothing: such messages may cross the end.
    *
    * @param bytes - A u32, as decoded.
-   * @throws ProtocolError when the sum reaches 2^32: no correct receiver grants what it did not take.
+   * @throws ProtocolError for more than was sent: no correct receiver grants what it did not take
    */
   grant(bytes: number): void {
     if (this.#closed !== null) return;
-    if (!(bytes >= 0 && this.#available + bytes <= MAX_CREDIT)) {
-      throw violation(`credit overflow: ${bytes} bytes on top of ${this.#available}`);
+    if (bytes < 1 || this.#available + bytes > this.#size) {
+      throw violation(`credit that was never earned: ${bytes} bytes on top of ${this.#available}`);
     }
     this.#available += bytes;
-    if (this.#available > 0) this.#wake((waiter) => waiter.resolve());
+    this.#wake((waiter) => waiter.resolve());
   }
 
   /**
@@ -111,17 +96,7 @@ export class SendCredit {
   }
 }
 
-/**
- * The receiver's side of one direction of a stream: holds the peer to its credit and says when to grant more.
- *
- * @example
- * ```ts
- * window.receive(frame.payload.length);
- * await sink.write(frame.payload);
- * const bytes = window.consume(frame.payload.length);
- * if (bytes > 0) socket.write(encodeControlFrame(frame.stream, { type: "Credit", bytes }));
- * ```
- */
+/** The receiver's side of one direction of a stream: holds the peer to its credit and says when to grant more. */
 export class ReceiveWindow {
   readonly #size: number;
   /** Bytes that the peer may still send. */
@@ -169,6 +144,6 @@ export class ReceiveWindow {
   }
 
   #exceeded(bytes: number): ProtocolError {
-    return violation(`peer exceeded its credit: sent ${bytes} bytes where ${this.#remaining} were allowed`);
+    return violation(`more than its credit: ${bytes} bytes with credit for ${this.#remaining}`);
   }
 }

@@ -3,23 +3,16 @@ import { test } from "node:test";
 
 import { ProtocolError } from "../errors/index.ts";
 import { encodeControlFrame } from "./control.ts";
-import {
-  encodeFrame,
-  encodeFrameHeader,
-  FRAME_HEADER_BYTES,
-  FrameDecoder,
-  FrameKind,
-  MAX_BULK_PAYLOAD,
-  MAX_CONTROL_PAYLOAD,
-} from "./frame.ts";
+import { encodeFrame, encodeFrameHeader, FRAME_HEADER_BYTES, FrameDecoder, FrameKind } from "./frame.ts";
+import { MAX_CONTROL_PAYLOAD, MAX_DATA_PAYLOAD } from "./generated/limits.ts";
 import { decodeMessage } from "./generated/messages.ts";
 
 const hello = Buffer.from("hello");
 
 test("a frame inside one chunk is a view of the chunk", () => {
   const chunk = Buffer.concat([
-    encodeFrame(1, FrameKind.stdout, hello),
-    encodeFrame(2, FrameKind.stderr, hello),
+    encodeFrame(1, FrameKind.data, hello),
+    encodeFrame(2, FrameKind.extra, hello),
   ]);
   const frames = new FrameDecoder().push(chunk);
   assert.equal(frames.length, 2);
@@ -31,9 +24,9 @@ test("a frame inside one chunk is a view of the chunk", () => {
 
 test("a payload inside one chunk is a view of it even when its header came before", () => {
   const decoder = new FrameDecoder();
-  assert.deepEqual(decoder.push(encodeFrameHeader(3, FrameKind.stdin, 5).subarray(0, 4)), []);
+  assert.deepEqual(decoder.push(encodeFrameHeader(3, FrameKind.data, 5).subarray(0, 4)), []);
   assert.equal(decoder.partial, true);
-  const chunk = Buffer.concat([encodeFrameHeader(3, FrameKind.stdin, 5).subarray(4), hello]);
+  const chunk = Buffer.concat([encodeFrameHeader(3, FrameKind.data, 5).subarray(4), hello]);
   const [frame] = decoder.push(chunk);
   assert.equal(frame?.payload.buffer, chunk.buffer);
   assert.equal(decoder.partial, false);
@@ -43,9 +36,8 @@ test("a payload inside one chunk is a view of it even when its header came befor
 test("frames of the largest sizes pass, one byte more cannot be encoded", () => {
   const sizes = [
     [FrameKind.control, MAX_CONTROL_PAYLOAD],
-    [FrameKind.stdin, MAX_BULK_PAYLOAD],
-    [FrameKind.stdout, MAX_BULK_PAYLOAD],
-    [FrameKind.stderr, MAX_BULK_PAYLOAD],
+    [FrameKind.data, MAX_DATA_PAYLOAD],
+    [FrameKind.extra, MAX_DATA_PAYLOAD],
   ] as const;
   for (const [kind, size] of sizes) {
     const payload = Buffer.alloc(size, 7);
@@ -58,14 +50,14 @@ test("frames of the largest sizes pass, one byte more cannot be encoded", () => 
 });
 
 test("a frame that the receiver would refuse is not encoded", () => {
-  assert.throws(() => encodeFrame(0, FrameKind.stdin, hello), ProtocolError);
-  assert.throws(() => encodeFrame(-1, FrameKind.stdin, hello), ProtocolError);
-  assert.throws(() => encodeFrame(2 ** 32, FrameKind.stdin, hello), ProtocolError);
-  assert.throws(() => encodeFrame(1.5, FrameKind.stdin, hello), ProtocolError);
+  assert.throws(() => encodeFrame(0, FrameKind.data, hello), ProtocolError);
+  assert.throws(() => encodeFrame(-1, FrameKind.data, hello), ProtocolError);
+  assert.throws(() => encodeFrame(2 ** 32, FrameKind.data, hello), ProtocolError);
+  assert.throws(() => encodeFrame(1.5, FrameKind.data, hello), ProtocolError);
 });
 
 test("the end of the connection is an error inside a frame only", () => {
-  const bytes = encodeFrame(1, FrameKind.stdout, hello);
+  const bytes = encodeFrame(1, FrameKind.data, hello);
   for (let length = 0; length <= bytes.length; length++) {
     const decoder = new FrameDecoder();
     decoder.push(bytes.subarray(0, length));
@@ -87,7 +79,7 @@ test("after an error every call throws it again", () => {
   }
   assert.ok(first instanceof ProtocolError);
   assert.throws(
-    () => decoder.push(encodeFrame(1, FrameKind.stdout, hello)),
+    () => decoder.push(encodeFrame(1, FrameKind.data, hello)),
     (error) => error === first,
   );
   assert.throws(
@@ -99,7 +91,7 @@ test("after an error every call throws it again", () => {
 test("an oversized length allocates nothing", () => {
   const before = process.memoryUsage().arrayBuffers;
   for (let round = 0; round < 100; round++) {
-    // 2^22 + 5 as stdout: allowed for a message, 64 times too long for bulk bytes.
+    // 2^22 + 5 as extra: allowed for a message, 64 times too long for data.
     const header = Buffer.from("004000050000000102", "hex");
     assert.throws(() => new FrameDecoder().push(header), ProtocolError);
   }

@@ -3,15 +3,19 @@
  *
  *     u32 length | u32 stream | u8 kind | payload          big-endian; length = 5 + bytes of payload
  *
- * A control frame carries one message of `schema.ts`; the other kinds carry raw bytes of the stream's command. No frame is empty:
- * the end of a byte stream is said by a message. Stream 0 belongs to the connection itself and has no bulk bytes.
+ * A control frame carries one message of the schema; the other two kinds carry raw bytes of the stream's service, which says what
+ * they are. No frame is empty: the end of a byte stream is said by a message. Stream 0 belongs to the connection itself and has no
+ * data.
  */
 
+import { MAX_CONTROL_PAYLOAD, MAX_DATA_PAYLOAD } from "./generated/limits.ts";
 import { unsendable, violation } from "./violation.ts";
 import type { ProtocolError } from "../errors/index.ts";
 
-export const FrameKind = { control: 0, stdin: 1, stdout: 2, stderr: 3 } as const;
+export const FrameKind = { control: 0, data: 1, extra: 2 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+/** The kinds that carry raw bytes. */
+export type DataKind = Exclude<FrameKind, typeof FrameKind.control>;
 
 export interface Frame {
   readonly stream: number;
@@ -24,10 +28,6 @@ export interface Frame {
 export const FRAME_HEADER_BYTES = 9;
 /** Bytes of the header that `length` counts: stream and kind. */
 const COUNTED_HEADER_BYTES = 5;
-/** Bytes; what one message may take. */
-export const MAX_CONTROL_PAYLOAD = 4 * 1024 * 1024;
-/** Bytes; what one frame of stdin, stdout or stderr may take. Longer data takes several frames. */
-export const MAX_BULK_PAYLOAD = 64 * 1024;
 
 const MIN_LENGTH = COUNTED_HEADER_BYTES + 1;
 const MAX_LENGTH = COUNTED_HEADER_BYTES + MAX_CONTROL_PAYLOAD;
@@ -62,7 +62,7 @@ function writeHeader(target: Buffer, stream: number, kind: FrameKind, payloadLen
     throw unsendable(`stream ${stream} is not a u32`, "Number streams from 0 to 4294967295.");
   }
   if (kind !== FrameKind.control && stream === 0) {
-    throw unsendable("bulk frame on stream 0", "Send bulk bytes on the stream that their command opened.");
+    throw unsendable("data on stream 0", "Send data on a stream that was opened for it.");
   }
   const limit = payloadLimit(kind);
   if (payloadLength < 1 || payloadLength > limit) {
@@ -79,7 +79,7 @@ function writeHeader(target: Buffer, stream: number, kind: FrameKind, payloadLen
 }
 
 function payloadLimit(kind: FrameKind): number {
-  return kind === FrameKind.control ? MAX_CONTROL_PAYLOAD : MAX_BULK_PAYLOAD;
+  return kind === FrameKind.control ? MAX_CONTROL_PAYLOAD : MAX_DATA_PAYLOAD;
 }
 
 /**
@@ -188,10 +188,10 @@ export class FrameDecoder {
     const kind = header.readUInt8(at + 8);
     if (!isFrameKind(kind)) throw this.#fail(`unknown frame kind: ${kind}`);
     if (kind !== FrameKind.control) {
-      if (header.readUInt32BE(at + 4) === 0) throw this.#fail(`bulk frame on stream 0: kind ${kind}`);
-      if (length - COUNTED_HEADER_BYTES > MAX_BULK_PAYLOAD) {
+      if (header.readUInt32BE(at + 4) === 0) throw this.#fail(`data on stream 0: kind ${kind}`);
+      if (length - COUNTED_HEADER_BYTES > MAX_DATA_PAYLOAD) {
         throw this.#fail(
-          `frame length out of range: ${length}, allowed ${MIN_LENGTH} to ${COUNTED_HEADER_BYTES + MAX_BULK_PAYLOAD} for kind ${kind}`,
+          `frame length out of range: ${length}, allowed ${MIN_LENGTH} to ${COUNTED_HEADER_BYTES + MAX_DATA_PAYLOAD} for kind ${kind}`,
         );
       }
     }
@@ -205,5 +205,5 @@ export class FrameDecoder {
 }
 
 function isFrameKind(value: number): value is FrameKind {
-  return value <= FrameKind.stderr;
+  return value <= FrameKind.extra;
 }

@@ -9,7 +9,8 @@ import { test, type TestContext } from "node:test";
 import { ProtocolError } from "../errors/index.ts";
 import { encodeFrame, FrameDecoder, FrameKind, type Frame } from "./frame.ts";
 import { decodeMessage, encodeMessage, type Message } from "./generated/messages.ts";
-import { enums, messages, structs, type FieldType, type Fields, type Route } from "./schema/schema.ts";
+import { enums, messages, structs } from "./schema/schema.ts";
+import type { Fields, FieldType, Route } from "./schema/types.ts";
 
 type Random = (limit: number) => number;
 

@@ -1,5 +1,5 @@
 /**
- * The field types of `schema.ts` as bytes. Only the generated codecs use these two classes.
+ * The field types of `schema/types.ts` as bytes. Only the generated codecs use these two classes.
  *
  * Every reader method refuses with a `ProtocolError` what the schema's table does not allow, and none allocates by a length
  * that it has not compared with the bytes that are there.

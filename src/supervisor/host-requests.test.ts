@@ -4,9 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { duplexPair } from "node:stream";
 import { after, test } from "node:test";
-import { Channel } from "../protocol/channel.ts";
-import { FrameKind } from "../protocol/frame.ts";
 import type { Message } from "../protocol/generated/messages.ts";
+import { Streams } from "../protocol/streams.ts";
 import { locateHome } from "../store/home.ts";
 import { HostRequests } from "./host-requests.ts";
 
@@ -15,8 +14,7 @@ after(() => rm(directory, { recursive: true, force: true }));
 
 /** Someone who asks a supervisor without a sandbox. */
 class Asker {
-  readonly #channel: Channel;
-  readonly #waiting = new Map<number, (message: Message) => void>();
+  readonly #streams: Streams;
   readonly closed: Promise<void>;
   /** When the supervisor would leave. */
   readonly done: Promise<void>;
@@ -25,12 +23,13 @@ class Asker {
     const [mine, theirs] = duplexPair();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
-    this.#channel = new Channel(
+    this.#streams = new Streams(
       mine,
       { incoming: "supervisor→client" },
       {
-        message: (stream, message) => this.#waiting.get(stream)?.(message),
-        bulk: () => undefined,
+        message: () => undefined,
+        accept: () => assert.fail("a supervisor opens no streams"),
+        reason: (error) => error ?? new Error("closed"),
         closed: () => {
           resolve();
         },
@@ -39,43 +38,35 @@ class Asker {
     this.done = HostRequests.answer(theirs, locateHome({ MSB_HOME: directory }));
   }
 
-  ask(stream: number, message: Message): Promise<Message> {
-    return new Promise((resolve) => {
-      this.#waiting.set(stream, resolve);
-      this.#channel.send(stream, message);
+  ask(request: Message): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      this.#streams.open(request, { message: resolve, data: () => undefined, lost: reject });
     });
   }
 
-  sendBytes(): void {
-    this.#channel.sendBulk(1, FrameKind.stdin, Buffer.from("bytes"));
-  }
-
   leave(): void {
-    this.#channel.fail(new Error("left"));
+    this.#streams.fail(new Error("left"));
   }
 }
 
 test("each request gets its own answer, and the supervisor leaves with its owner", async () => {
   const asker = new Asker();
-  const [diagnosis, ping, warm] = await Promise.all([
-    asker.ask(1, { type: "Diagnose" }),
-    asker.ask(2, { type: "Ping", nonce: 1 }),
-    asker.ask(3, { type: "Warm", config: "{}" }),
+  const [diagnosis, warm] = await Promise.all([
+    asker.ask({ type: "Diagnose" }),
+    asker.ask({ type: "Warm", config: "{}" }),
   ]);
   assert.ok(diagnosis.type === "Diagnosis");
   const [node] = diagnosis.findings;
   assert.equal(node?.name, "node");
   assert.equal(node.status, "ok");
   assert.ok(diagnosis.findings.some(({ name }) => name === "qemu"));
-  assert.ok(ping.type === "Failure");
-  assert.equal(ping.code, "protocol");
   assert.equal(warm.type, "Failure");
   asker.leave();
   await asker.done;
 });
 
-test("bytes, which nothing here takes, end the connection", async () => {
+test("what needs a sandbox ends the connection", async () => {
   const asker = new Asker();
-  asker.sendBytes();
+  await assert.rejects(asker.ask({ type: "Ping", nonce: 1 }));
   await Promise.all([asker.closed, asker.done]);
 });

@@ -1,8 +1,10 @@
 import type { Duplex } from "node:stream";
-import { ProtocolError, UnsupportedOperationError } from "../errors/index.ts";
-import { Channel, type ChannelHandler } from "../protocol/channel.ts";
+import { RuntimeError, UnsupportedOperationError } from "../errors/index.ts";
 import { encodeFailure } from "../protocol/failure.ts";
 import type { Message, WarmedMessage } from "../protocol/generated/messages.ts";
+import type { Stream, StreamHandler } from "../protocol/stream.ts";
+import { Streams, type ConnectionHandler } from "../protocol/streams.ts";
+import { violation } from "../protocol/violation.ts";
 import { warm } from "../start/warm.ts";
 import type { Home } from "../store/home.ts";
 import { parseStoredConfig } from "../config/sandbox/stored-config.ts";
@@ -10,16 +12,16 @@ import { diagnoseHost } from "./diagnose/diagnose.ts";
 import { openWarmLogs } from "./logs/warm-logs.ts";
 
 /** A supervisor without a sandbox: it answers what its owner asks about this host, and leaves with the owner. */
-export class HostRequests implements ChannelHandler {
+export class HostRequests implements ConnectionHandler {
   readonly #home: Home;
-  readonly #channel: Channel;
+  readonly #streams: Streams;
   readonly #left = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #answers: Promise<void>[] = [];
 
   private constructor(owner: Duplex, home: Home) {
     this.#home = home;
-    this.#channel = new Channel(owner, { incoming: "client→supervisor" }, this);
+    this.#streams = new Streams(owner, { incoming: "client→supervisor" }, this);
   }
 
   /** @returns when the owner has left, and nothing is under way any more */
@@ -29,12 +31,18 @@ export class HostRequests implements ChannelHandler {
     await Promise.all(requests.#answers);
   }
 
-  message(stream: number, message: Message): void {
-    this.#answers.push(this.#answer(stream, message));
+  message({ type }: Message): void {
+    throw violation(`${type} to a supervisor without a sandbox`);
   }
 
-  bulk(): void {
-    throw new ProtocolError("nothing here takes bytes");
+  accept(stream: Stream, request: Message): StreamHandler {
+    this.#answers.push(this.#answer(stream, this.#carryOut(request)));
+    // Nothing but the end can come; whoever gives up waiting leaves.
+    return { message: () => undefined, data: () => undefined, lost: () => undefined };
+  }
+
+  reason(error: Error | null): Error {
+    return error ?? new RuntimeError("whoever asked has left");
   }
 
   closed(): void {
@@ -42,25 +50,23 @@ export class HostRequests implements ChannelHandler {
     this.#closed.resolve();
   }
 
-  async #answer(stream: number, message: Message): Promise<void> {
-    let answer: Message;
-    try {
-      answer = await this.#carryOut(message);
-    } catch (error) {
-      answer = encodeFailure(error);
-    }
-    this.#channel.send(stream, answer);
+  async #answer(stream: Stream, answer: Promise<Message>): Promise<void> {
+    stream.send(await answer.catch(encodeFailure));
   }
 
-  async #carryOut(message: Message): Promise<Message> {
-    switch (message.type) {
+  #carryOut(request: Message): Promise<Message> {
+    switch (request.type) {
       case "Warm":
-        return await this.#warm(message.config);
+        return this.#warm(request.config);
       case "Diagnose":
-        return { type: "Diagnosis", findings: await diagnoseHost(this.#home) };
+        return this.#diagnose();
       default:
-        throw new ProtocolError(`a supervisor without a sandbox was sent ${message.type}`);
+        throw violation(`${request.type} to a supervisor without a sandbox`);
     }
+  }
+
+  async #diagnose(): Promise<Message> {
+    return { type: "Diagnosis", findings: await diagnoseHost(this.#home) };
   }
 
   async #warm(config: string): Promise<WarmedMessage> {
@@ -68,7 +74,7 @@ export class HostRequests implements ChannelHandler {
       home: this.#home,
       config: parseStoredConfig(config),
       notice: (message) => {
-        this.#channel.send(0, { type: "Notice", message });
+        this.#streams.send({ type: "Notice", message });
       },
       openLogs: openWarmLogs,
       signal: this.#left.signal,

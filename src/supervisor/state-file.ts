@@ -5,6 +5,7 @@ export class StateFile {
   readonly #path: string;
   #state: SandboxState;
   #writing: Promise<void> = Promise.resolve();
+  readonly #watchers = new Set<() => void>();
 
   constructor(path: string, state: SandboxState) {
     this.#path = path;
@@ -25,6 +26,17 @@ export class StateFile {
     this.#state = state;
     const written = this.#writing.then(() => writeState(this.#path, state));
     this.#writing = written.catch(() => undefined);
+    void this.#writing.then(() => {
+      for (const changed of this.#watchers) changed();
+    });
     return written;
+  }
+
+  /** Calls back after each change, once it is on disk. @returns stops that */
+  watch(changed: () => void): () => void {
+    this.#watchers.add(changed);
+    return () => {
+      this.#watchers.delete(changed);
+    };
   }
 }

@@ -143,6 +143,10 @@ export class Supervisor implements ClientServices {
     await saved;
   }
 
+  watchState(changed: () => void): () => void {
+    return this.#stateFile.watch(changed);
+  }
+
   ended(): Promise<EndedMessage> {
     return this.#ended.promise;
   }
@@ -340,7 +344,7 @@ export class Supervisor implements ClientServices {
   }
 
   #tellOwner(message: Message): void {
-    this.#clients.owner.send(0, message);
+    this.#clients.owner.send(message);
   }
 
   #save(change: Partial<StoredState>): Promise<void> {

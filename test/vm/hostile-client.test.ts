@@ -5,8 +5,8 @@ import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { RuntimeError, Sandbox } from "../../src/index.ts";
-import { INITIAL_CREDIT } from "../../src/protocol/credit.ts";
-import { encodeFrame, FrameDecoder, FrameKind, MAX_BULK_PAYLOAD } from "../../src/protocol/frame.ts";
+import { encodeFrame, FrameDecoder, FrameKind } from "../../src/protocol/frame.ts";
+import { INITIAL_CREDIT, MAX_DATA_PAYLOAD, MAX_OPEN_STREAMS } from "../../src/protocol/generated/limits.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -88,8 +88,8 @@ async function unharmed(): Promise<void> {
 test("strangers and those who break the rules are dropped", { timeout }, async () => {
   const greeted = (...frames: Buffer[]): Buffer => Buffer.concat([hello(), ...frames]);
   // The guest's pipe takes some of it and gives that much credit back.
-  const tooMuch = Array.from({ length: (16 * INITIAL_CREDIT) / MAX_BULK_PAYLOAD }, () =>
-    encodeFrame(1, FrameKind.stdin, Buffer.alloc(MAX_BULK_PAYLOAD)),
+  const tooMuch = Array.from({ length: (16 * INITIAL_CREDIT) / MAX_DATA_PAYLOAD }, () =>
+    encodeFrame(1, FrameKind.data, Buffer.alloc(MAX_DATA_PAYLOAD)),
   );
   const cases: Record<string, Buffer> = {
     garbage: Buffer.alloc(4096, "garbage "),
@@ -97,10 +97,36 @@ test("strangers and those who break the rules are dropped", { timeout }, async (
     "a length beyond any frame": Buffer.alloc(9, 0xff),
     "no hello": control(1, { type: "Kill" }),
     "a hello that is another's": control(0, { type: "Detach" }),
-    "bulk bytes before the hello": encodeFrame(1, FrameKind.stdout, Buffer.from("x")),
+    "data before the hello": encodeFrame(1, FrameKind.data, Buffer.from("x")),
     "what only an agent sends": greeted(control(0, { type: "Ready" })),
     "what only a supervisor sends": greeted(control(1, { type: "Done" })),
-    "output instead of stdin": greeted(encodeFrame(1, FrameKind.stdout, Buffer.from("x"))),
+    "stderr instead of stdin": greeted(
+      control(1, request(["sleep", "999"], "pipe")),
+      encodeFrame(1, FrameKind.extra, Buffer.from("x")),
+    ),
+    "data on a stream that nobody opened": greeted(encodeFrame(1, FrameKind.data, Buffer.from("x"))),
+    "a message on a stream that nobody opened": greeted(control(1, { type: "Signal", signal: 9 })),
+    "a stream of the supervisor's own": greeted(control(2, { type: "Touch" })),
+    "a number that was used before": greeted(control(3, { type: "Touch" }), control(1, { type: "Touch" })),
+    "data after its end": greeted(
+      control(1, request(["sleep", "999"], "pipe")),
+      control(1, { type: "End" }),
+      encodeFrame(1, FrameKind.data, Buffer.from("x")),
+    ),
+    "credit for what it was never sent": greeted(
+      control(1, request(["sleep", "999"])),
+      control(1, { type: "Credit", bytes: 4_294_967_295 }),
+    ),
+    "the next item before there was one": greeted(
+      control(1, { type: "WatchMetrics", intervalMs: 60_000 }),
+      control(1, { type: "Next" }),
+      control(1, { type: "Next" }),
+    ),
+    "more streams than it may have open": greeted(
+      ...Array.from({ length: MAX_OPEN_STREAMS["client→supervisor"] + 1 }, (_, n) =>
+        control(1 + 2 * n, { type: "WatchState" }),
+      ),
+    ),
     "a command on stream 0": greeted(control(0, request(["true"]))),
     "a stream that is in use": greeted(control(1, request(["sleep", "999"])), control(1, request(["true"]))),
     "a question on a command's stream": greeted(
@@ -178,17 +204,21 @@ test("requests that make no sense are answered, or ignored", { timeout }, async 
     request(["x".repeat(200_000)]),
     request(Array<string>(20_000).fill("x")),
   ];
-  for (const [index, exec] of odd.entries()) socket.write(control(index + 1, exec));
-  // For streams that do not exist.
+  for (const [index, exec] of odd.entries()) socket.write(control(2 * index + 1, exec));
+  // For a stream that has ended: these met its end on the way.
   const stray: Message[] = [
     { type: "Signal", signal: 255 },
     { type: "Resize", rows: 0, cols: 0 },
     { type: "Credit", bytes: 4_294_967_295 },
-    { type: "StdinEnd" },
+    { type: "End" },
+    { type: "StopSending" },
     { type: "Release" },
+    { type: "Next" },
+    { type: "Failure", code: "runtime", message: "", hint: "", details: "" },
   ];
-  for (const message of stray) socket.write(control(900, message));
-  socket.write(encodeFrame(901, FrameKind.stdin, Buffer.from("x")));
+  while (!answers.has(1)) await new Promise<void>((resolve) => (wake = resolve));
+  for (const message of stray) socket.write(control(1, message));
+  socket.write(encodeFrame(1, FrameKind.data, Buffer.from("x")));
   while ([...answers.values()].filter((type) => type !== "ExecStarted").length < odd.length) {
     assert.equal(socket.closed, false, "dropped");
     await new Promise<void>((resolve) => (wake = resolve));
@@ -240,13 +270,15 @@ test("a client that asks and never reads costs little and holds nothing up", { t
   socket.pause();
   socket.write(hello());
   socket.write(control(1, request(["cat", "/dev/zero"])));
-  const pings = Buffer.concat(
-    Array.from({ length: 10_000 }, (_, n) => control(2 + n, { type: "Ping", nonce: n })),
-  );
+  let next = 3;
+  const pings = (): Buffer =>
+    Buffer.concat(
+      Array.from({ length: 10_000 }, (_, nonce) => control((next += 2), { type: "Ping", nonce })),
+    );
   // Until the supervisor does not take any more either, though it takes what others ask.
   let refused = false;
   for (let round = 0; round < 60 && !refused; round++) {
-    if (socket.write(pings)) continue;
+    if (socket.write(pings())) continue;
     const drained = once(socket, "drain").then(() => false);
     const others = (async () => {
       for (let n = 0; n < 20; n++) await sandbox.exec("true");

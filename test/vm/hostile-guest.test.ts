@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { INITIAL_CREDIT } from "../../src/protocol/credit.ts";
-import { encodeFrame, FrameKind, MAX_BULK_PAYLOAD } from "../../src/protocol/frame.ts";
+import { encodeFrame, FrameKind } from "../../src/protocol/frame.ts";
+import { INITIAL_CREDIT, MAX_DATA_PAYLOAD } from "../../src/protocol/generated/limits.ts";
 import { PROTOCOL_VERSION } from "../../src/protocol/generated/messages.ts";
 import { control, hello, helloOf, HostilePackage, politeStart, ready, type Part } from "./hostile-support.ts";
 import { processesGone, smallMemory, timeout } from "./lifecycle-support.ts";
@@ -25,7 +25,7 @@ after(() => hostile[Symbol.asyncDispose]());
 const mounted = control(0, { type: "Mounted" });
 const started = control(1, { type: "ExecStarted", pid: 7, sessionId: 0 });
 const exited = control(1, { type: "ExecExited", code: 0, signal: 0 });
-const output = encodeFrame(1, FrameKind.stdout, Buffer.alloc(MAX_BULK_PAYLOAD, "x"));
+const output = encodeFrame(1, FrameKind.data, Buffer.alloc(MAX_DATA_PAYLOAD, "x"));
 
 const create = (name: string): Promise<Awaited<ReturnType<typeof hostile.api.Sandbox.create>>> =>
   hostile.api.Sandbox.create({ name, image: "localhost/base", memoryMib: smallMemory });
@@ -64,19 +64,34 @@ for (const [what, [parts, message]] of Object.entries(atBoot)) {
 /** What the guest answers to the first command, and what is said of it. */
 const atWork: Record<string, [Buffer, RegExp]> = {
   "floods beyond its credit": [Buffer.concat([started, ...Array<Buffer>(8).fill(output)]), /with credit for/],
-  "answers on a stream of its own": [
+  "answers on a stream that nobody opened": [
     control(77, { type: "ExecStarted", pid: 1, sessionId: 0 }),
     /stream 77, which is not open/,
+  ],
+  "answers on a stream of its own": [
+    Buffer.concat([
+      control(2, { type: "Events" }),
+      control(2, { type: "ExecStarted", pid: 1, sessionId: 0 }),
+    ]),
+    /not of this service: ExecStarted on stream 2/,
+  ],
+  "sends data with its events": [
+    Buffer.concat([control(2, { type: "Events" }), encodeFrame(2, FrameKind.data, Buffer.from("x"))]),
+    /no data this way/,
+  ],
+  "tells of events on two streams": [
+    Buffer.concat([control(2, { type: "Events" }), control(4, { type: "Events" })]),
+    /Events that nobody asked for/,
   ],
   "ends a command twice": [Buffer.concat([started, exited, exited]), /stream 1, which is not open/],
   "prints before it starts": [output, /has not started/],
   "sends a length beyond any frame": [Buffer.alloc(9, 0xff), /frame length/],
   "takes credit that was never earned": [
     Buffer.concat([started, control(1, { type: "Credit", bytes: INITIAL_CREDIT })]),
-    /never sent/,
+    /never earned/,
   ],
   "is ready a second time": [ready, /Ready that nobody asked for/],
-  "answers a ping that nobody sent": [control(0, { type: "Pong", nonce: 99 }), /Pong that nobody/],
+  "answers a ping that nobody sent": [control(0, { type: "Pong", nonce: 99 }), /not the connection's: Pong/],
 };
 
 for (const [what, [answer, message]] of Object.entries(atWork)) {
@@ -120,9 +135,13 @@ test(
   { timeout },
   async () => {
     const { Sandbox } = hostile.api;
-    // The one message that a guest may send at any time.
-    const chatter = Buffer.concat(Array<Buffer>(500).fill(control(0, { type: "ShuttingDown" })));
-    await hostile.play([...politeStart, { after: "Exec", bytes: chatter, how: "forever" }]);
+    // The one message that a guest may send as often as it likes.
+    const chatter = Buffer.concat(Array<Buffer>(500).fill(control(2, { type: "PowerOff" })));
+    await hostile.play([
+      ...politeStart,
+      { bytes: control(2, { type: "Events" }) },
+      { after: "Exec", bytes: chatter, how: "forever" },
+    ]);
     const sandbox = await create("chatter");
     const stuck = sandbox.exec("anything");
     stuck.catch(() => undefined);

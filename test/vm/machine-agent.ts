@@ -21,8 +21,11 @@ export class Agent {
     this.#machine = machine;
     machine.agentPort.on("data", (chunk: Buffer) => {
       for (const { kind, payload } of this.#decoder.push(chunk)) {
-        if (kind === FrameKind.stdout) this.#stdout += payload.toString();
-        if (kind === FrameKind.control) this.#received.push(decodeMessage(payload, "agent→supervisor"));
+        if (kind === FrameKind.data) this.#stdout += payload.toString();
+        if (kind !== FrameKind.control) continue;
+        const message = decodeMessage(payload, "agent→supervisor");
+        // It comes unasked, on a stream of the agent's own.
+        if (message.type !== "Events") this.#received.push(message);
       }
     });
   }

@@ -2,97 +2,118 @@
 
 use super::{Agent, Stop};
 use crate::failure::{While, GUEST, PROTOCOL};
-use crate::frame::FrameKind;
-use crate::messages_generated::{
-    self as messages, Boot, BootFailed, Credit, Exec, ExecFailed, ExecStarted, Message, Mount,
-    Ping, Pong, Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
+use crate::generated::messages::{
+    self as messages, Boot, BootFailed, Exec, ExecFailed, ExecStarted, Message, Mount, Ping, Pong,
+    Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
 };
 use crate::session::{token, Channel, Session};
-use crate::sys::{self, ESHUTDOWN};
+use crate::stream::{Event, Fault};
+use crate::sys::{self, ESHUTDOWN, SIGKILL};
 use crate::{guest, root, spawn, stats};
 use std::time::Duration;
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::Fault(fault.to_string())
+    }
+}
 
 impl Agent {
     /// Takes all complete frames that have arrived.
     pub(super) fn take_frames(&mut self) -> Result<(), Stop> {
         while let Some(frame) = self.port.decoder.next()? {
-            let stream = frame.stream;
-            match frame.kind {
-                FrameKind::Control => {
-                    let message = Message::decode(frame.payload)?;
-                    self.take_message(stream, message)?;
-                }
-                FrameKind::Stdin => {
-                    let session = match self.sessions.get_mut(&stream) {
-                        Some(session) => session,
-                        None => continue,
-                    };
-                    if !session.stdin.receive(frame.payload) {
-                        return Err(fault(stream, "more stdin than there was credit for"));
+            match self.streams.receive(&frame)? {
+                Event::Connection(message) => self.introduce(message)?,
+                Event::Opened(stream, message) => self.serve(stream, message)?,
+                Event::Message(stream, message) => self.command(stream, &message),
+                // The kind was checked: a command has one kind of input.
+                Event::Data(stream, _, payload) => {
+                    if let Some(session) = self.sessions.get_mut(&stream) {
+                        session.stdin.receive(payload);
                     }
                     self.flush_stdin(stream);
                 }
-                FrameKind::Stdout | FrameKind::Stderr => {
-                    return Err(fault(stream, "output sent to the guest"));
+                Event::Ended(stream) => {
+                    if let Some(session) = self.sessions.get_mut(&stream) {
+                        session.stdin.end();
+                    }
+                    self.flush_stdin(stream);
                 }
+                Event::Writable(stream) => {
+                    if let Some(session) = self.sessions.get_mut(&stream) {
+                        session.wake_starved(&mut self.turns);
+                    }
+                }
+                Event::Aborted(stream, failure) => {
+                    // Its descriptors are closed with it. Its processes are reaped as those that nobody knows.
+                    if let Some(mut session) = self.sessions.remove(&stream) {
+                        session.signal(SIGKILL as u8);
+                    }
+                    self.streams
+                        .send(&mut self.port, stream, &Message::Failure(failure));
+                }
+                Event::Nothing => {}
             }
         }
         Ok(())
     }
 
-    fn take_message(&mut self, stream: u32, message: Message) -> Result<(), Stop> {
+    /// What makes the guest a sandbox. All of it comes on stream 0 and is answered there.
+    fn introduce(&mut self, message: Message) -> Result<(), Stop> {
         match message {
-            Message::Ping(Ping { nonce }) => self.port.send(stream, &Message::Pong(Pong { nonce })),
-            Message::StatsRequest => self.port.send(stream, &Message::Stats(stats::measure())),
-            Message::Seed(seed) => self.seed(stream, &seed),
+            Message::Seed(seed) => self.seed(&seed),
             Message::Clock(clock) => {
                 if let Err(failed) = guest::set_clock(&clock) {
-                    self.boot_failed(stream, failed);
+                    self.boot_failed(failed);
                 }
             }
-            Message::Mount(mount) => self.mount(stream, &mount)?,
-            Message::Boot(boot) => self.boot(stream, &boot)?,
-            Message::Exec(exec) => self.exec(stream, &exec)?,
-            Message::Shutdown(messages::Shutdown { grace_ms, signal }) => {
-                let grace = Duration::from_millis(grace_ms.into());
-                self.begin_shutdown(stream, grace, signal.into())
-            }
-            // The rest is about a command. One that has just ended is no error: the message met its end on the way.
-            message => {
-                let session = match self.sessions.get_mut(&stream) {
-                    Some(session) => session,
-                    None => return Ok(()),
-                };
-                match message {
-                    Message::StdinEnd => {
-                        session.stdin.end();
-                        self.flush_stdin(stream);
-                    }
-                    Message::Signal(Signal { signal }) => session.signal(signal),
-                    Message::Resize(Resize { rows, cols }) => session.resize(rows, cols),
-                    Message::Credit(Credit { bytes }) => {
-                        if !session.grant(bytes) {
-                            return Err(fault(stream, "credit out of range"));
-                        }
-                        session.wake_starved(&mut self.turns);
-                    }
-                    _ => return Err(fault(stream, "unexpected message")),
-                }
-            }
+            Message::Mount(mount) => self.mount(&mount)?,
+            Message::Boot(boot) => self.boot(&boot)?,
+            _ => return Err(fault("unexpected message")),
         }
         Ok(())
+    }
+
+    /// Begins what a stream was opened for.
+    fn serve(&mut self, stream: u32, message: Message) -> Result<(), Stop> {
+        let answer = match message {
+            Message::Ping(Ping { nonce }) => Message::Pong(Pong { nonce }),
+            Message::StatsRequest => Message::Stats(stats::measure()),
+            Message::Exec(exec) => return self.exec(stream, &exec),
+            Message::Shutdown(messages::Shutdown { grace_ms, signal }) => {
+                let grace = Duration::from_millis(grace_ms.into());
+                self.begin_shutdown(Some(stream), grace, signal.into());
+                return Ok(());
+            }
+            _ => return Err(fault("a service that nobody serves")),
+        };
+        self.streams.send(&mut self.port, stream, &answer);
+        Ok(())
+    }
+
+    fn command(&mut self, stream: u32, message: &Message) {
+        if let Some(session) = self.sessions.get_mut(&stream) {
+            match message {
+                Message::Signal(Signal { signal }) => session.signal(*signal),
+                Message::Resize(Resize { rows, cols }) => session.resize(*rows, *cols),
+                _ => {}
+            }
+        }
     }
 
     fn flush_stdin(&mut self, stream: u32) {
         if let Some(session) = self.sessions.get_mut(&stream) {
             let token = token(stream, Channel::Stdin);
-            session
-                .stdin
-                .flush(stream, token, &mut self.port, &self.epoll);
+            session.stdin.flush(
+                (stream, token),
+                &mut self.streams,
+                &mut self.port,
+                &self.epoll,
+            );
         }
     }
 
-    fn seed(&mut self, stream: u32, seed: &Seed) {
+    fn seed(&mut self, seed: &Seed) {
         let result = match seed.protocol_version {
             PROTOCOL_VERSION => guest::seed(&self.random, seed),
             other => Err(BootFailed {
@@ -105,20 +126,20 @@ impl Agent {
         };
         self.seeded = result.is_ok();
         if let Err(failed) = result {
-            self.boot_failed(stream, failed);
+            self.boot_failed(failed);
         }
     }
 
-    fn mount(&mut self, stream: u32, mount: &Mount) -> Result<(), Stop> {
+    fn mount(&mut self, mount: &Mount) -> Result<(), Stop> {
         if self.boot_failed {
             return Ok(());
         }
         if self.root.is_some() {
-            return Err(fault(stream, "a second Mount"));
+            return Err(fault("a second Mount"));
         }
         match self.enter_root(mount) {
-            Ok(()) => self.port.send(stream, &Message::Mounted),
-            Err(failed) => self.boot_failed(stream, failed),
+            Ok(()) => self.port.send(0, &Message::Mounted),
+            Err(failed) => self.boot_failed(failed),
         }
         Ok(())
     }
@@ -132,34 +153,32 @@ impl Agent {
         Ok(())
     }
 
-    fn boot(&mut self, stream: u32, boot: &Boot) -> Result<(), Stop> {
+    fn boot(&mut self, boot: &Boot) -> Result<(), Stop> {
         if self.boot_failed {
             return Ok(());
         }
         let root = match &self.root {
             Some(root) if self.null.is_some() && self.seeded && !self.booted => root,
-            _ => return Err(fault(stream, "Boot out of its order")),
+            _ => return Err(fault("Boot out of its order")),
         };
         match guest::become_sandbox(boot, root.owner) {
             Ok(()) => {
                 self.booted = true;
-                self.port.send(stream, &Message::Ready);
+                self.port.send(0, &Message::Ready);
+                self.events = self.streams.open(&mut self.port, &Message::Events);
             }
-            Err(failed) => self.boot_failed(stream, failed),
+            Err(failed) => self.boot_failed(failed),
         }
         Ok(())
     }
 
-    fn boot_failed(&mut self, stream: u32, failed: BootFailed) {
+    fn boot_failed(&mut self, failed: BootFailed) {
         eprintln!("agent: {}: {}", failed.step, failed.message);
         self.boot_failed = true;
-        self.port.send(stream, &Message::BootFailed(failed));
+        self.port.send(0, &Message::BootFailed(failed));
     }
 
     fn exec(&mut self, stream: u32, exec: &Exec) -> Result<(), Stop> {
-        if stream == 0 || self.sessions.contains_key(&stream) {
-            return Err(fault(stream, "Exec on a stream in use"));
-        }
         let refuse = |errno, message: &str| {
             Err(ExecFailed {
                 stage: SpawnStage::Request,
@@ -178,16 +197,19 @@ impl Agent {
             Ok(spawned) => {
                 let pid = spawned.pid as u32;
                 let started = ExecStarted { pid, session_id: 0 };
-                self.port.send(stream, &Message::ExecStarted(started));
+                self.streams
+                    .send(&mut self.port, stream, &Message::ExecStarted(started));
                 let session = Session::new(stream, spawned, &self.epoll)?;
                 self.sessions.insert(stream, session);
             }
-            Err(failed) => self.port.send(stream, &Message::ExecFailed(failed)),
+            Err(failed) => self
+                .streams
+                .send(&mut self.port, stream, &Message::ExecFailed(failed)),
         }
         Ok(())
     }
 }
 
-fn fault(stream: u32, what: &str) -> Stop {
-    Stop::Fault(format!("protocol fault on stream {stream}: {what}"))
+fn fault(what: &str) -> Stop {
+    Stop::Fault(format!("protocol fault: {what}"))
 }

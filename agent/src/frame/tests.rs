@@ -26,9 +26,8 @@ fn hex(text: &str) -> Vec<u8> {
 fn kind(text: &str) -> FrameKind {
     match text {
         "0" => FrameKind::Control,
-        "1" => FrameKind::Stdin,
-        "2" => FrameKind::Stdout,
-        "3" => FrameKind::Stderr,
+        "1" => FrameKind::Data,
+        "2" => FrameKind::Extra,
         _ => panic!("unknown kind {}", text),
     }
 }
@@ -152,9 +151,9 @@ fn bad_frames_fail_at_the_first_wrong_byte() {
 fn frames_that_must_not_be_sent() {
     let mut out = Vec::new();
     let refused = Err(WireError::FrameLength);
-    assert_eq!(encode_frame(&mut out, 1, FrameKind::Stdout, &[]), refused);
+    assert_eq!(encode_frame(&mut out, 1, FrameKind::Data, &[]), refused);
     assert_eq!(
-        encode_frame(&mut out, 1, FrameKind::Stdout, &[0; MAX_BULK_PAYLOAD + 1]),
+        encode_frame(&mut out, 1, FrameKind::Data, &[0; MAX_DATA_PAYLOAD + 1]),
         refused
     );
     assert_eq!(
@@ -167,10 +166,10 @@ fn frames_that_must_not_be_sent() {
         refused
     );
     assert_eq!(
-        encode_frame(&mut out, 0, FrameKind::Stdout, &[0]),
+        encode_frame(&mut out, 0, FrameKind::Data, &[0]),
         Err(WireError::FrameStream)
     );
-    let message = Message::BootFailed(crate::messages_generated::BootFailed {
+    let message = Message::BootFailed(crate::generated::messages::BootFailed {
         step: String::new(),
         errno: 0,
         message: "x".repeat(MAX_CONTROL_PAYLOAD),
@@ -182,8 +181,8 @@ fn frames_that_must_not_be_sent() {
 #[test]
 fn largest_frames() {
     let mut bytes = Vec::new();
-    let (bulk, control) = (vec![1; MAX_BULK_PAYLOAD], vec![2; MAX_CONTROL_PAYLOAD]);
-    encode_frame(&mut bytes, 1, FrameKind::Stdin, &bulk).unwrap();
+    let (bulk, control) = (vec![1; MAX_DATA_PAYLOAD], vec![2; MAX_CONTROL_PAYLOAD]);
+    encode_frame(&mut bytes, 1, FrameKind::Data, &bulk).unwrap();
     encode_frame(&mut bytes, 0, FrameKind::Control, &control).unwrap();
     let mut decoder = FrameDecoder::default();
     decoder.push(&bytes);
@@ -245,7 +244,7 @@ fn any_chunking_gives_the_same_frames() {
         let mut sent = Vec::new();
         let mut bytes = Vec::new();
         for _ in 0..1 + random.below(12) {
-            let kind = [FrameKind::Control, FrameKind::Stdin, FrameKind::Stdout][random.below(3)];
+            let kind = [FrameKind::Control, FrameKind::Data, FrameKind::Extra][random.below(3)];
             let stream = 1 + random.below(5) as u32;
             let limit = [2, 20, 3000][random.below(3)];
             let length = 1 + random.below(limit);

@@ -5,7 +5,7 @@
 //! an empty file as a mount point, where it has none.
 
 use crate::failure::{While, GUEST};
-use crate::messages_generated::{Boot, BootFailed};
+use crate::generated::messages::{Boot, BootFailed};
 use crate::root::{create_directory, Owner};
 use crate::sys;
 use std::fmt::Write as _;

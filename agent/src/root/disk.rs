@@ -1,7 +1,7 @@
 //! Disks of the root: found by their serial numbers, mounted as what they hold.
 
 use crate::failure::{While, MOUNT};
-use crate::messages_generated::{BootFailed, DiskFileSystem};
+use crate::generated::messages::{BootFailed, DiskFileSystem};
 use crate::modules::{self, Modules};
 use crate::sys::{self, EINVAL, ENODEV};
 use std::fmt::Display;

@@ -1,46 +1,55 @@
 import { createConnection, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { MicrosandboxError, ProtocolError, RuntimeError } from "../../errors/index.ts";
-import { Channel, type BulkKind, type ChannelHandler } from "../../protocol/channel.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
 import { PROTOCOL_VERSION, type Message } from "../../protocol/generated/messages.ts";
+import type { Stream, StreamHandler } from "../../protocol/stream.ts";
+import { Streams } from "../../protocol/streams.ts";
+import { violation } from "../../protocol/violation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 
-/** Who gets what arrives on one stream. */
-export interface StreamHandler {
+/** Who gets what arrives on stream 0. */
+export interface GreetingHandler {
   message(message: Message): void;
-  bulk(kind: BulkKind, payload: Buffer): void;
   lost(error: Error): void;
-}
-
-/** A stream that this client opened. */
-export interface OpenStream {
-  send(message: Message): void;
-  sendBulk(kind: BulkKind, payload: Buffer): void;
-  /** Nothing more is expected on it. */
-  close(): void;
 }
 
 /**
  * A client's connection to a sandbox's supervisor. It keeps the event loop alive only while an answer or a command is
  * outstanding, so a program that forgets about a sandbox can end.
  */
-export class SupervisorConnection implements ChannelHandler {
-  readonly #channel: Channel;
+export class SupervisorConnection {
+  readonly #streams: Streams;
   readonly #socket: Socket | null;
-  readonly #streams = new Map<number, StreamHandler>();
-  #nextStream = 1;
-  #lost: Error | null = null;
-  #greeting: StreamHandler | null = null;
+  #holders = 0;
+  #greeting: GreetingHandler | null = null;
 
   private constructor(duplex: Duplex) {
     this.#socket = "unref" in duplex ? (duplex as Socket) : null;
-    this.#channel = new Channel(duplex, { incoming: "supervisor→client" }, this);
+    this.#streams = new Streams(
+      duplex,
+      { incoming: "supervisor→client" },
+      {
+        message: (message) => {
+          this.#greeting?.message(message);
+        },
+        accept: ({ service }) => {
+          throw violation(`may not be opened here: ${service.name}`);
+        },
+        reason: (error) =>
+          error instanceof MicrosandboxError
+            ? error
+            : new RuntimeError("the connection to the sandbox was lost", { cause: error ?? undefined }),
+        closed: () => {
+          if (this.#streams.lost !== null) this.#greeting?.lost(this.#streams.lost);
+        },
+      },
+    );
     this.#socket?.unref();
   }
 
   /** @param greeting gets what arrives on stream 0: the progress of a start */
-  static inherited(duplex: Duplex, greeting: StreamHandler): SupervisorConnection {
+  static inherited(duplex: Duplex, greeting: GreetingHandler): SupervisorConnection {
     const connection = new SupervisorConnection(duplex);
     connection.#greeting = greeting;
     return connection;
@@ -68,10 +77,9 @@ export class SupervisorConnection implements ChannelHandler {
         else if (message.type === "Failure") reject(decodeFailure(message));
         else reject(new ProtocolError(`the supervisor answered with ${message.type}`));
       },
-      bulk: () => undefined,
       lost: reject,
     };
-    connection.#channel.send(0, { type: "ClientHello", protocolVersion: PROTOCOL_VERSION, sandboxId });
+    connection.#streams.send({ type: "ClientHello", protocolVersion: PROTOCOL_VERSION, sandboxId });
     try {
       await promise;
     } catch (error) {
@@ -80,81 +88,54 @@ export class SupervisorConnection implements ChannelHandler {
     } finally {
       clearTimeout(timer);
     }
-    connection.#updateRef();
+    if (connection.#holders === 0) socket.unref();
     return connection;
   }
 
   get lost(): boolean {
-    return this.#lost !== null;
+    return this.#streams.lost !== null;
   }
 
   /** Sends a request and resolves with its one answer; a Failure rejects. */
   request(message: Message): Promise<Message> {
     return new Promise((resolve, reject) => {
-      const stream = this.open({
+      this.open(message, {
         message: (answer) => {
-          stream.close();
           if (answer.type === "Failure") reject(decodeFailure(answer));
           else resolve(answer);
         },
-        bulk: () => undefined,
+        data: () => undefined,
         lost: reject,
       });
-      stream.send(message);
     });
   }
 
-  open(handler: StreamHandler): OpenStream {
-    const id = this.#nextStream++;
-    this.#streams.set(id, handler);
-    this.#updateRef();
-    if (this.#lost !== null) {
-      const error = this.#lost;
-      queueMicrotask(() => {
-        handler.lost(error);
-      });
-    }
-    return {
-      send: (message) => {
-        this.#channel.send(id, message);
-      },
-      sendBulk: (kind, payload) => {
-        this.#channel.sendBulk(id, kind, payload);
-      },
-      close: () => {
-        this.#streams.delete(id);
-        this.#updateRef();
-      },
+  /**
+   * Opens a stream. Until it is over, the connection keeps the event loop alive.
+   *
+   * @throws RuntimeError when too many are open
+   */
+  open(opening: Message, handler: StreamHandler): Stream {
+    return this.#streams.open(opening, handler, this.hold());
+  }
+
+  /** Opens a stream that keeps nothing alive: whoever waits for an item of it holds the connection meanwhile. */
+  subscribe(opening: Message, handler: StreamHandler): Stream {
+    return this.#streams.open(opening, handler);
+  }
+
+  /** Keeps the event loop alive until what it returns is called. */
+  hold(): () => void {
+    let held = true;
+    if (this.#holders++ === 0) this.#socket?.ref();
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--this.#holders === 0) this.#socket?.unref();
     };
   }
 
   close(): void {
-    this.#channel.fail(new RuntimeError("the connection to the sandbox was closed"));
-  }
-
-  message(stream: number, message: Message): void {
-    if (stream === 0) this.#greeting?.message(message);
-    else this.#streams.get(stream)?.message(message);
-  }
-
-  bulk(stream: number, kind: BulkKind, payload: Buffer): void {
-    this.#streams.get(stream)?.bulk(kind, payload);
-  }
-
-  closed(error: Error | null): void {
-    const reason =
-      error instanceof MicrosandboxError
-        ? error
-        : new RuntimeError("the connection to the sandbox was lost", { cause: error ?? undefined });
-    this.#lost = reason;
-    this.#greeting?.lost(reason);
-    const streams = [...this.#streams.values()];
-    this.#streams.clear();
-    for (const handler of streams) handler.lost(reason);
-  }
-
-  #updateRef(): void {
-    if (this.#streams.size > 0) this.#socket?.ref();
-    else this.#socket?.unref();
+    this.#streams.fail(new RuntimeError("the connection to the sandbox was closed"));
   }
 }

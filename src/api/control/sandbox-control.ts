@@ -23,6 +23,7 @@ import { SupervisorConnection } from "./connection.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
 import { metricsFrom, type SandboxMetrics } from "../metrics/metrics.ts";
 import { longestTimerMs } from "../../host/timers.ts";
+import { watchState } from "../sandbox/watch-state.ts";
 
 /** How a sandbox ended, as a waiter sees it. */
 export interface SandboxStopResult {
@@ -155,12 +156,17 @@ export class SandboxControl {
     return { name: this.name, activitySeq: activitySequence };
   }
 
-  async metrics(): Promise<SandboxMetrics> {
+  /** @throws MetricsDisabledError */
+  requireMetrics(): void {
     if (this.record.config.metricsSampleIntervalMs === 0) {
       throw new MetricsDisabledError(`sandbox ${this.name} was created without metrics`, {
         hint: "Create it without disableMetricsSample().",
       });
     }
+  }
+
+  async metrics(): Promise<SandboxMetrics> {
+    this.requireMetrics();
     return metricsFrom(await this.request({ type: "MetricsRequest" }, "Metrics"));
   }
 
@@ -220,8 +226,8 @@ export class SandboxControl {
         continue;
       }
       try {
-        const ended = await this.#use((connection) => connection.request({ type: "Wait" }));
-        if (ended.type === "Ended") return this.#resultFromEnded(ended);
+        const ended = await this.#use((connection) => watchState(connection, () => false));
+        if (ended !== null) return this.#resultFromEnded(ended);
       } catch {
         // The supervisor is gone without a word, or is about to be: what is on disk tells.
         await this.waitForChange();
@@ -234,7 +240,22 @@ export class SandboxControl {
     for (;;) {
       const found = await this.find();
       if (found.status === status) return found;
+      if ((found.status === "running" || found.status === "draining") && (await this.#watchFor(status))) {
+        // The supervisor tells of what is on disk, unless it could not write.
+        const now = await this.find();
+        if (now.status === status) return now;
+      }
       await this.waitForChange();
+    }
+  }
+
+  /** Waits for the supervisor's word on a status, or on the end. @returns whether there was one */
+  async #watchFor(status: SandboxStatus): Promise<boolean> {
+    try {
+      await this.#use((connection) => watchState(connection, (state) => state === status));
+      return true;
+    } catch {
+      return false;
     }
   }
 

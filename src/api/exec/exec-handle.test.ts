@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ExecFailedError, ExecTimeoutError, ProtocolError, RuntimeError } from "../../errors/index.ts";
-import { Channel, type BulkKind } from "../../protocol/channel.ts";
-import { INITIAL_CREDIT } from "../../protocol/credit.ts";
-import { FrameKind } from "../../protocol/frame.ts";
+import { Channel } from "../../protocol/channel.ts";
+import { FrameKind, type DataKind } from "../../protocol/frame.ts";
+import { INITIAL_CREDIT } from "../../protocol/generated/limits.ts";
 import { PROTOCOL_VERSION, type ExecMessage, type Message } from "../../protocol/generated/messages.ts";
 import { SupervisorConnection } from "../control/connection.ts";
 import { ExecHandle } from "./exec-handle.ts";
@@ -57,8 +57,8 @@ class Supervisor {
           this.received.push(message);
           this.#wake();
         },
-        bulk: (_stream, kind, payload) => {
-          assert.equal(kind, FrameKind.stdin);
+        data: (_stream, kind, payload) => {
+          assert.equal(kind, FrameKind.data);
           this.stdinBytes += payload.length;
           this.#wake();
         },
@@ -71,8 +71,8 @@ class Supervisor {
     for (const message of messages) this.channel.send(1, message);
   }
 
-  output(kind: BulkKind, text: string | Buffer): void {
-    this.channel.sendBulk(1, kind, Buffer.from(text));
+  output(kind: DataKind, text: string | Buffer): void {
+    this.channel.sendData(1, kind, Buffer.from(text));
   }
 
   async until(condition: () => boolean): Promise<void> {
@@ -127,8 +127,8 @@ test("events come in order, then null for ever", async () => {
   supervisor.send(begin);
   await handle.begun();
   assert.equal(handle.id, "3");
-  supervisor.output(FrameKind.stdout, "o");
-  supervisor.output(FrameKind.stderr, "e");
+  supervisor.output(FrameKind.data, "o");
+  supervisor.output(FrameKind.extra, "e");
   supervisor.send(end(4));
   const kinds: string[] = [];
   for await (const { kind } of handle) kinds.push(kind);
@@ -141,7 +141,7 @@ test("credit is given for what was used, not for what waits", async () => {
   const { handle, supervisor } = await start();
   supervisor.send(begin);
   const half = Buffer.alloc(INITIAL_CREDIT / 8);
-  for (let n = 0; n < 8; n++) supervisor.output(FrameKind.stdout, half);
+  for (let n = 0; n < 8; n++) supervisor.output(FrameKind.data, half);
   await handle.recv();
   for (let n = 0; n < 4; n++) await handle.recv();
   await supervisor.has("Credit");
@@ -157,7 +157,7 @@ test("credit is given for what was used, not for what waits", async () => {
 test("a supervisor that sends more than it may is cut off", async () => {
   const { handle, supervisor } = await start();
   supervisor.send(begin);
-  for (let n = 0; n < 5; n++) supervisor.output(FrameKind.stdout, Buffer.alloc(INITIAL_CREDIT / 4));
+  for (let n = 0; n < 5; n++) supervisor.output(FrameKind.data, Buffer.alloc(INITIAL_CREDIT / 4));
   await once(supervisor.socket, "close");
   await assert.rejects(handle.wait(), ProtocolError);
 });
@@ -167,7 +167,7 @@ test("bytes for stdin go out with credit, then the end", async () => {
   assert.equal(handle.takeStdin(), null);
   await supervisor.until(() => supervisor.stdinBytes === INITIAL_CREDIT);
   supervisor.send(begin, { type: "Credit", bytes: 100 });
-  await supervisor.has("StdinEnd");
+  await supervisor.has("End");
   assert.equal(supervisor.stdinBytes, INITIAL_CREDIT + 5);
 });
 
@@ -177,7 +177,7 @@ test("stdin that the command closed takes no more", async () => {
   assert.ok(stdin !== null);
   const writing = stdin.write(Buffer.alloc(2 * INITIAL_CREDIT));
   await supervisor.until(() => supervisor.stdinBytes === INITIAL_CREDIT);
-  supervisor.send(begin, { type: "StdinClosed" });
+  supervisor.send(begin, { type: "StopSending" });
   await writing;
   await stdin.close();
   supervisor.send(end(0));
@@ -210,7 +210,7 @@ test("a time limit kills, and waits for the end to be told", async () => {
   supervisor.send(begin);
   await supervisor.has("Signal");
   assert.deepEqual(supervisor.received.at(-1), { type: "Signal", signal: 9 });
-  supervisor.output(FrameKind.stdout, "last");
+  supervisor.output(FrameKind.data, "last");
   supervisor.send(end(137));
   const kinds: string[] = [];
   await assert.rejects(

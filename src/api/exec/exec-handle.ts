@@ -1,10 +1,9 @@
 import { ExecTimeoutError, ProtocolError, RuntimeError } from "../../errors/index.ts";
-import type { BulkKind } from "../../protocol/channel.ts";
-import { ReceiveWindow } from "../../protocol/credit.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
-import { FrameKind } from "../../protocol/frame.ts";
+import { FrameKind, type DataKind } from "../../protocol/frame.ts";
 import type { ExecMessage, Message } from "../../protocol/generated/messages.ts";
-import type { OpenStream, StreamHandler, SupervisorConnection } from "../control/connection.ts";
+import type { Stream, StreamHandler } from "../../protocol/stream.ts";
+import type { SupervisorConnection } from "../control/connection.ts";
 import { execFailedError } from "./exec-failure.ts";
 import { ExecOutput, type ExitStatus } from "./exec-output.ts";
 import { ExecSink } from "./exec-sink.ts";
@@ -38,9 +37,8 @@ const killWaitMs = 5000;
  * ```
  */
 export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, StreamHandler {
-  readonly #stream: OpenStream;
+  readonly #stream: Stream;
   readonly #program: string;
-  readonly #window = new ReceiveWindow();
   readonly #queue: ExecEvent[] = [];
   readonly #listeners: PromiseWithResolvers<ExecEvent | null>[] = [];
   readonly #outcome = Promise.withResolvers<ExitStatus>();
@@ -63,9 +61,8 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   ) {
     this.#program = request.argv[0] ?? "";
     this.#outcome.promise.catch(() => undefined);
-    this.#stream = connection.open(this);
-    this.#stream.send(request);
-    this.#sink = stdin.kind === "null" ? null : new ExecSink(this.#stdinTarget());
+    this.#stream = connection.open(request, this);
+    this.#sink = stdin.kind === "null" ? null : new ExecSink(this.#stream, request.tty);
     if (stdin.kind === "bytes") this.#feed(stdin.data);
     if (timeoutMs !== null) this.#arm(timeoutMs, performance.now() + timeoutMs);
   }
@@ -192,38 +189,30 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
       case "Done":
         this.#fail(new RuntimeError("the command was left to itself"));
         return;
-      case "Credit":
-        this.#sink?.grant(message.bytes);
-        return;
-      case "StdinClosed":
-        this.#sink?.over();
-        return;
       default:
         this.#fail(new ProtocolError(`the supervisor sent ${message.type} on a command's stream`));
     }
   }
 
   /** @internal */
-  bulk(kind: BulkKind, payload: Buffer): void {
-    this.#window.receive(payload.length);
-    if (kind === FrameKind.stderr) this.#deliver({ kind: "stderr", eventType: "stderr", data: payload });
+  data(kind: DataKind, payload: Buffer): void {
+    if (this.#over) {
+      // It goes on without this handle, and must not wait for it meanwhile.
+      this.#stream.consume(payload.length);
+      return;
+    }
+    if (kind === FrameKind.extra) this.#deliver({ kind: "stderr", eventType: "stderr", data: payload });
     else this.#deliver({ kind: "stdout", eventType: "stdout", data: payload });
+  }
+
+  /** @internal The command has closed its standard input. */
+  stopSending(): void {
+    this.#sink?.over();
   }
 
   /** @internal */
   lost(error: Error): void {
     this.#fail(error);
-  }
-
-  #stdinTarget(): { send(bytes: Buffer): void; end(): void } {
-    return {
-      send: (bytes) => {
-        this.#stream.sendBulk(FrameKind.stdin, bytes);
-      },
-      end: () => {
-        this.#stream.send({ type: "StdinEnd" });
-      },
-    };
   }
 
   #feed(data: Uint8Array): void {
@@ -279,8 +268,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   /** Makes room for as much output as the event held. */
   #used(event: ExecEvent): void {
     if (event.kind !== "stdout" && event.kind !== "stderr") return;
-    const bytes = this.#window.consume(event.data.length);
-    if (bytes > 0 && !this.#over) this.#stream.send({ type: "Credit", bytes });
+    this.#stream.consume(event.data.length);
   }
 
   #exited(code: number): void {
@@ -306,7 +294,6 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     this.#over = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#sink?.over();
-    this.#stream.close();
     this.#beginning.resolve();
   }
 }

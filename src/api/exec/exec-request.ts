@@ -3,7 +3,7 @@ import { argumentsTooLong } from "./exec-failure.ts";
 import type { EnvPair } from "../../config/env.ts";
 import { encodeRlimit, type Rlimit } from "../../config/rlimits.ts";
 import type { ExecMessage } from "../../protocol/generated/messages.ts";
-import { MAX_CONTROL_PAYLOAD } from "../../protocol/frame.ts";
+import { MAX_CONTROL_PAYLOAD } from "../../protocol/generated/limits.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 
 const scriptsDirectory = "/.msb/scripts";

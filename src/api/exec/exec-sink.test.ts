@@ -1,14 +1,30 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { INITIAL_CREDIT } from "../../protocol/credit.ts";
-import { ExecSink } from "./exec-sink.ts";
+import { SendCredit } from "../../protocol/credit.ts";
+import type { DataKind } from "../../protocol/frame.ts";
+import { INITIAL_CREDIT } from "../../protocol/generated/limits.ts";
+import { ExecSink, type StdinTarget } from "./exec-sink.ts";
 
-class Target {
+class Target implements StdinTarget {
   readonly sent: Buffer[] = [];
+  readonly #credit = new SendCredit();
   ends = 0;
 
-  send(bytes: Buffer): void {
+  get credit(): number {
+    return this.#credit.available;
+  }
+
+  writable(signal?: AbortSignal): Promise<void> {
+    return this.#credit.wait(signal);
+  }
+
+  sendData(_kind: DataKind, bytes: Buffer): void {
+    this.#credit.take(bytes.length);
     this.sent.push(bytes);
+  }
+
+  grant(bytes: number): void {
+    this.#credit.grant(bytes);
   }
 
   end(): void {
@@ -26,7 +42,7 @@ const rounds = async (): Promise<void> => {
 
 test("writes arrive in order and the end comes last, once", async () => {
   const target = new Target();
-  const sink = new ExecSink(target);
+  const sink = new ExecSink(target, false);
   void sink.write("grüße ");
   void sink.write(new Uint8Array([1, 2, 3, 4]).subarray(1, 3));
   void sink.close();
@@ -37,19 +53,19 @@ test("writes arrive in order and the end comes last, once", async () => {
 
 test("a write waits for credit, and the end for the write", async () => {
   const target = new Target();
-  const sink = new ExecSink(target);
+  const sink = new ExecSink(target, false);
   let written = false;
   const writing = sink.write(Buffer.alloc(INITIAL_CREDIT + 10)).then(() => (written = true));
   const closing = sink.close();
   await rounds();
   assert.deepEqual([target.bytes, written, target.ends], [INITIAL_CREDIT, false, 0]);
-  sink.grant(10);
+  target.grant(10);
   await Promise.all([writing, closing]);
   assert.deepEqual([target.bytes, target.ends], [INITIAL_CREDIT + 10, 1]);
 });
 
 test("bytes that nobody reads any more are dropped, whenever that shows", async () => {
-  const waiting = new ExecSink(new Target());
+  const waiting = new ExecSink(new Target(), false);
   const blocked = waiting.write(Buffer.alloc(INITIAL_CREDIT + 1));
   await rounds();
   waiting.over();
@@ -57,13 +73,23 @@ test("bytes that nobody reads any more are dropped, whenever that shows", async 
 
   // The end is told in the same turn as the credit that wakes the writer.
   const target = new Target();
-  const woken = new ExecSink(target);
+  const woken = new ExecSink(target, false);
   const writing = woken.write(Buffer.alloc(INITIAL_CREDIT + 1));
   await rounds();
-  woken.grant(1);
+  target.grant(1);
   woken.over();
   await writing;
   await woken.write("later");
   await woken.close();
   assert.deepEqual([target.bytes, target.ends], [INITIAL_CREDIT, 0]);
+});
+
+test("what is written after the end is dropped, except on a terminal, which has none", async () => {
+  for (const isTerminal of [false, true]) {
+    const target = new Target();
+    const sink = new ExecSink(target, isTerminal);
+    await sink.close();
+    await sink.write("x");
+    assert.deepEqual([target.ends, target.bytes], isTerminal ? [0, 1] : [1, 0]);
+  }
 });

@@ -1,11 +1,9 @@
-import { MAX_BULK_PAYLOAD } from "../../protocol/frame.ts";
-import { SendCredit } from "../../protocol/credit.ts";
+import { FrameKind } from "../../protocol/frame.ts";
+import { MAX_DATA_PAYLOAD } from "../../protocol/generated/limits.ts";
+import type { Stream } from "../../protocol/stream.ts";
 
-/** Where the bytes go. */
-export interface StdinTarget {
-  send(bytes: Buffer): void;
-  end(): void;
-}
+/** Where the bytes go: the command's stream. */
+export type StdinTarget = Pick<Stream, "credit" | "writable" | "sendData" | "end">;
 
 /**
  * A command's standard input.
@@ -24,14 +22,19 @@ export interface StdinTarget {
  */
 export class ExecSink implements AsyncDisposable {
   readonly #target: StdinTarget;
-  readonly #credit = new SendCredit();
+  readonly #isTerminal: boolean;
+  readonly #stopped = new AbortController();
   #writing: Promise<void> = Promise.resolve();
   #over = false;
   #closed = false;
 
-  /** @internal */
-  constructor(target: StdinTarget) {
+  /**
+   * @internal
+   * @param isTerminal a terminal has no end of its input that could be told: there the command decides
+   */
+  constructor(target: StdinTarget, isTerminal: boolean) {
     this.#target = target;
+    this.#isTerminal = isTerminal;
   }
 
   /**
@@ -43,13 +46,14 @@ export class ExecSink implements AsyncDisposable {
       typeof data === "string"
         ? Buffer.from(data)
         : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    if (this.#closed) return this.#writing;
     this.#writing = this.#writing.then(() => this.#send(bytes));
     return this.#writing;
   }
 
   /** Ends the command's standard input. On a terminal this does nothing: write 0x04 (Ctrl-D) there. */
   close(): Promise<void> {
-    if (this.#closed) return this.#writing;
+    if (this.#closed || this.#isTerminal) return this.#writing;
     this.#closed = true;
     this.#writing = this.#writing.then(() => {
       if (!this.#over) this.#target.end();
@@ -61,30 +65,24 @@ export class ExecSink implements AsyncDisposable {
     return this.close();
   }
 
-  /** @internal The command can take so many more bytes. */
-  grant(bytes: number): void {
-    this.#credit.grant(bytes);
-  }
-
   /** @internal Nobody reads any more. */
   over(): void {
     this.#over = true;
-    this.#credit.close(new Error("nobody reads any more"));
+    this.#stopped.abort();
   }
 
   async #send(bytes: Buffer): Promise<void> {
-    let sent = 0;
-    while (sent < bytes.length && !this.#over) {
-      let taken: number;
+    for (let sent = 0; sent < bytes.length;) {
       try {
-        await this.#credit.wait();
-        // The command may close its standard input after the wait was over and before this goes on.
-        taken = this.#credit.take(Math.min(MAX_BULK_PAYLOAD, bytes.length - sent));
+        await this.#target.writable(this.#stopped.signal);
       } catch {
         return;
       }
-      this.#target.send(bytes.subarray(sent, sent + taken));
-      sent += taken;
+      // The command may close its standard input after the wait was over and before this goes on.
+      if (this.#over) return;
+      const count = Math.min(this.#target.credit, MAX_DATA_PAYLOAD, bytes.length - sent);
+      this.#target.sendData(FrameKind.data, bytes.subarray(sent, sent + count));
+      sent += count;
     }
   }
 }

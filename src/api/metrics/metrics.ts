@@ -38,6 +38,13 @@ export function metricsFrom(message: MetricsMessage): SandboxMetrics {
   return { ...rest, cpuPercent: cpuPercentTimes100 / 100, timestamp: new Date(message.timestampMs) };
 }
 
+/** @internal Where a stream of samples comes from. */
+export interface MetricsSource {
+  /** The next sample, when it is time; null when the sandbox has ended. */
+  next(): Promise<SandboxMetrics | null>;
+  close(): void;
+}
+
 /**
  * Samples of a sandbox's metrics, the first at once. Ends when the sandbox does.
  *
@@ -54,19 +61,16 @@ export function metricsFrom(message: MetricsMessage): SandboxMetrics {
  * ```
  */
 export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDisposable {
-  readonly #sample: () => Promise<SandboxMetrics | null>;
-  readonly #intervalMs: number;
-  readonly #disposed = Promise.withResolvers<void>();
-  #nextAt = 0;
+  readonly #source: MetricsSource;
+  readonly #disposed = Promise.withResolvers<null>();
+  #last: Promise<unknown> = Promise.resolve();
   #over = false;
 
   /**
    * @internal
-   * @param sample null when the sandbox has ended
-   * @param intervalMs 0 is taken for 1
    * @throws InvalidConfigError
    */
-  constructor(sample: () => Promise<SandboxMetrics | null>, intervalMs: number) {
+  constructor(source: MetricsSource, intervalMs: number) {
     if (!(intervalMs >= 0 && intervalMs <= longestTimerMs)) {
       throw new InvalidConfigError(
         `the interval ${intervalMs} is no number of milliseconds that can be waited`,
@@ -75,19 +79,14 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
         },
       );
     }
-    this.#sample = sample;
-    this.#intervalMs = Math.max(1, intervalMs);
+    this.#source = source;
   }
 
   /** The next sample; null after the sandbox has ended, or the stream was disposed of. */
-  async recv(): Promise<SandboxMetrics | null> {
-    const waitMs = this.#nextAt - performance.now();
-    if (waitMs > 0) await this.#pause(waitMs);
-    if (this.#over) return null;
-    this.#nextAt = performance.now() + this.#intervalMs;
-    const sample = await this.#sample();
-    if (sample === null) this.#over = true;
-    return sample;
+  recv(): Promise<SandboxMetrics | null> {
+    const next = this.#last.then(() => this.#next());
+    this.#last = next.catch(() => undefined);
+    return next;
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<SandboxMetrics> {
@@ -96,16 +95,18 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#over = true;
-    this.#disposed.resolve();
+    this.#source.close();
+    this.#disposed.resolve(null);
     return Promise.resolve();
   }
 
-  async #pause(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const over = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    });
-    await Promise.race([over, this.#disposed.promise]);
-    clearTimeout(timer);
+  async #next(): Promise<SandboxMetrics | null> {
+    if (this.#over) return null;
+    const sampling = this.#source.next();
+    // Nobody hears of it once the stream was disposed of.
+    sampling.catch(() => undefined);
+    const sample = await Promise.race([sampling, this.#disposed.promise]);
+    if (sample === null) this.#over = true;
+    return sample;
   }
 }

@@ -39,13 +39,12 @@ export async function launchSupervisor(
     message: (message) => {
       hear(message, observer, started);
     },
-    bulk: () => undefined,
     lost: () => {
       void explainDeath(child, home, name).then(started.reject);
     },
   });
   // Starting counts as an outstanding answer: it keeps the program alive.
-  const waiting = connection.open({ message: () => undefined, bulk: () => undefined, lost: () => undefined });
+  const release = connection.hold();
   try {
     const report = await started.promise;
     observer.onStarted?.(report);
@@ -56,7 +55,7 @@ export async function launchSupervisor(
     await told;
     throw error;
   } finally {
-    waiting.close();
+    release();
   }
 }
 

@@ -1,8 +1,4 @@
-import {
-  MicrosandboxError,
-  SandboxStillRunningError,
-  type MicrosandboxErrorCode,
-} from "../../errors/index.ts";
+import { SandboxStillRunningError } from "../../errors/index.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
 import type { Home } from "../../store/home.ts";
 import type { FoundSandbox } from "../../store/sandboxes.ts";
@@ -12,6 +8,7 @@ import type { ExitStatus } from "../exec/exec-output.ts";
 import { SandboxCommands } from "../exec/sandbox-commands.ts";
 import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
+import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
 import type { StartObserver, StartReport } from "./progress.ts";
 import {
@@ -102,14 +99,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
 
   /** What the sandbox uses, at once and then every so many ms. @throws InvalidConfigError for an interval that is none */
   metricsStream(intervalMs: number): MetricsStream {
-    return new MetricsStream(async () => {
-      try {
-        return await this.control.metrics();
-      } catch (error) {
-        if (error instanceof MicrosandboxError && endsMetrics.includes(error.code)) return null;
-        throw error;
-      }
-    }, intervalMs);
+    return new MetricsStream(new MetricsSubscription(this.control, intervalMs), intervalMs);
   }
 
   /** Stops the sandbox if this process owns it, else only closes the connection to it. Never fails. */
@@ -235,13 +225,6 @@ function handleOf(home: Home, found: FoundSandbox): SandboxHandle {
 function startReportOf({ state: { start, accelerator } }: FoundSandbox): StartReport | null {
   return start === null || accelerator === null ? null : { ...start, accelerator };
 }
-
-/** The sandbox whose metrics were asked for is there no more. */
-const endsMetrics: readonly MicrosandboxErrorCode[] = [
-  "sandboxNotRunning",
-  "sandboxNotFound",
-  "sandboxReplaced",
-];
 
 /** As a shell would report QEMU's end; an end that was no orderly one is never 0. */
 function exitStatus(result: SandboxStopResult): ExitStatus {

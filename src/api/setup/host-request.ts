@@ -36,7 +36,6 @@ export async function askAboutHost(
     message: (message) => {
       if (message.type === "Notice") onNotice?.(message.message);
     },
-    bulk: () => undefined,
     lost: () => undefined,
   });
   try {

@@ -1,23 +1,23 @@
-// Generated from schema.ts by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
+// Generated from src/protocol/schema/ by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
 
-import type { Route } from "../schema/schema.ts";
+import type { Route } from "../schema/types.ts";
 import { violation } from "../violation.ts";
 import { WireReader, WireWriter } from "../wire.ts";
 
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
+
+export const startRoutes = ["prelaunched", "restored", "cold"] as const;
+export type StartRoute = (typeof startRoutes)[number];
 
 export const stdinModes = ["null", "pipe"] as const;
 export type StdinMode = (typeof stdinModes)[number];
 
-export const sandboxStates = ["starting", "running", "draining", "stopped", "crashed"] as const;
-export type SandboxState = (typeof sandboxStates)[number];
-
 export const spawnStages = ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec"] as const;
 export type SpawnStage = (typeof spawnStages)[number];
 
-export const startRoutes = ["prelaunched", "restored", "cold"] as const;
-export type StartRoute = (typeof startRoutes)[number];
+export const sandboxStates = ["starting", "running", "draining", "stopped", "crashed"] as const;
+export type SandboxState = (typeof sandboxStates)[number];
 
 export const warmOutcomes = ["ready", "made"] as const;
 export type WarmOutcome = (typeof warmOutcomes)[number];
@@ -28,12 +28,6 @@ export type FindingStatus = (typeof findingStatuss)[number];
 export interface Script {
   readonly name: string;
   readonly content: Uint8Array;
-}
-
-export interface ResourceLimit {
-  readonly resource: number;
-  readonly soft: bigint;
-  readonly hard: bigint;
 }
 
 export interface Root {
@@ -57,11 +51,42 @@ export interface DiskFileSystem {
   readonly fsType: string;
 }
 
+export interface ResourceLimit {
+  readonly resource: number;
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
 export interface Finding {
   readonly name: string;
   readonly status: FindingStatus;
   readonly detail: string;
   readonly fix: string;
+}
+
+/** Half-close: this side sends no more data on the stream. Messages may follow. */
+export interface EndMessage {
+  readonly type: "End";
+}
+
+/** This side has no use for more data (as RFC 9000, 19.5): what is sent from now on is dropped. */
+export interface StopSendingMessage {
+  readonly type: "StopSending";
+}
+
+/** The receiver of data on this stream can take so many bytes more, data and extra together. Credits add up, but never to more than was sent. */
+export interface CreditMessage {
+  readonly type: "Credit";
+  readonly bytes: number;
+}
+
+/** Aborts the stream. From the one who accepted it this is the last word. From the one who opened it, it is a wish: the other one answers with the last word, and what arrives before that is dropped. `code` is a MicrosandboxErrorCode; `details` is a JSON object with the error's own fields. */
+export interface FailureMessage {
+  readonly type: "Failure";
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly details: string;
 }
 
 /** The agent's first frame, once it can answer. Nothing is mounted yet. */
@@ -136,7 +161,29 @@ export interface SupervisorHelloMessage {
   readonly state: SandboxState;
 }
 
-/** Opens the stream and starts a command. `env` is the whole environment as KEY=value. */
+/** To the owner: a stage of starting has begun; elapsedMs counts from the supervisor's own start. */
+export interface StartProgressMessage {
+  readonly type: "StartProgress";
+  readonly stage: string;
+  readonly elapsedMs: number;
+}
+
+/** To the owner: something the user should be told once, such as a fallback to software emulation. */
+export interface NoticeMessage {
+  readonly type: "Notice";
+  readonly message: string;
+}
+
+/** To the owner: the sandbox is running. `reason` says for a person how it was started and why not in a quicker way; elapsedMs counts from the supervisor's own start. */
+export interface StartedMessage {
+  readonly type: "Started";
+  readonly accelerator: string;
+  readonly route: StartRoute;
+  readonly reason: string;
+  readonly elapsedMs: number;
+}
+
+/** Starts a command. `env` is the whole environment as KEY=value. */
 export interface ExecMessage {
   readonly type: "Exec";
   readonly argv: readonly string[];
@@ -157,7 +204,7 @@ export interface ExecStartedMessage {
   readonly sessionId: number;
 }
 
-/** The command could not be started. errno 0 when no system call failed. Ends the stream. */
+/** The command could not be started. errno 0 when no system call failed. */
 export interface ExecFailedMessage {
   readonly type: "ExecFailed";
   readonly stage: SpawnStage;
@@ -165,21 +212,11 @@ export interface ExecFailedMessage {
   readonly message: string;
 }
 
-/** The process ended and its stdout and stderr reached their end. signal 0 = it exited with code. Ends the stream. */
+/** The process ended and its stdout and stderr reached their end. signal 0 = it exited with code. */
 export interface ExecExitedMessage {
   readonly type: "ExecExited";
   readonly code: number;
   readonly signal: number;
-}
-
-/** No more stdin will follow. */
-export interface StdinEndMessage {
-  readonly type: "StdinEnd";
-}
-
-/** The command closed its stdin: bytes sent from now on are dropped. */
-export interface StdinClosedMessage {
-  readonly type: "StdinClosed";
 }
 
 /** Sends a signal to the whole process group. */
@@ -195,13 +232,7 @@ export interface ResizeMessage {
   readonly cols: number;
 }
 
-/** The receiver of bulk bytes on this stream can take so many more. Credits add up. */
-export interface CreditMessage {
-  readonly type: "Credit";
-  readonly bytes: number;
-}
-
-/** The client leaves the command running without it: the stream ends for the client, the command stays. */
+/** The client leaves the command running without it. Answered by Done. */
 export interface ReleaseMessage {
   readonly type: "Release";
 }
@@ -216,20 +247,6 @@ export interface PingMessage {
 export interface PongMessage {
   readonly type: "Pong";
   readonly nonce: number;
-}
-
-/** Answered by Stats. */
-export interface StatsRequestMessage {
-  readonly type: "StatsRequest";
-}
-
-/** Bytes. Root is the file system that / is on, as statfs reports it. */
-export interface StatsMessage {
-  readonly type: "Stats";
-  readonly memoryTotal: number;
-  readonly memoryAvailable: number;
-  readonly rootTotal: number;
-  readonly rootFree: number;
 }
 
 /** The signal to everything, SIGTERM after half of graceMs if it was another one, SIGKILL after graceMs, sync, unmount, power off. Answered by ShuttingDown. */
@@ -276,9 +293,25 @@ export interface DrainMessage {
   readonly type: "Drain";
 }
 
-/** Answered by Ended when the sandbox has ended. */
-export interface WaitMessage {
-  readonly type: "Wait";
+/** The request was carried out. */
+export interface DoneMessage {
+  readonly type: "Done";
+}
+
+/** Asks for the state, now and whenever it has changed. */
+export interface WatchStateMessage {
+  readonly type: "WatchState";
+}
+
+/** The state as it is now. States that came and went before the client asked for the next one are left out. */
+export interface StateChangedMessage {
+  readonly type: "StateChanged";
+  readonly state: SandboxState;
+}
+
+/** The subscriber has used the last item and can take one more. So one that is slow has at most one under way, the newest. */
+export interface NextMessage {
+  readonly type: "Next";
 }
 
 /** The sandbox has ended and its state is on disk. exitCode/signal are QEMU's. */
@@ -290,9 +323,29 @@ export interface EndedMessage {
   readonly reason: string;
 }
 
+/** Answered by Stats. */
+export interface StatsRequestMessage {
+  readonly type: "StatsRequest";
+}
+
+/** Bytes. Root is the file system that / is on, as statfs reports it. */
+export interface StatsMessage {
+  readonly type: "Stats";
+  readonly memoryTotal: number;
+  readonly memoryAvailable: number;
+  readonly rootTotal: number;
+  readonly rootFree: number;
+}
+
 /** Answered by Metrics. */
 export interface MetricsRequestMessage {
   readonly type: "MetricsRequest";
+}
+
+/** Asks for a sample now, and for others with at least so many ms between two of them. */
+export interface WatchMetricsMessage {
+  readonly type: "WatchMetrics";
+  readonly intervalMs: number;
 }
 
 /** One sample. cpuPercentTimes100: 10000 = one full core. Sizes are bytes; totals count from boot. */
@@ -315,43 +368,23 @@ export interface MetricsMessage {
   readonly upperHostAllocatedBytes: number | null;
 }
 
-/** The request was carried out. */
-export interface DoneMessage {
-  readonly type: "Done";
+/** The guest is a sandbox and tells what happens in it. */
+export interface EventsMessage {
+  readonly type: "Events";
 }
 
-/** The request failed. `code` is a MicrosandboxErrorCode; `details` is a JSON object with the error's own fields. */
-export interface FailureMessage {
-  readonly type: "Failure";
-  readonly code: string;
-  readonly message: string;
-  readonly hint: string;
-  readonly details: string;
+/** The guest's kernel has killed processes because memory ran out: so many since it booted (oom_kill of /proc/vmstat). */
+export interface OutOfMemoryMessage {
+  readonly type: "OutOfMemory";
+  readonly kills: number;
 }
 
-/** A stage of starting has begun; elapsedMs counts from the supervisor's own start. */
-export interface StartProgressMessage {
-  readonly type: "StartProgress";
-  readonly stage: string;
-  readonly elapsedMs: number;
+/** Somebody inside has asked for the guest's end (poweroff, halt, reboot). */
+export interface PowerOffMessage {
+  readonly type: "PowerOff";
 }
 
-/** Something the user should be told once, such as a fallback to software emulation. */
-export interface NoticeMessage {
-  readonly type: "Notice";
-  readonly message: string;
-}
-
-/** The sandbox is running. `reason` says for a person how it was started and why not in a quicker way; elapsedMs counts from the supervisor's own start. */
-export interface StartedMessage {
-  readonly type: "Started";
-  readonly accelerator: string;
-  readonly route: StartRoute;
-  readonly reason: string;
-  readonly elapsedMs: number;
-}
-
-/** Makes the template that sandboxes of this configuration, as config.json stores it, start from. Answered by Warmed or Failure. */
+/** Makes the template that sandboxes of this configuration, as config.json stores it, start from. Answered by Warmed. */
 export interface WarmMessage {
   readonly type: "Warm";
   readonly config: string;
@@ -375,6 +408,10 @@ export interface DiagnosisMessage {
 }
 
 export type Message =
+  | EndMessage
+  | StopSendingMessage
+  | CreditMessage
+  | FailureMessage
   | AgentHelloMessage
   | SeedMessage
   | ClockMessage
@@ -385,20 +422,18 @@ export type Message =
   | BootFailedMessage
   | ClientHelloMessage
   | SupervisorHelloMessage
+  | StartProgressMessage
+  | NoticeMessage
+  | StartedMessage
   | ExecMessage
   | ExecStartedMessage
   | ExecFailedMessage
   | ExecExitedMessage
-  | StdinEndMessage
-  | StdinClosedMessage
   | SignalMessage
   | ResizeMessage
-  | CreditMessage
   | ReleaseMessage
   | PingMessage
   | PongMessage
-  | StatsRequestMessage
-  | StatsMessage
   | ShutdownMessage
   | ShuttingDownMessage
   | TouchMessage
@@ -407,15 +442,19 @@ export type Message =
   | StopMessage
   | KillMessage
   | DrainMessage
-  | WaitMessage
-  | EndedMessage
-  | MetricsRequestMessage
-  | MetricsMessage
   | DoneMessage
-  | FailureMessage
-  | StartProgressMessage
-  | NoticeMessage
-  | StartedMessage
+  | WatchStateMessage
+  | StateChangedMessage
+  | NextMessage
+  | EndedMessage
+  | StatsRequestMessage
+  | StatsMessage
+  | MetricsRequestMessage
+  | WatchMetricsMessage
+  | MetricsMessage
+  | EventsMessage
+  | OutOfMemoryMessage
+  | PowerOffMessage
   | WarmMessage
   | WarmedMessage
   | DiagnoseMessage
@@ -423,39 +462,15 @@ export type Message =
 
 /** Which messages may travel on which route. */
 export interface MessageOn {
-  readonly "agent→supervisor":
-    | AgentHelloMessage
-    | MountedMessage
-    | ReadyMessage
-    | BootFailedMessage
-    | ExecStartedMessage
-    | ExecFailedMessage
-    | ExecExitedMessage
-    | StdinClosedMessage
-    | CreditMessage
-    | PongMessage
-    | StatsMessage
-    | ShuttingDownMessage;
-  readonly "supervisor→agent":
-    | SeedMessage
-    | ClockMessage
-    | MountMessage
-    | BootMessage
-    | ExecMessage
-    | StdinEndMessage
-    | SignalMessage
-    | ResizeMessage
-    | CreditMessage
-    | PingMessage
-    | StatsRequestMessage
-    | ShutdownMessage;
   readonly "client→supervisor":
+    | EndMessage
+    | StopSendingMessage
+    | CreditMessage
+    | FailureMessage
     | ClientHelloMessage
     | ExecMessage
-    | StdinEndMessage
     | SignalMessage
     | ResizeMessage
-    | CreditMessage
     | ReleaseMessage
     | PingMessage
     | TouchMessage
@@ -463,26 +478,63 @@ export interface MessageOn {
     | StopMessage
     | KillMessage
     | DrainMessage
-    | WaitMessage
+    | WatchStateMessage
+    | NextMessage
     | MetricsRequestMessage
+    | WatchMetricsMessage
     | WarmMessage
     | DiagnoseMessage;
-  readonly "supervisor→client":
-    | SupervisorHelloMessage
+  readonly "supervisor→agent":
+    | EndMessage
+    | StopSendingMessage
+    | CreditMessage
+    | FailureMessage
+    | SeedMessage
+    | ClockMessage
+    | MountMessage
+    | BootMessage
+    | ExecMessage
+    | SignalMessage
+    | ResizeMessage
+    | PingMessage
+    | ShutdownMessage
+    | StatsRequestMessage;
+  readonly "agent→supervisor":
+    | EndMessage
+    | StopSendingMessage
+    | CreditMessage
+    | FailureMessage
+    | AgentHelloMessage
+    | MountedMessage
+    | ReadyMessage
+    | BootFailedMessage
     | ExecStartedMessage
     | ExecFailedMessage
     | ExecExitedMessage
-    | StdinClosedMessage
-    | CreditMessage
     | PongMessage
-    | TouchedMessage
-    | EndedMessage
-    | MetricsMessage
-    | DoneMessage
+    | ShuttingDownMessage
+    | StatsMessage
+    | EventsMessage
+    | OutOfMemoryMessage
+    | PowerOffMessage;
+  readonly "supervisor→client":
+    | EndMessage
+    | StopSendingMessage
+    | CreditMessage
     | FailureMessage
+    | SupervisorHelloMessage
     | StartProgressMessage
     | NoticeMessage
     | StartedMessage
+    | ExecStartedMessage
+    | ExecFailedMessage
+    | ExecExitedMessage
+    | PongMessage
+    | TouchedMessage
+    | DoneMessage
+    | StateChangedMessage
+    | EndedMessage
+    | MetricsMessage
     | WarmedMessage
     | DiagnosisMessage;
 }
@@ -496,6 +548,23 @@ export interface MessageOn {
 export function encodeMessage(message: Message): Buffer {
   const writer = new WireWriter(message.type);
   switch (message.type) {
+    case "End":
+      writer.u8(14);
+      break;
+    case "StopSending":
+      writer.u8(15);
+      break;
+    case "Credit":
+      writer.u8(18);
+      writer.u32(message.bytes);
+      break;
+    case "Failure":
+      writer.u8(61);
+      writer.str(message.code);
+      writer.str(message.message);
+      writer.str(message.hint);
+      writer.str(message.details);
+      break;
     case "AgentHello":
       writer.u8(1);
       writer.u32(message.protocolVersion);
@@ -548,6 +617,22 @@ export function encodeMessage(message: Message): Buffer {
       writer.str(message.name);
       writer.choice(sandboxStates, message.state);
       break;
+    case "StartProgress":
+      writer.u8(70);
+      writer.str(message.stage);
+      writer.u32(message.elapsedMs);
+      break;
+    case "Notice":
+      writer.u8(71);
+      writer.str(message.message);
+      break;
+    case "Started":
+      writer.u8(72);
+      writer.str(message.accelerator);
+      writer.choice(startRoutes, message.route);
+      writer.str(message.reason);
+      writer.u32(message.elapsedMs);
+      break;
     case "Exec":
       writer.u8(10);
       writer.list(message.argv, (item) => writer.str(item));
@@ -576,12 +661,6 @@ export function encodeMessage(message: Message): Buffer {
       writer.i32(message.code);
       writer.u8(message.signal);
       break;
-    case "StdinEnd":
-      writer.u8(14);
-      break;
-    case "StdinClosed":
-      writer.u8(15);
-      break;
     case "Signal":
       writer.u8(16);
       writer.u8(message.signal);
@@ -590,10 +669,6 @@ export function encodeMessage(message: Message): Buffer {
       writer.u8(17);
       writer.u16(message.rows);
       writer.u16(message.cols);
-      break;
-    case "Credit":
-      writer.u8(18);
-      writer.u32(message.bytes);
       break;
     case "Release":
       writer.u8(19);
@@ -605,16 +680,6 @@ export function encodeMessage(message: Message): Buffer {
     case "Pong":
       writer.u8(31);
       writer.u32(message.nonce);
-      break;
-    case "StatsRequest":
-      writer.u8(32);
-      break;
-    case "Stats":
-      writer.u8(33);
-      writer.u53(message.memoryTotal);
-      writer.u53(message.memoryAvailable);
-      writer.u53(message.rootTotal);
-      writer.u53(message.rootFree);
       break;
     case "Shutdown":
       writer.u8(34);
@@ -644,8 +709,18 @@ export function encodeMessage(message: Message): Buffer {
     case "Drain":
       writer.u8(55);
       break;
-    case "Wait":
-      writer.u8(56);
+    case "Done":
+      writer.u8(60);
+      break;
+    case "WatchState":
+      writer.u8(62);
+      break;
+    case "StateChanged":
+      writer.u8(63);
+      writer.choice(sandboxStates, message.state);
+      break;
+    case "Next":
+      writer.u8(64);
       break;
     case "Ended":
       writer.u8(57);
@@ -654,8 +729,22 @@ export function encodeMessage(message: Message): Buffer {
       writer.optional(message.signal, (item) => writer.str(item));
       writer.str(message.reason);
       break;
+    case "StatsRequest":
+      writer.u8(32);
+      break;
+    case "Stats":
+      writer.u8(33);
+      writer.u53(message.memoryTotal);
+      writer.u53(message.memoryAvailable);
+      writer.u53(message.rootTotal);
+      writer.u53(message.rootFree);
+      break;
     case "MetricsRequest":
       writer.u8(58);
+      break;
+    case "WatchMetrics":
+      writer.u8(65);
+      writer.u32(message.intervalMs);
       break;
     case "Metrics":
       writer.u8(59);
@@ -675,31 +764,15 @@ export function encodeMessage(message: Message): Buffer {
       writer.optional(message.upperFreeBytes, (item) => writer.u53(item));
       writer.optional(message.upperHostAllocatedBytes, (item) => writer.u53(item));
       break;
-    case "Done":
-      writer.u8(60);
+    case "Events":
+      writer.u8(36);
       break;
-    case "Failure":
-      writer.u8(61);
-      writer.str(message.code);
-      writer.str(message.message);
-      writer.str(message.hint);
-      writer.str(message.details);
+    case "OutOfMemory":
+      writer.u8(37);
+      writer.u53(message.kills);
       break;
-    case "StartProgress":
-      writer.u8(70);
-      writer.str(message.stage);
-      writer.u32(message.elapsedMs);
-      break;
-    case "Notice":
-      writer.u8(71);
-      writer.str(message.message);
-      break;
-    case "Started":
-      writer.u8(72);
-      writer.str(message.accelerator);
-      writer.choice(startRoutes, message.route);
-      writer.str(message.reason);
-      writer.u32(message.elapsedMs);
+    case "PowerOff":
+      writer.u8(38);
       break;
     case "Warm":
       writer.u8(80);
@@ -748,6 +821,51 @@ interface Entry {
 
 /** By tag. */
 const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
+  [
+    14,
+    {
+      type: "End",
+      routes: ["client→supervisor", "supervisor→agent", "agent→supervisor", "supervisor→client"],
+      read: () => ({
+        type: "End",
+      }),
+    },
+  ],
+  [
+    15,
+    {
+      type: "StopSending",
+      routes: ["client→supervisor", "supervisor→agent", "agent→supervisor", "supervisor→client"],
+      read: () => ({
+        type: "StopSending",
+      }),
+    },
+  ],
+  [
+    18,
+    {
+      type: "Credit",
+      routes: ["client→supervisor", "supervisor→agent", "agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "Credit",
+        bytes: reader.u32(),
+      }),
+    },
+  ],
+  [
+    61,
+    {
+      type: "Failure",
+      routes: ["client→supervisor", "supervisor→agent", "agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "Failure",
+        code: reader.str(),
+        message: reader.str(),
+        hint: reader.str(),
+        details: reader.str(),
+      }),
+    },
+  ],
   [
     1,
     {
@@ -871,6 +989,43 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
+    70,
+    {
+      type: "StartProgress",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "StartProgress",
+        stage: reader.str(),
+        elapsedMs: reader.u32(),
+      }),
+    },
+  ],
+  [
+    71,
+    {
+      type: "Notice",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Notice",
+        message: reader.str(),
+      }),
+    },
+  ],
+  [
+    72,
+    {
+      type: "Started",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Started",
+        accelerator: reader.str(),
+        route: reader.choice(startRoutes),
+        reason: reader.str(),
+        elapsedMs: reader.u32(),
+      }),
+    },
+  ],
+  [
     10,
     {
       type: "Exec",
@@ -927,26 +1082,6 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
-    14,
-    {
-      type: "StdinEnd",
-      routes: ["client→supervisor", "supervisor→agent"],
-      read: () => ({
-        type: "StdinEnd",
-      }),
-    },
-  ],
-  [
-    15,
-    {
-      type: "StdinClosed",
-      routes: ["agent→supervisor", "supervisor→client"],
-      read: () => ({
-        type: "StdinClosed",
-      }),
-    },
-  ],
-  [
     16,
     {
       type: "Signal",
@@ -966,17 +1101,6 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         type: "Resize",
         rows: reader.u16(),
         cols: reader.u16(),
-      }),
-    },
-  ],
-  [
-    18,
-    {
-      type: "Credit",
-      routes: ["client→supervisor", "supervisor→agent", "agent→supervisor", "supervisor→client"],
-      read: (reader) => ({
-        type: "Credit",
-        bytes: reader.u32(),
       }),
     },
   ],
@@ -1009,30 +1133,6 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       read: (reader) => ({
         type: "Pong",
         nonce: reader.u32(),
-      }),
-    },
-  ],
-  [
-    32,
-    {
-      type: "StatsRequest",
-      routes: ["supervisor→agent"],
-      read: () => ({
-        type: "StatsRequest",
-      }),
-    },
-  ],
-  [
-    33,
-    {
-      type: "Stats",
-      routes: ["agent→supervisor"],
-      read: (reader) => ({
-        type: "Stats",
-        memoryTotal: reader.u53(),
-        memoryAvailable: reader.u53(),
-        rootTotal: reader.u53(),
-        rootFree: reader.u53(),
       }),
     },
   ],
@@ -1121,12 +1221,43 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
-    56,
+    60,
     {
-      type: "Wait",
+      type: "Done",
+      routes: ["supervisor→client"],
+      read: () => ({
+        type: "Done",
+      }),
+    },
+  ],
+  [
+    62,
+    {
+      type: "WatchState",
       routes: ["client→supervisor"],
       read: () => ({
-        type: "Wait",
+        type: "WatchState",
+      }),
+    },
+  ],
+  [
+    63,
+    {
+      type: "StateChanged",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "StateChanged",
+        state: reader.choice(sandboxStates),
+      }),
+    },
+  ],
+  [
+    64,
+    {
+      type: "Next",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Next",
       }),
     },
   ],
@@ -1145,12 +1276,47 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
+    32,
+    {
+      type: "StatsRequest",
+      routes: ["supervisor→agent"],
+      read: () => ({
+        type: "StatsRequest",
+      }),
+    },
+  ],
+  [
+    33,
+    {
+      type: "Stats",
+      routes: ["agent→supervisor"],
+      read: (reader) => ({
+        type: "Stats",
+        memoryTotal: reader.u53(),
+        memoryAvailable: reader.u53(),
+        rootTotal: reader.u53(),
+        rootFree: reader.u53(),
+      }),
+    },
+  ],
+  [
     58,
     {
       type: "MetricsRequest",
       routes: ["client→supervisor"],
       read: () => ({
         type: "MetricsRequest",
+      }),
+    },
+  ],
+  [
+    65,
+    {
+      type: "WatchMetrics",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "WatchMetrics",
+        intervalMs: reader.u32(),
       }),
     },
   ],
@@ -1180,63 +1346,33 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
-    60,
+    36,
     {
-      type: "Done",
-      routes: ["supervisor→client"],
+      type: "Events",
+      routes: ["agent→supervisor"],
       read: () => ({
-        type: "Done",
+        type: "Events",
       }),
     },
   ],
   [
-    61,
+    37,
     {
-      type: "Failure",
-      routes: ["supervisor→client"],
+      type: "OutOfMemory",
+      routes: ["agent→supervisor"],
       read: (reader) => ({
-        type: "Failure",
-        code: reader.str(),
-        message: reader.str(),
-        hint: reader.str(),
-        details: reader.str(),
+        type: "OutOfMemory",
+        kills: reader.u53(),
       }),
     },
   ],
   [
-    70,
+    38,
     {
-      type: "StartProgress",
-      routes: ["supervisor→client"],
-      read: (reader) => ({
-        type: "StartProgress",
-        stage: reader.str(),
-        elapsedMs: reader.u32(),
-      }),
-    },
-  ],
-  [
-    71,
-    {
-      type: "Notice",
-      routes: ["supervisor→client"],
-      read: (reader) => ({
-        type: "Notice",
-        message: reader.str(),
-      }),
-    },
-  ],
-  [
-    72,
-    {
-      type: "Started",
-      routes: ["supervisor→client"],
-      read: (reader) => ({
-        type: "Started",
-        accelerator: reader.str(),
-        route: reader.choice(startRoutes),
-        reason: reader.str(),
-        elapsedMs: reader.u32(),
+      type: "PowerOff",
+      routes: ["agent→supervisor"],
+      read: () => ({
+        type: "PowerOff",
       }),
     },
   ],
@@ -1297,20 +1433,6 @@ function readScript(reader: WireReader): Script {
   };
 }
 
-function writeResourceLimit(writer: WireWriter, value: ResourceLimit): void {
-  writer.u8(value.resource);
-  writer.u64(value.soft);
-  writer.u64(value.hard);
-}
-
-function readResourceLimit(reader: WireReader): ResourceLimit {
-  return {
-    resource: reader.u8(),
-    soft: reader.u64(),
-    hard: reader.u64(),
-  };
-}
-
 function writeRoot(writer: WireWriter, value: Root): void {
   writer.optional(value.layered, (item) => writeLayeredRoot(writer, item));
   writer.optional(value.shared, (item) => writeSharedRoot(writer, item));
@@ -1358,6 +1480,20 @@ function readDiskFileSystem(reader: WireReader): DiskFileSystem {
   return {
     serial: reader.str(),
     fsType: reader.str(),
+  };
+}
+
+function writeResourceLimit(writer: WireWriter, value: ResourceLimit): void {
+  writer.u8(value.resource);
+  writer.u64(value.soft);
+  writer.u64(value.hard);
+}
+
+function readResourceLimit(reader: WireReader): ResourceLimit {
+  return {
+    resource: reader.u8(),
+    soft: reader.u64(),
+    hard: reader.u64(),
   };
 }
 

@@ -51,7 +51,7 @@ export async function bootToHello(plan: StartPlan, template?: TemplateUse): Prom
 
 /** @param hello what the agent said when it was saved, for a machine that is restored */
 export function linkTo(
-  context: Pick<StartContext, "agentLost">,
+  context: Pick<StartContext, "agentLost" | "runtimeLog">,
   machine: Machine,
   startedAtMs: number,
   hello?: AgentLink["hello"] extends Promise<infer H> ? H : never,
@@ -60,6 +60,9 @@ export function linkTo(
   const agent = new AgentLink(machine.agentPort, {
     lost: (error) => {
       if (isLive) context.agentLost(error);
+    },
+    event: (level, text) => {
+      context.runtimeLog.write(level, text);
     },
     ...(hello === undefined ? {} : { restored: hello }),
   });

@@ -1,35 +1,28 @@
 import type { Duplex } from "node:stream";
 import { ProtocolError, RuntimeError, SandboxReplacedError } from "../../errors/index.ts";
-import { Channel, type BulkKind, type ChannelHandler } from "../../protocol/channel.ts";
 import { encodeFailure } from "../../protocol/failure.ts";
-import { FrameKind } from "../../protocol/frame.ts";
 import {
   PROTOCOL_VERSION,
   type ClientHelloMessage,
-  type EndedMessage,
-  type ExecMessage,
   type Message,
-  type MetricsMessage,
   type SandboxState,
 } from "../../protocol/generated/messages.ts";
-import type { ClientStream, Session } from "../services/session.ts";
+import type { Stream, StreamHandler } from "../../protocol/stream.ts";
+import { Streams, type ConnectionHandler } from "../../protocol/streams.ts";
+import { violation } from "../../protocol/violation.ts";
+import type { CommandServices } from "../services/commands.ts";
+import type { LifecycleServices } from "../services/lifecycle.ts";
+import type { MetricsServices } from "../services/metrics.ts";
+import type { Answer, ServiceRegistry } from "../services/registry.ts";
+import type { StateServices } from "../services/states.ts";
 
 /** What a connected client can ask of the sandbox. */
-export interface ClientServices {
+export interface ClientServices extends CommandServices, LifecycleServices, MetricsServices, StateServices {
   readonly id: string;
   readonly name: string;
   readonly state: SandboxState;
   /** @throws RuntimeError when there are too many clients */
   admit(): void;
-  exec(request: ExecMessage, client: ClientStream): Session;
-  ping(): Promise<void>;
-  touch(): number;
-  detach(): void;
-  stop(graceMs: number): void;
-  kill(): void;
-  drain(): Promise<void>;
-  ended(): Promise<EndedMessage>;
-  metrics(): Promise<MetricsMessage>;
   disconnected(client: Client): void;
 }
 
@@ -40,23 +33,24 @@ const helloWithinMs = 10_000;
 /** Each takes memory until the guest, or the sandbox's end, brings the answer. */
 const mostUnanswered = 1000;
 
-/** One connection of an SDK or CLI process. */
-export class Client implements ChannelHandler {
-  readonly #channel: Channel;
+/** One connection of an SDK or CLI process: says hello, keeps limits, and passes on what is asked to whoever does it. */
+export class Client implements ConnectionHandler {
+  readonly #streams: Streams;
   readonly #services: ClientServices;
-  readonly #sessions = new Map<number, Session>();
+  readonly #registry: ServiceRegistry;
   #greeted: boolean;
   #helloTimer: NodeJS.Timeout | null = null;
   #unanswered = 0;
 
   /** @param greeted true for the connection inherited from the process that started the sandbox */
-  constructor(duplex: Duplex, services: ClientServices, greeted: boolean) {
+  constructor(duplex: Duplex, services: ClientServices, registry: ServiceRegistry, greeted: boolean) {
     this.#services = services;
+    this.#registry = registry;
     this.#greeted = greeted;
-    this.#channel = new Channel(duplex, { incoming: "client→supervisor", pauseAtBytes }, this);
+    this.#streams = new Streams(duplex, { incoming: "client→supervisor", pauseAtBytes }, this);
     if (greeted) return;
     this.#helloTimer = setTimeout(() => {
-      this.#channel.fail(new ProtocolError("the client did not say hello"));
+      this.#streams.fail(violation("the client did not say hello"));
     }, helloWithinMs);
   }
 
@@ -65,70 +59,67 @@ export class Client implements ChannelHandler {
     return this.#greeted;
   }
 
-  send(stream: number, message: Message): void {
-    this.#channel.send(stream, message);
+  /** Tells it something that belongs to no stream. */
+  send(message: Message): void {
+    this.#streams.send(message);
   }
 
   /** Closes the connection once the client has read everything, and in any case after so many ms. */
   async end(withinMs = 10_000): Promise<void> {
     const timer = setTimeout(() => {
-      this.#channel.fail(new RuntimeError(`the client did not read for ${withinMs} ms`));
+      this.#streams.fail(new RuntimeError(`the client did not read for ${withinMs} ms`));
     }, withinMs);
-    await this.#channel.end();
+    await this.#streams.end();
     clearTimeout(timer);
   }
 
-  message(stream: number, message: Message): void {
-    if (!this.#greeted) {
-      this.#greet(message);
-      return;
-    }
-    if (message.type === "Exec") {
-      this.#exec(stream, message);
-      return;
-    }
-    const session = this.#sessions.get(stream);
-    if (session !== undefined) {
-      this.#toSession(stream, session, message);
-    } else if (!isSessionMessage(message)) {
-      void this.#answer(stream, message);
-    }
-    // Else it crossed the end of its session on the way.
-  }
-
-  bulk(stream: number, kind: BulkKind, payload: Buffer): void {
-    if (kind !== FrameKind.stdin) throw new ProtocolError("a client may send stdin only");
-    this.#sessions.get(stream)?.sendStdin(payload);
-  }
-
-  closed(): void {
-    this.#clearHelloTimer();
-    const sessions = [...this.#sessions.values()];
-    this.#sessions.clear();
-    for (const session of sessions) session.abandon();
-    this.#services.disconnected(this);
-  }
-
-  #greet(message: Message): void {
-    if (message.type !== "ClientHello") throw new ProtocolError("the client did not say hello");
+  message(message: Message): void {
+    if (this.#greeted || message.type !== "ClientHello")
+      throw violation(`${message.type} instead of a hello`);
     this.#clearHelloTimer();
     try {
       this.#checkHello(message);
       this.#services.admit();
     } catch (error) {
-      this.#channel.send(0, encodeFailure(error));
+      this.#streams.send(encodeFailure(error));
       void this.end();
       return;
     }
     this.#greeted = true;
     const { id, name, state } = this.#services;
-    this.#channel.send(0, {
+    this.#streams.send({
       type: "SupervisorHello",
       protocolVersion: PROTOCOL_VERSION,
       sandboxId: id,
       name,
       state,
     });
+  }
+
+  accept(stream: Stream, opening: Message): StreamHandler {
+    if (!this.#greeted) throw violation("the client did not say hello");
+    const answer = this.#registry.answerTo(opening.type);
+    if (answer !== null) {
+      void this.#answer(stream, opening, answer);
+      return nobody;
+    }
+    const accept = this.#registry.acceptOf(opening.type);
+    if (accept === null) throw violation(`nobody deals with ${opening.type}`);
+    try {
+      return accept(opening, stream);
+    } catch (error) {
+      stream.send(encodeFailure(error));
+      return nobody;
+    }
+  }
+
+  reason(error: Error | null): Error {
+    return error ?? new RuntimeError("the client is gone");
+  }
+
+  closed(): void {
+    this.#clearHelloTimer();
+    this.#services.disconnected(this);
   }
 
   #clearHelloTimer(): void {
@@ -150,49 +141,7 @@ export class Client implements ChannelHandler {
     }
   }
 
-  #exec(stream: number, request: ExecMessage): void {
-    if (stream === 0 || this.#sessions.has(stream)) throw new ProtocolError(`stream ${stream} is in use`);
-    const client: ClientStream = {
-      send: (message) => {
-        if (endsSession(message)) this.#sessions.delete(stream);
-        this.#channel.send(stream, message);
-      },
-      sendBulk: (kind, payload) => {
-        this.#channel.sendBulk(stream, kind, payload);
-      },
-    };
-    try {
-      this.#sessions.set(stream, this.#services.exec(request, client));
-    } catch (error) {
-      this.#channel.send(stream, encodeFailure(error));
-    }
-  }
-
-  #toSession(stream: number, session: Session, message: Message): void {
-    switch (message.type) {
-      case "StdinEnd":
-        session.endStdin();
-        return;
-      case "Signal":
-        session.signal(message.signal);
-        return;
-      case "Resize":
-        session.resize(message.rows, message.cols);
-        return;
-      case "Credit":
-        session.grantOutput(message.bytes);
-        return;
-      case "Release":
-        this.#sessions.delete(stream);
-        session.release();
-        this.#channel.send(stream, { type: "Done" });
-        return;
-      default:
-        throw new ProtocolError(`a client sent ${message.type} on a command's stream`);
-    }
-  }
-
-  async #answer(stream: number, message: Message): Promise<void> {
+  async #answer(stream: Stream, request: Message, answer: Answer): Promise<void> {
     this.#unanswered++;
     try {
       if (this.#unanswered > mostUnanswered) {
@@ -200,49 +149,18 @@ export class Client implements ChannelHandler {
           hint: "Wait for answers before asking more.",
         });
       }
-      this.#channel.send(stream, await this.#carryOut(message));
+      stream.send(await answer(request));
     } catch (error) {
-      this.#channel.send(stream, encodeFailure(error));
+      stream.send(encodeFailure(error));
     } finally {
       this.#unanswered--;
     }
   }
-
-  async #carryOut(message: Message): Promise<Message> {
-    const services = this.#services;
-    switch (message.type) {
-      case "Ping":
-        await services.ping();
-        return { type: "Pong", nonce: message.nonce };
-      case "Touch":
-        return { type: "Touched", activitySequence: services.touch() };
-      case "MetricsRequest":
-        return await services.metrics();
-      case "Wait":
-        return await services.ended();
-      case "Detach":
-        services.detach();
-        break;
-      case "Stop":
-        services.stop(message.graceMs);
-        break;
-      case "Kill":
-        services.kill();
-        break;
-      case "Drain":
-        await services.drain();
-        break;
-      default:
-        throw new ProtocolError(`a client sent ${message.type}`);
-    }
-    return { type: "Done" };
-  }
 }
 
-function isSessionMessage(message: Message): boolean {
-  return ["StdinEnd", "Signal", "Resize", "Credit", "Release"].includes(message.type);
-}
-
-function endsSession(message: Message): boolean {
-  return message.type === "ExecExited" || message.type === "ExecFailed" || message.type === "Failure";
-}
+/** Listens to a stream on which nothing but the end can come. */
+const nobody: StreamHandler = {
+  message: () => undefined,
+  data: () => undefined,
+  lost: () => undefined,
+};

@@ -2,6 +2,8 @@ import { rm } from "node:fs/promises";
 import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { RuntimeError } from "../../errors/index.ts";
+import { clientServices } from "../services/client-services.ts";
+import type { ServiceRegistry } from "../services/registry.ts";
 import { Client, type ClientServices } from "./client.ts";
 import { listenOn } from "./listen.ts";
 
@@ -16,6 +18,7 @@ export class Clients {
   /** The connection of the process that started the sandbox. */
   readonly owner: Client;
   readonly #services: ClientServices;
+  readonly #registry: ServiceRegistry;
   readonly #socket: string;
   readonly #clients = new Set<Client>();
   #server: Server | null = null;
@@ -23,7 +26,8 @@ export class Clients {
   constructor(owner: Duplex, socket: string, services: ClientServices) {
     this.#services = services;
     this.#socket = socket;
-    this.owner = new Client(owner, services, true);
+    this.#registry = clientServices(services);
+    this.owner = new Client(owner, services, this.#registry, true);
     this.#clients.add(this.owner);
   }
 
@@ -31,7 +35,7 @@ export class Clients {
   async listen(): Promise<void> {
     this.#server = await listenOn(this.#socket, (connection) => {
       if (this.#clients.size >= maximumConnections) connection.destroy();
-      else this.#clients.add(new Client(connection, this.#services, false));
+      else this.#clients.add(new Client(connection, this.#services, this.#registry, false));
     });
   }
 

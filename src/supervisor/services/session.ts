@@ -1,13 +1,13 @@
-import { RuntimeError } from "../../errors/index.ts";
-import type { BulkKind } from "../../protocol/channel.ts";
 import { encodeFailure } from "../../protocol/failure.ts";
-import { FrameKind } from "../../protocol/frame.ts";
+import { FrameKind, type DataKind } from "../../protocol/frame.ts";
 import type {
   ExecExitedMessage,
   ExecFailedMessage,
   ExecMessage,
   Message,
 } from "../../protocol/generated/messages.ts";
+import type { Stream, StreamHandler } from "../../protocol/stream.ts";
+import { violation } from "../../protocol/violation.ts";
 import type { LogSource } from "../../store/log-format.ts";
 import type { AgentLink } from "../../agent-link/agent-link.ts";
 import type { AgentSession, SessionSink } from "../../agent-link/agent-session.ts";
@@ -15,10 +15,7 @@ import type { ExecLog } from "../logs/exec-log.ts";
 import { Utf8Chunks } from "../logs/utf8-chunks.ts";
 
 /** The client's end of a session: a stream on its connection. */
-export interface ClientStream {
-  send(message: Message): void;
-  sendBulk(kind: BulkKind, payload: Buffer): void;
-}
+export type ClientStream = Pick<Stream, "send" | "sendData" | "consume" | "stopSending">;
 
 export interface SessionOptions {
   readonly id: number;
@@ -54,66 +51,47 @@ export class Session implements SessionSink {
     this.#agentSession = options.agent.exec(options.request, this);
   }
 
-  /** @throws RuntimeError when the client sends more than it has credit for */
-  sendStdin(payload: Buffer): void {
-    if (payload.length > this.#agentSession.stdinCredit) {
-      throw new RuntimeError("the client sent more stdin than it had credit for");
-    }
-    this.#agentSession.sendStdin(payload);
-  }
-
-  endStdin(): void {
-    this.#agentSession.endStdin();
-  }
-
-  signal(signal: number): void {
-    this.#agentSession.signal(signal);
-  }
-
-  resize(rows: number, cols: number): void {
-    this.#agentSession.resize(rows, cols);
-  }
-
-  /** The client has used so many bytes of output. */
-  grantOutput(bytes: number): void {
-    if (!this.#log.full) {
-      this.#agentSession.grantOutput(bytes);
-      return;
-    }
-    void this.#log.flush().then(() => {
-      this.#agentSession.grantOutput(bytes);
-    });
-  }
-
-  /** The command goes on without a client; its output goes to the log only. */
-  release(): void {
-    this.#client = null;
-    this.grantOutput(this.#agentSession.outputOwed);
-  }
-
-  /** The client is gone, and its command with it. */
-  abandon(): void {
-    this.signal(SIGKILL);
-    this.release();
+  /** What to do about what the client sends on its stream. */
+  get clientHandler(): StreamHandler {
+    return {
+      message: (message) => {
+        this.#receive(message);
+      },
+      data: (_kind, payload) => {
+        this.#agentSession.sendStdin(payload);
+      },
+      credit: (bytes) => {
+        this.#grantOutput(bytes);
+      },
+      ended: () => {
+        this.#agentSession.endStdin();
+      },
+      aborted: () => {
+        this.#abandon();
+      },
+      lost: () => {
+        this.#abandon();
+      },
+    };
   }
 
   started(pid: number): void {
     this.#client?.send({ type: "ExecStarted", pid, sessionId: this.id });
   }
 
-  output(kind: BulkKind, payload: Buffer): void {
+  output(kind: DataKind, payload: Buffer): void {
     this.#activity();
-    this.#logOutput(this.#tty ? "output" : kind === FrameKind.stderr ? "stderr" : "stdout", payload);
-    if (this.#client === null) this.grantOutput(payload.length);
-    else this.#client.sendBulk(kind, payload);
+    this.#logOutput(this.#tty ? "output" : kind === FrameKind.extra ? "stderr" : "stdout", payload);
+    if (this.#client === null) this.#grantOutput(payload.length);
+    else this.#client.sendData(kind, payload);
   }
 
   stdinCredit(bytes: number): void {
-    this.#client?.send({ type: "Credit", bytes });
+    this.#client?.consume(bytes);
   }
 
   stdinClosed(): void {
-    this.#client?.send({ type: "StdinClosed" });
+    this.#client?.stopSending();
   }
 
   failed(message: ExecFailedMessage): void {
@@ -126,6 +104,46 @@ export class Session implements SessionSink {
 
   lost(error: Error): void {
     this.#end(encodeFailure(error));
+  }
+
+  #receive(message: Message): void {
+    switch (message.type) {
+      case "Signal":
+        this.#agentSession.signal(message.signal);
+        return;
+      case "Resize":
+        this.#agentSession.resize(message.rows, message.cols);
+        return;
+      case "Release":
+        this.#client?.send({ type: "Done" });
+        this.#release();
+        return;
+      default:
+        throw violation(`${message.type} on a command's stream`);
+    }
+  }
+
+  /** The client has used so many bytes of output. */
+  #grantOutput(bytes: number): void {
+    if (!this.#log.full) {
+      this.#agentSession.grantOutput(bytes);
+      return;
+    }
+    void this.#log.flush().then(() => {
+      this.#agentSession.grantOutput(bytes);
+    });
+  }
+
+  /** The command goes on without a client; its output goes to the log only. */
+  #release(): void {
+    this.#client = null;
+    this.#grantOutput(this.#agentSession.outputOwed);
+  }
+
+  /** The client is gone, and its command with it. */
+  #abandon(): void {
+    this.#agentSession.signal(SIGKILL);
+    this.#release();
   }
 
   #end(message: Message): void {

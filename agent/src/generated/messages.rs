@@ -1,4 +1,4 @@
-// Generated from src/protocol/schema/schema.ts by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
+// Generated from src/protocol/schema/ by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
 
 //! The control messages of the hop between supervisor and agent.
 
@@ -7,7 +7,7 @@
 use crate::wire::*;
 
 /// Both ends of a hop must have the same one; compared in the first message each sends.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StdinMode {
@@ -71,29 +71,6 @@ impl Script {
         Ok(Script {
             name: reader.str()?,
             content: reader.bytes()?,
-        })
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct ResourceLimit {
-    pub resource: u8,
-    pub soft: u64,
-    pub hard: u64,
-}
-
-impl ResourceLimit {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_u8(out, self.resource);
-        put_u64(out, self.soft);
-        put_u64(out, self.hard);
-    }
-
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
-        Ok(ResourceLimit {
-            resource: reader.u8()?,
-            soft: reader.u64()?,
-            hard: reader.u64()?,
         })
     }
 }
@@ -177,6 +154,74 @@ impl DiskFileSystem {
         Ok(DiskFileSystem {
             serial: reader.str()?,
             fs_type: reader.str()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceLimit {
+    pub resource: u8,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+impl ResourceLimit {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u8(out, self.resource);
+        put_u64(out, self.soft);
+        put_u64(out, self.hard);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(ResourceLimit {
+            resource: reader.u8()?,
+            soft: reader.u64()?,
+            hard: reader.u64()?,
+        })
+    }
+}
+
+/// The receiver of data on this stream can take so many bytes more, data and extra together. Credits add up, but never to more than was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credit {
+    pub bytes: u32,
+}
+
+impl Credit {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.bytes);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Credit {
+            bytes: reader.u32()?,
+        })
+    }
+}
+
+/// Aborts the stream. From the one who accepted it this is the last word. From the one who opened it, it is a wish: the other one answers with the last word, and what arrives before that is dropped. `code` is a MicrosandboxErrorCode; `details` is a JSON object with the error's own fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+    pub hint: String,
+    pub details: String,
+}
+
+impl Failure {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.code);
+        put_str(out, &self.message);
+        put_str(out, &self.hint);
+        put_str(out, &self.details);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Failure {
+            code: reader.str()?,
+            message: reader.str()?,
+            hint: reader.str()?,
+            details: reader.str()?,
         })
     }
 }
@@ -321,7 +366,7 @@ impl BootFailed {
     }
 }
 
-/// Opens the stream and starts a command. `env` is the whole environment as KEY=value.
+/// Starts a command. `env` is the whole environment as KEY=value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exec {
     pub argv: Vec<String>,
@@ -385,7 +430,7 @@ impl ExecStarted {
     }
 }
 
-/// The command could not be started. errno 0 when no system call failed. Ends the stream.
+/// The command could not be started. errno 0 when no system call failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecFailed {
     pub stage: SpawnStage,
@@ -410,7 +455,7 @@ impl ExecFailed {
     }
 }
 
-/// The process ended and its stdout and stderr reached their end. signal 0 = it exited with code. Ends the stream.
+/// The process ended and its stdout and stderr reached their end. signal 0 = it exited with code.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecExited {
     pub code: i32,
@@ -471,24 +516,6 @@ impl Resize {
     }
 }
 
-/// The receiver of bulk bytes on this stream can take so many more. Credits add up.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Credit {
-    pub bytes: u32,
-}
-
-impl Credit {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_u32(out, self.bytes);
-    }
-
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
-        Ok(Credit {
-            bytes: reader.u32()?,
-        })
-    }
-}
-
 /// Answered by Pong. Does not count as activity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ping {
@@ -526,6 +553,27 @@ impl Pong {
     }
 }
 
+/// The signal to everything, SIGTERM after half of graceMs if it was another one, SIGKILL after graceMs, sync, unmount, power off. Answered by ShuttingDown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shutdown {
+    pub grace_ms: u32,
+    pub signal: u8,
+}
+
+impl Shutdown {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.grace_ms);
+        put_u8(out, self.signal);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(Shutdown {
+            grace_ms: reader.u32()?,
+            signal: reader.u8()?,
+        })
+    }
+}
+
 /// Bytes. Root is the file system that / is on, as statfs reports it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
@@ -554,29 +602,33 @@ impl Stats {
     }
 }
 
-/// The signal to everything, SIGTERM after half of graceMs if it was another one, SIGKILL after graceMs, sync, unmount, power off. Answered by ShuttingDown.
+/// The guest's kernel has killed processes because memory ran out: so many since it booted (oom_kill of /proc/vmstat).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shutdown {
-    pub grace_ms: u32,
-    pub signal: u8,
+pub struct OutOfMemory {
+    pub kills: u64,
 }
 
-impl Shutdown {
+impl OutOfMemory {
     fn encode(&self, out: &mut Vec<u8>) {
-        put_u32(out, self.grace_ms);
-        put_u8(out, self.signal);
+        put_u53(out, self.kills);
     }
 
+    #[cfg(test)]
     fn decode(reader: &mut Reader) -> Result<Self, WireError> {
-        Ok(Shutdown {
-            grace_ms: reader.u32()?,
-            signal: reader.u8()?,
+        Ok(OutOfMemory {
+            kills: reader.u53()?,
         })
     }
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
+    /// Half-close: this side sends no more data on the stream. Messages may follow.
+    End,
+    /// This side has no use for more data (as RFC 9000, 19.5): what is sent from now on is dropped.
+    StopSending,
+    Credit(Credit),
+    Failure(Failure),
     AgentHello(AgentHello),
     Seed(Seed),
     Clock(Clock),
@@ -591,27 +643,37 @@ pub enum Message {
     ExecStarted(ExecStarted),
     ExecFailed(ExecFailed),
     ExecExited(ExecExited),
-    /// No more stdin will follow.
-    StdinEnd,
-    /// The command closed its stdin: bytes sent from now on are dropped.
-    StdinClosed,
     Signal(Signal),
     Resize(Resize),
-    Credit(Credit),
     Ping(Ping),
     Pong(Pong),
-    /// Answered by Stats.
-    StatsRequest,
-    Stats(Stats),
     Shutdown(Shutdown),
     /// Processes are gone and file systems are flushed; the guest powers off next.
     ShuttingDown,
+    /// Answered by Stats.
+    StatsRequest,
+    Stats(Stats),
+    /// The guest is a sandbox and tells what happens in it.
+    Events,
+    OutOfMemory(OutOfMemory),
+    /// Somebody inside has asked for the guest's end (poweroff, halt, reboot).
+    PowerOff,
 }
 
 impl Message {
     /// Appends the message: its tag, then its fields.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
+            Message::End => put_u8(out, 14),
+            Message::StopSending => put_u8(out, 15),
+            Message::Credit(message) => {
+                put_u8(out, 18);
+                message.encode(out);
+            }
+            Message::Failure(message) => {
+                put_u8(out, 61);
+                message.encode(out);
+            }
             Message::AgentHello(message) => {
                 put_u8(out, 1);
                 message.encode(out);
@@ -654,18 +716,12 @@ impl Message {
                 put_u8(out, 13);
                 message.encode(out);
             }
-            Message::StdinEnd => put_u8(out, 14),
-            Message::StdinClosed => put_u8(out, 15),
             Message::Signal(message) => {
                 put_u8(out, 16);
                 message.encode(out);
             }
             Message::Resize(message) => {
                 put_u8(out, 17);
-                message.encode(out);
-            }
-            Message::Credit(message) => {
-                put_u8(out, 18);
                 message.encode(out);
             }
             Message::Ping(message) => {
@@ -676,16 +732,22 @@ impl Message {
                 put_u8(out, 31);
                 message.encode(out);
             }
-            Message::StatsRequest => put_u8(out, 32),
-            Message::Stats(message) => {
-                put_u8(out, 33);
-                message.encode(out);
-            }
             Message::Shutdown(message) => {
                 put_u8(out, 34);
                 message.encode(out);
             }
             Message::ShuttingDown => put_u8(out, 35),
+            Message::StatsRequest => put_u8(out, 32),
+            Message::Stats(message) => {
+                put_u8(out, 33);
+                message.encode(out);
+            }
+            Message::Events => put_u8(out, 36),
+            Message::OutOfMemory(message) => {
+                put_u8(out, 37);
+                message.encode(out);
+            }
+            Message::PowerOff => put_u8(out, 38),
         }
     }
 
@@ -693,18 +755,20 @@ impl Message {
     pub fn decode(bytes: &[u8]) -> Result<Message, WireError> {
         let mut reader = Reader::new(bytes);
         let message = match reader.u8()? {
+            14 => Message::End,
+            15 => Message::StopSending,
+            18 => Message::Credit(Credit::decode(&mut reader)?),
+            61 => Message::Failure(Failure::decode(&mut reader)?),
             7 => Message::Seed(Seed::decode(&mut reader)?),
             8 => Message::Clock(Clock::decode(&mut reader)?),
             9 => Message::Mount(Mount::decode(&mut reader)?),
             2 => Message::Boot(Boot::decode(&mut reader)?),
             10 => Message::Exec(Exec::decode(&mut reader)?),
-            14 => Message::StdinEnd,
             16 => Message::Signal(Signal::decode(&mut reader)?),
             17 => Message::Resize(Resize::decode(&mut reader)?),
-            18 => Message::Credit(Credit::decode(&mut reader)?),
             30 => Message::Ping(Ping::decode(&mut reader)?),
-            32 => Message::StatsRequest,
             34 => Message::Shutdown(Shutdown::decode(&mut reader)?),
+            32 => Message::StatsRequest,
             _ => return Err(WireError::UnexpectedTag),
         };
         reader.end()?;
@@ -716,6 +780,10 @@ impl Message {
     pub fn decode_sent(bytes: &[u8]) -> Result<Message, WireError> {
         let mut reader = Reader::new(bytes);
         let message = match reader.u8()? {
+            14 => Message::End,
+            15 => Message::StopSending,
+            18 => Message::Credit(Credit::decode(&mut reader)?),
+            61 => Message::Failure(Failure::decode(&mut reader)?),
             1 => Message::AgentHello(AgentHello::decode(&mut reader)?),
             20 => Message::Mounted,
             3 => Message::Ready,
@@ -723,11 +791,12 @@ impl Message {
             11 => Message::ExecStarted(ExecStarted::decode(&mut reader)?),
             12 => Message::ExecFailed(ExecFailed::decode(&mut reader)?),
             13 => Message::ExecExited(ExecExited::decode(&mut reader)?),
-            15 => Message::StdinClosed,
-            18 => Message::Credit(Credit::decode(&mut reader)?),
             31 => Message::Pong(Pong::decode(&mut reader)?),
-            33 => Message::Stats(Stats::decode(&mut reader)?),
             35 => Message::ShuttingDown,
+            33 => Message::Stats(Stats::decode(&mut reader)?),
+            36 => Message::Events,
+            37 => Message::OutOfMemory(OutOfMemory::decode(&mut reader)?),
+            38 => Message::PowerOff,
             _ => return Err(WireError::UnexpectedTag),
         };
         reader.end()?;

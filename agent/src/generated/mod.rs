@@ -1,0 +1,5 @@
+//! Made from `src/protocol/schema/` by `npm run generate`; only this file is written by hand.
+
+pub mod limits;
+pub mod messages;
+pub mod services;

@@ -1,0 +1,114 @@
+// Generated from src/protocol/schema/ by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
+
+//! What streams can be opened for on the hop between supervisor and agent, and what may travel on them.
+
+#![allow(dead_code)]
+
+use super::messages::Message;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Service {
+    /// A command. Data is its standard input one way, its standard output the other way; extra its standard error. Aborted, its process group is killed.
+    Command,
+    /// A sign of life of the guest.
+    Ping,
+    /// The orderly end of the guest.
+    Shutdown,
+    /// What the guest has left.
+    Stats,
+    /// What the guest tells unasked. There is one such stream, from Boot to the end.
+    Events,
+}
+
+impl Service {
+    /// What a message of the supervisor's opens a stream for.
+    pub fn opened_by(message: &Message) -> Option<Service> {
+        match message {
+            Message::Exec(_) => Some(Service::Command),
+            Message::Ping(_) => Some(Service::Ping),
+            Message::Shutdown(_) => Some(Service::Shutdown),
+            Message::StatsRequest => Some(Service::Stats),
+            _ => None,
+        }
+    }
+
+    /// What a message of the agent's own opens a stream for.
+    pub fn opened_with(message: &Message) -> Option<Service> {
+        match message {
+            Message::Events => Some(Service::Events),
+            _ => None,
+        }
+    }
+
+    /// Whether the one who opened the stream may send this.
+    pub fn from_opener(self, message: &Message) -> bool {
+        match self {
+            Service::Command => matches!(message, Message::Signal(_) | Message::Resize(_)),
+            Service::Ping => false,
+            Service::Shutdown => false,
+            Service::Stats => false,
+            Service::Events => matches!(message, Message::OutOfMemory(_) | Message::PowerOff),
+        }
+    }
+
+    /// Whether the one who accepted the stream may send this.
+    pub fn from_acceptor(self, message: &Message) -> bool {
+        match self {
+            Service::Command => matches!(
+                message,
+                Message::ExecStarted(_) | Message::ExecExited(_) | Message::ExecFailed(_)
+            ),
+            Service::Ping => matches!(message, Message::Pong(_)),
+            Service::Shutdown => matches!(message, Message::ShuttingDown),
+            Service::Stats => matches!(message, Message::Stats(_)),
+            Service::Events => false,
+        }
+    }
+
+    /// Whether the stream is over with this message of the one who accepted it.
+    pub fn ends_with(self, message: &Message) -> bool {
+        match self {
+            Service::Command => matches!(
+                message,
+                Message::ExecExited(_) | Message::ExecFailed(_) | Message::Failure(_)
+            ),
+            Service::Ping => matches!(message, Message::Pong(_) | Message::Failure(_)),
+            Service::Shutdown => matches!(message, Message::ShuttingDown | Message::Failure(_)),
+            Service::Stats => matches!(message, Message::Stats(_) | Message::Failure(_)),
+            Service::Events => matches!(message, Message::Failure(_)),
+        }
+    }
+
+    /// Whether the one who opened the stream may send data, and extra.
+    pub fn opener_data(self) -> (bool, bool) {
+        match self {
+            Service::Command => (true, false),
+            Service::Ping => (false, false),
+            Service::Shutdown => (false, false),
+            Service::Stats => (false, false),
+            Service::Events => (false, false),
+        }
+    }
+
+    /// Whether the one who accepted the stream may send data, and extra.
+    pub fn acceptor_data(self) -> (bool, bool) {
+        match self {
+            Service::Command => (true, true),
+            Service::Ping => (false, false),
+            Service::Shutdown => (false, false),
+            Service::Stats => (false, false),
+            Service::Events => (false, false),
+        }
+    }
+}
+
+/// Whether the supervisor may say this on stream 0.
+pub fn is_for_connection(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Seed(_)
+            | Message::Clock(_)
+            | Message::Mount(_)
+            | Message::Boot(_)
+    )
+}

@@ -1,0 +1,21 @@
+// Generated from src/protocol/schema/ by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
+
+import type { Route } from "../schema/types.ts";
+
+/** Bytes; what one message may take. */
+export const MAX_CONTROL_PAYLOAD = 4194304;
+/** Bytes; what one frame of data may take. Longer data takes several frames. */
+export const MAX_DATA_PAYLOAD = 65536;
+/** Bytes that each side may send on a stream before the other has granted any. */
+export const INITIAL_CREDIT = 262144;
+
+/** How many streams whoever sends on a route may have open at a time. */
+export const MAX_OPEN_STREAMS: Readonly<Record<Route, number>> = {
+  "client→supervisor": 16384,
+  "supervisor→client": 64,
+  "supervisor→agent": 16777216,
+  "agent→supervisor": 16,
+};
+
+/** Whoever sends on these routes opens streams with odd numbers, the other end with even ones. */
+export const ODD_ROUTES: readonly Route[] = ["client→supervisor", "supervisor→agent"];

@@ -1,0 +1,160 @@
+// Generated from src/protocol/schema/ by scripts/generate-protocol.ts. Change the schema, then run `npm run generate`.
+
+import type { Route } from "../schema/types.ts";
+import type { Message } from "./messages.ts";
+
+type MessageType = Message["type"];
+
+/** What one of the two who share a stream may send after it was opened. */
+export interface SideRules {
+  readonly messages: readonly MessageType[];
+  readonly data: boolean;
+  readonly extra: boolean;
+}
+
+/** What a stream can be opened for, and what may travel on it then. */
+export interface Service {
+  readonly name: string;
+  /** From whom to whom it may be opened. */
+  readonly routes: readonly Route[];
+  readonly opener: SideRules;
+  readonly acceptor: SideRules;
+  /** The acceptor's last message; Failure is one, too. */
+  readonly ends: readonly MessageType[];
+}
+
+/** A command. Data is its standard input one way, its standard output the other way; extra its standard error. Aborted, its process group is killed. */
+const command: Service = {
+  name: "command",
+  routes: ["client→supervisor", "supervisor→agent"],
+  opener: { messages: ["Signal", "Resize", "Release"], data: true, extra: false },
+  acceptor: { messages: ["ExecStarted"], data: true, extra: true },
+  ends: ["ExecExited", "ExecFailed", "Done"],
+};
+
+/** A sign of life of the guest. */
+const ping: Service = {
+  name: "ping",
+  routes: ["client→supervisor", "supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Pong"],
+};
+
+/** Puts off the idle timeout. */
+const touch: Service = {
+  name: "touch",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Touched"],
+};
+
+/** How and when the sandbox ends. */
+const end: Service = {
+  name: "end",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Done"],
+};
+
+/** The orderly end of the guest. */
+const shutdown: Service = {
+  name: "shutdown",
+  routes: ["supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["ShuttingDown"],
+};
+
+/** A subscription to the sandbox's state, until its end. */
+const states: Service = {
+  name: "states",
+  routes: ["client→supervisor"],
+  opener: { messages: ["Next"], data: false, extra: false },
+  acceptor: { messages: ["StateChanged"], data: false, extra: false },
+  ends: ["Ended"],
+};
+
+/** What the guest has left. */
+const stats: Service = {
+  name: "stats",
+  routes: ["supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Stats"],
+};
+
+/** What the sandbox uses, once. */
+const sample: Service = {
+  name: "sample",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Metrics"],
+};
+
+/** A subscription to what the sandbox uses. Fails with sandboxNotRunning at its end. */
+const metrics: Service = {
+  name: "metrics",
+  routes: ["client→supervisor"],
+  opener: { messages: ["Next"], data: false, extra: false },
+  acceptor: { messages: ["Metrics"], data: false, extra: false },
+  ends: [],
+};
+
+/** What the guest tells unasked. There is one such stream, from Boot to the end. */
+const events: Service = {
+  name: "events",
+  routes: ["agent→supervisor"],
+  opener: { messages: ["OutOfMemory", "PowerOff"], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: [],
+};
+
+/** Questions about this host, whatever sandboxes there are. */
+const host: Service = {
+  name: "host",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Warmed", "Diagnosis"],
+};
+
+/** By the message that opens a stream of it. */
+export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<MessageType, Service>([
+  ["Exec", command],
+  ["Ping", ping],
+  ["Touch", touch],
+  ["Detach", end],
+  ["Stop", end],
+  ["Kill", end],
+  ["Drain", end],
+  ["Shutdown", shutdown],
+  ["WatchState", states],
+  ["StatsRequest", stats],
+  ["MetricsRequest", sample],
+  ["WatchMetrics", metrics],
+  ["Events", events],
+  ["Warm", host],
+  ["Diagnose", host],
+]);
+
+/** What may be said on stream 0. */
+export const connectionMessages: readonly MessageType[] = [
+  "AgentHello",
+  "Seed",
+  "Clock",
+  "Mount",
+  "Mounted",
+  "Boot",
+  "Ready",
+  "BootFailed",
+  "ClientHello",
+  "SupervisorHello",
+  "StartProgress",
+  "Notice",
+  "Started",
+  "Failure",
+];

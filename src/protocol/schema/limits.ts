@@ -1,0 +1,31 @@
+import type { Route } from "./types.ts";
+
+/** Raised with every incompatible change; both ends of a hop must have the same one. */
+export const PROTOCOL_VERSION = 4;
+
+/** Numbers that both ends of a hop have to agree on. */
+export const limits = {
+  MAX_CONTROL_PAYLOAD: { value: 4 * 1024 * 1024, doc: "Bytes; what one message may take." },
+  MAX_DATA_PAYLOAD: {
+    value: 64 * 1024,
+    doc: "Bytes; what one frame of data may take. Longer data takes several frames.",
+  },
+  INITIAL_CREDIT: {
+    value: 256 * 1024,
+    doc: "Bytes that each side may send on a stream before the other has granted any.",
+  },
+} as const;
+
+/**
+ * How many streams whoever sends on this route may have open at a time. The agent trusts its supervisor, which has bounded
+ * what its clients ask for.
+ */
+export const openStreams: Readonly<Record<Route, number>> = {
+  "client→supervisor": 16_384,
+  "supervisor→client": 64,
+  "supervisor→agent": 1 << 24,
+  "agent→supervisor": 16,
+};
+
+/** Whoever sends on these routes opens streams with odd numbers, the other end with even ones (as RFC 9113, 5.1.1). */
+export const odd: readonly Route[] = ["client→supervisor", "supervisor→agent"];

@@ -1,0 +1,33 @@
+import type { EndedMessage, SandboxState } from "../../protocol/generated/messages.ts";
+import type { ServiceRegistry } from "./registry.ts";
+import { Subscription } from "./subscription.ts";
+
+/** What the sandbox tells of its state. */
+export interface StateServices {
+  readonly state: SandboxState;
+  /** Calls back when the state has changed and is on disk. @returns stops that */
+  watchState(changed: () => void): () => void;
+  ended(): Promise<EndedMessage>;
+}
+
+export function registerStates(registry: ServiceRegistry, services: StateServices): void {
+  registry.stream("WatchState", (_opening, stream) => {
+    let told: SandboxState | null = null;
+    const subscription: Subscription = new Subscription({
+      stream,
+      produce: () => {
+        if (services.state === told) return null;
+        told = services.state;
+        return { type: "StateChanged", state: told };
+      },
+      over: services.watchState(() => {
+        subscription.offer();
+      }),
+    });
+    void services.ended().then((ended) => {
+      subscription.end(ended);
+    });
+    subscription.offer();
+    return subscription;
+  });
+}
