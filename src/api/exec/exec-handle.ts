@@ -118,14 +118,21 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   /**
    * Waits for the end and gathers the output that is left, whatever its size.
    *
-   * @throws as {@link recv}
+   * @throws as {@link recv}; an ExecTimeoutError has what was gathered
    */
   async collect(): Promise<ExecOutput> {
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
-    for await (const event of this) {
-      if (event.kind === "stdout") stdout.push(event.data);
-      else if (event.kind === "stderr") stderr.push(event.data);
+    try {
+      for await (const event of this) {
+        if (event.kind === "stdout") stdout.push(event.data);
+        else if (event.kind === "stderr") stderr.push(event.data);
+      }
+    } catch (error) {
+      if (!(error instanceof ExecTimeoutError)) throw error;
+      const { message, timeoutMs, hint } = error;
+      const output = { stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
+      throw new ExecTimeoutError(message, { timeoutMs, ...output }, { hint });
     }
     const { code } = await this.#outcome.promise;
     return new ExecOutput(code, Buffer.concat(stdout), Buffer.concat(stderr));
@@ -246,7 +253,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     if (this.#over) return;
     this.#timedOut = new ExecTimeoutError(
       `${JSON.stringify(this.#program)} ran longer than ${timeoutMs} ms and was killed`,
-      timeoutMs,
+      { timeoutMs, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) },
       { hint: "Allow more time, or look at what the command waits for." },
     );
     this.#stream.send({ type: "Signal", signal: SIGKILL });

@@ -304,7 +304,7 @@ export interface DoneMessage {
   readonly type: "Done";
 }
 
-/** The request failed. `code` is a MicrosandboxErrorCode; `details` is a JSON object with the error's own fields. */
+/** The request failed. `code` is a MicrosandboxErrorCode; `details` is a JSON object: the error's own `fields`, its `log` and its `cause`. */
 export interface FailureMessage {
   readonly type: "Failure";
   readonly code: string;

@@ -328,7 +328,7 @@ export const messages: Readonly<Record<string, MessageDefinition>> = {
   Failure: {
     tag: 61,
     routes: toClient,
-    doc: "The request failed. `code` is a MicrosandboxErrorCode; `details` is a JSON object with the error's own fields.",
+    doc: "The request failed. `code` is a MicrosandboxErrorCode; `details` is a JSON object: the error's own `fields`, its `log` and its `cause`.",
     fields: { code: "str", message: "str", hint: "str", details: "str" },
   },
 
