@@ -41,7 +41,7 @@ export class AgentLink {
   #mountedWaiter: Waiter<void> | null = null;
   #readyWaiter: Waiter<void> | null = null;
   #statsWaiters: Waiter<StatsMessage>[] = [];
-  #shutdownWaiter: Waiter<void> | null = null;
+  #shutdownWaiters: Waiter<void>[] = [];
   #nextStream = 1;
   #nonce = 0;
   #lost: Error | null = null;
@@ -156,13 +156,14 @@ export class AgentLink {
   }
 
   /**
-   * Resolves when the guest has nothing left to flush.
+   * Resolves when the guest has nothing left to flush. One that is asked for while another is under way is told to the guest,
+   * whose grace it may shorten, and gets the same answer.
    *
    * @param signal what every process gets first, by its number in the guest
    */
   shutdown(graceMs: number, signal: number): Promise<void> {
     return this.#ask((waiter) => {
-      this.#shutdownWaiter = waiter;
+      this.#shutdownWaiters.push(waiter);
       this.#channel.send(0, { type: "Shutdown", graceMs, signal });
     });
   }
@@ -224,8 +225,7 @@ export class AgentLink {
       }
       case "ShuttingDown":
         // The guest also announces an end that began inside it.
-        this.#shutdownWaiter?.resolve();
-        this.#shutdownWaiter = null;
+        for (const waiter of this.#shutdownWaiters.splice(0)) waiter.resolve();
         return;
       default:
         this.#session(stream).receive(message);
@@ -263,7 +263,7 @@ export class AgentLink {
       this.#helloWaiter,
       this.#mountedWaiter,
       this.#readyWaiter,
-      this.#shutdownWaiter,
+      ...this.#shutdownWaiters,
       ...this.#pings,
       ...this.#nextPings,
       ...this.#statsWaiters,

@@ -5,6 +5,7 @@ import { Channel, type BulkKind, type ChannelHandler } from "../../protocol/chan
 import { decodeFailure } from "../../protocol/failure.ts";
 import { PROTOCOL_VERSION, type Message } from "../../protocol/generated/messages.ts";
 import { longestTimerMs } from "../../host/timers.ts";
+import { unlessAborted } from "../../host/unless-aborted.ts";
 
 /** Who gets what arrives on one stream. */
 export interface StreamHandler {
@@ -51,7 +52,12 @@ export class SupervisorConnection implements ChannelHandler {
    *
    * @throws RuntimeError when nobody answers, SandboxReplacedError when it is not the sandbox with this id
    */
-  static async connect(path: string, sandboxId: string, timeoutMs: number): Promise<SupervisorConnection> {
+  static async connect(
+    path: string,
+    sandboxId: string,
+    timeoutMs: number,
+    signal = new AbortController().signal,
+  ): Promise<SupervisorConnection> {
     const socket = createConnection(path);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(
@@ -73,7 +79,7 @@ export class SupervisorConnection implements ChannelHandler {
     };
     connection.#channel.send(0, { type: "ClientHello", protocolVersion: PROTOCOL_VERSION, sandboxId });
     try {
-      await promise;
+      await unlessAborted(promise, signal);
     } catch (error) {
       connection.close();
       throw error;
@@ -88,20 +94,19 @@ export class SupervisorConnection implements ChannelHandler {
     return this.#lost !== null;
   }
 
-  /** Sends a request and resolves with its one answer; a Failure rejects. */
-  request(message: Message): Promise<Message> {
-    return new Promise((resolve, reject) => {
-      const stream = this.open({
-        message: (answer) => {
-          stream.close();
-          if (answer.type === "Failure") reject(decodeFailure(answer));
-          else resolve(answer);
-        },
-        bulk: () => undefined,
-        lost: reject,
-      });
+  /** Sends a request and resolves with its one answer; a Failure rejects, and so does a signal, with its reason. */
+  async request(message: Message, signal: AbortSignal): Promise<Message> {
+    const { promise, resolve, reject } = Promise.withResolvers<Message>();
+    const stream = this.open({ message: resolve, bulk: () => undefined, lost: reject });
+    try {
       stream.send(message);
-    });
+      const answer = await unlessAborted(promise, signal);
+      if (answer.type === "Failure") throw decodeFailure(answer);
+      return answer;
+    } finally {
+      // Nobody waits for it any more: it must not keep the program alive.
+      stream.close();
+    }
   }
 
   open(handler: StreamHandler): OpenStream {

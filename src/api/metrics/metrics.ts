@@ -1,5 +1,6 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import type { MetricsMessage } from "../../protocol/generated/messages.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 
 /** One look at what a sandbox uses. Sizes in bytes; totals count from boot. */
@@ -54,7 +55,7 @@ export function metricsFrom(message: MetricsMessage): SandboxMetrics {
  * ```
  */
 export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDisposable {
-  readonly #sample: () => Promise<SandboxMetrics | null>;
+  readonly #sample: (options: WaitOptions) => Promise<SandboxMetrics | null>;
   readonly #intervalMs: number;
   readonly #disposed = Promise.withResolvers<void>();
   #nextAt = 0;
@@ -66,7 +67,7 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
    * @param intervalMs 0 is taken for 1
    * @throws InvalidConfigError
    */
-  constructor(sample: () => Promise<SandboxMetrics | null>, intervalMs: number) {
+  constructor(sample: (options: WaitOptions) => Promise<SandboxMetrics | null>, intervalMs: number) {
     if (!(intervalMs >= 0 && intervalMs <= longestTimerMs)) {
       throw new InvalidConfigError(
         `the interval ${intervalMs} is no number of milliseconds that can be waited`,
@@ -80,12 +81,18 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
   }
 
   /** The next sample; null after the sandbox has ended, or the stream was disposed of. */
-  async recv(): Promise<SandboxMetrics | null> {
+  async recv(options: WaitOptions = {}): Promise<SandboxMetrics | null> {
+    return await Operation.run("wait for a sample of the metrics", options, (operation) =>
+      this.#next(operation),
+    );
+  }
+
+  async #next(operation: Operation): Promise<SandboxMetrics | null> {
     const waitMs = this.#nextAt - performance.now();
-    if (waitMs > 0) await this.#pause(waitMs);
+    if (waitMs > 0) await this.#pause(operation, waitMs);
     if (this.#over) return null;
     this.#nextAt = performance.now() + this.#intervalMs;
-    const sample = await this.#sample();
+    const sample = await this.#sample({ signal: operation.signal });
     if (sample === null) this.#over = true;
     return sample;
   }
@@ -100,12 +107,15 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
     return Promise.resolve();
   }
 
-  async #pause(ms: number): Promise<void> {
+  async #pause(operation: Operation, ms: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const over = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, ms);
     });
-    await Promise.race([over, this.#disposed.promise]);
-    clearTimeout(timer);
+    try {
+      await operation.wait(Promise.race([over, this.#disposed.promise]));
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

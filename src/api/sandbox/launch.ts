@@ -12,6 +12,8 @@ import type { FileLock } from "../../host/locks/lock.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { codeCache } from "../setup/code-cache.ts";
+import { unlessAborted } from "../../host/unless-aborted.ts";
+import { defaultGraceMs } from "../control/sandbox-control.ts";
 import { SupervisorConnection } from "../control/connection.ts";
 import type { StartObserver } from "./progress.ts";
 
@@ -48,8 +50,9 @@ export async function launchSupervisor(
   // Starting counts as an outstanding answer: it keeps the program alive.
   const waiting = connection.open({ message: () => undefined, bulk: () => undefined, lost: () => undefined });
   try {
-    await started.promise;
+    await unlessAborted(started.promise, observer.signal ?? new AbortController().signal);
   } catch (error) {
+    if (observer.signal?.aborted === true) await endSupervisor(child);
     connection.close();
     // It may be making the sandbox's disk, and the lock is ours only until this returns.
     await told;
@@ -151,6 +154,17 @@ function hear(message: Message, observer: StartObserver, started: PromiseWithRes
       return;
     default:
   }
+}
+
+/** The start is given up: what it started ends, before its directory may go. */
+async function endSupervisor(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.ref();
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), defaultGraceMs);
+  await ended;
+  clearTimeout(timer);
 }
 
 /** The connection closed before there was an answer: the supervisor ended, and its log says why. */
