@@ -29,7 +29,7 @@ export function makeError(
   details: Readonly<Record<string, unknown>>,
   options: ErrorOptionsWithHint,
 ): MicrosandboxError {
-  const constructor = classes[errorTable[code].class] as ClassesByCode[typeof code] as Constructor<unknown[]>;
+  const constructor = classes[errorTable[code].class] as Constructor<unknown[]>;
   return Object.keys(errorTable[code].details).length === 0
     ? new constructor(message, options)
     : new constructor(message, details, options);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as classes from "../errors/classes.ts";
-import { CustomError, ImageError, IoError, MicrosandboxError, RuntimeError } from "../errors/index.ts";
+import { CustomError, ImageError, IoError, RuntimeError, type MicrosandboxError } from "../errors/index.ts";
 import { makeError } from "../errors/restore.ts";
 import { errorTable, type DetailKind, type MicrosandboxErrorCode } from "../errors/table.ts";
 import { decodeFailure, encodeFailure } from "./failure.ts";
