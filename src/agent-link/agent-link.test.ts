@@ -151,6 +151,10 @@ test("an honest guest", async (t) => {
   await pongs[0];
   socket.write(control(0, { type: "Pong", nonce: 2 }));
   await Promise.all(pongs);
+  // A second shutdown gets the first one's answer.
+  const shutdowns = [link.shutdown(1000, 15), link.shutdown(0, 15)];
+  socket.write(control(0, { type: "ShuttingDown" }));
+  await Promise.all(shutdowns);
   assert.deepEqual(heard, ["started 7", "output 2 5", "output 3 6", "credit 2", "stdin closed", "exited 0"]);
   socket.end();
   assert.equal(await lost, null);

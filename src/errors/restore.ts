@@ -29,7 +29,8 @@ export function makeError(
   details: Readonly<Record<string, unknown>>,
   options: ErrorOptionsWithHint,
 ): MicrosandboxError {
-  const constructor = classes[errorTable[code].class] as Constructor<unknown[]>;
+  const chosen: ClassesByCode[MicrosandboxErrorCode] = classes[errorTable[code].class];
+  const constructor = chosen as Constructor<unknown[]>;
   return Object.keys(errorTable[code].details).length === 0
     ? new constructor(message, options)
     : new constructor(message, details, options);

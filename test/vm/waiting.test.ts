@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
 import { ExecTimeoutError, OperationTimeoutError, Sandbox, SandboxHandle } from "../../src/index.ts";
-import { smallMemory, timeout } from "./lifecycle-support.ts";
+import { processOf, smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
 
 // Every method that waits can be given up, and a guest that does not answer is one to give up on.
@@ -73,10 +71,8 @@ test("every method can be given up", { timeout }, async () => {
 test("a guest that does not answer is given up on, with a log", { timeout }, async () => {
   const handle = await Sandbox.get(name);
   const sandbox = await handle.connect();
-  const state = JSON.parse(await readFile(join(home, "sandboxes", name, "state.json"), "utf8")) as {
-    qemu: { pid: number };
-  };
-  process.kill(state.qemu.pid, "SIGSTOP");
+  const qemu = await processOf(home, name, "qemu");
+  process.kill(qemu, "SIGSTOP");
   const limit = { timeoutMs: 300 };
   try {
     for (const call of [
@@ -94,7 +90,7 @@ test("a guest that does not answer is given up on, with a log", { timeout }, asy
       });
     }
   } finally {
-    process.kill(state.qemu.pid, "SIGCONT");
+    process.kill(qemu, "SIGCONT");
   }
   await handle.waitUntilStopped();
 });
