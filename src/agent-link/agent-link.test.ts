@@ -56,6 +56,11 @@ test("an honest guest", async (t) => {
   await pongs[0];
   socket.write(control(5, { type: "Pong", nonce: 2 }));
   await Promise.all(pongs);
+  // A second shutdown is told to the guest, too, and each gets its answer.
+  const shutdowns = [link.shutdown(1000, 15), link.shutdown(0, 15)];
+  socket.write(control(7, { type: "ShuttingDown" }));
+  socket.write(control(9, { type: "ShuttingDown" }));
+  await Promise.all(shutdowns);
   assert.deepEqual(heard, ["started 7", "output 1 5", "output 2 6", "credit 2", "stdin closed", "exited 0"]);
   socket.end();
   assert.equal(await lost, null);

@@ -157,7 +157,8 @@ export class AgentLink {
   }
 
   /**
-   * Resolves when the guest has nothing left to flush.
+   * Resolves when the guest has nothing left to flush. One that is asked for while another is under way is told to the guest,
+   * whose grace it may shorten, and gets the same answer.
    *
    * @param signal what every process gets first, by its number in the guest
    */

@@ -15,6 +15,7 @@ export {
   type SandboxStatus,
   type ThpMode,
 } from "../config/enums.ts";
+export type { WaitOptions } from "../host/operation.ts";
 export type { EnvInput, EnvPair } from "../config/env.ts";
 export { ExecHandle, type ExecEvent } from "./exec/exec-handle.ts";
 export {

@@ -1,35 +1,4 @@
-/**
- * Every error code this package can report, as in `error.code`.
- */
-export type MicrosandboxErrorCode =
-  | "bootStart"
-  | "custom"
-  | "execFailed"
-  | "execTimeout"
-  | "http"
-  | "image"
-  | "imageInUse"
-  | "imageNotFound"
-  | "invalidConfig"
-  | "invalidCursor"
-  | "io"
-  | "json"
-  | "libkrunfwNotFound"
-  | "metricsDisabled"
-  | "metricsUnavailable"
-  | "missedRotation"
-  | "noDefaultCommand"
-  | "operationTimeout"
-  | "protocol"
-  | "qemuNotFound"
-  | "runtime"
-  | "sandboxAlreadyExists"
-  | "sandboxNotFound"
-  | "sandboxNotRunning"
-  | "sandboxReplaced"
-  | "sandboxStillRunning"
-  | "terminal"
-  | "unsupportedOperation";
+import type { MicrosandboxErrorCode } from "./table.ts";
 
 export interface ErrorOptionsWithHint {
   /** What the reader can do about it, one sentence or two. */
@@ -56,11 +25,24 @@ export class MicrosandboxError extends Error {
   /** What to do about it; empty when there is nothing to say beyond the message. */
   readonly hint: string;
   #log: readonly string[] = [];
+  readonly #details: object;
 
-  constructor(code: MicrosandboxErrorCode, message: string, options: ErrorOptionsWithHint = {}) {
+  /** @param details the fields of its own, as the table of errors has them */
+  constructor(
+    code: MicrosandboxErrorCode,
+    message: string,
+    options: ErrorOptionsWithHint = {},
+    details: object = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint ?? "";
+    this.#details = details;
+  }
+
+  /** The fields that the error's class adds, as the table of errors names them. @internal */
+  get details(): object {
+    return this.#details;
   }
 
   /** What had been done when it failed, a line each with the time since the call; empty where nothing was noted. */

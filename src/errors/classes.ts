@@ -1,4 +1,5 @@
-import { MicrosandboxError, type ErrorOptionsWithHint, type MicrosandboxErrorCode } from "./base.ts";
+import { MicrosandboxError, type ErrorOptionsWithHint } from "./base.ts";
+import type { bootStages, ErrorDetails, execFailureKinds, MicrosandboxErrorCode } from "./table.ts";
 
 /** A file or socket operation on the host failed. `cause` is the system's error. */
 export class IoError extends MicrosandboxError {
@@ -13,12 +14,8 @@ export class OperationTimeoutError extends MicrosandboxError {
   readonly operation: string;
   readonly timeoutMs: number;
 
-  constructor(
-    message: string,
-    details: { readonly operation: string; readonly timeoutMs: number },
-    options?: ErrorOptionsWithHint,
-  ) {
-    super("operationTimeout", message, options);
+  constructor(message: string, details: ErrorDetails<"operationTimeout">, options?: ErrorOptionsWithHint) {
+    super("operationTimeout", message, options, details);
     this.operation = details.operation;
     this.timeoutMs = details.timeoutMs;
   }
@@ -188,28 +185,43 @@ export class InvalidCursorError extends MicrosandboxError {
   }
 }
 
-/** A command ran longer than its timeout and was killed. */
+/**
+ * A command ran longer than its timeout and was killed. What it had printed until then and was gathered for the caller is
+ * here; a caller that streams has it already.
+ */
 export class ExecTimeoutError extends MicrosandboxError {
   readonly timeoutMs: number | null;
+  readonly #stdout: Buffer;
+  readonly #stderr: Buffer;
 
-  constructor(message: string, timeoutMs: number | null, options?: ErrorOptionsWithHint) {
-    super("execTimeout", message, options);
-    this.timeoutMs = timeoutMs;
+  constructor(message: string, details: ErrorDetails<"execTimeout">, options?: ErrorOptionsWithHint) {
+    super("execTimeout", message, options, details);
+    this.timeoutMs = details.timeoutMs;
+    this.#stdout = details.stdout;
+    this.#stderr = details.stderr;
+  }
+
+  /** Standard output as UTF-8; bytes that are none are replaced by U+FFFD. */
+  stdout(): string {
+    return this.#stdout.toString("utf8");
+  }
+
+  /** Standard error as UTF-8; bytes that are none are replaced by U+FFFD. */
+  stderr(): string {
+    return this.#stderr.toString("utf8");
+  }
+
+  stdoutBytes(): Buffer {
+    return this.#stdout;
+  }
+
+  stderrBytes(): Buffer {
+    return this.#stderr;
   }
 }
 
 /** Why a command could not be started. */
-export type ExecFailureKind =
-  | "not_found"
-  | "permission_denied"
-  | "not_executable"
-  | "bad_cwd"
-  | "bad_args"
-  | "resource_limit"
-  | "user_setup_failed"
-  | "out_of_memory"
-  | "pty_setup_failed"
-  | "other";
+export type ExecFailureKind = (typeof execFailureKinds)[number];
 
 export interface ExecFailure {
   readonly kind: ExecFailureKind;
@@ -229,7 +241,7 @@ export class ExecFailedError extends MicrosandboxError implements ExecFailure {
   readonly stage: string | null;
 
   constructor(message: string, failure: ExecFailure, options?: ErrorOptionsWithHint) {
-    super("execFailed", message, options);
+    super("execFailed", message, options, failure);
     this.kind = failure.kind;
     this.errno = failure.errno;
     this.errnoName = failure.errnoName;
@@ -238,7 +250,7 @@ export class ExecFailedError extends MicrosandboxError implements ExecFailure {
 }
 
 /** The part of starting that failed. */
-export type BootStage = "mount" | "build_vm" | "config" | "network" | "image" | "other";
+export type BootStage = (typeof bootStages)[number];
 
 export interface BootFailure {
   readonly sandboxName: string;
@@ -260,7 +272,7 @@ export class BootStartError extends MicrosandboxError implements BootFailure {
   readonly qemuOutput: string;
 
   constructor(message: string, failure: BootFailure, options?: ErrorOptionsWithHint) {
-    super("bootStart", message, options);
+    super("bootStart", message, options, failure);
     this.sandboxName = failure.sandboxName;
     this.stage = failure.stage;
     this.errno = failure.errno;

@@ -1,2 +1,3 @@
 export * from "./base.ts";
 export * from "./classes.ts";
+export type { MicrosandboxErrorCode } from "./table.ts";

@@ -8,6 +8,7 @@ import { describe, test } from "node:test";
 import { SandboxBuilder } from "../../src/api/config/sandbox-builder.ts";
 import { commandEntries } from "../../src/cli/commands.ts";
 import { checkGlobalConfig, globalConfigSchema } from "../../src/config/global/global-config.ts";
+import { bootStages, errorTable, execFailureKinds, type ErrorEntry } from "../../src/errors/table.ts";
 import { examplesOf, pages, publicSources, root } from "./examples-extract.ts";
 
 function read(path: string): string {
@@ -76,18 +77,22 @@ test("the examples have the right types", { timeout: 300_000 }, () => {
 describe("docs/errors.md", () => {
   const page = read("docs/errors.md");
 
-  test("has every error code and every class", () => {
-    const codes = all(read("src/errors/base.ts"), /^ {2}\| "(\w+)"/gm);
-    const classes = all(read("src/errors/classes.ts"), /^export class (\w+)/gm);
-    assert.ok(codes.length > 20 && classes.length > 20);
-    for (const name of [...codes, ...classes]) assert.ok(page.includes(`\`${name}\``), name);
+  const rows = [...page.matchAll(/^\| `(\w+)` +\| `(\w+)` +\| (.*?) +\|/gm)];
+  const documented = new Map(rows.map(([, code = "", name = "", when = ""]) => [code, { name, when }]));
+
+  test("has every error code with its class and its fields, and no other", () => {
+    assert.deepEqual([...documented.keys()].sort(), Object.keys(errorTable).sort());
+    for (const [code, entry] of Object.entries<ErrorEntry>(errorTable)) {
+      const { name, when = "" } = documented.get(code) ?? {};
+      assert.equal(name, entry.class);
+      for (const field of Object.keys(entry.details)) {
+        assert.ok(when.includes(`\`${field}\``) || when.includes(`\`${field}()\``), `${code}: ${field}`);
+      }
+    }
   });
 
-  test("has every kind of failed command", () => {
-    const kinds = /export type ExecFailureKind =([^;]*);/.exec(read("src/errors/classes.ts"))?.[1] ?? "";
-    const names = all(kinds, /"(\w+)"/g);
-    assert.ok(names.length > 5);
-    for (const name of names) assert.ok(page.includes(`\`${name}\``), name);
+  test("has every kind of failed command and every stage of a start", () => {
+    for (const name of [...execFailureKinds, ...bootStages]) assert.ok(page.includes(`\`${name}\``), name);
   });
 });
 

@@ -190,3 +190,21 @@ test("an ephemeral sandbox leaves nothing, and those who wait are told", { timeo
   assert.equal((await ended).status, "crashed");
   await gone();
 });
+
+test("a second stop gets the first one's answer, whatever its grace", { timeout }, async () => {
+  const twice = await Sandbox.builder("stopped-twice")
+    .image("localhost/base")
+    .memory(smallMemory)
+    .replace()
+    .create();
+  const [first, second] = await Promise.all([twice.stopAndWait(), twice.stopAndWait()]);
+  assert.deepEqual(first, { code: 0, success: true });
+  assert.deepEqual(second, first);
+  const again = await Sandbox.start("stopped-twice");
+  const handle = await Sandbox.get("stopped-twice");
+  const ends = Promise.all([again.wait(), handle.waitUntilStopped()]);
+  await Promise.all([again.stop(), handle.stopWithTimeout(20_000)]);
+  const [exit, result] = await ends;
+  assert.deepEqual([exit.code, result.status], [0, "stopped"]);
+  await handle.remove();
+});

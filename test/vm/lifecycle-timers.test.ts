@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "node:test";
-import { Sandbox } from "../../src/index.ts";
+import { Sandbox, SandboxNotRunningError } from "../../src/index.ts";
 import { startedMarker, stoppedMarker } from "../../src/store/log-format.ts";
 import { smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
@@ -22,7 +22,7 @@ async function meanwhile(sandbox: Sandbox, forMs: number, act: () => Promise<unk
   const until = performance.now() + forMs;
   while (!over.signal.aborted && performance.now() < until) {
     await act().catch((error: unknown) => {
-      if (!(error instanceof Error) || error.name !== "SandboxNotRunningError") throw error;
+      if (!(error instanceof SandboxNotRunningError)) throw error;
     });
     await Promise.race([ended, sleep(200)]);
   }

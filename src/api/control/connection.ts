@@ -7,6 +7,7 @@ import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import { Streams } from "../../protocol/streams.ts";
 import { violation } from "../../protocol/violation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
+import { unlessAborted } from "../../host/unless-aborted.ts";
 
 /** Who gets what arrives on stream 0. */
 export interface GreetingHandler {
@@ -60,7 +61,12 @@ export class SupervisorConnection {
    *
    * @throws RuntimeError when nobody answers, SandboxReplacedError when it is not the sandbox with this id
    */
-  static async connect(path: string, sandboxId: string, timeoutMs: number): Promise<SupervisorConnection> {
+  static async connect(
+    path: string,
+    sandboxId: string,
+    timeoutMs: number,
+    signal = new AbortController().signal,
+  ): Promise<SupervisorConnection> {
     const socket = createConnection(path);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(
@@ -81,7 +87,7 @@ export class SupervisorConnection {
     };
     connection.#streams.send({ type: "ClientHello", protocolVersion: PROTOCOL_VERSION, sandboxId });
     try {
-      await promise;
+      await unlessAborted(promise, signal);
     } catch (error) {
       connection.close();
       throw error;
@@ -96,18 +102,23 @@ export class SupervisorConnection {
     return this.#streams.lost !== null;
   }
 
-  /** Sends a request and resolves with its one answer; a Failure rejects. */
-  request(message: Message): Promise<Message> {
-    return new Promise((resolve, reject) => {
-      this.open(message, {
-        message: (answer) => {
-          if (answer.type === "Failure") reject(decodeFailure(answer));
-          else resolve(answer);
-        },
-        data: () => undefined,
-        lost: reject,
-      });
-    });
+  /** Sends a request and resolves with its one answer; a Failure rejects, and so does a signal, with its reason. */
+  async request(message: Message, signal: AbortSignal): Promise<Message> {
+    const { promise, resolve, reject } = Promise.withResolvers<Message>();
+    // Only while somebody waits: an answer that nobody waits for must not keep the program alive.
+    const release = this.hold();
+    try {
+      const stream = this.subscribe(message, { message: resolve, data: () => undefined, lost: reject });
+      try {
+        const answer = await unlessAborted(promise, signal);
+        if (answer.type === "Failure") throw decodeFailure(answer);
+        return answer;
+      } finally {
+        stream.abort(new RuntimeError("nobody waits for the answer any more"));
+      }
+    } finally {
+      release();
+    }
   }
 
   /**

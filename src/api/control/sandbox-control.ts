@@ -22,6 +22,7 @@ import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { SupervisorConnection } from "./connection.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
 import { metricsFrom, type SandboxMetrics } from "../metrics/metrics.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 import { watchState } from "../sandbox/watch-state.ts";
 
@@ -102,16 +103,19 @@ export class SandboxControl {
    *
    * @throws SandboxNotRunningError, RuntimeError
    */
-  async connect(timeoutMs = defaultConnectMs): Promise<SupervisorConnection> {
+  async connect(operation: Operation, timeoutMs = defaultConnectMs): Promise<SupervisorConnection> {
+    operation.throwIfOver();
     if (this.#connection?.lost === false) return this.#connection;
     const found = await this.find();
     const { socket } = found.state;
     if ((found.status !== "running" && found.status !== "draining") || socket === null) {
       throw notRunning(this.name, found.status);
     }
+    operation.log("connecting to the sandbox's supervisor");
     try {
-      this.#connection = await SupervisorConnection.connect(socket, this.id, timeoutMs);
+      this.#connection = await SupervisorConnection.connect(socket, this.id, timeoutMs, operation.signal);
     } catch (error) {
+      operation.throwIfOver();
       // It may have ended between the look and the call.
       const now = await this.find();
       if (now.status !== found.status) throw notRunning(this.name, now.status);
@@ -126,33 +130,45 @@ export class SandboxControl {
    * @throws RuntimeError when it is not answered in time
    */
   async request<T extends Message["type"]>(
+    operation: Operation,
     message: Message,
     answer: T,
-    withinMs = answerMs,
   ): Promise<Extract<Message, { type: T }>> {
-    return await this.#use(async (connection) => {
-      const received = await orTimeout(connection.request(message), withinMs);
-      if (received === null) {
-        throw new RuntimeError(`sandbox ${this.name} did not answer within ${withinMs} ms`, {
-          hint: `If it goes on like this, end it: msb stop -f ${this.name}`,
-        });
-      }
+    return await this.#use(operation, async (connection) => {
+      operation.log(`asking the supervisor: ${message.type}`);
+      const late = new AbortController();
+      const timer = setTimeout(() => {
+        late.abort(
+          new RuntimeError(`sandbox ${this.name} did not answer within ${answerMs} ms`, {
+            hint: `If it goes on like this, end it: msb stop -f ${this.name}`,
+          }),
+        );
+      }, answerMs);
+      const signal = AbortSignal.any([operation.signal, late.signal]);
+      const received = await connection.request(message, signal).finally(() => {
+        clearTimeout(timer);
+      });
       if (received.type !== answer)
         throw new ProtocolError(`the supervisor answered ${message.type} with ${received.type}`);
       return received as Extract<Message, { type: T }>;
     });
   }
 
-  async ping(): Promise<SandboxPingResult> {
-    return await this.#use(async () => {
+  /** Does something to the sandbox that its caller waits for. @param name as in `stop sandbox` */
+  run<T>(name: string, options: WaitOptions, work: (operation: Operation) => Promise<T>): Promise<T> {
+    return Operation.run(`${name} ${this.name}`, options, work);
+  }
+
+  async ping(operation: Operation): Promise<SandboxPingResult> {
+    return await this.#use(operation, async () => {
       const begun = performance.now();
-      await this.request({ type: "Ping", nonce: 0 }, "Pong");
+      await this.request(operation, { type: "Ping", nonce: 0 }, "Pong");
       return { name: this.name, latencyMs: performance.now() - begun };
     });
   }
 
-  async touch(): Promise<SandboxTouchResult> {
-    const { activitySequence } = await this.request({ type: "Touch" }, "Touched");
+  async touch(operation: Operation): Promise<SandboxTouchResult> {
+    const { activitySequence } = await this.request(operation, { type: "Touch" }, "Touched");
     return { name: this.name, activitySeq: activitySequence };
   }
 
@@ -165,9 +181,9 @@ export class SandboxControl {
     }
   }
 
-  async metrics(): Promise<SandboxMetrics> {
+  async metrics(operation: Operation): Promise<SandboxMetrics> {
     this.requireMetrics();
-    return metricsFrom(await this.request({ type: "MetricsRequest" }, "Metrics"));
+    return metricsFrom(await this.request(operation, { type: "MetricsRequest" }, "Metrics"));
   }
 
   /**
@@ -175,13 +191,14 @@ export class SandboxControl {
    *
    * @throws InvalidConfigError for a grace that is no time
    */
-  async stop(graceMs: number): Promise<SandboxStopResult> {
+  async stop(operation: Operation, graceMs: number): Promise<SandboxStopResult> {
     const grace = checkMs("the grace", graceMs);
-    return await this.#endWithin({ type: "Stop", graceMs: grace }, grace + killWaitMs);
+    operation.log(`grace ${grace} ms`);
+    return await this.#endWithin(operation, { type: "Stop", graceMs: grace }, grace + killWaitMs);
   }
 
-  async requestStop(graceMs: number): Promise<void> {
-    await this.#requestEnd({ type: "Stop", graceMs: checkMs("the grace", graceMs) });
+  async requestStop(operation: Operation, graceMs: number): Promise<void> {
+    await this.#requestEnd(operation, { type: "Stop", graceMs: checkMs("the grace", graceMs) });
   }
 
   /**
@@ -190,27 +207,28 @@ export class SandboxControl {
    * @param waitMs what has not ended by then is killed together with its supervisor. A supervisor always gets the time it
    * needs to write down how its sandbox ended
    */
-  async kill(waitMs: number): Promise<SandboxStopResult> {
+  async kill(operation: Operation, waitMs: number): Promise<SandboxStopResult> {
     const wait = checkMs("the time to wait", waitMs);
     // One that starts may have to be taken down in order.
     const starting = (await this.find().catch(() => null))?.status === "starting";
     const needed = starting ? defaultGraceMs + killWaitMs : killWaitMs;
-    return await this.#endWithin({ type: "Kill" }, Math.max(wait, needed));
+    return await this.#endWithin(operation, { type: "Kill" }, Math.max(wait, needed));
   }
 
-  async requestKill(): Promise<void> {
-    await this.#requestEnd({ type: "Kill" });
+  async requestKill(operation: Operation): Promise<void> {
+    await this.#requestEnd(operation, { type: "Kill" });
   }
 
-  async requestDrain(): Promise<void> {
+  async requestDrain(operation: Operation): Promise<void> {
     const { status } = await this.find();
-    if (status === "running") await this.request({ type: "Drain" }, "Done");
+    if (status === "running") await this.request(operation, { type: "Drain" }, "Done");
     else if (status === "starting") throw notRunning(this.name, status);
   }
 
   /** Resolves when the sandbox has ended, or at once when it does not run. Never ends it. */
-  async waitUntilStopped(): Promise<SandboxStopResult> {
+  async waitUntilStopped(operation: Operation): Promise<SandboxStopResult> {
     for (;;) {
+      operation.throwIfOver();
       let found: FoundSandbox;
       try {
         found = await this.find();
@@ -222,39 +240,47 @@ export class SandboxControl {
       if (down && (await isUnlocked(found.paths.lock))) return resultFrom(found);
       // Somebody starts it and has not said so on disk yet, or its supervisor is about to leave.
       if (down || found.status === "starting") {
-        await this.waitForChange();
+        await this.waitForChange(operation);
         continue;
       }
       try {
-        const ended = await this.#use((connection) => watchState(connection, () => false));
+        const ended = await this.#use(operation, (connection) => {
+          operation.log("waiting for the supervisor to tell of the end");
+          return watchState(connection, () => false, operation.signal);
+        });
         if (ended !== null) return this.#resultFromEnded(ended);
       } catch {
+        operation.throwIfOver();
         // The supervisor is gone without a word, or is about to be: what is on disk tells.
-        await this.waitForChange();
+        await this.waitForChange(operation);
       }
     }
   }
 
   /** Resolves when the sandbox has this status. */
-  async waitForStatus(status: SandboxStatus): Promise<FoundSandbox> {
+  async waitForStatus(operation: Operation, status: SandboxStatus): Promise<FoundSandbox> {
     for (;;) {
       const found = await this.find();
       if (found.status === status) return found;
-      if ((found.status === "running" || found.status === "draining") && (await this.#watchFor(status))) {
+      operation.log(`it is ${found.status}`);
+      const isUp = found.status === "running" || found.status === "draining";
+      if (isUp && (await this.#watchFor(operation, status))) {
         // The supervisor tells of what is on disk, unless it could not write.
         const now = await this.find();
         if (now.status === status) return now;
       }
-      await this.waitForChange();
+      await this.waitForChange(operation);
     }
   }
 
   /** Waits for the supervisor's word on a status, or on the end. @returns whether there was one */
-  async #watchFor(status: SandboxStatus): Promise<boolean> {
+  async #watchFor(operation: Operation, status: SandboxStatus): Promise<boolean> {
+    const { signal } = operation;
     try {
-      await this.#use((connection) => watchState(connection, (state) => state === status));
+      await this.#use(operation, (connection) => watchState(connection, (state) => state === status, signal));
       return true;
     } catch {
+      operation.throwIfOver();
       return false;
     }
   }
@@ -282,7 +308,8 @@ export class SandboxControl {
   }
 
   /** @param over aborted when the end was seen: what starts from then on is another run, and not to be ended */
-  async #requestEnd(message: Message, over?: AbortSignal): Promise<void> {
+  async #requestEnd(operation: Operation, message: Message, over?: AbortSignal): Promise<void> {
+    operation.throwIfOver();
     let found: FoundSandbox;
     try {
       found = await this.find();
@@ -294,17 +321,19 @@ export class SandboxControl {
     if (over?.aborted === true) return;
     if (isTerminal(found.status)) {
       if (await isUnlocked(found.paths.lock)) return;
-      await this.waitForChange();
-      await this.#requestEnd(message, over);
+      await this.waitForChange(operation);
+      await this.#requestEnd(operation, message, over);
       return;
     }
     if (found.status === "starting") {
+      operation.log("it is starting: SIGTERM to its supervisor");
       await signalSupervisor(found, "SIGTERM");
       return;
     }
     try {
-      await this.request(message, "Done");
+      await this.request(operation, message, "Done");
     } catch (error) {
+      operation.throwIfOver();
       const now = await this.find().catch(() => null);
       if (now === null || isTerminal(now.status)) return;
       // Another run is not the one that was to end.
@@ -317,15 +346,16 @@ export class SandboxControl {
   }
 
   /** Waits for the end that was asked for. A supervisor that hangs does not even answer; QEMU dies with it. */
-  async #endWithin(message: Message, ms: number): Promise<SandboxStopResult> {
+  async #endWithin(operation: Operation, message: Message, ms: number): Promise<SandboxStopResult> {
     const over = new AbortController();
-    const ended = this.waitUntilStopped();
+    const ended = this.waitUntilStopped(operation);
     ended.catch(() => undefined);
-    const requested = this.#requestEnd(message, over.signal);
+    const requested = this.#requestEnd(operation, message, over.signal);
     const seen = await orTimeout(Promise.race([ended, requested.then(() => ended)]), ms);
     over.abort();
     if (seen !== null) return seen;
     const found = await this.find();
+    operation.log(`it did not end within ${ms} ms: SIGKILL to its supervisor`);
     await signalSupervisor(found, "SIGKILL");
     const atLast = await orTimeout(ended, killWaitMs);
     if (atLast !== null) return atLast;
@@ -334,10 +364,10 @@ export class SandboxControl {
     });
   }
 
-  async #use<T>(work: (connection: SupervisorConnection) => Promise<T>): Promise<T> {
+  async #use<T>(operation: Operation, work: (connection: SupervisorConnection) => Promise<T>): Promise<T> {
     this.#users++;
     try {
-      return await this.explainLoss(work(await this.connect()));
+      return await this.explainLoss(work(await this.connect(operation)));
     } finally {
       this.#users--;
       if (this.#users === 0 && !this.#keeps) this.disconnect();
@@ -345,9 +375,9 @@ export class SandboxControl {
   }
 
   /** Resolves when something in the sandbox's directory changed, or after a moment. */
-  async waitForChange(): Promise<void> {
+  async waitForChange(operation: Operation): Promise<void> {
     using changes = new DirectoryChanges([sandboxPaths(this.home, this.name).directory], recheckMs);
-    await changes.next();
+    await operation.wait(changes.next());
   }
 
   #resultFromEnded(ended: EndedMessage): SandboxStopResult {

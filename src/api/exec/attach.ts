@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { Operation } from "../../host/operation.ts";
 import { DetachKeyFilter } from "./detach-keys.ts";
 import type { ExecHandle } from "./exec-handle.ts";
 import { enterRawMode, terminalSize, type HostTerminal } from "./terminal.ts";
@@ -13,10 +14,12 @@ export function guestTerminalType(): string {
  * Connects the caller's terminal with a command: raw mode, typed bytes in, output out, size changes, detach keys. The
  * terminal is put back however this ends.
  *
+ * @param operation given up, the command is killed
  * @param start starts the command once the terminal is ready
  * @returns the exit code; -1 when the detach keys were pressed, the command then goes on
  */
 export async function attachToTerminal(
+  operation: Operation,
   terminal: HostTerminal,
   detachKeys: Buffer,
   start: () => ExecHandle,
@@ -46,10 +49,13 @@ export async function attachToTerminal(
     input.resume();
     // The window may have changed between the question for its size and now.
     onResize();
-    const outcome = await Promise.race([pump(handle, output), detached.promise]);
+    const outcome = await operation.wait(Promise.race([pump(handle, output), detached.promise]));
     if (outcome !== "detached") return outcome;
     await handle.release();
     return -1;
+  } catch (error) {
+    if (operation.signal.aborted) handle?.abandon();
+    throw error;
   } finally {
     process.off("SIGWINCH", onResize);
     process.off("exit", restore);

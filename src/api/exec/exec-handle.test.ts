@@ -5,7 +5,13 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { ExecFailedError, ExecTimeoutError, ProtocolError, RuntimeError } from "../../errors/index.ts";
+import {
+  ExecFailedError,
+  ExecTimeoutError,
+  ProtocolError,
+  RuntimeError,
+  OperationTimeoutError,
+} from "../../errors/index.ts";
 import { Channel } from "../../protocol/channel.ts";
 import { FrameKind, type DataKind } from "../../protocol/frame.ts";
 import { INITIAL_CREDIT } from "../../protocol/generated/limits.ts";
@@ -220,6 +226,44 @@ test("a time limit kills, and waits for the end to be told", async () => {
     (error: unknown) => error instanceof ExecTimeoutError && error.timeoutMs === 20,
   );
   assert.deepEqual(kinds, ["started", "stdout"]);
+});
+
+test("a time limit keeps what was gathered", async () => {
+  const { handle, supervisor } = await start({ kind: "null" }, 20);
+  supervisor.send(begin);
+  await supervisor.has("Signal");
+  supervisor.output(FrameKind.data, "out");
+  supervisor.output(FrameKind.extra, "err");
+  supervisor.send(end(137));
+  await assert.rejects(handle.collect(), (error) => {
+    assert.ok(error instanceof ExecTimeoutError);
+    assert.deepEqual([error.timeoutMs, error.stdout(), error.stderr()], [20, "out", "err"]);
+    assert.deepEqual(error.stdoutBytes(), Buffer.from("out"));
+    return true;
+  });
+});
+
+test("one who gives up waiting takes no event from the next, and the command goes on", async () => {
+  const { handle, supervisor } = await start();
+  await assert.rejects(handle.recv({ timeoutMs: 1 }), OperationTimeoutError);
+  const reason = new Error("never mind");
+  await assert.rejects(handle.collect({ signal: AbortSignal.abort(reason) }), reason);
+  supervisor.send(begin);
+  assert.equal((await handle.recv())?.kind, "started");
+  await assert.rejects(handle.wait({ timeoutMs: 1 }), OperationTimeoutError);
+  supervisor.send(end(0));
+  assert.equal((await handle.wait()).code, 0);
+  assert.ok(supervisor.received.every(({ type }) => type !== "Signal"));
+});
+
+test("a command that is given up is killed and left to the supervisor", async () => {
+  const { handle, supervisor } = await start();
+  supervisor.send(begin);
+  await handle.begun();
+  handle.abandon();
+  await supervisor.has("Release");
+  assert.deepEqual(supervisor.received.slice(-2), [{ type: "Signal", signal: 9 }, { type: "Release" }]);
+  await assert.rejects(handle.wait(), RuntimeError);
 });
 
 test("a time limit longer than a timer is no time limit of 1 ms", async () => {

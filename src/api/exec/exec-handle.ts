@@ -8,6 +8,7 @@ import { execFailedError } from "./exec-failure.ts";
 import { ExecOutput, type ExitStatus } from "./exec-output.ts";
 import { ExecSink } from "./exec-sink.ts";
 import type { StdinMode } from "./stdin.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 
 /** What happens to a command. `eventType` repeats `kind` under its older name. */
@@ -82,7 +83,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
    *
    * @throws ExecFailedError when the command could not be started; ExecTimeoutError; RuntimeError when the sandbox is gone
    */
-  async recv(): Promise<ExecEvent | null> {
+  async recv(options: WaitOptions = {}): Promise<ExecEvent | null> {
     const event = this.#queue.shift();
     if (event !== undefined) {
       this.#used(event);
@@ -91,8 +92,17 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     if (this.#failure !== null) throw this.#failure;
     if (this.#over) return null;
     const listener = Promise.withResolvers<ExecEvent | null>();
-    this.#listeners.push(listener);
-    return await listener.promise;
+    return await Operation.run("wait for an event of the command", options, async (operation) => {
+      operation.throwIfOver();
+      this.#listeners.push(listener);
+      try {
+        return await operation.wait(listener.promise);
+      } finally {
+        // One who has given up must not take the next event from whoever asks after him.
+        const place = this.#listeners.indexOf(listener);
+        if (place !== -1) this.#listeners.splice(place, 1);
+      }
+    });
   }
 
   /** The command's standard input; null when it was not asked for with `stdinPipe()`, or was taken already. */
@@ -103,26 +113,42 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   }
 
   /**
-   * Waits for the end and drops the output that is left.
+   * Waits for the end and drops the output that is left. Given up, the command goes on.
    *
    * @throws as {@link recv}
    */
-  async wait(): Promise<ExitStatus> {
+  async wait(options: WaitOptions = {}): Promise<ExitStatus> {
     this.#discard();
-    return await this.#outcome.promise;
+    return await Operation.run("wait for the end of the command", options, (operation) =>
+      operation.wait(this.#outcome.promise),
+    );
   }
 
   /**
-   * Waits for the end and gathers the output that is left, whatever its size.
+   * Waits for the end and gathers the output that is left, whatever its size. Given up, the command goes on, without what was
+   * gathered.
    *
-   * @throws as {@link recv}
+   * @throws as {@link recv}; an ExecTimeoutError has what was gathered
    */
-  async collect(): Promise<ExecOutput> {
+  async collect(options: WaitOptions = {}): Promise<ExecOutput> {
+    return await Operation.run("gather the output of the command", options, (operation) =>
+      this.#gather(operation),
+    );
+  }
+
+  async #gather({ signal }: Operation): Promise<ExecOutput> {
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
-    for await (const event of this) {
-      if (event.kind === "stdout") stdout.push(event.data);
-      else if (event.kind === "stderr") stderr.push(event.data);
+    try {
+      for (let event = await this.recv({ signal }); event !== null; event = await this.recv({ signal })) {
+        if (event.kind === "stdout") stdout.push(event.data);
+        else if (event.kind === "stderr") stderr.push(event.data);
+      }
+    } catch (error) {
+      if (!(error instanceof ExecTimeoutError)) throw error;
+      const { message, timeoutMs, hint } = error;
+      const output = { stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
+      throw new ExecTimeoutError(message, { timeoutMs, ...output }, { hint });
     }
     const { code } = await this.#outcome.promise;
     return new ExecOutput(code, Buffer.concat(stdout), Buffer.concat(stderr));
@@ -157,6 +183,15 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   async release(): Promise<void> {
     if (!this.#over) this.#stream.send({ type: "Release" });
     await this.#outcome.promise.catch(() => undefined);
+  }
+
+  /** @internal Nobody waits for it any more: kills the command, and leaves its end to the supervisor. */
+  abandon(): void {
+    if (this.#over) return;
+    this.#discard();
+    this.#stream.send({ type: "Signal", signal: SIGKILL });
+    this.#stream.send({ type: "Release" });
+    this.#fail(new RuntimeError("the command was given up and killed"));
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<ExecEvent> {
@@ -235,7 +270,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     if (this.#over) return;
     this.#timedOut = new ExecTimeoutError(
       `${JSON.stringify(this.#program)} ran longer than ${timeoutMs} ms and was killed`,
-      timeoutMs,
+      { timeoutMs, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) },
       { hint: "Allow more time, or look at what the command waits for." },
     );
     this.#stream.send({ type: "Signal", signal: SIGKILL });

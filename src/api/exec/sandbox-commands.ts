@@ -1,6 +1,7 @@
 import type { EnvInput } from "../../config/env.ts";
 import { envPairs } from "../../config/env.ts";
-import { attachCommand, defaultCommand, startCommand } from "./exec.ts";
+import type { WaitOptions } from "../../host/operation.ts";
+import { attachCommand, defaultCommand, runCommand, startCommand } from "./exec.ts";
 import type { ExecHandle } from "./exec-handle.ts";
 import { AttachOptionsBuilder, ExecOptionsBuilder } from "./exec-options.ts";
 import type { ExecOutput } from "./exec-output.ts";
@@ -34,7 +35,13 @@ type ConfigureAttach = (options: AttachOptionsBuilder) => AttachOptionsBuilder;
 
 const asIs = <T>(options: T): T => options;
 
-/** Running commands in a sandbox; what {@link Sandbox} offers for it. */
+/**
+ * Running commands in a sandbox; what {@link Sandbox} offers for it.
+ *
+ * Every method takes `{ signal, timeoutMs }` as its last argument. When it is given up by them, with the signal's reason or an
+ * OperationTimeoutError, the command is killed; a started stream goes on: its handle has its own. An option `timeout()` of the
+ * command counts its own time, and ends it with ExecTimeoutError.
+ */
 export class SandboxCommands extends SandboxLifecycle {
   /**
    * Runs a program to its end and gathers what it prints. No shell is involved; standard input is /dev/null. An exit code
@@ -52,8 +59,8 @@ export class SandboxCommands extends SandboxLifecycle {
    * console.log(output.code, output.stdout()); // 0 hello
    * ```
    */
-  async exec(program: string, args: Iterable<string> = []): Promise<ExecOutput> {
-    return await this.execWith(program, (options) => options.args(args));
+  async exec(program: string, args: Iterable<string> = [], wait: WaitOptions = {}): Promise<ExecOutput> {
+    return await this.execWith(program, (options) => options.args(args), wait);
   }
 
   /**
@@ -61,38 +68,46 @@ export class SandboxCommands extends SandboxLifecycle {
    *
    * @throws ExecTimeoutError; InvalidConfigError for a bad option
    */
-  async execWith(program: string, configure: ConfigureExec): Promise<ExecOutput> {
-    return await outputOf(await this.execStreamWith(program, configure));
+  async execWith(program: string, configure: ConfigureExec, wait: WaitOptions = {}): Promise<ExecOutput> {
+    return await runCommand(this.control, program, configure(new ExecOptionsBuilder()).build(), wait);
   }
 
   /** Starts a program and tells what happens to it as it happens. */
-  async execStream(program: string, args: Iterable<string> = []): Promise<ExecHandle> {
-    return await this.execStreamWith(program, (options) => options.args(args));
+  async execStream(
+    program: string,
+    args: Iterable<string> = [],
+    wait: WaitOptions = {},
+  ): Promise<ExecHandle> {
+    return await this.execStreamWith(program, (options) => options.args(args), wait);
   }
 
   /** Like {@link execStream}, with options. */
-  async execStreamWith(program: string, configure: ConfigureExec): Promise<ExecHandle> {
-    return await startCommand(this.control, program, configure(new ExecOptionsBuilder()).build());
+  async execStreamWith(
+    program: string,
+    configure: ConfigureExec,
+    wait: WaitOptions = {},
+  ): Promise<ExecHandle> {
+    return await startCommand(this.control, program, configure(new ExecOptionsBuilder()).build(), wait);
   }
 
   /** Runs a program described by an object. */
-  async execWithConfig(config: ExecConfig): Promise<ExecOutput> {
-    return await this.execWith(config.cmd, fromExecConfig(config));
+  async execWithConfig(config: ExecConfig, wait: WaitOptions = {}): Promise<ExecOutput> {
+    return await this.execWith(config.cmd, fromExecConfig(config), wait);
   }
 
   /** Starts a program described by an object. */
-  async execStreamWithConfig(config: ExecConfig): Promise<ExecHandle> {
-    return await this.execStreamWith(config.cmd, fromExecConfig(config));
+  async execStreamWithConfig(config: ExecConfig, wait: WaitOptions = {}): Promise<ExecHandle> {
+    return await this.execStreamWith(config.cmd, fromExecConfig(config), wait);
   }
 
   /** Runs a script in the sandbox's shell: `sh -c script`. */
-  async shell(script: string): Promise<ExecOutput> {
-    return await this.exec(this.control.record.config.shell, ["-c", script]);
+  async shell(script: string, wait: WaitOptions = {}): Promise<ExecOutput> {
+    return await this.exec(this.control.record.config.shell, ["-c", script], wait);
   }
 
   /** Starts a script in the sandbox's shell. */
-  async shellStream(script: string): Promise<ExecHandle> {
-    return await this.execStream(this.control.record.config.shell, ["-c", script]);
+  async shellStream(script: string, wait: WaitOptions = {}): Promise<ExecHandle> {
+    return await this.execStream(this.control.record.config.shell, ["-c", script], wait);
   }
 
   /**
@@ -101,67 +116,67 @@ export class SandboxCommands extends SandboxLifecycle {
    * @returns its exit code; -1 when the user pressed the detach keys (`ctrl-]`), the program then goes on
    * @throws TerminalError when standard input is no terminal
    */
-  async attach(program: string, args: Iterable<string> = []): Promise<number> {
-    return await this.attachWith(program, (options) => options.args(args));
+  async attach(program: string, args: Iterable<string> = [], wait: WaitOptions = {}): Promise<number> {
+    return await this.attachWith(program, (options) => options.args(args), wait);
   }
 
   /** Like {@link attach}, with options. */
-  async attachWith(program: string, configure: ConfigureAttach): Promise<number> {
-    return await attachCommand(this.control, program, configure(new AttachOptionsBuilder()).build());
+  async attachWith(program: string, configure: ConfigureAttach, wait: WaitOptions = {}): Promise<number> {
+    return await attachCommand(this.control, program, configure(new AttachOptionsBuilder()).build(), wait);
   }
 
   /** Runs a program described by an object on this process's terminal. */
-  async attachWithConfig(config: AttachConfig): Promise<number> {
-    return await this.attachWith(config.cmd, (options) => {
-      options.args(config.args ?? []).envs(envPairs(config.env ?? {}));
-      if (config.cwd !== undefined) options.cwd(config.cwd);
-      if (config.user !== undefined) options.user(config.user);
-      if (config.detachKeys !== undefined) options.detachKeys(config.detachKeys);
-      return options;
-    });
+  async attachWithConfig(config: AttachConfig, wait: WaitOptions = {}): Promise<number> {
+    return await this.attachWith(
+      config.cmd,
+      (options) => {
+        options.args(config.args ?? []).envs(envPairs(config.env ?? {}));
+        if (config.cwd !== undefined) options.cwd(config.cwd);
+        if (config.user !== undefined) options.user(config.user);
+        if (config.detachKeys !== undefined) options.detachKeys(config.detachKeys);
+        return options;
+      },
+      wait,
+    );
   }
 
   /** Runs the sandbox's shell on this process's terminal. */
-  async attachShell(): Promise<number> {
-    return await this.attach(this.control.record.config.shell);
+  async attachShell(wait: WaitOptions = {}): Promise<number> {
+    return await this.attach(this.control.record.config.shell, [], wait);
   }
 
   /** Runs ENTRYPOINT and CMD. @throws NoDefaultCommandError when there is neither */
-  async execDefault(): Promise<ExecOutput> {
-    return await this.execDefaultWith(asIs);
+  async execDefault(wait: WaitOptions = {}): Promise<ExecOutput> {
+    return await this.execDefaultWith(asIs, wait);
   }
 
   /** Like {@link execDefault}; arguments given here follow CMD. */
-  async execDefaultWith(configure: ConfigureExec): Promise<ExecOutput> {
-    return await outputOf(await this.execDefaultStreamWith(configure));
+  async execDefaultWith(configure: ConfigureExec, wait: WaitOptions = {}): Promise<ExecOutput> {
+    const { program, args } = defaultCommand(this.control.record.config, this.control.name);
+    return await this.execWith(program, (options) => configure(options.args(args)), wait);
   }
 
   /** Starts ENTRYPOINT and CMD. */
-  async execDefaultStream(): Promise<ExecHandle> {
-    return await this.execDefaultStreamWith(asIs);
+  async execDefaultStream(wait: WaitOptions = {}): Promise<ExecHandle> {
+    return await this.execDefaultStreamWith(asIs, wait);
   }
 
   /** Like {@link execDefaultStream}, with options. */
-  async execDefaultStreamWith(configure: ConfigureExec): Promise<ExecHandle> {
+  async execDefaultStreamWith(configure: ConfigureExec, wait: WaitOptions = {}): Promise<ExecHandle> {
     const { program, args } = defaultCommand(this.control.record.config, this.control.name);
-    return await this.execStreamWith(program, (options) => configure(options.args(args)));
+    return await this.execStreamWith(program, (options) => configure(options.args(args)), wait);
   }
 
   /** Runs ENTRYPOINT and CMD on this process's terminal. */
-  async attachDefault(): Promise<number> {
-    return await this.attachDefaultWith(asIs);
+  async attachDefault(wait: WaitOptions = {}): Promise<number> {
+    return await this.attachDefaultWith(asIs, wait);
   }
 
   /** Like {@link attachDefault}, with options. */
-  async attachDefaultWith(configure: ConfigureAttach): Promise<number> {
+  async attachDefaultWith(configure: ConfigureAttach, wait: WaitOptions = {}): Promise<number> {
     const { program, args } = defaultCommand(this.control.record.config, this.control.name);
-    return await this.attachWith(program, (options) => configure(options.args(args)));
+    return await this.attachWith(program, (options) => configure(options.args(args)), wait);
   }
-}
-
-async function outputOf(handle: ExecHandle): Promise<ExecOutput> {
-  void handle.takeStdin()?.close();
-  return await handle.collect();
 }
 
 function fromExecConfig(config: ExecConfig): ConfigureExec {

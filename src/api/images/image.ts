@@ -1,5 +1,6 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import type { ImageDetails, ImageSummary } from "../../image/store/manage.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { locateHome, prepareHome } from "../../store/home.ts";
 import { checkOneOf, checkString } from "../../config/checks.ts";
 import type {
@@ -51,6 +52,8 @@ export interface ImageDetail {
  * The images that are stored on this computer: what was pulled for sandboxes, and what was loaded. The embedded image
  * `localhost/base` is not among them.
  *
+ * Every method takes `{ signal, timeoutMs }`, which end the work at its next step; nothing half done is left in the store.
+ *
  * @example
  * ```ts
  * import { Image } from "microsandbox";
@@ -61,19 +64,22 @@ export interface ImageDetail {
 // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- the name that programs know these functions by
 export class Image {
   /** @throws ImageNotFoundError; ImageError when the reference is none */
-  static async get(reference: string): Promise<ImageHandle> {
-    return (await inspect(reference)).handle;
+  static async get(reference: string, options: WaitOptions = {}): Promise<ImageHandle> {
+    return (await inspect(reference, options)).handle;
   }
 
   /** All images, newest first. */
-  static async list(): Promise<ImageHandle[]> {
+  static async list(options: WaitOptions = {}): Promise<ImageHandle[]> {
     const { listImages } = await import("./image-collection.ts");
-    return (await listImages(locateHome())).map((image) => new ImageHandle(image));
+    const images = await Operation.run("list the images", options, (operation) =>
+      operation.wait(listImages(locateHome())),
+    );
+    return images.map((image) => new ImageHandle(image));
   }
 
   /** @throws as {@link get} */
-  static async inspect(reference: string): Promise<ImageDetail> {
-    return await inspect(reference);
+  static async inspect(reference: string, options: WaitOptions = {}): Promise<ImageDetail> {
+    return await inspect(reference, options);
   }
 
   /**
@@ -81,35 +87,39 @@ export class Image {
    *
    * @throws ImageNotFoundError; ImageInUseError when a sandbox was made from it, unless `force` is set
    */
-  static async remove(reference: string, options: ImageRemoveOptions = {}): Promise<void> {
+  static async remove(reference: string, options: ImageRemoveOptions & WaitOptions = {}): Promise<void> {
     const { removeImage } = await import("./image-collection.ts");
     const home = locateHome();
     const { force } = options;
-    await removeImage(home, checkReference(reference), () => findImageUses(home), { force });
+    await Operation.run(`remove image ${reference}`, options, ({ signal }) =>
+      removeImage(home, checkReference(reference), () => findImageUses(home), { force, signal }),
+    );
   }
 
   /** Removes every image that no sandbox uses, and what interrupted pulls have left. */
-  static async prune(): Promise<ImagePruneReport> {
-    return await prune();
+  static async prune(options: WaitOptions = {}): Promise<ImagePruneReport> {
+    return await prune(options);
   }
 
   /** The older form of {@link prune}. @returns how many references, manifests and layers were removed */
-  static async gc(): Promise<number> {
-    const { imageRefsRemoved, manifestsRemoved, layersRemoved } = await prune();
+  static async gc(options: WaitOptions = {}): Promise<number> {
+    const { imageRefsRemoved, manifestsRemoved, layersRemoved } = await prune(options);
     return imageRefsRemoved + manifestsRemoved + layersRemoved;
   }
 
   /** Removes layers that no image needs; every image stays. @returns how many */
-  static async gcLayers(): Promise<number> {
+  static async gcLayers(options: WaitOptions = {}): Promise<number> {
     const { collectGarbage, imageStore, prepareStore } = await import("./image-collection.ts");
     const home = locateHome();
     const store = imageStore(home);
     await prepareStore(store);
-    const removed = await collectGarbage(
-      store,
-      () => findImageUses(home),
-      () => true,
-      { partial: true },
+    const removed = await Operation.run("remove unused layers", options, ({ signal }) =>
+      collectGarbage(
+        store,
+        () => findImageUses(home),
+        () => true,
+        { partial: true, signal },
+      ),
     );
     return removed.layers;
   }
@@ -120,11 +130,14 @@ export class Image {
    *
    * @throws ImageError when the archive is refused, IoError
    */
-  static async load(path: string, options: ImageLoadOptions = {}): Promise<ImageHandle[]> {
+  static async load(path: string, options: ImageLoadOptions & WaitOptions = {}): Promise<ImageHandle[]> {
     const { loadImages } = await import("./image-collection.ts");
     const home = locateHome();
     await prepareHome(home);
-    const images = await loadImages(home, checkString("the archive's path", path), { tag: options.tag });
+    const archive = checkString("the archive's path", path);
+    const images = await Operation.run(`load images from ${archive}`, options, ({ signal }) =>
+      loadImages(home, archive, { tag: options.tag, signal }),
+    );
     return images.map((image) => new ImageHandle(image));
   }
 
@@ -133,7 +146,10 @@ export class Image {
    *
    * @throws ImageNotFoundError, and then nothing was written; IoError
    */
-  static async save(references: string | readonly string[], options: ImageSaveOptions): Promise<void> {
+  static async save(
+    references: string | readonly string[],
+    options: ImageSaveOptions & WaitOptions,
+  ): Promise<void> {
     const { outputPath, format = "docker" } = options;
     const list = typeof references === "string" ? [references] : references;
     if (list.length === 0)
@@ -141,7 +157,9 @@ export class Image {
     checkString("outputPath", outputPath);
     const kind = checkOneOf("format", format, ["docker", "oci"]);
     const { saveImages } = await import("./image-collection.ts");
-    await saveImages(locateHome(), list.map(checkReference), outputPath, { format: kind });
+    await Operation.run(`save images to ${outputPath}`, options, ({ signal }) =>
+      saveImages(locateHome(), list.map(checkReference), outputPath, { format: kind, signal }),
+    );
   }
 }
 
@@ -170,16 +188,20 @@ function detailOf(details: ImageDetails): ImageDetail {
 
 // Functions of their own: a class that names itself inside would lose its name in the bundle, and users see it.
 
-async function inspect(reference: string): Promise<ImageDetail> {
+async function inspect(reference: string, options: WaitOptions): Promise<ImageDetail> {
   const { inspectImage } = await import("./image-collection.ts");
-  return detailOf(await inspectImage(locateHome(), checkReference(reference)));
+  return await Operation.run(`inspect image ${reference}`, options, async (operation) =>
+    detailOf(await operation.wait(inspectImage(locateHome(), checkReference(reference)))),
+  );
 }
 
-async function prune(): Promise<ImagePruneReport> {
+async function prune(options: WaitOptions): Promise<ImagePruneReport> {
   const { pruneImages } = await import("./image-collection.ts");
   const home = locateHome();
   const { imageRefsRemoved, manifestsRemoved, layersRemoved, rootFileSystemsRemoved, bytesReclaimed } =
-    await pruneImages(home, () => findImageUses(home));
+    await Operation.run("prune the images", options, ({ signal }) =>
+      pruneImages(home, () => findImageUses(home), signal),
+    );
   return {
     imageRefsRemoved,
     manifestsRemoved,

@@ -1,5 +1,6 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import { DirectoryChanges } from "../../host/files/directory-changes.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { sandboxPaths, type SandboxPaths } from "../../store/sandboxes.ts";
 import type { LogSource } from "../../store/log-format.ts";
 import { readExecLog } from "./exec-log-reader.ts";
@@ -65,15 +66,19 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
   }
 
   /** @internal */
-  static async open(control: SandboxControl, options: LogStreamOptions): Promise<LogStream> {
+  static async open(
+    control: SandboxControl,
+    options: LogStreamOptions,
+    operation: Operation,
+  ): Promise<LogStream> {
     checkLogOptions(options);
     if (options.fromCursor !== undefined && options.since !== undefined) {
       throw new InvalidConfigError("fromCursor and since exclude each other", { hint: "Give one of them." });
     }
-    await control.find();
+    await operation.wait(control.find());
     const stream = new this(control, options);
     try {
-      await stream.#readHistory();
+      await operation.wait(stream.#readHistory());
     } catch (error) {
       stream.#end();
       throw error;
@@ -82,8 +87,16 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
   }
 
   /** The next entry; null at the end. @throws MissedRotationError when the log was rotated faster than it was read */
-  async recv(): Promise<LogEntry | null> {
+  async recv(options: WaitOptions = {}): Promise<LogEntry | null> {
+    return (
+      this.#queue.shift() ??
+      (await Operation.run("wait for a log entry", options, (operation) => this.#next(operation)))
+    );
+  }
+
+  async #next(operation: Operation): Promise<LogEntry | null> {
     for (;;) {
+      operation.throwIfOver();
       const entry = this.#queue.shift();
       if (entry !== undefined) return entry;
       if (this.#over) return null;
@@ -95,7 +108,19 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
       const ended = await this.#ended();
       if (await this.#readMore()) continue;
       if (ended) this.#end();
-      else await this.#changes.next();
+      else await this.#changed(this.#changes, operation);
+    }
+  }
+
+  async #changed(changes: DirectoryChanges, { signal }: Operation): Promise<void> {
+    const wake = (): void => {
+      changes.wake();
+    };
+    signal.addEventListener("abort", wake, { once: true });
+    try {
+      await changes.next();
+    } finally {
+      signal.removeEventListener("abort", wake);
     }
   }
 

@@ -1,4 +1,5 @@
 import { MicrosandboxError, RuntimeError, type MicrosandboxErrorCode } from "../../errors/index.ts";
+import { Operation } from "../../host/operation.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
 import type { MetricsMessage } from "../../protocol/generated/messages.ts";
 import type { Stream } from "../../protocol/stream.ts";
@@ -47,7 +48,9 @@ export class MetricsSubscription implements MetricsSource {
   }
 
   async #ask(): Promise<MetricsMessage> {
-    this.#connection = await this.#control.connect();
+    this.#connection = await Operation.run("connect to sandbox", {}, (operation) =>
+      this.#control.connect(operation),
+    );
     // A subscription that has failed is made anew, which must not make it faster.
     const waitMs = this.#askedAt + this.#intervalMs - performance.now();
     if (this.#stream === null && waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));

@@ -1,5 +1,6 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import type { MetricsMessage } from "../../protocol/generated/messages.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 
 /** One look at what a sandbox uses. Sizes in bytes; totals count from boot. */
@@ -83,10 +84,12 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
   }
 
   /** The next sample; null after the sandbox has ended, or the stream was disposed of. */
-  recv(): Promise<SandboxMetrics | null> {
-    const next = this.#last.then(() => this.#next());
-    this.#last = next.catch(() => undefined);
-    return next;
+  async recv(options: WaitOptions = {}): Promise<SandboxMetrics | null> {
+    return await Operation.run("wait for a sample of the metrics", options, (operation) => {
+      const next = this.#last.then(() => this.#next());
+      this.#last = next.catch(() => undefined);
+      return operation.wait(next);
+    });
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<SandboxMetrics> {

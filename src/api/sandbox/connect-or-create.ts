@@ -1,3 +1,4 @@
+import { SandboxAlreadyExistsError } from "../../errors/index.ts";
 import { locateHome } from "../../store/home.ts";
 import { nameExists } from "../../store/sandboxes.ts";
 import { findHandle } from "./list.ts";
@@ -15,7 +16,7 @@ export async function connectOrCreate(
     try {
       return await create();
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== "SandboxAlreadyExistsError") throw error;
+      if (!(error instanceof SandboxAlreadyExistsError)) throw error;
     }
   }
   const handle = await findHandle(config.name);

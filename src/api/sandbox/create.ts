@@ -24,7 +24,9 @@ import { locateHome, prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
 import { whyNoTemplates } from "../../store/templates/template-settings.ts";
+import { Operation } from "../../host/operation.ts";
 import { launchSupervisor } from "./launch.ts";
+import { observed } from "./observed.ts";
 import type { CreateObserver } from "./progress.ts";
 import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./create-root.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -52,7 +54,10 @@ export async function createSandbox(
   attached: boolean,
   observer: CreateObserver,
 ): Promise<Sandbox> {
-  return await carryOut(await prepareCreation(config, unsupported), attached, observer);
+  return await Operation.run(`create sandbox ${config.name}`, observer, async (operation) => {
+    operation.log("checking the configuration");
+    return await carryOut(await prepareCreation(config, unsupported), attached, operation, observer);
+  });
 }
 
 /**
@@ -93,11 +98,13 @@ export async function prepareCreation(
 export async function carryOut(
   creation: Creation,
   attached: boolean,
-  observer: CreateObserver,
+  operation: Operation,
+  told: CreateObserver,
 ): Promise<Sandbox> {
+  const observer = observed(operation, told);
   for (let tries = 1; tries <= pullTries; tries += 1) {
     const root = await resolveRoot(creation, observer);
-    const sandbox = await makeAndBoot(creation, root, attached, observer);
+    const sandbox = await makeAndBoot(creation, root, attached, operation, observer);
     if (sandbox !== null) return sandbox;
   }
   throw new ImageError("the image is removed each time it has been pulled", {
@@ -110,6 +117,7 @@ async function makeAndBoot(
   { home, config }: Creation,
   root: ResolvedRoot,
   attached: boolean,
+  operation: Operation,
   observer: CreateObserver,
 ): Promise<Sandbox | null> {
   const { signal } = observer;
@@ -123,7 +131,7 @@ async function makeAndBoot(
   };
   checkRecord(record);
   signal?.throwIfAborted();
-  if (config.replace && (await nameExists(home, name))) await removeOld(home, config);
+  if (config.replace && (await nameExists(home, name))) await removeOld(operation, home, config);
   const lock = await createOnDisk(home, record);
   const discard = async (): Promise<void> => {
     await lock.release();
@@ -170,13 +178,13 @@ async function chooseKernel(config: SandboxConfig, settings: GlobalConfig): Prom
  * The old sandbox goes only after the new configuration was found valid. One that another program is starting at this
  * moment says so only a little later, so it may take more than one try.
  */
-async function removeOld(home: Home, config: SandboxConfig): Promise<void> {
+async function removeOld(operation: Operation, home: Home, config: SandboxConfig): Promise<void> {
   const giveUpAt = performance.now() + config.replaceWithTimeoutMs + 2 * killWaitMs;
   for (;;) {
     const old = await findSandbox(home, config.name).catch(() => null);
     const control = old === null ? null : new SandboxControl(home, old.record, null, false);
     try {
-      await control?.stop(config.replaceWithTimeoutMs);
+      await control?.stop(operation, config.replaceWithTimeoutMs);
       await removeSandbox(home, config.name, old?.record.id ?? null);
       return;
     } catch (error) {
@@ -184,7 +192,7 @@ async function removeOld(home: Home, config: SandboxConfig): Promise<void> {
       if (error instanceof SandboxNotFoundError) return;
       const retry = error instanceof SandboxStillRunningError || error instanceof SandboxReplacedError;
       if (!retry || control === null || performance.now() > giveUpAt) throw error;
-      await control.waitForChange();
+      await control.waitForChange(operation);
     }
   }
 }

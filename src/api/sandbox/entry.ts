@@ -6,7 +6,8 @@ import { removeSandbox } from "../../store/sandboxes.ts";
 import { createSandbox } from "./create.ts";
 import type { SandboxListBuilder, SandboxPage } from "./list-builder.ts";
 import { findHandle, listHandles, listPage, type ListedSandboxes } from "./list.ts";
-import type { StartObserver } from "./progress.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
+import type { CreateObserver, StartObserver } from "./progress.ts";
 import { Sandbox as SandboxObject, type SandboxHandle } from "./sandbox.ts";
 
 /** The ways to get a sandbox. They are apart from its class because they need what makes sandboxes, which needs the class. */
@@ -17,37 +18,42 @@ const ways = {
   },
 
   /** Creates and boots a sandbox that this process owns. @throws as `SandboxBuilder.create` */
-  async create(config: SandboxConfigInput, observer: StartObserver = {}): Promise<Sandbox> {
+  async create(config: SandboxConfigInput, observer: CreateObserver = {}): Promise<Sandbox> {
     const draft = draftFromConfig(config);
     const checked = draft.finish();
     return await createSandbox(checked, draft.unsupported, !checked.detached, observer);
   },
 
   /** Creates and boots a sandbox that goes on after this process. @throws as `SandboxBuilder.create` */
-  async createDetached(config: SandboxConfigInput, observer: StartObserver = {}): Promise<Sandbox> {
+  async createDetached(config: SandboxConfigInput, observer: CreateObserver = {}): Promise<Sandbox> {
     const draft = draftFromConfig(config);
     return await createSandbox(draft.finish(), draft.unsupported, false, observer);
   },
 
   /** Finds a sandbox, running or not. @throws SandboxNotFoundError, InvalidConfigError for a name that none can have */
-  async get(name: string): Promise<SandboxHandle> {
-    return await findHandle(name);
+  async get(name: string, options: WaitOptions = {}): Promise<SandboxHandle> {
+    return await findHandle(name, options);
   },
 
   /** All sandboxes, newest first. */
-  async list(): Promise<ListedSandboxes> {
-    return await listHandles();
+  async list(options: WaitOptions = {}): Promise<ListedSandboxes> {
+    return await listHandles(options);
   },
 
   /** Some of the sandboxes, newest first: filtered by labels, page by page. @throws InvalidCursorError, InvalidConfigError */
-  async listWith(configure: (list: SandboxListBuilder) => SandboxListBuilder): Promise<SandboxPage> {
-    return await listPage(configure);
+  async listWith(
+    configure: (list: SandboxListBuilder) => SandboxListBuilder,
+    options: WaitOptions = {},
+  ): Promise<SandboxPage> {
+    return await listPage(configure, options);
   },
 
   /** Removes a sandbox that does not run, and all its state. @throws SandboxNotFoundError, SandboxStillRunningError */
-  async remove(name: string): Promise<void> {
+  async remove(name: string, options: WaitOptions = {}): Promise<void> {
     checkSandboxName(name);
-    await removeSandbox(locateHome(), name, null);
+    await Operation.run(`remove sandbox ${name}`, options, (operation) =>
+      operation.wait(removeSandbox(locateHome(), name, null)),
+    );
   },
 
   /** Boots a stopped sandbox again; this process owns it. @throws SandboxStillRunningError, SandboxNotFoundError, BootStartError */

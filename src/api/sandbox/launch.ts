@@ -1,3 +1,5 @@
+import { unlessAborted } from "../../host/unless-aborted.ts";
+import { defaultGraceMs } from "../control/sandbox-control.ts";
 import type { ChildProcess } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { RuntimeError } from "../../errors/index.ts";
@@ -46,10 +48,11 @@ export async function launchSupervisor(
   // Starting counts as an outstanding answer: it keeps the program alive.
   const release = connection.hold();
   try {
-    const report = await started.promise;
+    const report = await unlessAborted(started.promise, observer.signal ?? new AbortController().signal);
     observer.onStarted?.(report);
     return { connection, report };
   } catch (error) {
+    if (observer.signal?.aborted === true) await endSupervisor(child);
     connection.close();
     // It may be making the sandbox's disk, and the lock is ours only until this returns.
     await told;
@@ -126,6 +129,17 @@ function hear(message: Message, observer: StartObserver, started: PromiseWithRes
 
 function reportOf({ accelerator, route, reason, elapsedMs }: StartedMessage): StartReport {
   return { route, reason, accelerator, elapsedMs };
+}
+
+/** The start is given up: what it started ends, before its directory may go. */
+async function endSupervisor(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.ref();
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), defaultGraceMs);
+  await ended;
+  clearTimeout(timer);
 }
 
 /** The connection closed before there was an answer: the supervisor ended, and its log says why. */

@@ -10,9 +10,15 @@ import {
   type SandboxStopResult,
   type SandboxTouchResult,
 } from "../control/sandbox-control.ts";
+import type { WaitOptions } from "../../host/operation.ts";
 import { destroySandbox, type DestroyOptions } from "./start.ts";
 
-/** What can be done to a sandbox by whoever knows it: what {@link Sandbox} and {@link SandboxHandle} have in common. */
+/**
+ * What can be done to a sandbox by whoever knows it: what {@link Sandbox} and {@link SandboxHandle} have in common.
+ *
+ * Everything that waits takes `{ signal, timeoutMs }` as its last argument: they end the waiting, with the signal's reason or an
+ * OperationTimeoutError. What was asked for by then, such as a stop, goes on.
+ */
 export class SandboxLifecycle {
   protected readonly control: SandboxControl;
 
@@ -24,72 +30,88 @@ export class SandboxLifecycle {
   }
 
   /** Stops the sandbox in order: SIGTERM to its processes, file systems flushed. After 10 s it is killed. */
-  async stop(): Promise<void> {
-    await this.control.stop(defaultGraceMs);
+  async stop(options: WaitOptions = {}): Promise<void> {
+    await this.control.run("stop sandbox", options, (operation) =>
+      this.control.stop(operation, defaultGraceMs),
+    );
   }
 
-  /** Like {@link stop} with another grace, ms; 0 kills at once. */
-  async stopWithTimeout(ms: number): Promise<void> {
-    await this.control.stop(ms);
+  /** Like {@link stop} with another grace, ms; 0 kills at once. The grace is the sandbox's, `timeoutMs` the caller's. */
+  async stopWithTimeout(ms: number, options: WaitOptions = {}): Promise<void> {
+    await this.control.run("stop sandbox", options, (operation) => this.control.stop(operation, ms));
   }
 
   /** Asks for the stop and returns. */
-  async requestStop(): Promise<void> {
-    await this.control.requestStop(defaultGraceMs);
+  async requestStop(options: WaitOptions = {}): Promise<void> {
+    await this.control.run("ask for the stop of sandbox", options, (operation) =>
+      this.control.requestStop(operation, defaultGraceMs),
+    );
   }
 
   /** Ends the VM at once. What its programs had not flushed is lost. */
-  async kill(): Promise<void> {
-    await this.control.kill(killWaitMs);
+  async kill(options: WaitOptions = {}): Promise<void> {
+    await this.control.run("kill sandbox", options, (operation) => this.control.kill(operation, killWaitMs));
   }
 
   /** Like {@link kill}. What has not ended after so many ms, at least 5000, is killed together with its own process. */
-  async killWithTimeout(ms: number): Promise<void> {
-    await this.control.kill(ms);
+  async killWithTimeout(ms: number, options: WaitOptions = {}): Promise<void> {
+    await this.control.run("kill sandbox", options, (operation) => this.control.kill(operation, ms));
   }
 
   /** Asks for the kill and returns. */
-  async requestKill(): Promise<void> {
-    await this.control.requestKill();
+  async requestKill(options: WaitOptions = {}): Promise<void> {
+    await this.control.run("ask for the kill of sandbox", options, (operation) =>
+      this.control.requestKill(operation),
+    );
   }
 
   /** Refuses new commands from now on; the sandbox stops when the last one has ended. Returns when that is arranged. */
-  async requestDrain(): Promise<void> {
-    await this.control.requestDrain();
+  async requestDrain(options: WaitOptions = {}): Promise<void> {
+    await this.control.run("drain sandbox", options, (operation) => this.control.requestDrain(operation));
   }
 
   /** Waits until the sandbox has ended and tells how. */
-  async waitUntilStopped(): Promise<SandboxStopResult> {
-    return await this.control.waitUntilStopped();
+  async waitUntilStopped(options: WaitOptions = {}): Promise<SandboxStopResult> {
+    return await this.control.run("wait for the end of sandbox", options, (operation) =>
+      this.control.waitUntilStopped(operation),
+    );
   }
 
-  /** Stops the sandbox if it runs and removes it. */
+  /** Stops the sandbox if it runs and removes it. `timeoutMs` is the grace of the stop; `signal` ends the waiting. */
   async destroy(options: DestroyOptions = {}): Promise<void> {
-    await destroySandbox(this.control, options);
+    await this.control.run("destroy sandbox", { signal: options.signal }, (operation) =>
+      destroySandbox(operation, this.control, options),
+    );
   }
 
   /** Asks the guest for a sign of life. Does not count as activity. @throws SandboxNotRunningError */
-  async ping(): Promise<SandboxPingResult> {
-    return await this.control.ping();
+  async ping(options: WaitOptions = {}): Promise<SandboxPingResult> {
+    return await this.control.run("ping sandbox", options, (operation) => this.control.ping(operation));
   }
 
   /** Counts as activity: restarts the idle timeout. @throws SandboxNotRunningError */
-  async touch(): Promise<SandboxTouchResult> {
-    return await this.control.touch();
+  async touch(options: WaitOptions = {}): Promise<SandboxTouchResult> {
+    return await this.control.run("touch sandbox", options, (operation) => this.control.touch(operation));
   }
 
   /** What the sandbox uses now. @throws SandboxNotRunningError, MetricsDisabledError */
-  async metrics(): Promise<SandboxMetrics> {
-    return await this.control.metrics();
+  async metrics(options: WaitOptions = {}): Promise<SandboxMetrics> {
+    return await this.control.run("read the metrics of sandbox", options, (operation) =>
+      this.control.metrics(operation),
+    );
   }
 
   /** What its commands have printed, from all runs that are still logged. */
-  async logs(options: LogReadOptions = {}): Promise<LogEntry[]> {
-    return await readLogs((await this.control.find()).paths, options);
+  async logs(options: LogReadOptions & WaitOptions = {}): Promise<LogEntry[]> {
+    return await this.control.run("read the logs of sandbox", options, (operation) =>
+      operation.wait(this.control.find().then(({ paths }) => readLogs(paths, options))),
+    );
   }
 
   /** What its commands print, entry by entry. */
-  async logStream(options: LogStreamOptions = {}): Promise<LogStream> {
-    return await LogStream.open(this.control, options);
+  async logStream(options: LogStreamOptions & WaitOptions = {}): Promise<LogStream> {
+    return await this.control.run("open the logs of sandbox", options, (operation) =>
+      LogStream.open(this.control, options, operation),
+    );
   }
 }

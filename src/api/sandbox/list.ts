@@ -1,6 +1,7 @@
 import { checkSandboxName } from "../../config/sandbox-name.ts";
 import { findSandbox, listSandboxes, type FoundSandbox } from "../../store/sandboxes.ts";
 import { locateHome, type Home } from "../../store/home.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { encodeCursor, SandboxListBuilder, type SandboxPage } from "./list-builder.ts";
 import type { SandboxMetrics } from "../metrics/metrics.ts";
 import { SandboxHandle } from "./sandbox.ts";
@@ -8,24 +9,27 @@ import { SandboxHandle } from "./sandbox.ts";
 /** All sandboxes; also a page that holds them all. */
 export type ListedSandboxes = SandboxHandle[] & SandboxPage;
 
-export async function findHandle(name: string): Promise<SandboxHandle> {
+export async function findHandle(name: string, options: WaitOptions = {}): Promise<SandboxHandle> {
   checkSandboxName(name);
   const home = locateHome();
-  return new SandboxHandle(home, await findSandbox(home, name));
+  return await Operation.run(`look up sandbox ${name}`, options, async (operation) => {
+    return new SandboxHandle(home, await operation.wait(findSandbox(home, name)));
+  });
 }
 
-export async function listHandles(): Promise<ListedSandboxes> {
+export async function listHandles(options: WaitOptions = {}): Promise<ListedSandboxes> {
   const home = locateHome();
-  const handles = toHandles(home, await listSandboxes(home));
+  const handles = toHandles(home, await found(home, options));
   return Object.defineProperty(handles, "sandboxes", { value: handles }) as ListedSandboxes;
 }
 
 export async function listPage(
   configure: (list: SandboxListBuilder) => SandboxListBuilder,
+  options: WaitOptions = {},
 ): Promise<SandboxPage> {
   const { limit, after, labels } = configure(new SandboxListBuilder()).query();
   const home = locateHome();
-  const matching = (await listSandboxes(home)).filter(
+  const matching = (await found(home, options)).filter(
     ({ record }) =>
       [...labels].every(([key, value]) => record.config.labels[key] === value) &&
       (after === null || comesAfter(record, after)),
@@ -47,12 +51,28 @@ export async function listPage(
  * for (const [name, { memoryBytes }] of Object.entries(await allSandboxMetrics())) console.log(name, memoryBytes);
  * ```
  */
-export async function allSandboxMetrics(): Promise<Record<string, SandboxMetrics>> {
-  const running = (await listHandles()).filter(({ status }) => status === "running" || status === "draining");
-  const samples = await Promise.all(
-    running.map(async (handle) => [handle.name, await handle.metrics().catch(() => null)] as const),
+export async function allSandboxMetrics(options: WaitOptions = {}): Promise<Record<string, SandboxMetrics>> {
+  return await Operation.run("read the metrics of all sandboxes", options, (operation) =>
+    metricsOfAll(operation),
   );
+}
+
+async function metricsOfAll(operation: Operation): Promise<Record<string, SandboxMetrics>> {
+  const { signal } = operation;
+  const running = (await listHandles({ signal })).filter(
+    ({ status }) => status === "running" || status === "draining",
+  );
+  const samples = await Promise.all(
+    running.map(async (handle) => [handle.name, await handle.metrics({ signal }).catch(() => null)] as const),
+  );
+  operation.throwIfOver();
   return Object.fromEntries(samples.filter((pair): pair is [string, SandboxMetrics] => pair[1] !== null));
+}
+
+async function found(home: Home, options: WaitOptions): Promise<FoundSandbox[]> {
+  return await Operation.run("list the sandboxes", options, (operation) =>
+    operation.wait(listSandboxes(home)),
+  );
 }
 
 /** In the order of lists: newest first, then by name. */

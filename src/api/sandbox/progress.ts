@@ -1,3 +1,4 @@
+import type { WaitOptions } from "../../host/operation.ts";
 import type { PullProgress } from "../../image/pull/pull-progress.ts";
 
 /**
@@ -27,7 +28,8 @@ export interface StartReport {
 /** How the pull of an image goes on. Layers are counted from the bottom, from 0; sizes are in bytes. */
 export type { PullProgress } from "../../image/pull/pull-progress.ts";
 
-export interface StartObserver {
+/** What a start is watched and ended with. A start that is given up leaves nothing running. */
+export interface StartObserver extends WaitOptions {
   readonly onProgress?: ((event: StartProgressEvent) => void) | undefined;
   /** Something the user should know once, such as a fallback to software emulation. By default a process warning. */
   readonly onNotice?: ((message: string) => void) | undefined;
@@ -35,9 +37,8 @@ export interface StartObserver {
   readonly onStarted?: ((report: StartReport) => void) | undefined;
 }
 
+/** As for a start; of a creation that is given up nothing is left at all. */
 export interface CreateObserver extends StartObserver {
   /** Is told how the pull of the image goes on. */
   readonly onPullProgress?: ((event: PullProgress) => void) | undefined;
-  /** Ends a creation before its VM starts; nothing is left of it then. */
-  readonly signal?: AbortSignal | undefined;
 }

@@ -1,4 +1,5 @@
 import { CustomError } from "../../errors/index.ts";
+import { Operation } from "../../host/operation.ts";
 import { carryOut, prepareCreation } from "./create.ts";
 import type { CreateObserver, PullProgress } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -93,7 +94,7 @@ export async function createWithPullProgress(
 ): Promise<PullProgressCreate> {
   const prepared = await prepareCreation(config, unsupported);
   const progress = new PullProgressStream();
-  const creation = carryOut(prepared, attached, {
+  const told: CreateObserver = {
     ...observer,
     onPullProgress: (event) => {
       progress.push(event);
@@ -105,7 +106,10 @@ export async function createWithPullProgress(
       progress.end();
       observer.onProgress?.(event);
     },
-  }).finally(() => {
+  };
+  const creation = Operation.run(`create sandbox ${config.name}`, observer, (operation) =>
+    carryOut(prepared, attached, operation, told),
+  ).finally(() => {
     progress.end();
   });
   return new PullProgressCreate(progress, creation);

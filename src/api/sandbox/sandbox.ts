@@ -1,5 +1,6 @@
 import { SandboxStillRunningError } from "../../errors/index.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
+import type { WaitOptions } from "../../host/operation.ts";
 import type { Home } from "../../store/home.ts";
 import type { FoundSandbox } from "../../store/sandboxes.ts";
 import { configOf } from "../../config/sandbox/effective-config.ts";
@@ -61,40 +62,52 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   }
 
   /** Gives up ownership: the sandbox goes on after this process. The object stays usable. Again does nothing. */
-  async detach(): Promise<void> {
+  async detach(options: WaitOptions = {}): Promise<void> {
     if (!this.#ownsLifecycle) return;
-    await this.control.request({ type: "Detach" }, "Done");
+    await this.control.run("detach sandbox", options, (operation) =>
+      this.control.request(operation, { type: "Detach" }, "Done"),
+    );
     this.#ownsLifecycle = false;
   }
 
   /** Stops the sandbox and tells how its VM ended. */
-  async stopAndWait(): Promise<ExitStatus> {
-    return exitStatus(await this.control.stop(defaultGraceMs));
+  async stopAndWait(options: WaitOptions = {}): Promise<ExitStatus> {
+    return exitStatus(
+      await this.control.run("stop sandbox", options, (operation) =>
+        this.control.stop(operation, defaultGraceMs),
+      ),
+    );
   }
 
   /** Refuses new commands from now on; the sandbox stops when the last one has ended. Returns when that is arranged. */
-  async drain(): Promise<void> {
-    await this.control.requestDrain();
+  async drain(options: WaitOptions = {}): Promise<void> {
+    await this.requestDrain(options);
   }
 
   /** Waits until the sandbox has ended by itself or by others. */
-  async wait(): Promise<ExitStatus> {
-    return exitStatus(await this.control.waitUntilStopped());
+  async wait(options: WaitOptions = {}): Promise<ExitStatus> {
+    return exitStatus(await this.waitUntilStopped(options));
   }
 
   /** Waits until the sandbox has this status. @throws SandboxReplacedError, SandboxNotFoundError */
-  async waitForStatus(status: SandboxStatus): Promise<SandboxHandle> {
-    return handleOf(this.control.home, await this.control.waitForStatus(status));
+  async waitForStatus(status: SandboxStatus, options: WaitOptions = {}): Promise<SandboxHandle> {
+    const found = await this.control.run(`wait for the status ${status} of sandbox`, options, (operation) =>
+      this.control.waitForStatus(operation, status),
+    );
+    return handleOf(this.control.home, found);
   }
 
   /** Stops the sandbox if it runs and boots it again. */
   async restart(options: RestartOptions = {}): Promise<Sandbox> {
-    return startedOf(await restartSandbox(this.control, options), options.detached !== true);
+    const started = await this.control.run("restart sandbox", { signal: options.signal }, (operation) =>
+      restartSandbox(operation, this.control, options),
+    );
+    return startedOf(started, options.detached !== true);
   }
 
   /** Removes the sandbox and all its state. @throws SandboxStillRunningError while it runs */
-  async removePersisted(): Promise<void> {
-    await this.control.remove();
+  async removePersisted(options: WaitOptions = {}): Promise<void> {
+    await this.control.run("remove sandbox", options, (operation) => operation.wait(this.control.remove()));
   }
 
   /** What the sandbox uses, at once and then every so many ms. @throws InvalidConfigError for an interval that is none */
@@ -148,19 +161,22 @@ export class SandboxHandle extends SandboxLifecycle {
   }
 
   /** Looks the sandbox up again. @throws SandboxNotFoundError, SandboxReplacedError */
-  async refresh(): Promise<SandboxHandle> {
-    return handleOf(this.control.home, await this.control.find());
+  async refresh(options: WaitOptions = {}): Promise<SandboxHandle> {
+    const found = await this.control.run("look up sandbox", options, (operation) =>
+      operation.wait(this.control.find()),
+    );
+    return handleOf(this.control.home, found);
   }
 
   /** Connects to the running sandbox, without owning it. @throws SandboxNotRunningError; RuntimeError after 10 s without an answer */
-  async connect(): Promise<Sandbox> {
-    return await this.connectWithTimeout(defaultConnectMs);
+  async connect(options: WaitOptions = {}): Promise<Sandbox> {
+    return await this.connectWithTimeout(defaultConnectMs, options);
   }
 
-  /** Like {@link connect}, with another limit, ms. */
-  async connectWithTimeout(ms: number): Promise<Sandbox> {
+  /** Like {@link connect}, with another limit than 10 s for the answer, ms. `timeoutMs` limits the call as a whole. */
+  async connectWithTimeout(ms: number, options: WaitOptions = {}): Promise<Sandbox> {
     const control = new SandboxControl(this.control.home, this.#found.record, null, true);
-    await control.connect(ms);
+    await control.run("connect to sandbox", options, (operation) => control.connect(operation, ms));
     // Of the run that answers, which may have begun after this handle was made.
     const found = await control.find().catch(() => null);
     return new Sandbox(control, false, found === null ? null : startReportOf(found));
@@ -168,48 +184,66 @@ export class SandboxHandle extends SandboxLifecycle {
 
   /** Boots it; this process owns it. @throws SandboxStillRunningError, BootStartError */
   async start(observer: StartObserver = {}): Promise<Sandbox> {
-    return startedOf(await startSandbox(this.control, true, observer), true);
+    return await this.#start(true, observer);
   }
 
   /** Boots it; it goes on after this process. @throws as {@link start} */
   async startDetached(observer: StartObserver = {}): Promise<Sandbox> {
-    return startedOf(await startSandbox(this.control, false, observer), false);
+    return await this.#start(false, observer);
   }
 
   /** Connects to it when it runs, waits for it when it starts, starts it when it does not run. */
   async connectOrStart(options: { readonly detached?: boolean } & StartObserver = {}): Promise<Sandbox> {
-    for (;;) {
-      const { status } = await this.control.find();
-      if (status === "running" || status === "draining") return await this.connect();
-      if (isTerminal(status)) {
-        try {
-          return await (options.detached === true ? this.startDetached(options) : this.start(options));
-        } catch (error) {
-          // Another program was first; its supervisor has not said so yet.
-          if (!(error instanceof SandboxStillRunningError)) throw error;
+    return await this.control.run("connect to or start sandbox", options, async (operation) => {
+      const { signal } = operation;
+      for (;;) {
+        const { status } = await this.control.find();
+        if (status === "running" || status === "draining") return await this.connect({ signal });
+        if (isTerminal(status)) {
+          try {
+            return await this.#start(options.detached !== true, { ...options, signal, timeoutMs: undefined });
+          } catch (error) {
+            // Another program was first; its supervisor has not said so yet.
+            if (!(error instanceof SandboxStillRunningError)) throw error;
+          }
         }
+        await this.control.waitForChange(operation);
       }
-      await this.control.waitForChange();
-    }
+    });
+  }
+
+  async #start(attached: boolean, observer: StartObserver): Promise<Sandbox> {
+    const { control, report } = await this.control.run("start sandbox", observer, (operation) =>
+      startSandbox(operation, this.control, attached, observer),
+    );
+    return new Sandbox(control, attached, report);
   }
 
   /** Waits until the sandbox has this status. @throws SandboxReplacedError, SandboxNotFoundError */
-  async waitForStatus(status: SandboxStatus): Promise<SandboxHandle> {
-    return handleOf(this.control.home, await this.control.waitForStatus(status));
+  async waitForStatus(status: SandboxStatus, options: WaitOptions = {}): Promise<SandboxHandle> {
+    const found = await this.control.run(`wait for the status ${status} of sandbox`, options, (operation) =>
+      this.control.waitForStatus(operation, status),
+    );
+    return handleOf(this.control.home, found);
   }
 
   async restart(options: RestartOptions = {}): Promise<Sandbox> {
-    return startedOf(await restartSandbox(this.control, options), options.detached !== true);
+    const started = await this.control.run("restart sandbox", { signal: options.signal }, (operation) =>
+      restartSandbox(operation, this.control, options),
+    );
+    return startedOf(started, options.detached !== true);
   }
 
   /** @throws SandboxStillRunningError */
-  async remove(): Promise<void> {
-    await this.control.remove();
+  async remove(options: WaitOptions = {}): Promise<void> {
+    await this.control.run("remove sandbox", options, (operation) => operation.wait(this.control.remove()));
   }
 
   /** Why the last start failed; null when it did not. */
-  async bootError(): Promise<BootErrorReport | null> {
-    return await readBootError((await this.control.find()).paths);
+  async bootError(options: WaitOptions = {}): Promise<BootErrorReport | null> {
+    return await this.control.run("read the boot error of sandbox", options, (operation) =>
+      operation.wait(this.control.find().then(({ paths }) => readBootError(paths))),
+    );
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Operation } from "../../host/operation.ts";
+import { observed } from "./observed.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/index.ts";
 import { lockStoppedSandbox } from "../../store/sandboxes.ts";
 import { prepareHome } from "../../store/home.ts";
@@ -6,7 +8,7 @@ import type { StartObserver, StartReport } from "./progress.ts";
 import { defaultGraceMs, isTerminal, killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
 
 /** What restarting takes beside the time to stop. */
-export interface RestartOptions extends StartObserver {
+export interface RestartOptions extends Omit<StartObserver, "timeoutMs"> {
   /** Kill instead of stopping. */
   readonly force?: boolean;
   /** Grace of the stop, ms; by default 10000. */
@@ -17,8 +19,12 @@ export interface RestartOptions extends StartObserver {
 
 /** What removing a sandbox that may run takes. */
 export interface DestroyOptions {
+  /** Kill instead of stopping. */
   readonly force?: boolean;
+  /** Grace of the stop, ms; by default 10000. */
   readonly timeoutMs?: number;
+  /** Aborted: the call fails with the signal's reason. A stop that was asked for goes on; nothing is removed any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface StartedSandbox {
@@ -32,6 +38,7 @@ export interface StartedSandbox {
  * @throws SandboxStillRunningError, SandboxNotFoundError, and what creating throws for a VM that fails
  */
 export async function startSandbox(
+  operation: Operation,
   control: SandboxControl,
   attached: boolean,
   observer: StartObserver,
@@ -44,9 +51,16 @@ export async function startSandbox(
     });
   }
   await prepareHome(home);
+  operation.throwIfOver();
   const lock = await lockStoppedSandbox(home, name, id, "start");
   try {
-    const { connection, report } = await launchSupervisor(home, found.record, lock, attached, observer);
+    const { connection, report } = await launchSupervisor(
+      home,
+      found.record,
+      lock,
+      attached,
+      observed(operation, observer),
+    );
     return { control: new SandboxControl(home, found.record, connection, true), report };
   } finally {
     await lock.release();
@@ -55,18 +69,26 @@ export async function startSandbox(
 
 /** Stops a sandbox if it runs and boots it again. @throws as {@link startSandbox} */
 export async function restartSandbox(
+  operation: Operation,
   control: SandboxControl,
   options: RestartOptions,
 ): Promise<StartedSandbox> {
-  if (options.force === true) await control.kill(killWaitMs);
-  else await control.stop(options.timeoutMs ?? defaultGraceMs);
-  return await startSandbox(control, options.detached !== true, options);
+  if (options.force === true) await control.kill(operation, killWaitMs);
+  else await control.stop(operation, options.timeoutMs ?? defaultGraceMs);
+  const { onProgress, onNotice, onStarted } = options;
+  const observer = { onProgress, onNotice, onStarted };
+  return await startSandbox(operation, control, options.detached !== true, observer);
 }
 
 /** Stops a sandbox if it runs and removes it. */
-export async function destroySandbox(control: SandboxControl, options: DestroyOptions): Promise<void> {
-  if (options.force === true) await control.kill(killWaitMs);
-  else await control.stop(options.timeoutMs ?? defaultGraceMs);
+export async function destroySandbox(
+  operation: Operation,
+  control: SandboxControl,
+  options: DestroyOptions,
+): Promise<void> {
+  if (options.force === true) await control.kill(operation, killWaitMs);
+  else await control.stop(operation, options.timeoutMs ?? defaultGraceMs);
+  operation.throwIfOver();
   await control.remove().catch((error: unknown) => {
     // An ephemeral sandbox has removed itself.
     if (error instanceof SandboxNotFoundError && control.record.config.ephemeral) return;

@@ -52,7 +52,7 @@ async function settle(): Promise<void> {
 
 test("asks for one state after the other, until the end", async () => {
   const { connection, heard, opened } = connect();
-  const watching = watchState(connection, () => false);
+  const watching = watchState(connection, () => false, new AbortController().signal);
   const stream = await opened;
   stream.send({ type: "StateChanged", state: "running" });
   await settle();
@@ -65,7 +65,7 @@ test("asks for one state after the other, until the end", async () => {
 
 test("a state that is enough ends the watch on both sides", async () => {
   const { connection, heard, opened } = connect();
-  const watching = watchState(connection, (state) => state === "draining");
+  const watching = watchState(connection, (state) => state === "draining", new AbortController().signal);
   const stream = await opened;
   stream.send({ type: "StateChanged", state: "running" });
   await settle();
@@ -78,16 +78,28 @@ test("a state that is enough ends the watch on both sides", async () => {
 test("a failure and a lost connection are told", async () => {
   const { connection, opened, streams } = connect();
   const failing = assert.rejects(
-    watchState(connection, () => false),
+    watchState(connection, () => false, new AbortController().signal),
     /cannot/,
   );
   (await opened).abort(new RuntimeError("cannot"));
   await failing;
   const losing = assert.rejects(
-    watchState(connection, () => false),
+    watchState(connection, () => false, new AbortController().signal),
     RuntimeError,
   );
   await settle();
   streams.fail(new Error("gone"));
   await losing;
+});
+
+test("whoever gives up waiting is told why, and the watch ends on both sides", async () => {
+  const { connection, heard, opened } = connect();
+  const controller = new AbortController();
+  const watching = watchState(connection, () => false, controller.signal);
+  await opened;
+  const reason = new Error("never mind");
+  controller.abort(reason);
+  await assert.rejects(watching, reason);
+  await settle();
+  assert.deepEqual(heard, ["WatchState", "aborted"]);
 });

@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { RuntimeError } from "../../errors/index.ts";
-import { unlessAborted } from "../../host/unless-aborted.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Home } from "../../store/home.ts";
 import { SupervisorConnection } from "../control/connection.ts";
@@ -39,8 +38,7 @@ export async function askAboutHost(
     lost: () => undefined,
   });
   try {
-    const answer = connection.request(request);
-    return await (signal === undefined ? answer : unlessAborted(answer, signal));
+    return await connection.request(request, signal ?? new AbortController().signal);
   } catch (error) {
     if (!connection.lost || signal?.aborted === true) throw error;
     throw new RuntimeError("the process that was asked about this host ended without a word", {

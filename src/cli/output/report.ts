@@ -28,7 +28,7 @@ const failureLabels: Readonly<Record<ExecFailureKind, string>> = {
 export interface ReportContext {
   /** The program that was to be run in the guest. */
   readonly program?: string;
-  /** Show where the error comes from. */
+  /** Show where the error comes from, and what had been done until then. */
   readonly stack?: boolean;
   /** The sandbox that failed to start is already gone, with its logs. */
   readonly removed?: boolean;
@@ -37,8 +37,9 @@ export interface ReportContext {
 /** The error block for anything that was thrown. */
 export function report(error: unknown, stream: OutputStream, context: ReportContext = {}): string {
   const block = errorBlock(describe(error, context), stream);
-  const stack = context.stack === true && error instanceof Error ? `${error.stack ?? ""}\n` : "";
-  return block + stack;
+  if (context.stack !== true || !(error instanceof Error)) return block;
+  const log = error instanceof MicrosandboxError ? error.log.map((line) => `  ${line}\n`).join("") : "";
+  return `${block}${log === "" ? "" : `what was done:\n${log}`}${error.stack ?? ""}\n`;
 }
 
 /** The exit code for an error: as shells have it for a command that could not be started, 2 for a wrong command line, else 1. */

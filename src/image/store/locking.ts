@@ -1,4 +1,5 @@
 import { unlink } from "node:fs/promises";
+import { unlessAborted } from "../../host/unless-aborted.ts";
 import { lockFileWhenFree } from "../../host/locks/lock-when-free.ts";
 
 /** The last in the line for each lock within this process. */
@@ -23,7 +24,7 @@ export async function withStoreLock<T>(
   const after = Promise.all([before, turn.promise]);
   lines.set(path, after);
   try {
-    await unlessAborted(before, signal);
+    await (signal === undefined ? before : unlessAborted(before, signal));
     return await holding(path, signal, action, removeAfter);
   } finally {
     turn.resolve(undefined);
@@ -44,21 +45,5 @@ async function holding<T>(
     // While it is held: whoever waits for this very file finds that it is gone, and makes a new one.
     if (removeAfter) await unlink(path).catch(() => undefined);
     await lock.release();
-  }
-}
-
-async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
-  if (signal === undefined) {
-    await promise;
-    return;
-  }
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason as Error);
-  signal.addEventListener("abort", onAbort);
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }

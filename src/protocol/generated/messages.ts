@@ -80,7 +80,7 @@ export interface CreditMessage {
   readonly bytes: number;
 }
 
-/** Aborts the stream. From the one who accepted it this is the last word. From the one who opened it, it is a wish: the other one answers with the last word, and what arrives before that is dropped. `code` is a MicrosandboxErrorCode; `details` is a JSON object with the error's own fields. */
+/** Aborts the stream. From the one who accepted it this is the last word. From the one who opened it, it is a wish: the other one answers with the last word, and what arrives before that is dropped. `code` is a MicrosandboxErrorCode; `details` is a JSON object: the error's own `fields`, its `log` and its `cause`. */
 export interface FailureMessage {
   readonly type: "Failure";
   readonly code: string;

@@ -26,7 +26,7 @@ export const stream = {
     Failure: {
       tag: 61,
       routes: anywhere,
-      doc: "Aborts the stream. From the one who accepted it this is the last word. From the one who opened it, it is a wish: the other one answers with the last word, and what arrives before that is dropped. `code` is a MicrosandboxErrorCode; `details` is a JSON object with the error's own fields.",
+      doc: "Aborts the stream. From the one who accepted it this is the last word. From the one who opened it, it is a wish: the other one answers with the last word, and what arrives before that is dropped. `code` is a MicrosandboxErrorCode; `details` is a JSON object: the error's own `fields`, its `log` and its `cause`.",
       fields: { code: "str", message: "str", hint: "str", details: "str" },
     },
   },
