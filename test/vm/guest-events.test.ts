@@ -4,6 +4,9 @@ import { Sandbox } from "../../src/index.ts";
 import { timeout } from "./lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "./support.ts";
 import { runtimeLog } from "./template-support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 // What the guest tells on a stream that it has opened itself.
 const home = useTemporaryHome();

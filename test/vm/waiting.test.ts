@@ -3,6 +3,9 @@ import { test } from "node:test";
 import { ExecTimeoutError, OperationTimeoutError, Sandbox, SandboxHandle } from "../../src/index.ts";
 import { processOf, smallMemory, timeout } from "./lifecycle-support.ts";
 import { useTemporaryHome } from "./support.ts";
+import type { Needs } from "./tags.ts";
+
+export const needs: Needs = ["running"];
 
 // Every method that waits can be given up, and a guest that does not answer is one to give up on.
 const home = useTemporaryHome();

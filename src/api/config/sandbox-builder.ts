@@ -1,3 +1,4 @@
+import type { WaitOptions } from "../../host/operation.ts";
 import { createSandbox } from "../sandbox/create.ts";
 import type { EnvInput } from "../../config/env.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
@@ -268,7 +269,7 @@ export class SandboxBuilder extends LaterSettings {
     return this;
   }
 
-  /** Ends a creation before its VM starts: `create()` then fails with the signal's reason, and nothing is left of it. */
+  /** Gives a creation up, whatever it is doing: `create()` then fails with the signal's reason, and nothing is left of it. */
   signal(signal: AbortSignal): this {
     this.#signal = signal;
     return this;
@@ -284,19 +285,20 @@ export class SandboxBuilder extends LaterSettings {
   }
 
   /**
-   * Creates the sandbox and boots it. This process owns it: when the process ends, so does the sandbox.
+   * Creates the sandbox and boots it. This process owns it: when the process ends, so does the sandbox. Of a creation that is
+   * given up nothing is left.
    *
-   * @throws InvalidConfigError, UnsupportedOperationError, SandboxAlreadyExistsError; ImageError and HttpError when the image
+   * @throws OperationTimeoutError, the signal's reason; InvalidConfigError, UnsupportedOperationError, SandboxAlreadyExistsError; ImageError and HttpError when the image
    * cannot be had; BootStartError, QemuNotFoundError, LibkrunfwNotFoundError, IoError
    */
-  async create(): Promise<Sandbox> {
+  async create(options: WaitOptions = {}): Promise<Sandbox> {
     const config = this.build();
-    return await createSandbox(config, this.draft.unsupported, !config.detached, this.#observer());
+    return await createSandbox(config, this.draft.unsupported, !config.detached, this.#observer(options));
   }
 
   /** Creates the sandbox and boots it. It goes on after this process ends. @throws as {@link create} */
-  async createDetached(): Promise<Sandbox> {
-    return await createSandbox(this.build(), this.draft.unsupported, false, this.#observer());
+  async createDetached(options: WaitOptions = {}): Promise<Sandbox> {
+    return await createSandbox(this.build(), this.draft.unsupported, false, this.#observer(options));
   }
 
   /**
@@ -317,14 +319,15 @@ export class SandboxBuilder extends LaterSettings {
    * await using sandbox = await creation.awaitSandbox();
    * ```
    */
-  async createWithPullProgress(): Promise<PullProgressCreate> {
+  async createWithPullProgress(options: WaitOptions = {}): Promise<PullProgressCreate> {
     const config = this.build();
-    return await createWithPullProgress(config, this.draft.unsupported, !config.detached, this.#observer());
+    const observer = this.#observer(options);
+    return await createWithPullProgress(config, this.draft.unsupported, !config.detached, observer);
   }
 
   /** Like {@link createDetached}, otherwise as {@link createWithPullProgress}. */
-  async createDetachedWithPullProgress(): Promise<PullProgressCreate> {
-    return await createWithPullProgress(this.build(), this.draft.unsupported, false, this.#observer());
+  async createDetachedWithPullProgress(options: WaitOptions = {}): Promise<PullProgressCreate> {
+    return await createWithPullProgress(this.build(), this.draft.unsupported, false, this.#observer(options));
   }
 
   /**
@@ -333,9 +336,8 @@ export class SandboxBuilder extends LaterSettings {
    *
    * @throws as {@link create}
    */
-  async connectOrCreate(): Promise<Sandbox> {
-    const config = this.build();
-    return await connectOrCreate(config, () => this.create(), this.#observer());
+  async connectOrCreate(options: WaitOptions = {}): Promise<Sandbox> {
+    return await connectOrCreate(this.build(), this.draft.unsupported, this.#observer(options));
   }
 
   #set<Key extends SettingKey>(key: Key, input: InputValue<Settings[Key]>): this {
@@ -343,13 +345,15 @@ export class SandboxBuilder extends LaterSettings {
     return this;
   }
 
-  #observer(): CreateObserver {
+  #observer({ signal, timeoutMs }: WaitOptions): CreateObserver {
+    const signals = [this.#signal, signal].filter((each) => each !== undefined);
     return {
       onProgress: this.#onProgress,
       onNotice: this.#onNotice,
       onStarted: this.#onStarted,
       onPullProgress: this.#onPullProgress,
-      signal: this.#signal,
+      signal: signals.length === 0 ? undefined : AbortSignal.any(signals),
+      timeoutMs,
     };
   }
 }

@@ -65,7 +65,7 @@ export class SupervisorConnection {
     path: string,
     sandboxId: string,
     timeoutMs: number,
-    signal = new AbortController().signal,
+    signal: AbortSignal = new AbortController().signal,
   ): Promise<SupervisorConnection> {
     const socket = createConnection(path);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
