@@ -65,7 +65,8 @@ export { intoRootfsSource, type RootfsSource } from "../config/rootfs-source.ts"
 export { Sandbox } from "./sandbox/entry.ts";
 export { SandboxBuilder } from "./config/sandbox-builder.ts";
 export type { SandboxConfig } from "../config/sandbox/sandbox-config.ts";
-export type { SandboxPingResult, SandboxStopResult, SandboxTouchResult } from "./control/sandbox-control.ts";
+export type { SandboxPingResult, SandboxTouchResult } from "./control/sandbox-control.ts";
+export type { SandboxStopResult } from "./control/stop-result.ts";
 export type { SandboxConfigInput } from "../config/sandbox/config-object.ts";
 export { SandboxHandle } from "./sandbox/sandbox.ts";
 export { GiB, KiB, MiB, TiB, type Mebibytes } from "../config/sizes.ts";

@@ -4,9 +4,8 @@ import {
   ProtocolError,
   RuntimeError,
   SandboxNotFoundError,
-  SandboxNotRunningError,
 } from "../../errors/index.ts";
-import type { EndedMessage, Message } from "../../protocol/generated/messages.ts";
+import type { Message } from "../../protocol/generated/messages.ts";
 import { DirectoryChanges } from "../../host/files/directory-changes.ts";
 import {
   findSandbox,
@@ -15,29 +14,18 @@ import {
   sandboxPaths,
   type FoundSandbox,
 } from "../../store/sandboxes.ts";
-import { isAlive } from "../../host/process/process-identity.ts";
 import { isUnlocked } from "../../host/locks/lock.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import { isTerminal, notRunning, signalSupervisor } from "./found-sandbox.ts";
+import { resultOf, resultOfEnded, resultOfGone, type SandboxStopResult } from "./stop-result.ts";
+import { orTimeout } from "../../host/or-timeout.ts";
 import { SupervisorConnection } from "./connection.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
 import { metricsFrom, type SandboxMetrics } from "../metrics/metrics.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 import { watchState } from "../sandbox/watch-state.ts";
-
-/** How a sandbox ended, as a waiter sees it. */
-export interface SandboxStopResult {
-  readonly name: string;
-  readonly status: SandboxStatus;
-  /** QEMU's exit code; null when a signal ended it or it is not known. */
-  readonly exitCode: number | null;
-  /** The signal that ended QEMU, such as `SIGKILL`. */
-  readonly signal: string | null;
-  readonly observedAt: Date;
-  /** Why it ended, in a few words; null when it is not known. */
-  readonly source: string | null;
-}
 
 export interface SandboxPingResult {
   readonly name: string;
@@ -233,11 +221,11 @@ export class SandboxControl {
       try {
         found = await this.find();
       } catch (error) {
-        if (error instanceof SandboxNotFoundError) return this.#goneResult();
+        if (error instanceof SandboxNotFoundError) return resultOfGone(this.name);
         throw error;
       }
       const down = isTerminal(found.status);
-      if (down && (await isUnlocked(found.paths.lock))) return resultFrom(found);
+      if (down && (await isUnlocked(found.paths.lock))) return resultOf(found);
       // Somebody starts it and has not said so on disk yet, or its supervisor is about to leave.
       if (down || found.status === "starting") {
         await this.waitForChange(operation);
@@ -248,7 +236,7 @@ export class SandboxControl {
           operation.log("waiting for the supervisor to tell of the end");
           return watchState(connection, () => false, operation.signal);
         });
-        if (ended !== null) return this.#resultFromEnded(ended);
+        if (ended !== null) return resultOfEnded(this.name, ended);
       } catch {
         operation.throwIfOver();
         // The supervisor is gone without a word, or is about to be: what is on disk tells.
@@ -379,54 +367,6 @@ export class SandboxControl {
     using changes = new DirectoryChanges([sandboxPaths(this.home, this.name).directory], recheckMs);
     await operation.wait(changes.next());
   }
-
-  #resultFromEnded(ended: EndedMessage): SandboxStopResult {
-    const { state, exitCode, signal, reason } = ended;
-    return { name: this.name, status: state, exitCode, signal, observedAt: new Date(), source: reason };
-  }
-
-  #goneResult(): SandboxStopResult {
-    return {
-      name: this.name,
-      status: "stopped",
-      exitCode: null,
-      signal: null,
-      observedAt: new Date(),
-      source: "the sandbox was removed",
-    };
-  }
-}
-
-export function isTerminal(status: SandboxStatus): boolean {
-  return status === "created" || status === "stopped" || status === "crashed";
-}
-
-export function notRunning(name: string, status: SandboxStatus): SandboxNotRunningError {
-  return new SandboxNotRunningError(`sandbox ${name} is ${status}`, {
-    hint: `Start it ("msb start ${name}").`,
-  });
-}
-
-function resultFrom(found: FoundSandbox): SandboxStopResult {
-  const { exitCode, signal, detail } = found.state;
-  return {
-    name: found.record.name,
-    status: found.status,
-    exitCode,
-    signal,
-    observedAt: new Date(),
-    source: detail === "" ? null : detail,
-  };
-}
-
-async function signalSupervisor(found: FoundSandbox, signal: NodeJS.Signals): Promise<void> {
-  const { supervisor } = found.state;
-  if (supervisor === null || !(await isAlive(supervisor))) return;
-  try {
-    process.kill(supervisor.pid, signal);
-  } catch {
-    // It ended just now.
-  }
 }
 
 function checkMs(name: string, ms: number): number {
@@ -434,16 +374,4 @@ function checkMs(name: string, ms: number): number {
     throw new InvalidConfigError(`${name} is ${String(ms)}, which is not a number of milliseconds`);
   }
   return Math.min(Math.ceil(ms), longestTimerMs - killWaitMs);
-}
-
-async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, Math.min(ms, longestTimerMs), null);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -131,7 +131,7 @@ const end = (code: number): Message => ({ type: "ExecExited", code, signal: 0 })
 test("events come in order, then null for ever", async () => {
   const { handle, supervisor } = await start();
   supervisor.send(begin);
-  await handle.begun();
+  await handle.startOutcome();
   assert.equal(handle.id, "3");
   supervisor.output(FrameKind.data, "o");
   supervisor.output(FrameKind.extra, "e");
@@ -194,7 +194,7 @@ test("stdin that the command closed takes no more", async () => {
 test("a command that cannot be started fails everywhere", async () => {
   const { handle, supervisor } = await start();
   supervisor.send({ type: "ExecFailed", stage: "exec", errno: 2, message: "no" });
-  await handle.begun();
+  await handle.startOutcome();
   await assert.rejects(handle.recv(), ExecFailedError);
   await assert.rejects(handle.collect(), ExecFailedError);
   await assert.rejects(handle.wait(), ExecFailedError);
@@ -259,7 +259,7 @@ test("one who gives up waiting takes no event from the next, and the command goe
 test("a command that is given up is killed and left to the supervisor", async () => {
   const { handle, supervisor } = await start();
   supervisor.send(begin);
-  await handle.begun();
+  await handle.startOutcome();
   handle.abandon();
   await supervisor.has("Release");
   assert.deepEqual(supervisor.received.slice(-2), [{ type: "Signal", signal: 9 }, { type: "Release" }]);

@@ -74,7 +74,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   }
 
   /** @internal Resolves when the command has started or failed to. */
-  begun(): Promise<void> {
+  startOutcome(): Promise<void> {
     return this.#beginning.promise;
   }
 

@@ -49,7 +49,7 @@ async function begin(
   const connection = await control.connect(operation);
   operation.log("starting the command");
   const handle = new ExecHandle(connection, request, options.stdin, options.timeoutMs);
-  await orAbandon(operation, handle, handle.begun());
+  await orAbandon(operation, handle, handle.startOutcome());
   // Never started, because the sandbox ended meanwhile.
   if (connection.lost && handle.id === "0") await control.explainLoss(handle.wait());
   return handle;

@@ -14,7 +14,8 @@ import {
   type LogReadOptions,
 } from "./log-entry.ts";
 import { readFrom } from "./read-logs.ts";
-import { isTerminal, type SandboxControl } from "../control/sandbox-control.ts";
+import type { SandboxControl } from "../control/sandbox-control.ts";
+import { isTerminal } from "../control/found-sandbox.ts";
 import { logBeginning, placeAt, readNewLines, type TextLogPosition } from "./system-log-reader.ts";
 
 export interface LogStreamOptions extends Omit<LogReadOptions, "tail"> {

@@ -11,7 +11,7 @@ import type { CreateObserver, StartObserver } from "./progress.ts";
 import { Sandbox as SandboxObject, type SandboxHandle } from "./sandbox.ts";
 
 /** The ways to get a sandbox. They are apart from its class because they need what makes sandboxes, which needs the class. */
-const ways = {
+const statics = {
   /** Begins a new sandbox. What is wrong with the name is reported by `build()` and `create()`. */
   builder(name: string): SandboxBuilder {
     return new SandboxBuilder(name);
@@ -67,12 +67,12 @@ const ways = {
   },
 };
 
-/** The class, with the ways to get one of it as its static methods. */
-function withStatics(): typeof SandboxObject & typeof ways {
-  for (const [name, value] of Object.entries(ways)) {
+/** The class, with the statics to get one of it as its static methods. */
+function withStatics(): typeof SandboxObject & typeof statics {
+  for (const [name, value] of Object.entries(statics)) {
     Object.defineProperty(SandboxObject, name, { value, configurable: true, writable: true });
   }
-  return SandboxObject as typeof SandboxObject & typeof ways;
+  return SandboxObject as typeof SandboxObject & typeof statics;
 }
 
 /**
@@ -90,5 +90,5 @@ function withStatics(): typeof SandboxObject & typeof ways {
  * console.log(output.stdout());
  * ```
  */
-export const Sandbox: typeof SandboxObject & typeof ways = withStatics();
+export const Sandbox: typeof SandboxObject & typeof statics = withStatics();
 export type Sandbox = SandboxObject;

@@ -36,10 +36,10 @@ export async function launchSupervisor(
   const supervisor = await spawnFor(home, name, lock, attached);
   const { child, owner } = supervisor;
   const started = Promise.withResolvers<StartReport>();
-  const told = handOver(supervisor, home, record);
+  const handedOver = handOver(supervisor, home, record);
   const connection = SupervisorConnection.inherited(owner, {
     message: (message) => {
-      hear(message, observer, started);
+      onMessage(message, observer, started);
     },
     lost: () => {
       void explainDeath(child, home, name).then(started.reject);
@@ -55,7 +55,7 @@ export async function launchSupervisor(
     if (observer.signal?.aborted === true) await endSupervisor(child);
     connection.close();
     // It may be making the sandbox's disk, and the lock is ours only until this returns.
-    await told;
+    await handedOver;
     throw error;
   } finally {
     release();
@@ -108,7 +108,11 @@ async function planFor(pid: number, home: Home, record: SandboxRecord): Promise<
   return encodeHandover(await planned);
 }
 
-function hear(message: Message, observer: StartObserver, started: PromiseWithResolvers<StartReport>): void {
+function onMessage(
+  message: Message,
+  observer: StartObserver,
+  started: PromiseWithResolvers<StartReport>,
+): void {
   switch (message.type) {
     case "StartProgress":
       observer.onProgress?.({ stage: message.stage, elapsedMs: message.elapsedMs });

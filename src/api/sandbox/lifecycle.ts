@@ -7,9 +7,9 @@ import {
   killWaitMs,
   type SandboxControl,
   type SandboxPingResult,
-  type SandboxStopResult,
   type SandboxTouchResult,
 } from "../control/sandbox-control.ts";
+import type { SandboxStopResult } from "../control/stop-result.ts";
 import type { WaitOptions } from "../../host/operation.ts";
 import { destroySandbox, type DestroyOptions } from "./start.ts";
 

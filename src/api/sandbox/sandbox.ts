@@ -12,13 +12,9 @@ import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
 import type { StartObserver, StartReport } from "./progress.ts";
-import {
-  defaultConnectMs,
-  defaultGraceMs,
-  isTerminal,
-  SandboxControl,
-  type SandboxStopResult,
-} from "../control/sandbox-control.ts";
+import { defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
+import { isTerminal } from "../control/found-sandbox.ts";
+import type { SandboxStopResult } from "../control/stop-result.ts";
 import { restartSandbox, startSandbox, type RestartOptions, type StartedSandbox } from "./start.ts";
 
 /**

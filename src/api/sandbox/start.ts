@@ -5,7 +5,8 @@ import { lockStoppedSandbox } from "../../store/sandboxes.ts";
 import { prepareHome } from "../../store/home.ts";
 import { launchSupervisor } from "./launch.ts";
 import type { StartObserver, StartReport } from "./progress.ts";
-import { defaultGraceMs, isTerminal, killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
+import { defaultGraceMs, killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
+import { isTerminal } from "../control/found-sandbox.ts";
 
 /** What restarting takes beside the time to stop. */
 export interface RestartOptions extends Omit<StartObserver, "timeoutMs"> {

@@ -6,7 +6,7 @@ import type { Home } from "../home.ts";
 import { readChunk } from "../../host/files/read-chunk.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { templateFileNames, templateRecordJson } from "./template-record.ts";
-import { lookAtTemplate, templatePaths, type Template } from "./templates.ts";
+import { probeTemplate, templatePaths, type Template } from "./templates.ts";
 
 /** What is slower than a start can wait for: bringing a template to the disk, and hashes of its contents. */
 
@@ -81,10 +81,10 @@ export async function verifyTemplate(
   key: string,
   signal?: AbortSignal,
 ): Promise<TemplateVerdict> {
-  const look = await lookAtTemplate(home, key);
-  if (look.status === "missing") return { status: "unchecked", detail: "it is gone" };
-  if (look.status === "damaged") return { status: "damaged", detail: look.reason };
-  const { directory, record, paths } = look.template;
+  const probe = await probeTemplate(home, key);
+  if (probe.status === "missing") return { status: "unchecked", detail: "it is gone" };
+  if (probe.status === "damaged") return { status: "damaged", detail: probe.reason };
+  const { directory, record, paths } = probe.template;
   if (record.unusable !== null) return { status: "verified", detail: "" };
   let known: Readonly<Record<string, string>>;
   try {
@@ -113,7 +113,7 @@ export async function verifyTemplate(
 }
 
 async function isStillThere(home: Home, { key, inode }: Template): Promise<boolean> {
-  const now = await lookAtTemplate(home, key);
+  const now = await probeTemplate(home, key);
   return now.status === "intact" && now.template.inode === inode;
 }
 

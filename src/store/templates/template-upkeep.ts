@@ -4,7 +4,7 @@ import type { Home } from "../home.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { isTemplateKey, type TemplateRecord } from "./template-record.ts";
 import { removeTemplate, sweepTemplateLeftovers } from "./template-removal.ts";
-import { lookAtTemplate } from "./templates.ts";
+import { probeTemplate } from "./templates.ts";
 
 /** A template as found on disk. */
 export interface ListedTemplate {
@@ -42,15 +42,15 @@ export async function listTemplates(home: Home): Promise<ListedTemplate[]> {
 async function describeTemplate(home: Home, key: string): Promise<ListedTemplate | null> {
   const directory = join(home.templates, key);
   const place = await lstat(directory, { bigint: true }).catch(() => null);
-  const look = await lookAtTemplate(home, key);
+  const probe = await probeTemplate(home, key);
   // Removed between two looks.
-  if (place === null || look.status === "missing") return null;
-  const intact = look.status === "intact" ? look : null;
+  if (place === null || probe.status === "missing") return null;
+  const intact = probe.status === "intact" ? probe : null;
   return {
     key,
     inode: place.ino,
     record: intact?.template.record ?? null,
-    damage: look.status === "damaged" ? look.reason : null,
+    damage: probe.status === "damaged" ? probe.reason : null,
     diskBytes: await diskBytes(directory),
     lastUsedAt: intact?.lastUsedAt ?? place.mtime,
   };

@@ -75,7 +75,7 @@ export interface OpenedTemplate {
  * @throws TypeError when the key is none. Never because of what is or is not on the disk: without a template a sandbox boots.
  */
 export async function openTemplate(home: Home, key: string): Promise<OpenedTemplate> {
-  const found = await lookAtTemplate(home, key);
+  const found = await probeTemplate(home, key);
   if (found.status === "missing") return { template: null, unusable: null, dropped: null };
   if (found.status === "damaged") {
     const seen = found.inode === null ? null : { key, inode: found.inode };
@@ -101,7 +101,7 @@ export async function markUsed(directory: string): Promise<void> {
 }
 
 /** What is there under a key. */
-export type TemplateLook =
+export type TemplateProbe =
   | { readonly status: "missing" }
   | {
       readonly status: "damaged";
@@ -113,25 +113,25 @@ export type TemplateLook =
   | { readonly status: "intact"; readonly template: Template; readonly lastUsedAt: Date };
 
 /** Looks at a template and changes nothing. */
-export async function lookAtTemplate(home: Home, key: string): Promise<TemplateLook> {
+export async function probeTemplate(home: Home, key: string): Promise<TemplateProbe> {
   const directory = templateDirectory(home, key);
   try {
-    const around = await lookAt(home.templates, stat);
+    const around = await statOrNull(home.templates, stat);
     if (around === null) return { status: "missing" };
     const foreign = distrust(around, "directory");
     if (foreign !== null) {
       return { status: "damaged", reason: `the directory of all templates ${foreign}`, inode: null };
     }
-    const found = await lookAt(directory, lstat);
+    const found = await statOrNull(directory, lstat);
     if (found === null) return { status: "missing" };
     const wrong = distrust(found, "directory");
     if (wrong !== null) return { status: "damaged", reason: `its directory ${wrong}`, inode: found.ino };
-    const look = await lookInside(key, directory, found.ino);
-    if (look.status === "damaged" && (await lookAt(directory, lstat))?.ino !== found.ino) {
+    const probe = await probeInside(key, directory, found.ino);
+    if (probe.status === "damaged" && (await statOrNull(directory, lstat))?.ino !== found.ino) {
       // It was removed or replaced while it was looked at.
-      return await lookAtTemplate(home, key);
+      return await probeTemplate(home, key);
     }
-    return look;
+    return probe;
   } catch (error) {
     // Too many open files, a disk that does not answer: no reason to remove anything.
     const reason = `it cannot be looked at (${errorCode(error) ?? String(error)})`;
@@ -139,10 +139,10 @@ export async function lookAtTemplate(home: Home, key: string): Promise<TemplateL
   }
 }
 
-async function lookInside(key: string, directory: string, inode: bigint): Promise<TemplateLook> {
+async function probeInside(key: string, directory: string, inode: bigint): Promise<TemplateProbe> {
   const paths = templatePaths(directory);
-  const damaged = (reason: string): TemplateLook => ({ status: "damaged", reason, inode });
-  const place = await lookAt(paths.record, lstat);
+  const damaged = (reason: string): TemplateProbe => ({ status: "damaged", reason, inode });
+  const place = await statOrNull(paths.record, lstat);
   const wrong = place === null ? "is missing" : distrust(place, "file");
   if (place === null || wrong !== null) return damaged(`template.json ${wrong ?? ""}`);
   const record = await readRecord(paths.record);
@@ -181,7 +181,7 @@ async function findChange(directory: string, record: TemplateRecord): Promise<st
     names.map(async (name) => {
       const expected = record.files[name];
       if (expected === undefined) return `template.json does not know ${name}`;
-      const found = await lookAt(join(directory, name), lstat);
+      const found = await statOrNull(join(directory, name), lstat);
       if (found === null) return `${name} is missing`;
       const wrong = distrust(found, "file") ?? change(found, expected);
       return wrong === null ? null : `${name} ${wrong}`;
@@ -204,12 +204,12 @@ export function describeFile(found: BigIntStats): TemplateFile {
 }
 
 /** @returns null when there is nothing */
-async function lookAt(
+async function statOrNull(
   path: string,
-  look: (path: string, options: { readonly bigint: true }) => Promise<BigIntStats>,
+  read: (path: string, options: { readonly bigint: true }) => Promise<BigIntStats>,
 ): Promise<BigIntStats | null> {
   try {
-    return await look(path, { bigint: true });
+    return await read(path, { bigint: true });
   } catch (error) {
     const code = errorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return null;

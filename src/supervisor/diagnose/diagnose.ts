@@ -29,11 +29,11 @@ export async function diagnoseHost(home: Home): Promise<Finding[]> {
   };
   const check = async <T>(
     name: string,
-    look: () => Promise<T>,
+    probe: () => Promise<T>,
     describe: (found: T) => string,
   ): Promise<T | null> => {
     try {
-      const found = await look();
+      const found = await probe();
       ok(name, describe(found));
       return found;
     } catch (error) {
