@@ -252,6 +252,14 @@ impl Streams {
         id % 2 == 1 && id <= self.highest
     }
 
+    /// A guest that was copied meets another supervisor, which numbers its streams from the beginning. The one that saved it
+    /// has none open then.
+    pub fn meet_supervisor(&mut self) {
+        if self.open.values().all(|stream| stream.ours) {
+            self.highest = 0;
+        }
+    }
+
     /// Opens a stream of the agent's own. Returns its number.
     pub fn open(&mut self, port: &mut Port, opening: &Message) -> u32 {
         let service = Service::opened_with(opening).expect("a message that opens a stream");

@@ -98,6 +98,13 @@ test("a long log keeps its end", async () => {
   });
 });
 
+test("no time at all ends what has not begun", async () => {
+  await assert.rejects(
+    Operation.run("x", { timeoutMs: 0 }, () => assert.fail("it was begun")),
+    OperationTimeoutError,
+  );
+});
+
 test("what is no time is refused", async () => {
   for (const timeoutMs of [-1, Number.NaN, "5" as unknown as number]) {
     await assert.rejects(

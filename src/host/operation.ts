@@ -6,7 +6,7 @@ import { unlessAborted } from "./unless-aborted.ts";
 export interface WaitOptions {
   /** Aborted: the call fails with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** After so many ms the call fails with OperationTimeoutError; 0 and more. Not given: each call's own limits hold. */
+  /** After so many ms the call fails with OperationTimeoutError; 0: before it has begun. Not given: each call's own limits hold. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -66,16 +66,13 @@ export class Operation {
     try {
       signal?.throwIfAborted();
       signal?.addEventListener("abort", abort, { once: true });
-      if (timeoutMs !== undefined && timeoutMs <= longestTimerMs) {
-        timer = setTimeout(() => {
-          over.abort(
-            new OperationTimeoutError(`${name} took longer than ${timeoutMs} ms`, {
-              operation: name,
-              timeoutMs,
-            }),
-          );
-        }, timeoutMs);
-      }
+      const expire = (): void => {
+        const message = `${name} took longer than ${String(timeoutMs)} ms`;
+        over.abort(new OperationTimeoutError(message, { operation: name, timeoutMs: timeoutMs ?? 0 }));
+      };
+      if (timeoutMs === 0) expire();
+      else if (timeoutMs !== undefined && timeoutMs <= longestTimerMs) timer = setTimeout(expire, timeoutMs);
+      operation.throwIfOver();
       return await work(operation);
     } catch (error) {
       // What was cut short says less than why it was, unless it says that too.

@@ -34,18 +34,17 @@ export async function startGuest(request: StartRequest, inherited: Inherited): P
   const { record, signal } = request;
   const beganAtMs = inherited.qemu.kind === "running" ? inherited.qemu.startedAtMs : performance.now();
   const timeoutMs = Math.max(0, Math.ceil(beganAtMs + bootDeadlineMs() - performance.now()));
-  return await Operation.run(`start sandbox ${record.name}`, { signal, timeoutMs }, async (operation) => {
-    const progress = (stage: string): void => {
-      operation.log(stage);
-      request.progress(stage);
-    };
-    const context: StartContext = { ...request, operation, progress };
-    try {
-      return await takeRoute(context, inherited);
-    } catch (error) {
-      throw error instanceof OperationTimeoutError ? outOfTime(record.name, error) : error;
-    }
-  });
+  try {
+    return await Operation.run(`start sandbox ${record.name}`, { signal, timeoutMs }, async (operation) => {
+      const progress = (stage: string): void => {
+        operation.log(stage);
+        request.progress(stage);
+      };
+      return await takeRoute({ ...request, operation, progress }, inherited);
+    });
+  } catch (error) {
+    throw error instanceof OperationTimeoutError ? outOfTime(record.name, error) : error;
+  }
 }
 
 async function takeRoute(context: StartContext, inherited: Inherited): Promise<StartOutcome> {

@@ -152,6 +152,7 @@ describe("a sandbox that stays", () => {
       "name",
       "status",
       "accelerator",
+      "start",
       "config",
       "created_at",
       "updated_at",

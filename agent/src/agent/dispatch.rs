@@ -125,6 +125,7 @@ impl Agent {
             }),
         };
         self.seeded = result.is_ok();
+        self.streams.meet_supervisor();
         if let Err(failed) = result {
             self.boot_failed(failed);
         }

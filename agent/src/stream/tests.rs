@@ -199,6 +199,24 @@ fn the_supervisor_aborts_and_the_agent_has_the_last_word() {
 }
 
 #[test]
+fn the_copy_of_a_guest_meets_a_supervisor_that_counts_from_one() {
+    let (mut streams, mut port) = (Streams::default(), Port::for_test());
+    let ping = Message::Ping(Ping { nonce: 1 });
+    say(&mut streams, 1, &ping).unwrap();
+    // Not while a stream of the earlier one is open.
+    streams.meet_supervisor();
+    assert_eq!(say(&mut streams, 1, &ping), Err(Rule::NotOfService));
+    streams.send(&mut port, 1, &Message::Pong(Pong { nonce: 1 }));
+    assert_eq!(say(&mut streams, 1, &ping), Err(Rule::UsedBefore));
+    streams.open(&mut port, &Message::Events);
+    streams.meet_supervisor();
+    assert!(matches!(
+        say(&mut streams, 1, &ping),
+        Ok(Event::Opened(1, _))
+    ));
+}
+
+#[test]
 fn streams_of_the_agents_own() {
     let (mut streams, mut port) = (Streams::default(), Port::for_test());
     say(&mut streams, 1, &exec()).unwrap();
