@@ -37,7 +37,7 @@ test("the same package gives the same image, and others' tools find nothing wron
     (await run("dump.erofs", [`--path=${path}`, first])).toString();
   assert.match(await describe("/"), /^Uid: 0\s+Gid: 0\s+Access: 0755/m);
   assert.match(await describe("/home/sandbox"), /^Uid: 1000\s+Gid: 1000\s+Access: 0755/m);
-  // It does not show the sticky bit; `test/vm/base-image.test.ts` looks at that.
+  // It does not show the sticky bit; `test/vm/images/base-image.test.ts` looks at that.
   assert.match(await describe("/tmp"), /^Uid: 0\s+Gid: 0\s+Access: 0777/m);
   assert.match(await describe("/etc/shadow"), /^Uid: 0\s+Gid: 0\s+Access: 0600/m);
 });

@@ -54,7 +54,9 @@ export function readNeeds(name: string, source: string): Needs {
 }
 
 export async function vmTestFiles(directory = vmTestDirectory): Promise<VmTestFile[]> {
-  const names = (await readdir(directory)).filter((name) => name.endsWith(".test.ts")).sort();
+  const names = (await readdir(directory, { recursive: true }))
+    .filter((name) => name.endsWith(".test.ts"))
+    .sort();
   return await Promise.all(
     names.map(async (file) => {
       const path = join(directory, file);
@@ -78,7 +80,7 @@ export function select(all: readonly VmTestFile[], round: Round, { tags, files }
   const names = new Set(files.map((file) => basename(file).replace(/(\.test)?\.ts$/, "")));
   for (const name of names) {
     const file = all.find((one) => one.name === name);
-    if (file === undefined) throw new Error(`there is no test/vm/${name}.test.ts`);
+    if (file === undefined) throw new Error(`there is no ${name}.test.ts in test/vm`);
     if (!isIn(file, round))
       throw new Error(`${name} is not in the round ${round}: it needs ${file.needs[0]}`);
   }

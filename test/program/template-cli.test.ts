@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { hashTemplate } from "../../src/store/templates/template-check.ts";
 import { locateHome, prepareHome, type Home } from "../../src/store/home.ts";
 import { lockTemplate, stageTemplate } from "../../src/store/templates/template-staging.ts";
-import { MsbHome } from "../vm/cli-support.ts";
+import { MsbHome } from "../vm/cli/cli-support.ts";
 import { imageDetails, keyA, keyB, keyC, machineDetails, make } from "../support/template-support.ts";
 
 async function homeOf(scope: MsbHome): Promise<Home> {

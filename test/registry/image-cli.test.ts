@@ -8,8 +8,8 @@ import { promisify } from "node:util";
 import { makeCertificates, type Certificates } from "./certificates.ts";
 import { hostArchitecture, image, layer, noise, push, scratch, skopeo, type BuiltImage } from "./images.ts";
 import { RegistryServer } from "./registry-server.ts";
-import { MsbHome, type Result } from "../vm/cli-support.ts";
-import { Terminal } from "../vm/terminal-support.ts";
+import { MsbHome, type Result } from "../vm/cli/cli-support.ts";
+import { Terminal } from "../vm/cli/terminal-support.ts";
 
 // The commands for images and registries, against a real registry. None of these starts a machine.
 

@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import {
+  ExecFailedError,
+  Sandbox,
+  type ExecFailureKind,
+  type ExecOptionsBuilder,
+} from "../../../src/index.ts";
+import { eventually, useTemporaryHome } from "../support.ts";
+import type { Needs } from "../tags.ts";
+
+export const needs: Needs = ["running"];
+
+useTemporaryHome();
+let sandbox: Sandbox;
+before(async () => {
+  sandbox = await Sandbox.builder("exec-failures").image("localhost/base").create();
+  const output = await sandbox.shell(`
+    mkdir /t && cd /t
+    printf 'echo no interpreter line' > no-shebang && chmod 755 no-shebang
+    printf '#!/nonexistent\\n' > bad-interpreter && chmod 755 bad-interpreter
+    printf '#!/bin/sh\\necho fine\\n' > not-executable
+    printf '\\177ELF garbage' > broken && chmod 755 broken
+    printf '#!/bin/sh\\necho secret\\n' > root-only && chmod 700 root-only
+    mkdir closed && chmod 700 closed
+    ln -s loop loop
+    touch file`);
+  assert.equal(output.code, 0, output.stderr());
+});
+after(() => sandbox.stop());
+
+interface Expected {
+  readonly kind: ExecFailureKind;
+  readonly errno: string | null;
+  readonly stage: string;
+}
+
+const errnos: Readonly<Record<string, number>> = {
+  EPERM: 1,
+  ENOENT: 2,
+  E2BIG: 7,
+  ENOEXEC: 8,
+  EACCES: 13,
+  ENOTDIR: 20,
+  EMFILE: 24,
+  ENAMETOOLONG: 36,
+  ELOOP: 40,
+};
+
+async function fails(
+  program: string,
+  expected: Expected,
+  configure: (options: ExecOptionsBuilder) => ExecOptionsBuilder = (options) => options,
+): Promise<ExecFailedError> {
+  let failure: ExecFailedError | null = null;
+  await assert.rejects(sandbox.execWith(program, configure), (error: unknown) => {
+    assert.ok(error instanceof ExecFailedError, String(error));
+    failure = error;
+    return true;
+  });
+  const { kind, errno, errnoName, stage, code, message, hint } = failure as unknown as ExecFailedError;
+  assert.deepEqual({ kind, errno: errnoName, stage }, expected);
+  assert.equal(errno, expected.errno === null ? null : errnos[expected.errno]);
+  assert.equal(code, "execFailed");
+  assert.ok(message.includes(JSON.stringify(program)), message);
+  assert.notEqual(hint, "");
+  return failure as unknown as ExecFailedError;
+}
+
+describe("a program that cannot be run", () => {
+  const atExec = (kind: ExecFailureKind, errno: string): Expected => ({ kind, errno, stage: "exec" });
+
+  test("is missing", async () => {
+    await fails("no-such-program", atExec("not_found", "ENOENT"));
+    await fails("/no/such/program", atExec("not_found", "ENOENT"));
+    await fails("", atExec("not_found", "ENOENT"));
+  });
+
+  test("names an interpreter that is missing", async () => {
+    await fails("/t/bad-interpreter", atExec("not_found", "ENOENT"));
+  });
+
+  test("is a directory", async () => {
+    await fails("/etc", atExec("permission_denied", "EACCES"));
+  });
+
+  test("may not be executed", async () => {
+    await fails("/t/not-executable", atExec("permission_denied", "EACCES"));
+    await fails("not-executable", atExec("permission_denied", "EACCES"), (e) => e.env("PATH", "/t:/bin"));
+    await fails("/t/root-only", atExec("permission_denied", "EACCES"), (e) => e.user("sandbox"));
+  });
+
+  test("has a format that the kernel does not know", async () => {
+    await fails("/t/no-shebang", atExec("not_executable", "ENOEXEC"));
+    await fails("/t/broken", atExec("not_executable", "ENOEXEC"));
+  });
+
+  test("is a loop of links, or has too long a name", async () => {
+    await fails("/t/loop", atExec("bad_args", "ELOOP"));
+    await fails(`/${"n".repeat(300)}`, atExec("bad_args", "ENAMETOOLONG"));
+  });
+
+  test("but a script without #! runs through a shell", async () => {
+    const output = await sandbox.exec("sh", ["/t/no-shebang"]);
+    assert.equal(output.stdout(), "no interpreter line\n");
+  });
+});
+
+describe("a working directory that cannot be used", () => {
+  test("is missing, a file, or closed to the user", async () => {
+    await fails("true", { kind: "bad_cwd", errno: "ENOENT", stage: "cwd" }, (e) => e.cwd("/no/such"));
+    await fails("true", { kind: "bad_cwd", errno: "ENOTDIR", stage: "cwd" }, (e) => e.cwd("/t/file"));
+    await fails("true", { kind: "bad_cwd", errno: "EACCES", stage: "cwd" }, (e) =>
+      e.cwd("/t/closed").user("sandbox"),
+    );
+  });
+});
+
+describe("a user that cannot be found", () => {
+  for (const spec of [
+    "nosuchuser",
+    "root:nosuchgroup",
+    ":users",
+    "root:",
+    ":",
+    "-1",
+    "4294967295",
+    "1000:4294967296",
+  ]) {
+    test(`is ${spec}`, async () => {
+      const error = await fails("true", { kind: "user_setup_failed", errno: null, stage: "user" }, (e) =>
+        e.user(spec),
+      );
+      assert.match(error.message, /nosuch|empty|no user|no group/);
+    });
+  }
+
+  test("because the group data base is no file", async () => {
+    // No command can be started meanwhile, so one that runs already has to mend it.
+    const mender = await sandbox.execStreamWith("sh", (e) =>
+      e
+        .args([
+          "-c",
+          "mv /etc/group /t && mkdir /etc/group && echo broken; read go; rmdir /etc/group && mv /t/group /etc",
+        ])
+        .stdinPipe(),
+    );
+    for await (const event of mender) if (event.kind === "stdout") break;
+    const error = await fails("true", { kind: "user_setup_failed", errno: null, stage: "user" });
+    assert.match(error.message, /\/etc\/group is not a regular file/);
+    await mender.takeStdin()?.write("go\n");
+    assert.equal((await mender.wait()).code, 0);
+    assert.equal((await sandbox.exec("true")).code, 0);
+  });
+});
+
+describe("arguments that are too many", () => {
+  const tooMany = { kind: "bad_args", errno: "E2BIG" } as const;
+
+  test("for the guest's kernel: 3 MiB in all, or 128 KiB in one", async () => {
+    const many = Array.from({ length: 300 }, () => "x".repeat(10_000));
+    await fails("true", { ...tooMany, stage: "exec" }, (e) => e.args(many));
+    await fails("true", { ...tooMany, stage: "exec" }, (e) => e.arg("x".repeat(128 * 1024)));
+    await fails("true", { ...tooMany, stage: "exec" }, (e) => e.env("LARGE", "x".repeat(128 * 1024)));
+  });
+
+  test("for the protocol", async () => {
+    await fails("true", { ...tooMany, stage: "request" }, (e) => e.arg("x".repeat(64 * 1024 * 1024)));
+    assert.equal((await sandbox.exec("true")).code, 0);
+  });
+});
+
+describe("a limit that cannot be kept", () => {
+  test("is told as such", async () => {
+    // Above fs.nr_open not even root may set it: setrlimit(2).
+    const failure = await fails("true", { kind: "permission_denied", errno: "EPERM", stage: "rlimit" }, (e) =>
+      e.rlimit("nofile", 2 ** 40),
+    );
+    assert.match(failure.message, /not permitted/i);
+  });
+});
+
+describe("a failure", () => {
+  test("reaches every way of looking at a stream, and the command has no session in the log", async () => {
+    const handle = await sandbox.execStream("no-such-program");
+    for (const look of [
+      () => handle.recv(),
+      () => handle.wait(),
+      () => handle.collect(),
+      () => handle.recv(),
+    ]) {
+      await assert.rejects(look(), ExecFailedError);
+    }
+    await assert.rejects(
+      (async () => {
+        for await (const event of handle) assert.fail(`there was ${event.kind}`);
+      })(),
+      ExecFailedError,
+    );
+    assert.equal(handle.id, "0");
+  });
+
+  test("leaves no descriptor or process behind", async () => {
+    // The shell looks by itself: a child of its own would be counted or not. Threads of the kernel (children of 2) come and go.
+    const script = `
+      set -- /proc/1/fd/*; descriptors=$#; processes=0
+      for status in /proc/[0-9]*/status; do
+        while read -r key value; do
+          if [ "$key" = PPid: ] && [ "$value" != 2 ]; then processes=$((processes + 1)); fi
+        done < $status
+      done 2> /dev/null
+      echo $descriptors $processes`;
+    const look = async (): Promise<string> => (await sandbox.shell(script)).stdout();
+    const before = await look();
+    assert.match(before, /^\d+ \d+\n$/);
+    for (let n = 0; n < 20; n++) {
+      await assert.rejects(sandbox.exec("no-such-program"), ExecFailedError);
+      await assert.rejects(
+        sandbox.execWith("true", (e) => e.cwd("/no").tty(true)),
+        ExecFailedError,
+      );
+      await assert.rejects(
+        sandbox.execWith("true", (e) => e.user("nobody-such").stdinPipe()),
+        ExecFailedError,
+      );
+    }
+    await eventually(`no more than ${before}`, async () => ((await look()) === before ? true : null));
+  });
+});

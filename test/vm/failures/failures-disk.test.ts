@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { IoError, Sandbox, SandboxNotFoundError } from "../../../src/index.ts";
+import { processesGone, smallMemory, timeout, withEnvironment } from "../lifecycle-support.ts";
+import { eventually, useTemporaryHome } from "../support.ts";
+import type { Needs } from "../tags.ts";
+
+export const needs: Needs = ["boots", "disk-full"];
+
+// Full and read-only disks. A small tmpfs stands for them, which only root can mount: of the host, or of a user namespace, in
+// which this file runs itself when the user is not root.
+useTemporaryHome();
+const run = promisify(execFile);
+const isLinux = process.platform === "linux";
+const isRoot = process.getuid?.() === 0;
+const skip = isLinux && isRoot ? false : isLinux ? "run in a user namespace" : "mounting a tmpfs takes Linux";
+
+if (isLinux && !isRoot) {
+  test("full and read-only disks, in a user namespace", async () => {
+    // Without the variable by which it would take itself for a part of this run.
+    const { NODE_TEST_CONTEXT: _context, ...environment } = process.env;
+    const node = [process.execPath, "--test", fileURLToPath(import.meta.url)];
+    await run("unshare", ["--user", "--map-root-user", "--mount", ...node], { env: environment });
+  });
+}
+
+/** A home on a file system of its own, unmounted when the test has ended. */
+async function smallHome(t: TestContext, size: string): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), "msb-disk-"));
+  await run("mount", ["-t", "tmpfs", "-o", `size=${size}`, "msb-test", home]);
+  t.after(async () => {
+    await withEnvironment({ MSB_HOME: home }, async () => {
+      for (const handle of await Sandbox.list()) await handle.kill();
+    });
+    await mounting("umount", home);
+    await rm(home, { recursive: true });
+  });
+  return home;
+}
+
+/** A process that has ended for all who look may keep its files open a moment longer. */
+async function mounting(program: string, ...parameters: string[]): Promise<void> {
+  await eventually(`${program} ${parameters.join(" ")}`, () =>
+    run(program, parameters).then(
+      () => true,
+      () => null,
+    ),
+  );
+}
+
+const create = (name: string): Promise<Sandbox> =>
+  Sandbox.create({ name, image: "localhost/base", memoryMib: smallMemory });
+
+async function fails(attempt: Promise<unknown>, hint: RegExp): Promise<void> {
+  await assert.rejects(attempt, (error) => {
+    assert.ok(error instanceof IoError, String(error));
+    assert.match(error.hint, hint);
+    return true;
+  });
+}
+
+for (const size of ["8k", "24k", "64k", "256k"]) {
+  test(`create with ${size} of disk: refused, nothing left`, { timeout, skip }, async (t) => {
+    const home = await smallHome(t, size);
+    await withEnvironment({ MSB_HOME: home }, async () => {
+      await fails(create("full"), /disk is full/);
+      await processesGone(home);
+      await assert.rejects(Sandbox.get("full"), SandboxNotFoundError);
+      assert.deepEqual([...(await Sandbox.list())], []);
+      assert.deepEqual(await readdir(join(home, "sandboxes")).catch(() => []), []);
+    });
+  });
+}
+
+test("the disk fills up while the guest writes: the guest gets I/O errors", { timeout, skip }, async (t) => {
+  const home = await smallHome(t, "24m");
+  await withEnvironment({ MSB_HOME: home }, async () => {
+    const sandbox = await create("filling");
+    await sandbox.shell("echo before > /root/before; sync");
+    const write = await sandbox.shell(
+      "for n in $(seq 100); do dd if=/dev/urandom of=/root/$n bs=256k count=1 conv=fsync || exit 9; done",
+    );
+    assert.equal(write.code, 9);
+    assert.match(write.stderr(), /Input\/output error|Read-only/);
+    // The sandbox lives: it is still spoken to, and can be stopped.
+    assert.equal((await sandbox.exec("cat", ["/root/before"])).stdout(), "before\n");
+    assert.equal((await sandbox.ping()).name, "filling");
+    assert.ok((await sandbox.metrics()).uptimeMs > 0);
+    // Even while a command waits for pages to be written that never will be.
+    await sandbox.execStream("sh", ["-c", "cat /dev/zero | tr '\\0' x > /root/big"]);
+    await sandbox.stop();
+    await processesGone(home);
+    const handle = await Sandbox.get("filling");
+    assert.equal(handle.status, "stopped");
+    assert.equal((await handle.waitUntilStopped()).source, "a client asked for it");
+    await handle.remove();
+    // With the space back, all is well.
+    const again = await create("filling");
+    assert.equal((await again.exec("echo", ["hi"])).stdout(), "hi\n");
+    await again.destroy();
+  });
+});
+
+test("a home that became read-only", { timeout, skip }, async (t) => {
+  const home = await smallHome(t, "64m");
+  await withEnvironment({ MSB_HOME: home }, async () => {
+    await (await create("kept")).stop();
+    await mounting("mount", "-o", "remount,bind,ro", home);
+    await fails(create("new"), /read-only/);
+    await fails(Sandbox.start("kept"), /read-only/);
+    await fails(Sandbox.remove("kept"), /read-only/);
+    assert.equal((await Sandbox.get("kept")).status, "stopped");
+    assert.equal((await Sandbox.list()).length, 1);
+    assert.ok((await (await Sandbox.get("kept")).logs({ sources: ["system"] })).length > 0);
+    await mounting("mount", "-o", "remount,bind,rw", home);
+    const again = await Sandbox.start("kept");
+    assert.equal((await again.exec("echo", ["hi"])).stdout(), "hi\n");
+    await again.destroy();
+  });
+});
+
+test("a fresh home on a read-only disk", { timeout, skip }, async (t) => {
+  const mount = await smallHome(t, "1m");
+  await mkdir(join(mount, "empty"));
+  await mounting("mount", "-o", "remount,bind,ro", mount);
+  for (const home of [join(mount, "empty"), join(mount, "missing")]) {
+    await withEnvironment({ MSB_HOME: home }, async () => {
+      await fails(create("new"), /read-only/);
+      assert.deepEqual([...(await Sandbox.list())], []);
+    });
+  }
+});
