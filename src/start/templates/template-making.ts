@@ -22,7 +22,7 @@ import type { TemplateDetails } from "../../store/templates/template-record.ts";
 import { bootToHello, endedBy } from "../guest/boot.ts";
 import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "../guest/context.ts";
 import { restoreDeadlineMs } from "../guest/start-errors.ts";
-import { keep, startRestored } from "./template-restore.ts";
+import { keep, spawnRestored } from "./template-restore.ts";
 
 const bytesPerMib = 1024 * 1024;
 
@@ -104,7 +104,7 @@ export async function makeImageTemplate(
   await requireSpace(context, 1, from.key);
   await copySparse(from.paths.memory, staged.paths.memory);
   context.progress("restore");
-  const started = await startRestored(plan, from, { memoryPath: staged.paths.memory, shared: true });
+  const started = await spawnRestored(plan, from, { memoryPath: staged.paths.memory, shared: true });
   await using _machine = started.machine;
   try {
     // Who answers was restored well: what goes wrong later is not the template's fault.

@@ -50,7 +50,7 @@ export async function restoreTemplate(
   if (!isMounted) await makeUpper(plan.root);
   const started = await orTemplateFailed(plan, async () => {
     if (isMounted && !upperIsMade) await copyTemplateUpper(plan.root, template);
-    return await startRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
+    return await spawnRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
   const messages = introduction(plan.context.record, isMounted ? null : plan.root);
   await becomeRestored(plan.context, started, started.agent.introduce(messages), originOf(template));
@@ -89,7 +89,7 @@ export async function becomeRestored(
 }
 
 /** QEMU with a template's state, going on by itself. @throws IoError, or what open(2) reports, when its files are not there */
-export async function startRestored(
+export async function spawnRestored(
   plan: StartPlan,
   template: Template,
   memory: { readonly memoryPath: string; readonly shared: boolean },
