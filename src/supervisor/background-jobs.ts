@@ -1,4 +1,4 @@
-import type { BackgroundJob } from "../start/guest/context.ts";
+import type { BackgroundJob } from "../start/common/context.ts";
 
 /** How long the end waits for a job that does not stop, such as bringing a file to a slow disk, ms. */
 const longestEndMs = 2_000;

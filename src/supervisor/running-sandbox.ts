@@ -6,7 +6,7 @@ import { startedMarker, stoppedMarker } from "../store/log-format.ts";
 import type { FoundSandbox } from "../store/sandboxes.ts";
 import type { TerminationReason } from "../store/state.ts";
 import type { AgentLink } from "../agent-link/agent-link.ts";
-import type { StartedMachine } from "../start/guest/context.ts";
+import type { StartedMachine } from "../start/common/context.ts";
 import type { Logs } from "./logs/logs.ts";
 import { logEvents } from "./logs/machine-log.ts";
 import { GuestShutdown } from "./services/guest-shutdown.ts";

@@ -13,7 +13,7 @@ import { identifyProcess } from "../host/process/process-identity.ts";
 import { socketPath, type Home } from "../store/home.ts";
 import type { FoundSandbox } from "../store/sandboxes.ts";
 import type { SandboxState as StoredState, TerminationReason } from "../store/state.ts";
-import type { BackgroundJob } from "../start/guest/context.ts";
+import type { BackgroundJob } from "../start/common/context.ts";
 import type { Inherited } from "../start/prelaunch/prelaunch-qemu.ts";
 import { startGuest, type StartOutcome } from "../start/start.ts";
 import { BackgroundJobs } from "./background-jobs.ts";

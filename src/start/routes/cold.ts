@@ -1,5 +1,5 @@
-import { becomeSandbox, bootToHello } from "../guest/boot.ts";
-import type { StartedMachine, StartPlan } from "../guest/context.ts";
+import { becomeSandbox, bootToHello } from "../common/boot.ts";
+import type { StartedMachine, StartPlan } from "../common/context.ts";
 import { makeUpper } from "../inputs/root.ts";
 
 /**

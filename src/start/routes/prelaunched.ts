@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { Machine } from "../../machine/machine.ts";
 import { dropTemplate } from "../../store/templates/template-removal.ts";
 import { markUsed } from "../../store/templates/templates.ts";
-import type { StartContext } from "../guest/context.ts";
+import type { StartContext } from "../common/context.ts";
 import type { Received, RefusedPrelaunch, RunningPrelaunch } from "../prelaunch/receive.ts";
 import { becomeRestored, linkToRestored, TemplateFailedError } from "../templates/template-restore.ts";
 import type { RouteResult, RouteUnavailable } from "./route.ts";

@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { BootStartError, InvalidConfigError } from "../../errors/index.ts";
-import type { StartPlan } from "../guest/context.ts";
-import { AcceleratorFailedError } from "../guest/start-errors.ts";
+import type { StartPlan } from "../common/context.ts";
+import { AcceleratorFailedError } from "../common/start-errors.ts";
 import type { TemplateAtHand } from "../templates/template-making.ts";
 import { restoreTemplate, TemplateFailedError } from "../templates/template-restore.ts";
 import { TemplateSource, type Obtained } from "../templates/template-source.ts";

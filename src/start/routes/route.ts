@@ -1,4 +1,4 @@
-import type { StartedMachine } from "../guest/context.ts";
+import type { StartedMachine } from "../common/context.ts";
 
 /** What came of trying to start a sandbox in one way. */
 export type RouteResult = RouteStarted | RouteUnavailable | RouteFailed;

@@ -19,9 +19,9 @@ import {
 } from "../../store/templates/template-staging.ts";
 import type { Template } from "../../store/templates/templates.ts";
 import type { TemplateDetails } from "../../store/templates/template-record.ts";
-import { bootToHello, endedBy } from "../guest/boot.ts";
-import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "../guest/context.ts";
-import { restoreDeadlineMs } from "../guest/start-errors.ts";
+import { bootToHello, endedBy } from "../common/boot.ts";
+import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "../common/context.ts";
+import { restoreDeadlineMs } from "../common/start-errors.ts";
 import { keep, spawnRestored } from "./template-restore.ts";
 
 const bytesPerMib = 1024 * 1024;

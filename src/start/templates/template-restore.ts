@@ -14,10 +14,10 @@ import { errorCode } from "../../host/system-error.ts";
 import { hasHashes, hashTemplate, markDurable } from "../../store/templates/template-check.ts";
 import { openTemplate, type Template } from "../../store/templates/templates.ts";
 import { tryLockTemplate } from "../../store/templates/template-staging.ts";
-import { endedBy, linkTo, untilReady } from "../guest/boot.ts";
+import { endedBy, linkTo, untilReady } from "../common/boot.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
-import type { StartContext, StartedMachine, StartPlan } from "../guest/context.ts";
-import { restoreDeadlineMs } from "../guest/start-errors.ts";
+import type { StartContext, StartedMachine, StartPlan } from "../common/context.ts";
+import { restoreDeadlineMs } from "../common/start-errors.ts";
 
 /** How long a sandbox has to run before it computes hashes that another one left undone. */
 const hashDelayMs = 5_000;

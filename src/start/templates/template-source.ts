@@ -11,8 +11,8 @@ import {
 import { openTemplate, type Template } from "../../store/templates/templates.ts";
 import { removeTemplate } from "../../store/templates/template-removal.ts";
 import type { Home } from "../../store/home.ts";
-import { bootDeadlineMs } from "../guest/start-errors.ts";
-import type { StartContext, StartPlan } from "../guest/context.ts";
+import { bootDeadlineMs } from "../common/start-errors.ts";
+import type { StartContext, StartPlan } from "../common/context.ts";
 import { makeImageTemplate, makeMachineTemplate, type Made, type TemplateAtHand } from "./template-making.ts";
 
 /** There is none to start from, and none was tried to be made. */

@@ -1,7 +1,7 @@
 import { SIGTERM, signalNumber } from "../../protocol/signals.ts";
 import { Deadline } from "../../host/deadline.ts";
 import type { RuntimeLog } from "../logs/runtime-log.ts";
-import type { StartedMachine } from "../../start/guest/context.ts";
+import type { StartedMachine } from "../../start/common/context.ts";
 
 /** The part of the grace that is kept for flushing and unmounting, ms. */
 const flushMs = 2_000;
