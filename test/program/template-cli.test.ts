@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { hashTemplate } from "../../src/store/templates/template-check.ts";
+import { hashTemplate } from "../../src/store/templates/template-hashes.ts";
 import { locateHome, prepareHome, type Home } from "../../src/store/home.ts";
 import { lockTemplate, stageTemplate } from "../../src/store/templates/template-staging.ts";
 import { MsbHome } from "../vm/cli/cli-support.ts";

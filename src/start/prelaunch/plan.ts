@@ -2,7 +2,7 @@ import { machineCommand } from "../../machine/machine.ts";
 import { openingLines } from "../../machine/memory/save-restore.ts";
 import { encodeFrame, FrameKind } from "../../protocol/frame.ts";
 import { encodeMessage, PROTOCOL_VERSION, type Message } from "../../protocol/generated/messages.ts";
-import { probeTemplate } from "../../store/templates/templates.ts";
+import { inspectTemplate } from "../../store/templates/templates.ts";
 import {
   HANDOVER_FORMAT,
   type Handover,
@@ -55,12 +55,12 @@ async function planPrelaunch(
   if (settled === null || keys === null)
     return none("nobody knows yet whether this host's accelerator works");
   const { accelerator } = settled;
-  const probe = await probeTemplate(home, keys.image ?? keys.machine);
+  const inspection = await inspectTemplate(home, keys.image ?? keys.machine);
   const khz = guestTscKhz(accelerator, tscKhz);
   // The supervisor does something about each of these, and says so.
-  if (probe.status === "missing") return none("there is no template of this shape yet");
-  if (probe.status === "damaged") return none(`its template is damaged: ${probe.reason}`);
-  const { template } = probe;
+  if (inspection.status === "missing") return none("there is no template of this shape yet");
+  if (inspection.status === "damaged") return none(`its template is damaged: ${inspection.reason}`);
+  const { template } = inspection;
   if (template.record.unusable !== null)
     return none(`no template is of use here: ${template.record.unusable}`);
   if (!clockFits(template.record, khz)) return none("its template's clock does not fit this host");

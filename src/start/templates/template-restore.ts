@@ -11,7 +11,7 @@ import { originOf } from "../inputs/template-key.ts";
 import { PROTOCOL_VERSION } from "../../protocol/generated/messages.ts";
 import { Operation } from "../../host/operation.ts";
 import { errorCode } from "../../host/system-error.ts";
-import { hasHashes, hashTemplate, markDurable } from "../../store/templates/template-check.ts";
+import { hasHashes, hashTemplate, markDurable } from "../../store/templates/template-hashes.ts";
 import { openTemplate, type Template } from "../../store/templates/templates.ts";
 import { tryLockTemplate } from "../../store/templates/template-staging.ts";
 import { endedBy, linkTo, untilReady } from "../common/boot.ts";

@@ -156,7 +156,10 @@ export class TemplateSource {
 
   async #find(key: string): Promise<Found> {
     const { template, unusable, dropped } = await openTemplate(this.#home, key);
-    if (dropped !== null) this.#context.runtimeLog.write("warn", `dropped the template ${key}: ${dropped}`);
+    if (dropped !== null) {
+      const what = dropped.isRemoved ? "dropped" : "did not use";
+      this.#context.runtimeLog.write("warn", `${what} the template ${key}: ${dropped.reason}`);
+    }
     if (unusable !== null) return { kind: "unavailable", reason: `no template is of use here: ${unusable}` };
     if (template === null) return { kind: "absent" };
     const { tscKhz } = this.#plan;

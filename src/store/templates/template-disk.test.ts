@@ -76,7 +76,7 @@ test("a read-only home still has its templates", { skip }, async (t) => {
   await rm(join(home.templates, keyB, "memory"));
   await run("mount", ["-o", "remount,ro", home.root]);
   assert.deepEqual((await openTemplate(home, keyA)).template, made);
-  assert.equal((await openTemplate(home, keyB)).dropped, "memory is missing");
+  assert.equal((await openTemplate(home, keyB)).dropped?.reason, "memory is missing");
   assert.equal((await listTemplates(home)).length, 2);
   await assert.rejects(
     lockTemplate(home, keyB),

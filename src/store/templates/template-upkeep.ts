@@ -4,7 +4,7 @@ import type { Home } from "../home.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { isTemplateKey, type TemplateRecord } from "./template-record.ts";
 import { removeTemplate, sweepTemplateLeftovers } from "./template-removal.ts";
-import { probeTemplate } from "./templates.ts";
+import { inspectTemplate } from "./templates.ts";
 
 /** A template as found on disk. */
 export interface ListedTemplate {
@@ -42,15 +42,15 @@ export async function listTemplates(home: Home): Promise<ListedTemplate[]> {
 async function describeTemplate(home: Home, key: string): Promise<ListedTemplate | null> {
   const directory = join(home.templates, key);
   const place = await lstat(directory, { bigint: true }).catch(() => null);
-  const probe = await probeTemplate(home, key);
+  const inspection = await inspectTemplate(home, key);
   // Removed between two looks.
-  if (place === null || probe.status === "missing") return null;
-  const intact = probe.status === "intact" ? probe : null;
+  if (place === null || inspection.status === "missing") return null;
+  const intact = inspection.status === "intact" ? inspection : null;
   return {
     key,
     inode: place.ino,
     record: intact?.template.record ?? null,
-    damage: probe.status === "damaged" ? probe.reason : null,
+    damage: inspection.status === "damaged" ? inspection.reason : null,
     diskBytes: await diskBytes(directory),
     lastUsedAt: intact?.lastUsedAt ?? place.mtime,
   };

@@ -136,7 +136,7 @@ const damages: readonly {
   },
 ];
 
-describe("a damaged template is put aside, and made again", () => {
+describe("a damaged template is removed, and made again", () => {
   for (const { name, reason, skip = false, damage } of damages) {
     test(name, { skip }, async () => {
       await using scope = await TemplateHome.create();
@@ -147,7 +147,8 @@ describe("a damaged template is put aside, and made again", () => {
       await damage(made);
       const opened = await openTemplate(home, keyA);
       assert.equal(opened.template, null);
-      assert.match(opened.dropped ?? "", reason);
+      assert.match(opened.dropped?.reason ?? "", reason);
+      assert.equal(opened.dropped?.isRemoved, true);
       assert.deepEqual(await entries(home), [keyB]);
       assert.deepEqual(await openTemplate(home, keyA), { template: null, unusable: null, dropped: null });
       const again = await make(home, keyA, { details: imageDetails });
@@ -165,7 +166,7 @@ describe("a damaged template is put aside, and made again", () => {
     const elsewhere = join(home.root, "elsewhere");
     await rename(made.directory, elsewhere);
     await symlink(elsewhere, made.directory);
-    assert.equal((await openTemplate(home, keyA)).dropped, "its directory is no directory");
+    assert.equal((await openTemplate(home, keyA)).dropped?.reason, "its directory is no directory");
     await make(home, keyB);
     assert.deepEqual(await readdir(home.templates), [keyB]);
     // The link went, not what it led to.
@@ -212,7 +213,8 @@ test("where others can write everything, nothing is used and nothing removed", a
   await chmod(home.templates, 0o777);
   const opened = await openTemplate(home, keyA);
   assert.equal(opened.template, null);
-  assert.match(opened.dropped ?? "", /^the directory of all templates can be written by other users$/);
+  assert.match(opened.dropped?.reason ?? "", /^the directory of all templates can be written by other users$/);
+  assert.equal(opened.dropped?.isRemoved, false);
   await chmod(home.templates, 0o700);
   assert.ok((await openTemplate(home, keyA)).template !== null);
 });
@@ -230,7 +232,7 @@ test("a directory of templates may be a link; one that leads nowhere is as good 
   assert.deepEqual(await openTemplate(home, keyA), { template: null, unusable: null, dropped: null });
   await rm(home.templates);
   await symlink("templates", home.templates);
-  assert.match((await openTemplate(home, keyA)).dropped ?? "", /^it cannot be looked at \(ELOOP\)$/);
+  assert.match((await openTemplate(home, keyA)).dropped?.reason ?? "", /^it cannot be looked at \(ELOOP\)$/);
 });
 
 test("only the template that was seen is removed, not the one in its place", async () => {

@@ -21,8 +21,8 @@ import {
  * It holds memory that will be executed. So it is used only if nobody else could have written it, and only if its files
  * are, by size, time and inode, those that were saved. That costs one read and a few looks, not a hash of everything.
  *
- * Reading order: this file (using one), `template-record.ts`, `template-making.ts`, `template-removal.ts`,
- * `template-upkeep.ts` (which there are, and when old ones go), `template-check.ts` (contents), `template-settings.ts`.
+ * Reading order: this file (using one), `template-record.ts`, `template-staging.ts`, `template-removal.ts`,
+ * `template-upkeep.ts` (which there are, and when old ones go), `template-hashes.ts` (contents), `template-settings.ts`.
  */
 export interface Template {
   readonly key: string;
@@ -60,13 +60,20 @@ export function templateDirectory(home: Home, key: string): string {
   return join(home.templates, key);
 }
 
+export interface DroppedTemplate {
+  /** One clause. */
+  readonly reason: string;
+  /** Whether it was damaged, and so removed; else it only cannot be reached now. */
+  readonly isRemoved: boolean;
+}
+
 export interface OpenedTemplate {
   /** Null when there is none that can be used. */
   readonly template: Template | null;
   /** Why none of this key can be made here; null when one may be tried. */
   readonly unusable: string | null;
-  /** Why the one that is there is not used, in one clause; a damaged one is put aside. Null when there was none. */
-  readonly dropped: string | null;
+  /** The one that was there and is not used; null when there was none. */
+  readonly dropped: DroppedTemplate | null;
 }
 
 /**
@@ -75,12 +82,12 @@ export interface OpenedTemplate {
  * @throws TypeError when the key is none. Never because of what is or is not on the disk: without a template a sandbox boots.
  */
 export async function openTemplate(home: Home, key: string): Promise<OpenedTemplate> {
-  const found = await probeTemplate(home, key);
+  const found = await inspectTemplate(home, key);
   if (found.status === "missing") return { template: null, unusable: null, dropped: null };
   if (found.status === "damaged") {
     const seen = found.inode === null ? null : { key, inode: found.inode };
     if (seen !== null) await dropTemplate(home, seen).catch(() => undefined);
-    return { template: null, unusable: null, dropped: found.reason };
+    return { template: null, unusable: null, dropped: { reason: found.reason, isRemoved: seen !== null } };
   }
   const { template } = found;
   await markUsed(template.directory);
@@ -101,7 +108,7 @@ export async function markUsed(directory: string): Promise<void> {
 }
 
 /** What is there under a key. */
-export type TemplateProbe =
+export type TemplateInspection =
   | { readonly status: "missing" }
   | {
       readonly status: "damaged";
@@ -113,7 +120,7 @@ export type TemplateProbe =
   | { readonly status: "intact"; readonly template: Template; readonly lastUsedAt: Date };
 
 /** Looks at a template and changes nothing. */
-export async function probeTemplate(home: Home, key: string): Promise<TemplateProbe> {
+export async function inspectTemplate(home: Home, key: string): Promise<TemplateInspection> {
   const directory = templateDirectory(home, key);
   try {
     const around = await statOrNull(home.templates, stat);
@@ -126,12 +133,12 @@ export async function probeTemplate(home: Home, key: string): Promise<TemplatePr
     if (found === null) return { status: "missing" };
     const wrong = distrust(found, "directory");
     if (wrong !== null) return { status: "damaged", reason: `its directory ${wrong}`, inode: found.ino };
-    const probe = await probeInside(key, directory, found.ino);
-    if (probe.status === "damaged" && (await statOrNull(directory, lstat))?.ino !== found.ino) {
+    const inspection = await inspectInside(key, directory, found.ino);
+    if (inspection.status === "damaged" && (await statOrNull(directory, lstat))?.ino !== found.ino) {
       // It was removed or replaced while it was looked at.
-      return await probeTemplate(home, key);
+      return await inspectTemplate(home, key);
     }
-    return probe;
+    return inspection;
   } catch (error) {
     // Too many open files, a disk that does not answer: no reason to remove anything.
     const reason = `it cannot be looked at (${errorCode(error) ?? String(error)})`;
@@ -139,9 +146,9 @@ export async function probeTemplate(home: Home, key: string): Promise<TemplatePr
   }
 }
 
-async function probeInside(key: string, directory: string, inode: bigint): Promise<TemplateProbe> {
+async function inspectInside(key: string, directory: string, inode: bigint): Promise<TemplateInspection> {
   const paths = templatePaths(directory);
-  const damaged = (reason: string): TemplateProbe => ({ status: "damaged", reason, inode });
+  const damaged = (reason: string): TemplateInspection => ({ status: "damaged", reason, inode });
   const place = await statOrNull(paths.record, lstat);
   const wrong = place === null ? "is missing" : distrust(place, "file");
   if (place === null || wrong !== null) return damaged(`template.json ${wrong ?? ""}`);

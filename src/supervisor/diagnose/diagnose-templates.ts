@@ -4,7 +4,7 @@ import {
   whyNoTemplates,
   type NoTemplates,
 } from "../../store/templates/template-settings.ts";
-import { verifyTemplate } from "../../store/templates/template-check.ts";
+import { verifyTemplate } from "../../store/templates/template-hashes.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
 import type { Home } from "../../store/home.ts";
 import type { Finding } from "./finding.ts";

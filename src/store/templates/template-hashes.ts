@@ -6,7 +6,7 @@ import type { Home } from "../home.ts";
 import { readChunk } from "../../host/files/read-chunk.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { templateFileNames, templateRecordJson } from "./template-record.ts";
-import { probeTemplate, templatePaths, type Template } from "./templates.ts";
+import { inspectTemplate, templatePaths, type Template } from "./templates.ts";
 
 /** What is slower than a start can wait for: bringing a template to the disk, and hashes of its contents. */
 
@@ -81,10 +81,10 @@ export async function verifyTemplate(
   key: string,
   signal?: AbortSignal,
 ): Promise<TemplateVerdict> {
-  const probe = await probeTemplate(home, key);
-  if (probe.status === "missing") return { status: "unchecked", detail: "it is gone" };
-  if (probe.status === "damaged") return { status: "damaged", detail: probe.reason };
-  const { directory, record, paths } = probe.template;
+  const inspection = await inspectTemplate(home, key);
+  if (inspection.status === "missing") return { status: "unchecked", detail: "it is gone" };
+  if (inspection.status === "damaged") return { status: "damaged", detail: inspection.reason };
+  const { directory, record, paths } = inspection.template;
   if (record.unusable !== null) return { status: "verified", detail: "" };
   let known: Readonly<Record<string, string>>;
   try {
@@ -113,7 +113,7 @@ export async function verifyTemplate(
 }
 
 async function isStillThere(home: Home, { key, inode }: Template): Promise<boolean> {
-  const now = await probeTemplate(home, key);
+  const now = await inspectTemplate(home, key);
   return now.status === "intact" && now.template.inode === inode;
 }
 

@@ -3,7 +3,7 @@ import { open, readdir, readFile, stat, utimes, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { test } from "node:test";
 import { copySparse } from "../../host/files/copy-sparse.ts";
-import { hashSparseFile, hashTemplate, markDurable, verifyTemplate } from "./template-check.ts";
+import { hashSparseFile, hashTemplate, markDurable, verifyTemplate } from "./template-hashes.ts";
 import { lockTemplate, stageTemplate } from "./template-staging.ts";
 import { openTemplate } from "./templates.ts";
 import { parseTemplateRecord } from "./template-record.ts";
