@@ -10,7 +10,7 @@ import type { StartedMachine } from "../start/common/context.ts";
 import type { Logs } from "./logs/logs.ts";
 import { logEvents } from "./logs/machine-log.ts";
 import { GuestShutdown } from "./services/guest-shutdown.ts";
-import { Lifetime } from "./services/lifetime.ts";
+import { TimeLimits } from "./time-limits.ts";
 import { MetricsSampler } from "./services/metrics-sampler.ts";
 import { Session, type ClientStream } from "./services/session.ts";
 
@@ -37,7 +37,7 @@ export class RunningSandbox {
   readonly #logs: Logs;
   readonly #commandEnded: () => void;
   readonly #sessions = new Set<Session>();
-  readonly #lifetime: Lifetime;
+  readonly #limits: TimeLimits;
   readonly #metrics: MetricsSampler;
   readonly #shutdown: GuestShutdown;
   #nextSessionId = 1;
@@ -59,7 +59,7 @@ export class RunningSandbox {
       intervalMs: config.metricsSampleIntervalMs,
       startedAtMs,
     });
-    this.#lifetime = new Lifetime({
+    this.#limits = new TimeLimits({
       maxDurationSecs: config.maxDurationSecs,
       idleTimeoutSecs: config.idleTimeoutSecs,
       expired,
@@ -81,15 +81,15 @@ export class RunningSandbox {
       agent: this.#agent,
       log: this.#logs.exec,
       client,
-      activity: () => this.#lifetime.activity(),
+      activity: () => this.#limits.activity(),
       ended: (ended) => {
         this.#sessions.delete(ended);
-        this.#lifetime.sessionEnded();
+        this.#limits.sessionEnded();
         this.#commandEnded();
       },
     });
     this.#sessions.add(session);
-    this.#lifetime.sessionStarted();
+    this.#limits.sessionStarted();
     this.#logs.runtime.write("debug", `session ${session.id}: ${JSON.stringify(request.argv)}`);
     return session;
   }
@@ -100,7 +100,7 @@ export class RunningSandbox {
 
   /** @returns how many activities there have been */
   touch(): number {
-    return this.#lifetime.activity();
+    return this.#limits.activity();
   }
 
   async metrics(): Promise<MetricsMessage> {
@@ -124,7 +124,7 @@ export class RunningSandbox {
   async ended(): Promise<MachineExit> {
     const { exec, runtime } = this.#logs;
     const exit = await this.machine.exited;
-    this.#lifetime.stop();
+    this.#limits.stop();
     this.#shutdown.over();
     // The guest's last words may still be on their way: a command's real end counts more than the sandbox's.
     await this.#agent.closed(lastWordsMs);

@@ -230,7 +230,7 @@ export class SandboxBuilder extends LaterSettings {
     return this.#set("maxDurationSecs", secs);
   }
 
-  /** Stops the sandbox when no command ran and nothing was asked of it for so many seconds. */
+  /** Stops the sandbox when for so many seconds no command ran and nobody called `touch()`. */
   idleTimeout(secs: number): this {
     return this.#set("idleTimeoutSecs", secs);
   }

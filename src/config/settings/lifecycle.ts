@@ -18,7 +18,7 @@ export const lifecycleSettings = {
   }),
   idleTimeoutSecs: setting({
     type: seconds,
-    meaning: "ends it when no command ran and nothing was asked of it for so long",
+    meaning: "ends it when for so long no command ran and nobody called `touch()`",
     setters: ["idleTimeout"],
     default: null,
     cli: {

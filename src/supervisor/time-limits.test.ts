@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { Lifetime } from "./lifetime.ts";
+import { TimeLimits } from "./time-limits.ts";
 
-/** A lifetime on a clock of its own. */
+/** Limits on a clock of its own. */
 function begin(t: TestContext, idleTimeoutSecs: number | null, maxDurationSecs: number | null) {
   let now = 0;
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.mock.method(performance, "now", () => now);
   const expired: string[] = [];
-  const lifetime = new Lifetime({
+  const limits = new TimeLimits({
     idleTimeoutSecs,
     maxDurationSecs,
     expired: (reason) => expired.push(reason),
@@ -19,7 +19,7 @@ function begin(t: TestContext, idleTimeoutSecs: number | null, maxDurationSecs: 
       t.mock.timers.tick(10);
     }
   };
-  return { lifetime, expired, pass };
+  return { limits, expired, pass };
 }
 
 test("nobody uses it", (t) => {
@@ -31,10 +31,10 @@ test("nobody uses it", (t) => {
 });
 
 test("each activity starts the time again", (t) => {
-  const { lifetime, expired, pass } = begin(t, 5, null);
+  const { limits, expired, pass } = begin(t, 5, null);
   for (let n = 1; n <= 10; n++) {
     pass(4000);
-    assert.equal(lifetime.activity(), n);
+    assert.equal(limits.activity(), n);
   }
   assert.deepEqual(expired, []);
   pass(5020);
@@ -42,14 +42,14 @@ test("each activity starts the time again", (t) => {
 });
 
 test("a silent command counts for as long as it runs", (t) => {
-  const { lifetime, expired, pass } = begin(t, 5, null);
-  lifetime.sessionStarted();
-  lifetime.sessionStarted();
+  const { limits, expired, pass } = begin(t, 5, null);
+  limits.sessionStarted();
+  limits.sessionStarted();
   pass(60_000);
-  lifetime.sessionEnded();
+  limits.sessionEnded();
   pass(60_000);
   assert.deepEqual(expired, []);
-  lifetime.sessionEnded();
+  limits.sessionEnded();
   pass(4980);
   assert.deepEqual(expired, []);
   pass(40);
@@ -57,10 +57,10 @@ test("a silent command counts for as long as it runs", (t) => {
 });
 
 test("the longest duration cannot be moved", (t) => {
-  const { lifetime, expired, pass } = begin(t, null, 5);
-  lifetime.sessionStarted();
+  const { limits, expired, pass } = begin(t, null, 5);
+  limits.sessionStarted();
   pass(4000);
-  lifetime.activity();
+  limits.activity();
   pass(980);
   assert.deepEqual(expired, []);
   pass(40);
@@ -74,8 +74,8 @@ test("times longer than a timer can be", (t) => {
 });
 
 test("stopped, it is silent", (t) => {
-  const { lifetime, expired, pass } = begin(t, 1, 1);
-  lifetime.stop();
+  const { limits, expired, pass } = begin(t, 1, 1);
+  limits.stop();
   pass(5000);
   assert.deepEqual(expired, []);
 });

@@ -1,20 +1,24 @@
-import { Deadline } from "../../host/deadline.ts";
+import { Deadline } from "../host/deadline.ts";
 
-export interface LifetimeOptions {
+export interface TimeLimitsOptions {
   readonly maxDurationSecs: number | null;
   readonly idleTimeoutSecs: number | null;
   readonly expired: (reason: "MaxDurationExceeded" | "IdleTimeout") => void;
 }
 
-/** Ends a sandbox that has run long enough, or that nobody has used for a while. */
-export class Lifetime {
+/**
+ * Ends a sandbox that has run long enough (`maxDuration`), or in which no command has run for a while (`idleTimeout`). The start
+ * of a command counts as activity, and so do its output, its end, and `touch()`; `ping()` and metrics do not. While a command
+ * runs the sandbox is not idle, however silent that is.
+ */
+export class TimeLimits {
   readonly #idleTimeoutMs: number | null;
   readonly #maximum: Deadline;
   readonly #idle: Deadline;
   #activeSessions = 0;
   #activities = 0;
 
-  constructor(options: LifetimeOptions) {
+  constructor(options: TimeLimitsOptions) {
     this.#idleTimeoutMs = options.idleTimeoutSecs === null ? null : options.idleTimeoutSecs * 1000;
     this.#maximum = new Deadline(() => {
       options.expired("MaxDurationExceeded");
@@ -26,7 +30,7 @@ export class Lifetime {
     this.#restartIdle();
   }
 
-  /** A request of a client or output of the guest. @returns how many there have been */
+  /** Starts the idle time anew. @returns how many activities there have been */
   activity(): number {
     this.#restartIdle();
     return ++this.#activities;
