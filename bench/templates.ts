@@ -7,7 +7,7 @@
 import { rm } from "node:fs/promises";
 import { findSandbox } from "../src/store/sandboxes.ts";
 import { hasHashes } from "../src/store/templates/template-hashes.ts";
-import { listTemplates } from "../src/store/templates/template-upkeep.ts";
+import { listTemplates } from "../src/store/templates/template-eviction.ts";
 import { locateHome, type Home } from "../src/store/home.ts";
 import { openTemplate, templateDirectory, type Template } from "../src/store/templates/templates.ts";
 import type { Counts } from "./options.ts";

@@ -10,7 +10,7 @@ import type {
 import { PROTOCOL_VERSION } from "../protocol/generated/messages.ts";
 import type { StreamHandler } from "../protocol/stream.ts";
 import { Streams } from "../protocol/streams.ts";
-import { clockMessage, seedMessage } from "../guest-setup/introduction.ts";
+import { clockMessage, seedMessage } from "../guest-setup/boot-messages.ts";
 import { AgentSession, type SessionSink } from "./agent-session.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 import { GuestEvents, type TellEvent } from "./guest-events.ts";

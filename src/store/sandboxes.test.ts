@@ -14,7 +14,7 @@ import { locateHome, prepareHome, socketPath, type Home } from "./home.ts";
 import { initialState } from "./state.ts";
 import type { SandboxRecord } from "./sandbox-record.ts";
 import {
-  createSandbox,
+  createSandboxDirectory,
   findSandbox,
   listSandboxes,
   lockStoppedSandbox,
@@ -77,7 +77,7 @@ function record(name: string, createdAt = "2026-01-01T00:00:00.000Z"): SandboxRe
 }
 
 async function create(of: SandboxRecord): Promise<void> {
-  await (await createSandbox(home, of)).release();
+  await (await createSandboxDirectory(home, of)).release();
 }
 
 test("a sandbox that was created is found, listed, removed", async () => {
@@ -127,7 +127,7 @@ test("the newest first; of one moment, by name; what is no sandbox is passed ove
 
 test("who holds the lock keeps others from starting and removing it", async () => {
   const made = record("held");
-  const lock = await createSandbox(home, made);
+  const lock = await createSandboxDirectory(home, made);
   for (const action of ["start", "remove"] as const) {
     await assert.rejects(
       lockStoppedSandbox(home, "held", made.id, action),
@@ -157,7 +157,7 @@ test("what killed processes left is cleared, and nothing that is in use", async 
 });
 
 test("a supervisor that records the end and leaves between two looks has not crashed", async () => {
-  const lock = await createSandbox(home, record("short"));
+  const lock = await createSandboxDirectory(home, record("short"));
   await lock.release();
   const { state } = sandboxPaths(home, "short");
   // What is read from a FIFO is what is written into it at that moment: "running" first, the end only after that.

@@ -81,7 +81,7 @@ export function newSandboxId(): string {
  * @returns the lock of the new sandbox, held
  * @throws SandboxAlreadyExistsError, IoError; nothing is left then
  */
-export async function createSandbox(home: Home, record: SandboxRecord): Promise<FileLock> {
+export async function createSandboxDirectory(home: Home, record: SandboxRecord): Promise<FileLock> {
   checkRecord(record);
   const staging = pathsIn(join(home.sandboxes, stagingPrefix + record.id));
   const final = sandboxPaths(home, record.name);

@@ -20,9 +20,9 @@ import { BackgroundJobs } from "./background-jobs.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
 import type { Client, ClientServices } from "./clients/client.ts";
 import { Clients } from "./clients/clients.ts";
-import { conclude } from "./conclusion.ts";
+import { finishSandbox } from "./finish-sandbox.ts";
 import { closeLogs, openLogs, type Logs } from "./logs/logs.ts";
-import { judgeExit, type Ending } from "./logs/judge-exit.ts";
+import { endingOf, type Ending } from "./logs/exit-reason.ts";
 import { logExit } from "./logs/machine-log.ts";
 import { RunningSandbox } from "./running-sandbox.ts";
 import type { Session, ClientStream } from "./services/session.ts";
@@ -261,7 +261,7 @@ export class Supervisor implements ClientServices {
       this.#phase.sandbox.kill();
       await this.#phase.sandbox.machine.exited;
     }
-    await this.#conclude(null, {
+    await this.#finishSandbox(null, {
       status: "stopped",
       reason: this.#ending?.reason ?? "Failed",
       detail: this.#ending?.detail ?? failure.message,
@@ -271,9 +271,9 @@ export class Supervisor implements ClientServices {
 
   async #finish(sandbox: RunningSandbox): Promise<void> {
     const exit = await sandbox.ended();
-    const ending = this.#ending ?? judgeExit(exit);
+    const ending = this.#ending ?? endingOf(exit);
     logExit(this.#logs.runtime, ending, exit);
-    await this.#conclude(exit, {
+    await this.#finishSandbox(exit, {
       status: ending.crashed ? "crashed" : "stopped",
       reason: ending.reason,
       detail: ending.detail,
@@ -282,12 +282,12 @@ export class Supervisor implements ClientServices {
     });
   }
 
-  async #conclude(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
+  async #finishSandbox(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
     this.#attached = false;
     const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients };
-    const concluded = conclude(remains, this.#logs.runtime, exit, change);
+    const finished = finishSandbox(remains, this.#logs.runtime, exit, change);
     this.#phase = { kind: "over" };
-    this.#ended.resolve(await concluded);
+    this.#ended.resolve(await finished);
   }
 
   async #leave(): Promise<void> {

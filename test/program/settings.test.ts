@@ -8,7 +8,7 @@ import { LaterSettings } from "../../src/api/config/later-settings.ts";
 import { SandboxBuilder } from "../../src/api/config/sandbox-builder.ts";
 import { mergeImageConfig } from "../../src/api/images/image-merge.ts";
 import { toText } from "../../src/cli/commands/sandbox/inspect.ts";
-import { configure, creationOptions, type CreationValues } from "../../src/cli/creation.ts";
+import { configure, creationOptions, type CreationValues } from "../../src/cli/create-options.ts";
 import { longName } from "../../src/cli/grammar/command.ts";
 import { Progress } from "../../src/cli/output/progress.ts";
 import { showValue } from "../../src/cli/values/setting-value.ts";

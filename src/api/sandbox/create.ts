@@ -13,7 +13,7 @@ import type { RegistryOptions } from "../../image/registry/settings.ts";
 import { checkRecord, type SandboxRecord } from "../../store/sandbox-record.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import {
-  createSandbox as createOnDisk,
+  createSandboxDirectory,
   findSandbox,
   nameExists,
   nameTaken,
@@ -132,7 +132,7 @@ async function makeAndBoot(
   checkRecord(record);
   signal?.throwIfAborted();
   if (config.replace && (await nameExists(home, name))) await removeOld(operation, home, config);
-  const lock = await createOnDisk(home, record);
+  const lock = await createSandboxDirectory(home, record);
   const discard = async (): Promise<void> => {
     await lock.release();
     await removeSandbox(home, name, record.id).catch(() => undefined);

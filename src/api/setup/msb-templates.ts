@@ -4,7 +4,7 @@ import {
   pruneTemplates,
   type ListedTemplate,
   type RemovedTemplates,
-} from "../../store/templates/template-upkeep.ts";
+} from "../../store/templates/template-eviction.ts";
 import { locateHome } from "../../store/home.ts";
 
 /** What `msb` does with templates. Programs need not know of them, so none of this is public. */

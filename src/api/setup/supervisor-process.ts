@@ -14,7 +14,7 @@ import type { Home } from "../../store/home.ts";
 import { codeCache } from "./code-cache.ts";
 
 /** What a supervisor is given beside its task. Descriptors may be closed once it runs. */
-export interface SupervisorOptions {
+export interface SpawnOptions {
   readonly home: Home;
   /** Where it runs; here when missing. */
   readonly directory?: string;
@@ -35,7 +35,7 @@ export interface SupervisorProcess {
 /** Starts a supervisor. It goes on without this process where nothing ties them together. @throws IoError */
 export async function spawnSupervisor(
   task: SupervisorTask,
-  { home, directory, logFd, lockFd: lock }: SupervisorOptions,
+  { home, directory, logFd, lockFd: lock }: SpawnOptions,
 ): Promise<SupervisorProcess> {
   const stdio: ("ignore" | "inherit" | "pipe" | number)[] = ["ignore", "ignore", logFd ?? "inherit"];
   stdio[ownerFd] = "pipe";

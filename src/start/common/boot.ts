@@ -1,9 +1,9 @@
 import type { BootStage } from "../../errors/index.ts";
 import { Operation } from "../../host/operation.ts";
-import { blamesAccelerator } from "../../machine/accelerator/blame.ts";
+import { isAcceleratorFailure } from "../../machine/accelerator/accelerator-failure.ts";
 import { Machine } from "../../machine/machine.ts";
 import type { TemplateUse } from "../../machine/types.ts";
-import { introduction } from "../../guest-setup/introduction.ts";
+import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import { AgentLink } from "../../agent-link/agent-link.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
@@ -41,7 +41,7 @@ export async function bootToHello(plan: StartPlan, template?: TemplateUse): Prom
   } catch (error) {
     machine.kill();
     const exit = await machine.exited;
-    const telling = !signal.aborted && blamesAccelerator(accelerator, exit);
+    const telling = !signal.aborted && isAcceleratorFailure(accelerator, exit);
     if (!telling) await probe?.abandoned();
     signal.throwIfAborted();
     if (probe !== null && telling) throw new AcceleratorFailedError(accelerator, probe, exit);
@@ -82,7 +82,7 @@ export async function becomeSandbox(
 ): Promise<StartedMachine> {
   context.progress("guest");
   try {
-    const messages = introduction(context.record, isMounted ? null : root);
+    const messages = bootMessages(context.record, isMounted ? null : root);
     await untilReady(started, started.agent.introduce(messages), context.operation);
     started.live();
     return started;

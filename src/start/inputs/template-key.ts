@@ -9,7 +9,7 @@ import { smallSha256 } from "../../host/digest.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { TemplateRecord } from "../../store/templates/template-record.ts";
 import type { Template } from "../../store/templates/templates.ts";
-import { mountMessage } from "../../guest-setup/introduction.ts";
+import { mountMessage } from "../../guest-setup/boot-messages.ts";
 import type { PreparedRoot, TemplateKeys, TemplateOrigin } from "../contract/handover.ts";
 import { machineSpec } from "./machine-spec.ts";
 

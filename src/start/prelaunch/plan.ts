@@ -11,7 +11,7 @@ import {
   type PrelaunchOrder,
   type StartInputs,
 } from "../contract/handover.ts";
-import { introduction } from "../../guest-setup/introduction.ts";
+import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import { guestTscKhz, machineSpec } from "../inputs/machine-spec.ts";
 import { probeInputs, type Subject } from "../inputs/probe.ts";
 import { makeUpper } from "../inputs/root.ts";
@@ -75,7 +75,7 @@ async function planPrelaunch(
     isWatched: qemu.lifeline.kind === "watcher",
     statePath: template.paths.state,
     opening: openingLines(),
-    introduction: encode(introduction(record, keys.image === null ? root : null)),
+    introduction: encode(bootMessages(record, keys.image === null ? root : null)),
     accelerator,
     template: originOf(template),
     upperPath: keys.image === null ? null : paths.upper,

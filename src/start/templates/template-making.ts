@@ -4,12 +4,12 @@ import { promisify } from "node:util";
 import { BootStartError, IoError, OperationTimeoutError } from "../../errors/index.ts";
 import { QmpError } from "../../machine/qmp/qmp.ts";
 import type { GuestKernel } from "../../machine/types.ts";
-import { mountMessage } from "../../guest-setup/introduction.ts";
+import { mountMessage } from "../../guest-setup/boot-messages.ts";
 import { makeUpper } from "../inputs/root.ts";
 import { originOf } from "../inputs/template-key.ts";
 import { Operation } from "../../host/operation.ts";
 import { copySparse } from "../../host/files/copy-sparse.ts";
-import { evictTemplates, listTemplates } from "../../store/templates/template-upkeep.ts";
+import { evictTemplates, listTemplates } from "../../store/templates/template-eviction.ts";
 import { ioError } from "../../host/system-error.ts";
 import { packExtents, type Extent } from "../../host/files/extents.ts";
 import {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
 import { Machine } from "../../machine/machine.ts";
 import { copyTemplateUpper } from "../inputs/template-upper.ts";
-import { introduction } from "../../guest-setup/introduction.ts";
+import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import type { TemplateOrigin } from "../contract/handover.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
 import { makeUpper } from "../inputs/root.ts";
@@ -52,7 +52,7 @@ export async function restoreTemplate(
     if (isMounted && !upperIsMade) await copyTemplateUpper(plan.root, template);
     return await spawnRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
-  const messages = introduction(plan.context.record, isMounted ? null : plan.root);
+  const messages = bootMessages(plan.context.record, isMounted ? null : plan.root);
   await becomeRestored(plan.context, started, started.agent.introduce(messages), originOf(template));
   return started;
 }

@@ -7,7 +7,7 @@ import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { IoError } from "../../errors/index.ts";
 import { copySparse } from "../../host/files/copy-sparse.ts";
-import { listTemplates } from "./template-upkeep.ts";
+import { listTemplates } from "./template-eviction.ts";
 import { locateHome, prepareHome, type Home } from "../home.ts";
 import { lockTemplate, stageTemplate } from "./template-staging.ts";
 import { openTemplate } from "./templates.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { lockTemplate, stageTemplate, tryLockTemplate } from "./template-staging.ts";
 import { openTemplate } from "./templates.ts";
-import { pruneTemplates } from "./template-upkeep.ts";
+import { pruneTemplates } from "./template-eviction.ts";
 import { removeTemplate } from "./template-removal.ts";
 import { IoError } from "../../errors/index.ts";
 import { tryLockFile } from "../../host/locks/lock.ts";

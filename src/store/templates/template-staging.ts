@@ -21,7 +21,7 @@ import {
   stagingSocket,
   sweepTemplateLeftovers,
 } from "./template-removal.ts";
-import { diskBytes, evictTemplates } from "./template-upkeep.ts";
+import { diskBytes, evictTemplates } from "./template-eviction.ts";
 import {
   describeFile,
   distrust,

@@ -22,7 +22,7 @@ import {
  * are, by size, time and inode, those that were saved. That costs one read and a few looks, not a hash of everything.
  *
  * Reading order: this file (using one), `template-record.ts`, `template-staging.ts`, `template-removal.ts`,
- * `template-upkeep.ts` (which there are, and when old ones go), `template-hashes.ts` (contents), `template-settings.ts`.
+ * `template-eviction.ts` (which there are, and when old ones go), `template-hashes.ts` (contents), `template-settings.ts`.
  */
 export interface Template {
   readonly key: string;

@@ -1,4 +1,4 @@
-import { listTemplates, type ListedTemplate } from "../../store/templates/template-upkeep.ts";
+import { listTemplates, type ListedTemplate } from "../../store/templates/template-eviction.ts";
 import {
   templateLimitBytes,
   whyNoTemplates,

@@ -1,6 +1,6 @@
 import type { Machine } from "../../machine/machine.ts";
 import type { MachineExit } from "../../machine/types.ts";
-import type { Ending } from "./judge-exit.ts";
+import type { Ending } from "./exit-reason.ts";
 import type { RuntimeLog } from "./runtime-log.ts";
 
 /** QEMU's events that someone who looks for a fault wants to see. */

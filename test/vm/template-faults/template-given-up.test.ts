@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, before, test } from "node:test";
-import { diskBytes } from "../../../src/store/templates/template-upkeep.ts";
+import { diskBytes } from "../../../src/store/templates/template-eviction.ts";
 import { MsbHome } from "../cli/cli-support.ts";
 import { processesGone, processesOf, smallMemory, timeout } from "../lifecycle-support.ts";
 import { leaveRoom, mountingSkip, mountSmallDisk, unmountSmallDisk } from "../failures/small-disk.ts";

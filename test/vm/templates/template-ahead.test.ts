@@ -9,7 +9,12 @@ import { Sandbox } from "../../../src/index.ts";
 import type { Handover } from "../../../src/start/contract/handover.ts";
 import { supervisorArguments } from "../../../src/start/contract/process.ts";
 import { planHandover } from "../../../src/start/prelaunch/plan.ts";
-import { createSandbox, findSandbox, newSandboxId, sandboxPaths } from "../../../src/store/sandboxes.ts";
+import {
+  createSandboxDirectory,
+  findSandbox,
+  newSandboxId,
+  sandboxPaths,
+} from "../../../src/store/sandboxes.ts";
 import { locateHome } from "../../../src/store/home.ts";
 import { supervisorProgram } from "../../../src/host/package-files.ts";
 import { processesGone, processesOf, timeout } from "../lifecycle-support.ts";
@@ -61,7 +66,7 @@ async function createTelling(name: string, say: (plan: Handover) => Promise<stri
   const createdAt = new Date().toISOString();
   const config = { ...model.config, hostname: name };
   const record = { ...model, name, config, id: newSandboxId(), createdAt };
-  const lock = await createSandbox(place, record);
+  const lock = await createSandboxDirectory(place, record);
   const paths = sandboxPaths(place, name);
   await using log = await open(paths.runtimeLog, "a", 0o600);
   const task = { kind: "sandbox", name, attached: false } as const;

@@ -1,7 +1,13 @@
 import { MicrosandboxError } from "../../../errors/index.ts";
 import { defineCommand } from "../../grammar/command.ts";
-import { configure, creationOptions, embeddedImage, generatedName, imageDetails } from "../../creation.ts";
-import { discard } from "../../ending.ts";
+import {
+  configure,
+  creationOptions,
+  embeddedImage,
+  generatedName,
+  imageDetails,
+} from "../../create-options.ts";
+import { discard } from "../../remove-ended.ts";
 import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
 import { out } from "../../output/streams.ts";

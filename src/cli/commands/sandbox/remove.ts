@@ -1,7 +1,7 @@
 import { JsonError, SandboxNotFoundError } from "../../../errors/index.ts";
 import { forEachName } from "../../bulk.ts";
 import { defineCommand, flag } from "../../grammar/command.ts";
-import { killAndRemove } from "../../ending.ts";
+import { killAndRemove } from "../../remove-ended.ts";
 import { labelOption, sandboxNames, select } from "../../selection.ts";
 
 export const remove = defineCommand({

@@ -8,8 +8,8 @@ import {
   generatedName,
   givenCreationFlags,
   imageDetails,
-} from "../../creation.ts";
-import { discard } from "../../ending.ts";
+} from "../../create-options.ts";
+import { discard } from "../../remove-ended.ts";
 import {
   commandLine,
   commandOptions,

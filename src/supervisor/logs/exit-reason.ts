@@ -10,7 +10,7 @@ export interface Ending {
 }
 
 /** How a machine that ended by itself is recorded. */
-export function judgeExit(exit: MachineExit): Ending {
+export function endingOf(exit: MachineExit): Ending {
   switch (exit.reason) {
     case "poweroff":
       return { reason: "Completed", detail: "the guest powered off", crashed: false };

@@ -24,7 +24,7 @@ export interface Remains {
  * @param exit null when no machine was there
  * @returns what to tell those who wait for the end
  */
-export async function conclude(
+export async function finishSandbox(
   { home, sandbox, stateFile, clients, releaseLock }: Remains,
   runtimeLog: RuntimeLog,
   exit: MachineExit | null,

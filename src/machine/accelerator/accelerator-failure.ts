@@ -6,7 +6,7 @@ import type { Accelerator, MachineExit } from "../types.ts";
  * was killed at its deadline does, and one that reset itself; QEMU's own errors do when they speak of the accelerator, not
  * when the host has too little memory or a limit is exceeded.
  */
-export function blamesAccelerator(accelerator: Accelerator, exit: MachineExit): boolean {
+export function isAcceleratorFailure(accelerator: Accelerator, exit: MachineExit): boolean {
   switch (exit.reason) {
     case "killed":
     case "reset":

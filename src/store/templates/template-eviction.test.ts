@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { open, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { evictTemplates, listTemplates, pruneTemplates } from "./template-upkeep.ts";
+import { evictTemplates, listTemplates, pruneTemplates } from "./template-eviction.ts";
 import { lockTemplate, stageTemplate } from "./template-staging.ts";
 import { openTemplate } from "./templates.ts";
 import type { Home } from "../home.ts";

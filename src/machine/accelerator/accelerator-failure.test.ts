@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { blamesAccelerator } from "./blame.ts";
+import { isAcceleratorFailure } from "./accelerator-failure.ts";
 import type { MachineExit } from "../types.ts";
 
 function exit(reason: MachineExit["reason"], qemuOutput = ""): MachineExit {
@@ -14,7 +14,7 @@ test("what QEMU says about the accelerator counts against it", () => {
     "qemu-system-x86_64: -accel kvm: invalid accelerator kvm",
     "qemu-system-x86_64: ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy",
   ]) {
-    assert.equal(blamesAccelerator("kvm", exit("error", words)), true, words);
+    assert.equal(isAcceleratorFailure("kvm", exit("error", words)), true, words);
   }
 });
 
@@ -25,12 +25,12 @@ test("the host's other limits do not", () => {
     'qemu-system-x86_64: Failed to get "write" lock\nIs another process using the image [/kvm/a.raw]?',
     "",
   ]) {
-    assert.equal(blamesAccelerator("kvm", exit("error", words)), false, words);
+    assert.equal(isAcceleratorFailure("kvm", exit("error", words)), false, words);
   }
 });
 
 test("a guest that never spoke counts against it, one that gave up does not", () => {
-  assert.equal(blamesAccelerator("kvm", exit("killed")), true);
-  assert.equal(blamesAccelerator("kvm", exit("reset")), true);
-  assert.equal(blamesAccelerator("kvm", exit("panic")), false);
+  assert.equal(isAcceleratorFailure("kvm", exit("killed")), true);
+  assert.equal(isAcceleratorFailure("kvm", exit("reset")), true);
+  assert.equal(isAcceleratorFailure("kvm", exit("panic")), false);
 });
