@@ -6,7 +6,7 @@ import type { StartContext, StartedMachine, StartPlan, StartRequest } from "./co
 import { bootDeadlineMs, bootLimit, bootTimeoutHint } from "./common/start-errors.ts";
 import { withAccelerator } from "./common/with-accelerator.ts";
 import type { Inherited } from "./prelaunch/prelaunch-qemu.ts";
-import { receive, toldInputs, type Received } from "./prelaunch/receive.ts";
+import { receive, handedOverInputs, type Received } from "./prelaunch/receive.ts";
 import { startCold } from "./routes/cold.ts";
 import { startPrelaunched } from "./routes/prelaunched.ts";
 import { startRestored } from "./routes/restored.ts";
@@ -26,14 +26,14 @@ export interface StartOutcome {
  * 2. from a template, which is made first when there is none (`routes/restored.ts`);
  * 3. from its kernel (`routes/cold.ts`).
  *
- * @param inherited what this process was told by whoever started it, and has begun with that
+ * @param inherited what this process was told by whoever started it, and the QEMU it has already started
  * @throws BootStartError when the VM fails, with the log of what was done; InvalidConfigError for a workdir that is none;
  *   QemuNotFoundError, LibkrunfwNotFoundError, ImageError, IoError before there is a VM
  */
 export async function startGuest(request: StartRequest, inherited: Inherited): Promise<StartOutcome> {
   const { record, signal } = request;
-  const beganAtMs = inherited.qemu.kind === "running" ? inherited.qemu.startedAtMs : performance.now();
-  const timeoutMs = Math.max(0, Math.ceil(beganAtMs + bootDeadlineMs() - performance.now()));
+  const startedAtMs = inherited.qemu.kind === "running" ? inherited.qemu.startedAtMs : performance.now();
+  const timeoutMs = Math.max(0, Math.ceil(startedAtMs + bootDeadlineMs() - performance.now()));
   try {
     return await Operation.run(`start sandbox ${record.name}`, { signal, timeoutMs }, async (operation) => {
       const progress = (stage: string): void => {
@@ -51,15 +51,15 @@ async function takeRoute(context: StartContext, inherited: Inherited): Promise<S
   context.progress("prepare");
   const received = receive(inherited, context.paths.upper);
   const prelaunched = await startPrelaunched(context, received);
-  if (prelaunched.kind === "started") return arrive(context, "prelaunched", prelaunched, null);
+  if (prelaunched.kind === "started") return reportStart(context, "prelaunched", prelaunched, null);
   context.operation.log(`no prelaunch: ${prelaunched.reason}`);
   context.runtimeLog.write("info", `no prelaunch: ${prelaunched.reason}`);
   // Whoever said what does not work may have been wrong in all of it.
-  const told = prelaunched.kind === "failed" ? null : inputsOf(context, received);
-  return await withAccelerator(context, told, async (plan) => {
+  const handedOver = prelaunched.kind === "failed" ? null : inputsOf(context, received);
+  return await withAccelerator(context, handedOver, async (plan) => {
     // What has failed as a template a moment ago is made anew by the next start, not by this one.
     const restored = prelaunched.kind === "failed" ? prelaunched : await startRestored(plan);
-    if (restored.kind === "started") return arrive(context, "restored", restored, prelaunched.reason);
+    if (restored.kind === "started") return reportStart(context, "restored", restored, prelaunched.reason);
     context.operation.log(`no restore: ${restored.reason}`);
     return await boot(plan, restored.reason, prelaunched.reason);
   });
@@ -67,7 +67,7 @@ async function takeRoute(context: StartContext, inherited: Inherited): Promise<S
 
 function inputsOf({ runtimeLog }: StartContext, received: Received): StartInputs | null {
   try {
-    return toldInputs(received);
+    return handedOverInputs(received);
   } catch (error) {
     runtimeLog.write("warn", `what was handed over is not valid: ${(error as Error).message}`);
     return null;
@@ -76,11 +76,11 @@ function inputsOf({ runtimeLog }: StartContext, received: Received): StartInputs
 
 async function boot(plan: StartPlan, notRestored: string, notPrelaunched: string): Promise<StartOutcome> {
   const cold = { started: await startCold(plan), reason: `booted its kernel: ${notRestored}` };
-  return arrive(plan.context, "cold", cold, notPrelaunched === notRestored ? null : notPrelaunched);
+  return reportStart(plan.context, "cold", cold, notPrelaunched === notRestored ? null : notPrelaunched);
 }
 
 /** @param notPrelaunched null where that is said already, or is not so */
-function arrive(
+function reportStart(
   { runtimeLog }: StartContext,
   route: StartRoute,
   { started, reason }: { readonly started: StartedMachine; readonly reason: string },

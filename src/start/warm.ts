@@ -52,8 +52,8 @@ export interface WarmLogs extends AsyncDisposable {
  */
 export async function warm({ home, config, notice, openLogs, signal }: WarmRequest): Promise<WarmOutcome> {
   // What the guest writes goes to a place that is cleared away however this process ends.
-  await using place = await stageTemplate(home);
-  const paths = pathsIn(place.directory);
+  await using staged = await stageTemplate(home);
+  const paths = pathsIn(staged.directory);
   await mkdir(paths.logs, { mode: 0o700 });
   await using logs = await openLogs(paths);
   const jobs: BackgroundJob[] = [];

@@ -12,7 +12,7 @@ import { Supervisor } from "./supervisor.ts";
 /**
  * Owns a sandbox from its start to its end.
  *
- * @param inherited what this process was told, and has begun with that
+ * @param inherited what this process was told, and the QEMU it has already started
  */
 export async function supervise(name: string, attached: boolean, inherited: Inherited): Promise<void> {
   const home = locateHome();

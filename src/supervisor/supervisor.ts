@@ -35,7 +35,7 @@ export interface SupervisorOptions {
   readonly owner: Duplex;
   /** Whether the sandbox ends with that connection. */
   readonly attached: boolean;
-  /** What this process was told, and has begun with that. */
+  /** What this process was told, and the QEMU it has already started. */
   readonly inherited: Inherited;
   /** Gives up the sandbox's lock: from then on it may be started or removed by others. */
   readonly releaseLock: () => void;

@@ -99,9 +99,9 @@ export async function carryOut(
   creation: Creation,
   attached: boolean,
   operation: Operation,
-  told: CreateObserver,
+  callerObserver: CreateObserver,
 ): Promise<Sandbox> {
-  const observer = observed(operation, told);
+  const observer = observed(operation, callerObserver);
   for (let tries = 1; tries <= pullTries; tries += 1) {
     const root = await resolveRoot(creation, observer);
     const sandbox = await makeAndBoot(creation, root, attached, operation, observer);

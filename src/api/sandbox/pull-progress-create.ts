@@ -94,7 +94,7 @@ export async function createWithPullProgress(
 ): Promise<PullProgressCreate> {
   const prepared = await prepareCreation(config, unsupported);
   const progress = new PullProgressStream();
-  const told: CreateObserver = {
+  const progressObserver: CreateObserver = {
     ...observer,
     onPullProgress: (event) => {
       progress.push(event);
@@ -108,7 +108,7 @@ export async function createWithPullProgress(
     },
   };
   const creation = Operation.run(`create sandbox ${config.name}`, observer, (operation) =>
-    carryOut(prepared, attached, operation, told),
+    carryOut(prepared, attached, operation, progressObserver),
   ).finally(() => {
     progress.end();
   });

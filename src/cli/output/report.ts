@@ -84,11 +84,11 @@ function describeBootFailure(error: BootStartError, context: ReportContext): Err
 /** The messages behind an error that say more than it says itself. */
 function causesOf(error: Error): string[] {
   const causes: string[] = [];
-  let said = error.message;
+  let reported = error.message;
   for (let cause = error.cause; cause instanceof Error && causes.length < 3; cause = cause.cause) {
-    if (cause.message === "" || said.includes(cause.message)) continue;
+    if (cause.message === "" || reported.includes(cause.message)) continue;
     causes.push(cause.message);
-    said = `${said}\n${cause.message}`;
+    reported = `${reported}\n${cause.message}`;
   }
   return causes;
 }

@@ -41,10 +41,10 @@ export async function bootToHello(plan: StartPlan, template?: TemplateUse): Prom
   } catch (error) {
     machine.kill();
     const exit = await machine.exited;
-    const telling = !signal.aborted && isAcceleratorFailure(accelerator, exit);
-    if (!telling) await probe?.abandoned();
+    const isFailure = !signal.aborted && isAcceleratorFailure(accelerator, exit);
+    if (!isFailure) await probe?.abandoned();
     signal.throwIfAborted();
-    if (probe !== null && telling) throw new AcceleratorFailedError(accelerator, probe, exit);
+    if (probe !== null && isFailure) throw new AcceleratorFailedError(accelerator, probe, exit);
     throw startError(context, "build_vm", error, exit, limit);
   }
 }

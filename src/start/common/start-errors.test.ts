@@ -18,10 +18,10 @@ function toldOf(limit: WaitLimit): BootStartError {
   const record = { name: "demo", config: { image: { kind: "oci" } } } as SandboxRecord;
   const kernelLog = { follow: () => undefined, lastLines: () => "the last line" };
   const error = new OperationTimeoutError("start took too long", { operation: "start", timeoutMs: 1 });
-  const told = startError({ record, kernelLog }, "build_vm", error, exit, limit);
-  assert.ok(told instanceof BootStartError);
-  assert.equal(told.consoleTail, "the last line");
-  return told;
+  const failure = startError({ record, kernelLog }, "build_vm", error, exit, limit);
+  assert.ok(failure instanceof BootStartError);
+  assert.equal(failure.consoleTail, "the last line");
+  return failure;
 }
 
 test("what took too long is told with the limit that it reached", (t) => {

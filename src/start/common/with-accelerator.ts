@@ -8,15 +8,15 @@ import { AcceleratorFailedError } from "./start-errors.ts";
 /**
  * Finds out what is not known yet, then starts; again with the next accelerator when the first one does not work.
  *
- * @param told what others have found out a moment ago; null when nothing, or when it turned out to be wrong
+ * @param handedOver what others have found out a moment ago; null when nothing, or when it turned out to be wrong
  */
 export async function withAccelerator<T>(
   context: StartContext,
-  told: StartInputs | null,
+  handedOver: StartInputs | null,
   start: (plan: StartPlan) => Promise<T>,
 ): Promise<T> {
   const { home, runtimeLog, operation } = context;
-  const inputs = told ?? (await probe(context));
+  const inputs = handedOver ?? (await probe(context));
   const { accelerator: settled } = inputs;
   // It may wait for another start that is finding out what works here.
   let choice: AcceleratorChoice =

@@ -6,8 +6,8 @@ import { checkEnvelope, checkInputs, encodeHandover, HandoverError } from "./han
 
 const { prelaunch, inputs } = handoverSample;
 
-function checkHandover(said: unknown): Handover {
-  const envelope = checkEnvelope(said);
+function checkHandover(rawHandover: unknown): Handover {
+  const envelope = checkEnvelope(rawHandover);
   return { ...envelope, inputs: checkInputs(envelope.inputs) };
 }
 
@@ -41,15 +41,15 @@ const wrong: Record<string, object> = {
   "inputs.keys": { ...handoverSample, inputs: { ...inputs, keys: undefined } },
 };
 
-for (const [place, said] of Object.entries(wrong)) {
-  test(`a wrong ${place} is refused by name at both ends`, () => {
+for (const [path, rawHandover] of Object.entries(wrong)) {
+  test(`a wrong ${path} is refused by name at both ends`, () => {
     assert.throws(
-      () => checkHandover(said),
-      (error) => error instanceof HandoverError && error.message.startsWith(`${place}: `),
+      () => checkHandover(rawHandover),
+      (error) => error instanceof HandoverError && error.message.startsWith(`${path}: `),
     );
-    const written = JSON.parse(encodeHandover(said as Handover)) as Handover;
+    const written = JSON.parse(encodeHandover(rawHandover as Handover)) as Handover;
     assert.equal(written.inputs, null);
     assert.ok(written.prelaunch.kind === "none");
-    assert.match(written.prelaunch.reason, new RegExp(`^the plan is not valid: ${place}: `));
+    assert.match(written.prelaunch.reason, new RegExp(`^the plan is not valid: ${path}: `));
   });
 }

@@ -106,20 +106,20 @@ const inputsSchema: v.GenericSchema<StartInputs | null> = v.nullable(inputs);
 export class HandoverError extends Error {}
 
 /** Checks what is needed at once: a start with a QEMU that runs already has no use for the rest. @throws HandoverError */
-export function checkEnvelope(said: unknown): Envelope {
-  return check(envelopeSchema, said, "");
+export function checkEnvelope(rawHandover: unknown): Envelope {
+  return check(envelopeSchema, rawHandover, "");
 }
 
 /** Checks the rest of a handover. @throws HandoverError */
-export function checkInputs(said: unknown): StartInputs | null {
-  return check(inputsSchema, said, "inputs.");
+export function checkInputs(rawHandover: unknown): StartInputs | null {
+  return check(inputsSchema, rawHandover, "inputs.");
 }
 
-function check<T>(schema: v.GenericSchema<T>, said: unknown, place: string): T {
-  const result = v.safeParse(schema, said);
+function check<T>(schema: v.GenericSchema<T>, rawHandover: unknown, prefix: string): T {
+  const result = v.safeParse(schema, rawHandover);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  throw new HandoverError(`${place}${v.getDotPath(issue) ?? "all of it"}: ${issue.message}`);
+  throw new HandoverError(`${prefix}${v.getDotPath(issue) ?? "all of it"}: ${issue.message}`);
 }
 
 /** As it is written to the pipe. What the other end would refuse is not said; it is told why instead. */

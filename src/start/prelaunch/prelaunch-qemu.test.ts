@@ -13,8 +13,8 @@ after(() => rmSync(directory, { recursive: true, force: true }));
 const statePath = join(directory, "state");
 
 /** What arrives from whoever starts the supervisor. */
-function told(text: string): number {
-  const path = join(directory, "told");
+function handoverFd(text: string): number {
+  const path = join(directory, "handover");
   writeFileSync(path, text);
   return openSync(path, "r");
 }
@@ -35,7 +35,7 @@ function handover(command: string[]): string {
 }
 
 function running(text: string): PrelaunchedQemu {
-  const { qemu } = prelaunchQemu(told(text));
+  const { qemu } = prelaunchQemu(handoverFd(text));
   assert.ok(qemu.kind === "running", JSON.stringify(qemu));
   return qemu;
 }
@@ -80,7 +80,7 @@ for (const [what, text, reason] of [
   ["a program that is not there", handover([join(directory, "no-program")]), /could not be started/],
 ] as const) {
   test(`${what}: no QEMU, and why`, () => {
-    const { qemu } = prelaunchQemu(told(text));
+    const { qemu } = prelaunchQemu(handoverFd(text));
     assert.ok(qemu.kind === "none");
     assert.match(qemu.reason, reason);
   });

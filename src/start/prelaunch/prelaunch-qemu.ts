@@ -10,7 +10,7 @@ const agentFd = 5;
 /** What this process was told by whoever started it, and the QEMU that it started for that. */
 export interface Inherited {
   /** What came through the pipe; checked only as far as QEMU's start needs it. null when it was nothing. */
-  readonly said: unknown;
+  readonly rawHandover: unknown;
   readonly qemu: PrelaunchedQemu | NoQemu;
 }
 
@@ -36,27 +36,27 @@ export interface NoQemu {
  * @param fd where a `Handover` comes, and then the end
  */
 export function prelaunchQemu(fd: number): Inherited {
-  let said: unknown = null;
+  let rawHandover: unknown = null;
   let spawned: SpawnedQemu | null = null;
   try {
     const text = readFileSync(fd, "utf8");
     closeSync(fd);
-    if (text === "") return { said, qemu: none("nothing was handed over") };
-    said = JSON.parse(text);
-    const order = orderIn(said);
-    if ("reason" in order) return { said, qemu: order };
+    if (text === "") return { rawHandover, qemu: none("nothing was handed over") };
+    rawHandover = JSON.parse(text);
+    const order = orderIn(rawHandover);
+    if ("reason" in order) return { rawHandover, qemu: order };
     const stateFd = openSync(order.statePath, "r");
     const startedAtMs = performance.now();
     spawned = spawnQemu(order.command, { isWatched: order.isWatched, stateFd });
     closeSync(stateFd);
-    if (spawned.child.pid === undefined) return { said, qemu: none("QEMU could not be started") };
+    if (spawned.child.pid === undefined) return { rawHandover, qemu: none("QEMU could not be started") };
     // Both are heard as soon as somebody is there to hear them.
     say(spawned, monitorFd, order.opening);
     say(spawned, agentFd, Buffer.from(order.introduction, "base64"));
-    return { said, qemu: { kind: "running", spawned, startedAtMs } };
+    return { rawHandover, qemu: { kind: "running", spawned, startedAtMs } };
   } catch (error) {
     spawned?.child.kill("SIGKILL");
-    return { said, qemu: none(error instanceof Error ? error.message : String(error)) };
+    return { rawHandover, qemu: none(error instanceof Error ? error.message : String(error)) };
   }
 }
 
@@ -67,8 +67,8 @@ function none(reason: string, isOtherVersion = false): NoQemu {
 }
 
 /** What QEMU's start needs, or why there is none. */
-function orderIn(said: unknown): StartOrder | NoQemu {
-  const { format, prelaunch } = fieldsOf(said);
+function orderIn(rawHandover: unknown): StartOrder | NoQemu {
+  const { format, prelaunch } = fieldsOf(rawHandover);
   if (format !== HANDOVER_FORMAT) return none("another version of this package handed it over", true);
   const { kind, reason, command, isWatched, statePath, opening, introduction } = fieldsOf(prelaunch);
   if (kind !== "qemu") return none(typeof reason === "string" ? reason : "it was not said what to start");

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { handoverSample } from "../../../test/support/handover-sample.ts";
 import type { SpawnedQemu } from "../../machine/qemu/spawn.ts";
 import { HandoverError } from "../contract/handover-schema.ts";
-import { receive, toldInputs } from "./receive.ts";
+import { receive, handedOverInputs } from "./receive.ts";
 
 const { prelaunch, inputs } = handoverSample;
 const { upperPath } = prelaunch;
@@ -12,17 +12,17 @@ const running = { kind: "running", spawned, startedAtMs: 1 } as const;
 const notStarted = { kind: "none", reason: "ENOENT", isOtherVersion: false } as const;
 
 test("a QEMU that runs as it was ordered is gone on with", () => {
-  assert.deepEqual(receive({ said: handoverSample, qemu: running }, upperPath), {
+  assert.deepEqual(receive({ rawHandover: handoverSample, qemu: running }, upperPath), {
     inputs,
     prelaunch: { ...running, order: prelaunch },
   });
 });
 
 test("where none was ordered the rest of what was told is used", () => {
-  const said = { ...handoverSample, prelaunch: { kind: "none", reason: "no template" } };
-  const received = receive({ said, qemu: { ...notStarted, reason: "no template" } }, upperPath);
-  assert.deepEqual(toldInputs(received), inputs);
-  assert.throws(() => toldInputs({ ...received, inputs: {} }), HandoverError);
+  const rawHandover = { ...handoverSample, prelaunch: { kind: "none", reason: "no template" } };
+  const received = receive({ rawHandover, qemu: { ...notStarted, reason: "no template" } }, upperPath);
+  assert.deepEqual(handedOverInputs(received), inputs);
+  assert.throws(() => handedOverInputs({ ...received, inputs: {} }), HandoverError);
   assert.ok(received.prelaunch.kind === "none");
   assert.equal(received.prelaunch.reason, "no template");
   assert.equal(received.prelaunch.isFault, false);
@@ -30,20 +30,20 @@ test("where none was ordered the rest of what was told is used", () => {
 });
 
 test("what turned out to be wrong is found out again, and the disk that was made for it is made anew", () => {
-  const received = receive({ said: handoverSample, qemu: notStarted }, upperPath);
+  const received = receive({ rawHandover: handoverSample, qemu: notStarted }, upperPath);
   assert.deepEqual(received, {
     inputs: null,
     prelaunch: { kind: "none", reason: "ENOENT", isFault: false, stray: null, strayUpper: upperPath },
   });
 });
 
-for (const [what, said, isFault, strayUpper] of [
+for (const [what, rawHandover, isFault, strayUpper] of [
   ["of another version", { ...handoverSample, protocolVersion: 0 }, false, upperPath],
   ["that is not valid", { ...handoverSample, prelaunch: { ...prelaunch, template: {} } }, true, upperPath],
   ["for another disk", { ...handoverSample, prelaunch: { ...prelaunch, upperPath: "/other" } }, true, null],
 ] as const) {
   test(`a QEMU is left to be ended when it was started with something ${what}`, () => {
-    const received = receive({ said, qemu: running }, upperPath);
+    const received = receive({ rawHandover, qemu: running }, upperPath);
     assert.equal(received.inputs, null);
     assert.ok(received.prelaunch.kind === "none");
     assert.equal(received.prelaunch.stray, spawned);

@@ -34,17 +34,17 @@ export interface RefusedPrelaunch {
  *
  * @param upperPath of the sandbox: no other file is ever taken for its disk, whatever was said
  */
-export function receive({ said, qemu }: Inherited, upperPath: string): Received {
+export function receive({ rawHandover, qemu }: Inherited, upperPath: string): Received {
   const stray = qemu.kind === "running" ? qemu.spawned : null;
   const refuse = (reason: string, isFault: boolean): Received => {
-    const strayUpper = saidUpper(said) === upperPath ? upperPath : null;
+    const strayUpper = rawUpperPath(rawHandover) === upperPath ? upperPath : null;
     return { inputs: null, prelaunch: { kind: "none", reason, isFault, stray, strayUpper } };
   };
-  if (said === null) return refuse(qemu.kind === "none" ? qemu.reason : "", false);
+  if (rawHandover === null) return refuse(qemu.kind === "none" ? qemu.reason : "", false);
   if (qemu.kind === "none" && qemu.isOtherVersion) return refuse(qemu.reason, false);
   let handover: Envelope;
   try {
-    handover = checkEnvelope(said);
+    handover = checkEnvelope(rawHandover);
   } catch (error) {
     return refuse(`what was handed over is not valid: ${(error as Error).message}`, true);
   }
@@ -71,11 +71,13 @@ export function receive({ said, qemu }: Inherited, upperPath: string): Received 
  *
  * @throws HandoverError when it is not what it has to be
  */
-export function toldInputs({ inputs }: Received): StartInputs | null {
+export function handedOverInputs({ inputs }: Received): StartInputs | null {
   return checkInputs(inputs);
 }
 
-function saidUpper(said: unknown): unknown {
-  const { prelaunch } = (said ?? {}) as { readonly prelaunch?: { readonly upperPath?: unknown } | null };
+function rawUpperPath(rawHandover: unknown): unknown {
+  const { prelaunch } = (rawHandover ?? {}) as {
+    readonly prelaunch?: { readonly upperPath?: unknown } | null;
+  };
   return prelaunch?.upperPath;
 }

@@ -17,10 +17,12 @@ export async function startPrelaunched(
   context: StartContext,
   { prelaunch }: Pick<Received, "prelaunch">,
 ): Promise<RouteResult> {
-  return prelaunch.kind === "none" ? await clearAway(context, prelaunch) : await goOn(context, prelaunch);
+  return prelaunch.kind === "none"
+    ? await discardRefused(context, prelaunch)
+    : await becomePrelaunched(context, prelaunch);
 }
 
-async function goOn(
+async function becomePrelaunched(
   context: StartContext,
   { order, spawned, startedAtMs }: RunningPrelaunch,
 ): Promise<RouteResult> {
@@ -49,7 +51,7 @@ async function goOn(
   }
 }
 
-async function clearAway(
+async function discardRefused(
   { runtimeLog }: StartContext,
   { reason, isFault, stray, strayUpper }: RefusedPrelaunch,
 ): Promise<RouteUnavailable> {

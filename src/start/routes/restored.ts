@@ -33,8 +33,8 @@ async function restore(
 ): Promise<RouteStarted | RouteFailed> {
   try {
     const started = await restoreTemplate(plan, template, upperIsMade);
-    const made = isNew ? ", made for it" : "";
-    const reason = `started from the ${template.record.kind} template ${template.key}${made}`;
+    const suffix = isNew ? ", made for it" : "";
+    const reason = `started from the ${template.record.kind} template ${template.key}${suffix}`;
     return { kind: "started", started, reason };
   } catch (error) {
     if (!(error instanceof TemplateFailedError)) throw error;

@@ -113,10 +113,10 @@ export async function makeImageTemplate(
       unlessOver(answered, started.machine, operation),
     );
   } catch (error) {
-    const told = await endedBy(context, started, "build_vm", error);
+    const startError = await endedBy(context, started, "build_vm", error);
     // Nothing is left of the start's time: no reason to blame the template.
-    if (signal.aborted) throw told;
-    return notMade(told.message, from);
+    if (signal.aborted) throw startError;
+    return notMade(startError.message, from);
   }
   return await mountAndSave(plan, started, { staged, lock }, limitBytes);
 }

@@ -80,11 +80,12 @@ export async function becomeRestored(
   } catch (error) {
     // Nobody here has ended it yet.
     const ended = await Promise.race([started.machine.exited, Promise.resolve(null)]);
-    const told = await endedBy(context, started, "build_vm", error);
+    const startError = await endedBy(context, started, "build_vm", error);
     // What the guest itself says, and what is wrong with the sandbox's own files, would be so without a template too. And when
     // nothing is left of the start's time, that was used up before.
-    if (error instanceof GuestBootError || told instanceof InvalidConfigError || signal.aborted) throw told;
-    throw new TemplateFailedError(told.message, ended?.reason !== "killed", { cause: told });
+    if (error instanceof GuestBootError || startError instanceof InvalidConfigError || signal.aborted)
+      throw startError;
+    throw new TemplateFailedError(startError.message, ended?.reason !== "killed", { cause: startError });
   }
 }
 

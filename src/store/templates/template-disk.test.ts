@@ -71,11 +71,11 @@ test("a copy that does not fit is removed", { skip }, async (t) => {
 
 test("a read-only home still has its templates", { skip }, async (t) => {
   const home = await smallHome(t, "8m");
-  const made = await make(home, keyA);
+  const created = await make(home, keyA);
   await make(home, keyB);
   await rm(join(home.templates, keyB, "memory"));
   await run("mount", ["-o", "remount,ro", home.root]);
-  assert.deepEqual((await openTemplate(home, keyA)).template, made);
+  assert.deepEqual((await openTemplate(home, keyA)).template, created);
   assert.equal((await openTemplate(home, keyB)).dropped?.reason, "memory is missing");
   assert.equal((await listTemplates(home)).length, 2);
   await assert.rejects(

@@ -105,9 +105,9 @@ test("a new one makes room for itself; one too large by itself is not kept", asy
 test("who has a template mapped does not notice that it goes", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
-  const made = await make(home, keyA);
-  assert.ok(made !== null);
-  await using memory = await open(made.paths.memory, "r");
+  const created = await make(home, keyA);
+  assert.ok(created !== null);
+  await using memory = await open(created.paths.memory, "r");
   assert.equal((await pruneTemplates(home)).templates, 1);
   const buffer = Buffer.alloc(6);
   await memory.read(buffer, 0, 6, 63 * mib);

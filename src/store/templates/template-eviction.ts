@@ -41,18 +41,18 @@ export async function listTemplates(home: Home): Promise<ListedTemplate[]> {
 
 async function describeTemplate(home: Home, key: string): Promise<ListedTemplate | null> {
   const directory = join(home.templates, key);
-  const place = await lstat(directory, { bigint: true }).catch(() => null);
+  const found = await lstat(directory, { bigint: true }).catch(() => null);
   const inspection = await inspectTemplate(home, key);
   // Removed between two looks.
-  if (place === null || inspection.status === "missing") return null;
+  if (found === null || inspection.status === "missing") return null;
   const intact = inspection.status === "intact" ? inspection : null;
   return {
     key,
-    inode: place.ino,
+    inode: found.ino,
     record: intact?.template.record ?? null,
     damage: inspection.status === "damaged" ? inspection.reason : null,
     diskBytes: await diskBytes(directory),
-    lastUsedAt: intact?.lastUsedAt ?? place.mtime,
+    lastUsedAt: intact?.lastUsedAt ?? found.mtime,
   };
 }
 

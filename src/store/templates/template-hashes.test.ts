@@ -19,12 +19,12 @@ import {
 test("what is on the disk for certain is noted", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
-  const made = await make(home, keyA, { details: imageDetails });
-  assert.ok(made !== null);
-  assert.equal(await markDurable(home, made), true);
-  const record = parseTemplateRecord(await readFile(made.paths.record, "utf8"));
-  assert.deepEqual(record, { ...made.record, durable: true });
-  assert.equal((await stat(made.paths.record)).mode & 0o777, 0o600);
+  const created = await make(home, keyA, { details: imageDetails });
+  assert.ok(created !== null);
+  assert.equal(await markDurable(home, created), true);
+  const record = parseTemplateRecord(await readFile(created.paths.record, "utf8"));
+  assert.deepEqual(record, { ...created.record, durable: true });
+  assert.equal((await stat(created.paths.record)).mode & 0o777, 0o600);
   const opened = (await openTemplate(home, keyA)).template;
   assert.deepEqual(opened?.record, record);
 });
@@ -44,35 +44,35 @@ test("a template that was replaced meanwhile is neither noted nor hashed", async
 test("contents are compared with their hashes", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
-  const made = await make(home, keyA, { details: imageDetails });
-  assert.ok(made !== null);
+  const created = await make(home, keyA, { details: imageDetails });
+  assert.ok(created !== null);
   const verdict = async (): Promise<string> => {
     const { status, detail } = await verifyTemplate(home, keyA);
     return `${status} ${detail}`.trim();
   };
   assert.equal(await verdict(), "unchecked its hashes were never computed");
-  assert.equal(await hashTemplate(home, made), true);
+  assert.equal(await hashTemplate(home, created), true);
   assert.equal(await verdict(), "verified");
 
   // One byte of the memory turns, and every look from outside is as before.
-  const before = await stat(made.paths.memory, { bigint: true });
-  const memory = await open(made.paths.memory, "r+");
+  const before = await stat(created.paths.memory, { bigint: true });
+  const memory = await open(created.paths.memory, "r+");
   await memory.write("M", 63 * 1024 * 1024 + 600);
   await memory.close();
   const seconds = Number(before.mtimeNs) / 1e9;
-  await utimes(made.paths.memory, seconds, seconds);
-  const { mtimeNs } = await stat(made.paths.memory, { bigint: true });
-  const { record } = made;
+  await utimes(created.paths.memory, seconds, seconds);
+  const { mtimeNs } = await stat(created.paths.memory, { bigint: true });
+  const { record } = created;
   const files = { ...record.files, memory: { ...record.files["memory"], mtimeNs: String(mtimeNs) } };
-  await writeFile(made.paths.record, JSON.stringify({ ...record, files }));
+  await writeFile(created.paths.record, JSON.stringify({ ...record, files }));
   assert.ok((await openTemplate(home, keyA)).template !== null);
   assert.equal(await verdict(), "damaged the content of memory is not what was saved");
 
-  await writeFile(made.paths.hashes, "{");
+  await writeFile(created.paths.hashes, "{");
   assert.equal(await verdict(), "unchecked hashes.json is not valid");
-  await writeFile(made.paths.hashes, JSON.stringify({ format: 1, files: {} }));
+  await writeFile(created.paths.hashes, JSON.stringify({ format: 1, files: {} }));
   assert.equal(await verdict(), "unchecked hashes.json does not know memory");
-  await writeFile(made.paths.state, "longer than it was");
+  await writeFile(created.paths.state, "longer than it was");
   assert.equal(await verdict(), "damaged state has 18 bytes instead of 5");
 });
 
@@ -110,11 +110,11 @@ test("a hash tells every change, and not where the holes are", async () => {
 test("given up", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
-  const made = await make(home, keyA);
-  assert.ok(made !== null);
-  await hashTemplate(home, made);
+  const created = await make(home, keyA);
+  assert.ok(created !== null);
+  await hashTemplate(home, created);
   const signal = AbortSignal.abort(new Error("enough"));
-  await assert.rejects(markDurable(home, made, signal), /enough/);
-  await assert.rejects(hashTemplate(home, made, signal), /enough/);
+  await assert.rejects(markDurable(home, created, signal), /enough/);
+  await assert.rejects(hashTemplate(home, created, signal), /enough/);
   await assert.rejects(verifyTemplate(home, keyA, signal), /enough/);
 });

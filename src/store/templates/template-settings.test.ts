@@ -34,19 +34,19 @@ test("the limit, and no room at all", () => {
 });
 
 test("who has no part in templates is told which setting says so, and what to do about it", () => {
-  const told = (...[environment, templates, memoryMib]: [object, object, number]): string => {
+  const reasonFor = (...[environment, templates, memoryMib]: [object, object, number]): string => {
     const barred = whyNoTemplates({ ...environment }, { templates }, memoryMib);
     return barred === null ? "" : `${barred.why} → ${barred.hint}`;
   };
   assert.match(
-    told({ MSB_TEMPLATES: "off" }, { enabled: false }, 512),
+    reasonFor({ MSB_TEMPLATES: "off" }, { enabled: false }, 512),
     /by MSB_TEMPLATES → Unset MSB_TEMPLATES/,
   );
-  assert.match(told({}, { enabled: false }, 512), /in config\.json → Set templates\.enabled/);
+  assert.match(reasonFor({}, { enabled: false }, 512), /in config\.json → Set templates\.enabled/);
   assert.match(
-    told({ MSB_TEMPLATES: "on" }, { max_size_mib: 0 }, 0),
+    reasonFor({ MSB_TEMPLATES: "on" }, { max_size_mib: 0 }, 0),
     /no room .* → Raise templates\.max_size_mib/,
   );
-  assert.match(told({}, { max_size_mib: 100 }, 512), /512 MiB .*max_size_mib \(100\) → Raise/);
-  assert.equal(told({}, { max_size_mib: 512 }, 512), "");
+  assert.match(reasonFor({}, { max_size_mib: 100 }, 512), /512 MiB .*max_size_mib \(100\) → Raise/);
+  assert.equal(reasonFor({}, { max_size_mib: 512 }, 512), "");
 });

@@ -29,24 +29,24 @@ import {
 test("a template is what was put there, for this user only, and nothing else is left", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
-  const made = await make(home, keyA, { details: imageDetails });
-  assert.ok(made !== null);
+  const created = await make(home, keyA, { details: imageDetails });
+  assert.ok(created !== null);
   assert.deepEqual(await entries(home), [keyA]);
-  assert.deepEqual((await readdir(made.directory)).sort(), [
+  assert.deepEqual((await readdir(created.directory)).sort(), [
     "memory",
     "state",
     "template.json",
     "upper.extents",
   ]);
-  assert.equal((await stat(made.directory)).mode & 0o777, 0o700);
-  for (const name of await readdir(made.directory)) {
-    assert.equal((await stat(join(made.directory, name))).mode & 0o777, 0o600, name);
+  assert.equal((await stat(created.directory)).mode & 0o777, 0o700);
+  for (const name of await readdir(created.directory)) {
+    assert.equal((await stat(join(created.directory, name))).mode & 0o777, 0o600, name);
   }
   const { template, unusable, dropped } = await openTemplate(home, keyA);
-  assert.deepEqual([template, unusable, dropped], [made, null, null]);
-  assert.equal(await readFile(made.paths.upper, "utf8"), "upper");
-  assert.equal(made.record.durable, false);
-  assert.deepEqual(made.record.description, imageDetails.description);
+  assert.deepEqual([template, unusable, dropped], [created, null, null]);
+  assert.equal(await readFile(created.paths.upper, "utf8"), "upper");
+  assert.equal(created.record.durable, false);
+  assert.deepEqual(created.record.description, imageDetails.description);
 });
 
 test("without one of its files it is not made", async () => {
@@ -111,15 +111,15 @@ test("who tries a lock that nobody holds has it, though others sweep at that mom
 test("it takes the place of whatever stands there", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
-  const place = join(home.templates, keyA);
+  const path = join(home.templates, keyA);
   const first = await make(home, keyA);
   const again = await make(home, keyA);
   assert.notEqual(again?.inode, first?.inode);
   await mkdir(join(home.root, "elsewhere"));
   await writeFile(join(home.root, "elsewhere", "kept"), "");
   for (const obstruct of [
-    (): Promise<unknown> => writeFile(place, "a file"),
-    (): Promise<unknown> => symlink(join(home.root, "elsewhere"), place),
+    (): Promise<unknown> => writeFile(path, "a file"),
+    (): Promise<unknown> => symlink(join(home.root, "elsewhere"), path),
   ]) {
     const seen = (await openTemplate(home, keyA)).template;
     if (seen !== null) await removeTemplate(home, seen);

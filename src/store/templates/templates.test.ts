@@ -141,10 +141,10 @@ describe("a damaged template is removed, and made again", () => {
     test(name, { skip }, async () => {
       await using scope = await TemplateHome.create();
       const { home } = scope;
-      const made = await make(home, keyA, { details: imageDetails });
+      const created = await make(home, keyA, { details: imageDetails });
       const other = await make(home, keyB);
-      assert.ok(made !== null && other !== null);
-      await damage(made);
+      assert.ok(created !== null && other !== null);
+      await damage(created);
       const opened = await openTemplate(home, keyA);
       assert.equal(opened.template, null);
       assert.match(opened.dropped?.reason ?? "", reason);
@@ -161,11 +161,11 @@ describe("a damaged template is removed, and made again", () => {
   test("its directory is a link to one that is well", async () => {
     await using scope = await TemplateHome.create();
     const { home } = scope;
-    const made = await make(home, keyA);
-    assert.ok(made !== null);
+    const created = await make(home, keyA);
+    assert.ok(created !== null);
     const elsewhere = join(home.root, "elsewhere");
-    await rename(made.directory, elsewhere);
-    await symlink(elsewhere, made.directory);
+    await rename(created.directory, elsewhere);
+    await symlink(elsewhere, created.directory);
     assert.equal((await openTemplate(home, keyA)).dropped?.reason, "its directory is no directory");
     await make(home, keyB);
     assert.deepEqual(await readdir(home.templates), [keyB]);
@@ -177,21 +177,21 @@ describe("a damaged template is removed, and made again", () => {
 test("a template of an earlier boot that is on the disk for certain is used", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
-  const made = await make(home, keyA);
-  assert.ok(made !== null);
-  await rewriteRecord(made, { hostBoot: "another", durable: true });
+  const created = await make(home, keyA);
+  assert.ok(created !== null);
+  await rewriteRecord(created, { hostBoot: "another", durable: true });
   assert.ok((await openTemplate(home, keyA)).template !== null);
 });
 
 test("that none can be made is known until the host is started anew, and then tried again", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
-  const made = await make(home, keyA);
-  assert.ok(made !== null);
-  await rewriteRecord(made, { files: {}, unusable: "it cannot be saved" });
+  const created = await make(home, keyA);
+  assert.ok(created !== null);
+  await rewriteRecord(created, { files: {}, unusable: "it cannot be saved" });
   assert.equal((await openTemplate(home, keyA)).unusable, "it cannot be saved");
   assert.equal((await openTemplate(home, keyA)).unusable, "it cannot be saved");
-  await rewriteRecord(made, { hostBoot: "another", files: {}, unusable: "it cannot be saved" });
+  await rewriteRecord(created, { hostBoot: "another", files: {}, unusable: "it cannot be saved" });
   assert.deepEqual(await openTemplate(home, keyA), { template: null, unusable: null, dropped: null });
   assert.equal((await openTemplate(home, keyA)).unusable, null);
 });
@@ -199,11 +199,11 @@ test("that none can be made is known until the host is started anew, and then tr
 test("opening marks it as used", async () => {
   await using scope = await TemplateHome.create();
   const { home } = scope;
-  const made = await make(home, keyA);
-  assert.ok(made !== null);
-  await utimes(made.paths.record, longAgo, longAgo);
+  const created = await make(home, keyA);
+  assert.ok(created !== null);
+  await utimes(created.paths.record, longAgo, longAgo);
   assert.ok((await openTemplate(home, keyA)).template !== null);
-  assert.ok((await stat(made.paths.record)).mtime > longAgo);
+  assert.ok((await stat(created.paths.record)).mtime > longAgo);
 });
 
 test("where others can write everything, nothing is used and nothing removed", async () => {
@@ -213,7 +213,10 @@ test("where others can write everything, nothing is used and nothing removed", a
   await chmod(home.templates, 0o777);
   const opened = await openTemplate(home, keyA);
   assert.equal(opened.template, null);
-  assert.match(opened.dropped?.reason ?? "", /^the directory of all templates can be written by other users$/);
+  assert.match(
+    opened.dropped?.reason ?? "",
+    /^the directory of all templates can be written by other users$/,
+  );
   assert.equal(opened.dropped?.isRemoved, false);
   await chmod(home.templates, 0o700);
   assert.ok((await openTemplate(home, keyA)).template !== null);

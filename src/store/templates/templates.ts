@@ -123,9 +123,9 @@ export type TemplateInspection =
 export async function inspectTemplate(home: Home, key: string): Promise<TemplateInspection> {
   const directory = templateDirectory(home, key);
   try {
-    const around = await statOrNull(home.templates, stat);
-    if (around === null) return { status: "missing" };
-    const foreign = distrust(around, "directory");
+    const parent = await statOrNull(home.templates, stat);
+    if (parent === null) return { status: "missing" };
+    const foreign = distrust(parent, "directory");
     if (foreign !== null) {
       return { status: "damaged", reason: `the directory of all templates ${foreign}`, inode: null };
     }
@@ -149,14 +149,18 @@ export async function inspectTemplate(home: Home, key: string): Promise<Template
 async function inspectInside(key: string, directory: string, inode: bigint): Promise<TemplateInspection> {
   const paths = templatePaths(directory);
   const damaged = (reason: string): TemplateInspection => ({ status: "damaged", reason, inode });
-  const place = await statOrNull(paths.record, lstat);
-  const wrong = place === null ? "is missing" : distrust(place, "file");
-  if (place === null || wrong !== null) return damaged(`template.json ${wrong ?? ""}`);
+  const recordFile = await statOrNull(paths.record, lstat);
+  const wrong = recordFile === null ? "is missing" : distrust(recordFile, "file");
+  if (recordFile === null || wrong !== null) return damaged(`template.json ${wrong ?? ""}`);
   const record = await readRecord(paths.record);
   if (record === null) return damaged("template.json is not valid");
   const reason = (await findOlderBoot(record)) ?? (await findChange(directory, record));
   if (reason !== null) return damaged(reason);
-  return { status: "intact", template: { key, directory, inode, record, paths }, lastUsedAt: place.mtime };
+  return {
+    status: "intact",
+    template: { key, directory, inode, record, paths },
+    lastUsedAt: recordFile.mtime,
+  };
 }
 
 /** @returns null when it is none, or has just been removed */

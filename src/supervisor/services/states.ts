@@ -12,13 +12,13 @@ export interface StateServices {
 
 export function registerStates(registry: ServiceRegistry, services: StateServices): void {
   registry.stream("WatchState", (_opening, stream) => {
-    let told: SandboxState | null = null;
+    let lastSent: SandboxState | null = null;
     const subscription: Subscription = new Subscription({
       stream,
       produce: () => {
-        if (services.state === told) return null;
-        told = services.state;
-        return { type: "StateChanged", state: told };
+        if (services.state === lastSent) return null;
+        lastSent = services.state;
+        return { type: "StateChanged", state: lastSent };
       },
       over: services.watchState(() => {
         subscription.offer();
