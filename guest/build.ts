@@ -8,7 +8,7 @@
  * | `agent.cpio`     | the agent alone, for other kernels                            |
  * | `agent`          | the agent as a program of the host                            |
  * | `base.erofs`     | the embedded image `localhost/base`                           |
- * | `upper.extents`  | a blank ext4 disk of 4 GiB, in the form of `store/extents.ts` |
+ * | `upper.extents`  | a blank ext4 disk of 4 GiB, see `src/host/files/extents.ts`  |
  * | `upper-small.extents` | one of 16 MiB                                            |
  * | `guest.json`     | the manifest                                                  |
  */

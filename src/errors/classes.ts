@@ -136,7 +136,7 @@ export class CustomError extends MicrosandboxError {
   }
 }
 
-/** The name belongs to a sandbox already. A CustomError too, because that is what earlier programs look for. */
+/** The name belongs to a sandbox already. X */
 export class SandboxAlreadyExistsError extends CustomError {
   constructor(message: string, options?: ErrorOptionsWithHint) {
     super(message, options, "sandboxAlreadyExists");

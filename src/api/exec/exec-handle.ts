@@ -11,7 +11,7 @@ import type { StdinMode } from "./stdin.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 
-/** What happens to a command. `eventType` repeats `kind` under its older name. */
+/** What happens to a command. `eventType` repeats `kind`: the name of the API whose sandboxes are configuration objects. */
 export type ExecEvent =
   | { readonly kind: "started"; readonly eventType: "started"; readonly pid: number }
   | { readonly kind: "stdout"; readonly eventType: "stdout"; readonly data: Buffer }

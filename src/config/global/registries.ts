@@ -24,7 +24,7 @@ export const registriesSchema = v.object({
   hosts: v.nullish(
     v.record(v.string(), v.object({ insecure: v.nullish(v.boolean()), auth: v.nullish(registryAuth) })),
   ),
-  /** Where earlier versions had `hosts.<host>.auth`. */
+  /** `hosts.<host>.auth` at the place that it has in the `config.json` of microsandbox 0.4; a file written for that is read. */
   auth: v.nullish(v.record(v.string(), registryAuth)),
 });
 
