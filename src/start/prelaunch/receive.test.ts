@@ -21,8 +21,8 @@ test("a QEMU that runs as it was ordered is gone on with", () => {
 test("where none was ordered the rest of what was told is used", () => {
   const said = { ...handoverSample, prelaunch: { kind: "none", reason: "no template" } };
   const received = receive({ said, qemu: { ...notStarted, reason: "no template" } }, upperPath);
-  assert.deepEqual(toldInputs(received), inputs);
-  assert.throws(() => toldInputs({ ...received, inputs: {} }), HandoverError);
+  assert.deepEqual(toldInputs(received, upperPath), inputs);
+  assert.throws(() => toldInputs({ ...received, inputs: {} }, upperPath), HandoverError);
   assert.ok(received.prelaunch.kind === "none");
   assert.equal(received.prelaunch.reason, "no template");
   assert.equal(received.prelaunch.isFault, false);
@@ -51,3 +51,23 @@ for (const [what, said, isFault, strayUpper] of [
     assert.equal(received.prelaunch.strayUpper, strayUpper);
   });
 }
+
+const { root } = inputs;
+for (const [place, other] of [
+  ["upper.path", { ...root, upper: { ...root.upper, path: "/other" } }],
+  ["template.upperPath", { ...root, template: { ...root.template, upperPath: "/other" } }],
+] as const) {
+  test(`inputs whose root.${place} is another file than the sandbox's disk are refused`, () => {
+    const said = { ...handoverSample, inputs: { ...inputs, root: other } };
+    const received = receive({ said, qemu: running }, upperPath);
+    assert.throws(
+      () => toldInputs(received, upperPath),
+      (error) => error instanceof HandoverError && error.message.startsWith(`inputs.root.${place}: /other`),
+    );
+  });
+}
+
+test("a root without a disk of its own has none to be another one", () => {
+  const said = { ...handoverSample, inputs: { ...inputs, root: { ...root, upper: null, template: null } } };
+  assert.notEqual(toldInputs(receive({ said, qemu: running }, upperPath), upperPath), null);
+});
