@@ -45,7 +45,8 @@ export class StartWatch {
         this.#observer.onProgress?.({ stage: message.stage, elapsedMs: message.elapsedMs });
         return;
       case "Notice":
-        if (this.#observer.onNotice === undefined) process.emitWarning(message.message, "MicrosandboxWarning");
+        if (this.#observer.onNotice === undefined)
+          process.emitWarning(message.message, "MicrosandboxWarning");
         else this.#observer.onNotice(message.message);
         return;
       case "Started": {
