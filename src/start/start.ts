@@ -65,9 +65,9 @@ async function takeRoute(context: StartContext, inherited: Inherited): Promise<S
   });
 }
 
-function inputsOf({ runtimeLog }: StartContext, received: Received): StartInputs | null {
+function inputsOf({ paths, runtimeLog }: StartContext, received: Received): StartInputs | null {
   try {
-    return handedOverInputs(received);
+    return handedOverInputs(received, paths.upper);
   } catch (error) {
     runtimeLog.write("warn", `what was handed over is not valid: ${(error as Error).message}`);
     return null;

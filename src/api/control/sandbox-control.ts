@@ -24,6 +24,7 @@ import { SupervisorConnection } from "./connection.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
 import { metricsFrom, type SandboxMetrics } from "../metrics/metrics.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
+import { SharedWork } from "../../host/shared-work.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 import { watchState } from "../sandbox/watch-state.ts";
 
@@ -52,6 +53,7 @@ export class SandboxControl {
   readonly home: Home;
   readonly record: SandboxRecord;
   readonly #keeps: boolean;
+  readonly #connecting = new SharedWork<SupervisorConnection>();
   #connection: SupervisorConnection | null;
   #users = 0;
 
@@ -87,29 +89,37 @@ export class SandboxControl {
   }
 
   /**
-   * The connection to the running sandbox, made when there is none.
+   * The connection to the running sandbox, made when there is none: one for all who ask for it at the same time.
    *
    * @throws SandboxNotRunningError, RuntimeError
    */
   async connect(operation: Operation, timeoutMs = defaultConnectMs): Promise<SupervisorConnection> {
     operation.throwIfOver();
     if (this.#connection?.lost === false) return this.#connection;
+    operation.log("connecting to the sandbox's supervisor");
+    return await this.#connecting.wait(operation, (signal) => this.#makeConnection(timeoutMs, signal));
+  }
+
+  async #makeConnection(timeoutMs: number, signal: AbortSignal): Promise<SupervisorConnection> {
     const found = await this.find();
     const { socket } = found.state;
     if ((found.status !== "running" && found.status !== "draining") || socket === null) {
       throw notRunning(this.name, found.status);
     }
-    operation.log("connecting to the sandbox's supervisor");
+    signal.throwIfAborted();
     try {
-      this.#connection = await SupervisorConnection.connect(socket, this.id, timeoutMs, operation.signal);
+      const made = await SupervisorConnection.connect(socket, this.id, timeoutMs, signal);
+      // Nobody is left who would close it.
+      if (signal.aborted) made.close();
+      else this.#connection = made;
+      return made;
     } catch (error) {
-      operation.throwIfOver();
+      signal.throwIfAborted();
       // It may have ended between the look and the call.
       const now = await this.find();
       if (now.status !== found.status) throw notRunning(this.name, now.status);
       throw error;
     }
-    return this.#connection;
   }
 
   /**

@@ -14,7 +14,7 @@ export function guestTerminalType(): string {
  * Connects the caller's terminal with a command: raw mode, typed bytes in, output out, size changes, detach keys. The
  * terminal is put back however this ends.
  *
- * @param operation given up, the command is killed
+ * @param operation given up, the command is killed; unless the detach keys were pressed before
  * @param start starts the command once the terminal is ready
  * @returns the exit code; -1 when the detach keys were pressed, the command then goes on
  */
@@ -28,6 +28,7 @@ export async function attachToTerminal(
   const wasPaused = input.isPaused();
   const restore = enterRawMode(input);
   let handle: ExecHandle | null = null;
+  let isDetached = false;
   const filter = new DetachKeyFilter(detachKeys);
   const detached = Promise.withResolvers<"detached">();
   const onTyped = (typed: Buffer): void => {
@@ -51,10 +52,11 @@ export async function attachToTerminal(
     onResize();
     const outcome = await operation.wait(Promise.race([pump(handle, output), detached.promise]));
     if (outcome !== "detached") return outcome;
-    await handle.release();
+    isDetached = true;
+    await operation.wait(handle.release());
     return -1;
   } catch (error) {
-    if (operation.signal.aborted) handle?.abandon();
+    if (operation.signal.aborted && !isDetached) handle?.abandon();
     throw error;
   } finally {
     process.off("SIGWINCH", onResize);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { OperationTimeoutError } from "../../errors/index.ts";
 import { SendCredit } from "../../protocol/credit.ts";
 import type { DataKind } from "../../protocol/frame.ts";
 import { INITIAL_CREDIT } from "../../protocol/generated/limits.ts";
@@ -92,4 +93,43 @@ test("what is written after the end is dropped, except on a terminal, which has 
     await sink.write("x");
     assert.deepEqual([target.ends, target.bytes], isTerminal ? [0, 1] : [1, 0]);
   }
+});
+
+test("a write that is given up drops what is left of it, and what comes later goes on", async () => {
+  const target = new Target();
+  const sink = new ExecSink(target, false);
+  const reason = new Error("never mind");
+  const controller = new AbortController();
+  const { signal } = controller;
+  const sent = sink.write(Buffer.alloc(INITIAL_CREDIT + 10), { signal });
+  const waiting = sink.write("never sent", { signal });
+  const later = sink.write("later");
+  await rounds();
+  controller.abort(reason);
+  await assert.rejects(sent, reason);
+  await assert.rejects(waiting, reason);
+  await assert.rejects(sink.write("x", { signal }), reason);
+  target.grant(5);
+  await later;
+  assert.equal(Buffer.concat(target.sent).subarray(INITIAL_CREDIT).toString(), "later");
+});
+
+test("a wait for the end that is given up leaves the order: the writes, then the end", async () => {
+  const target = new Target();
+  const sink = new ExecSink(target, false);
+  const writing = sink.write(Buffer.alloc(INITIAL_CREDIT + 10));
+  await assert.rejects(sink.close({ timeoutMs: 1 }), OperationTimeoutError);
+  assert.equal(target.ends, 0);
+  target.grant(10);
+  await writing;
+  await sink.close();
+  assert.deepEqual([target.bytes, target.ends], [INITIAL_CREDIT + 10, 1]);
+});
+
+test("a call that is given up before it begins changes nothing", async () => {
+  const target = new Target();
+  const sink = new ExecSink(target, false);
+  await assert.rejects(sink.close({ timeoutMs: 0 }), OperationTimeoutError);
+  await sink.write("still open");
+  assert.deepEqual([target.bytes, target.ends], ["still open".length, 0]);
 });

@@ -111,17 +111,17 @@ export class Image {
   static async gcLayers(options: WaitOptions = {}): Promise<number> {
     const { collectGarbage, imageStore, prepareStore } = await import("./image-collection.ts");
     const home = locateHome();
-    const store = imageStore(home);
-    await prepareStore(store);
-    const removed = await Operation.run("remove unused layers", options, ({ signal }) =>
-      collectGarbage(
-        store,
-        () => findImageUses(home),
-        () => true,
-        { partial: true, signal },
-      ),
-    );
-    return removed.layers;
+    return await Operation.run("remove unused layers", options, async (operation) => {
+      const store = imageStore(home);
+      await operation.wait(prepareStore(store));
+      const { signal } = operation;
+      const everyLayer = (): boolean => true;
+      const removed = await collectGarbage(store, () => findImageUses(home), everyLayer, {
+        partial: true,
+        signal,
+      });
+      return removed.layers;
+    });
   }
 
   /**
@@ -133,11 +133,11 @@ export class Image {
   static async load(path: string, options: ImageLoadOptions & WaitOptions = {}): Promise<ImageHandle[]> {
     const { loadImages } = await import("./image-collection.ts");
     const home = locateHome();
-    await prepareHome(home);
     const archive = checkString("the archive's path", path);
-    const images = await Operation.run(`load images from ${archive}`, options, ({ signal }) =>
-      loadImages(home, archive, { tag: options.tag, signal }),
-    );
+    const images = await Operation.run(`load images from ${archive}`, options, async (operation) => {
+      await operation.wait(prepareHome(home));
+      return await loadImages(home, archive, { tag: options.tag, signal: operation.signal });
+    });
     return images.map((image) => new ImageHandle(image));
   }
 

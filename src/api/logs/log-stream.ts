@@ -109,19 +109,7 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
       const ended = await this.#ended();
       if (await this.#readMore()) continue;
       if (ended) this.#end();
-      else await this.#changed(this.#changes, operation);
-    }
-  }
-
-  async #changed(changes: DirectoryChanges, { signal }: Operation): Promise<void> {
-    const wake = (): void => {
-      changes.wake();
-    };
-    signal.addEventListener("abort", wake, { once: true });
-    try {
-      await changes.next();
-    } finally {
-      signal.removeEventListener("abort", wake);
+      else await operation.wait(this.#changes.next());
     }
   }
 

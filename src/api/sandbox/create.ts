@@ -56,7 +56,8 @@ export async function createSandbox(
 ): Promise<Sandbox> {
   return await Operation.run(`create sandbox ${config.name}`, observer, async (operation) => {
     operation.log("checking the configuration");
-    return await carryOut(await prepareCreation(config, unsupported), attached, operation, observer);
+    const prepared = await operation.wait(prepareCreation(config, unsupported));
+    return await carryOut(prepared, attached, operation, observer);
   });
 }
 

@@ -58,12 +58,12 @@ const statics = {
 
   /** Boots a stopped sandbox again; this process owns it. @throws SandboxStillRunningError, SandboxNotFoundError, BootStartError */
   async start(name: string, observer: StartObserver = {}): Promise<Sandbox> {
-    return await (await findHandle(name)).start(observer);
+    return await (await findHandle(name, observer)).start(observer);
   },
 
   /** Boots a stopped sandbox again; it goes on after this process. @throws as {@link start} */
   async startDetached(name: string, observer: StartObserver = {}): Promise<Sandbox> {
-    return await (await findHandle(name)).startDetached(observer);
+    return await (await findHandle(name, observer)).startDetached(observer);
   },
 };
 

@@ -1,18 +1,17 @@
 import { unlessAborted } from "../../host/unless-aborted.ts";
-import { defaultGraceMs } from "../control/sandbox-control.ts";
 import type { ChildProcess } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { RuntimeError } from "../../errors/index.ts";
-import { decodeFailure } from "../../protocol/failure.ts";
-import type { Message, StartedMessage } from "../../protocol/generated/messages.ts";
 import { ioError } from "../../host/system-error.ts";
 import { sandboxPaths } from "../../store/sandboxes.ts";
 import type { FileLock } from "../../host/locks/lock.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import { endSupervisor } from "../setup/end-supervisor.ts";
 import { spawnSupervisor, type SupervisorProcess } from "../setup/supervisor-process.ts";
 import { SupervisorConnection } from "../control/connection.ts";
 import type { StartObserver, StartReport } from "./progress.ts";
+import { StartWatch } from "./start-watch.ts";
 
 export interface Launched {
   readonly connection: SupervisorConnection;
@@ -23,7 +22,8 @@ export interface Launched {
  * Starts the supervisor of a sandbox and waits until the sandbox runs. The lock passes to the supervisor.
  *
  * @returns the owner's connection, and how the sandbox came to run
- * @throws what the supervisor reports; RuntimeError when it ends without a word
+ * @throws what the supervisor reports; RuntimeError when it ends without a word; what a callback of the observer throws, and the
+ *   signal's reason. The supervisor has ended then, or ends by itself after it has reported
  */
 export async function launchSupervisor(
   home: Home,
@@ -35,24 +35,26 @@ export async function launchSupervisor(
   const { name } = record;
   const supervisor = await spawnFor(home, name, lock, attached);
   const { child, owner } = supervisor;
-  const started = Promise.withResolvers<StartReport>();
+  const watch = new StartWatch(observer);
   const handedOver = handOver(supervisor, home, record);
   const connection = SupervisorConnection.inherited(owner, {
     message: (message) => {
-      onMessage(message, observer, started);
+      watch.message(message);
     },
     lost: () => {
-      void explainDeath(child, home, name).then(started.reject);
+      void explainDeath(child, home, name).then((death) => {
+        watch.fail(death);
+      });
     },
   });
   // Starting counts as an outstanding answer: it keeps the program alive.
   const release = connection.hold();
   try {
-    const report = await unlessAborted(started.promise, observer.signal ?? new AbortController().signal);
-    observer.onStarted?.(report);
+    const report = await unlessAborted(watch.started, observer.signal ?? new AbortController().signal);
     return { connection, report };
   } catch (error) {
-    if (observer.signal?.aborted === true) await endSupervisor(child);
+    // Given up, or a callback has thrown: the sandbox may even run. One that is dead already is not waited for.
+    if (!watch.hasFailed) await endSupervisor(child);
     connection.close();
     // It may be making the sandbox's disk, and the lock is ours only until this returns.
     await handedOver;
@@ -106,44 +108,6 @@ async function planFor(pid: number, home: Home, record: SandboxRecord): Promise<
   // The plan waits for the disk meanwhile.
   const { encodeHandover } = await import("../../start/contract/handover-schema.ts");
   return encodeHandover(await planned);
-}
-
-function onMessage(
-  message: Message,
-  observer: StartObserver,
-  started: PromiseWithResolvers<StartReport>,
-): void {
-  switch (message.type) {
-    case "StartProgress":
-      observer.onProgress?.({ stage: message.stage, elapsedMs: message.elapsedMs });
-      return;
-    case "Notice":
-      if (observer.onNotice === undefined) process.emitWarning(message.message, "MicrosandboxWarning");
-      else observer.onNotice(message.message);
-      return;
-    case "Started":
-      started.resolve(reportOf(message));
-      return;
-    case "Failure":
-      started.reject(decodeFailure(message));
-      return;
-    default:
-  }
-}
-
-function reportOf({ accelerator, route, reason, elapsedMs }: StartedMessage): StartReport {
-  return { route, reason, accelerator, elapsedMs };
-}
-
-/** The start is given up: what it started ends, before its directory may go. */
-async function endSupervisor(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.ref();
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), defaultGraceMs);
-  await ended;
-  clearTimeout(timer);
 }
 
 /** The connection closed before there was an answer: the supervisor ended, and its log says why. */

@@ -28,7 +28,10 @@ export interface StartReport {
 /** How the pull of an image goes on. Layers are counted from the bottom, from 0; sizes are in bytes. */
 export type { PullProgress } from "../../image/pull/pull-progress.ts";
 
-/** What a start is watched and ended with. A start that is given up leaves nothing running. */
+/**
+ * What a start is watched and ended with. A start that is given up leaves nothing running; nor does one whose callback throws,
+ * which fails with that error.
+ */
 export interface StartObserver extends WaitOptions {
   readonly onProgress?: ((event: StartProgressEvent) => void) | undefined;
   /** Something the user should know once, such as a fallback to software emulation. By default a process warning. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CustomError } from "../../errors/index.ts";
+import { CustomError, OperationTimeoutError } from "../../errors/index.ts";
 import type { PullProgress } from "./progress.ts";
 import { PullProgressCreate, PullProgressStream } from "./pull-progress-create.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -76,4 +76,22 @@ test("a failure is told by awaitSandbox, once; nobody asking is no crash", async
   await assert.rejects(asked.awaitSandbox(), /no such image/);
   await assert.rejects(asked.awaitSandbox(), CustomError);
   assert.ok(silent.progress instanceof PullProgressStream);
+});
+
+test("one who gives up takes no event from the next one", async () => {
+  const stream = new PullProgressStream();
+  await assert.rejects(stream.recv({ timeoutMs: 1 }), OperationTimeoutError);
+  const waiting = stream.recv();
+  stream.push(resolving);
+  assert.deepEqual(await waiting, resolving);
+});
+
+test("a wait for the sandbox that was given up can be taken up again", async () => {
+  const creation = Promise.withResolvers<Sandbox>();
+  const create = new PullProgressCreate(new PullProgressStream(), creation.promise);
+  await assert.rejects(create.awaitSandbox({ timeoutMs: 0 }), OperationTimeoutError);
+  await assert.rejects(create.awaitSandbox({ timeoutMs: 1 }), OperationTimeoutError);
+  creation.reject(new Error("no such image"));
+  await assert.rejects(create.awaitSandbox(), /no such image/);
+  await assert.rejects(create.awaitSandbox(), CustomError);
 });

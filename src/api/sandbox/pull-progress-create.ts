@@ -1,5 +1,5 @@
 import { CustomError } from "../../errors/index.ts";
-import { Operation } from "../../host/operation.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { carryOut, prepareCreation } from "./create.ts";
 import type { CreateObserver, PullProgress } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -11,15 +11,25 @@ import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
  */
 export class PullProgressStream implements AsyncIterable<PullProgress> {
   readonly #events: PullProgress[] = [];
-  readonly #waiting: ((event: PullProgress | null) => void)[] = [];
+  readonly #waiting: PromiseWithResolvers<PullProgress | null>[] = [];
   #ended = false;
 
   /** The next event; null when the pull is done, whether well or not. */
-  async recv(): Promise<PullProgress | null> {
+  async recv(options: WaitOptions = {}): Promise<PullProgress | null> {
     const event = this.#events.shift();
     if (event !== undefined) return event;
     if (this.#ended) return null;
-    return await new Promise((resolve) => this.#waiting.push(resolve));
+    return await Operation.run("wait for the progress of a pull", options, async (operation) => {
+      const receiver = Promise.withResolvers<PullProgress | null>();
+      this.#waiting.push(receiver);
+      try {
+        return await operation.wait(receiver.promise);
+      } finally {
+        // One who has given up must not take the next event from whoever asks after him.
+        const place = this.#waiting.indexOf(receiver);
+        if (place !== -1) this.#waiting.splice(place, 1);
+      }
+    });
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<PullProgress, void, undefined> {
@@ -30,7 +40,7 @@ export class PullProgressStream implements AsyncIterable<PullProgress> {
   push(event: PullProgress): void {
     const receiver = this.#waiting.shift();
     if (receiver !== undefined) {
-      receiver(event);
+      receiver.resolve(event);
       return;
     }
     const older = this.#events.findIndex((queued) => supersedes(event, queued));
@@ -41,7 +51,7 @@ export class PullProgressStream implements AsyncIterable<PullProgress> {
   /** @internal */
   end(): void {
     this.#ended = true;
-    for (const receiver of this.#waiting.splice(0)) receiver(null);
+    for (const receiver of this.#waiting.splice(0)) receiver.resolve(null);
   }
 }
 
@@ -71,28 +81,39 @@ export class PullProgressCreate implements AsyncIterable<PullProgress> {
   }
 
   /**
-   * The sandbox, once it runs. To be called once.
+   * The sandbox, once it runs. To be called once, and again only when the wait for it was given up, which the creation does not
+   * notice: what ends that are the options of `createWithPullProgress`.
    *
    * @throws ImageError, HttpError, BootStartError and what else creating throws; CustomError when it is called again
    */
-  async awaitSandbox(): Promise<Sandbox> {
+  async awaitSandbox(options: WaitOptions = {}): Promise<Sandbox> {
     const creation = this.#creation;
     if (creation === null) {
       throw new CustomError("awaitSandbox() was called before", { hint: "Keep the sandbox that it gave." });
     }
-    this.#creation = null;
-    return await creation;
+    return await Operation.run("wait for the sandbox", options, async (operation) => {
+      this.#creation = null;
+      try {
+        return await operation.wait(creation);
+      } catch (error) {
+        if (operation.signal.aborted) this.#creation = creation;
+        throw error;
+      }
+    });
   }
 }
 
-/** @throws what {@link prepareCreation} throws */
+/**
+ * Begins a creation. The observer's `signal` and `timeoutMs` are for all of it, also after this has returned.
+ *
+ * @throws what {@link prepareCreation} throws; why it was given up before that was done
+ */
 export async function createWithPullProgress(
   config: SandboxConfig,
   unsupported: readonly string[],
   attached: boolean,
   observer: CreateObserver,
 ): Promise<PullProgressCreate> {
-  const prepared = await prepareCreation(config, unsupported);
   const progress = new PullProgressStream();
   const progressObserver: CreateObserver = {
     ...observer,
@@ -107,10 +128,16 @@ export async function createWithPullProgress(
       observer.onProgress?.(event);
     },
   };
-  const creation = Operation.run(`create sandbox ${config.name}`, observer, (operation) =>
-    carryOut(prepared, attached, operation, progressObserver),
-  ).finally(() => {
+  const checked = Promise.withResolvers<undefined>();
+  const creation = Operation.run(`create sandbox ${config.name}`, observer, async (operation) => {
+    const prepared = await operation.wait(prepareCreation(config, unsupported));
+    checked.resolve(undefined);
+    return await carryOut(prepared, attached, operation, progressObserver);
+  }).finally(() => {
     progress.end();
   });
+  // What is wrong with the configuration is told at once.
+  creation.catch(checked.reject);
+  await checked.promise;
   return new PullProgressCreate(progress, creation);
 }

@@ -1,4 +1,5 @@
-import { ProtocolError, RuntimeError } from "../../errors/index.ts";
+import { ProtocolError } from "../../errors/index.ts";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { locateHome } from "../../store/home.ts";
 import { askAboutHost } from "./host-request.ts";
 
@@ -24,13 +25,13 @@ export type Diagnosis = readonly DiagnosisItem[];
  *
  * for (const { name, status, detail } of await diagnose()) console.log(status, name, detail);
  * ```
+ *
+ * @throws RuntimeError when the process that looks ends without a word; IoError when it cannot be started
  */
-export async function diagnose(): Promise<Diagnosis> {
-  try {
-    const answer = await askAboutHost(locateHome(), { type: "Diagnose" });
-    if (answer.type === "Diagnosis") return answer.findings;
-    throw new ProtocolError(`a request for a diagnosis was answered with ${answer.type}`);
-  } catch (error) {
-    throw new RuntimeError("the host cannot be examined", { cause: error });
-  }
+export async function diagnose(options: WaitOptions = {}): Promise<Diagnosis> {
+  const answer = await Operation.run("examine the host", options, ({ signal }) =>
+    askAboutHost(locateHome(), { type: "Diagnose" }, { signal }),
+  );
+  if (answer.type === "Diagnosis") return answer.findings;
+  throw new ProtocolError(`a request for a diagnosis was answered with ${answer.type}`);
 }

@@ -14,7 +14,7 @@ import { unlessOver, type StartContext, type StartedMachine, type StartPlan } fr
  * Starts a machine from its kernel and waits for its agent.
  *
  * @throws AcceleratorFailedError when the accelerator was on trial and failed before the guest's first sign of life;
- *   BootStartError, InvalidConfigError; the signal's reason
+ *   BootStartError, InvalidConfigError; why the start is over: no machine is started then
  */
 export async function bootToHello(plan: StartPlan, template?: TemplateUse): Promise<StartedMachine> {
   const { context, choice, qemu, kernel, root, tscKhz, trial } = plan;
@@ -22,7 +22,7 @@ export async function bootToHello(plan: StartPlan, template?: TemplateUse): Prom
   const { signal, operation } = context;
   const { probe } = trial;
   const limit = probe === null ? bootLimit() : { ...bootLimit(), ms: probe.deadlineMs };
-  signal.throwIfAborted();
+  operation.throwIfOver();
   context.progress("boot");
   const startedAtMs = performance.now();
   const spec = machineSpec(context.record, kernel, root, template);

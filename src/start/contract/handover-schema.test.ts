@@ -39,6 +39,14 @@ const wrong: Record<string, object> = {
     inputs: { ...inputs, kernel: { ...inputs.kernel, custom: 0 } },
   },
   "inputs.keys": { ...handoverSample, inputs: { ...inputs, keys: undefined } },
+  "inputs.keys.machine": {
+    ...handoverSample,
+    inputs: { ...inputs, keys: { ...inputs.keys, machine: "../other" } },
+  },
+  "inputs.keys.image": {
+    ...handoverSample,
+    inputs: { ...inputs, keys: { ...inputs.keys, image: "../other" } },
+  },
 };
 
 for (const [path, rawHandover] of Object.entries(wrong)) {

@@ -4,9 +4,11 @@ import { HANDOVER_FORMAT, type Handover, type StartInputs } from "./handover.ts"
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const accelerator = v.picklist(["kvm", "hvf", "tcg"]);
 const path = v.pipe(v.string(), v.startsWith("/"));
+/** A template's: it is the name of its directory. */
+const key = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
 const origin = v.object({
-  key: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  key,
   kind: v.picklist(["machine", "image"]),
   directory: path,
   inode: v.pipe(v.string(), v.digits()),
@@ -87,7 +89,7 @@ const inputs = v.object({
     v.object({ kind: v.literal("allowed"), limitBytes: v.number() }),
     v.object({ kind: v.literal("barred"), reason: v.string() }),
   ]),
-  keys: v.nullable(v.object({ machine: v.string(), image: v.nullable(v.string()) })),
+  keys: v.nullable(v.object({ machine: key, image: v.nullable(key) })),
 });
 
 /** A handover whose inputs nobody has looked at yet. */

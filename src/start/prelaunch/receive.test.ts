@@ -21,8 +21,8 @@ test("a QEMU that runs as it was ordered is gone on with", () => {
 test("where none was ordered the rest of what was told is used", () => {
   const rawHandover = { ...handoverSample, prelaunch: { kind: "none", reason: "no template" } };
   const received = receive({ rawHandover, qemu: { ...notStarted, reason: "no template" } }, upperPath);
-  assert.deepEqual(handedOverInputs(received), inputs);
-  assert.throws(() => handedOverInputs({ ...received, inputs: {} }), HandoverError);
+  assert.deepEqual(handedOverInputs(received, upperPath), inputs);
+  assert.throws(() => handedOverInputs({ ...received, inputs: {} }, upperPath), HandoverError);
   assert.ok(received.prelaunch.kind === "none");
   assert.equal(received.prelaunch.reason, "no template");
   assert.equal(received.prelaunch.isFault, false);
@@ -51,3 +51,26 @@ for (const [what, rawHandover, isFault, strayUpper] of [
     assert.equal(received.prelaunch.strayUpper, strayUpper);
   });
 }
+
+const { root } = inputs;
+for (const [place, other] of [
+  ["upper.path", { ...root, upper: { ...root.upper, path: "/other" } }],
+  ["template.upperPath", { ...root, template: { ...root.template, upperPath: "/other" } }],
+] as const) {
+  test(`inputs whose root.${place} is another file than the sandbox's disk are refused`, () => {
+    const rawHandover = { ...handoverSample, inputs: { ...inputs, root: other } };
+    const received = receive({ rawHandover, qemu: running }, upperPath);
+    assert.throws(
+      () => handedOverInputs(received, upperPath),
+      (error) => error instanceof HandoverError && error.message.startsWith(`inputs.root.${place}: /other`),
+    );
+  });
+}
+
+test("a root without a disk of its own has none to be another one", () => {
+  const rawHandover = {
+    ...handoverSample,
+    inputs: { ...inputs, root: { ...root, upper: null, template: null } },
+  };
+  assert.notEqual(handedOverInputs(receive({ rawHandover, qemu: running }, upperPath), upperPath), null);
+});

@@ -1,7 +1,7 @@
 import type { SpawnedQemu } from "../../machine/qemu/spawn.ts";
 import { PROTOCOL_VERSION } from "../../protocol/generated/messages.ts";
 import type { PrelaunchOrder, StartInputs } from "../contract/handover.ts";
-import { checkEnvelope, checkInputs, type Envelope } from "../contract/handover-schema.ts";
+import { checkEnvelope, checkInputs, HandoverError, type Envelope } from "../contract/handover-schema.ts";
 import type { Inherited, PrelaunchedQemu } from "./prelaunch-qemu.ts";
 
 /** What a supervisor was told, found valid, and what it has started already. */
@@ -69,10 +69,20 @@ export function receive({ rawHandover, qemu }: Inherited, upperPath: string): Re
 /**
  * Checks what was found out for the start: only now, when it is needed.
  *
+ * @param upperPath of the sandbox, as for {@link receive}: what is said to be its disk is made, and removed
  * @throws HandoverError when it is not what it has to be
  */
-export function handedOverInputs({ inputs }: Received): StartInputs | null {
-  return checkInputs(inputs);
+export function handedOverInputs({ inputs }: Received, upperPath: string): StartInputs | null {
+  const handedOver = checkInputs(inputs);
+  const { upper, template } = handedOver?.root ?? { upper: null, template: null };
+  for (const [place, path] of [
+    ["upper.path", upper?.path],
+    ["template.upperPath", template?.upperPath],
+  ] as const) {
+    if (path !== undefined && path !== upperPath)
+      throw new HandoverError(`inputs.root.${place}: ${path} is not the sandbox's disk`);
+  }
+  return handedOver;
 }
 
 function rawUpperPath(rawHandover: unknown): unknown {

@@ -10,7 +10,7 @@ import type { RouteFailed, RouteResult, RouteStarted } from "./route.ts";
 /**
  * Starts a sandbox from a template, which is made first when there is none.
  *
- * @throws BootStartError, InvalidConfigError for what is wrong with or without templates; the signal's reason
+ * @throws BootStartError, InvalidConfigError for what is wrong with or without templates; why the start is over
  */
 export async function startRestored(plan: StartPlan): Promise<RouteResult> {
   if (plan.templates.kind === "barred") return { kind: "unavailable", reason: plan.templates.reason };
@@ -47,7 +47,7 @@ async function restore(
 
 /** The template that a sandbox would be started from; one that does not work is dropped. */
 export async function obtainTemplate(plan: StartPlan, source: TemplateSource): Promise<Obtained> {
-  const { runtimeLog, signal } = plan.context;
+  const { runtimeLog, signal, operation } = plan.context;
   try {
     const obtained = await source.obtain();
     if (obtained.kind === "failed") {
@@ -59,6 +59,8 @@ export async function obtainTemplate(plan: StartPlan, source: TemplateSource): P
   } catch (error) {
     signal.throwIfAborted();
     if (isOfTheSandbox(error)) throw error;
+    // Out of time: what can be done without templates cannot be done any more either.
+    operation.throwIfOver();
     // A disk that is full, or cannot be written, a QEMU that refuses: what can be done without templates is done.
     const reason = error instanceof Error ? error.message : String(error);
     runtimeLog.write("warn", `no template is used: ${reason}`);

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ExecTimeoutError, OperationTimeoutError, Sandbox, SandboxHandle } from "../../../src/index.ts";
-import { processOf, smallMemory, timeout } from "../lifecycle-support.ts";
+import {
+  ExecTimeoutError,
+  OperationTimeoutError,
+  Sandbox,
+  SandboxHandle,
+  type StartObserver,
+} from "../../../src/index.ts";
+import { processesGone, processesOf, processOf, smallMemory, timeout } from "../lifecycle-support.ts";
 import { useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
@@ -98,15 +104,80 @@ test("a guest that does not answer is given up on, with a log", { timeout }, asy
   await handle.waitUntilStopped();
 });
 
-test("a creation that is given up at any stage leaves nothing", { timeout }, async () => {
-  for (const wanted of ["prepare", "restore|boot"]) {
-    const controller = new AbortController();
-    const reason = new Error(wanted);
-    const config = { name: "given-up", image: "localhost/base", memoryMib: smallMemory };
-    const onProgress = ({ stage }: { stage: string }): void => {
-      if (new RegExp(wanted).test(stage)) controller.abort(reason);
-    };
-    await assert.rejects(Sandbox.create(config, { signal: controller.signal, onProgress }), reason);
-    assert.ok((await Sandbox.list()).every((sandbox) => sandbox.name !== "given-up"));
-  }
-});
+const abandoned = "given-up";
+
+/** Gives a start up when it comes to a stage. */
+function givingUpAt(stages: RegExp, reason: Error): StartObserver {
+  const controller = new AbortController();
+  const onProgress = ({ stage }: { stage: string }): void => {
+    if (stages.test(stage)) controller.abort(reason);
+  };
+  return { signal: controller.signal, onProgress };
+}
+
+/** When the sandbox is running, `reason` is thrown at whoever starts it. */
+function throwingAtTheEnd(reason: Error): StartObserver {
+  return {
+    onStarted: () => {
+      throw reason;
+    },
+  };
+}
+
+/** The call has waited for its supervisor's end; a QEMU that dies by that may take a moment more. */
+async function assertEnded(reason: Error): Promise<void> {
+  const left = await processesOf(home, abandoned);
+  assert.deepEqual(
+    left.filter(({ kind }) => kind === "supervisor"),
+    [],
+    reason.message,
+  );
+  await processesGone(home, abandoned);
+}
+
+/** The ways not to come to a sandbox, each with the error that tells of it. */
+function waysToFail(): { readonly observer: StartObserver; readonly reason: Error }[] {
+  const early = new Error("given up early");
+  const late = new Error("given up late");
+  const callback = new Error("thrown by a callback");
+  return [
+    { observer: givingUpAt(/prepare/, early), reason: early },
+    { observer: givingUpAt(/restore|boot/, late), reason: late },
+    { observer: throwingAtTheEnd(callback), reason: callback },
+  ];
+}
+
+for (const kind of ["create", "createDetached"] as const) {
+  test(
+    `${kind} that is given up at any stage, or whose callback throws, leaves nothing`,
+    { timeout },
+    async () => {
+      const config = { name: abandoned, image: "localhost/base", memoryMib: smallMemory };
+      for (const { observer, reason } of waysToFail()) {
+        await assert.rejects(Sandbox[kind](config, observer), reason);
+        await assertEnded(reason);
+        assert.ok(
+          (await Sandbox.list()).every((sandbox) => sandbox.name !== abandoned),
+          reason.message,
+        );
+      }
+    },
+  );
+}
+
+test(
+  "a start that is given up, or whose callback throws, leaves a stopped sandbox that can be started",
+  { timeout },
+  async () => {
+    const created = await Sandbox.builder(abandoned).image("localhost/base").memory(smallMemory).create();
+    await created.shell("echo kept > /root/note");
+    await created.stop();
+    for (const { observer, reason } of waysToFail()) {
+      await assert.rejects(Sandbox.start(abandoned, observer), reason);
+      await assertEnded(reason);
+      assert.equal((await Sandbox.get(abandoned)).status, "stopped", reason.message);
+    }
+    await using started = await Sandbox.start(abandoned);
+    assert.equal((await started.shell("cat /root/note")).stdout(), "kept\n");
+  },
+);
