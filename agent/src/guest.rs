@@ -31,7 +31,7 @@ pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed
     sys::interface_up("lo").during(GUEST, "loopback interface")?;
     files::prepare(owner)?;
     if !mount.programs.is_empty() {
-        preread::read_surroundings();
+        preread::read_directories_around();
         preread::read_programs(&mount.programs);
     }
     Ok(())

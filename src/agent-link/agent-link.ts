@@ -150,8 +150,9 @@ export class AgentLink {
   async stats(): Promise<StatsMessage> {
     this.#stats ??= this.#request({ type: "StatsRequest" }, (answer) => {
       if (answer.type !== "Stats") throw unexpected(answer.type);
-      this.#stats = null;
       return answer;
+    }).finally(() => {
+      this.#stats = null;
     });
     return await this.#stats;
   }

@@ -1,5 +1,4 @@
-/** setTimeout takes at most 2^31 - 1 ms; this one takes any time. */
-const longestTimer = 2 ** 31 - 1;
+import { longestTimerMs } from "./timers.ts";
 
 /** Calls `action` once, `ms` from now, unless it is cancelled or moved before. */
 export class Deadline {
@@ -30,7 +29,7 @@ export class Deadline {
         if (performance.now() < this.#at - 1) this.#timer = this.#arm();
         else this.#action();
       },
-      Math.min(remaining, longestTimer),
+      Math.min(remaining, longestTimerMs),
     );
   }
 }

@@ -34,7 +34,7 @@ export class Stream {
   /** Whether this end has opened it. */
   readonly opener: boolean;
   readonly #channel: Channel;
-  readonly #over: () => void;
+  readonly #whenOver: () => void;
   readonly #mine: SideRules;
   readonly #theirs: SideRules;
   readonly #credit = new SendCredit();
@@ -54,9 +54,14 @@ export class Stream {
     this.service = service;
     this.opener = opener;
     this.#channel = channel;
-    this.#over = over;
+    this.#whenOver = over;
     this.#mine = opener ? service.opener : service.acceptor;
     this.#theirs = opener ? service.acceptor : service.opener;
+  }
+
+  /** Whether the last word was said, or the connection is gone. */
+  get over(): boolean {
+    return !this.#open;
   }
 
   /** Bytes that were received and not consumed. */
@@ -195,7 +200,7 @@ export class Stream {
   #finish(): void {
     this.#open = false;
     this.#credit.close(new Error("the stream is over"));
-    this.#over();
+    this.#whenOver();
   }
 
   #wrong(rule: string, what: string): Error {

@@ -67,7 +67,9 @@ export class Supervisor implements ClientServices {
   #attached: boolean;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
   #ending: Ending | null = null;
-  readonly #ended = Promise.withResolvers<EndedMessage>();
+  /** How the sandbox has ended, once everything about it is on disk. */
+  #ended: EndedMessage | null = null;
+  readonly #endWatchers = new Set<(ended: EndedMessage) => void>();
 
   private constructor(options: SupervisorOptions, logs: Logs) {
     this.#options = options;
@@ -147,8 +149,12 @@ export class Supervisor implements ClientServices {
     return this.#stateFile.watch(changed);
   }
 
-  ended(): Promise<EndedMessage> {
-    return this.#ended.promise;
+  onEnded(callback: (ended: EndedMessage) => void): () => void {
+    this.#endWatchers.add(callback);
+    queueMicrotask(() => {
+      this.#tellEnd();
+    });
+    return () => this.#endWatchers.delete(callback);
   }
 
   disconnected(client: Client): void {
@@ -287,13 +293,20 @@ export class Supervisor implements ClientServices {
     const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients };
     const finished = finishSandbox(remains, this.#logs.runtime, exit, change);
     this.#phase = { kind: "over" };
-    this.#ended.resolve(await finished);
+    this.#ended = await finished;
+    this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (this.#ended === null) return;
+    const watchers = [...this.#endWatchers];
+    this.#endWatchers.clear();
+    for (const callback of watchers) callback(this.#ended);
   }
 
   async #leave(): Promise<void> {
     const idle = this.#jobs.end();
     // Let the answers to those who wait for the end go out first.
-    await this.#ended.promise;
     await new Promise(setImmediate);
     await this.#clients.farewell();
     await idle;

@@ -17,7 +17,7 @@ const PT_INTERP: u32 = 3;
 const LOADER_FILES: [&str; 2] = ["/etc/ld.so.preload", "/etc/ld.so.cache"];
 
 /// Reads what is needed to start any program: where programs are, who may run them, which libraries there are.
-pub fn read_surroundings() {
+pub fn read_directories_around() {
     for directory in DEFAULT_PATH.split(':') {
         if let Ok(entries) = fs::read_dir(directory) {
             entries.for_each(drop);

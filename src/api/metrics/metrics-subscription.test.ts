@@ -27,11 +27,15 @@ const sample = (uptimeMs: number): MetricsMessage => ({
   upperHostAllocatedBytes: null,
 });
 
+const always = new AbortController().signal;
+
 interface Supervisor {
   readonly owner: MetricsOwner;
   /** Who was asked, in order, and how. */
   readonly asked: Message[];
   readonly streams: Stream[];
+  /** How many hold the connection, which keeps the program alive. */
+  holders: () => number;
 }
 
 /** @param answer what the supervisor does about each thing it is asked for */
@@ -65,24 +69,34 @@ function supervisor(answer: (stream: Stream, asked: number) => void): Supervisor
     message: () => undefined,
     lost: () => undefined,
   });
+  let holders = 0;
+  const hold = connection.hold.bind(connection);
+  connection.hold = () => {
+    const release = hold();
+    holders++;
+    return () => {
+      holders--;
+      release();
+    };
+  };
   const owner: MetricsOwner = {
     requireMetrics: () => undefined,
     connect: () => Promise.resolve(connection),
     explainLoss: (answered) => answered,
   };
-  return { owner, asked, streams };
+  return { owner, asked, streams, holders: () => holders };
 }
 
 test("one stream serves for all samples, each of which is asked for", async () => {
   const { owner, asked } = supervisor((stream, count) => stream.send(sample(count)));
   const subscription = new MetricsSubscription(owner, 250.5);
-  for (let count = 1; count <= 3; count++) assert.equal((await subscription.next())?.uptimeMs, count);
+  for (let count = 1; count <= 3; count++) assert.equal((await subscription.next(always))?.uptimeMs, count);
   assert.deepEqual(asked, [{ type: "WatchMetrics", intervalMs: 251 }, { type: "Next" }, { type: "Next" }]);
 });
 
 test("the end of the sandbox is no error", async () => {
   const { owner } = supervisor((stream) => stream.abort(new SandboxNotRunningError("over")));
-  assert.equal(await new MetricsSubscription(owner, 1).next(), null);
+  assert.equal(await new MetricsSubscription(owner, 1).next(always), null);
 });
 
 test("after another error the subscription is made anew", async () => {
@@ -91,8 +105,8 @@ test("after another error the subscription is made anew", async () => {
     else stream.send(sample(count));
   });
   const subscription = new MetricsSubscription(owner, 1);
-  await assert.rejects(subscription.next(), /no answer/);
-  assert.equal((await subscription.next())?.uptimeMs, 2);
+  await assert.rejects(subscription.next(always), /no answer/);
+  assert.equal((await subscription.next(always))?.uptimeMs, 2);
   assert.deepEqual(
     asked.map(({ type }) => type),
     ["WatchMetrics", "WatchMetrics"],
@@ -103,7 +117,7 @@ test("who closes it ends it at the supervisor too", async () => {
   const aborted = Promise.withResolvers<void>();
   const { owner, streams } = supervisor((stream) => stream.send(sample(1)));
   const subscription = new MetricsSubscription(owner, 1);
-  await subscription.next();
+  await subscription.next(always);
   const [stream] = streams;
   assert.ok(stream !== undefined);
   stream.attach({
@@ -114,4 +128,67 @@ test("who closes it ends it at the supervisor too", async () => {
   });
   subscription.close();
   await aborted.promise;
+});
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+}
+
+test("closed while a sample is waited for, it ends the wait and holds nothing", async () => {
+  const { owner, streams, holders } = supervisor(() => undefined);
+  const subscription = new MetricsSubscription(owner, 1);
+  const waiting = subscription.next(always);
+  await settle();
+  assert.deepEqual([streams.length, holders()], [1, 1]);
+  subscription.close();
+  assert.equal(await waiting, null);
+  assert.equal(holders(), 0);
+  assert.equal(await subscription.next(always), null);
+  assert.equal(streams.length, 1);
+});
+
+test("closed while it connects, or until it is time to ask again, it asks for nothing", async (t) => {
+  const connecting = supervisor(() => undefined);
+  const early = new MetricsSubscription(connecting.owner, 1);
+  const first = early.next(always);
+  early.close();
+  assert.equal(await first, null);
+  await settle();
+  assert.deepEqual([connecting.streams.length, connecting.holders()], [0, 0]);
+
+  const { owner, streams, holders } = supervisor((stream) => stream.abort(new RuntimeError("no answer")));
+  const subscription = new MetricsSubscription(owner, 1000);
+  await assert.rejects(subscription.next(always), /no answer/);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const second = subscription.next(always);
+  await settle();
+  subscription.close();
+  assert.equal(await second, null);
+  t.mock.timers.tick(1001);
+  await settle();
+  assert.deepEqual([streams.length, holders()], [1, 0]);
+});
+
+test("who gives up holds nothing, and the sample that he waited for is the next one's", async () => {
+  const { owner, asked, streams, holders } = supervisor(() => undefined);
+  const subscription = new MetricsSubscription(owner, 1);
+  for (const before of [true, false]) {
+    const giveUp = new AbortController();
+    const waiting = subscription.next(giveUp.signal);
+    await settle();
+    giveUp.abort(new Error("enough"));
+    await assert.rejects(waiting, /enough/);
+    assert.equal(holders(), 0);
+    // It comes while nobody waits, and while the next one waits.
+    if (before) streams[0]?.send(sample(1));
+    await settle();
+    const next = subscription.next(always);
+    await settle();
+    if (!before) streams[0]?.send(sample(2));
+    assert.equal((await next)?.uptimeMs, before ? 1 : 2);
+  }
+  assert.deepEqual(
+    asked.map(({ type }) => type),
+    ["WatchMetrics", "Next"],
+  );
 });

@@ -21,9 +21,15 @@ export type MetricsOwner = Pick<SandboxControl, "requireMetrics" | "connect" | "
 export class MetricsSubscription implements MetricsSource {
   readonly #control: MetricsOwner;
   readonly #intervalMs: number;
-  #connection: SupervisorConnection | null = null;
   #stream: Stream | null = null;
+  /** Ends the wait of the one who waits. */
+  #waiting: AbortController | null = null;
   #waiter: PromiseWithResolvers<MetricsMessage> | null = null;
+  /** Whether the supervisor has been asked for a sample that has not come. */
+  #asked = false;
+  /** A sample that came when the one who had asked for it waited no more. */
+  #kept: MetricsMessage | null = null;
+  #closed = false;
   #askedAt = Number.NEGATIVE_INFINITY;
 
   /** @param intervalMs 0 is taken for 1 */
@@ -32,55 +38,114 @@ export class MetricsSubscription implements MetricsSource {
     this.#intervalMs = Math.max(1, Math.ceil(intervalMs));
   }
 
-  async next(): Promise<SandboxMetrics | null> {
+  async next(signal: AbortSignal): Promise<SandboxMetrics | null> {
+    const waiting = new AbortController();
+    const giveUp = (): void => {
+      waiting.abort(signal.reason);
+    };
+    if (signal.aborted) giveUp();
+    signal.addEventListener("abort", giveUp, { once: true });
+    this.#waiting = waiting;
     try {
+      if (this.#closed) return null;
       this.#control.requireMetrics();
-      return metricsFrom(await this.#control.explainLoss(this.#ask()));
+      return metricsFrom(await this.#control.explainLoss(this.#next(waiting.signal)));
     } catch (error) {
+      if (this.#closed) return null;
       if (error instanceof MicrosandboxError && endsMetrics.includes(error.code)) return null;
       throw error;
+    } finally {
+      this.#waiting = null;
+      signal.removeEventListener("abort", giveUp);
     }
   }
 
   close(): void {
-    this.#stream?.abort(new RuntimeError("nobody waits for samples any more"));
+    this.#closed = true;
+    const reason = new RuntimeError("nobody waits for samples any more");
+    this.#waiting?.abort(reason);
+    this.#stream?.abort(reason);
     this.#stream = null;
   }
 
-  async #ask(): Promise<MetricsMessage> {
-    this.#connection = await Operation.run("connect to sandbox", {}, (operation) =>
+  async #next(signal: AbortSignal): Promise<MetricsMessage> {
+    signal.throwIfAborted();
+    const kept = this.#kept;
+    this.#kept = null;
+    if (kept !== null) return kept;
+    const connection = await Operation.run("connect to sandbox", { signal }, (operation) =>
       this.#control.connect(operation),
     );
-    // A subscription that has failed is made anew, which must not make it faster.
-    const waitMs = this.#askedAt + this.#intervalMs - performance.now();
-    if (this.#stream === null && waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    this.#askedAt = performance.now();
-    this.#waiter = Promise.withResolvers();
-    const release = this.#connection.hold();
+    signal.throwIfAborted();
+    return await this.#wait(connection, signal);
+  }
+
+  async #wait(connection: SupervisorConnection, signal: AbortSignal): Promise<MetricsMessage> {
+    const waiter = Promise.withResolvers<MetricsMessage>();
+    this.#waiter = waiter;
+    signal.addEventListener("abort", () => {
+      // At once: a sample that comes from now on is kept for the next one who asks.
+      this.#waiter = null;
+      waiter.reject(signal.reason);
+    });
+    const release = connection.hold();
+    let timer: NodeJS.Timeout | undefined;
     try {
-      if (this.#stream === null) this.#stream = this.#open(this.#connection);
-      else this.#stream.send({ type: "Next" });
-      return await this.#waiter.promise;
+      // A subscription that has failed is made anew, which must not make it faster.
+      const waitMs = this.#askedAt + this.#intervalMs - performance.now();
+      if (this.#stream !== null || waitMs <= 0) this.#ask(connection);
+      else {
+        timer = setTimeout(() => {
+          this.#ask(connection);
+        }, waitMs);
+      }
+      return await waiter.promise;
     } finally {
+      clearTimeout(timer);
       release();
+    }
+  }
+
+  /** Asks for a sample, unless one is on its way already. */
+  #ask(connection: SupervisorConnection): void {
+    if (this.#asked) return;
+    this.#asked = true;
+    this.#askedAt = performance.now();
+    if (this.#stream !== null) {
+      this.#stream.send({ type: "Next" });
+      return;
+    }
+    try {
+      this.#stream = this.#open(connection);
+    } catch (error) {
+      this.#asked = false;
+      this.#waiter?.reject(error);
     }
   }
 
   #open(connection: SupervisorConnection): Stream {
     const fail = (error: Error): void => {
       this.#stream = null;
+      this.#asked = false;
       this.#waiter?.reject(error);
     };
     return connection.subscribe(
       { type: "WatchMetrics", intervalMs: this.#intervalMs },
       {
         message: (message) => {
-          if (message.type === "Metrics") this.#waiter?.resolve(message);
+          if (message.type === "Metrics") this.#deliver(message);
           else if (message.type === "Failure") fail(decodeFailure(message));
         },
         data: () => undefined,
         lost: fail,
       },
     );
+  }
+
+  #deliver(sample: MetricsMessage): void {
+    this.#asked = false;
+    if (this.#waiter === null) this.#kept = sample;
+    else this.#waiter.resolve(sample);
+    this.#waiter = null;
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InvalidConfigError } from "../../errors/index.ts";
+import { unlessAborted } from "../../host/unless-aborted.ts";
 import { metricsFrom, MetricsStream, type MetricsSource, type SandboxMetrics } from "./metrics.ts";
 
 function sample(uptimeMs: number): SandboxMetrics {
@@ -32,18 +33,20 @@ test("a sample has its time twice and its share of the processor in percent", ()
   assert.equal(metrics.uptimeMs, 9);
 });
 
-/** A source that gives these, and then waits for ever. */
+/** A source that gives these, and then waits until it is closed or nobody waits. */
 function sourceOf(
   ...answers: (() => Promise<SandboxMetrics | null>)[]
 ): MetricsSource & { asked: number; closed: boolean } {
+  const closed = Promise.withResolvers<null>();
   return {
     asked: 0,
     closed: false,
-    next() {
-      return answers[this.asked++]?.() ?? new Promise(() => undefined);
+    next(signal) {
+      return answers[this.asked++]?.() ?? unlessAborted(closed.promise, signal);
     },
     close() {
       this.closed = true;
+      closed.resolve(null);
     },
   };
 }
@@ -92,6 +95,38 @@ test("disposing of the stream ends a wait, and its source", async () => {
   await stream[Symbol.asyncDispose]();
   assert.equal(await waiting, null);
   assert.equal(source.closed, true);
+});
+
+test("who gives up ends the wait for a sample, and the next one asks after him", async () => {
+  const source = sourceOf();
+  const stream = new MetricsStream(source, 1);
+  const giveUp = new AbortController();
+  const first = stream.recv({ signal: giveUp.signal });
+  const second = stream.recv();
+  await new Promise(setImmediate);
+  assert.equal(source.asked, 1);
+  giveUp.abort(new Error("enough"));
+  await assert.rejects(first, /enough/);
+  await new Promise(setImmediate);
+  assert.equal(source.asked, 2);
+  await stream[Symbol.asyncDispose]();
+  assert.equal(await second, null);
+});
+
+test("who gives up before his turn asks for nothing, and keeps nobody waiting", async () => {
+  const late = Promise.withResolvers<SandboxMetrics>();
+  const source = sourceOf(() => late.promise, given(2));
+  const stream = new MetricsStream(source, 1);
+  const giveUp = new AbortController();
+  const first = stream.recv();
+  const second = stream.recv({ signal: giveUp.signal });
+  const third = stream.recv();
+  giveUp.abort(new Error("enough"));
+  await assert.rejects(second, /enough/);
+  assert.equal(source.asked, 1);
+  late.resolve(sample(1));
+  assert.deepEqual([(await first)?.uptimeMs, (await third)?.uptimeMs], [1, 2]);
+  assert.equal(source.asked, 2);
 });
 
 test("an interval that cannot be waited is refused", () => {

@@ -41,8 +41,14 @@ export function metricsFrom(message: MetricsMessage): SandboxMetrics {
 
 /** @internal Where a stream of samples comes from. */
 export interface MetricsSource {
-  /** The next sample, when it is time; null when the sandbox has ended. */
-  next(): Promise<SandboxMetrics | null>;
+  /**
+   * The next sample, when it is time; null when the sandbox has ended, or the source was closed. Called again only after it has
+   * settled. A sample that came too late for whoever gave up is the next one.
+   *
+   * @throws the signal's reason
+   */
+  next(signal: AbortSignal): Promise<SandboxMetrics | null>;
+  /** Ends a wait for a sample too. */
   close(): void;
 }
 
@@ -63,8 +69,8 @@ export interface MetricsSource {
  */
 export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDisposable {
   readonly #source: MetricsSource;
-  readonly #disposed = Promise.withResolvers<null>();
-  #last: Promise<unknown> = Promise.resolve();
+  /** Settled when it is the turn of whoever asks next. */
+  #turn: Promise<void> = Promise.resolve();
   #over = false;
 
   /**
@@ -85,10 +91,17 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
 
   /** The next sample; null after the sandbox has ended, or the stream was disposed of. */
   async recv(options: WaitOptions = {}): Promise<SandboxMetrics | null> {
-    return await Operation.run("wait for a sample of the metrics", options, (operation) => {
-      const next = this.#last.then(() => this.#next());
-      this.#last = next.catch(() => undefined);
-      return operation.wait(next);
+    return await Operation.run("wait for a sample of the metrics", options, async (operation) => {
+      const turn = this.#turn;
+      const done = Promise.withResolvers<void>();
+      this.#turn = turn.then(() => done.promise);
+      try {
+        await operation.wait(turn);
+        // Not waited for with the operation: a sample that was taken is handed over, whatever happens meanwhile.
+        return await this.#next(operation.signal);
+      } finally {
+        done.resolve();
+      }
     });
   }
 
@@ -99,16 +112,12 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
   [Symbol.asyncDispose](): Promise<void> {
     this.#over = true;
     this.#source.close();
-    this.#disposed.resolve(null);
     return Promise.resolve();
   }
 
-  async #next(): Promise<SandboxMetrics | null> {
+  async #next(signal: AbortSignal): Promise<SandboxMetrics | null> {
     if (this.#over) return null;
-    const sampling = this.#source.next();
-    // Nobody hears of it once the stream was disposed of.
-    sampling.catch(() => undefined);
-    const sample = await Promise.race([sampling, this.#disposed.promise]);
+    const sample = await this.#source.next(signal);
     if (sample === null) this.#over = true;
     return sample;
   }

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { duplexPair } from "node:stream";
 import { test } from "node:test";
-import { MicrosandboxError, ProtocolError, SandboxNotRunningError } from "../../errors/index.ts";
+import {
+  MicrosandboxError,
+  ProtocolError,
+  RuntimeError,
+  SandboxNotRunningError,
+} from "../../errors/index.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
 import {
   PROTOCOL_VERSION,
@@ -42,7 +47,7 @@ class FakeSandbox implements ClientServices {
   readonly name = "fake";
   state: SandboxState = "running";
   readonly pinged = Promise.withResolvers<void>();
-  readonly over = Promise.withResolvers<EndedMessage>();
+  readonly endWatchers = new Set<(ended: EndedMessage) => void>();
   readonly watchers = new Set<() => void>();
   samples = 0;
   sample: () => Promise<MetricsMessage> = () => Promise.resolve({ ...metrics, uptimeMs: ++this.samples });
@@ -71,8 +76,9 @@ class FakeSandbox implements ClientServices {
   drain(): Promise<void> {
     return Promise.resolve();
   }
-  ended(): Promise<EndedMessage> {
-    return this.over.promise;
+  onEnded(callback: (ended: EndedMessage) => void): () => void {
+    this.endWatchers.add(callback);
+    return () => this.endWatchers.delete(callback);
   }
   metrics(): Promise<MetricsMessage> {
     return this.sample();
@@ -212,10 +218,10 @@ test("a subscriber that does not ask for more is sent no more, and then the newe
   sandbox.become("draining");
   await settle();
   assert.equal(watching.messages.length, 2);
-  sandbox.over.resolve(ended);
+  for (const told of sandbox.endWatchers) told(ended);
   await settle();
   assert.deepEqual(watching.messages.at(-1), ended);
-  assert.equal(sandbox.watchers.size, 0);
+  assert.deepEqual([sandbox.watchers.size, sandbox.endWatchers.size], [0, 0]);
 });
 
 test("a subscription that its subscriber ends leaves nothing behind", async () => {
@@ -223,10 +229,30 @@ test("a subscription that its subscriber ends leaves nothing behind", async () =
   const { open, streams } = connect(sandbox);
   const watching = open({ type: "WatchState" });
   await settle();
-  assert.equal(sandbox.watchers.size, 1);
+  assert.deepEqual([sandbox.watchers.size, sandbox.endWatchers.size], [1, 1]);
   watching.stream.abort(new Error("enough"));
   await settle();
-  assert.deepEqual([sandbox.watchers.size, streams.opened], [0, 0]);
+  assert.deepEqual([sandbox.watchers.size, sandbox.endWatchers.size, streams.opened], [0, 0, 0]);
+});
+
+test("a client has 64 subscriptions at most, of both kinds together, and room again for each that it ends", async () => {
+  const sandbox = new FakeSandbox();
+  const { open, streams } = connect(sandbox);
+  const watching = Array.from({ length: 66 }, (_, number) =>
+    open(number % 2 === 0 ? { type: "WatchState" } : { type: "WatchMetrics", intervalMs: 100_000 }),
+  );
+  await settle();
+  assert.equal(streams.opened, 64);
+  for (const { messages } of watching.slice(64)) {
+    const [refusal] = messages;
+    assert.ok(refusal?.type === "Failure" && decodeFailure(refusal) instanceof RuntimeError);
+  }
+  for (const { stream } of watching) stream.abort(new Error("enough"));
+  await settle();
+  const again = open({ type: "WatchState" });
+  await settle();
+  assert.deepEqual(types(again), ["StateChanged"]);
+  again.stream.abort(new Error("enough"));
 });
 
 test("samples come one at a time, as they are asked for and not before their time", async (t) => {

@@ -32,6 +32,8 @@ const pauseAtBytes = 1024 * 1024;
 const helloWithinMs = 10_000;
 /** Each takes memory until the guest, or the sandbox's end, brings the answer. */
 const mostUnanswered = 1000;
+/** Each costs work whenever something changes, for as long as the client likes. */
+const mostSubscriptions = 64;
 
 /** One connection of an SDK or CLI process: says hello, keeps limits, and passes on what is asked to whoever does it. */
 export class Client implements ConnectionHandler {
@@ -41,6 +43,8 @@ export class Client implements ConnectionHandler {
   #greeted: boolean;
   #helloTimer: NodeJS.Timeout | null = null;
   #unanswered = 0;
+  /** Those that are over are forgotten when the next one is opened. */
+  #subscriptions: readonly Stream[] = [];
 
   /** @param greeted true for the connection inherited from the process that started the sandbox */
   constructor(duplex: Duplex, services: ClientServices, registry: ServiceRegistry, greeted: boolean) {
@@ -106,6 +110,7 @@ export class Client implements ConnectionHandler {
     const accept = this.#registry.acceptOf(opening.type);
     if (accept === null) throw violation(`nobody deals with ${opening.type}`);
     try {
+      if (this.#registry.isSubscription(opening.type)) this.#countSubscription(stream);
       return accept(opening, stream);
     } catch (error) {
       stream.send(encodeFailure(error));
@@ -139,6 +144,17 @@ export class Client implements ConnectionHandler {
         hint: "Get a new handle with Sandbox.get(name).",
       });
     }
+  }
+
+  /** @throws RuntimeError when the client has too many */
+  #countSubscription(stream: Stream): void {
+    const open = this.#subscriptions.filter(({ over }) => !over);
+    if (open.length >= mostSubscriptions) {
+      throw new RuntimeError(`there are ${mostSubscriptions} subscriptions on one connection already`, {
+        hint: "Close those that are not needed any more, or use another connection.",
+      });
+    }
+    this.#subscriptions = [...open, stream];
   }
 
   async #answer(stream: Stream, request: Message, answer: Answer): Promise<void> {

@@ -39,12 +39,12 @@ export class ExecLog {
     return this.#file.pendingBytes > 0;
   }
 
-  /** Resolves when everything logged so far is written. */
   /** The latest write that failed; what it held is not in the log. */
   get failure(): Error | null {
     return this.#file.failure;
   }
 
+  /** Resolves when everything logged so far is written. */
   flush(): Promise<void> {
     return this.#file.flush();
   }

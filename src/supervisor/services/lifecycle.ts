@@ -1,4 +1,3 @@
-import type { EndedMessage } from "../../protocol/generated/messages.ts";
 import type { ServiceRegistry } from "./registry.ts";
 
 /** What the sandbox does about its life. */
@@ -9,7 +8,6 @@ export interface LifecycleServices {
   stop(graceMs: number): void;
   kill(): void;
   drain(): Promise<void>;
-  ended(): Promise<EndedMessage>;
 }
 
 export function registerLifecycle(registry: ServiceRegistry, services: LifecycleServices): void {

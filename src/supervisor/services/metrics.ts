@@ -11,7 +11,7 @@ export interface MetricsServices {
 
 export function registerMetrics(registry: ServiceRegistry, services: MetricsServices): void {
   registry.request("MetricsRequest", () => services.metrics());
-  registry.stream("WatchMetrics", ({ intervalMs }, stream) => {
+  registry.subscription("WatchMetrics", ({ intervalMs }, stream) => {
     const due = new Deadline(() => {
       subscription.offer();
     });

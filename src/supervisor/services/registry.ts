@@ -13,6 +13,7 @@ export type Accept = (opening: Message, stream: Stream) => StreamHandler;
 export class ServiceRegistry {
   readonly #answers = new Map<MessageType, Answer>();
   readonly #accepts = new Map<MessageType, Accept>();
+  readonly #subscriptions = new Set<MessageType>();
 
   /** For a request with one answer. */
   request<T extends MessageType>(type: T, answer: (request: OfType<T>) => Message | Promise<Message>): void {
@@ -25,6 +26,19 @@ export class ServiceRegistry {
     accept: (opening: OfType<T>, stream: Stream) => StreamHandler,
   ): void {
     this.#accepts.set(type, accept as Accept);
+  }
+
+  /** For what a client may watch for as long as it likes. */
+  subscription<T extends MessageType>(
+    type: T,
+    accept: (opening: OfType<T>, stream: Stream) => StreamHandler,
+  ): void {
+    this.stream(type, accept);
+    this.#subscriptions.add(type);
+  }
+
+  isSubscription(type: MessageType): boolean {
+    return this.#subscriptions.has(type);
   }
 
   answerTo(type: MessageType): Answer | null {

@@ -22,7 +22,6 @@ export interface SessionOptions {
   readonly request: ExecMessage;
   readonly agent: AgentLink;
   readonly log: ExecLog;
-  /** null for a command that nobody listens to. */
   readonly client: ClientStream;
   readonly activity: () => void;
   readonly ended: (session: Session) => void;
@@ -40,6 +39,8 @@ export class Session implements SessionSink {
   readonly #ended: (session: Session) => void;
   readonly #pieces = new Map<LogSource, Utf8Chunks>();
   #client: ClientStream | null;
+  /** Whether the client takes output. */
+  #listening = true;
 
   constructor(options: SessionOptions) {
     this.id = options.id;
@@ -61,7 +62,10 @@ export class Session implements SessionSink {
         this.#agentSession.sendStdin(payload);
       },
       credit: (bytes) => {
-        this.#grantOutput(bytes);
+        if (this.#listening) this.#grantOutput(bytes);
+      },
+      stopSending: () => {
+        this.#ignoreOutput();
       },
       ended: () => {
         this.#agentSession.endStdin();
@@ -82,8 +86,8 @@ export class Session implements SessionSink {
   output(kind: DataKind, payload: Buffer): void {
     this.#activity();
     this.#logOutput(this.#tty ? "output" : kind === FrameKind.extra ? "stderr" : "stdout", payload);
-    if (this.#client === null) this.#grantOutput(payload.length);
-    else this.#client.sendData(kind, payload);
+    if (this.#listening) this.#client?.sendData(kind, payload);
+    else this.#grantOutput(payload.length);
   }
 
   stdinCredit(bytes: number): void {
@@ -137,6 +141,13 @@ export class Session implements SessionSink {
   /** The command goes on without a client; its output goes to the log only. */
   #release(): void {
     this.#client = null;
+    this.#ignoreOutput();
+  }
+
+  /** From now on output goes to the log only, and holds nobody up. */
+  #ignoreOutput(): void {
+    if (!this.#listening) return;
+    this.#listening = false;
     this.#grantOutput(this.#agentSession.outputOwed);
   }
 

@@ -7,11 +7,12 @@ export interface StateServices {
   readonly state: SandboxState;
   /** Calls back when the state has changed and is on disk. @returns stops that */
   watchState(changed: () => void): () => void;
-  ended(): Promise<EndedMessage>;
+  /** Calls back once, when the sandbox has ended, or soon when it has already. @returns stops that */
+  onEnded(callback: (ended: EndedMessage) => void): () => void;
 }
 
 export function registerStates(registry: ServiceRegistry, services: StateServices): void {
-  registry.stream("WatchState", (_opening, stream) => {
+  registry.subscription("WatchState", (_opening, stream) => {
     let lastSent: SandboxState | null = null;
     const subscription: Subscription = new Subscription({
       stream,
@@ -20,11 +21,15 @@ export function registerStates(registry: ServiceRegistry, services: StateService
         lastSent = services.state;
         return { type: "StateChanged", state: lastSent };
       },
-      over: services.watchState(() => {
-        subscription.offer();
-      }),
+      over: () => {
+        ignoreState();
+        ignoreEnd();
+      },
     });
-    void services.ended().then((ended) => {
+    const ignoreState = services.watchState(() => {
+      subscription.offer();
+    });
+    const ignoreEnd = services.onEnded((ended) => {
       subscription.end(ended);
     });
     subscription.offer();

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { duplexPair } from "node:stream";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { connect, exited, output, request, started } from "../../../test/support/talking-guest.ts";
+import { INITIAL_CREDIT, MAX_DATA_PAYLOAD } from "../../protocol/generated/limits.ts";
+import type { Message } from "../../protocol/generated/messages.ts";
+import type { Stream } from "../../protocol/stream.ts";
+import { Streams } from "../../protocol/streams.ts";
+import { ExecLog } from "../logs/exec-log.ts";
+import { Session } from "./session.ts";
+
+interface Command {
+  /** The client's end of it. */
+  readonly stream: Stream;
+  /** What the client was told and sent. */
+  readonly heard: string[];
+  /** What the guest was told. */
+  readonly told: Message[];
+  /** Makes the guest send this. */
+  readonly say: (...frames: Buffer[]) => Promise<void>;
+  readonly until: (condition: () => boolean) => Promise<void>;
+  readonly over: Promise<void>;
+  readonly logged: () => Promise<string>;
+}
+
+/** A command that has started, between a client and a guest. */
+async function command(t: TestContext): Promise<Command> {
+  const directory = await mkdtemp(join(tmpdir(), "session-"));
+  const path = join(directory, "exec.log");
+  const log = await ExecLog.open(path);
+  t.after(async () => {
+    await log.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+  const { socket, link, told } = await connect(t);
+  const over = Promise.withResolvers<void>();
+  const [near, far] = duplexPair();
+  new Streams(
+    near,
+    { incoming: "client→supervisor" },
+    {
+      message: () => undefined,
+      accept: (client, opening) => {
+        assert.ok(opening.type === "Exec");
+        const session: Session = new Session({
+          ...{ id: 1, request: opening, agent: link, log, client },
+          activity: () => undefined,
+          ended: () => over.resolve(),
+        });
+        return session.clientHandler;
+      },
+      reason: () => new Error("closed"),
+      closed: () => undefined,
+    },
+  );
+  const heard: string[] = [];
+  const stream = new Streams(
+    far,
+    { incoming: "supervisor→client" },
+    {
+      message: () => undefined,
+      accept: () => assert.fail("a supervisor opens no streams"),
+      reason: () => new Error("closed"),
+      closed: (error) => heard.push(`closed ${String(error)}`),
+    },
+  ).open(request, {
+    message: ({ type }) => heard.push(type),
+    data: (_kind, payload) => heard.push(`${payload.length} bytes`),
+    lost: () => heard.push("lost"),
+  });
+  const until = async (condition: () => boolean): Promise<void> => {
+    const giveUpAt = performance.now() + 5000;
+    while (!condition() && performance.now() < giveUpAt)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.ok(condition(), "it did not happen within 5 s");
+  };
+  const say = (...frames: Buffer[]): Promise<void> =>
+    new Promise((resolve) => socket.write(Buffer.concat(frames), () => resolve()));
+  await until(() => told.some(({ type }) => type === "Exec"));
+  await say(started);
+  await until(() => heard.includes("ExecStarted"));
+  return {
+    ...{ stream, heard, told, say, until, over: over.promise },
+    logged: async () => {
+      await log.flush();
+      return await readFile(path, "utf8");
+    },
+  };
+}
+
+const window = Array.from({ length: INITIAL_CREDIT / MAX_DATA_PAYLOAD }, () => output(MAX_DATA_PAYLOAD));
+const credit = (told: readonly Message[]): number =>
+  told.reduce((bytes, message) => bytes + (message.type === "Credit" ? message.bytes : 0), 0);
+
+test("a client that wants no more output holds its command up no longer", { timeout: 10_000 }, async (t) => {
+  const { stream, heard, told, say, until, over, logged } = await command(t);
+  await say(...window);
+  await until(() => heard.length === 1 + window.length);
+  assert.equal(credit(told), 0);
+  stream.stopSending();
+  // What was sent to it and not used is granted, and what comes from now on.
+  await until(() => credit(told) === INITIAL_CREDIT);
+  await say(...window);
+  await until(() => credit(told) === 2 * INITIAL_CREDIT);
+  await say(exited);
+  await over;
+  await until(() => heard.includes("ExecExited"));
+  assert.deepEqual(heard.slice(1 + window.length), ["ExecExited"]);
+  const printed = (await logged()).match(/x{1000,}/g)?.join("").length;
+  assert.equal(printed, 2 * INITIAL_CREDIT);
+});
