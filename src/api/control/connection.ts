@@ -102,21 +102,35 @@ export class SupervisorConnection {
     return this.#streams.lost !== null;
   }
 
-  /** Sends a request and resolves with its one answer; a Failure rejects, and so does a signal, with its reason. */
-  async request(message: Message, signal: AbortSignal): Promise<Message> {
+  /**
+   * Sends a request and resolves with its one answer; a Failure rejects, and so does a signal, with its reason.
+   *
+   * @param limit what it fails with when there is no answer after so many ms
+   */
+  async request(
+    message: Message,
+    signal: AbortSignal,
+    limit?: { readonly ms: number; readonly error: () => Error },
+  ): Promise<Message> {
     const { promise, resolve, reject } = Promise.withResolvers<Message>();
+    const timer =
+      limit === undefined
+        ? undefined
+        : setTimeout(() => {
+            reject(limit.error());
+          }, limit.ms);
     // Only while somebody waits: an answer that nobody waits for must not keep the program alive.
     const release = this.hold();
     try {
       const stream = this.subscribe(message, { message: resolve, data: () => undefined, lost: reject });
-      try {
-        const answer = await unlessAborted(promise, signal);
-        if (answer.type === "Failure") throw decodeFailure(answer);
-        return answer;
-      } finally {
+      const answer = await unlessAborted(promise, signal).catch((error: unknown) => {
         stream.abort(new RuntimeError("nobody waits for the answer any more"));
-      }
+        throw error;
+      });
+      if (answer.type === "Failure") throw decodeFailure(answer);
+      return answer;
     } finally {
+      clearTimeout(timer);
       release();
     }
   }

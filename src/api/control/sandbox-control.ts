@@ -134,17 +134,12 @@ export class SandboxControl {
   ): Promise<Extract<Message, { type: T }>> {
     return await this.#use(operation, async (connection) => {
       operation.log(`asking the supervisor: ${message.type}`);
-      const late = new AbortController();
-      const timer = setTimeout(() => {
-        late.abort(
+      const received = await connection.request(message, operation.signal, {
+        ms: answerMs,
+        error: () =>
           new RuntimeError(`sandbox ${this.name} did not answer within ${answerMs} ms`, {
             hint: `If it goes on like this, end it: msb stop -f ${this.name}`,
           }),
-        );
-      }, answerMs);
-      const signal = AbortSignal.any([operation.signal, late.signal]);
-      const received = await connection.request(message, signal).finally(() => {
-        clearTimeout(timer);
       });
       if (received.type !== answer)
         throw new ProtocolError(`the supervisor answered ${message.type} with ${received.type}`);
