@@ -1,7 +1,8 @@
 import type { Duplex } from "node:stream";
 import { ProtocolError } from "../errors/index.ts";
+import { encodeControlFrame } from "./control.ts";
 import { encodeFrame, FrameDecoder, FrameKind, type DataKind, type Frame } from "./frame.ts";
-import { decodeMessage, encodeMessage, type Message } from "./generated/messages.ts";
+import { decodeMessage, type Message } from "./generated/messages.ts";
 import type { Route } from "./schema/types.ts";
 
 export interface ChannelHandler {
@@ -73,7 +74,7 @@ export class Channel {
   }
 
   send(stream: number, message: Message): void {
-    this.#write(encodeFrame(stream, FrameKind.control, encodeMessage(message)));
+    this.#write(encodeControlFrame(stream, message));
   }
 
   sendData(stream: number, kind: DataKind, payload: Buffer): void {

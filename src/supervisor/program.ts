@@ -1,8 +1,7 @@
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { encodeFailure } from "../protocol/failure.ts";
-import { encodeFrame, FrameKind } from "../protocol/frame.ts";
-import { encodeMessage } from "../protocol/generated/messages.ts";
+import { encodeControlFrame } from "../protocol/control.ts";
 import { findSandbox } from "../store/sandboxes.ts";
 import { locateHome } from "../store/home.ts";
 import { lockFd, ownerFd } from "../start/contract/process.ts";
@@ -28,7 +27,7 @@ export async function supervise(name: string, attached: boolean, inherited: Inhe
   } catch (error) {
     // What keeps the supervisor from its work, such as a disk too full for a log, is told as every failed start is.
     releaseLock();
-    const failure = encodeFrame(0, FrameKind.control, encodeMessage(encodeFailure(error)));
+    const failure = encodeControlFrame(0, encodeFailure(error));
     await new Promise<void>((resolve) => owner.once("error", resolve).end(failure, resolve));
     throw error;
   }

@@ -1,7 +1,7 @@
 import { machineCommand } from "../../machine/machine.ts";
 import { openingLines } from "../../machine/memory/save-restore.ts";
-import { encodeFrame, FrameKind } from "../../protocol/frame.ts";
-import { encodeMessage, PROTOCOL_VERSION, type Message } from "../../protocol/generated/messages.ts";
+import { encodeControlFrame } from "../../protocol/control.ts";
+import { PROTOCOL_VERSION, type Message } from "../../protocol/generated/messages.ts";
 import { inspectTemplate } from "../../store/templates/templates.ts";
 import {
   HANDOVER_FORMAT,
@@ -99,6 +99,6 @@ async function orNull<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | 
 }
 
 function encode(messages: readonly Message[]): string {
-  const frames = messages.map((message) => encodeFrame(0, FrameKind.control, encodeMessage(message)));
+  const frames = messages.map((message) => encodeControlFrame(0, message));
   return Buffer.concat(frames).toString("base64");
 }
