@@ -265,5 +265,7 @@ function unexpected(name: string): ProtocolError {
 }
 
 function whyLost(error: Error | null): Error {
-  return error ?? new RuntimeError("the connection to the guest was closed");
+  if (error === null) return new RuntimeError("the connection to the guest was closed");
+  if (error instanceof ProtocolError) return error;
+  return new RuntimeError(`the connection to the guest was lost: ${error.message}`, { cause: error });
 }

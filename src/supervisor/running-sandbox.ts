@@ -1,4 +1,5 @@
 import { ProtocolError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import { orTimeout } from "../host/or-timeout.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { MachineExit } from "../machine/types.ts";
 import type { ExecMessage, MetricsMessage } from "../protocol/generated/messages.ts";
@@ -26,7 +27,7 @@ export interface RunningSandboxOptions {
   readonly commandEnded: () => void;
 }
 
-/** How long the bytes that an ended guest left in its connection may take to be read, ms. */
+/** How long a machine whose connection broke may take to end, and what it left there to be read, ms. */
 const lastWordsMs = 1_000;
 
 /** A sandbox whose guest runs commands, from the moment it does until its machine has ended. */
@@ -118,6 +119,11 @@ export class RunningSandbox {
 
   kill(): void {
     this.machine.kill();
+  }
+
+  /** Whether the machine is about to end, which breaks its connections before it is told. */
+  async endsBySelf(): Promise<boolean> {
+    return (await orTimeout(this.machine.exited, lastWordsMs)) !== null;
   }
 
   /** Resolves when the machine has ended, its commands know it, and `exec.log` has their last words. */

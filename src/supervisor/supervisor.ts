@@ -249,7 +249,7 @@ export class Supervisor implements ClientServices {
         this.#jobs.add(job);
       },
       agentLost: (error: Error | null) => {
-        this.#agentLost(error);
+        void this.#agentLost(error);
       },
     };
     return await startGuest(request, inherited);
@@ -326,11 +326,14 @@ export class Supervisor implements ClientServices {
       this.#stop(defaultGraceMs, "DrainRequested", "its last command ended");
   }
 
-  #agentLost(error: Error | null): void {
-    // The end that was asked for goes on, and has its own limit. A guest that breaks the protocol does not wait for it.
-    if (this.#ending !== null && !(error instanceof ProtocolError)) return;
-    // An orderly power-off closes the connection just before QEMU reports it.
-    if (error === null && this.#phase.kind === "running") return;
+  async #agentLost(error: Error | null): Promise<void> {
+    const running = this.#phase.kind === "running" ? this.#phase.sandbox : null;
+    if (!(error instanceof ProtocolError)) {
+      // An orderly power-off closes the connection just before QEMU reports it, and so does a QEMU that crashes.
+      if (running !== null && (error === null || (await running.endsBySelf()))) return;
+      // The end that was asked for goes on, and has its own limit. A guest that breaks the protocol does not wait for it.
+      if (this.#ending !== null) return;
+    }
     const detail = error === null ? "the guest closed its connection" : error.message;
     this.#logs.runtime.write("error", `lost the guest: ${detail}`);
     this.#end("AgentUnresponsive", detail, true);

@@ -1,8 +1,9 @@
-import type { BootStage } from "../../errors/index.ts";
+import { ProtocolError, type BootStage } from "../../errors/index.ts";
 import { Operation } from "../../host/operation.ts";
+import { orTimeout } from "../../host/or-timeout.ts";
 import { isAcceleratorFailure } from "../../machine/accelerator/accelerator-failure.ts";
 import { Machine } from "../../machine/machine.ts";
-import type { TemplateUse } from "../../machine/types.ts";
+import type { MachineExit, TemplateUse } from "../../machine/types.ts";
 import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import { AgentLink } from "../../agent-link/agent-link.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
@@ -39,6 +40,7 @@ export async function bootToHello(plan: StartPlan, template?: TemplateUse): Prom
     await probe?.succeeded();
     return started;
   } catch (error) {
+    await ownEnd(started, error);
     machine.kill();
     const exit = await machine.exited;
     const isFailure = !signal.aborted && isAcceleratorFailure(accelerator, exit);
@@ -91,17 +93,33 @@ export async function becomeSandbox(
   }
 }
 
+/** How long QEMU may take to be gone once its connection to the guest is, ms. */
+const lastWordsMs = 1_000;
+
+/**
+ * How a machine has ended by itself; null while it runs. A machine that ends loses its connections one after the other, and
+ * what became of them says less than why it ended.
+ */
+export async function ownEnd(
+  { machine, agent }: StartedMachine,
+  error: unknown,
+): Promise<MachineExit | null> {
+  const isBroken = agent.lost && !(error instanceof ProtocolError);
+  return await orTimeout(machine.exited, isBroken ? lastWordsMs : 0);
+}
+
 /** Ends the machine. @returns what to tell the user. @throws the signal's reason, when the sandbox is not wanted any more */
 export async function endedBy(
   context: StartContext,
-  { machine }: StartedMachine,
+  started: StartedMachine,
   stage: BootStage,
   error: unknown,
 ): Promise<Error> {
   // The only other limit is that of a template's restore, which is shorter.
   const limit = context.operation.signal.aborted ? bootLimit() : restoreLimit();
-  machine.kill();
-  const exit = await machine.exited;
+  await ownEnd(started, error);
+  started.machine.kill();
+  const exit = await started.machine.exited;
   if (!(error instanceof GuestBootError)) context.signal.throwIfAborted();
   return startError(context, stage, error, exit, limit);
 }

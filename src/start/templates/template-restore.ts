@@ -14,7 +14,7 @@ import { errorCode } from "../../host/system-error.ts";
 import { hasHashes, hashTemplate, markDurable } from "../../store/templates/template-hashes.ts";
 import { openTemplate, type Template } from "../../store/templates/templates.ts";
 import { tryLockTemplate } from "../../store/templates/template-staging.ts";
-import { endedBy, linkTo, untilReady } from "../common/boot.ts";
+import { endedBy, linkTo, ownEnd, untilReady } from "../common/boot.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import type { StartContext, StartedMachine, StartPlan } from "../common/context.ts";
 import { restoreDeadlineMs } from "../common/start-errors.ts";
@@ -78,8 +78,7 @@ export async function becomeRestored(
     started.live();
     keep(context, origin);
   } catch (error) {
-    // Nobody here has ended it yet.
-    const ended = await Promise.race([started.machine.exited, Promise.resolve(null)]);
+    const ended = await ownEnd(started, error);
     const startError = await endedBy(context, started, "build_vm", error);
     // What the guest itself says, and what is wrong with the sandbox's own files, would be so without a template too. And when
     // nothing is left of the start's time, that was used up before.

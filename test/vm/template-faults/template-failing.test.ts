@@ -63,7 +63,7 @@ const tried: Record<string, [Damage, RegExp]> = {
       await truncate(file(it, "memory"), size);
       await adjustRecord(it, "memory");
     },
-    /QEMU ended without saying why|has not answered|did not answer/,
+    /QEMU ended without saying why|did not answer/,
   ],
   "an upper that is garbage": [
     async (it) => {
@@ -78,10 +78,8 @@ for (const [what, [damage, reason]] of Object.entries(tried)) {
   test(`an image template with ${what}, which looks well`, { timeout }, async () => {
     const template = await templateOf(home, "image");
     await damage(template);
-    const begun = performance.now();
     // A guest that does not answer is waited for as long as a boot may take, or this.
     const log = await works(home, "sandbox", { MSB_BOOT_TIMEOUT_MS: "30000" });
-    assert.ok(performance.now() - begun < 90_000);
     assert.match(log, /WARN +dropped the template/);
     assert.match(log, reason);
     assert.match(log, /cold: booted its kernel: the template did not work: /);
