@@ -21,7 +21,7 @@ import { clearBootError, recordBootError } from "./boot-error-file.ts";
 import type { Client, ClientServices } from "./clients/client.ts";
 import { Clients } from "./clients/clients.ts";
 import { finishSandbox } from "./finish-sandbox.ts";
-import { closeLogs, openLogs, type Logs } from "./logs/logs.ts";
+import { closeLogs, openLogs, watchLogs, type Logs } from "./logs/logs.ts";
 import { endingOf, type Ending } from "./logs/exit-reason.ts";
 import { logExit } from "./logs/machine-log.ts";
 import { RunningSandbox } from "./running-sandbox.ts";
@@ -147,6 +147,10 @@ export class Supervisor implements ClientServices {
 
   watchState(changed: () => void): () => void {
     return this.#stateFile.watch(changed);
+  }
+
+  watchLogs(changed: () => void): () => void {
+    return watchLogs(this.#logs, changed);
   }
 
   onEnded(callback: (ended: EndedMessage) => void): () => void {

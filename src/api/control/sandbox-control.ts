@@ -48,6 +48,11 @@ const answerMs = 10_000;
 /** Where no event tells of a change (a sandbox that is starting, or whose supervisor was killed), look this often. */
 const recheckMs = 250;
 
+/** A connection that is not closed before it was given back. */
+export interface BorrowedConnection extends Disposable {
+  readonly connection: SupervisorConnection;
+}
+
 /** What can be done to a sandbox from outside of it, whoever started it. Shared by Sandbox and SandboxHandle. */
 export class SandboxControl {
   readonly home: Home;
@@ -98,6 +103,27 @@ export class SandboxControl {
     if (this.#connection?.lost === false) return this.#connection;
     operation.log("connecting to the sandbox's supervisor");
     return await this.#connecting.wait(operation, (signal) => this.#makeConnection(timeoutMs, signal));
+  }
+
+  /**
+   * The same, kept until it is given back.
+   *
+   * @throws as {@link connect}
+   */
+  async borrow(operation: Operation): Promise<BorrowedConnection> {
+    this.#users++;
+    try {
+      const connection = await this.connect(operation);
+      let isBorrowed = true;
+      const giveBack = (): void => {
+        if (isBorrowed) this.#giveBack();
+        isBorrowed = false;
+      };
+      return { connection, [Symbol.dispose]: giveBack };
+    } catch (error) {
+      this.#giveBack();
+      throw error;
+    }
   }
 
   async #makeConnection(timeoutMs: number, signal: AbortSignal): Promise<SupervisorConnection> {
@@ -358,13 +384,13 @@ export class SandboxControl {
   }
 
   async #use<T>(operation: Operation, work: (connection: SupervisorConnection) => Promise<T>): Promise<T> {
-    this.#users++;
-    try {
-      return await this.explainLoss(work(await this.connect(operation)));
-    } finally {
-      this.#users--;
-      if (this.#users === 0 && !this.#keeps) this.disconnect();
-    }
+    using borrowed = await this.borrow(operation);
+    return await this.explainLoss(work(borrowed.connection));
+  }
+
+  #giveBack(): void {
+    this.#users--;
+    if (this.#users === 0 && !this.#keeps) this.disconnect();
   }
 
   /** Resolves when something in the sandbox's directory changed, or after a moment. */

@@ -1,5 +1,5 @@
+import type { SandboxStatus } from "../../config/enums.ts";
 import { InvalidConfigError } from "../../errors/index.ts";
-import { DirectoryChanges } from "../../host/files/directory-changes.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { sandboxPaths, type SandboxPaths } from "../../store/sandboxes.ts";
 import type { LogSource } from "../../store/log-format.ts";
@@ -13,6 +13,7 @@ import {
   type LogPlace,
   type LogReadOptions,
 } from "./log-entry.ts";
+import { LogChanges } from "./log-changes.ts";
 import { readFrom } from "./read-logs.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
 import { isTerminal } from "../control/found-sandbox.ts";
@@ -24,8 +25,6 @@ export interface LogStreamOptions extends Omit<LogReadOptions, "tail"> {
   /** Wait for more until the sandbox ends; by default the stream ends with what is there. */
   readonly follow?: boolean;
 }
-
-const recheckMs = 1000;
 
 /**
  * Entries of a sandbox's log, one by one.
@@ -45,7 +44,7 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
   readonly #paths: SandboxPaths;
   readonly #options: LogStreamOptions;
   readonly #sources: ReadonlySet<LogSource>;
-  readonly #changes: DirectoryChanges | null;
+  readonly #changes: LogChanges | null;
   readonly #queue: LogEntry[] = [];
   readonly #begin: LogPlace | null;
   /** Where to go on in exec.log. */
@@ -61,9 +60,7 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
     this.#sources = chosenSources(options.sources);
     this.#begin = options.fromCursor === undefined ? null : decodeLogCursor(options.fromCursor);
     this.#changes =
-      options.follow === true
-        ? new DirectoryChanges([this.#paths.logs, this.#paths.directory], recheckMs)
-        : null;
+      options.follow === true ? new LogChanges(control, [this.#paths.logs, this.#paths.directory]) : null;
   }
 
   /** @internal */
@@ -106,10 +103,11 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
         continue;
       }
       // Asked before reading: what is logged before the end is on disk before the end is.
-      const ended = await this.#ended();
+      const status = await this.#status();
+      const leftMs = (this.#options.until?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
       if (await this.#readMore()) continue;
-      if (ended) this.#end();
-      else await operation.wait(this.#changes.next());
+      if (status === null || isTerminal(status) || leftMs <= 0) this.#end();
+      else await this.#changes.next(operation, status, leftMs);
     }
   }
 
@@ -163,10 +161,8 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
     }
   }
 
-  async #ended(): Promise<boolean> {
-    const { until } = this.#options;
-    if (until !== undefined && until.getTime() <= Date.now()) return true;
-    const found = await this.#control.find().catch(() => null);
-    return found === null || isTerminal(found.status);
+  /** null: it is gone. */
+  async #status(): Promise<SandboxStatus | null> {
+    return (await this.#control.find().catch(() => null))?.status ?? null;
   }
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +36,19 @@ test("rotates a full file, keeps so many, and says in each where it begins", asy
   }
   const all = Array.from({ length: 50 }, (_, n) => `line ${String(n).padStart(2, "0")}\n`).join("");
   assert.ok(text.length > 150 && all.endsWith(text));
+});
+
+test("tells who watches when more is in the file, and not any more when he has stopped", async () => {
+  const path = join(directory, "watched.log");
+  const file = await RotatingFile.open(path, options);
+  const seen: string[] = [];
+  const ignore = file.watch(() => seen.push(readFileSync(path, "utf8")));
+  file.append(Buffer.from("one\n"));
+  await file.flush();
+  ignore();
+  file.append(Buffer.from("two\n"));
+  await file.close();
+  assert.deepEqual(seen, ["base 0\none\n"]);
 });
 
 test("goes on with a file that is there", async () => {

@@ -28,6 +28,7 @@ export class RotatingFile {
   /** Who waits until so many bytes are written; in ascending order. */
   readonly #flushes: { readonly upTo: number; readonly resolve: () => void }[] = [];
   #writing: Promise<void> | null = null;
+  readonly #watchers = new Set<() => void>();
   #failure: Error | null = null;
 
   private constructor(path: string, options: RotatingFileOptions) {
@@ -69,6 +70,16 @@ export class RotatingFile {
     return new Promise((resolve) => this.#flushes.push({ upTo: this.#appendedBytes, resolve }));
   }
 
+  /** Calls back whenever something was written. @returns stops that */
+  watch(written: () => void): () => void {
+    // Its own, so that one that is given twice is called twice.
+    const watcher = (): void => {
+      written();
+    };
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
   async close(): Promise<void> {
     while (this.#writing !== null) await this.#writing;
     await this.#file?.close();
@@ -91,6 +102,7 @@ export class RotatingFile {
         else if (this.#size >= this.#options.maximumBytes) await this.#rotate();
         await this.#file?.appendFile(Buffer.concat(batch));
         this.#size += bytes;
+        for (const watcher of this.#watchers) watcher();
       } catch (error) {
         this.#failure = error instanceof Error ? error : new Error(String(error));
         await this.#remeasure();

@@ -368,6 +368,16 @@ export interface MetricsMessage {
   readonly upperHostAllocatedBytes: number | null;
 }
 
+/** Asks to be told whenever the sandbox's logs have grown. */
+export interface WatchLogsMessage {
+  readonly type: "WatchLogs";
+}
+
+/** There is more in the files of the logs than there was when this was said last. */
+export interface LogsChangedMessage {
+  readonly type: "LogsChanged";
+}
+
 /** The guest is a sandbox and tells what happens in it. */
 export interface EventsMessage {
   readonly type: "Events";
@@ -452,6 +462,8 @@ export type Message =
   | MetricsRequestMessage
   | WatchMetricsMessage
   | MetricsMessage
+  | WatchLogsMessage
+  | LogsChangedMessage
   | EventsMessage
   | OutOfMemoryMessage
   | PowerOffMessage
@@ -482,6 +494,7 @@ export interface MessageOn {
     | NextMessage
     | MetricsRequestMessage
     | WatchMetricsMessage
+    | WatchLogsMessage
     | WarmMessage
     | DiagnoseMessage;
   readonly "supervisor→agent":
@@ -535,6 +548,7 @@ export interface MessageOn {
     | StateChangedMessage
     | EndedMessage
     | MetricsMessage
+    | LogsChangedMessage
     | WarmedMessage
     | DiagnosisMessage;
 }
@@ -763,6 +777,12 @@ export function encodeMessage(message: Message): Buffer {
       writer.optional(message.upperUsedBytes, (item) => writer.u53(item));
       writer.optional(message.upperFreeBytes, (item) => writer.u53(item));
       writer.optional(message.upperHostAllocatedBytes, (item) => writer.u53(item));
+      break;
+    case "WatchLogs":
+      writer.u8(66);
+      break;
+    case "LogsChanged":
+      writer.u8(67);
       break;
     case "Events":
       writer.u8(36);
@@ -1342,6 +1362,26 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         upperUsedBytes: reader.optional(() => reader.u53()),
         upperFreeBytes: reader.optional(() => reader.u53()),
         upperHostAllocatedBytes: reader.optional(() => reader.u53()),
+      }),
+    },
+  ],
+  [
+    66,
+    {
+      type: "WatchLogs",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "WatchLogs",
+      }),
+    },
+  ],
+  [
+    67,
+    {
+      type: "LogsChanged",
+      routes: ["supervisor→client"],
+      read: () => ({
+        type: "LogsChanged",
       }),
     },
   ],

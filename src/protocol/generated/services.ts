@@ -104,6 +104,15 @@ const metrics: Service = {
   ends: [],
 };
 
+/** A subscription to the growth of the sandbox's logs, until its end. What is in them is read from their files. */
+const logs: Service = {
+  name: "logs",
+  routes: ["client→supervisor"],
+  opener: { messages: ["Next"], data: false, extra: false },
+  acceptor: { messages: ["LogsChanged"], data: false, extra: false },
+  ends: ["Ended"],
+};
+
 /** What the guest tells unasked. There is one such stream, from Boot to the end. */
 const events: Service = {
   name: "events",
@@ -136,6 +145,7 @@ export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<Messag
   ["StatsRequest", stats],
   ["MetricsRequest", sample],
   ["WatchMetrics", metrics],
+  ["WatchLogs", logs],
   ["Events", events],
   ["Warm", host],
   ["Diagnose", host],

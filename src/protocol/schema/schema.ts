@@ -16,12 +16,13 @@ import { events } from "./events.ts";
 import { handshake } from "./handshake.ts";
 import { host } from "./host.ts";
 import { lifecycle } from "./lifecycle.ts";
+import { logs } from "./logs.ts";
 import { metrics } from "./metrics.ts";
 import { stream } from "./stream.ts";
 import type { Area, Fields, MessageDefinition, ServiceDefinition } from "./types.ts";
 
 /** All of them; no two may give one name to two things. */
-export const areas: readonly Area[] = [stream, handshake, commands, lifecycle, metrics, events, host];
+export const areas: readonly Area[] = [stream, handshake, commands, lifecycle, metrics, logs, events, host];
 
 export const enums: Readonly<Record<string, readonly string[]>> = join(({ enums }) => enums);
 export const structs: Readonly<Record<string, Fields>> = join(({ structs }) => structs);

@@ -49,6 +49,7 @@ class FakeSandbox implements ClientServices {
   readonly pinged = Promise.withResolvers<void>();
   readonly endWatchers = new Set<(ended: EndedMessage) => void>();
   readonly watchers = new Set<() => void>();
+  readonly logWatchers = new Set<() => void>();
   samples = 0;
   sample: () => Promise<MetricsMessage> = () => Promise.resolve({ ...metrics, uptimeMs: ++this.samples });
 
@@ -82,6 +83,10 @@ class FakeSandbox implements ClientServices {
   }
   metrics(): Promise<MetricsMessage> {
     return this.sample();
+  }
+  watchLogs(changed: () => void): () => void {
+    this.logWatchers.add(changed);
+    return () => this.logWatchers.delete(changed);
   }
   watchState(changed: () => void): () => void {
     this.watchers.add(changed);
@@ -224,6 +229,33 @@ test("a subscriber that does not ask for more is sent no more, and then the newe
   assert.deepEqual([sandbox.watchers.size, sandbox.endWatchers.size], [0, 0]);
 });
 
+test("whoever watches the logs is told once of all that came since he asked, and of the end", async () => {
+  const sandbox = new FakeSandbox();
+  const { open } = connect(sandbox);
+  const watching = open({ type: "WatchLogs" });
+  const grow = (): void => {
+    for (const changed of sandbox.logWatchers) changed();
+  };
+  await settle();
+  assert.deepEqual(types(watching), ["LogsChanged"]);
+  for (let times = 0; times < 100; times++) grow();
+  await settle();
+  assert.equal(watching.messages.length, 1);
+  watching.stream.send({ type: "Next" });
+  await settle();
+  assert.equal(watching.messages.length, 2);
+  watching.stream.send({ type: "Next" });
+  await settle();
+  assert.equal(watching.messages.length, 2);
+  grow();
+  await settle();
+  assert.equal(watching.messages.length, 3);
+  for (const told of sandbox.endWatchers) told(ended);
+  await settle();
+  assert.deepEqual(watching.messages.at(-1), ended);
+  assert.deepEqual([sandbox.logWatchers.size, sandbox.endWatchers.size], [0, 0]);
+});
+
 test("a subscription that its subscriber ends leaves nothing behind", async () => {
   const sandbox = new FakeSandbox();
   const { open, streams } = connect(sandbox);
@@ -235,12 +267,15 @@ test("a subscription that its subscriber ends leaves nothing behind", async () =
   assert.deepEqual([sandbox.watchers.size, sandbox.endWatchers.size, streams.opened], [0, 0, 0]);
 });
 
-test("a client has 64 subscriptions at most, of both kinds together, and room again for each that it ends", async () => {
+test("a client has 64 subscriptions at most, of all kinds together, and room again for each that it ends", async () => {
   const sandbox = new FakeSandbox();
   const { open, streams } = connect(sandbox);
-  const watching = Array.from({ length: 66 }, (_, number) =>
-    open(number % 2 === 0 ? { type: "WatchState" } : { type: "WatchMetrics", intervalMs: 100_000 }),
-  );
+  const kinds: Message[] = [
+    { type: "WatchState" },
+    { type: "WatchMetrics", intervalMs: 100_000 },
+    { type: "WatchLogs" },
+  ];
+  const watching = Array.from({ length: 66 }, (_, number) => open(kinds[number % 3] ?? assert.fail()));
   await settle();
   assert.equal(streams.opened, 64);
   for (const { messages } of watching.slice(64)) {

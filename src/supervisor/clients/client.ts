@@ -12,12 +12,14 @@ import { Streams, type ConnectionHandler } from "../../protocol/streams.ts";
 import { violation } from "../../protocol/violation.ts";
 import type { CommandServices } from "../services/commands.ts";
 import type { LifecycleServices } from "../services/lifecycle.ts";
+import type { LogServices } from "../services/log-growth.ts";
 import type { MetricsServices } from "../services/metrics.ts";
 import type { Answer, ServiceRegistry } from "../services/registry.ts";
 import type { StateServices } from "../services/states.ts";
 
 /** What a connected client can ask of the sandbox. */
-export interface ClientServices extends CommandServices, LifecycleServices, MetricsServices, StateServices {
+export interface ClientServices
+  extends CommandServices, LifecycleServices, LogServices, MetricsServices, StateServices {
   readonly id: string;
   readonly name: string;
   readonly state: SandboxState;

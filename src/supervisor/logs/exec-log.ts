@@ -49,6 +49,11 @@ export class ExecLog {
     return this.#file.flush();
   }
 
+  /** Calls back when more is in the file. @returns stops that */
+  watch(changed: () => void): () => void {
+    return this.#file.watch(changed);
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

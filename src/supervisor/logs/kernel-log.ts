@@ -40,6 +40,11 @@ export class KernelLog {
     return lines.slice(-count).join("\n");
   }
 
+  /** Calls back when more is in the file. @returns stops that */
+  watch(changed: () => void): () => void {
+    return this.#file.watch(changed);
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

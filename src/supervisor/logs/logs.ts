@@ -24,6 +24,14 @@ export async function openLogs(
   return { exec, runtime, kernel };
 }
 
+/** Calls back when more of any of them is in its file. @returns stops that */
+export function watchLogs({ exec, runtime, kernel }: Logs, changed: () => void): () => void {
+  const ignored = [exec.watch(changed), runtime.watch(changed), kernel.watch(changed)];
+  return () => {
+    for (const ignore of ignored) ignore();
+  };
+}
+
 /** Resolves when everything is written. */
 export async function closeLogs({ exec, runtime, kernel }: Logs): Promise<void> {
   await Promise.all([exec.close(), runtime.close(), kernel.close()]);

@@ -30,6 +30,11 @@ export class RuntimeLog {
     this.#file.append(Buffer.from(`${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${line}\n`));
   }
 
+  /** Calls back when more is in the file. @returns stops that */
+  watch(changed: () => void): () => void {
+    return this.#file.watch(changed);
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

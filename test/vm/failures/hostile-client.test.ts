@@ -238,13 +238,15 @@ test(
     });
     socket.write(hello());
     const flood = 2000;
-    for (let n = 0; n < flood; n++) socket.write(control(1 + 2 * n, { type: "WatchState" }));
+    for (let n = 0; n < flood; n++) {
+      socket.write(control(1 + 2 * n, { type: n % 2 === 0 ? "WatchState" : "WatchLogs" }));
+    }
     while (answers.size < flood + 1) {
       assert.equal(socket.closed, false, "dropped");
       await new Promise<void>((resolve) => (wake = resolve));
     }
     const count = (type: string): number => [...answers.values()].filter((answer) => answer === type).length;
-    assert.equal(count("StateChanged"), 64);
+    assert.deepEqual([count("StateChanged"), count("LogsChanged")], [32, 32]);
     assert.equal(count("Failure"), flood - 64);
     await unharmed();
     socket.destroy();
