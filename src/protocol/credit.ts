@@ -17,7 +17,8 @@ interface Waiter {
 export class SendCredit {
   readonly #size: number;
   #available: number;
-  #closed: { readonly reason: unknown } | null = null;
+  /** Why the direction has ended. */
+  #closed: string | null = null;
   readonly #waiters = new Set<Waiter>();
 
   /** @param initial - Bytes. */
@@ -34,10 +35,10 @@ export class SendCredit {
   /**
    * Takes up to `wanted` bytes of credit and returns how many were there: 0 when there is none.
    *
-   * @throws what `close` was called with, once the direction is closed.
+   * @throws Error with what `close` was called with, once the direction is closed.
    */
   take(wanted: number): number {
-    if (this.#closed !== null) throw this.#closed.reason;
+    if (this.#closed !== null) throw new Error(this.#closed);
     if (!Number.isInteger(wanted) || wanted < 0)
       throw new RangeError(`cannot take ${wanted} bytes of credit`);
     const taken = Math.min(wanted, this.#available);
@@ -63,11 +64,11 @@ export class SendCredit {
   /**
    * Waits until there is credit. Several may wait: each has to look at what `take` returns, because another may have been first.
    *
-   * @throws what `close` was called with, or the signal's reason.
+   * @throws Error with what `close` was called with; the signal's reason.
    */
   async wait(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (this.#closed !== null) throw this.#closed.reason;
+    if (this.#closed !== null) throw new Error(this.#closed);
     if (this.#available > 0) return;
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const waiter: Waiter = { resolve: () => resolve(undefined), reject };
@@ -82,14 +83,16 @@ export class SendCredit {
     }
   }
 
-  /** Ends the direction: everyone who waits, takes or waits later gets `error`. Only the first call counts. */
-  close(error: Error): void {
+  /** Ends the direction: everyone who waits, takes or waits later gets an error that says why. Only the first call counts. */
+  close(reason: string): void {
     if (this.#closed !== null) return;
-    this.#closed = { reason: error };
-    this.#wake((waiter) => waiter.reject(error));
+    this.#closed = reason;
+    // An error for each, and none when nobody waits: it takes longer than all else that a short stream does.
+    this.#wake((waiter) => waiter.reject(new Error(reason)));
   }
 
   #wake(tell: (waiter: Waiter) => void): void {
+    if (this.#waiters.size === 0) return;
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     waiters.forEach(tell);

@@ -147,7 +147,7 @@ export class Stream {
         if (!carries(this.#mine)) throw this.#wrong("no data this way", message.type);
         if (this.#peerStopped) throw this.#wrong("said twice", message.type);
         this.#peerStopped = true;
-        this.#credit.close(new Error("the peer has no use for more data"));
+        this.#credit.close("the peer has no use for more data");
         this.#listener?.stopSending?.();
         return;
       case "Failure":
@@ -199,7 +199,7 @@ export class Stream {
 
   #finish(): void {
     this.#open = false;
-    this.#credit.close(new Error("the stream is over"));
+    this.#credit.close("the stream is over");
     this.#whenOver();
   }
 
