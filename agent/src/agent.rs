@@ -2,16 +2,16 @@
 
 mod dispatch;
 
+use crate::commands::session::{from_token, Channel, Outcome, Session, Turn};
 use crate::generated::messages::{AgentHello, Message, OutOfMemory};
 use crate::modules::Modules;
-use crate::port::{Port, Received};
+use crate::protocol::port::{Port, Received};
+use crate::protocol::stream::Streams;
+use crate::protocol::wire::WireError;
 use crate::root::Root;
-use crate::session::{from_token, Channel, Outcome, Session, Turn};
 use crate::shutdown::{release_disks, Remaining, Shutdown, INSIDE_GRACE};
 use crate::stats;
-use crate::stream::Streams;
 use crate::sys::{self, Epoll, Reaped, SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2};
-use crate::wire::WireError;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;

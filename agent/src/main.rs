@@ -4,32 +4,25 @@
 #![deny(unsafe_code)]
 
 mod agent;
+mod commands;
 mod extents;
 mod failure;
-mod frame;
 mod generated;
 mod guest;
-mod lookup;
 mod modules;
-mod port;
+mod protocol;
 mod root;
-mod session;
 mod shutdown;
-mod spawn;
 mod stats;
-mod stdin;
-mod stream;
 #[allow(unsafe_code)]
 mod sys;
 #[cfg(target_arch = "x86_64")]
 mod tsc;
-mod users;
-mod wire;
 
 use agent::{Agent, Stop};
 use generated::messages::{AgentHello, PROTOCOL_VERSION};
 use modules::Modules;
-use port::Port;
+use protocol::port::Port;
 use std::fs;
 use std::io;
 

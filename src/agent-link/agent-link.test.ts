@@ -39,10 +39,10 @@ test("an honest guest", async (t) => {
   const { socket, link, lost } = await connect(t);
   socket.write(control(0, hello));
   assert.equal((await link.hello).kernelRelease, "6");
-  const introduced = link.introduce([mount, boot]);
+  const booted = link.boot([mount, boot]);
   socket.write(mounted);
   socket.write(ready);
-  await introduced;
+  await booted;
   const { sink, heard } = recorder();
   const session = link.exec(request, sink);
   session.sendStdin(Buffer.from("in"));
@@ -75,9 +75,9 @@ test("a guest that cannot boot", async (t) => {
   const failedAs = (errno: number, step: string) => (error: unknown) =>
     error instanceof GuestBootError && error.errno === errno && error.step === step;
   // Both were asked for in one go, and a guest without a root becomes nothing.
-  const introduced = link.introduce([mount, boot]);
+  const booted = link.boot([mount, boot]);
   socket.write(control(0, { type: "BootFailed", step: "mount", errno: 22, message: "no" }));
-  await assert.rejects(introduced, failedAs(22, "mount"));
+  await assert.rejects(booted, failedAs(22, "mount"));
   // Neither waits any more.
   socket.write(ready);
   await breaksTheRules(lost, /Ready that nobody asked for/);
@@ -85,10 +85,10 @@ test("a guest that cannot boot", async (t) => {
 
 test("a guest that has its root and cannot become the sandbox", async (t) => {
   const { socket, link } = await connect(t);
-  const introduced = link.introduce([mount, boot]);
+  const booted = link.boot([mount, boot]);
   socket.write(mounted);
   socket.write(control(0, { type: "BootFailed", step: "workdir", errno: 20, message: "no" }));
-  await assert.rejects(introduced, (error) => error instanceof GuestBootError && error.step === "workdir");
+  await assert.rejects(booted, (error) => error instanceof GuestBootError && error.step === "workdir");
 });
 
 test("a guest that was restored says no hello again, and is seeded before all else", async (t) => {
@@ -98,10 +98,10 @@ test("a guest that was restored says no hello again, and is seeded before all el
   link.seed();
   link.setClock();
   const to = Date.now();
-  const introduced = link.introduce([mount, boot]);
+  const booted = link.boot([mount, boot]);
   // The answers need not wait for each other either.
   socket.write(Buffer.concat([mounted, ready]));
-  await introduced;
+  await booted;
   const pinged = link.ping();
   socket.write(control(1, { type: "Pong", nonce: 1 }));
   await pinged;
@@ -118,11 +118,11 @@ test("a guest that was restored says no hello again, and is seeded before all el
   await breaksTheRules(lost, /AgentHello that nobody asked for/);
 });
 
-test("a guest that someone else has introduced", async (t) => {
+test("a guest that someone else has booted", async (t) => {
   for (const mounts of [true, false]) {
     const { socket, link, told, lost } = await connect(t, { restored: hello });
     socket.write(mounts ? Buffer.concat([mounted, ready]) : ready);
-    await link.introduced(mounts);
+    await link.booted(mounts);
     assert.deepEqual(told, []);
     socket.write(mounted);
     await breaksTheRules(lost, /Mounted that nobody asked for/);
@@ -143,7 +143,7 @@ test("no two guests are given the same randomness", async (t) => {
 
 test("a guest that is ready before it has its root", async (t) => {
   const { socket, link, lost } = await connect(t, { restored: hello });
-  const broken = assert.rejects(link.introduce([mount, boot]), ProtocolError);
+  const broken = assert.rejects(link.boot([mount, boot]), ProtocolError);
   socket.write(Buffer.concat([ready, mounted]));
   await breaksTheRules(lost, /Ready that nobody asked for/);
   await broken;
@@ -216,9 +216,9 @@ for (const [what, [bytes, message]] of Object.entries(unasked)) {
     const { socket, link, lost } = await connect(t);
     socket.write(control(0, hello));
     await link.hello;
-    const introduced = link.introduce([mount, boot]);
+    const booted = link.boot([mount, boot]);
     socket.write(Buffer.concat([mounted, ready]));
-    await introduced;
+    await booted;
     const ping = link.ping();
     socket.write(bytes);
     await breaksTheRules(lost, message);

@@ -100,10 +100,10 @@ export class AgentLink {
    * Tells the guest what to become, with all that has to come before it.
    *
    * @param messages the last one is a Boot
-   * @throws as {@link introduced}
+   * @throws as {@link booted}
    */
-  introduce(messages: readonly Message[]): Promise<void> {
-    const ready = this.introduced(messages.some(({ type }) => type === "Mount"));
+  boot(messages: readonly Message[]): Promise<void> {
+    const ready = this.booted(messages.some(({ type }) => type === "Mount"));
     for (const message of messages) this.#streams.send(message);
     return ready;
   }
@@ -114,7 +114,7 @@ export class AgentLink {
    * @param mounts whether it was told to mount its root too
    * @throws GuestBootError when it could not; ProtocolError, RuntimeError when the connection was lost
    */
-  async introduced(mounts: boolean): Promise<void> {
+  async booted(mounts: boolean): Promise<void> {
     const mounted = this.#ask<void>((waiter) => (mounts ? (this.#mountedWaiter = waiter) : waiter.resolve()));
     const ready = this.#ask<void>((waiter) => (this.#readyWaiter = waiter));
     await Promise.all([mounted, ready]);

@@ -14,7 +14,7 @@ export const handoverSample = {
     isWatched: false,
     statePath: "/home/templates/state",
     opening: "{}\n",
-    introduction: "aGVsbG8=",
+    bootFrames: "aGVsbG8=",
     accelerator: "tcg",
     template: {
       key,

@@ -1,15 +1,16 @@
 //! What the agent does with each frame of the supervisor's.
 
 use super::{Agent, Stop};
+use crate::commands::session::{token, Channel, Session};
+use crate::commands::spawn;
 use crate::failure::{While, GUEST, PROTOCOL};
 use crate::generated::messages::{
     self as messages, Boot, BootFailed, Exec, ExecFailed, ExecStarted, Message, Mount, Ping, Pong,
     Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
 };
-use crate::session::{token, Channel, Session};
-use crate::stream::{Event, Fault};
+use crate::protocol::stream::{Event, Fault};
 use crate::sys::{self, ESHUTDOWN, SIGKILL};
-use crate::{guest, root, spawn, stats};
+use crate::{guest, root, stats};
 use std::time::Duration;
 
 impl From<Fault> for Stop {

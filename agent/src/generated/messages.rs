@@ -4,7 +4,7 @@
 
 #![allow(dead_code)]
 
-use crate::wire::*;
+use crate::protocol::wire::*;
 
 /// Both ends of a hop must have the same one; compared in the first message each sends.
 pub const PROTOCOL_VERSION: u32 = 4;

@@ -1,8 +1,8 @@
 //! Brings into memory what a first command needs, so that a guest made from the memory of this one finds it there and does
 //! not have to wait for a disk. Nothing is run: programs start only in a guest that has randomness of its own.
 
-use crate::lookup::DEFAULT_PATH;
-use crate::users::{self, GROUP, PASSWD};
+use crate::commands::lookup::DEFAULT_PATH;
+use crate::commands::users::{self, GROUP, PASSWD};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -185,13 +185,13 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     await this.#outcome.promise.catch(() => undefined);
   }
 
-  /** @internal Nobody waits for it any more: kills the command, and leaves its end to the supervisor. */
+  /** @internal Nobody waits for it any more: the supervisor kills a command whose stream is aborted. */
   abandon(): void {
     if (this.#over) return;
     this.#discard();
-    this.#stream.send({ type: "Signal", signal: SIGKILL });
-    this.#stream.send({ type: "Release" });
-    this.#fail(new RuntimeError("the command was given up and killed"));
+    const reason = new RuntimeError("the command was given up and killed");
+    this.#stream.abort(reason);
+    this.#fail(reason);
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<ExecEvent> {

@@ -2,7 +2,7 @@ import { down, up, type Area } from "./types.ts";
 
 const anywhere = [...down, ...up] as const;
 
-/** What is the same on the streams of all services. `src/protocol/streams.ts` and `agent/src/stream.rs` deal with these. */
+/** What is the same on the streams of all services. `src/protocol/streams.ts` and `agent/src/protocol/stream.rs` deal with these. */
 export const stream = {
   messages: {
     End: {

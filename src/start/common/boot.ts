@@ -85,7 +85,7 @@ export async function becomeSandbox(
   context.progress("guest");
   try {
     const messages = bootMessages(context.record, isMounted ? null : root);
-    await untilReady(started, started.agent.introduce(messages), context.operation);
+    await untilReady(started, started.agent.boot(messages), context.operation);
     started.live();
     return started;
   } catch (error) {
@@ -127,18 +127,18 @@ export async function endedBy(
 /**
  * Waits until a guest is what it was told to become.
  *
- * @param introduced what the agent answers
+ * @param booted what the agent answers
  * @throws what it answered; what ended the machine; why the operation is over
  */
 export async function untilReady(
   { machine, agent }: StartedMachine,
-  introduced: Promise<void>,
+  booted: Promise<void>,
   operation: Operation,
 ): Promise<void> {
   // Whatever becomes of it before the machine is ready is told by that: a machine that cannot be restored says so at once.
-  introduced.catch(() => undefined);
+  booted.catch(() => undefined);
   await unlessOver(
-    machine.ready.then(() => introduced),
+    machine.ready.then(() => booted),
     machine,
     operation,
   );

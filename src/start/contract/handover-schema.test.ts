@@ -28,7 +28,7 @@ const wrong: Record<string, object> = {
   protocolVersion: { ...handoverSample, protocolVersion: "3" },
   "prelaunch.kind": { ...handoverSample, prelaunch: { kind: "later" } },
   "prelaunch.command": { ...handoverSample, prelaunch: { ...prelaunch, command: [] } },
-  "prelaunch.introduction": { ...handoverSample, prelaunch: { ...prelaunch, introduction: "no base64" } },
+  "prelaunch.bootFrames": { ...handoverSample, prelaunch: { ...prelaunch, bootFrames: "no base64" } },
   "prelaunch.upperPath": { ...handoverSample, prelaunch: { ...prelaunch, upperPath: "upper.img" } },
   "prelaunch.template.key": {
     ...handoverSample,

@@ -25,7 +25,7 @@ const prelaunch = v.variant("kind", [
     isWatched: v.boolean(),
     statePath: path,
     opening: v.string(),
-    introduction: v.pipe(v.string(), v.base64()),
+    bootFrames: v.pipe(v.string(), v.base64()),
     accelerator,
     template: origin,
     upperPath: v.nullable(path),

@@ -39,7 +39,7 @@ export interface PrelaunchOrder {
   /** What QEMU's monitor is told first. */
   readonly opening: string;
   /** What the guest is told, in base64. */
-  readonly introduction: string;
+  readonly bootFrames: string;
   readonly accelerator: Accelerator;
   readonly template: TemplateOrigin;
   /** The sandbox's upper disk, when it was made for this start; else null. */

@@ -75,7 +75,7 @@ async function planPrelaunch(
     isWatched: qemu.lifeline.kind === "watcher",
     statePath: template.paths.state,
     opening: openingLines(),
-    introduction: encode(bootMessages(record, keys.image === null ? root : null)),
+    bootFrames: encode(bootMessages(record, keys.image === null ? root : null)),
     accelerator,
     template: originOf(template),
     upperPath: keys.image === null ? null : paths.upper,

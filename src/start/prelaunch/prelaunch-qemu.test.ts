@@ -29,7 +29,7 @@ function handover(command: string[]): string {
       isWatched: false,
       statePath,
       opening: "first words\n",
-      introduction: Buffer.from("who you are\n").toString("base64"),
+      bootFrames: Buffer.from("who you are\n").toString("base64"),
     },
   });
 }
@@ -47,7 +47,7 @@ test("what it says is kept until somebody wants to know, also when it has ended"
 });
 
 test("it inherits the state, and its monitor and its guest hear what they are told", async () => {
-  const script = "read -r opening <&3; read -r introduction <&5; cat <&7; echo /$opening/$introduction";
+  const script = "read -r opening <&3; read -r bootFrames <&5; cat <&7; echo /$opening/$bootFrames";
   const { child, output } = running(handover(["/bin/sh", "-c", script])).spawned;
   await once(child, "close");
   assert.equal(output.toString(), "the state/first words/who you are\n");

@@ -52,7 +52,7 @@ export function prelaunchQemu(fd: number): Inherited {
     if (spawned.child.pid === undefined) return { rawHandover, qemu: none("QEMU could not be started") };
     // Both are heard as soon as somebody is there to hear them.
     say(spawned, monitorFd, order.opening);
-    say(spawned, agentFd, Buffer.from(order.introduction, "base64"));
+    say(spawned, agentFd, Buffer.from(order.bootFrames, "base64"));
     return { rawHandover, qemu: { kind: "running", spawned, startedAtMs } };
   } catch (error) {
     spawned?.child.kill("SIGKILL");
@@ -60,7 +60,7 @@ export function prelaunchQemu(fd: number): Inherited {
   }
 }
 
-type StartOrder = Pick<PrelaunchOrder, "command" | "isWatched" | "statePath" | "opening" | "introduction">;
+type StartOrder = Pick<PrelaunchOrder, "command" | "isWatched" | "statePath" | "opening" | "bootFrames">;
 
 function none(reason: string, isOtherVersion = false): NoQemu {
   return { kind: "none", reason, isOtherVersion };
@@ -70,7 +70,7 @@ function none(reason: string, isOtherVersion = false): NoQemu {
 function orderIn(rawHandover: unknown): StartOrder | NoQemu {
   const { format, prelaunch } = fieldsOf(rawHandover);
   if (format !== HANDOVER_FORMAT) return none("another version of this package handed it over", true);
-  const { kind, reason, command, isWatched, statePath, opening, introduction } = fieldsOf(prelaunch);
+  const { kind, reason, command, isWatched, statePath, opening, bootFrames } = fieldsOf(prelaunch);
   if (kind !== "qemu") return none(typeof reason === "string" ? reason : "it was not said what to start");
   if (
     !Array.isArray(command) ||
@@ -79,11 +79,11 @@ function orderIn(rawHandover: unknown): StartOrder | NoQemu {
     typeof isWatched !== "boolean" ||
     typeof statePath !== "string" ||
     typeof opening !== "string" ||
-    typeof introduction !== "string"
+    typeof bootFrames !== "string"
   ) {
     return none("what was handed over does not say how to start QEMU");
   }
-  return { command, isWatched, statePath, opening, introduction };
+  return { command, isWatched, statePath, opening, bootFrames };
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {

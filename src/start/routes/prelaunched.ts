@@ -32,8 +32,8 @@ async function becomePrelaunched(
   context.progress("restore");
   try {
     const started = linkToRestored(context, machine, startedAtMs, template);
-    const introduced = started.agent.introduced(template.kind === "machine");
-    await becomeRestored(context, started, introduced, template);
+    const booted = started.agent.booted(template.kind === "machine");
+    await becomeRestored(context, started, booted, template);
     await markUsed(template.directory);
     return {
       kind: "started",

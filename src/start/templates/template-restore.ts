@@ -53,26 +53,26 @@ export async function restoreTemplate(
     return await spawnRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
   const messages = bootMessages(plan.context.record, isMounted ? null : plan.root);
-  await becomeRestored(plan.context, started, started.agent.introduce(messages), originOf(template));
+  await becomeRestored(plan.context, started, started.agent.boot(messages), originOf(template));
   return started;
 }
 
 /**
  * Waits until a restored machine has become the sandbox.
  *
- * @param introduced what its agent answers
+ * @param booted what its agent answers
  * @throws as {@link restoreTemplate}
  */
 export async function becomeRestored(
   context: StartContext,
   started: StartedMachine,
-  introduced: Promise<void>,
+  booted: Promise<void>,
   origin: TemplateOrigin,
 ): Promise<void> {
   const { signal } = context.operation;
   try {
     await Operation.run("restore", { signal, timeoutMs: restoreDeadlineMs() }, (operation) =>
-      untilReady(started, introduced, operation),
+      untilReady(started, booted, operation),
     );
     await requireSame(origin);
     started.live();

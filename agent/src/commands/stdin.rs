@@ -1,7 +1,7 @@
 //! A command's standard input: a queue in front of a pipe or a terminal, as long as the stream's credit allows.
 
-use crate::port::Port;
-use crate::stream::Streams;
+use crate::protocol::port::Port;
+use crate::protocol::stream::Streams;
 use crate::sys::{self, Epoll};
 use std::io::ErrorKind;
 use std::os::unix::io::OwnedFd;

@@ -7,7 +7,7 @@
 
 use crate::generated::limits::{MAX_CONTROL_PAYLOAD, MAX_DATA_PAYLOAD};
 use crate::generated::messages::Message;
-use crate::wire::{put_u32, put_u8, WireError};
+use crate::protocol::wire::{put_u32, put_u8, WireError};
 
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 9;

@@ -1,10 +1,10 @@
 //! Starting a command: everything that can be prepared is prepared in the agent, then a child takes a few system calls
 //! to become the program. The agent waits that long, and knows then whether it worked.
 
+use crate::commands::lookup::{self, Search};
+use crate::commands::users::{self, Identity};
 use crate::generated::messages::{Exec, ExecFailed, ResourceLimit, SpawnStage, StdinMode};
-use crate::lookup::{self, Search};
 use crate::sys::{self, StringArray, EINVAL};
-use crate::users::{self, Identity};
 use std::ffi::CString;
 use std::io::{Error, Result};
 use std::os::unix::io::{AsRawFd, OwnedFd, RawFd};

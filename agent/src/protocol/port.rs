@@ -1,7 +1,7 @@
 //! The byte stream to the supervisor: a virtio-serial port.
 
-use crate::frame::{encode_frame, encode_message, FrameDecoder, FrameKind};
 use crate::generated::messages::Message;
+use crate::protocol::frame::{encode_frame, encode_message, FrameDecoder, FrameKind};
 use crate::sys::{self, Epoll};
 use std::ffi::CString;
 use std::fs;

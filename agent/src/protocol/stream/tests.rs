@@ -1,11 +1,11 @@
 //! Holds the agent's streams to `test/vectors/protocol.txt`, to credit, and to never panic on any frames.
 
 use super::*;
-use crate::frame::{encode_frame, encode_message, FrameDecoder};
 use crate::generated::limits::MAX_DATA_PAYLOAD;
 use crate::generated::messages::{Exec, ExecExited, OutOfMemory, Ping, Pong, Signal, StdinMode};
+use crate::protocol::frame::{encode_frame, encode_message, FrameDecoder};
 
-const VECTORS: &str = include_str!("../../../test/vectors/protocol.txt");
+const VECTORS: &str = include_str!("../../../../test/vectors/protocol.txt");
 
 fn exec() -> Message {
     Message::Exec(Exec {

@@ -1,11 +1,11 @@
 //! One command, from `Exec` to `ExecExited`: its process group, its output under the supervisor's credit, its end.
 
-use crate::frame::FrameKind;
+use crate::commands::spawn::{Channels, Spawned};
+use crate::commands::stdin::Stdin;
 use crate::generated::messages::{ExecExited, Message};
-use crate::port::Port;
-use crate::spawn::{Channels, Spawned};
-use crate::stdin::Stdin;
-use crate::stream::Streams;
+use crate::protocol::frame::FrameKind;
+use crate::protocol::port::Port;
+use crate::protocol::stream::Streams;
 use crate::sys::{self, Ending, Epoll, EIO};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Result};

@@ -4,12 +4,12 @@
 //! The supervisor opens streams with odd numbers and the agent with even ones (as in HTTP/2: RFC 9113, 5.1.1). Numbers only
 //! grow. Whoever accepted a stream has the last word on it; what the other one sent before it knew is passed over.
 
-use crate::frame::{Frame, FrameKind};
 use crate::generated::limits::INITIAL_CREDIT;
 use crate::generated::messages::{Credit, Failure, Message};
 use crate::generated::services::{is_for_connection, Service};
-use crate::port::Port;
-use crate::wire::WireError;
+use crate::protocol::frame::{Frame, FrameKind};
+use crate::protocol::port::Port;
+use crate::protocol::wire::WireError;
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -4,7 +4,7 @@
 
 use super::*;
 
-const VECTORS: &str = include_str!("../../../test/vectors/protocol.txt");
+const VECTORS: &str = include_str!("../../../../test/vectors/protocol.txt");
 
 /// Lines of one sort as their first `count` fields after the sort's name and the rest of the line.
 fn vectors(sort: &str, count: usize) -> Vec<Vec<&'static str>> {
