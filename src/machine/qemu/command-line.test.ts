@@ -43,7 +43,7 @@ function values(parameters: readonly string[], option: string): string[] {
 test("software emulation on x86-64 gets the time stamp counter's frequency and a small translation cache", () => {
   const line = qemuArguments(spec(), x86);
   assert.deepEqual(values(line, "-accel"), ["tcg,tb-size=128,thread=multi"]);
-  assert.deepEqual(values(line, "-cpu"), ["max"]);
+  assert.deepEqual(values(line, "-cpu"), ["max,-erms"]);
   assert.deepEqual(values(line, "-append"), [
     "console=ttyS0 quiet loglevel=4 panic=-1 cryptomgr.notests reboot=t tsc_early_khz=2250000 tsc=reliable mitigations=off",
   ]);
@@ -68,6 +68,7 @@ test("arm64 has its own console and no x86 words", () => {
     "console=ttyAMA0 quiet loglevel=4 panic=-1 cryptomgr.notests mitigations=off",
   ]);
   assert.match(values(line, "-machine")[0] ?? "", /^virt,/);
+  assert.deepEqual(values(line, "-cpu"), ["max"]);
   assert.ok(!line.includes("pvpanic"));
 });
 

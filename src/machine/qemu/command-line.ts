@@ -47,7 +47,7 @@ export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): s
     ...platform.machineOptions,
     ...["-nodefaults", "-no-user-config", "-display", "none"],
     ...["-accel", acceleratorOption(accelerator)],
-    ...["-cpu", accelerator === "tcg" ? "max" : "host"],
+    ...["-cpu", accelerator === "tcg" ? platform.emulatedProcessor : "host"],
     ...["-smp", String(spec.cpus)],
     ...["-m", `${spec.memoryMib}M`],
     ...["-object", memoryBackend(spec, options.hostSystem)],

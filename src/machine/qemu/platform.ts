@@ -5,6 +5,8 @@ export interface Platform {
   /** As the kernel calls it (`uname -m`); also the name of the directory of guest files. */
   readonly name: "x86_64" | "aarch64";
   readonly qemuProgram: string;
+  /** QEMU's `-cpu` in software emulation. */
+  readonly emulatedProcessor: string;
   /** QEMU's `-machine`, without its memory backend. */
   readonly machine: string;
   /** Further options of QEMU that go with the machine. */
@@ -22,6 +24,8 @@ const platforms: Readonly<Record<string, Platform>> = {
   x64: {
     name: "x86_64",
     qemuProgram: "qemu-system-x86_64",
+    // With erms (enhanced rep movsb) the guest's kernel copies by `rep movsb`, which TCG carries out byte by byte.
+    emulatedProcessor: "max,-erms",
     // acpi: Debian's kernel finds virtio-mmio devices through ACPI only. pit, pic: without them its timer calibration
     // fails under TCG, and they cost nothing elsewhere.
     machine: "microvm,acpi=on,isa-serial=on,pit=on,pic=on,auto-kernel-cmdline=off",
@@ -35,6 +39,7 @@ const platforms: Readonly<Record<string, Platform>> = {
   arm64: {
     name: "aarch64",
     qemuProgram: "qemu-system-aarch64",
+    emulatedProcessor: "max",
     machine: "virt,gic-version=max",
     machineOptions: ["-global", "virtio-mmio.force-legacy=false"],
     serialConsole: "ttyAMA0",
