@@ -2,15 +2,20 @@
  * A guest without a supervisor: the agent's port in this very process. What commands cost here is what QEMU, the guest's kernel
  * and the agent cost; what they cost more through the SDK is the price of the supervisor and of the hop to it.
  */
+import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { embeddedRootFileSystem } from "../src/image/embedded.ts";
 import { findQemu } from "../src/machine/qemu/qemu-binary.ts";
-import { Machine } from "../src/machine/machine.ts";
 import { measureTscKhz } from "../src/machine/accelerator/tsc.ts";
 import { resolveKernel } from "../src/machine/kernel/kernel.ts";
+import { inheritedFds, qemuArguments } from "../src/machine/qemu/command-line.ts";
+import { hostPlatform } from "../src/machine/qemu/platform.ts";
 import type { Accelerator } from "../src/machine/types.ts";
 import { encodeFrame, FrameDecoder, FrameKind } from "../src/protocol/frame.ts";
 import {
@@ -21,6 +26,7 @@ import {
 } from "../src/protocol/generated/messages.ts";
 import { guestDirectory } from "../src/host/package-files.ts";
 import { unpackExtents } from "../src/host/files/extents.ts";
+import { connection } from "./restored-guest.ts";
 
 export interface BareResult {
   readonly code: number;
@@ -33,7 +39,10 @@ interface Waiter {
 }
 
 export class BareGuest implements AsyncDisposable {
-  readonly #machine: Machine;
+  readonly #child: ChildProcess;
+  readonly #agentPort: Duplex;
+  /** The host's end of a port of the guest's that is nobody's. */
+  readonly #barePort: Socket;
   readonly #directory: string;
   readonly #decoder = new FrameDecoder();
   readonly #commands = new Map<number, Waiter>();
@@ -42,11 +51,14 @@ export class BareGuest implements AsyncDisposable {
   #pong = Promise.withResolvers<void>();
   #nextStream = 1;
 
-  private constructor(machine: Machine, directory: string) {
-    this.#machine = machine;
+  private constructor(child: ChildProcess, barePort: Socket, directory: string) {
+    this.#child = child;
+    this.#agentPort = connection(child, inheritedFds.agent);
+    this.#barePort = barePort;
     this.#directory = directory;
-    machine.console.resume();
-    machine.agentPort.on("data", (chunk: Buffer) => {
+    connection(child, inheritedFds.console).resume();
+    connection(child, inheritedFds.qmp).resume();
+    this.#agentPort.on("data", (chunk: Buffer) => {
       for (const { stream, kind, payload } of this.#decoder.push(chunk)) {
         if (kind === FrameKind.control) this.#receive(stream, decodeMessage(payload, "agent→supervisor"));
         else this.#count(stream, payload.length);
@@ -70,7 +82,20 @@ export class BareGuest implements AsyncDisposable {
       { path: upper, format: "raw", readOnly: false, serial: "upper" },
     ] as const;
     const spec = { cpus: 1, memoryMib, kernel, disks, kernelArguments: [] };
-    const self = new BareGuest(Machine.start(spec, accelerator, { qemu, tscKhz }), directory);
+    const parameters = qemuArguments(spec, {
+      platform: hostPlatform(),
+      accelerator,
+      tscKhz,
+      seccomp: qemu.seccomp,
+      hostSystem: process.platform,
+    });
+    const socket = join(directory, "port.sock");
+    const child = spawn(qemu.path, [...withBarePort(parameters, socket)], {
+      stdio: ["ignore", "ignore", "inherit", "pipe", "pipe", "pipe"],
+      cwd: "/",
+      env: { LC_ALL: "C" },
+    });
+    const self = new BareGuest(child, await connectTo(socket, child), directory);
     await self.#hello.promise;
     for (const message of introduction()) self.#send(0, message);
     await self.#ready.promise;
@@ -103,8 +128,49 @@ export class BareGuest implements AsyncDisposable {
     await this.#pong.promise;
   }
 
+  /** What a program in the guest writes to a port by itself, nobody between it and this process. @returns ms */
+  async readPort(bytes: number): Promise<number> {
+    let received = 0;
+    const all = Promise.withResolvers<void>();
+    const count = (chunk: Buffer): void => {
+      received += chunk.length;
+      if (received >= bytes) all.resolve();
+    };
+    this.#barePort.on("data", count);
+    const begun = performance.now();
+    const done = this.exec([
+      "sh",
+      "-c",
+      `${findPort}; exec dd if=/dev/zero of=$port bs=65536 count=${bytes / 65536}`,
+    ]);
+    await all.promise;
+    const elapsed = performance.now() - begun;
+    await done;
+    this.#barePort.off("data", count);
+    return elapsed;
+  }
+
+  /** The same in the other direction. @returns ms */
+  async writePort(bytes: number): Promise<number> {
+    const begun = performance.now();
+    const done = this.exec([
+      "sh",
+      "-c",
+      `${findPort}; exec dd if=$port of=/dev/null bs=65536 count=${bytes / 65536} iflag=fullblock`,
+    ]);
+    const chunk = Buffer.alloc(65536);
+    for (let sent = 0; sent < bytes; sent += chunk.length) {
+      if (!this.#barePort.write(chunk)) await once(this.#barePort, "drain");
+    }
+    await done;
+    return performance.now() - begun;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#machine[Symbol.asyncDispose]();
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exited;
+    this.#barePort.destroy();
     await rm(this.#directory, { recursive: true, force: true });
   }
 
@@ -116,7 +182,7 @@ export class BareGuest implements AsyncDisposable {
   }
 
   #send(stream: number, message: Message): void {
-    this.#machine.agentPort.write(encodeFrame(stream, FrameKind.control, encodeMessage(message)));
+    this.#agentPort.write(encodeFrame(stream, FrameKind.control, encodeMessage(message)));
   }
 
   #count(stream: number, bytes: number): void {
@@ -150,6 +216,32 @@ export class BareGuest implements AsyncDisposable {
         waiter?.done.resolve({ code: message.code, bytes: waiter.bytes });
         break;
       default:
+    }
+  }
+}
+
+const portName = "bench";
+
+/** Shell words that set `port` to the port's device. */
+const findPort = `for each in /sys/class/virtio-ports/*; do [ "$(cat $each/name)" = ${portName} ] && port=/dev/\${each##*/}; done`;
+
+function withBarePort(parameters: readonly string[], socket: string): string[] {
+  return [
+    ...parameters.map((word) => word.replace("max_ports=2", "max_ports=3")),
+    ...["-chardev", `socket,id=${portName},path=${socket},server=on,wait=off`],
+    ...["-device", `virtserialport,chardev=${portName},name=${portName}`],
+  ];
+}
+
+async function connectTo(path: string, { exitCode }: ChildProcess): Promise<Socket> {
+  for (;;) {
+    const socket = createConnection(path);
+    try {
+      await once(socket, "connect");
+      return socket;
+    } catch (error) {
+      if (exitCode !== null) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 }

@@ -56,7 +56,13 @@ export async function measureConcurrency(report: Report, sandbox: Sandbox, count
   report.figure(`${count} commands at once, all answered right`, "ms", [elapsed]);
 }
 
-/** stdout of a command that writes as fast as it can, against the bare agent and a local socket pair. */
+/** Wanted of the streams of a command: at least so much of what a program in the guest makes of the port by itself. */
+const wantedOfPort = 0.8;
+
+/**
+ * A command's standard output and input as fast as they go, against the bare agent, a program in the guest that has a port like the
+ * agent's for itself, and a local socket pair.
+ */
 export async function measureThroughput(
   report: Report,
   sandbox: Sandbox,
@@ -68,7 +74,10 @@ export async function measureThroughput(
   const rate = (ms: number): number => bytes / 1e6 / (ms / 1000);
   const throughSdk: number[] = [];
   const throughBare: number[] = [];
+  const throughPort: number[] = [];
   const throughPair: number[] = [];
+  const inThroughSdk: number[] = [];
+  const inThroughPort: number[] = [];
   const memory: number[] = [];
   for (let run = 0; run < options.runs; run++) {
     await using watch = await watchSupervisor(sandbox.name);
@@ -82,18 +91,41 @@ export async function measureThroughput(
         }),
       ),
     );
+    throughPort.push(rate(await bare.readPort(bytes)));
     throughPair.push(rate(await readThroughSocketPair(bytes)));
+    inThroughSdk.push(rate(await timed(() => feed(sandbox, bytes))));
+    inThroughPort.push(rate(await bare.writePort(bytes)));
   }
   report.section(`stdout of dd, ${options.mebibytes} MiB`);
   const sdk = report.figure("execStream", "MB/s", throughSdk);
   const agent = report.figure("bare agent", "MB/s", throughBare);
+  const port = report.figure("floor: dd to a port of its own", "MB/s", throughPort);
   const pair = report.figure("floor: Node to Node over a socket pair", "MB/s", throughPair);
   if (memory.length > 0) {
     const highest = report.figure("memory: supervisor (RSS), highest", "MB", memory);
     report.goal("supervisor's resident memory while dd prints", "MB", wantedMemoryMb, highest.maximum);
   }
   report.ratio("bare agent / execStream, p50", agent.p50 / sdk.p50);
+  report.goal("execStream / port, p50", "×", wantedOfPort, sdk.p50 / port.p50, { atLeast: true });
   report.ratio("socket pair / execStream, p50", pair.p50 / sdk.p50);
+  report.section(`stdin of dd, ${options.mebibytes} MiB`);
+  const inSdk = report.figure("stdinPipe", "MB/s", inThroughSdk);
+  const inPort = report.figure("floor: dd from a port of its own", "MB/s", inThroughPort);
+  report.goal("stdinPipe / port, p50", "×", wantedOfPort, inSdk.p50 / inPort.p50, { atLeast: true });
+}
+
+/** Writes so many bytes to a command that reads them all. */
+async function feed(sandbox: Sandbox, bytes: number): Promise<void> {
+  const handle = await sandbox.execStreamWith("dd", (exec) =>
+    exec.args(["of=/dev/null", "bs=65536"]).stdinPipe(),
+  );
+  const stdin = handle.takeStdin();
+  if (stdin === null) throw new Error("the command has no standard input");
+  const chunk = Buffer.alloc(65536);
+  for (let sent = 0; sent < bytes; sent += chunk.length) await stdin.write(chunk);
+  await stdin.close();
+  const { code } = await handle.wait();
+  if (code !== 0) throw new Error(`dd ended with ${code}`);
 }
 
 async function drain(handle: ExecHandle, bytes: number): Promise<void> {

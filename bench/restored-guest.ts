@@ -191,7 +191,8 @@ async function restore(child: ChildProcess, begun: number, argv: string[]): Prom
   };
 }
 
-function connection(child: ChildProcess, fd: number): Duplex {
+/** One of QEMU's inherited connections. */
+export function connection(child: ChildProcess, fd: number): Duplex {
   const streams: readonly unknown[] = child.stdio;
   const stream = streams[fd] as Duplex | null | undefined;
   if (stream === null || stream === undefined) throw new Error(`QEMU has no descriptor ${fd}`);

@@ -49,6 +49,14 @@ test("entries come with their session and their bytes", async () => {
   assert.equal(entries[0].text(), "\ufffd\0\ufffd");
 });
 
+test("bytes that are no text take no more room than base64 does, and come back as they were", async () => {
+  const zeros = Buffer.alloc(30_000);
+  const written = formatLogLine("stdout", zeros, 1);
+  assert.ok(written.length < 41_000, `${written.length} characters`);
+  await writeFile(path, formatLogHeader(0) + written);
+  assert.deepEqual((await readExecLog(path, null)).entries[0]?.data, zeros);
+});
+
 test("a line that is not whole yet is read once it is", async () => {
   const next = line("two");
   await writeFile(path, formatLogHeader(0) + line("one") + next.slice(0, 20));
