@@ -56,7 +56,7 @@ function bootMessage({ config }: SandboxRecord): BootMessage {
  * @param root null when it is mounted already
  */
 export function bootMessages(record: SandboxRecord, root: GuestRoot | null): Message[] {
-  // Who has mounted a root wants to be seeded again: it may be saved there, and its copies must not go on without.
+  // Who has mounted a root boots only when seeded again: it may be saved there, and its copies must not go on without.
   const mount = root === null ? [] : [mountMessage(record, root), seedMessage()];
   return [seedMessage(), clockMessage(), ...mount, bootMessage(record)];
 }
