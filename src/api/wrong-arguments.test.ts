@@ -17,7 +17,7 @@ function sandbox(): Sandbox {
   draft.set("image", "localhost/base");
   const config = effectiveConfig(draft.finish(), {}, null);
   const record = {
-    format: 1 as const,
+    format: 2 as const,
     id: "0",
     name: "wrong",
     createdAt: "2026-01-01T00:00:00.000Z",

@@ -10,7 +10,7 @@ import {
   SandboxStillRunningError,
 } from "../../errors/index.ts";
 import type { RegistryOptions } from "../../image/registry/settings.ts";
-import { checkRecord, type SandboxRecord } from "../../store/sandbox-record.ts";
+import { checkRecord, newRecord } from "../../store/sandbox-record.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import {
   createSandboxDirectory,
@@ -130,13 +130,8 @@ async function makeAndBoot(
 ): Promise<Sandbox | null> {
   const { signal } = observer;
   const { name } = config;
-  const record: SandboxRecord = {
-    format: 1,
-    id: newSandboxId(),
-    name,
-    createdAt: new Date().toISOString(),
-    config: root.stored,
-  };
+  const createdAt = new Date().toISOString();
+  const record = newRecord({ id: newSandboxId(), name, createdAt, config: root.stored });
   checkRecord(record);
   signal?.throwIfAborted();
   if (config.replace && (await nameExists(home, name))) await removeOld(operation, home, config);
