@@ -17,6 +17,7 @@ export {
 } from "../config/enums.ts";
 export type { WaitOptions } from "../host/operation.ts";
 export type { EnvInput, EnvPair } from "../config/env.ts";
+export type { PairsInput } from "../config/pairs.ts";
 export { ExecHandle, type ExecEvent } from "./exec/exec-handle.ts";
 export {
   AttachOptionsBuilder,

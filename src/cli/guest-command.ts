@@ -1,5 +1,6 @@
 import type { ExecHandle, Sandbox } from "../api/index.ts";
-import { RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import { parseDetachKeys } from "../api/exec/detach-keys.ts";
+import { InvalidConfigError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
 import { flag, repeated, value } from "./grammar/command.ts";
 import { onInterruption, type Interruption } from "./output/interrupt.ts";
 import { writeAll } from "./output/streams.ts";
@@ -8,7 +9,6 @@ import { parsePositiveDurationMs } from "./values/duration.ts";
 import type { Pair } from "./values/pairs.ts";
 import type { Rlimit } from "../config/rlimits.ts";
 import { parseResourceLimit } from "./values/rlimit.ts";
-import { text } from "./values/simple.ts";
 
 /** Options of `run` and `exec` that say how the command runs. */
 export const commandOptions = {
@@ -30,9 +30,20 @@ export const commandOptions = {
   detachKeys: value({
     placeholder: "KEYS",
     description: "Keys that leave an interactive command running (ctrl-]); several: ctrl-p,ctrl-q",
-    parse: text,
+    parse: detachKeys,
   }),
 } as const;
+
+/** Checked here: a command without a terminal does not look at them. */
+function detachKeys(spec: string): string {
+  try {
+    parseDetachKeys(spec);
+    return spec;
+  } catch (error) {
+    if (error instanceof InvalidConfigError) throw new UsageError(`${error.message}.`, error.hint);
+    throw error;
+  }
+}
 
 /** How a command in a sandbox ended, as far as `msb` saw it. */
 export type Outcome = { readonly kind: "exited"; readonly code: number } | { readonly kind: "detached" };

@@ -1,3 +1,4 @@
+import { hasLabel } from "../config/labels.ts";
 import { repeated, type Operand } from "./grammar/command.ts";
 import { err } from "./output/streams.ts";
 import { UsageError } from "./output/usage-error.ts";
@@ -45,6 +46,6 @@ export function filterByLabels<T extends Labelled>(sandboxes: readonly T[], labe
   if (labels.length === 0) return [...sandboxes];
   return sandboxes.filter((sandbox) => {
     const own = sandbox.config().labels;
-    return labels.every(([key, value]) => Object.hasOwn(own, key) && own[key] === value);
+    return labels.every(([key, value]) => hasLabel(own, key, value));
   });
 }

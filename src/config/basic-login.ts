@@ -1,4 +1,5 @@
 /** What basic authentication can carry (RFC 7617, section 2). */
 export function isBasicLogin(username: string, password: string): boolean {
-  return username !== "" && !username.includes(":") && !/\p{Cc}/u.test(username + password);
+  const isSendable = (text: string): boolean => text.isWellFormed() && !/\p{Cc}/u.test(text);
+  return username !== "" && !username.includes(":") && isSendable(username) && isSendable(password);
 }

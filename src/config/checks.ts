@@ -1,12 +1,13 @@
 import { InvalidConfigError } from "../errors/index.ts";
 import { signalNumber } from "../protocol/signals.ts";
+import { checkArgument, checkPath, checkString, checkText } from "./guest-text.ts";
 
 /** Checks of single values, each throwing InvalidConfigError with the setting's name. */
 
 export function checkWhole(name: string, value: number, minimum: number, maximum: number): number {
   if (typeof value !== "number" || !Number.isInteger(value) || value < minimum || value > maximum) {
     throw new InvalidConfigError(
-      `${name} is ${String(value)}, which is not a whole number from ${minimum} to ${maximum}`,
+      `${name} is ${shown(value)}, which is not a whole number from ${minimum} to ${maximum}`,
     );
   }
   return value;
@@ -15,32 +16,25 @@ export function checkWhole(name: string, value: number, minimum: number, maximum
 /** Whole MiB, rounded down. */
 export function checkMebibytes(name: string, value: number): number {
   if (typeof value !== "number" || !Number.isFinite(value) || Math.floor(value) < 1) {
-    throw new InvalidConfigError(`${name} is ${String(value)} MiB; it must be at least 1`);
+    throw new InvalidConfigError(`${name} is ${shown(value)} MiB; it must be at least 1`);
   }
   return Math.floor(value);
 }
 
 export function checkFlag(name: string, value: boolean): boolean {
   if (typeof value === "boolean") return value;
-  throw new InvalidConfigError(`${name} is ${JSON.stringify(value)}, which is neither true nor false`);
+  throw new InvalidConfigError(`${name} is ${shown(value)}, which is neither true nor false`);
 }
 
 export function checkPositive(name: string, value: number): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-    throw new InvalidConfigError(`${name} is ${String(value)}; it must be a number above 0`);
-  }
-  return value;
-}
-
-export function checkString(name: string, value: string): string {
-  if (typeof value !== "string" || value === "" || value.includes("\0")) {
-    throw new InvalidConfigError(`${name} must be text, not empty and without NUL`);
+    throw new InvalidConfigError(`${name} is ${shown(value)}; it must be a number above 0`);
   }
   return value;
 }
 
 export function checkGuestPath(name: string, value: string): string {
-  if (!checkString(name, value).startsWith("/")) {
+  if (!checkPath(name, value).startsWith("/")) {
     throw new InvalidConfigError(`${name} is ${JSON.stringify(value)}, which is not an absolute path`, {
       hint: "Begin it with a /.",
     });
@@ -51,7 +45,7 @@ export function checkGuestPath(name: string, value: string): string {
 export function checkOneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
   const found = allowed.find((known) => known === value);
   if (found === undefined) {
-    throw new InvalidConfigError(`${name} is ${JSON.stringify(value)}`, {
+    throw new InvalidConfigError(`${name} is ${shown(value)}`, {
       hint: `Use one of: ${allowed.join(", ")}.`,
     });
   }
@@ -63,23 +57,22 @@ export function checkHostname(value: string): string {
   if (Buffer.byteLength(value) > 64) {
     throw new InvalidConfigError("the hostname is longer than 64 bytes", { hint: "Choose a shorter one." });
   }
+  // It becomes a word in a line of /etc/hosts, where # begins a comment: hosts(5).
+  if (/[\s\p{Cc}#]/u.test(value)) {
+    throw new InvalidConfigError(
+      `the hostname ${JSON.stringify(value)} holds a space, a #, a line break or another control character`,
+      { hint: "Use letters, digits, '-' and '.'." },
+    );
+  }
   return value;
 }
 
 /** A signal of the guest: `SIGINT`, `INT`, `2`, `SIGRTMIN+3`. */
 export function checkSignal(name: string, value: string): string {
   if (typeof value === "string" && signalNumber(value) !== null) return value;
-  throw new InvalidConfigError(`${name} is ${JSON.stringify(value)}, which is no signal`, {
+  throw new InvalidConfigError(`${name} is ${shown(value)}, which is no signal`, {
     hint: "Name one as in SIGINT or SIGRTMIN+3, or give its number as text.",
   });
-}
-
-export function checkScriptName(value: string): string {
-  checkString("a script's name", value);
-  if (value.includes("/") || value === "." || value === "..") {
-    throw new InvalidConfigError(`the script name ${JSON.stringify(value)} is not a single file name`);
-  }
-  return value;
 }
 
 const reservedLabelPrefixes = ["sandbox.", "microsandbox.", "service."];
@@ -88,24 +81,54 @@ export function isReservedLabel(key: string): boolean {
   return reservedLabelPrefixes.some((prefix) => key.startsWith(prefix));
 }
 
-export function checkLabel(key: string, value: string): void {
-  checkString("a label's key", key);
-  if (typeof value !== "string") throw new InvalidConfigError(`the value of the label ${key} must be text`);
+export function checkLabel(label: unknown, text: unknown): [key: string, value: string] {
+  const key = checkString("a label's key", label);
+  const value = checkText(`the value of the label ${JSON.stringify(key)}`, text);
   const reserved = reservedLabelPrefixes.find((prefix) => key.startsWith(prefix));
-  if (reserved !== undefined) {
-    throw new InvalidConfigError(`the label ${key} is reserved: keys with ${reserved} are`, {
-      hint: "Choose another key.",
-    });
-  }
+  if (reserved === undefined) return [key, value];
+  throw new InvalidConfigError(`the label ${key} is reserved: keys with ${reserved} are`, {
+    hint: "Choose another key.",
+  });
 }
 
 export function checkCommandLine(name: string, value: Iterable<string>): readonly string[] {
-  const tokens = [...value];
+  const tokens = checkList(name, value);
   if (tokens[0] === "") throw new InvalidConfigError(`the first word of ${name} is empty`);
-  for (const token of tokens) {
-    if (typeof token !== "string" || token.includes("\0")) {
-      throw new InvalidConfigError(`a word of ${name} is not text or holds a NUL`);
-    }
-  }
-  return tokens;
+  return tokens.map((token) => checkArgument(`a word of ${name}`, token));
+}
+
+/** A string is a list of its characters, which nobody means. */
+export function checkList(name: string, value: unknown): unknown[] {
+  if (typeof value === "object" && value !== null && Symbol.iterator in value)
+    return [...(value as Iterable<unknown>)];
+  throw new InvalidConfigError(`${name} is not a list`, {
+    hint: typeof value === "string" ? 'Write ["…"], with each word a string of its own.' : "Give an array.",
+  });
+}
+
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== "function") throw new InvalidConfigError(`${name} is given no function`);
+}
+
+type BuilderClass = abstract new (...parameters: never) => object;
+
+/**
+ * What a function of the caller makes of a builder: a callback in JavaScript may forget to return what it was given.
+ *
+ * @param name of what takes the function
+ * @throws InvalidConfigError; what the function throws
+ */
+export function built<B extends object>(name: string, configure: (builder: B) => B, builder: B): B {
+  checkFunction(name, configure);
+  const result: unknown = configure(builder);
+  if (result instanceof (builder.constructor as BuilderClass)) return result as B;
+  throw new InvalidConfigError(`the function given to ${name} does not return its argument`, {
+    hint: "Write it as options => options.setter(value).",
+  });
+}
+
+/** A value for a message, whatever it is. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 100));
+  return typeof value === "object" && value !== null ? "an object" : String(value);
 }

@@ -1,9 +1,12 @@
 import { InvalidConfigError } from "../errors/index.ts";
-import { checkScriptName } from "./checks.ts";
+import { shown } from "./checks.ts";
+import { checkArgument, checkContent, checkFileName, checkText } from "./guest-text.ts";
+import { joinPairs, pairsOf, type Pair, type PairsInput } from "./pairs.ts";
+import type { Rlimit } from "./rlimits.ts";
 import type { SettingType } from "./settings/setting.ts";
 
-export type EnvPair = readonly [key: string, value: string];
-export type EnvInput = Readonly<Record<string, string>> | Iterable<EnvPair>;
+export type EnvPair = Pair;
+export type EnvInput = PairsInput;
 
 /** Keys that begin so are for the runtime. */
 const reservedPrefix = "MSB_";
@@ -13,45 +16,63 @@ export function isReservedEnv(key: string): boolean {
 }
 
 /** @throws InvalidConfigError */
-export function checkEnvPair(key: string, value: string): EnvPair {
-  if (typeof key !== "string" || typeof value !== "string") {
-    throw new InvalidConfigError(
-      `the environment variable ${key} must be a string with a string as its value`,
-    );
-  }
-  if (key === "" || key.includes("=") || key.includes("\0")) {
-    throw new InvalidConfigError(`${JSON.stringify(key)} cannot be the name of an environment variable`, {
-      hint: "A name is not empty and holds neither '=' nor NUL.",
+export function checkEnvPair(key: unknown, value: unknown): EnvPair {
+  const name = checkText("the name of an environment variable", key);
+  if (name === "" || name.includes("=")) {
+    throw new InvalidConfigError(`${JSON.stringify(name)} cannot be the name of an environment variable`, {
+      hint: "A name is not empty and holds no '='.",
     });
   }
-  if (isReservedEnv(key)) {
+  if (isReservedEnv(name)) {
     throw new InvalidConfigError(
-      `the environment variable ${key} is reserved: names with ${reservedPrefix} are`,
+      `the environment variable ${name} is reserved: names with ${reservedPrefix} are`,
       {
         hint: "Choose another name.",
       },
     );
   }
-  if (value.includes("\0")) {
-    throw new InvalidConfigError(`the value of the environment variable ${key} holds a NUL`);
-  }
-  return [key, value];
+  return [name, checkText(`the value of the environment variable ${shown(name)}`, value)];
 }
 
-export function envPairs(input: EnvInput): EnvPair[] {
-  return Symbol.iterator in input ? [...input] : Object.entries(input);
+/** @throws InvalidConfigError */
+export function checkEnv(name: string, input: EnvInput): EnvPair[] {
+  return pairsOf(name, input).map(([key, value]) => checkEnvPair(key, value));
 }
 
 export const envType: SettingType<readonly EnvPair[], EnvInput> = {
   form: { kind: "structure" },
   values: "names with values",
-  check: (_name, input) =>
-    joinPairs(
-      [],
-      envPairs(input).map(([key, value]) => checkEnvPair(key, value)),
-    ),
+  check: (setting, input) => {
+    const pairs = checkEnv(setting, input);
+    for (const [name, value] of pairs)
+      checkArgument(`the environment variable ${shown(name)}`, `${name}=${value}`);
+    return joinPairs([], pairs);
+  },
   join: joinPairs,
 };
+
+/** What a program is given of its stack where no limit says otherwise, bytes. */
+const defaultStackBytes = 8 * 1024 * 1024;
+/** Left for the command and its arguments, bytes. */
+const roomForCommand = 4096;
+
+/**
+ * Refuses an environment with which no program could be started: what execve(2) takes together depends on the stack's limit
+ * (bprm_stack_limits in fs/exec.c).
+ *
+ * @throws InvalidConfigError
+ */
+export function checkEnvSize(env: readonly EnvPair[], rlimits: readonly Rlimit[]): void {
+  const stack = rlimits.find(({ resource }) => resource === "stack")?.soft ?? defaultStackBytes;
+  const most = Math.max(128 * 1024, Math.min(6 * 1024 * 1024, stack / 4)) - roomForCommand;
+  // Each has a "=" within, a NUL at its end, and a pointer to it.
+  const bytes = env.reduce((sum, [name, value]) => sum + Buffer.byteLength(name + value) + 2 + 8, 0);
+  if (bytes <= most) return;
+  throw new InvalidConfigError(
+    `the environment is ${bytes} bytes; with the stack's limit of this sandbox Linux takes ${most}`,
+    { hint: "Put some of it into a file, such as a script." },
+  );
+}
 
 /** Scripts travel to the guest in one message. */
 const scriptsMaximumBytes = 3 * 1024 * 1024;
@@ -59,15 +80,15 @@ const scriptsMaximumBytes = 3 * 1024 * 1024;
 export const scriptsType: SettingType<readonly EnvPair[], EnvInput> = {
   form: { kind: "structure" },
   values: "names with texts, 3 MiB together",
-  check: (_name, input) => joinScripts([], envPairs(input).map(checkScript)),
+  check: (setting, input) => {
+    const scripts = pairsOf(setting, input).map(([name, content]): EnvPair => {
+      const checked = checkFileName("a script's name", name);
+      return [checked, checkContent(`the content of the script ${checked}`, content)];
+    });
+    return joinScripts([], scripts);
+  },
   join: joinScripts,
 };
-
-function checkScript([name, content]: EnvPair): EnvPair {
-  if (typeof content !== "string")
-    throw new InvalidConfigError(`the content of the script ${name} must be text`);
-  return [checkScriptName(name), content];
-}
 
 function joinScripts(earlier: readonly EnvPair[], later: readonly EnvPair[]): EnvPair[] {
   const scripts = joinPairs(earlier, later);
@@ -76,9 +97,4 @@ function joinScripts(earlier: readonly EnvPair[], later: readonly EnvPair[]): En
   throw new InvalidConfigError(
     `the scripts are ${bytes} bytes together; at most ${scriptsMaximumBytes} are allowed`,
   );
-}
-
-/** Of a key that comes more than once, the last value counts. */
-function joinPairs(earlier: readonly EnvPair[], later: readonly EnvPair[]): EnvPair[] {
-  return [...new Map([...earlier, ...later])];
 }

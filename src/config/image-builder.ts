@@ -1,5 +1,6 @@
 import { InvalidConfigError } from "../errors/index.ts";
-import { checkString } from "./checks.ts";
+import { built } from "./checks.ts";
+import { checkString } from "./guest-text.ts";
 import { checkRootDisk, type RootDiskInput } from "./root-disk-builder.ts";
 import type { RootDisk } from "./root-disk.ts";
 import { checkFileSystemType, diskFormatOf, intoRootfsSource, type RootfsSource } from "./rootfs-source.ts";
@@ -78,12 +79,6 @@ export class ImageBuilder {
 
 /** @throws InvalidConfigError, UnsupportedOperationError */
 export function chooseImage(configure: (image: ImageBuilder) => ImageBuilder): ImageChoice {
-  const built: unknown = configure(new ImageBuilder());
-  if (!(built instanceof ImageBuilder)) {
-    throw new InvalidConfigError("the function that describes the image does not return its argument", {
-      hint: 'Write it as i => i.oci("alpine").',
-    });
-  }
-  const { source, rootDisk } = built.build();
+  const { source, rootDisk } = built("imageWith", configure, new ImageBuilder()).build();
   return { source: intoRootfsSource(source), rootDisk };
 }

@@ -1,6 +1,7 @@
 import { InvalidConfigError } from "../errors/index.ts";
 import { isBasicLogin } from "./basic-login.ts";
-import { checkString } from "./checks.ts";
+import { built, checkFlag } from "./checks.ts";
+import { checkString } from "./guest-text.ts";
 import type { SettingType } from "./settings/setting.ts";
 import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
@@ -61,8 +62,8 @@ export class RegistryConfigBuilder {
 
   /** Trusts PEM certificates besides the system's. May be called more than once. */
   caCerts(pem: string | Uint8Array): this {
-    const text = typeof pem === "string" ? pem : Buffer.from(pem).toString("latin1");
-    if (!text.includes("-----BEGIN CERTIFICATE-----")) {
+    const text = pem instanceof Uint8Array ? Buffer.from(pem).toString("latin1") : pem;
+    if (typeof text !== "string" || !text.includes("-----BEGIN CERTIFICATE-----")) {
       throw new InvalidConfigError("there is no PEM certificate in what was given as CA certificates", {
         hint: "A certificate in PEM begins with -----BEGIN CERTIFICATE-----.",
       });
@@ -86,11 +87,7 @@ export class RegistryConfigBuilder {
 export function chooseRegistry(
   configure: (registry: RegistryConfigBuilder) => RegistryConfigBuilder,
 ): RegistryConfig {
-  const built: unknown = configure(new RegistryConfigBuilder());
-  if (built instanceof RegistryConfigBuilder) return built.build();
-  throw new InvalidConfigError("the function that describes the registry does not return its argument", {
-    hint: "Write it as r => r.insecure().",
-  });
+  return built("registry", configure, new RegistryConfigBuilder()).build();
 }
 
 const inputKeys = ["auth", "insecure", "caCertsPath"] as const satisfies readonly (keyof RegistryInput)[];
@@ -98,24 +95,20 @@ const loginKeys = ["kind", "username", "password"];
 
 /** @throws InvalidConfigError */
 export function registryFromInput(input: RegistryInput): RegistryConfig {
-  const given: unknown = input;
-  if (typeof given !== "object" || given === null) {
-    throw new InvalidConfigError("registry must be an object with auth, insecure or caCertsPath");
-  }
-  refuseUnknownKeys("registry", given, inputKeys);
+  refuseUnknownKeys("registry", input, inputKeys);
   const builder = new RegistryConfigBuilder();
   const { auth, insecure, caCertsPath } = input;
   if (auth !== undefined && auth !== null) {
     refuseUnknownLoginKeys("registry.auth", auth);
     builder.auth("kind" in auth ? auth : { kind: "basic", ...auth });
   }
-  if (insecure === true) builder.insecure();
+  if (insecure !== undefined && checkFlag("registry.insecure", insecure)) builder.insecure();
   if (caCertsPath !== undefined && caCertsPath !== null) builder.caCertsPath(caCertsPath);
   return builder.build();
 }
 
 /** @throws InvalidConfigError */
-export function refuseUnknownLoginKeys(path: string, login: object): void {
+export function refuseUnknownLoginKeys(path: string, login: unknown): void {
   refuseUnknownKeys(path, login, loginKeys);
 }
 

@@ -1,4 +1,5 @@
 import { InvalidConfigError } from "../errors/index.ts";
+import { checkList, shown } from "./checks.ts";
 import type { SettingType } from "./settings/setting.ts";
 import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
@@ -39,15 +40,18 @@ const unlimited = 0xffff_ffff_ffff_ffffn;
 /** @throws InvalidConfigError for an unknown resource, a limit that is no count, or soft > hard */
 export function checkRlimit(resource: string, soft: number, hard: number): Rlimit {
   if (!isResource(resource)) {
-    throw new InvalidConfigError(`unknown resource limit ${JSON.stringify(resource)}`, {
+    throw new InvalidConfigError(`unknown resource limit ${shown(resource)}`, {
       hint: `Use one of: ${rlimitResources.join(", ")}.`,
     });
   }
   for (const value of [soft, hard]) {
     if (value !== Number.POSITIVE_INFINITY && (!Number.isSafeInteger(value) || value < 0)) {
-      throw new InvalidConfigError(`the limit ${value} of ${resource} is not a whole number from 0 up`, {
-        hint: "Use a whole number, or Infinity for no limit.",
-      });
+      throw new InvalidConfigError(
+        `the limit ${shown(value)} of ${resource} is not a whole number from 0 up`,
+        {
+          hint: "Use a whole number, or Infinity for no limit.",
+        },
+      );
     }
   }
   if (soft > hard) {
@@ -79,12 +83,13 @@ const rlimitKeys = ["resource", "soft", "hard"] as const satisfies readonly (key
 export const rlimitsType: SettingType<readonly Rlimit[], readonly Rlimit[]> = {
   form: { kind: "structure" },
   values: "a resource of setrlimit(2) with its soft and hard limit",
-  check: (_name, input) =>
+  check: (name, input) =>
     joinRlimits(
       [],
-      input.map((limit, index) => {
+      checkList(name, input).map((limit, index) => {
         refuseUnknownKeys(`rlimits[${index}]`, limit, rlimitKeys);
-        return checkRlimit(limit.resource, limit.soft, limit.hard);
+        const { resource, soft, hard } = limit as Rlimit;
+        return checkRlimit(resource, soft, hard);
       }),
     ),
   join: joinRlimits,

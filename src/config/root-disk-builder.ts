@@ -1,6 +1,6 @@
 import { InvalidConfigError, UnsupportedOperationError } from "../errors/index.ts";
 import { defaultRootDisk, maximumRootDiskMib, minimumManagedMib, type RootDisk } from "./root-disk.ts";
-import { checkMebibytes } from "./checks.ts";
+import { built, checkMebibytes } from "./checks.ts";
 import type { SettingType } from "./settings/setting.ts";
 import type { Mebibytes } from "./sizes.ts";
 import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
@@ -79,10 +79,10 @@ export class RootDiskBuilder {
 /** @throws InvalidConfigError; UnsupportedOperationError for a kind of a later version */
 export function checkRootDisk(input: RootDiskInput): RootDisk {
   if (typeof input === "number") return new RootDiskBuilder().size(input).build();
-  if (typeof input === "function") return checkBuilt(input(new RootDiskBuilder())).build();
+  if (typeof input === "function") return built("rootDisk", input, new RootDiskBuilder()).build();
   const { kind, sizeMib } = Object(input) as Readonly<Record<string, unknown>>;
   if (kind === "flat" || kind === "disk") throw notYet(kind);
-  refuseUnknownKeys("rootDisk", Object(input) as object, ["kind", "sizeMib"]);
+  refuseUnknownKeys("rootDisk", input, ["kind", "sizeMib"]);
   if (kind !== "managed" && kind !== "tmpfs" && kind !== undefined) {
     throw new InvalidConfigError("the root disk is of no kind that is known", {
       hint: 'Give a size in MiB, {kind: "managed", sizeMib} or {kind: "tmpfs", sizeMib}.',
@@ -99,14 +99,6 @@ export const rootDiskType: SettingType<RootDisk, RootDiskInput> = {
   values: `a size of ${minimumManagedMib} MiB to 16 TiB; or memory, \`tmpfs\``,
   check: (_name, input) => checkRootDisk(input),
 };
-
-/** A callback in JavaScript may forget to return what it was given. */
-function checkBuilt(result: unknown): RootDiskBuilder {
-  if (result instanceof RootDiskBuilder) return result;
-  throw new InvalidConfigError("the function that describes the root disk does not return its argument", {
-    hint: "Write it as d => d.size(8192).",
-  });
-}
 
 function checkSize(mib: number): number {
   const size = checkMebibytes("the size of the root disk", mib);

@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import { InvalidConfigError } from "../errors/index.ts";
 import { DiskImageFormats, type DiskImageFormat } from "./enums.ts";
+import { checkText, isText } from "./guest-text.ts";
 import type { SettingType } from "./settings/setting.ts";
 import { refuseUnknownKeys } from "./keys/unknown-keys.ts";
 
@@ -30,10 +31,8 @@ export type RootfsSource =
  */
 export function intoRootfsSource(input: string | RootfsSource): RootfsSource {
   if (typeof input !== "string") return checkSource(input);
-  if (input === "" || input.includes("\0")) {
-    throw new InvalidConfigError("the image is empty or holds a NUL", {
-      hint: "Name an image, such as localhost/base.",
-    });
+  if (checkText("the image", input) === "") {
+    throw new InvalidConfigError("the image is empty", { hint: "Name an image, such as localhost/base." });
   }
   const format = diskFormatOf(input);
   if (format !== null) return { kind: "disk", path: input, format };
@@ -66,18 +65,18 @@ export function checkFileSystemType(type: string): string {
 function checkSource(source: unknown): RootfsSource {
   const { kind, reference, path, format, fstype } = Object(source) as Readonly<Record<string, unknown>>;
   const allow = (...keys: string[]): void => {
-    refuseUnknownKeys("image", Object(source) as object, ["kind", ...keys]);
+    refuseUnknownKeys("image", source, ["kind", ...keys]);
   };
-  if (kind === "oci" && isText(reference)) {
+  if (kind === "oci" && isFilled(reference)) {
     allow("reference");
     return { kind, reference };
   }
-  if (kind === "bind" && isText(path)) {
+  if (kind === "bind" && isFilled(path)) {
     allow("path");
     return { kind, path };
   }
   const known = DiskImageFormats.find((candidate) => candidate === format);
-  if (kind === "disk" && isText(path) && known !== undefined) {
+  if (kind === "disk" && isFilled(path) && known !== undefined) {
     allow("path", "format", "fstype");
     if (fstype === undefined) return { kind, path, format: known };
     return { kind, path, format: known, fstype: checkFileSystemType(fstype as string) };
@@ -87,6 +86,6 @@ function checkSource(source: unknown): RootfsSource {
   });
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "" && !value.includes("\0");
+function isFilled(value: unknown): value is string {
+  return isText(value) && value !== "";
 }

@@ -32,5 +32,5 @@ test("names that cannot", () => {
     );
   }
   for (const value of [undefined, null, 5, {}, ["a"]])
-    assert.throws(() => checkSandboxName(value), TypeError);
+    assert.throws(() => checkSandboxName(value), InvalidConfigError);
 });

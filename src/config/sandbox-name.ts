@@ -9,7 +9,7 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
  * @throws InvalidConfigError
  */
 export function checkSandboxName(name: unknown): asserts name is string {
-  if (typeof name !== "string") throw new TypeError("the sandbox name must be a string");
+  if (typeof name !== "string") throw new InvalidConfigError("the sandbox name is not text");
   if (name === "") {
     throw new InvalidConfigError("the sandbox name is empty", { hint: "Give the sandbox a name." });
   }

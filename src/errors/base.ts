@@ -7,7 +7,8 @@ export interface ErrorOptionsWithHint {
 }
 
 /**
- * The base of every error this package throws, except the plain `TypeError` for an argument of the wrong type.
+ * The base of every error this package throws. An argument of the wrong type, or with an option that nobody reads, is an
+ * `InvalidConfigError` too.
  *
  * @example
  * ```ts

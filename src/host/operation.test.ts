@@ -105,6 +105,29 @@ test("no time at all ends what has not begun", async () => {
   );
 });
 
+test("options that nobody reads are refused, by name and with those that there are", async () => {
+  for (const [options, says] of [
+    [{ cwd: "/tmp" }, /"x" has no option "cwd"/],
+    [{ timeout: 5 }, /no option "timeout"/],
+    [{ constructor: 5 }, /no option "constructor"/],
+    [null, /no object/],
+    [5, /no object/],
+    [["a"], /no object/],
+    [{ signal: {} }, /no AbortSignal/],
+    [{ signal: new AbortController() }, /no AbortSignal/],
+    [{ quick: "yes" }, /quick of "x" is no boolean/],
+  ] as const) {
+    await assert.rejects(
+      Operation.run("x", options as never, () => assert.fail("it was begun"), { quick: "boolean" }),
+      (error) =>
+        error instanceof InvalidConfigError && says.test(error.message) && error.hint.includes("timeoutMs"),
+      String(says),
+    );
+  }
+  const given = { signal: new AbortController().signal, cwd: undefined, quick: true };
+  await Operation.run("x", given, async () => undefined, { quick: "boolean" });
+});
+
 test("what is no time is refused", async () => {
   for (const timeoutMs of [-1, Number.NaN, "5" as unknown as number]) {
     await assert.rejects(

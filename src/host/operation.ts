@@ -1,14 +1,9 @@
-import { InvalidConfigError, MicrosandboxError, OperationTimeoutError } from "../errors/index.ts";
+import { MicrosandboxError, OperationTimeoutError } from "../errors/index.ts";
+import { checkCallOptions, type OtherOptions, type WaitOptions } from "./call-options.ts";
 import { longestTimerMs } from "./timers.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
-/** How long a caller waits for something, and how he changes his mind. */
-export interface WaitOptions {
-  /** Aborted: the call fails with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-  /** After so many ms the call fails with OperationTimeoutError; 0: before it has begun. Not given: each call's own limits hold. */
-  readonly timeoutMs?: number | undefined;
-}
+export type { WaitOptions };
 
 /** Of more than so many lines of a log, the oldest go. */
 const mostLines = 200;
@@ -45,17 +40,21 @@ export class Operation {
    * Does something that a caller waits for.
    *
    * @param name in a few words, for errors
+   * @param options as the caller gave them
    * @param work is handed the operation; whatever it waits for must end when the operation's signal is aborted
+   * @param others what the options may hold beside those of waiting
    * @returns what `work` returns
-   * @throws OperationTimeoutError when `timeoutMs` is over; the signal's reason; InvalidConfigError for a time that is none; what
-   *   `work` throws, an error of this package with the log of what was done
+   * @throws OperationTimeoutError when `timeoutMs` is over; the signal's reason; InvalidConfigError for options that are none;
+   *   what `work` throws, an error of this package with the log of what was done
    */
   static async run<T>(
     name: string,
-    { signal, timeoutMs }: WaitOptions,
+    options: WaitOptions,
     work: (operation: Operation) => Promise<T>,
+    others: OtherOptions = {},
   ): Promise<T> {
-    checkTimeout(name, timeoutMs);
+    checkCallOptions(name, options, others);
+    const { signal, timeoutMs } = options;
     const over = new AbortController();
     const endsAt = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
     const operation = new Operation(name, over.signal, endsAt);
@@ -115,11 +114,4 @@ export class Operation {
   async wait<T>(promise: Promise<T>): Promise<T> {
     return await unlessAborted(promise, this.signal);
   }
-}
-
-function checkTimeout(name: string, timeoutMs: number | undefined): void {
-  if (timeoutMs === undefined || (typeof timeoutMs === "number" && timeoutMs >= 0)) return;
-  throw new InvalidConfigError(`the timeoutMs of "${name}" is ${String(timeoutMs)}, which is no time`, {
-    hint: "Give milliseconds, 0 or more.",
-  });
 }

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { keyed } from "../config/keys/keyed.ts";
 import { ImageError } from "../errors/index.ts";
 import { requireDigest } from "./digest.ts";
 import { check, parseObject } from "./json.ts";
@@ -29,9 +30,9 @@ const schema = v.object({
       Entrypoint: command,
       WorkingDir: v.nullish(v.string()),
       User: v.nullish(v.string()),
-      Labels: v.nullish(v.record(v.string(), v.string())),
+      Labels: v.nullish(keyed(v.string())),
       StopSignal: v.nullish(v.string()),
-      ExposedPorts: v.nullish(v.record(v.string(), v.unknown())),
+      ExposedPorts: v.nullish(keyed(v.unknown())),
     }),
   ),
   rootfs: v.object({ type: v.literal("layers"), diff_ids: v.nullish(v.array(v.string())) }),

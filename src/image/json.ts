@@ -12,10 +12,15 @@ const smallDocument = 1 << 16;
 export function parseJson(bytes: Uint8Array, what: string): unknown {
   if (bytes.length > smallDocument) checkStructure(bytes, what);
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes), wellFormed);
   } catch (error) {
     throw new ImageError(`${what} is not JSON`, { cause: error });
   }
+}
+
+/** JSON can spell half a surrogate pair, which nothing else can hold; Go reads it as U+FFFD, and so do the other engines. */
+function wellFormed(_key: string, value: unknown): unknown {
+  return typeof value === "string" ? value.toWellFormed() : value;
 }
 
 /** @throws ImageError unless the bytes are a JSON object */

@@ -206,6 +206,19 @@ for (const [name, document, message] of hostileConfigs) {
   });
 }
 
+test("labels are kept whatever they are called, and text is made well-formed as Go makes it", () => {
+  const document = JSON.stringify({ ...goodConfig, config: { Labels: {}, Env: ["A="], User: "" } })
+    .replace('"Labels":{}', '"Labels":{"__proto__":"a","constructor":"b"}')
+    .replace('"A="', String.raw`"A=\ud800"`)
+    .replace('"User":""', String.raw`"User":"\udc00"`);
+  const parsed = parseImageConfig(Buffer.from(document), 1, "the config");
+  assert.deepEqual(Object.entries(parsed.labels), [
+    ["__proto__", "a"],
+    ["constructor", "b"],
+  ]);
+  assert.deepEqual([parsed.env, parsed.user], [["A=\ufffd"], "\ufffd"]);
+});
+
 test("a config as Go writes it, and as old docker wrote it, is read", () => {
   const parsed = parseImageConfig(
     bytes({

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { keyed } from "../config/keys/keyed.ts";
 import { ImageError } from "../errors/index.ts";
 import { requireDigest } from "./digest.ts";
 import { check, parseObject } from "./json.ts";
@@ -51,7 +52,7 @@ const descriptorSchema = v.object({
   digest: v.string(),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   urls: v.optional(v.array(v.string())),
-  annotations: v.optional(v.record(v.string(), v.string())),
+  annotations: v.optional(keyed(v.string())),
   platform: v.optional(v.nullable(platformSchema)),
 });
 
@@ -63,7 +64,7 @@ const indexSchema = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
   manifests: v.array(descriptorSchema),
-  annotations: v.optional(v.record(v.string(), v.string())),
+  annotations: v.optional(keyed(v.string())),
 });
 export type ImageIndex = v.InferOutput<typeof indexSchema>;
 

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { Operation } from "../host/operation.ts";
+import { newRecord } from "../store/sandbox-record.ts";
 import { newSandboxId, pathsIn } from "../store/sandboxes.ts";
 import { stageTemplate } from "../store/templates/template-staging.ts";
 import type { Home } from "../store/home.ts";
@@ -62,7 +63,7 @@ export async function warm({ home, config, notice, openLogs, signal }: WarmReque
   const outcome = await Operation.run("make a template", { signal, timeoutMs }, async (operation) => {
     const context: StartContext = {
       home,
-      record: { format: 1, id: newSandboxId(), name: "template", createdAt, config },
+      record: newRecord({ id: newSandboxId(), name: "template", createdAt, config }),
       paths,
       runtimeLog: logs.runtimeLog,
       kernelLog: logs.kernelLog,

@@ -128,6 +128,37 @@ for (const [content, path, meant] of [
   });
 }
 
+for (const [content, path] of [
+  [[], "the file"],
+  [{ paths: [] }, "paths"],
+  [{ sandbox_defaults: [{ cpus: 2 }] }, "sandbox_defaults"],
+  [{ registries: { hosts: [] } }, "registries.hosts"],
+  [{ registries: { hosts: { "ghcr.io": [] } } }, "registries.hosts.ghcr.io"],
+  [5, "the file"],
+  [{ sandbox_defaults: { workdir: "tmp" } }, "sandbox_defaults.workdir"],
+  [{ sandbox_defaults: { shell: "" } }, "sandbox_defaults.shell"],
+  [{ sandbox_defaults: { shell: "\0" } }, "sandbox_defaults.shell"],
+  [{ registries: { hosts: { constructor: { insecure: 1 } } } }, "registries.hosts.constructor.insecure"],
+] as const) {
+  test(`${JSON.stringify(content)} is no configuration`, async () => {
+    const home = locateHome({ MSB_HOME: directory });
+    await writeFile(home.configFile, JSON.stringify(content));
+    await assert.rejects(readGlobalConfig(home), (error) => {
+      assert.ok(error instanceof InvalidConfigError);
+      assert.ok(error.message.includes(`${home.configFile}: ${path}`), error.message);
+      assert.notEqual(error.hint, "");
+      return true;
+    });
+  });
+}
+
+test("a host may have the name of what every object has", async () => {
+  const home = locateHome({ MSB_HOME: directory });
+  await writeFile(home.configFile, '{"registries":{"hosts":{"__proto__":{"insecure":true}}}}');
+  const { registries } = await readGlobalConfig(home);
+  assert.deepEqual(Object.entries(registries?.hosts ?? {}), [["__proto__", { insecure: true }]]);
+});
+
 test("a key of a later version is named, unless it asks for what is done anyway", async () => {
   const home = locateHome({ MSB_HOME: directory });
   for (const content of [

@@ -3,6 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { effectiveConfig } from "../config/sandbox/effective-config.ts";
+import { SandboxDraft } from "../config/sandbox/sandbox-draft.ts";
 import { JsonError, UnsupportedOperationError } from "../errors/index.ts";
 import { readRecord, type ReadRecord } from "./sandbox-record.ts";
 
@@ -46,6 +48,34 @@ for (const later of [
   });
 }
 
+test("a record of format 1 says that the sandbox has no network, whatever it says", async () => {
+  const { disableNetwork: _, ...before } = record.config;
+  for (const config of [record.config, { ...record.config, disableNetwork: true }, before]) {
+    const read = await reading({ ...record, format: 1, config });
+    assert.deepEqual([read?.record.format, read?.record.config.disableNetwork], [2, true]);
+    assert.equal(read?.record.config.memoryMib, 128);
+  }
+  const now = await reading(record);
+  assert.equal(now?.record.config.disableNetwork, false);
+});
+
+test("a new sandbox's record says that it has no network", () => {
+  const draft = new SandboxDraft("new");
+  draft.set("image", "localhost/base");
+  const config = draft.finish();
+  assert.equal(config.disableNetwork, false);
+  assert.equal(effectiveConfig(config, {}, null).disableNetwork, true);
+});
+
+test("a record of a later format is not taken for a damaged one", async () => {
+  await assert.rejects(reading({ ...record, format: 3 }), (error) => {
+    assert.ok(error instanceof UnsupportedOperationError);
+    assert.match(error.hint, /later version/);
+    return true;
+  });
+  for (const format of [0, "2", null]) await assert.rejects(reading({ ...record, format }), JsonError);
+});
+
 test("a record with a value of another kind is damaged", async () => {
   for (const wrong of [
     { cpus: "1" },
@@ -56,7 +86,7 @@ test("a record with a value of another kind is damaged", async () => {
 });
 
 const record = {
-  format: 1,
+  format: 2,
   id: "0123456789abcdef",
   name: "older",
   createdAt: "2026-01-01T00:00:00.000Z",

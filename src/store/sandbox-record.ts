@@ -1,11 +1,14 @@
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { refuseLaterSettings, storedConfigSchema } from "../config/sandbox/stored-config.ts";
-import { InvalidConfigError, JsonError } from "../errors/index.ts";
+import { InvalidConfigError, JsonError, UnsupportedOperationError } from "../errors/index.ts";
 import { errorCode, ioError } from "../host/system-error.ts";
 
+/** Raised when what is stored changes its meaning. */
+const recordFormat = 2;
+
 const recordSchema = v.object({
-  format: v.literal(1),
+  format: v.literal(recordFormat),
   id: v.string(),
   name: v.string(),
   createdAt: v.string(),
@@ -18,6 +21,35 @@ export type SandboxRecord = v.InferOutput<typeof recordSchema>;
 export interface ReadRecord {
   readonly record: SandboxRecord;
   readonly json: string;
+}
+
+/** A record of now. */
+export function newRecord(fields: Omit<SandboxRecord, "format">): SandboxRecord {
+  return { format: recordFormat, ...fields };
+}
+
+/**
+ * What an older version wrote, as it is written now.
+ *
+ * Format 1 stored `disableNetwork` as it was asked for, false by default, but no sandbox of that time has a network.
+ *
+ * @throws UnsupportedOperationError when a later version wrote it
+ */
+function upgraded(stored: unknown): unknown {
+  if (!isObject(stored)) return stored;
+  const { format, config } = stored;
+  if (typeof format === "number" && format > recordFormat) {
+    throw new UnsupportedOperationError(
+      `the sandbox's record has the format ${format}, which this version of microsandbox does not know`,
+      { hint: "A later version made it: use that one, or remove the sandbox (msb rm -f NAME)." },
+    );
+  }
+  if (format !== 1 || !isObject(config)) return stored;
+  return { ...stored, format: recordFormat, config: { ...config, disableNetwork: true } };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 /**
@@ -46,16 +78,17 @@ export async function readRecord(path: string): Promise<ReadRecord | null> {
     throw ioError(`read ${path}`, error);
   }
   let record: SandboxRecord;
-  let parsed: { readonly config: object };
+  let parsed: unknown;
   try {
-    parsed = JSON.parse(json) as { readonly config: object };
+    parsed = upgraded(JSON.parse(json));
     record = v.parse(recordSchema, parsed);
   } catch (error) {
+    if (error instanceof UnsupportedOperationError) throw error;
     throw new JsonError(`${path} is damaged`, {
       cause: error,
       hint: "Remove the sandbox (msb rm -f NAME) or restore the file.",
     });
   }
-  refuseLaterSettings(parsed.config);
+  refuseLaterSettings((parsed as { readonly config: object }).config);
   return { record, json };
 }

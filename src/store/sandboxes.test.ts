@@ -41,7 +41,7 @@ beforeEach(async () => {
 
 function record(name: string, createdAt = "2026-01-01T00:00:00.000Z"): SandboxRecord {
   return {
-    format: 1,
+    format: 2,
     id: newSandboxId(),
     name,
     createdAt,

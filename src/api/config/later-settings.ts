@@ -1,4 +1,5 @@
-import { checkGuestPath, checkOneOf, checkString, checkWhole } from "../../config/checks.ts";
+import { checkGuestPath, checkOneOf, checkWhole } from "../../config/checks.ts";
+import { checkString } from "../../config/guest-text.ts";
 import type { SandboxDraft } from "../../config/sandbox/sandbox-draft.ts";
 import type { Mebibytes } from "../../config/sizes.ts";
 

@@ -4,6 +4,8 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import { SandboxListBuilder, encodeCursor } from "../sandbox/list-builder.ts";
 import { intoRootfsSource } from "../../config/rootfs-source.ts";
 import { SandboxBuilder } from "./sandbox-builder.ts";
+import { hasLabel } from "../../config/labels.ts";
+import { parseStoredConfig } from "../../config/sandbox/stored-config.ts";
 import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
 import { draftFromConfig, type SandboxConfigInput } from "../../config/sandbox/config-object.ts";
 import { GiB, KiB, MiB, TiB } from "../../config/sizes.ts";
@@ -125,6 +127,53 @@ describe("building a configuration", () => {
     "a negative idle time": (b) => b.idleTimeout(-1),
     "an unknown signal": (b) => b.stopSignal("SIGNONE"),
     "an unknown level": (b) => b.logLevel("loud" as "info"),
+    "half a surrogate pair in the environment": (b) => b.env("A", "\ud800"),
+    "half a surrogate pair in a variable's name": (b) => b.env("\udfff", "v"),
+    "half a surrogate pair in the user": (b) => b.user("\ud800"),
+    "half a surrogate pair in the workdir": (b) => b.workdir("/\ud800"),
+    "half a surrogate pair in a label": (b) => b.label("a", "\ud800"),
+    "half a surrogate pair in a label's key": (b) => b.label("\ud800", ""),
+    "half a surrogate pair in the shell": (b) => b.shell("/bin/\ud800"),
+    "half a surrogate pair in a word": (b) => b.cmd(["a", "\ud800"]),
+    "half a surrogate pair in a script": (b) => b.script("s", "\ud800"),
+    "half a surrogate pair in the image": (b) => b.image("./\ud800"),
+    "half a surrogate pair in a password": (b) =>
+      b.registry((r) => r.auth({ kind: "basic", username: "me", password: "\ud800" })),
+    "a NUL in a label": (b) => b.label("a", "\0"),
+    "a hostname of two lines": (b) => b.hostname("a\n127.0.0.1 example.org"),
+    "a hostname of two words": (b) => b.hostname("a b"),
+    "a hostname with a comment": (b) => b.hostname("a#b"),
+    "a hostname with an escape sequence": (b) => b.hostname("a\u001b[2J"),
+    "a script's name of 256 bytes": (b) => b.script("n".repeat(256), ""),
+    "a workdir longer than any path": (b) => b.workdir(`/${"a/".repeat(2048)}`),
+    "a workdir with a name of 256 bytes": (b) => b.workdir(`/a/${"ü".repeat(128)}`),
+    "a variable longer than Linux takes": (b) => b.env("A", "x".repeat(128 * 1024 - 2)),
+    "a word longer than Linux takes": (b) => b.entrypoint(["x".repeat(128 * 1024)]),
+    "an environment larger than Linux takes": (b) =>
+      b.envs(Array.from({ length: 200 }, (_, at) => [`V${at}`, "x".repeat(10_485)] as const)),
+    "an environment larger than the stack allows": (b) =>
+      b
+        .rlimit("stack", 1024 * 1024)
+        .envs({ A: "x".repeat(100_000), B: "x".repeat(150_000 - 20_000), C: "x".repeat(30_000) }),
+    "a list where pairs belong": (b) => b.envs(["A=B"] as never),
+    "a string where pairs belong": (b) => b.envs("A=B" as never),
+    "a number where pairs belong": (b) => b.labels(5 as never),
+    "a pair of three": (b) => b.envs([["A", "B", "C"]] as never),
+    "a number as a value": (b) => b.envs({ A: 1 } as never),
+    "a string where a list belongs": (b) => b.entrypoint("sh"),
+    "a number where a list belongs": (b) => b.cmd(5 as never),
+    "a number as a word": (b) => b.cmd([5] as never),
+    "a limit that is text": (b) => b.rlimit("nofile", "5" as never),
+    "processors that are text": (b) => b.cpus("2" as never),
+    "memory without an end": (b) => b.memory(Infinity),
+    "a time that is a Date": (b) => b.maxDuration(new Date() as never),
+    "a switch that is text": (b) => b.ephemeral("no" as never),
+    "no image source": (b) => b.image(null as never),
+    "a list as the root disk": (b) => b.rootDisk([] as never),
+    "nothing as the root disk": (b) => b.rootDisk(null as never),
+    "no function": (b) => b.imageWith("alpine" as never),
+    "no function for the registry": (b) => b.registry({} as never),
+    "a signal that is none": (b) => b.signal({} as never),
   };
   for (const [what, configure] of Object.entries(mistakes)) {
     test(`${what} is refused at the end, not before`, () => {
@@ -133,12 +182,45 @@ describe("building a configuration", () => {
     });
   }
 
+  test("what Linux takes at the most is taken", () => {
+    const { env, cmd, hostname, scripts, workdir } = builder()
+      .env("A", "x".repeat(128 * 1024 - 3))
+      .cmd(["x".repeat(128 * 1024 - 1)])
+      .hostname("ü-1.example")
+      .script("n".repeat(255), "#!/bin/sh\n\0\u{1f600}")
+      .workdir(`/${"n".repeat(255)}/b`)
+      .build();
+    assert.equal(env.length + (cmd?.length ?? 0) + scripts.length, 3);
+    assert.deepEqual([hostname, workdir?.length], ["ü-1.example", 258]);
+    const larger = builder()
+      .rlimit("stack", Infinity)
+      .envs(Array.from({ length: 500 }, (_, at) => [`V${at}`, "x".repeat(10_485)] as const));
+    assert.equal(larger.build().env.length, 500);
+  });
+
+  test("keys that every object has are keys like others", () => {
+    const keys = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty"];
+    const pairs = keys.map((key) => [key, "v"] as const);
+    const built = builder().labels(new Map(pairs)).envs(pairs).scripts(Object.fromEntries(pairs)).build();
+    assert.deepEqual(Object.keys(built.labels), keys);
+    assert.deepEqual(
+      [built.env, built.scripts].map((list) => list.map(([key]) => key)),
+      [keys, keys],
+    );
+    const stored = parseStoredConfig(JSON.stringify(effectiveConfig(built, {}, null)));
+    assert.deepEqual(Object.entries(stored.labels), pairs);
+    assert.deepEqual(stored.env, pairs);
+    const one = builder().label("__proto__", "v").build();
+    assert.deepEqual(Object.entries(one.labels), [["__proto__", "v"]]);
+    assert.ok(hasLabel(one.labels, "__proto__", "v") && !hasLabel({}, "__proto__", "v"));
+  });
+
   test("the first mistake is told; a bad name and a missing image too", () => {
     assert.throws(() => builder().cpus(0).memory(0).build(), /cpus/);
     assert.throws(() => new SandboxBuilder("n").build(), /no image/);
     assert.throws(() => new SandboxBuilder("").image("x").build(), InvalidConfigError);
     assert.throws(() => new SandboxBuilder("a/b").image("x").build(), InvalidConfigError);
-    assert.throws(() => draftFromConfig(null as unknown as SandboxConfigInput), TypeError);
+    assert.throws(() => draftFromConfig(null as unknown as SandboxConfigInput), InvalidConfigError);
   });
 });
 
@@ -211,6 +293,9 @@ test("a list's query has limits, and takes only cursors of its own", () => {
   );
   for (const count of [0, 101, 1.5, NaN])
     assert.throws(() => new SandboxListBuilder().limit(count), InvalidConfigError);
+  assert.throws(() => new SandboxListBuilder().limit("5" as never), InvalidConfigError);
+  assert.throws(() => new SandboxListBuilder().label("a", 5 as never), InvalidConfigError);
+  assert.throws(() => new SandboxListBuilder().labels(["a"] as never), InvalidConfigError);
   for (const cursor of ["", "x", Buffer.from("[1,2]").toString("base64url")]) {
     assert.throws(() => new SandboxListBuilder().cursor(cursor), /cursor is not valid/);
   }

@@ -1,6 +1,7 @@
-import type { WaitOptions } from "../../host/operation.ts";
+import { checkCallOptions, type WaitOptions } from "../../host/call-options.ts";
 import { createSandbox } from "../sandbox/create.ts";
 import type { EnvInput } from "../../config/env.ts";
+import type { PairsInput } from "../../config/pairs.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
 import { chooseImage, type ImageBuilder } from "../../config/image-builder.ts";
 import { LaterSettings } from "./later-settings.ts";
@@ -187,11 +188,11 @@ export class SandboxBuilder extends LaterSettings {
 
   /** Adds a label. Keys with `sandbox.`, `microsandbox.` and `service.` are reserved. */
   label(key: string, value: string): this {
-    return this.#set("labels", { [key]: value });
+    return this.#set("labels", [[key, value]]);
   }
 
   /** Adds labels. */
-  labels(values: Readonly<Record<string, string>>): this {
+  labels(values: PairsInput): this {
     return this.#set("labels", values);
   }
 
@@ -271,6 +272,9 @@ export class SandboxBuilder extends LaterSettings {
 
   /** Gives a creation up, whatever it is doing: `create()` then fails with the signal's reason, and nothing is left of it. */
   signal(signal: AbortSignal): this {
+    this.draft.attempt(() => {
+      checkCallOptions("create", { signal });
+    });
     this.#signal = signal;
     return this;
   }
@@ -345,7 +349,9 @@ export class SandboxBuilder extends LaterSettings {
     return this;
   }
 
-  #observer({ signal, timeoutMs }: WaitOptions): CreateObserver {
+  #observer(options: WaitOptions): CreateObserver {
+    checkCallOptions("create", options);
+    const { signal, timeoutMs } = options;
     const signals = [this.#signal, signal].filter((each) => each !== undefined);
     return {
       onProgress: this.#onProgress,

@@ -23,6 +23,7 @@ import { orTimeout } from "../../host/or-timeout.ts";
 import { SupervisorConnection } from "./connection.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
 import { metricsFrom, type SandboxMetrics } from "../metrics/metrics.ts";
+import type { OtherOptions } from "../../host/call-options.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { SharedWork } from "../../host/shared-work.ts";
 import { longestTimerMs } from "../../host/timers.ts";
@@ -174,8 +175,13 @@ export class SandboxControl {
   }
 
   /** Does something to the sandbox that its caller waits for. @param name as in `stop sandbox` */
-  run<T>(name: string, options: WaitOptions, work: (operation: Operation) => Promise<T>): Promise<T> {
-    return Operation.run(`${name} ${this.name}`, options, work);
+  run<T>(
+    name: string,
+    options: WaitOptions,
+    work: (operation: Operation) => Promise<T>,
+    others?: OtherOptions,
+  ): Promise<T> {
+    return Operation.run(`${name} ${this.name}`, options, work, others);
   }
 
   async ping(operation: Operation): Promise<SandboxPingResult> {

@@ -1,4 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
+import { checkString } from "../../config/guest-text.ts";
 
 export const defaultDetachKeys = "ctrl-]";
 
@@ -8,6 +9,7 @@ export const defaultDetachKeys = "ctrl-]";
  * @throws InvalidConfigError
  */
 export function parseDetachKeys(spec: string): Buffer {
+  checkString("detachKeys", spec);
   return Buffer.concat(spec.split(",").map((key) => parseKey(key.trim(), spec)));
 }
 

@@ -1,5 +1,7 @@
 import { InvalidConfigError } from "../../errors/index.ts";
-import { checkEnvPair, envPairs, type EnvInput, type EnvPair } from "../../config/env.ts";
+import { checkFlag, checkList, shown } from "../../config/checks.ts";
+import { checkEnv, checkEnvPair, type EnvInput, type EnvPair } from "../../config/env.ts";
+import { checkString, checkText } from "../../config/guest-text.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { checkRlimit, type Rlimit, type RlimitResource } from "../../config/rlimits.ts";
 import { Stdin, type StdinMode } from "./stdin.ts";
@@ -36,25 +38,25 @@ class CommandOptionsBuilder {
 
   /** Appends one argument. */
   arg(value: string): this {
-    this.argList.push(checkArgument(value));
+    this.argList.push(checkText("an argument", value));
     return this;
   }
 
   /** Appends arguments. */
   args(values: Iterable<string>): this {
-    for (const value of values) this.arg(value);
+    for (const value of checkList("args", values)) this.arg(value as string);
     return this;
   }
 
   /** Working directory in the guest; by default the sandbox's workdir, else `/`. */
   cwd(path: string): this {
-    this.cwdPath = checkText("cwd", path);
+    this.cwdPath = checkString("cwd", path);
     return this;
   }
 
   /** `name`, `uid`, `user:group` or `uid:gid`; by default the sandbox's user, else root. */
   user(spec: string): this {
-    this.userSpec = checkText("user", spec);
+    this.userSpec = checkString("user", spec);
     return this;
   }
 
@@ -66,7 +68,7 @@ class CommandOptionsBuilder {
 
   /** Sets environment variables, over the sandbox's. */
   envs(values: EnvInput): this {
-    for (const [key, value] of envPairs(values)) this.env(key, value);
+    this.envList.push(...checkEnv("env", values));
     return this;
   }
 
@@ -103,7 +105,7 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
   /** Kills the command after so many milliseconds; the call then rejects with ExecTimeoutError. */
   timeout(ms: number): this {
     if (!Number.isFinite(ms) || ms < 0) {
-      throw new InvalidConfigError(`the timeout ${ms} is not a number of milliseconds`);
+      throw new InvalidConfigError(`the timeout ${shown(ms)} is not a number of milliseconds`);
     }
     this.#timeoutMs = ms;
     return this;
@@ -129,7 +131,7 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
 
   /** Gives the command a terminal of 24 rows and 80 columns. stdout and stderr are then one. */
   tty(enabled: boolean): this {
-    this.#tty = enabled;
+    this.#tty = checkFlag("tty", enabled);
     return this;
   }
 
@@ -171,19 +173,4 @@ export class AttachOptionsBuilder extends CommandOptionsBuilder {
       rlimits: [...this.rlimitList],
     });
   }
-}
-
-/** @throws InvalidConfigError for a NUL, which no argument of execve(2) can hold */
-export function checkArgument(value: string): string {
-  if (typeof value !== "string") throw new TypeError("a command's arguments must be strings");
-  if (value.includes("\0")) throw new InvalidConfigError("an argument holds a NUL");
-  return value;
-}
-
-function checkText(name: string, value: string): string {
-  if (typeof value !== "string") throw new TypeError(`${name} must be a string`);
-  if (value === "" || value.includes("\0")) {
-    throw new InvalidConfigError(`the ${name} ${JSON.stringify(value)} is empty or holds a NUL`);
-  }
-  return value;
 }

@@ -1,5 +1,6 @@
+import { built } from "../../config/checks.ts";
 import type { EnvInput } from "../../config/env.ts";
-import { envPairs } from "../../config/env.ts";
+import { refuseUnknownKeys } from "../../config/keys/unknown-keys.ts";
 import type { WaitOptions } from "../../host/operation.ts";
 import { attachCommand, defaultCommand, runCommand, startCommand } from "./exec.ts";
 import type { ExecHandle } from "./exec-handle.ts";
@@ -29,6 +30,10 @@ export interface AttachConfig {
   readonly env?: EnvInput;
   readonly detachKeys?: string;
 }
+
+const commonKeys = ["cmd", "args", "cwd", "user", "env"] as const;
+const execConfigKeys: readonly (keyof ExecConfig)[] = [...commonKeys, "timeoutMs", "stdin", "tty"];
+const attachConfigKeys: readonly (keyof AttachConfig)[] = [...commonKeys, "detachKeys"];
 
 type ConfigureExec = (options: ExecOptionsBuilder) => ExecOptionsBuilder;
 type ConfigureAttach = (options: AttachOptionsBuilder) => AttachOptionsBuilder;
@@ -69,7 +74,12 @@ export class SandboxCommands extends SandboxLifecycle {
    * @throws ExecTimeoutError; InvalidConfigError for a bad option
    */
   async execWith(program: string, configure: ConfigureExec, wait: WaitOptions = {}): Promise<ExecOutput> {
-    return await runCommand(this.control, program, configure(new ExecOptionsBuilder()).build(), wait);
+    return await runCommand(
+      this.control,
+      program,
+      built("execWith", configure, new ExecOptionsBuilder()).build(),
+      wait,
+    );
   }
 
   /** Starts a program and tells what happens to it as it happens. */
@@ -87,16 +97,23 @@ export class SandboxCommands extends SandboxLifecycle {
     configure: ConfigureExec,
     wait: WaitOptions = {},
   ): Promise<ExecHandle> {
-    return await startCommand(this.control, program, configure(new ExecOptionsBuilder()).build(), wait);
+    return await startCommand(
+      this.control,
+      program,
+      built("execWith", configure, new ExecOptionsBuilder()).build(),
+      wait,
+    );
   }
 
   /** Runs a program described by an object. */
   async execWithConfig(config: ExecConfig, wait: WaitOptions = {}): Promise<ExecOutput> {
+    refuseUnknownKeys("", config, execConfigKeys);
     return await this.execWith(config.cmd, fromExecConfig(config), wait);
   }
 
   /** Starts a program described by an object. */
   async execStreamWithConfig(config: ExecConfig, wait: WaitOptions = {}): Promise<ExecHandle> {
+    refuseUnknownKeys("", config, execConfigKeys);
     return await this.execStreamWith(config.cmd, fromExecConfig(config), wait);
   }
 
@@ -122,15 +139,21 @@ export class SandboxCommands extends SandboxLifecycle {
 
   /** Like {@link attach}, with options. */
   async attachWith(program: string, configure: ConfigureAttach, wait: WaitOptions = {}): Promise<number> {
-    return await attachCommand(this.control, program, configure(new AttachOptionsBuilder()).build(), wait);
+    return await attachCommand(
+      this.control,
+      program,
+      built("attachWith", configure, new AttachOptionsBuilder()).build(),
+      wait,
+    );
   }
 
   /** Runs a program described by an object on this process's terminal. */
   async attachWithConfig(config: AttachConfig, wait: WaitOptions = {}): Promise<number> {
+    refuseUnknownKeys("", config, attachConfigKeys);
     return await this.attachWith(
       config.cmd,
       (options) => {
-        options.args(config.args ?? []).envs(envPairs(config.env ?? {}));
+        options.args(config.args ?? []).envs(config.env ?? {});
         if (config.cwd !== undefined) options.cwd(config.cwd);
         if (config.user !== undefined) options.user(config.user);
         if (config.detachKeys !== undefined) options.detachKeys(config.detachKeys);
@@ -181,7 +204,7 @@ export class SandboxCommands extends SandboxLifecycle {
 
 function fromExecConfig(config: ExecConfig): ConfigureExec {
   return (options) => {
-    options.args(config.args ?? []).envs(envPairs(config.env ?? {}));
+    options.args(config.args ?? []).envs(config.env ?? {});
     options.tty(config.tty ?? false);
     if (config.cwd !== undefined) options.cwd(config.cwd);
     if (config.user !== undefined) options.user(config.user);

@@ -1,3 +1,5 @@
+import { checkContent } from "../../config/guest-text.ts";
+
 /** Where a command's standard input comes from. */
 export type StdinMode =
   | { readonly kind: "null" }
@@ -23,8 +25,9 @@ export const Stdin = {
   pipe(): StdinMode {
     return { kind: "pipe" };
   },
-  /** These bytes (a string as UTF-8), then the end. */
+  /** These bytes (a string as UTF-8), then the end. @throws InvalidConfigError for what is neither */
   bytes(data: Uint8Array | string): StdinMode {
-    return { kind: "bytes", data: typeof data === "string" ? Buffer.from(data) : data };
+    if (data instanceof Uint8Array) return { kind: "bytes", data };
+    return { kind: "bytes", data: Buffer.from(checkContent("standard input", data)) };
   },
 } as const;

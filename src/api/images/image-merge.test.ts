@@ -55,6 +55,19 @@ test("what the user left open is as the image says", () => {
   assert.equal(config.stopSignal, "SIGQUIT");
 });
 
+test("a label's key may be what every object has", () => {
+  const labels = JSON.parse('{"__proto__":"a","constructor":"b","prototype":"c","\\ud800":"d"}') as Record<
+    string,
+    string
+  >;
+  const config = merged({ ...silent, labels }, (builder) => builder.label("constructor", "mine"));
+  assert.deepEqual(Object.entries(config.labels), [
+    ["__proto__", "a"],
+    ["constructor", "mine"],
+    ["prototype", "c"],
+  ]);
+});
+
 test("the stop signal is the user's, else the image's", () => {
   assert.equal(merged(talkative, (builder) => builder.stopSignal("INT")).stopSignal, "INT");
   assert.equal(merged(silent, (builder) => builder.stopSignal("INT")).stopSignal, "INT");

@@ -1,6 +1,7 @@
 import type { ImageConfig } from "../../image/image-config.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { isReservedLabel } from "../../config/checks.ts";
+import { isText } from "../../config/guest-text.ts";
 import { isReservedEnv } from "../../config/env.ts";
 
 /**
@@ -25,13 +26,14 @@ function imageEnv(entries: readonly string[]): [string, string][] {
   return entries.flatMap((entry): [string, string][] => {
     const equals = entry.indexOf("=");
     const key = entry.slice(0, Math.max(0, equals));
-    return key === "" || isReservedEnv(key) || entry.includes("\0") ? [] : [[key, entry.slice(equals + 1)]];
+    const isUsable = key !== "" && !isReservedEnv(key) && isText(entry);
+    return isUsable ? [[key, entry.slice(equals + 1)]] : [];
   });
 }
 
 function imageLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(labels).filter(([key]) => key !== "" && !key.includes("\0") && !isReservedLabel(key)),
+    Object.entries(labels).filter(([key]) => key !== "" && isText(key) && !isReservedLabel(key)),
   );
 }
 

@@ -2,7 +2,8 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import type { ImageDetails, ImageSummary } from "../../image/store/manage.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { locateHome, prepareHome } from "../../store/home.ts";
-import { checkOneOf, checkString } from "../../config/checks.ts";
+import { checkList, checkOneOf } from "../../config/checks.ts";
+import { checkString } from "../../config/guest-text.ts";
 import type {
   ImageConfigDetail,
   ImageFields,
@@ -91,8 +92,12 @@ export class Image {
     const { removeImage } = await import("./image-collection.ts");
     const home = locateHome();
     const { force } = options;
-    await Operation.run(`remove image ${reference}`, options, ({ signal }) =>
-      removeImage(home, checkReference(reference), () => findImageUses(home), { force, signal }),
+    await Operation.run(
+      `remove image ${reference}`,
+      options,
+      ({ signal }) =>
+        removeImage(home, checkReference(reference), () => findImageUses(home), { force, signal }),
+      { force: "boolean" },
     );
   }
 
@@ -134,10 +139,17 @@ export class Image {
     const { loadImages } = await import("./image-collection.ts");
     const home = locateHome();
     const archive = checkString("the archive's path", path);
-    const images = await Operation.run(`load images from ${archive}`, options, async (operation) => {
-      await operation.wait(prepareHome(home));
-      return await loadImages(home, archive, { tag: options.tag, signal: operation.signal });
-    });
+    const { tag } = options;
+    if (tag !== undefined) checkString("tag", tag);
+    const images = await Operation.run(
+      `load images from ${archive}`,
+      options,
+      async (operation) => {
+        await operation.wait(prepareHome(home));
+        return await loadImages(home, archive, { tag, signal: operation.signal });
+      },
+      { tag: "any" },
+    );
     return images.map((image) => new ImageHandle(image));
   }
 
@@ -151,19 +163,23 @@ export class Image {
     options: ImageSaveOptions & WaitOptions,
   ): Promise<void> {
     const { outputPath, format = "docker" } = options;
-    const list = typeof references === "string" ? [references] : references;
+    const list = typeof references === "string" ? [references] : checkList("the images to save", references);
     if (list.length === 0)
       throw new InvalidConfigError("no image was named", { hint: "Name at least one to be saved." });
     checkString("outputPath", outputPath);
     const kind = checkOneOf("format", format, ["docker", "oci"]);
     const { saveImages } = await import("./image-collection.ts");
-    await Operation.run(`save images to ${outputPath}`, options, ({ signal }) =>
-      saveImages(locateHome(), list.map(checkReference), outputPath, { format: kind, signal }),
+    await Operation.run(
+      `save images to ${outputPath}`,
+      options,
+      ({ signal }) =>
+        saveImages(locateHome(), list.map(checkReference), outputPath, { format: kind, signal }),
+      { outputPath: "any", format: "any" },
     );
   }
 }
 
-function checkReference(reference: string): string {
+function checkReference(reference: unknown): string {
   return checkString("the image's reference", reference);
 }
 

@@ -1,3 +1,5 @@
+import { types } from "node:util";
+import { checkList, shown } from "../../config/checks.ts";
 import { InvalidConfigError, InvalidCursorError } from "../../errors/index.ts";
 import type { LogSource } from "../../store/log-format.ts";
 
@@ -17,6 +19,8 @@ export interface LogReadOptions {
   /** By default `stdout`, `stderr` and `output`: what commands printed. */
   readonly sources?: readonly LogReadSource[];
 }
+
+export const logReadOptions = { tail: "any", since: "any", until: "any", sources: "any" } as const;
 
 /** A piece of what a command printed, or a line about the sandbox itself (`system`). */
 export class LogEntry {
@@ -63,10 +67,10 @@ const defaultSources: readonly LogSource[] = ["stdout", "stderr", "output"];
 export function chosenSources(sources: readonly LogReadSource[] | undefined): ReadonlySet<LogSource> {
   if (sources === undefined) return new Set(defaultSources);
   const chosen = new Set<LogSource>();
-  for (const source of sources) {
+  for (const source of checkList("sources", sources) as LogReadSource[]) {
     if (source === "all") return new Set(allSources);
     if (!allSources.includes(source)) {
-      throw new InvalidConfigError(`unknown log source ${JSON.stringify(source)}`, {
+      throw new InvalidConfigError(`unknown log source ${shown(source)}`, {
         hint: `Use ${allSources.join(", ")} or all.`,
       });
     }
@@ -77,13 +81,14 @@ export function chosenSources(sources: readonly LogReadSource[] | undefined): Re
 
 /** @throws InvalidConfigError */
 export function checkLogOptions(options: LogReadOptions): void {
-  const { tail, since, until } = options;
+  const { tail, since, until, sources } = options;
+  chosenSources(sources);
   if (tail !== undefined && (!Number.isInteger(tail) || tail < 0)) {
-    throw new InvalidConfigError(`tail is ${tail}, which is not a whole number from 0 up`);
+    throw new InvalidConfigError(`tail is ${shown(tail)}, which is not a whole number from 0 up`);
   }
-  for (const date of [since, until]) {
-    if (date !== undefined && Number.isNaN(date.getTime()))
-      throw new InvalidConfigError("since or until is no valid date");
+  for (const [name, date] of Object.entries({ since, until })) {
+    if (date !== undefined && !(types.isDate(date) && Number.isFinite(date.getTime())))
+      throw new InvalidConfigError(`${name} is no valid date`, { hint: "Give a Date." });
   }
 }
 

@@ -9,6 +9,7 @@ import {
   checkLogOptions,
   decodeLogCursor,
   isInTime,
+  logReadOptions,
   type LogEntry,
   type LogPlace,
   type LogReadOptions,
@@ -25,6 +26,9 @@ export interface LogStreamOptions extends Omit<LogReadOptions, "tail"> {
   /** Wait for more until the sandbox ends; by default the stream ends with what is there. */
   readonly follow?: boolean;
 }
+
+const { tail: _, ...readOptions } = logReadOptions;
+export const logStreamOptions = { ...readOptions, fromCursor: "any", follow: "boolean" } as const;
 
 /**
  * Entries of a sandbox's log, one by one.

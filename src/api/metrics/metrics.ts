@@ -78,7 +78,7 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
    * @throws InvalidConfigError
    */
   constructor(source: MetricsSource, intervalMs: number) {
-    if (!(intervalMs >= 0 && intervalMs <= longestTimerMs)) {
+    if (typeof intervalMs !== "number" || !(intervalMs >= 0 && intervalMs <= longestTimerMs)) {
       throw new InvalidConfigError(
         `the interval ${intervalMs} is no number of milliseconds that can be waited`,
         {

@@ -4,7 +4,7 @@ import { locateHome } from "../../store/home.ts";
 import { nameExists } from "../../store/sandboxes.ts";
 import { createSandbox } from "./create.ts";
 import { findHandle } from "./list.ts";
-import type { CreateObserver } from "./progress.ts";
+import { createCallbacks, type CreateObserver } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 
@@ -15,16 +15,22 @@ export async function connectOrCreate(
   observer: CreateObserver,
 ): Promise<Sandbox> {
   const { name, detached } = config;
-  return await Operation.run(`connect to or create sandbox ${name}`, observer, async ({ signal }) => {
-    // The time limit is that of both steps together.
-    const within = { ...observer, signal, timeoutMs: undefined };
-    if (!(await nameExists(locateHome(), name))) {
-      try {
-        return await createSandbox(config, unsupported, !detached, within);
-      } catch (error) {
-        if (!(error instanceof SandboxAlreadyExistsError)) throw error;
+  return await Operation.run(
+    `connect to or create sandbox ${name}`,
+    observer,
+    async ({ signal }) => {
+      // The time limit is that of both steps together.
+      const within = { ...observer, signal, timeoutMs: undefined };
+      if (!(await nameExists(locateHome(), name))) {
+        try {
+          return await createSandbox(config, unsupported, !detached, within);
+        } catch (error) {
+          if (!(error instanceof SandboxAlreadyExistsError)) throw error;
+        }
       }
-    }
-    return await (await findHandle(name)).connectOrStart({ detached, ...within });
-  });
+      const { onPullProgress: _, ...starting } = within;
+      return await (await findHandle(name)).connectOrStart({ detached, ...starting });
+    },
+    createCallbacks,
+  );
 }

@@ -10,7 +10,7 @@ import {
   SandboxStillRunningError,
 } from "../../errors/index.ts";
 import type { RegistryOptions } from "../../image/registry/settings.ts";
-import { checkRecord, type SandboxRecord } from "../../store/sandbox-record.ts";
+import { checkRecord, newRecord } from "../../store/sandbox-record.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import {
   createSandboxDirectory,
@@ -24,10 +24,11 @@ import { locateHome, prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
 import { whyNoTemplates } from "../../store/templates/template-settings.ts";
+import { bootTimeoutMs } from "../../config/global/boot-timeout.ts";
 import { Operation } from "../../host/operation.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observed } from "./observed.ts";
-import type { CreateObserver } from "./progress.ts";
+import { createCallbacks, type CreateObserver } from "./progress.ts";
 import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./create-root.ts";
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "../../config/sandbox/sandbox-draft.ts";
@@ -54,11 +55,16 @@ export async function createSandbox(
   attached: boolean,
   observer: CreateObserver,
 ): Promise<Sandbox> {
-  return await Operation.run(`create sandbox ${config.name}`, observer, async (operation) => {
-    operation.log("checking the configuration");
-    const prepared = await operation.wait(prepareCreation(config, unsupported));
-    return await carryOut(prepared, attached, operation, observer);
-  });
+  return await Operation.run(
+    `create sandbox ${config.name}`,
+    observer,
+    async (operation) => {
+      operation.log("checking the configuration");
+      const prepared = await operation.wait(prepareCreation(config, unsupported));
+      return await carryOut(prepared, attached, operation, observer);
+    },
+    createCallbacks,
+  );
 }
 
 /**
@@ -77,6 +83,7 @@ export async function prepareCreation(
   const settings = await readGlobalConfig(home);
   // A wrong value is told before anything is made.
   whyNoTemplates(process.env, settings, 0);
+  bootTimeoutMs(process.env);
   const kernelPath = await chooseKernel(config, settings);
   const stored = effectiveConfig({ ...config, image }, settings, kernelPath);
   const { rootDisk, memoryMib } = stored;
@@ -123,13 +130,8 @@ async function makeAndBoot(
 ): Promise<Sandbox | null> {
   const { signal } = observer;
   const { name } = config;
-  const record: SandboxRecord = {
-    format: 1,
-    id: newSandboxId(),
-    name,
-    createdAt: new Date().toISOString(),
-    config: root.stored,
-  };
+  const createdAt = new Date().toISOString();
+  const record = newRecord({ id: newSandboxId(), name, createdAt, config: root.stored });
   checkRecord(record);
   signal?.throwIfAborted();
   if (config.replace && (await nameExists(home, name))) await removeOld(operation, home, config);

@@ -7,7 +7,8 @@ import { createSandbox } from "./create.ts";
 import type { SandboxListBuilder, SandboxPage } from "./list-builder.ts";
 import { findHandle, listHandles, listPage, type ListedSandboxes } from "./list.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
-import type { CreateObserver, StartObserver } from "./progress.ts";
+import { checkCallOptions } from "../../host/call-options.ts";
+import { startCallbacks, type CreateObserver, type StartObserver } from "./progress.ts";
 import { Sandbox as SandboxObject, type SandboxHandle } from "./sandbox.ts";
 
 /** The ways to get a sandbox. They are apart from its class because they need what makes sandboxes, which needs the class. */
@@ -58,14 +59,21 @@ const statics = {
 
   /** Boots a stopped sandbox again; this process owns it. @throws SandboxStillRunningError, SandboxNotFoundError, BootStartError */
   async start(name: string, observer: StartObserver = {}): Promise<Sandbox> {
-    return await (await findHandle(name, observer)).start(observer);
+    return await (await findHandle(name, waitOf(observer))).start(observer);
   },
 
   /** Boots a stopped sandbox again; it goes on after this process. @throws as {@link start} */
   async startDetached(name: string, observer: StartObserver = {}): Promise<Sandbox> {
-    return await (await findHandle(name, observer)).startDetached(observer);
+    return await (await findHandle(name, waitOf(observer))).startDetached(observer);
   },
 };
+
+/** Of a start, whose other options are looked at before the sandbox is. */
+function waitOf(observer: StartObserver): WaitOptions {
+  checkCallOptions("start sandbox", observer, startCallbacks);
+  const { signal, timeoutMs } = observer;
+  return { signal, timeoutMs };
+}
 
 /** The class, with the statics to get one of it as its static methods. */
 function withStatics(): typeof SandboxObject & typeof statics {

@@ -1,5 +1,5 @@
-import type { LogEntry, LogReadOptions } from "../logs/log-entry.ts";
-import { LogStream, type LogStreamOptions } from "../logs/log-stream.ts";
+import { checkLogOptions, logReadOptions, type LogEntry, type LogReadOptions } from "../logs/log-entry.ts";
+import { LogStream, logStreamOptions, type LogStreamOptions } from "../logs/log-stream.ts";
 import { readLogs } from "../logs/read-logs.ts";
 import type { SandboxMetrics } from "../metrics/metrics.ts";
 import {
@@ -10,8 +10,8 @@ import {
   type SandboxTouchResult,
 } from "../control/sandbox-control.ts";
 import type { SandboxStopResult } from "../control/stop-result.ts";
-import type { WaitOptions } from "../../host/operation.ts";
-import { destroySandbox, type DestroyOptions } from "./start.ts";
+import type { Operation, WaitOptions } from "../../host/operation.ts";
+import { checkDestroyOptions, destroySandbox, type DestroyOptions } from "./start.ts";
 
 /**
  * What can be done to a sandbox by whoever knows it: what {@link Sandbox} and {@link SandboxHandle} have in common.
@@ -79,6 +79,7 @@ export class SandboxLifecycle {
 
   /** Stops the sandbox if it runs and removes it. `timeoutMs` is the grace of the stop; `signal` ends the waiting. */
   async destroy(options: DestroyOptions = {}): Promise<void> {
+    checkDestroyOptions(options);
     await this.control.run("destroy sandbox", { signal: options.signal }, (operation) =>
       destroySandbox(operation, this.control, options),
     );
@@ -103,15 +104,17 @@ export class SandboxLifecycle {
 
   /** What its commands have printed, from all runs that are still logged. */
   async logs(options: LogReadOptions & WaitOptions = {}): Promise<LogEntry[]> {
-    return await this.control.run("read the logs of sandbox", options, (operation) =>
-      operation.wait(this.control.find().then(({ paths }) => readLogs(paths, options))),
-    );
+    const read = (operation: Operation): Promise<LogEntry[]> => {
+      checkLogOptions(options);
+      return operation.wait(this.control.find().then(({ paths }) => readLogs(paths, options)));
+    };
+    return await this.control.run("read the logs of sandbox", options, read, logReadOptions);
   }
 
   /** What its commands print, entry by entry. */
   async logStream(options: LogStreamOptions & WaitOptions = {}): Promise<LogStream> {
-    return await this.control.run("open the logs of sandbox", options, (operation) =>
-      LogStream.open(this.control, options, operation),
-    );
+    const open = (operation: Operation): Promise<LogStream> =>
+      LogStream.open(this.control, options, operation);
+    return await this.control.run("open the logs of sandbox", options, open, logStreamOptions);
   }
 }

@@ -1,4 +1,7 @@
-import { InvalidConfigError, InvalidCursorError } from "../../errors/index.ts";
+import { checkWhole } from "../../config/checks.ts";
+import { checkText } from "../../config/guest-text.ts";
+import { pairsOf, type PairsInput } from "../../config/pairs.ts";
+import { InvalidCursorError } from "../../errors/index.ts";
 import type { SandboxHandle } from "./sandbox.ts";
 
 /** A part of a list. */
@@ -23,10 +26,7 @@ export class SandboxListBuilder {
 
   /** At most so many, 1 to 100; by default 20. @throws InvalidConfigError */
   limit(count: number): this {
-    if (!Number.isInteger(count) || count < 1 || count > 100) {
-      throw new InvalidConfigError(`the limit ${count} is not a whole number from 1 to 100`);
-    }
-    this.#limit = count;
+    this.#limit = checkWhole("the limit", count, 1, 100);
     return this;
   }
 
@@ -38,12 +38,12 @@ export class SandboxListBuilder {
 
   /** Only sandboxes that have this label. Several labels must all match. */
   label(key: string, value: string): this {
-    this.#labels.set(key, value);
+    this.#labels.set(checkText("a label's key", key), checkText("a label's value", value));
     return this;
   }
 
-  labels(values: Readonly<Record<string, string>>): this {
-    for (const [key, value] of Object.entries(values)) this.label(key, value);
+  labels(values: PairsInput): this {
+    for (const [key, value] of pairsOf("labels", values)) this.label(key as string, value as string);
     return this;
   }
 

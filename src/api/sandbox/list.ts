@@ -1,3 +1,5 @@
+import { built } from "../../config/checks.ts";
+import { hasLabel } from "../../config/labels.ts";
 import { checkSandboxName } from "../../config/sandbox-name.ts";
 import { findSandbox, listSandboxes, type FoundSandbox } from "../../store/sandboxes.ts";
 import { locateHome, type Home } from "../../store/home.ts";
@@ -27,11 +29,11 @@ export async function listPage(
   configure: (list: SandboxListBuilder) => SandboxListBuilder,
   options: WaitOptions = {},
 ): Promise<SandboxPage> {
-  const { limit, after, labels } = configure(new SandboxListBuilder()).query();
+  const { limit, after, labels } = built("listWith", configure, new SandboxListBuilder()).query();
   const home = locateHome();
   const matching = (await found(home, options)).filter(
     ({ record }) =>
-      [...labels].every(([key, value]) => record.config.labels[key] === value) &&
+      [...labels].every(([key, value]) => hasLabel(record.config.labels, key, value)) &&
       (after === null || comesAfter(record, after)),
   );
   const page = matching.slice(0, limit);

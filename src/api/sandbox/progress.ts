@@ -40,6 +40,13 @@ export interface StartObserver extends WaitOptions {
   readonly onStarted?: ((report: StartReport) => void) | undefined;
 }
 
+export const startCallbacks = {
+  onProgress: "function",
+  onNotice: "function",
+  onStarted: "function",
+} as const;
+export const createCallbacks = { ...startCallbacks, onPullProgress: "function" } as const;
+
 /** As for a start; of a creation that is given up nothing is left at all. */
 export interface CreateObserver extends StartObserver {
   /** Is told how the pull of the image goes on. */

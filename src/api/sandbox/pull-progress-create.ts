@@ -1,7 +1,7 @@
 import { CustomError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { carryOut, prepareCreation } from "./create.ts";
-import type { CreateObserver, PullProgress } from "./progress.ts";
+import { createCallbacks, type CreateObserver, type PullProgress } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 
@@ -129,11 +129,16 @@ export async function createWithPullProgress(
     },
   };
   const checked = Promise.withResolvers<undefined>();
-  const creation = Operation.run(`create sandbox ${config.name}`, observer, async (operation) => {
-    const prepared = await operation.wait(prepareCreation(config, unsupported));
-    checked.resolve(undefined);
-    return await carryOut(prepared, attached, operation, progressObserver);
-  }).finally(() => {
+  const creation = Operation.run(
+    `create sandbox ${config.name}`,
+    observer,
+    async (operation) => {
+      const prepared = await operation.wait(prepareCreation(config, unsupported));
+      checked.resolve(undefined);
+      return await carryOut(prepared, attached, operation, progressObserver);
+    },
+    createCallbacks,
+  ).finally(() => {
     progress.end();
   });
   // What is wrong with the configuration is told at once.

@@ -1,6 +1,7 @@
 import { SandboxStillRunningError } from "../../errors/index.ts";
-import type { SandboxStatus } from "../../config/enums.ts";
-import type { WaitOptions } from "../../host/operation.ts";
+import { SandboxStatuses, type SandboxStatus } from "../../config/enums.ts";
+import { checkOneOf } from "../../config/checks.ts";
+import type { Operation, WaitOptions } from "../../host/operation.ts";
 import type { Home } from "../../store/home.ts";
 import type { FoundSandbox } from "../../store/sandboxes.ts";
 import { configOf } from "../../config/sandbox/effective-config.ts";
@@ -11,11 +12,17 @@ import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
-import type { StartObserver, StartReport } from "./progress.ts";
+import { startCallbacks, type StartObserver, type StartReport } from "./progress.ts";
 import { defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
 import { isTerminal } from "../control/found-sandbox.ts";
 import type { SandboxStopResult } from "../control/stop-result.ts";
-import { restartSandbox, startSandbox, type RestartOptions, type StartedSandbox } from "./start.ts";
+import {
+  checkRestartOptions,
+  restartSandbox,
+  startSandbox,
+  type RestartOptions,
+  type StartedSandbox,
+} from "./start.ts";
 
 /**
  * A sandbox: a virtual machine with its own kernel and file system, in which commands are run.
@@ -87,6 +94,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
 
   /** Waits until the sandbox has this status. @throws SandboxReplacedError, SandboxNotFoundError */
   async waitForStatus(status: SandboxStatus, options: WaitOptions = {}): Promise<SandboxHandle> {
+    checkOneOf("the status to wait for", status, SandboxStatuses);
     const found = await this.control.run(`wait for the status ${status} of sandbox`, options, (operation) =>
       this.control.waitForStatus(operation, status),
     );
@@ -95,6 +103,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
 
   /** Stops the sandbox if it runs and boots it again. */
   async restart(options: RestartOptions = {}): Promise<Sandbox> {
+    checkRestartOptions(options);
     const started = await this.control.run("restart sandbox", { signal: options.signal }, (operation) =>
       restartSandbox(operation, this.control, options),
     );
@@ -190,14 +199,15 @@ export class SandboxHandle extends SandboxLifecycle {
 
   /** Connects to it when it runs, waits for it when it starts, starts it when it does not run. */
   async connectOrStart(options: { readonly detached?: boolean } & StartObserver = {}): Promise<Sandbox> {
-    return await this.control.run("connect to or start sandbox", options, async (operation) => {
+    const { detached, ...observer } = options;
+    const connectOrStart = async (operation: Operation): Promise<Sandbox> => {
       const { signal } = operation;
       for (;;) {
         const { status } = await this.control.find();
         if (status === "running" || status === "draining") return await this.connect({ signal });
         if (isTerminal(status)) {
           try {
-            return await this.#start(options.detached !== true, { ...options, signal, timeoutMs: undefined });
+            return await this.#start(detached !== true, { ...observer, signal, timeoutMs: undefined });
           } catch (error) {
             // Another program was first; its supervisor has not said so yet.
             if (!(error instanceof SandboxStillRunningError)) throw error;
@@ -205,18 +215,21 @@ export class SandboxHandle extends SandboxLifecycle {
         }
         await this.control.waitForChange(operation);
       }
-    });
+    };
+    const others = { ...startCallbacks, detached: "boolean" } as const;
+    return await this.control.run("connect to or start sandbox", options, connectOrStart, others);
   }
 
   async #start(attached: boolean, observer: StartObserver): Promise<Sandbox> {
-    const { control, report } = await this.control.run("start sandbox", observer, (operation) =>
-      startSandbox(operation, this.control, attached, observer),
-    );
+    const start = (operation: Operation): Promise<StartedSandbox> =>
+      startSandbox(operation, this.control, attached, observer);
+    const { control, report } = await this.control.run("start sandbox", observer, start, startCallbacks);
     return new Sandbox(control, attached, report);
   }
 
   /** Waits until the sandbox has this status. @throws SandboxReplacedError, SandboxNotFoundError */
   async waitForStatus(status: SandboxStatus, options: WaitOptions = {}): Promise<SandboxHandle> {
+    checkOneOf("the status to wait for", status, SandboxStatuses);
     const found = await this.control.run(`wait for the status ${status} of sandbox`, options, (operation) =>
       this.control.waitForStatus(operation, status),
     );
@@ -224,6 +237,7 @@ export class SandboxHandle extends SandboxLifecycle {
   }
 
   async restart(options: RestartOptions = {}): Promise<Sandbox> {
+    checkRestartOptions(options);
     const started = await this.control.run("restart sandbox", { signal: options.signal }, (operation) =>
       restartSandbox(operation, this.control, options),
     );

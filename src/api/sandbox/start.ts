@@ -1,10 +1,12 @@
+import { bootTimeoutMs } from "../../config/global/boot-timeout.ts";
+import { checkCallOptions } from "../../host/call-options.ts";
 import type { Operation } from "../../host/operation.ts";
 import { observed } from "./observed.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/index.ts";
 import { lockStoppedSandbox } from "../../store/sandboxes.ts";
 import { prepareHome } from "../../store/home.ts";
 import { launchSupervisor } from "./launch.ts";
-import type { StartObserver, StartReport } from "./progress.ts";
+import { startCallbacks, type StartObserver, type StartReport } from "./progress.ts";
 import { defaultGraceMs, killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
 import { isTerminal } from "../control/found-sandbox.ts";
 
@@ -26,6 +28,16 @@ export interface DestroyOptions {
   readonly timeoutMs?: number;
   /** Aborted: the call fails with the signal's reason. A stop that was asked for goes on; nothing is removed any more. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws InvalidConfigError */
+export function checkRestartOptions(options: RestartOptions): void {
+  checkCallOptions("restart", options, { ...startCallbacks, force: "boolean", detached: "boolean" });
+}
+
+/** @throws InvalidConfigError */
+export function checkDestroyOptions(options: DestroyOptions): void {
+  checkCallOptions("destroy", options, { force: "boolean" });
 }
 
 export interface StartedSandbox {
@@ -51,6 +63,7 @@ export async function startSandbox(
       hint: `Use it as it is, or restart it ("msb restart ${name}").`,
     });
   }
+  bootTimeoutMs(process.env);
   await prepareHome(home);
   operation.throwIfOver();
   const lock = await lockStoppedSandbox(home, name, id, "start");

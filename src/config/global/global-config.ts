@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { InvalidConfigError } from "../../errors/index.ts";
 import { maximumRootDiskMib, minimumManagedMib, type RootDisk } from "../root-disk.ts";
 import { rangedSchemaOf } from "../settings/schema.ts";
-import type { GlobalOf, InputValue } from "../settings/setting.ts";
+import type { AnySetting, GlobalOf, InputValue } from "../settings/setting.ts";
 import { settingEntries, type SettingKey, type Settings } from "../settings/table.ts";
 import { refuseUnreadKeys } from "./known-keys.ts";
 import { registriesSchema } from "./registries.ts";
@@ -29,9 +29,21 @@ function defaultsIn(prefix: string): v.ObjectEntries {
   return Object.fromEntries(
     own.map(([, { global = "", type }]) => [
       global.slice(prefix.length),
-      v.nullish(rangedSchemaOf(type.form)),
+      v.nullish(v.pipe(rangedSchemaOf(type.form), checkedBy(type))),
     ]),
   );
+}
+
+/** What the setting itself would refuse, such as a relative path. */
+function checkedBy(type: AnySetting["type"]): v.RawCheckAction<unknown> {
+  return v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    try {
+      type.check("it", dataset.value);
+    } catch (error) {
+      addIssue({ message: error instanceof Error ? error.message : String(error) });
+    }
+  });
 }
 
 const managedMib = v.pipe(

@@ -4,12 +4,11 @@ import { unknownKey, unknownKeyHint } from "../keys/unknown-keys.ts";
 
 /** What this file needs to see of a schema of valibot. */
 interface Schema {
-  readonly type: string;
   readonly entries?: Readonly<Record<string, Schema>>;
   readonly literal?: unknown;
   /** Of what may be missing or null. */
   readonly wrapped?: Schema;
-  /** Of a record's values. */
+  /** Of the values of an object whose keys are not ours. */
   readonly value?: Schema;
   /** Of a union. */
   readonly options?: readonly Schema[];
@@ -24,13 +23,21 @@ interface Schema {
  *   version brings
  */
 export function refuseUnreadKeys(schema: object, value: unknown, where: string, path = ""): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return;
-  const { type, entries, wrapped, options, value: ofRecord } = schema as Schema;
+  if (typeof value !== "object" || value === null) return;
+  const { entries, wrapped, options, value: ofKey } = schema as Schema;
+  // To valibot it is an object without any of the keys.
+  if (Array.isArray(value) && entries !== undefined) {
+    throw new InvalidConfigError(
+      `${where}: ${path === "" ? "the file" : path} must be an object, not a list`,
+      {
+        hint: "Write it in braces: {}.",
+      },
+    );
+  }
   if (wrapped !== undefined) refuseUnreadKeys(wrapped, value, where, path);
   else if (entries !== undefined) refuseOthers(entries, value, where, path);
-  else if (type === "record" && ofRecord !== undefined) {
-    for (const [key, inner] of Object.entries(value))
-      refuseUnreadKeys(ofRecord, inner, where, `${path}.${key}`);
+  else if (ofKey !== undefined) {
+    for (const [key, inner] of Object.entries(value)) refuseUnreadKeys(ofKey, inner, where, `${path}.${key}`);
   } else {
     // A kind that is none is told by the schema.
     const kind: unknown = Reflect.get(value, "kind");

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { keyed } from "../keys/keyed.ts";
 
 const passwordSources = ["store", "password_env", "secret_name"] as const;
 
@@ -21,11 +22,9 @@ const registryAuth = v.pipe(
 /** The `registries` of `config.json`. */
 export const registriesSchema = v.object({
   ca_certs: v.nullish(v.string()),
-  hosts: v.nullish(
-    v.record(v.string(), v.object({ insecure: v.nullish(v.boolean()), auth: v.nullish(registryAuth) })),
-  ),
+  hosts: v.nullish(keyed(v.object({ insecure: v.nullish(v.boolean()), auth: v.nullish(registryAuth) }))),
   /** `hosts.<host>.auth` at the place that it has in the `config.json` of microsandbox 0.4; a file written for that is read. */
-  auth: v.nullish(v.record(v.string(), registryAuth)),
+  auth: v.nullish(keyed(registryAuth)),
 });
 
 /** A registry's login as `config.json` has it: whose it is and where the password lies. */

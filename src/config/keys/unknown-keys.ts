@@ -2,13 +2,22 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import { nearest } from "./nearest.ts";
 
 /**
- * Refuses a key that nobody reads: a misspelled safety switch must not be dropped in silence. Keys with the value undefined are
+ * Refuses what is no object, and a key that nobody reads: a misspelled safety switch must not be dropped in silence. Keys with the value undefined are
  * not there.
  *
  * @param path of the object, as the user would write it: `registry.auth`; empty for the outermost one
  * @throws InvalidConfigError that names the key's path and the nearest known key, and never a value
  */
-export function refuseUnknownKeys(path: string, given: object, known: readonly string[]): void {
+export function refuseUnknownKeys(
+  path: string,
+  given: unknown,
+  known: readonly string[],
+): asserts given is object {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new InvalidConfigError(`${path === "" ? "the configuration" : path} must be an object`, {
+      hint: `Its keys are ${known.join(", ")}.`,
+    });
+  }
   const key = Object.keys(given).find(
     (candidate) => !known.includes(candidate) && Reflect.get(given, candidate) !== undefined,
   );

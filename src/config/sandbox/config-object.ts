@@ -1,3 +1,4 @@
+import { InvalidConfigError } from "../../errors/index.ts";
 import { asksForNothing, laterConfigKeys } from "../keys/later-keys.ts";
 import { refuseUnknownLoginKeys, type RegistryInput } from "../registry-config.ts";
 import type { RootfsSource } from "../rootfs-source.ts";
@@ -17,11 +18,11 @@ export interface SandboxConfigInput extends InputOf<Settings> {
 const settingKeys = Object.keys(settings) as readonly SettingKey[];
 const knownKeys = ["name", ...settingKeys, "registryAuth", ...Object.keys(laterConfigKeys)];
 
-/** @throws TypeError when it is no object; what is wrong with its fields is told by the draft */
+/** @throws InvalidConfigError when it is no object; what is wrong with its fields is told by the draft */
 export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
   const given: unknown = input;
-  if (typeof given !== "object" || given === null)
-    throw new TypeError("the sandbox configuration must be an object");
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    throw new InvalidConfigError("the sandbox configuration must be an object");
   const draft = new SandboxDraft(input.name);
   draft.attempt(() => {
     refuseUnknownKeys("", given, knownKeys);
@@ -44,5 +45,8 @@ function registryOf(draft: SandboxDraft, input: SandboxConfigInput): RegistryInp
   draft.attempt(() => {
     refuseUnknownLoginKeys("registryAuth", registryAuth);
   });
-  return { ...registry, auth: registry?.auth ?? registryAuth };
+  // What is no object is told as it is.
+  const given: unknown = registry ?? {};
+  if (typeof given !== "object") return registry;
+  return { ...given, auth: registry?.auth ?? registryAuth };
 }

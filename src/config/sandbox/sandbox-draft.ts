@@ -1,4 +1,5 @@
 import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
+import { checkEnvSize } from "../env.ts";
 import { checkSandboxName } from "../sandbox-name.ts";
 import type { AnySetting, InputValue } from "../settings/setting.ts";
 import { settersOf, settingEntries, settings, type SettingKey, type Settings } from "../settings/table.ts";
@@ -68,7 +69,7 @@ export class SandboxDraft {
   /** @throws InvalidConfigError for the first thing that was wrong */
   finish(): SandboxConfig {
     checkSandboxName(this.#name);
-    // What a setter complained about is an error of this package or a TypeError.
+    // What a setter complained about is an error of this package, or of the caller's own function.
     // eslint-disable-next-line @typescript-eslint/only-throw-error
     if (this.#mistake !== null) throw this.#mistake;
     const image = this.#values.get("image") as SandboxConfig["image"] | null;
@@ -87,6 +88,7 @@ export class SandboxDraft {
     }
     // `SandboxConfig` is made from the table, and so is what is in the map.
     const values = Object.fromEntries(this.#values) as unknown as SandboxConfig;
+    checkEnvSize(values.env, values.rlimits);
     return deepFreeze({ ...values, name: this.#name, imageDigest: null });
   }
 }

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { keyed } from "../keys/keyed.ts";
 import { UnsupportedOperationError } from "../../errors/index.ts";
 import { DiskImageFormats } from "../enums.ts";
 import { asksForNothing } from "../keys/later-keys.ts";
@@ -46,7 +47,7 @@ const structures: Partial<Record<SettingKey, v.GenericSchema>> = {
   ),
   env: pairs,
   scripts: pairs,
-  labels: v.record(v.string(), v.string()),
+  labels: keyed(v.string()),
   rlimits: v.array(v.object({ resource: v.picklist(rlimitResources), soft: limit, hard: limit })),
 };
 

@@ -2,7 +2,7 @@ import { envType, scriptsType } from "../env.ts";
 import { labelsType } from "../labels.ts";
 import { rlimitsType } from "../rlimits.ts";
 import { derivedSetting, setting, settledSetting } from "./setting.ts";
-import { guestPath, hostname, signal, text, words } from "./types.ts";
+import { guestPath, hostname, program, signal, text, words } from "./types.ts";
 
 /** What runs in a sandbox, what it finds there and what it is known by. */
 export const processSettings = {
@@ -39,7 +39,7 @@ export const processSettings = {
     change: "next command",
   }),
   shell: setting({
-    type: text,
+    type: program,
     meaning: "the shell of `shell()` and `attachShell()`",
     default: "/bin/sh",
     global: "sandbox_defaults.shell",

@@ -7,9 +7,9 @@ import {
   checkOneOf,
   checkPositive,
   checkSignal,
-  checkString,
   checkWhole,
 } from "../checks.ts";
+import { checkPath, checkString } from "../guest-text.ts";
 import type { SettingType } from "./setting.ts";
 
 /** A count. */
@@ -51,6 +51,13 @@ export const text: SettingType<string, string> = {
   check: checkString,
 };
 
+/** A program of the guest: a path, or a name that is searched for. */
+export const program: SettingType<string, string> = {
+  form: { kind: "text" },
+  values: "text",
+  check: checkPath,
+};
+
 export const guestPath: SettingType<string, string> = {
   form: { kind: "text" },
   values: "an absolute path",
@@ -59,7 +66,7 @@ export const guestPath: SettingType<string, string> = {
 
 export const hostname: SettingType<string, string> = {
   form: { kind: "text" },
-  values: "1 to 64 bytes",
+  values: "1 to 64 bytes, no spaces",
   check: (_name, value) => checkHostname(value),
 };
 

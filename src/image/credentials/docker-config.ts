@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
+import { keyed } from "../../config/keys/keyed.ts";
 import { errorCode } from "../../host/system-error.ts";
 import { userHomeDirectory } from "../../host/user-home.ts";
 import type { Credential } from "./credential.ts";
@@ -9,8 +10,7 @@ import { runHelper } from "./helper.ts";
 /** What is read of docker's `config.json`; everything else in it is docker's. */
 const schema = v.object({
   auths: v.nullish(
-    v.record(
-      v.string(),
+    keyed(
       v.object({
         auth: v.nullish(v.string()),
         username: v.nullish(v.string()),
@@ -20,7 +20,7 @@ const schema = v.object({
     ),
   ),
   credsStore: v.nullish(v.string()),
-  credHelpers: v.nullish(v.record(v.string(), v.string())),
+  credHelpers: v.nullish(keyed(v.string())),
 });
 type DockerConfig = v.InferOutput<typeof schema>;
 
@@ -68,7 +68,10 @@ function dockerConfigFile(environment: NodeJS.ProcessEnv): string | null {
 
 async function readDockerConfig(path: string, notes: string[]): Promise<DockerConfig | null> {
   try {
-    return v.parse(schema, JSON.parse(await readFile(path, "utf8")));
+    const json: unknown = JSON.parse(await readFile(path, "utf8"));
+    // To the schema it is an object that says nothing.
+    if (Array.isArray(json)) throw new TypeError("a list");
+    return v.parse(schema, json);
   } catch (error) {
     const code = errorCode(error);
     // The text of a JSON or schema error may quote the file, so it is left out.

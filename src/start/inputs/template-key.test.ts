@@ -54,7 +54,7 @@ interface Changes {
 async function keys(changes: Changes = {}): Promise<TemplateKeys> {
   const name = changes.name ?? "one";
   const record: SandboxRecord = {
-    ...{ format: 1, id: "0123456789abcdef", name, createdAt: "2026-01-01T00:00:00.000Z" },
+    ...{ format: 2, id: "0123456789abcdef", name, createdAt: "2026-01-01T00:00:00.000Z" },
     config: { ...config, ...changes.config },
   };
   const home = locateHome({ MSB_HOME: directory });

@@ -1,6 +1,7 @@
 import { lstat, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
+import { keyed } from "../../config/keys/keyed.ts";
 import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import type { Home } from "../home.ts";
 import { readChunk } from "../../host/files/read-chunk.ts";
@@ -12,7 +13,7 @@ import { inspectTemplate, templatePaths, type Template } from "./templates.ts";
 
 const chunkBytes = 1024 * 1024;
 
-const hashesSchema = v.object({ format: v.literal(1), files: v.record(v.string(), v.string()) });
+const hashesSchema = v.object({ format: v.literal(1), files: keyed(v.string()) });
 
 /**
  * Brings a template's files to the disk and notes that they are there: from then on it is good for later boots of the host

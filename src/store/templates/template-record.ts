@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { keyed } from "../../config/keys/keyed.ts";
 
 const fileSchema = v.object({
   size: v.number(),
@@ -45,7 +46,7 @@ const recordSchema = v.object({
   hostBoot: v.nullable(v.string()),
   /** Whether its files have reached the disk for certain. Until then they are good for this boot of the host only. */
   durable: v.boolean(),
-  files: v.record(v.string(), fileSchema),
+  files: keyed(fileSchema),
   /** Why no template of this key can be made here; null for one that was. There are no files then. */
   unusable: v.nullable(v.string()),
 });
