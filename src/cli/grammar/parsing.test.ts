@@ -21,8 +21,8 @@ async function full(
   let out = "";
   let err = "";
   const parsed = await parse(commandEntries, args, separator === -1 ? null : line.slice(separator + 1), {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
+    out: (text) => (out += String(text)),
+    err: (text) => (err += String(text)),
   });
   if (typeof parsed === "number") return { code: parsed, out, err };
   return { command: parsed.command.name, invocation: parsed.invocation };

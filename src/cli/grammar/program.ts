@@ -17,7 +17,7 @@ import {
 import { chosenLogLevel, globalOptions } from "./globals.ts";
 import { errorBlock } from "../output/blocks.ts";
 import { operandsTerm, optionTerm } from "./tree.ts";
-import { style, type OutputStream } from "../output/style.ts";
+import { paint, Styled, type OutputStream, type Text } from "../output/style.ts";
 import { UsageError } from "../output/usage-error.ts";
 
 export interface Parsed {
@@ -27,9 +27,9 @@ export interface Parsed {
 
 export interface ParserOutput {
   /** Help and version text. */
-  out(this: void, text: string): void;
+  out(this: void, text: Text): void;
   /** Error messages. */
-  err(this: void, text: string): void;
+  err(this: void, text: Text): void;
 }
 
 /**
@@ -62,7 +62,7 @@ export async function parse(
   });
   try {
     if (args.length === 0) {
-      output.out(program.helpInformation());
+      output.out(new Styled(program.helpInformation()));
       return 0;
     }
     const rest = guestCommand === null || wanted?.guestCommand === true ? [] : ["--", ...guestCommand];
@@ -98,18 +98,23 @@ async function buildProgram(
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureHelp({
-      styleTitle: (text) => style("bold", text, process.stdout),
-      styleCommandText: (text) => style("cyan", text, process.stdout),
-      styleSubcommandText: (text) => style("cyan", text, process.stdout),
-      styleOptionText: (text) => style("cyan", text, process.stdout),
-      styleArgumentText: (text) => style("cyan", text, process.stdout),
+      styleTitle: (text) => paint("bold", text, process.stdout),
+      styleCommandText: (text) => paint("cyan", text, process.stdout),
+      styleSubcommandText: (text) => paint("cyan", text, process.stdout),
+      styleOptionText: (text) => paint("cyan", text, process.stdout),
+      styleArgumentText: (text) => paint("cyan", text, process.stdout),
       visibleGlobalOptions: () => [],
     })
     .configureOutput({
-      writeOut: output.out,
-      writeErr: output.err,
-      outputError: (text, write) => {
-        write(explain(text, wanted, process.stderr));
+      // The help: words and colours of our own.
+      writeOut: (text) => {
+        output.out(new Styled(text));
+      },
+      writeErr: (text) => {
+        output.err(new Styled(text));
+      },
+      outputError: (text) => {
+        output.err(explain(text, wanted, process.stderr));
       },
     });
   for (const [key, spec] of Object.entries(globalOptions)) addOption(program, key, spec);
@@ -151,7 +156,7 @@ async function addCommand(parent: Command, entry: CommandEntry, accept: Accept):
   if (command.examples !== undefined) {
     child.addHelpText(
       "after",
-      () => `\n${style("bold", "Examples:", process.stdout)}\n${indent(command.examples ?? [])}`,
+      () => `\n${paint("bold", "Examples:", process.stdout)}\n${indent(command.examples ?? [])}`,
     );
   }
   child.action(() => {
@@ -220,7 +225,7 @@ export function findBranch(
 }
 
 /** Commander's message in the shape of all error blocks: what is wrong, then one line for each advice. */
-function explain(text: string, command: AnyCommand | null, stream: OutputStream): string {
+function explain(text: string, command: AnyCommand | null, stream: OutputStream): Styled {
   const [first = "", ...rest] = text.trim().split("\n");
   const hints = rest.map((line) => line.replace(/^\((.*)\)$/, "$1").trim()).filter((line) => line !== "");
   if (command?.guestCommand === true && first.includes("too many arguments")) {
