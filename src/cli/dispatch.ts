@@ -56,12 +56,12 @@ async function findQuickly(
 }
 
 async function runFully(args: readonly string[], guestCommand: readonly string[] | null): Promise<number> {
-  const { findBranch, parse } = await import("./grammar/program.ts");
+  const { findBranch, namesNothing, parse } = await import("./grammar/program.ts");
   if (args.includes("--version")) {
     out(`msb ${(await import("./version.ts")).packageVersion()}\n`);
     return 0;
   }
-  if (args.includes("--tree")) {
+  if (args.includes("--tree") && !namesNothing(commandEntries, args)) {
     const { commandTree } = await import("./grammar/tree.ts");
     const branch = findBranch(commandEntries, args);
     out(await commandTree(branch === null ? commandEntries : [branch], branch !== null));

@@ -16,6 +16,7 @@ import {
 } from "./entries.ts";
 import { chosenLogLevel, globalOptions } from "./globals.ts";
 import { errorBlock } from "../output/blocks.ts";
+import { splitShortValues } from "./short-values.ts";
 import { operandsTerm, optionTerm } from "./tree.ts";
 import { paint, Styled, type OutputStream, type Text } from "../output/style.ts";
 import { UsageError } from "../output/usage-error.ts";
@@ -48,30 +49,46 @@ export async function parse(
   const parsed: Parsed[] = [];
   const branch = findBranch(entries, args);
   const wanted = branch === null || isFamily(branch) ? null : await branch.load();
-  const program = await buildProgram(entries, output, wanted, (command, operands, values, given) => {
-    parsed.push({
-      command,
-      invocation: {
-        options: values,
-        operands,
-        guestCommand: command.guestCommand === true ? guestCommand : null,
-        given,
-        logLevel: chosenLogLevel(values),
-      },
-    });
-  });
+  const family = branch !== null && isFamily(branch) ? branch : null;
+  const program = await buildProgram(
+    entries,
+    output,
+    { command: wanted, family },
+    (command, operands, values, given) => {
+      parsed.push({
+        command,
+        invocation: {
+          options: values,
+          operands,
+          guestCommand: command.guestCommand === true ? guestCommand : null,
+          given,
+          logLevel: chosenLogLevel(values),
+        },
+      });
+    },
+  );
   try {
-    if (args.length === 0) {
+    if (args.length === 0 && guestCommand === null) {
       output.out(new Styled(program.helpInformation()));
       return 0;
     }
     const rest = guestCommand === null || wanted?.guestCommand === true ? [] : ["--", ...guestCommand];
-    program.parse([...args, ...rest], { from: "user" });
+    // Help for a command that is not there would be the help of something else.
+    const words = namesNothing(entries, args) ? args.filter((arg) => !asksForHelp.has(arg)) : args;
+    program.parse([...splitShortValues(wanted?.options ?? {}, words), ...rest], { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     throw error;
   }
   return parsed[0] ?? 0;
+}
+
+const asksForHelp: ReadonlySet<string> = new Set(["-h", "--help", "--tree"]);
+
+/** What a command line is about, as far as it is known. */
+interface Wanted {
+  readonly command: AnyCommand | null;
+  readonly family: CommandFamily | null;
 }
 
 type Accept = (
@@ -85,7 +102,7 @@ type Accept = (
 async function buildProgram(
   entries: CommandEntries,
   output: ParserOutput,
-  wanted: AnyCommand | null,
+  wanted: Wanted,
   accept: Accept,
 ): Promise<Command> {
   const program = new Command("msb")
@@ -224,15 +241,21 @@ export function findBranch(
   );
 }
 
+/** Whether `args` name a command, or a member of a family, that does not exist. */
+export function namesNothing(entries: CommandEntries, args: readonly string[]): boolean {
+  const words = args.filter((arg) => !arg.startsWith("-"));
+  const found = findEntry(entries, words);
+  return found === null ? words.length > 0 : isFamily(found.entry) && words.length > 1;
+}
+
 /** Commander's message in the shape of all error blocks: what is wrong, then one line for each advice. */
-function explain(text: string, command: AnyCommand | null, stream: OutputStream): Styled {
+function explain(text: string, { command, family }: Wanted, stream: OutputStream): Styled {
   const [first = "", ...rest] = text.trim().split("\n");
   const hints = rest.map((line) => line.replace(/^\((.*)\)$/, "$1").trim()).filter((line) => line !== "");
   if (command?.guestCommand === true && first.includes("too many arguments")) {
     hints.push(`Write the command for the guest after --: msb ${fullName(command)} ${operandsTerm(command)}`);
   }
-  hints.push(
-    command === null ? "msb --help shows the commands" : `msb ${fullName(command)} --help shows the options`,
-  );
+  if (command !== null) hints.push(`msb ${fullName(command)} --help shows the options`);
+  else hints.push(`msb ${family === null ? "" : `${family.names[0] ?? ""} `}--help shows the commands`);
   return errorBlock({ text: first.replace(/^error: /, ""), hints }, stream);
 }
