@@ -8,6 +8,23 @@ import { layersRule, type Layers } from "./scripts/eslint-layers.ts";
 const root = import.meta.dirname;
 const layers = JSON.parse(readFileSync(join(root, "layers.json"), "utf8")) as Layers;
 
+const namedExports = {
+  selector: "ExportDefaultDeclaration",
+  message: "Named exports are found by searching for them.",
+};
+/** One writer takes out of what is printed what would steer the terminal. */
+const cleanOutput = [
+  {
+    selector:
+      "CallExpression[callee.property.name='write'] > MemberExpression.callee[object.property.name=/^std(out|err)$/]",
+    message: "Print with out(), err() or print(), which clean what is not ours.",
+  },
+  {
+    selector: "CallExpression[callee.object.name='console']",
+    message: "Print with out() or err(), which clean what is not ours.",
+  },
+];
+
 export default defineConfig(
   { ignores: ["dist/", "agent/target/", "guest/.cache/", "bench/results/", "src/protocol/generated/"] },
   {
@@ -26,10 +43,7 @@ export default defineConfig(
       "own/layers": "error",
       "own/circles": "error",
       eqeqeq: "error",
-      "no-restricted-syntax": [
-        "error",
-        { selector: "ExportDefaultDeclaration", message: "Named exports are found by searching for them." },
-      ],
+      "no-restricted-syntax": ["error", namedExports],
       "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
       "@typescript-eslint/explicit-module-boundary-types": "error",
       "@typescript-eslint/no-import-type-side-effects": "error",
@@ -65,6 +79,12 @@ export default defineConfig(
       // `Promise<void> | void` is how a callback says that it may wait.
       "@typescript-eslint/no-invalid-void-type": "off",
     },
+  },
+  {
+    files: ["src/cli/**/*.ts"],
+    // The entry cannot import anything before it knows that this Node can run it.
+    ignores: ["src/cli/main.ts", "**/*.test.ts"],
+    rules: { "no-restricted-syntax": ["error", namedExports, ...cleanOutput] },
   },
   // Tests take results apart, functions and all.
   { files: ["test/**/*.ts", "**/*.test.ts"], rules: { "@typescript-eslint/unbound-method": "off" } },

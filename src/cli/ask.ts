@@ -1,6 +1,8 @@
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { onInterruption } from "./output/interrupt.ts";
+import { sanitize } from "./output/sanitize.ts";
+import { err } from "./output/streams.ts";
 import { UsageError } from "./output/usage-error.ts";
 
 /** Questions to the user, asked on stderr because stdout is for what was asked for. */
@@ -9,7 +11,7 @@ import { UsageError } from "./output/usage-error.ts";
 export async function confirm(question: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y/i.test(await lines.question(`${question} [y/N] `));
+    return /^y/i.test(await lines.question(sanitize(`${question} [y/N] `)));
   } finally {
     lines.close();
   }
@@ -32,12 +34,12 @@ export async function readHidden(question: string): Promise<string> {
     process.kill(process.pid, "SIGINT");
   });
   // Now that nothing is echoed any more.
-  process.stderr.write(question);
+  err(question);
   try {
     return await lines.question("");
   } finally {
     lines.close();
-    process.stderr.write("\n");
+    err("\n");
   }
 }
 

@@ -154,6 +154,11 @@ export const commandEntries: CommandEntries = [
     load: async () => (await import("./commands/host/completion.ts")).completion,
   },
   {
+    names: ["help"],
+    group: other,
+    load: async () => (await import("./commands/host/help.ts")).helpFor(commandEntries),
+  },
+  {
     names: ["__complete"],
     group: other,
     load: async () => (await import("./commands/host/complete.ts")).completeFrom(commandEntries),

@@ -18,7 +18,7 @@ import type { Progress } from "./output/progress.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath, type Pair } from "./values/pairs.ts";
 import { parseRootDisk, type RootDiskChoice } from "./values/root-disk.ts";
 import { parserOf } from "./values/setting-value.ts";
-import { text } from "./values/simple.ts";
+import { filled } from "./values/simple.ts";
 
 /** The image that needs no registry: it comes with this package. */
 export const embeddedImage = "localhost/base";
@@ -60,7 +60,7 @@ export const creationOptions = {
     short: "n",
     placeholder: "NAME",
     description: "Name of the sandbox (generated when not given)",
-    parse: text,
+    parse: filled("a name"),
   }),
   // The type is made from the same table.
   ...(Object.fromEntries(

@@ -2,8 +2,8 @@ import type { AnyCommand, Invocation } from "./grammar/command.ts";
 import { commandEntries } from "./commands.ts";
 import { findEntry, isFamily } from "./grammar/entries.ts";
 import { logLevels } from "./grammar/globals.ts";
-import { isInterrupted, untilExit, watchInterruptions } from "./output/interrupt.ts";
-import { err, flush, out } from "./output/streams.ts";
+import { exitWith, isInterrupted, untilExit, watchInterruptions } from "./output/interrupt.ts";
+import { err, out } from "./output/streams.ts";
 import { quickParse } from "./grammar/quick-parse.ts";
 
 // What only some command lines need is loaded when it is needed: each module costs about a millisecond of start-up.
@@ -15,13 +15,7 @@ import { quickParse } from "./grammar/quick-parse.ts";
  */
 export async function dispatch(argv: readonly string[]): Promise<never> {
   watchInterruptions();
-  const code = await exitCode(argv);
-  await Promise.all([flush(process.stdout), flush(process.stderr)]);
-  // A write that failed, because nobody reads, is reported in the next turn of the event loop.
-  await new Promise((resolve) => setImmediate(resolve));
-  if (isInterrupted()) await untilExit();
-  // Connections may still be open that would keep Node running; nothing is left to be done on them.
-  process.exit(code);
+  return await exitWith(await exitCode(argv));
 }
 
 async function exitCode(argv: readonly string[]): Promise<number> {
@@ -62,12 +56,12 @@ async function findQuickly(
 }
 
 async function runFully(args: readonly string[], guestCommand: readonly string[] | null): Promise<number> {
-  const { findBranch, parse } = await import("./grammar/program.ts");
+  const { findBranch, namesNothing, parse } = await import("./grammar/program.ts");
   if (args.includes("--version")) {
     out(`msb ${(await import("./version.ts")).packageVersion()}\n`);
     return 0;
   }
-  if (args.includes("--tree")) {
+  if (args.includes("--tree") && !namesNothing(commandEntries, args)) {
     const { commandTree } = await import("./grammar/tree.ts");
     const branch = findBranch(commandEntries, args);
     out(await commandTree(branch === null ? commandEntries : [branch], branch !== null));

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -53,6 +55,57 @@ test("colours follow the stream and NO_COLOR", () => {
   assert.doesNotMatch(run({}), /\x1b/);
   assert.match(run({ FORCE_COLOR: "1" }), /^\x1b\[1m\x1b\[31merror:/);
   assert.doesNotMatch(run({ NO_COLOR: "1" }), /\x1b/);
+});
+
+/** `msb` with its stdout where a shell sends it: `>/dev/full`. */
+async function redirected(args: string, where: string): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn("/bin/sh", ["-c", `exec "$0" "$1" ${args} ${where}`, process.execPath, program], {
+    env: environment,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, stderr };
+}
+
+test("what cannot be written to stdout is an error with its reason", async () => {
+  for (const args of ["--version", "--tree", "--help", "ls --help", "completion bash", "doctor"]) {
+    const { code, stderr } = await redirected(args, ">/dev/full");
+    assert.equal(code, 1, args);
+    assert.match(
+      stderr,
+      /^error: cannot write to stdout: no space left on device \(ENOSPC\)\n {2}→ Free/,
+      args,
+    );
+  }
+  const closed = await redirected("--tree", "1</dev/null");
+  assert.deepEqual(closed, {
+    code: 1,
+    stderr: "error: cannot write to stdout: bad file descriptor (EBADF)\n",
+  });
+});
+
+test("a write of which only the beginning fits is not taken for a whole one", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "msb-output-"));
+  try {
+    const file = join(directory, "tree");
+    assert.equal((await redirected("--tree", `>${file}`)).code, 0);
+    assert.equal(readFileSync(file, "utf8"), msb("--tree").stdout);
+    // Blocks of 512 bytes for dash, of 1024 for others.
+    const limited = spawnSync(
+      "/bin/sh",
+      ["-c", `ulimit -f 4; exec "$0" "$1" --tree >${file}`, process.execPath, program],
+      { encoding: "utf8", env: environment },
+    );
+    assert.deepEqual(
+      [limited.status, limited.stderr],
+      [1, "error: cannot write to stdout: file too large (EFBIG)\n"],
+    );
+    assert.equal(statSync(file).size % 2048, 0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("a reader that goes away is no error worth a word", async () => {

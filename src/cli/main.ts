@@ -10,7 +10,11 @@ if (major < 22 || (major === 22 && minor < 15)) {
   process.exitCode = 1;
 } else if (argv.length === 1 && argv[0] === "--version") {
   const { packageVersion } = await import("./version.ts");
-  process.stdout.write(`msb ${packageVersion()}\n`);
+  const { exitWith, watchInterruptions } = await import("./output/interrupt.ts");
+  const { out } = await import("./output/streams.ts");
+  watchInterruptions();
+  out(`msb ${packageVersion()}\n`);
+  await exitWith(0);
 } else {
   (await import("../api/setup/code-cache.ts")).useCodeCache();
   const { dispatch } = await import("./dispatch.ts");

@@ -215,7 +215,9 @@ function inspectLine(title: string, config: SandboxConfig): string {
     updatedAt: new Date(0),
     accelerator: null,
   });
-  const line = text.split("\n").find((candidate) => candidate.startsWith(`${title}:`));
+  const line = String(text)
+    .split("\n")
+    .find((candidate) => candidate.startsWith(`${title}:`));
   assert.ok(line !== undefined, `msb inspect has no line ${title}`);
   return line;
 }

@@ -17,6 +17,7 @@ const run = promisify(execFile);
 const home = new MsbHome();
 const user = "user";
 const password = "pass: wörd";
+const hostileLabels = { maker: "\x9b2Jt\u202ees\x1b]0;title\x07t\nDigest: forged" };
 let directory: Awaited<ReturnType<typeof scratch>>;
 let open: RegistryServer;
 let guarded: RegistryServer;
@@ -37,7 +38,7 @@ before(async () => {
       Entrypoint: ["/bin/entry"],
       User: "1000",
       WorkingDir: "/srv",
-      Labels: { maker: "test" },
+      Labels: hostileLabels,
       StopSignal: "SIGINT",
     },
   });
@@ -140,8 +141,11 @@ describe("images", () => {
     assert.match(stdout, new RegExp(`^Reference: +${appName}\nDigest: +${app.manifest.digest}\n`));
     assert.match(stdout, /^Command: +serve 'two words'$/m);
     assert.match(stdout, /^Environment: +PATH=\/bin\n +ODD=red$/m);
-    assert.doesNotMatch(stdout, /\x1b/);
-    const detail = JSON.parse((await msb("image", "inspect", appName, "--format", "json")).stdout) as {
+    assert.match(stdout, /^Labels: +maker=test\\nDigest: forged$/m);
+    assert.doesNotMatch(stdout, /[\x1b\x9b\x07\u202e]/);
+    const json = (await msb("image", "inspect", appName, "--format", "json")).stdout;
+    assert.doesNotMatch(json, /[\x1b\x9b\x07\u202e]/);
+    const detail = JSON.parse(json) as {
       config: unknown;
       layers: Record<string, unknown>[];
     };
@@ -152,7 +156,7 @@ describe("images", () => {
       entrypoint: ["/bin/entry"],
       working_dir: "/srv",
       user: "1000",
-      labels: { maker: "test" },
+      labels: hostileLabels,
       stop_signal: "SIGINT",
     });
     assert.deepEqual(
@@ -196,6 +200,11 @@ describe("images", () => {
     const index = await run("tar", ["-xOf", archive, "index.json"]);
     assert.ok(index.stdout.includes(app.manifest.digest));
     assert.ok(!(await run("tar", ["-tf", archive])).stdout.includes("manifest.json"));
+
+    const full = '"$NODE" "$MSB" save "$APP" >/dev/full; echo $?';
+    const failed = await run("sh", ["-c", full], { env: { ...environment, APP: appName, MSB, NODE } });
+    assert.equal(failed.stdout, "1\n");
+    assert.match(failed.stderr, /^error: cannot write to stdout: no space left on device \(ENOSPC\)\n {2}→ /);
 
     const missing = await home.msb("save", "-o", join(directory.path, "none.tar"), appName, "not/here");
     assert.equal(missing.code, 1);

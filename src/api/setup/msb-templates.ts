@@ -48,7 +48,8 @@ export async function list(): Promise<StoredTemplate[]> {
  * @throws CustomError when there is none or more than one, IoError
  */
 export async function find(keyStart: string): Promise<StoredTemplate> {
-  const found = (await list()).filter(({ key }) => key.startsWith(keyStart));
+  // Every key begins with nothing: with a single template here, that would be found.
+  const found = keyStart === "" ? [] : (await list()).filter(({ key }) => key.startsWith(keyStart));
   const [first, second] = found;
   if (first !== undefined && second === undefined) return first;
   const problem = first === undefined ? "no template has" : `${found.length} templates have`;

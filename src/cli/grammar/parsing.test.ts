@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AnyCommand, Invocation } from "./command.ts";
 import { commandEntries } from "../commands.ts";
+import { helpFor } from "../commands/host/help.ts";
 import { findEntry, isFamily } from "./entries.ts";
 import { parse } from "./program.ts";
 import { quickParse } from "./quick-parse.ts";
@@ -21,11 +22,28 @@ async function full(
   let out = "";
   let err = "";
   const parsed = await parse(commandEntries, args, separator === -1 ? null : line.slice(separator + 1), {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
+    out: (text) => (out += String(text)),
+    err: (text) => (err += String(text)),
   });
   if (typeof parsed === "number") return { code: parsed, out, err };
   return { command: parsed.command.name, invocation: parsed.invocation };
+}
+
+/** What `msb help WORDS` writes. */
+async function help(...words: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  const written = { out: "", err: "" };
+  const command = helpFor(commandEntries, {
+    out: (text) => (written.out += String(text)),
+    err: (text) => (written.err += String(text)),
+  });
+  const code = await command.run({
+    options: {},
+    operands: words,
+    guestCommand: null,
+    given: new Set(),
+    logLevel: null,
+  });
+  return { code, ...written };
 }
 
 async function quick(line: readonly string[]): Promise<Invocation | null> {
@@ -55,6 +73,8 @@ const wellFormed = [
   "run -e A=1 --env B=2 -e C= --label a=b --label c",
   "run --rlimit nofile=10:20 --rlimit core=0 --timeout 5m",
   "run -t --detach-keys ctrl-p,ctrl-q",
+  "run -n=demo -c=2 -e=A=1 -u=0:0 base",
+  "save -o=file x",
   "run --no-tty --info",
   "image pull alpine",
   "image pull -fq --ca-certs ca.pem alpine",
@@ -123,13 +143,22 @@ const wrong: [string, RegExp][] = [
   ["logs --since yesterday demo", /is not a time/],
   ["logs --grep ( demo", /is not a regular expression/],
   ["ls -- demo", /too many arguments/],
+  ["image foo", /unknown command 'foo'\n {2}→ msb image --help shows the commands\n/],
+  ["save -o= x", /a file is expected, not nothing/],
+  ["load --input= -q", /a file is expected/],
+  ["pull --ca-certs= x", /a file is expected/],
+  ["registry login -u= x", /a name is expected/],
+  ["run --name= base", /a name is expected/],
+  ["run --detach-keys= base", /a key is expected/],
+  ["run -m 512b", /"512b" is not a size/],
+  ["logs --since 2026-02-30T00:00:00Z demo", /is not a time/],
   ["completion", /missing required argument 'SHELL'/],
 ];
 
 test("a wrong command line is left to commander, which explains it and exits with 2", async () => {
   for (const [text, message] of wrong) {
     const line = text.split(" ");
-    if (line[0] !== "rnu") assert.equal(await quick(line), null, text);
+    if (line[0] !== "rnu" && line[1] !== "foo") assert.equal(await quick(line), null, text);
     const result = await full(line);
     assert.ok("code" in result, text);
     assert.equal(result.code, 2, text);
@@ -178,6 +207,58 @@ test("help goes to stdout with code 0, and lists every command and option", asyn
   ]) {
     assert.ok(help.out.includes(option), option);
   }
+});
+
+test("msb help COMMAND is msb COMMAND --help", async () => {
+  assert.deepEqual(await quick(["help", "run"]).then((invocation) => invocation?.operands), ["run"]);
+  for (const words of [[], ["run"], ["ls"], ["image"], ["image", "pull"], ["help"]]) {
+    assert.deepEqual(await help(...words), await full([...words, "--help"]), words.join(" "));
+  }
+  assert.match((await help("image", "pull")).out, /^Usage: msb image pull /);
+});
+
+test("help for a command that does not exist is an error with the nearest name", async () => {
+  const asked = [
+    (...words: string[]) => help(...words),
+    (...words: string[]) => full([...words, "--help"]),
+    (...words: string[]) => full(["-h", ...words]),
+  ];
+  for (const ask of asked) {
+    assert.deepEqual(await ask("rnu"), {
+      code: 2,
+      out: "",
+      err: "error: unknown command 'rnu'\n  → Did you mean run?\n  → msb --help shows the commands\n",
+    });
+    assert.deepEqual(await ask("image", "pul"), {
+      code: 2,
+      out: "",
+      err: "error: unknown command 'pul'\n  → Did you mean pull?\n  → msb image --help shows the commands\n",
+    });
+  }
+});
+
+test("an option that is given twice is what it is given last, as for docker", async () => {
+  for (const line of [
+    ["run", "-c", "1", "--cpus=2"],
+    ["run", "--cpus", "1", "-c2"],
+  ]) {
+    const invocation = await quick(line);
+    assert.equal(invocation?.options["cpus"], 2);
+    const slow = await full(line);
+    assert.ok("invocation" in slow);
+    assert.equal(slow.invocation.options["cpus"], 2);
+  }
+});
+
+test("a short option's value may follow an equals sign, as for docker", async () => {
+  const invocation = await quick(["save", "x", "-o=a=b"]);
+  assert.equal(invocation?.options["output"], "a=b");
+  const separate = await quick(["exec", "-w", "=x", "demo"]);
+  assert.equal(separate?.options["workdir"], "=x");
+  const slow = await full(["run", "--label", "-n=x", "-n=y"]);
+  assert.ok("invocation" in slow);
+  assert.deepEqual(slow.invocation.options["label"], [["-n", "x"]]);
+  assert.equal(slow.invocation.options["name"], "y");
 });
 
 test("quick parsing keeps away from help", async () => {

@@ -16,8 +16,9 @@ import {
 } from "./entries.ts";
 import { chosenLogLevel, globalOptions } from "./globals.ts";
 import { errorBlock } from "../output/blocks.ts";
+import { splitShortValues } from "./short-values.ts";
 import { operandsTerm, optionTerm } from "./tree.ts";
-import { style, type OutputStream } from "../output/style.ts";
+import { paint, Styled, type OutputStream, type Text } from "../output/style.ts";
 import { UsageError } from "../output/usage-error.ts";
 
 export interface Parsed {
@@ -27,9 +28,9 @@ export interface Parsed {
 
 export interface ParserOutput {
   /** Help and version text. */
-  out(this: void, text: string): void;
+  out(this: void, text: Text): void;
   /** Error messages. */
-  err(this: void, text: string): void;
+  err(this: void, text: Text): void;
 }
 
 /**
@@ -48,30 +49,46 @@ export async function parse(
   const parsed: Parsed[] = [];
   const branch = findBranch(entries, args);
   const wanted = branch === null || isFamily(branch) ? null : await branch.load();
-  const program = await buildProgram(entries, output, wanted, (command, operands, values, given) => {
-    parsed.push({
-      command,
-      invocation: {
-        options: values,
-        operands,
-        guestCommand: command.guestCommand === true ? guestCommand : null,
-        given,
-        logLevel: chosenLogLevel(values),
-      },
-    });
-  });
+  const family = branch !== null && isFamily(branch) ? branch : null;
+  const program = await buildProgram(
+    entries,
+    output,
+    { command: wanted, family },
+    (command, operands, values, given) => {
+      parsed.push({
+        command,
+        invocation: {
+          options: values,
+          operands,
+          guestCommand: command.guestCommand === true ? guestCommand : null,
+          given,
+          logLevel: chosenLogLevel(values),
+        },
+      });
+    },
+  );
   try {
-    if (args.length === 0) {
-      output.out(program.helpInformation());
+    if (args.length === 0 && guestCommand === null) {
+      output.out(new Styled(program.helpInformation()));
       return 0;
     }
     const rest = guestCommand === null || wanted?.guestCommand === true ? [] : ["--", ...guestCommand];
-    program.parse([...args, ...rest], { from: "user" });
+    // Help for a command that is not there would be the help of something else.
+    const words = namesNothing(entries, args) ? args.filter((arg) => !asksForHelp.has(arg)) : args;
+    program.parse([...splitShortValues(wanted?.options ?? {}, words), ...rest], { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     throw error;
   }
   return parsed[0] ?? 0;
+}
+
+const asksForHelp: ReadonlySet<string> = new Set(["-h", "--help", "--tree"]);
+
+/** What a command line is about, as far as it is known. */
+interface Wanted {
+  readonly command: AnyCommand | null;
+  readonly family: CommandFamily | null;
 }
 
 type Accept = (
@@ -85,7 +102,7 @@ type Accept = (
 async function buildProgram(
   entries: CommandEntries,
   output: ParserOutput,
-  wanted: AnyCommand | null,
+  wanted: Wanted,
   accept: Accept,
 ): Promise<Command> {
   const program = new Command("msb")
@@ -98,18 +115,23 @@ async function buildProgram(
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureHelp({
-      styleTitle: (text) => style("bold", text, process.stdout),
-      styleCommandText: (text) => style("cyan", text, process.stdout),
-      styleSubcommandText: (text) => style("cyan", text, process.stdout),
-      styleOptionText: (text) => style("cyan", text, process.stdout),
-      styleArgumentText: (text) => style("cyan", text, process.stdout),
+      styleTitle: (text) => paint("bold", text, process.stdout),
+      styleCommandText: (text) => paint("cyan", text, process.stdout),
+      styleSubcommandText: (text) => paint("cyan", text, process.stdout),
+      styleOptionText: (text) => paint("cyan", text, process.stdout),
+      styleArgumentText: (text) => paint("cyan", text, process.stdout),
       visibleGlobalOptions: () => [],
     })
     .configureOutput({
-      writeOut: output.out,
-      writeErr: output.err,
-      outputError: (text, write) => {
-        write(explain(text, wanted, process.stderr));
+      // The help: words and colours of our own.
+      writeOut: (text) => {
+        output.out(new Styled(text));
+      },
+      writeErr: (text) => {
+        output.err(new Styled(text));
+      },
+      outputError: (text) => {
+        output.err(explain(text, wanted, process.stderr));
       },
     });
   for (const [key, spec] of Object.entries(globalOptions)) addOption(program, key, spec);
@@ -151,7 +173,7 @@ async function addCommand(parent: Command, entry: CommandEntry, accept: Accept):
   if (command.examples !== undefined) {
     child.addHelpText(
       "after",
-      () => `\n${style("bold", "Examples:", process.stdout)}\n${indent(command.examples ?? [])}`,
+      () => `\n${paint("bold", "Examples:", process.stdout)}\n${indent(command.examples ?? [])}`,
     );
   }
   child.action(() => {
@@ -219,15 +241,21 @@ export function findBranch(
   );
 }
 
+/** Whether `args` name a command, or a member of a family, that does not exist. */
+export function namesNothing(entries: CommandEntries, args: readonly string[]): boolean {
+  const words = args.filter((arg) => !arg.startsWith("-"));
+  const found = findEntry(entries, words);
+  return found === null ? words.length > 0 : isFamily(found.entry) && words.length > 1;
+}
+
 /** Commander's message in the shape of all error blocks: what is wrong, then one line for each advice. */
-function explain(text: string, command: AnyCommand | null, stream: OutputStream): string {
+function explain(text: string, { command, family }: Wanted, stream: OutputStream): Styled {
   const [first = "", ...rest] = text.trim().split("\n");
   const hints = rest.map((line) => line.replace(/^\((.*)\)$/, "$1").trim()).filter((line) => line !== "");
   if (command?.guestCommand === true && first.includes("too many arguments")) {
     hints.push(`Write the command for the guest after --: msb ${fullName(command)} ${operandsTerm(command)}`);
   }
-  hints.push(
-    command === null ? "msb --help shows the commands" : `msb ${fullName(command)} --help shows the options`,
-  );
+  if (command !== null) hints.push(`msb ${fullName(command)} --help shows the options`);
+  else hints.push(`msb ${family === null ? "" : `${family.names[0] ?? ""} `}--help shows the commands`);
   return errorBlock({ text: first.replace(/^error: /, ""), hints }, stream);
 }

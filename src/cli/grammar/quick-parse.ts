@@ -1,6 +1,7 @@
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { longName, type AnyCommand, type Invocation, type OptionSpec, type OptionSpecs } from "./command.ts";
 import { chosenLogLevel, globalOptions } from "./globals.ts";
+import { splitShortValues } from "./short-values.ts";
 
 /**
  * Parses a well-formed command line with Node's own `parseArgs`, without commander, whose loading costs about two
@@ -20,7 +21,7 @@ export function quickParse(
   let parsed: { values: Record<string, unknown>; positionals: string[] };
   try {
     parsed = parseArgs({
-      args: [...args],
+      args: splitShortValues(specs, args),
       options: parseArgsOptions(specs),
       allowPositionals: true,
       strict: true,

@@ -1,5 +1,5 @@
-import { sanitize } from "./sanitize.ts";
-import { style, type OutputStream } from "./style.ts";
+import { oneLine, sanitize } from "./sanitize.ts";
+import { joined, style, styled, type OutputStream, type Styled } from "./style.ts";
 
 export interface ErrorBlock {
   readonly text: string;
@@ -16,19 +16,19 @@ export interface ErrorBlock {
  *       → image: no such file
  *       → what to do about it
  */
-export function errorBlock(block: ErrorBlock, stream: OutputStream): string {
+export function errorBlock(block: ErrorBlock, stream: OutputStream): Styled {
   const lines = [
-    `${style(["bold", "red"], "error:", stream)} ${style("bold", sanitize(block.text), stream)}`,
+    styled`${style(["bold", "red"], "error:", stream)} ${style("bold", indented(block.text), stream)}`,
   ];
-  for (const cause of block.causes ?? []) lines.push(`  → ${style("white", indented(cause), stream)}`);
+  for (const cause of block.causes ?? []) lines.push(styled`  → ${style("white", indented(cause), stream)}`);
   if (block.excerpt !== undefined && block.excerpt.lines.length > 0) {
-    lines.push(`  → ${style("white", `${block.excerpt.title}:`, stream)}`);
-    for (const line of block.excerpt.lines) lines.push(style("dim", `      ${sanitize(line)}`, stream));
+    lines.push(styled`  → ${style("white", `${block.excerpt.title}:`, stream)}`);
+    for (const line of block.excerpt.lines) lines.push(style("dim", `      ${oneLine(line)}`, stream));
   }
   for (const hint of block.hints ?? []) {
     if (hint !== "") lines.push(style("dim", `  → ${indented(hint)}`, stream));
   }
-  return `${lines.join("\n")}\n`;
+  return styled`${joined(lines, "\n")}\n`;
 }
 
 /** Further lines of a message stand below the first one's text. */
@@ -36,9 +36,9 @@ function indented(text: string): string {
   return sanitize(text).replaceAll("\n", "\n    ");
 }
 
-/** One line ending in a newline: `warn: text`. */
-export function warningLine(text: string, stream: OutputStream): string {
-  return `${style(["bold", "yellow"], "warn:", stream)} ${text}\n`;
+/** `warn: text`, ending in a newline. */
+export function warningLine(text: string, stream: OutputStream): Styled {
+  return styled`${style(["bold", "yellow"], "warn:", stream)} ${indented(text)}\n`;
 }
 
 export interface Completion {
@@ -53,11 +53,11 @@ export interface Completion {
 const NOTABLE_DURATION_MS = 500;
 
 /** One line ending in a newline: `   ✓ Started      demo (1.2s)`. */
-export function completionLine(completion: Completion, stream: OutputStream): string {
+export function completionLine(completion: Completion, stream: OutputStream): Styled {
   const mark = completion.ok ? style("green", "✓", stream) : style("red", "✗", stream);
   const duration =
     completion.durationMs > NOTABLE_DURATION_MS
       ? style("dim", ` (${(completion.durationMs / 1000).toFixed(1)}s)`, stream)
       : "";
-  return `   ${mark} ${completion.verb.padEnd(12)} ${completion.target}${duration}\n`;
+  return styled`   ${mark} ${completion.verb.padEnd(12)} ${oneLine(completion.target)}${duration}\n`;
 }

@@ -1,4 +1,5 @@
-import { style, type Format, type OutputStream } from "./style.ts";
+import { oneLine, printableJson } from "./sanitize.ts";
+import { joined, style, styled, Styled, type Format, type OutputStream, type Text } from "./style.ts";
 
 /** `2026-05-01 13:37:00`, in the computer's time zone. `-` without a time. */
 export function tableTime(time: Date | null): string {
@@ -54,7 +55,7 @@ const statusFormats: Readonly<Record<string, Format>> = {
 };
 
 /** A status as tables show it: lower case, coloured. */
-export function tableStatus(status: string, stream: OutputStream): string {
+export function tableStatus(status: string, stream: OutputStream): Text {
   const format = statusFormats[status];
   return format === undefined ? status : style(format, status, stream);
 }
@@ -64,20 +65,29 @@ export function jsonStatus(status: string): string {
   return status.charAt(0).toUpperCase() + status.slice(1);
 }
 
-/** Pretty-printed JSON ending in a newline. */
+/** Pretty-printed JSON ending in a newline. No control character is in it as it is. */
 export function json(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return `${printableJson(JSON.stringify(value, null, 2))}\n`;
 }
 
-/** `Title:  content`, the contents below one another. Several lines of one field stand below its first; none is `-`. */
+/** As `json`, in one line. */
+export function jsonLine(value: unknown): string {
+  return `${printableJson(JSON.stringify(value))}\n`;
+}
+
+/**
+ * `Title:  content`, the contents below one another. Several lines of one field stand below its first; none is `-`.
+ * A content is one line, whatever is in it.
+ */
 export function fieldLines(
-  fields: readonly (readonly [title: string, content: string | readonly string[]])[],
-): string {
+  fields: readonly (readonly [title: string, content: Text | readonly string[]])[],
+): Styled {
   const width = Math.max(...fields.map(([title]) => title.length)) + 2;
   const lines = fields.map(([title, content]) => {
-    const parts = typeof content === "string" ? [content] : content;
-    const shown = parts.length === 0 ? "-" : parts.join(`\n${" ".repeat(width)}`);
-    return `${`${title}:`.padEnd(width)}${shown}\n`;
+    const parts = typeof content === "string" || content instanceof Styled ? [content] : content;
+    const shown = parts.map((part) => (typeof part === "string" ? oneLine(part) : part));
+    const below = `\n${" ".repeat(width)}`;
+    return styled`${`${title}:`.padEnd(width)}${parts.length === 0 ? "-" : joined(shown, below)}\n`;
   });
-  return lines.join("");
+  return joined(lines, "");
 }

@@ -1,8 +1,11 @@
 import { constants } from "node:os";
-import { watchOutput } from "./streams.ts";
+import { getSystemErrorMessage } from "node:util";
+import { errorBlock } from "./blocks.ts";
+import { err, flush, watchOutput } from "./streams.ts";
+import type { Styled } from "./style.ts";
 
 /**
- * What to do when `msb` has to end early: SIGINT, SIGTERM, SIGHUP, or nobody reads its output any more.
+ * What to do when `msb` has to end early: SIGINT, SIGTERM, SIGHUP, nobody reads its output any more, or it cannot be written.
  * Commands register what they must undo; the last registered is undone first, then the process exits.
  */
 
@@ -10,7 +13,8 @@ type Cleanup = (reason: Interruption) => void | Promise<void>;
 
 export type Interruption =
   | { readonly kind: "signal"; readonly signal: "SIGINT" | "SIGTERM" | "SIGHUP"; readonly number: number }
-  | { readonly kind: "output-closed" };
+  | { readonly kind: "output-closed" }
+  | { readonly kind: "output-failed"; readonly error: NodeJS.ErrnoException };
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const cleanups: Cleanup[] = [];
@@ -23,8 +27,8 @@ export function watchInterruptions(): void {
       interrupt({ kind: "signal", signal, number: constants.signals[signal] });
     });
   }
-  watchOutput(() => {
-    interrupt({ kind: "output-closed" });
+  watchOutput((error) => {
+    interrupt(error.code === "EPIPE" ? { kind: "output-closed" } : { kind: "output-failed", error });
   });
 }
 
@@ -76,5 +80,37 @@ async function cleanUp(reason: Interruption): Promise<void> {
 
 function leave(reason: Interruption): never {
   if (process.stdin.isTTY && process.stdin.isRaw) process.stdin.setRawMode(false);
-  process.exit(128 + (reason.kind === "signal" ? reason.number : constants.signals.SIGPIPE));
+  if (reason.kind === "output-failed") err(outputFailure(reason.error));
+  process.exit(exitCodeOf(reason));
+}
+
+function exitCodeOf(reason: Interruption): number {
+  switch (reason.kind) {
+    case "signal":
+      return 128 + reason.number;
+    case "output-closed":
+      return 128 + constants.signals.SIGPIPE;
+    case "output-failed":
+      return 1;
+  }
+}
+
+function outputFailure(error: NodeJS.ErrnoException): Styled {
+  const { code = "", errno } = error;
+  const reason = errno === undefined ? error.message : `${getSystemErrorMessage(errno)} (${code})`;
+  const full = code === "ENOSPC" || code === "EDQUOT";
+  const hints = full ? ["Free some space where stdout is written to, or send it elsewhere"] : [];
+  return errorBlock({ text: `cannot write to stdout: ${reason}`, hints }, process.stderr);
+}
+
+/**
+ * Ends the process when all that was printed has been written: with `code`, unless it could not be written, or a signal came.
+ */
+export async function exitWith(code: number): Promise<never> {
+  await Promise.all([flush(process.stdout), flush(process.stderr)]);
+  // A write that failed is reported in the next turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
+  if (isInterrupted()) await untilExit();
+  // Connections may still be open that would keep Node running; nothing is left to be done on them.
+  process.exit(code);
 }

@@ -1,8 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { styleText } from "node:util";
 import { LineAssembler, type Chunk, type LogLine } from "./log-lines.ts";
-import { style, type Format } from "./style.ts";
-import { err, writeAll } from "./streams.ts";
+import { jsonLine } from "./format.ts";
+import { paint, type Format } from "./style.ts";
+import { err, print, writeAll } from "./streams.ts";
 import { errorBlock } from "./blocks.ts";
 
 export interface LogView {
@@ -44,9 +45,8 @@ export class LogPrinter {
   bootFailure(failure: BootFailureText | null): void {
     if (failure === null) return;
     if (this.#view.json) {
-      this.#stream.write(
-        `${JSON.stringify({ t: failure.t, s: "boot-error", d: `${failure.stage}: ${failure.message}` })}\n`,
-      );
+      const line = { t: failure.t, s: "boot-error", d: `${failure.stage}: ${failure.message}` };
+      print(this.#stream, jsonLine(line));
       return;
     }
     err(
@@ -120,7 +120,7 @@ export class LogPrinter {
       ...(entry.sessionId === null ? {} : { id: entry.sessionId }),
       ...(text ? {} : { e: "b64" }),
     };
-    await writeAll(this.#stream, `${JSON.stringify(line)}\n`);
+    await writeAll(this.#stream, jsonLine(line));
   }
 
   async #line(line: LogLine): Promise<void> {
@@ -144,7 +144,7 @@ export class LogPrinter {
       case "never":
         return text;
       case "auto":
-        return style(format, text, this.#stream);
+        return paint(format, text, this.#stream);
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { SandboxHandle, SandboxMetrics } from "../../api/index.ts";
 import { bytes, jsonStatus, jsonTime, tableStatus, uptime } from "./format.ts";
 import { isDown } from "./sandbox-text.ts";
+import type { Text } from "./style.ts";
 
 /** running = answered; stalled = should run but does not answer; exited = does not run. */
 export type MetricsState = "running" | "stalled" | "exited";
@@ -91,7 +92,7 @@ export function sortMeasured(sandboxes: readonly MeasuredSandbox[], key: SortKey
 
 export const metricsHeaders = ["NAME", "STATE", "CPU", "MEM", "DISK R/W /s", "NET RX/TX /s", "UPTIME"];
 
-export function metricsRow(sandbox: MeasuredSandbox): string[] {
+export function metricsRow(sandbox: MeasuredSandbox): Text[] {
   const { metrics, rates: rate } = sandbox;
   const both = (first: number | undefined, second: number | undefined): string =>
     first === undefined || second === undefined

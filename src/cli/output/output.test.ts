@@ -6,14 +6,24 @@ import { UsageError } from "./usage-error.ts";
 import { completionLine, errorBlock, warningLine } from "./blocks.ts";
 import { bytes, json, jsonStatus, jsonTime, latency, tableTime, uptime } from "./format.ts";
 import { exitCodeOf, report } from "./report.ts";
+import { rawText, Styled, type Text } from "./style.ts";
 import { cut, table } from "./table.ts";
 
 /** Not a terminal, so nothing is coloured. */
 const stream = new PassThrough();
 
+function asPrinted<A extends readonly unknown[]>(make: (...given: A) => Text): (...given: A) => string {
+  return (...given) => rawText(make(...given));
+}
+const printedTable = asPrinted(table);
+const printedLine = asPrinted(completionLine);
+const printedError = asPrinted(errorBlock);
+const printedWarning = asPrinted(warningLine);
+const printedReport = asPrinted(report);
+
 test("a table has upper-case headers and columns four blanks apart", () => {
   assert.equal(
-    table(
+    printedTable(
       ["NAME", "STATUS"],
       [
         ["a-long-name", "running"],
@@ -25,10 +35,10 @@ test("a table has upper-case headers and columns four blanks apart", () => {
 });
 
 test("a table is aligned whatever the colours and scripts of its cells", () => {
-  const lines = table(
+  const lines = printedTable(
     ["A", "B"],
     [
-      ["\x1b[32mgreen\x1b[39m", "x"],
+      [new Styled("\x1b[32mgreen\x1b[39m"), "x"],
       ["né", "y"],
     ],
   ).split("\n");
@@ -43,34 +53,34 @@ test("cutting keeps the limit", () => {
 
 test("a completion line has its columns, and a duration only above 500 ms", () => {
   const line = { ok: true, verb: "Started", target: "demo", durationMs: 500 };
-  assert.equal(completionLine(line, stream), "   ✓ Started      demo\n");
-  assert.equal(completionLine({ ...line, durationMs: 1234 }, stream), "   ✓ Started      demo (1.2s)\n");
-  assert.equal(completionLine({ ...line, ok: false, verb: "Stopped" }, stream), "   ✗ Stopped      demo\n");
+  assert.equal(printedLine(line, stream), "   ✓ Started      demo\n");
+  assert.equal(printedLine({ ...line, durationMs: 1234 }, stream), "   ✓ Started      demo (1.2s)\n");
+  assert.equal(printedLine({ ...line, ok: false, verb: "Stopped" }, stream), "   ✗ Stopped      demo\n");
 });
 
 test("an error block has a line for each cause and hint, and none for empty ones", () => {
   assert.equal(
-    errorBlock({ text: "it failed", causes: ["because"], hints: ["", "do this"] }, stream),
+    printedError({ text: "it failed", causes: ["because"], hints: ["", "do this"] }, stream),
     "error: it failed\n  → because\n  → do this\n",
   );
   assert.equal(
-    errorBlock({ text: "it failed", causes: ["two\nlines"] }, stream),
+    printedError({ text: "it failed", causes: ["two\nlines"] }, stream),
     "error: it failed\n  → two\n    lines\n",
   );
-  assert.equal(warningLine("careful", stream), "warn: careful\n");
+  assert.equal(printedWarning("careful", stream), "warn: careful\n");
 });
 
 test("an error is shown with its causes, once each, and its hint", () => {
   const cause = new Error("ENOSPC: no space left on device");
   const error = new RuntimeError("cannot write the disk", { cause, hint: "Free some space." });
   assert.equal(
-    report(error, stream),
+    printedReport(error, stream),
     "error: cannot write the disk\n  → ENOSPC: no space left on device\n  → Free some space.\n",
   );
   const repeating = new RuntimeError("cannot write: ENOSPC: no space left on device", { cause });
-  assert.equal(report(repeating, stream), "error: cannot write: ENOSPC: no space left on device\n");
-  assert.equal(report(new UsageError("bad", "Do it right"), stream), "error: bad\n  → Do it right\n");
-  assert.equal(report("text", stream), "error: text\n");
+  assert.equal(printedReport(repeating, stream), "error: cannot write: ENOSPC: no space left on device\n");
+  assert.equal(printedReport(new UsageError("bad", "Do it right"), stream), "error: bad\n  → Do it right\n");
+  assert.equal(printedReport("text", stream), "error: text\n");
 });
 
 test("a failed start shows stage, QEMU's words, the console's end and where the logs are", () => {
@@ -83,7 +93,7 @@ test("a failed start shows stage, QEMU's words, the console's end and where the 
   } as const;
   const error = new BootStartError("the machine ended", failure, { hint: "Try this." });
   assert.equal(
-    report(error, stream),
+    printedReport(error, stream),
     [
       'error: failed to start "demo"',
       "  → build_vm: the machine ended",
@@ -96,7 +106,7 @@ test("a failed start shows stage, QEMU's words, the console's end and where the 
       "",
     ].join("\n"),
   );
-  assert.doesNotMatch(report(error, stream, { removed: true }), /msb logs/);
+  assert.doesNotMatch(printedReport(error, stream, { removed: true }), /msb logs/);
 });
 
 test("a command that cannot be started is told like shells do", () => {
@@ -121,7 +131,7 @@ test("a command that cannot be started is told like shells do", () => {
     });
     assert.equal(exitCodeOf(error), code, kind);
     assert.equal(
-      report(error, stream, { program: "nope" }),
+      printedReport(error, stream, { program: "nope" }),
       `error: failed to exec "nope"\n  → ${label}: it is not there (ENOENT)\n`,
     );
   }
@@ -160,7 +170,7 @@ test("times and statuses have their own form in tables and in JSON", () => {
 });
 
 test("an error's text cannot steer the terminal", () => {
-  const block = errorBlock(
+  const block = printedError(
     {
       text: "a\x1b[2Jb",
       causes: ["c\x1b]0;title\x07d\x08"],

@@ -2,7 +2,9 @@ import type { LogLevel, PullProgress } from "../../api/index.ts";
 import { isInterrupted, onInterruption } from "./interrupt.ts";
 import { completionLine, warningLine } from "./blocks.ts";
 import { PullDisplay } from "./pull-display.ts";
+import { oneLine } from "./sanitize.ts";
 import { err } from "./streams.ts";
+import type { Styled } from "./style.ts";
 
 export interface ProgressOptions {
   readonly quiet: boolean;
@@ -49,7 +51,11 @@ export class Progress implements Disposable {
     this.#registration = onInterruption(() => {
       this.clear();
     });
-    this.#spinner = yoctoSpinner({ text: this.#text, stream: process.stderr, handleSignals: false }).start();
+    this.#spinner = yoctoSpinner({
+      text: oneLine(this.#text),
+      stream: process.stderr,
+      handleSignals: false,
+    }).start();
   }
 
   /** Callbacks for the SDK's functions that start a sandbox. */
@@ -79,7 +85,7 @@ export class Progress implements Disposable {
   /** Reports that a stage began. */
   stage(event: StageEvent): void {
     this.#sawStage = true;
-    if (this.#spinner !== null) this.#spinner.text = `${this.#text}: ${event.stage}`;
+    if (this.#spinner !== null) this.#spinner.text = oneLine(`${this.#text}: ${event.stage}`);
     else if (this.#verbose && !this.#quiet) err(`${(event.elapsedMs / 1000).toFixed(2)}s ${event.stage}\n`);
   }
 
@@ -134,7 +140,7 @@ export class Progress implements Disposable {
     this.clear();
   }
 
-  #completion(ok: boolean, verb: string, target: string): string {
+  #completion(ok: boolean, verb: string, target: string): Styled {
     return completionLine(
       { ok, verb, target, durationMs: performance.now() - this.#startedAt },
       process.stderr,

@@ -1,6 +1,8 @@
 import type { PullProgress } from "../../api/index.ts";
 import { bytes } from "./format.ts";
-import { style } from "./style.ts";
+import { print } from "./streams.ts";
+import { joined, style, styled, Styled, type Text } from "./style.ts";
+import { oneLine } from "./sanitize.ts";
 import { cut } from "./table.ts";
 
 /** The terminal that is drawn on, as far as it is used. */
@@ -44,7 +46,7 @@ export class PullDisplay {
     if (this.#closed) return;
     const line = this.#apply(event);
     if (!this.#drawn) {
-      if (line !== null) this.#stream.write(`${line}\n`);
+      if (line !== null) print(this.#stream, `${oneLine(line)}\n`);
       return;
     }
     // An image that is here already is over before a line could be read.
@@ -53,7 +55,7 @@ export class PullDisplay {
 
   /** Takes the bars away; nothing is shown any more. */
   clear(): void {
-    if (this.#lines > 0) this.#stream.write(this.#erase());
+    if (this.#lines > 0) print(this.#stream, this.#erase());
     this.#lines = 0;
     this.#closed = true;
   }
@@ -131,16 +133,16 @@ export class PullDisplay {
     // What does not fit above the last line of the terminal could not be erased.
     const room = Math.max(1, (this.#stream.rows ?? 24) - 2);
     const shown = this.#layers.slice(0, room);
-    const lines = shown.map((layer) => this.#layerLine(layer, columns));
+    const lines: Text[] = shown.map((layer) => this.#layerLine(layer, columns));
     if (shown.length < this.#layers.length) {
       lines[lines.length - 1] = `   … and ${String(this.#layers.length - shown.length + 1)} more`;
     }
-    const text = [cut(this.#title, columns - 1), ...lines].map((line) => `${line}\n`).join("");
-    this.#stream.write(this.#erase() + text);
+    const text = joined([cut(this.#title, columns - 1), ...lines], "\n");
+    print(this.#stream, styled`${this.#erase()}${text}\n`);
     this.#lines = lines.length + 1;
   }
 
-  #layerLine(layer: LayerState, columns: number): string {
+  #layerLine(layer: LayerState, columns: number): Text {
     const { name, state, done, total } = layer;
     const full = state === "downloaded" || state === "unpacked";
     const share = full ? 1 : total === null || total === 0 ? 0 : Math.min(1, done / total);
@@ -149,15 +151,14 @@ export class PullDisplay {
     const before = `   ${name.padEnd(12)} `;
     const after = ` ${state}${state === "waiting" ? "" : amount}`;
     if (before.length + BAR_WIDTH + after.length >= columns) return cut(before + after, columns - 1);
-    const bar =
-      style("cyan", "━".repeat(filled), this.#stream) +
-      style("dim", "─".repeat(BAR_WIDTH - filled), this.#stream);
-    return before + bar + after;
+    const filledBar = style("cyan", "━".repeat(filled), this.#stream);
+    const rest = style("dim", "─".repeat(BAR_WIDTH - filled), this.#stream);
+    return styled`${before}${filledBar}${rest}${after}`;
   }
 
   /** Back to the first line, everything below it gone (ECMA-48: CPL, ED). */
-  #erase(): string {
-    return this.#lines === 0 ? "" : `\x1b[${String(this.#lines)}F\x1b[J`;
+  #erase(): Styled {
+    return new Styled(this.#lines === 0 ? "" : `\x1b[${String(this.#lines)}F\x1b[J`);
   }
 }
 

@@ -6,7 +6,7 @@ import {
 } from "../../errors/index.ts";
 import { UsageError } from "./usage-error.ts";
 import { errorBlock, type ErrorBlock } from "./blocks.ts";
-import type { OutputStream } from "./style.ts";
+import { styled, type OutputStream, type Styled } from "./style.ts";
 
 /** Console lines shown with a failed start; `msb logs --source system` has all of them. */
 const CONSOLE_LINES = 12;
@@ -35,11 +35,11 @@ export interface ReportContext {
 }
 
 /** The error block for anything that was thrown. */
-export function report(error: unknown, stream: OutputStream, context: ReportContext = {}): string {
+export function report(error: unknown, stream: OutputStream, context: ReportContext = {}): Styled {
   const block = errorBlock(describe(error, context), stream);
   if (context.stack !== true || !(error instanceof Error)) return block;
   const log = error instanceof MicrosandboxError ? error.log.map((line) => `  ${line}\n`).join("") : "";
-  return `${block}${log === "" ? "" : `what was done:\n${log}`}${error.stack ?? ""}\n`;
+  return styled`${block}${log === "" ? "" : `what was done:\n${log}`}${error.stack ?? ""}\n`;
 }
 
 /** The exit code for an error: as shells have it for a command that could not be started, 2 for a wrong command line, else 1. */

@@ -1,34 +1,69 @@
-import { once } from "node:events";
+import { fstatSync, writeSync } from "node:fs";
+import { rawText, type Text } from "./style.ts";
 
-/** Writes data; resolves when the stream can take more, so that a slow reader slows the writer down. */
-export async function writeAll(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
-  if (stream.destroyed) return;
-  if (!stream.write(data)) await Promise.race([once(stream, "drain"), once(stream, "close")]);
+/** Prints on stdout what was asked for. Whatever is not styled by us is cleaned: see `Text`. */
+export function out(text: Text): void {
+  print(process.stdout, text);
 }
 
-/** Resolves when what was written before has left this process, or cannot leave it any more. */
-export async function flush(stream: NodeJS.WriteStream): Promise<void> {
-  if (stream.destroyed || stream.writableLength === 0) return;
+/** Prints on stderr what is told besides: progress, notices, errors. Cleaned as by `out`. */
+export function err(text: Text): void {
+  print(process.stderr, text);
+}
+
+/** Prints on a stream that may be a terminal. Cleaned as by `out`. */
+export function print(stream: NodeJS.WritableStream, text: Text): void {
+  stream.write(rawText(text));
+}
+
+/**
+ * Hands bytes of a guest through, as they are: only for what the user asked to see, the output of a command or its log.
+ * Resolves when they are written, so that a slow reader slows the writer down, or when nobody can be written to any more.
+ */
+export async function writeAll(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+  if (stream.destroyed) return;
   await new Promise<void>((resolve) => {
-    stream.write("", () => {
+    // Also called for a write that fails, which `watchOutput` reports.
+    stream.write(data, () => {
       resolve();
     });
   });
 }
 
-export function out(text: string): void {
-  process.stdout.write(text);
-}
-
-export function err(text: string): void {
-  process.stderr.write(text);
+/** Resolves when what was written before has left this process, or cannot leave it any more. */
+export async function flush(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.destroyed || stream.writableLength === 0) return;
+  await writeAll(stream, "");
 }
 
 /**
- * Without listeners, a reader that went away (`msb logs demo | head`) would end the process with a stack trace.
- * On stdout it means that nobody wants the rest: `onGone` is told. What goes wrong on stderr cannot be reported anywhere.
+ * Reports what goes wrong on stdout: a reader that went away (EPIPE), a full disk. Without a listener it would end the
+ * process with a stack trace. What goes wrong on stderr cannot be reported anywhere.
  */
-export function watchOutput(onGone: () => void): void {
-  process.stdout.on("error", onGone);
+export function watchOutput(onFailure: (error: NodeJS.ErrnoException) => void): void {
+  if (!process.stdout.isTTY) writeWholly(process.stdout, process.stdout.fd);
+  process.stdout.on("error", onFailure);
   process.stderr.on("error", () => undefined);
+}
+
+/**
+ * A disk that fills up, or a limit on the size of files, takes the first part of a write. Node's stream for files takes that
+ * for all of it: the end of the last write would be lost without an error.
+ */
+function writeWholly(stream: NodeJS.WriteStream, fd: number): void {
+  if (!isStorage(fd)) return;
+  stream._write = (chunk: string | Uint8Array, encoding, done) => {
+    try {
+      const bytes = typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk;
+      for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset);
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  };
+}
+
+function isStorage(fd: number): boolean {
+  const status = fstatSync(fd);
+  return status.isFile() || status.isBlockDevice();
 }

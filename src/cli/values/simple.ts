@@ -6,6 +6,19 @@ export function text(value: string): string {
 }
 
 /**
+ * A parser for any text but none: `-o "$FILE"` with a variable that is not set.
+ *
+ * @param what - `a file`
+ * @throws UsageError (the parser)
+ */
+export function filled(what: string): (value: string) => string {
+  return (value) => {
+    if (value === "") throw new UsageError(`${what} is expected, not nothing.`);
+    return value;
+  };
+}
+
+/**
  * A parser for one of some words.
  *
  * @throws UsageError (the parser)

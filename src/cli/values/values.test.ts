@@ -31,6 +31,9 @@ test("sizes", () => {
   for (const [text, mib] of cases) assert.equal(parseSizeMib(text), mib, text);
   refuses(parseSizeMib, [
     "",
+    "512b",
+    "512B",
+    "512iB",
     "M",
     "-1",
     "-1G",
@@ -83,6 +86,7 @@ test("moments", () => {
   ];
   for (const [text, expected] of cases) assert.equal(parseTime(text, now).toISOString(), expected, text);
   refuses(parseTime, ["", "yesterday", "2026-05-01", "2026-05-01T13:37:00", "2026-13-01T00:00:00Z", "-5m"]);
+  refuses(parseTime, ["2026-02-30T00:00:00Z", "2026-04-31T00:00:00Z", "2025-02-29T00:00:00Z", "104249990d"]);
 });
 
 test("environment variables", () => {

@@ -1,6 +1,6 @@
 import { defineCommand } from "../../grammar/command.ts";
 import { json } from "../../output/format.ts";
-import { style, type Format } from "../../output/style.ts";
+import { joined, style, styled, type Format, type Styled } from "../../output/style.ts";
 import { out } from "../../output/streams.ts";
 import { formatOption } from "../sandbox/list.ts";
 
@@ -44,7 +44,7 @@ const marks: Readonly<Record<RowStatus, readonly [mark: string, format: Format]>
 };
 
 /** One line for each check, its fix below it, and the verdict. */
-export function renderRows(rows: readonly DoctorRow[], healthy: boolean): string {
+export function renderRows(rows: readonly DoctorRow[], healthy: boolean): Styled {
   const width = Math.max(0, ...rows.map((row) => row.name.length));
   const lines = rows.flatMap((row) => {
     const [mark, format] = marks[row.status];
@@ -53,7 +53,7 @@ export function renderRows(rows: readonly DoctorRow[], healthy: boolean): string
     const fix =
       row.status !== "ok" && row.fix !== "" ? [style("dim", `${indent}→ ${row.fix}`, process.stdout)] : [];
     return [
-      `   ${style(format, mark, process.stdout)} ${row.name.padEnd(width)}  ${first}`.trimEnd(),
+      styled`   ${style(format, mark, process.stdout)} ${`${row.name.padEnd(width)}  ${first}`.trimEnd()}`,
       ...more.map((line) => `${indent}${line}`),
       ...fix,
     ];
@@ -62,5 +62,5 @@ export function renderRows(rows: readonly DoctorRow[], healthy: boolean): string
   const verdict = healthy
     ? "Host setup is ready."
     : `${String(problems)} problem${problems === 1 ? "" : "s"} to solve before sandboxes can run.`;
-  return `${[...lines, "", verdict].join("\n")}\n`;
+  return styled`${joined([...lines, "", verdict], "\n")}\n`;
 }

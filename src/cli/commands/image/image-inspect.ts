@@ -1,8 +1,8 @@
 import type { ImageDetail } from "../../../api/index.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { bytes, fieldLines, json, tableTime } from "../../output/format.ts";
-import { sanitize } from "../../output/sanitize.ts";
 import { out } from "../../output/streams.ts";
+import type { Styled } from "../../output/style.ts";
 import { quoteWord } from "../../output/sandbox-text.ts";
 import { imageJson } from "./image-list.ts";
 import { formatOption } from "../sandbox/list.ts";
@@ -22,7 +22,7 @@ export const imageInspect = defineCommand({
   },
 });
 
-function toJson({ handle, config, layers }: ImageDetail): object {
+export function toJson({ handle, config, layers }: ImageDetail): object {
   return {
     ...imageJson(handle),
     config:
@@ -49,11 +49,11 @@ function toJson({ handle, config, layers }: ImageDetail): object {
   };
 }
 
-function toText({ handle, config, layers }: ImageDetail): string {
+export function toText({ handle, config, layers }: ImageDetail): Styled {
   const size = (count: number | null): string => (count === null ? "-" : bytes(count));
   const words = (list: readonly string[] | null | undefined): string =>
     list === null || list === undefined || list.length === 0 ? "-" : list.map(quoteWord).join(" ");
-  const fields: [string, string | readonly string[]][] = [
+  return fieldLines([
     ["Reference", handle.reference],
     ["Digest", handle.manifestDigest ?? "-"],
     ["Size", size(handle.sizeBytes)],
@@ -69,12 +69,5 @@ function toText({ handle, config, layers }: ImageDetail): string {
     ["Environment", config?.env ?? []],
     ["Labels", Object.entries(config?.labels ?? {}).map(([key, text]) => `${key}=${text}`)],
     ["Layers", layers.map((layer) => `${layer.blobDigest} ${size(layer.compressedSizeBytes)}`)],
-  ];
-  // Whoever made the image wrote most of this.
-  return fieldLines(
-    fields.map(([title, content]) => [
-      title,
-      typeof content === "string" ? sanitize(content) : content.map(sanitize),
-    ]),
-  );
+  ]);
 }

@@ -2,7 +2,7 @@ import { defineCommand, flag, value } from "../../grammar/command.ts";
 import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
 import { UsageError } from "../../output/usage-error.ts";
-import { text } from "../../values/simple.ts";
+import { filled } from "../../values/simple.ts";
 
 export const imageLoad = defineCommand({
   name: "load",
@@ -13,12 +13,17 @@ export const imageLoad = defineCommand({
     "It is read from stdin without --input.",
   examples: ["msb load -i app.tar", "docker save app | msb load", "msb load -i app.tar.gz -t my/app:1"],
   options: {
-    input: value({ short: "i", placeholder: "PATH", description: "The archive (stdin)", parse: text }),
+    input: value({
+      short: "i",
+      placeholder: "PATH",
+      description: "The archive (stdin)",
+      parse: filled("a file"),
+    }),
     tag: value({
       short: "t",
       placeholder: "REFERENCE",
       description: "Name of the first image, instead of what the archive calls it",
-      parse: text,
+      parse: filled("a reference"),
     }),
     quiet: flag({ short: "q", description: "Print nothing but errors" }),
   },

@@ -1,7 +1,7 @@
 import { defineCommand, flag, value } from "../../grammar/command.ts";
 import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
-import { text } from "../../values/simple.ts";
+import { filled } from "../../values/simple.ts";
 
 /** How a registry is spoken to, for the commands that speak to one without a sandbox. */
 export const registryOptions = {
@@ -9,7 +9,7 @@ export const registryOptions = {
   caCerts: value({
     placeholder: "FILE",
     description: "PEM certificates that are trusted besides the system's",
-    parse: text,
+    parse: filled("a file"),
   }),
 } as const;
 

@@ -2,7 +2,7 @@ import { defineCommand, flag, value } from "../../grammar/command.ts";
 import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
 import { UsageError } from "../../output/usage-error.ts";
-import { oneOf, text } from "../../values/simple.ts";
+import { filled, oneOf } from "../../values/simple.ts";
 
 const formats = ["docker", "oci"] as const;
 
@@ -20,7 +20,12 @@ export const imageSave = defineCommand({
       parse: oneOf(formats),
       choices: formats,
     }),
-    output: value({ short: "o", placeholder: "FILE", description: "The archive (stdout)", parse: text }),
+    output: value({
+      short: "o",
+      placeholder: "FILE",
+      description: "The archive (stdout)",
+      parse: filled("a file"),
+    }),
     quiet: flag({ short: "q", description: "Print nothing but errors" }),
   },
   run: async ({ options, operands, logLevel }) => {

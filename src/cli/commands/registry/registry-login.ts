@@ -3,7 +3,7 @@ import { defineCommand, flag, value } from "../../grammar/command.ts";
 import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
 import { UsageError } from "../../output/usage-error.ts";
-import { text } from "../../values/simple.ts";
+import { filled } from "../../values/simple.ts";
 import { registryOptions } from "../image/image-pull.ts";
 
 export const registryLogin = defineCommand({
@@ -18,7 +18,12 @@ export const registryLogin = defineCommand({
   ],
   operands: [{ name: "REGISTRY", required: true }],
   options: {
-    username: value({ short: "u", placeholder: "NAME", description: "User name (required)", parse: text }),
+    username: value({
+      short: "u",
+      placeholder: "NAME",
+      description: "User name (required)",
+      parse: filled("a name"),
+    }),
     passwordStdin: flag({ description: "Read the password from stdin instead of asking for it" }),
     ...registryOptions,
     quiet: flag({ short: "q", description: "Print nothing but errors" }),

@@ -3,6 +3,7 @@ import { settingEntries } from "../../../config/settings/table.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { fieldLines, json, jsonStatus, jsonTime, tableStatus, tableTime } from "../../output/format.ts";
 import { out } from "../../output/streams.ts";
+import type { Styled } from "../../output/style.ts";
 import { describeCommand, describeImage, isDown } from "../../output/sandbox-text.ts";
 import { showValue } from "../../values/setting-value.ts";
 import { formatOption } from "./list.ts";
@@ -51,7 +52,7 @@ type Described = Pick<
 >;
 
 /** @returns a line for every setting that the sandbox keeps, besides what it is called and does */
-export function toText(handle: Described): string {
+export function toText(handle: Described): Styled {
   const config = handle.config();
   const titles = new Set(
     settingEntries.flatMap(([, { inspect: title }]) => (title === undefined ? [] : [title])),

@@ -13,9 +13,10 @@ import {
   type Reading,
 } from "../../output/metrics-sample.ts";
 import { warningLine } from "../../output/blocks.ts";
-import { json } from "../../output/format.ts";
+import { json, jsonLine } from "../../output/format.ts";
 import { err, out } from "../../output/streams.ts";
 import { isDown } from "../../output/sandbox-text.ts";
+import { styled } from "../../output/style.ts";
 import { table } from "../../output/table.ts";
 import { parseIntervalMs } from "../../values/duration.ts";
 import { oneOf } from "../../values/simple.ts";
@@ -67,9 +68,9 @@ export const metrics = defineCommand({
       const now = await readAll(handles);
       const measured = sortMeasured(combine(before, now), order);
       if (logLevel !== null) explainStalled(measured);
-      if (inPlace) out(`\x1b[H\x1b[J${table(metricsHeaders, measured.map(metricsRow))}`);
+      if (inPlace) out(styled`\x1b[H\x1b[J${table(metricsHeaders, measured.map(metricsRow))}`);
       else if (options.format !== "json") out(table(metricsHeaders, measured.map(metricsRow)));
-      else if (endless) out(measured.map((sandbox) => `${JSON.stringify(metricsJson(sandbox))}\n`).join(""));
+      else if (endless) out(measured.map((sandbox) => jsonLine(metricsJson(sandbox))).join(""));
       else
         out(
           json(name === undefined ? measured.map(metricsJson) : metricsJson(measured[0] as MeasuredSandbox)),

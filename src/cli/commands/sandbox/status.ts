@@ -2,6 +2,7 @@ import type { SandboxHandle } from "../../../api/index.ts";
 import { defineCommand, flag } from "../../grammar/command.ts";
 import { json, jsonStatus, tableStatus } from "../../output/format.ts";
 import { err, out } from "../../output/streams.ts";
+import type { Text } from "../../output/style.ts";
 import { cut, table } from "../../output/table.ts";
 import { describeCommand, describeImage, isDown } from "../../output/sandbox-text.ts";
 import { filterByLabels, labelOption } from "../../selection.ts";
@@ -44,7 +45,7 @@ export const status = defineCommand({
   },
 });
 
-function toRow(sandbox: SandboxHandle): string[] {
+function toRow(sandbox: SandboxHandle): Text[] {
   const config = sandbox.config();
   return [
     sandbox.name,

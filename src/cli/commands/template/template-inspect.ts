@@ -1,8 +1,8 @@
 import type { StoredTemplate } from "../../../api/setup/msb-templates.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { bytes, fieldLines, json, tableTime } from "../../output/format.ts";
-import { sanitize } from "../../output/sanitize.ts";
 import { out } from "../../output/streams.ts";
+import type { Styled } from "../../output/style.ts";
 import { formatOption } from "../sandbox/list.ts";
 import { templateJson } from "./template-list.ts";
 
@@ -21,8 +21,8 @@ export const templateInspect = defineCommand({
   },
 });
 
-function toText({ key, status, reason, sizeBytes, lastUsedAt, shape }: StoredTemplate): string {
-  const fields: [string, string][] = [
+function toText({ key, status, reason, sizeBytes, lastUsedAt, shape }: StoredTemplate): Styled {
+  return fieldLines([
     ["Key", key],
     ["Status", reason === "" ? status : `${status}: ${reason}`],
     ["Kind", shape?.kind ?? "-"],
@@ -37,7 +37,5 @@ function toText({ key, status, reason, sizeBytes, lastUsedAt, shape }: StoredTem
     ["Size", bytes(sizeBytes)],
     ["Created", tableTime(shape?.createdAt ?? null)],
     ["Last used", tableTime(lastUsedAt)],
-  ];
-  // Some of it a guest or QEMU said.
-  return fieldLines(fields.map(([title, content]) => [title, sanitize(content)]));
+  ]);
 }
