@@ -1,10 +1,12 @@
 import { ImageError } from "../errors/index.ts";
 import type { RootFileSystem } from "./embedded.ts";
 import type { ImageConfig } from "./image-config.ts";
+import type { Descriptor } from "./manifest.ts";
 import type { StoredOptions } from "./pull/materialize.ts";
 import type { PullProgressListener } from "./pull/pull-progress.ts";
-import { readStoredImage, type StoredImage } from "./store/images.ts";
-import { hasBlob, imageStore, type ImageStore } from "./store/layout.ts";
+import { parseReference } from "./reference.ts";
+import { damageError, damageOf, readStoredImage, type StoredImage } from "./store/images.ts";
+import { blobPath, exists, hasBlob, imageStore, type ImageStore } from "./store/layout.ts";
 import { rootFileSystemPath, useRootFileSystem } from "./store/rootfs-path.ts";
 
 /** An image that is ready to be booted. */
@@ -29,18 +31,30 @@ export async function storedImage(
 ): Promise<PulledImage> {
   const store = imageStore(options.home);
   const image = await readStoredImage(store, manifestDigest);
-  const found =
-    image === null ? null : await useStored(store, { ...image, reference }, options, () => undefined);
-  if (found !== null) return found;
+  if (image !== null) {
+    const found = await useStored(store, { ...image, reference }, options, () => undefined);
+    if (found !== null) return found;
+    throw damageError(pinned(reference, manifestDigest), "layers of it are missing or damaged");
+  }
+  const damage = (await exists(blobPath(store, manifestDigest)))
+    ? await damageOf(store, manifestDigest)
+    : null;
+  if (damage !== null) throw damageError(pinned(reference, manifestDigest), damage);
   throw new ImageError(`the image ${reference} (${manifestDigest}) is not stored any more`, {
-    hint: `Pull it again: msb pull ${reference}`,
+    hint: `Pull it again: msb pull ${pinned(reference, manifestDigest)}`,
   });
+}
+
+/** The very image, whatever its tag means by now. */
+function pinned(reference: string, manifestDigest: string): string {
+  const { domain, path } = parseReference(reference);
+  return `${domain}/${path}@${manifestDigest}`;
 }
 
 /**
  * The image as it stands in the store; what else belongs to it is loaded only if its root file system must be made.
  *
- * @returns null when parts of the image are missing
+ * @returns null when parts of the image are missing or damaged
  */
 export async function useStored(
   store: ImageStore,
@@ -50,17 +64,25 @@ export async function useStored(
 ): Promise<PulledImage | null> {
   const { reference, manifestDigest, config, layers } = image;
   const isReady = await useRootFileSystem(rootFileSystemPath(store, config.diffIds));
-  if (!isReady) {
-    const present = await Promise.all(layers.map(({ digest, size }) => hasBlob(store, digest, size)));
-    if (present.includes(false)) return null;
-  }
+  if (!isReady && !(await hasLayers(store, layers))) return null;
   const layerCount = layers.length;
   report({ kind: "resolved", reference, manifestDigest, layerCount, totalDownloadBytes: null });
   if (!isReady) {
     const { materializeStored } = await import("./pull/materialize.ts");
-    await materializeStored(store, image, reference, options, report);
+    try {
+      await materializeStored(store, image, reference, options, report);
+    } catch (error) {
+      // What is damaged was taken away, so that it is missing now.
+      if (!(error instanceof ImageError) || (await hasLayers(store, layers))) throw error;
+      return null;
+    }
   }
   return readyImage(store, image, reference, report);
+}
+
+async function hasLayers(store: ImageStore, layers: readonly Descriptor[]): Promise<boolean> {
+  const present = await Promise.all(layers.map(({ digest, size }) => hasBlob(store, digest, size)));
+  return !present.includes(false);
 }
 
 /** Says that an image with its root file system is there. */

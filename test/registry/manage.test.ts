@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ImageError, ImageInUseError, ImageNotFoundError, JsonError } from "../../src/errors/index.ts";
 import { loadImages } from "../../src/image/archive/load.ts";
+import { saveImages } from "../../src/image/archive/save.ts";
 import { pullImage } from "../../src/image/pull/pull.ts";
 import { storedImage } from "../../src/image/stored.ts";
 import type { ImageUse } from "../../src/image/store/garbage.ts";
@@ -204,7 +205,24 @@ test("what another tool puts into the layout stays, and what is damaged is pulle
 
   const config = join(again.images, "blobs", "sha256", first.config.digest.slice(7));
   await writeFile(config, "{}");
-  await assert.rejects(pullImage("example.org/first:1", { home: again, policy: "never" }), /not stored here/);
+  const damaged = /the stored image example.org\/first:1 is damaged: .*digest/;
+  const use = { home: again, environment: {} };
+  await assert.rejects(pullImage("example.org/first:1", { ...use, policy: "never" }), damaged);
+  await assert.rejects(inspectImage(again, "example.org/first:1"), damaged);
+  await assert.rejects(saveImages(again, ["example.org/first:1"], `${firstTar}.copy`), damaged);
+  await assert.rejects(storedImage(first.manifest.digest, "example.org/first:1", use), /damaged.*digest/);
+  // It is not gone: a list shows it, and loading it again mends it.
+  const listed = (await listImages(again)).map(({ reference, damage }) => [reference, damage !== null]);
+  assert.deepEqual(listed.sort(), [
+    ["example.org/first:1", true],
+    ["example.org/second:1", false],
+  ]);
+  await loadImages(again, firstTar);
+  assert.ok((await listImages(again)).every(({ damage }) => damage === null));
+  await rm(config);
+  assert.match((await listImages(again)).find(({ damage }) => damage !== null)?.damage ?? "", /is missing/);
+  await removeImage(again, "example.org/first:1", nobody);
+  assert.deepEqual(await blobs(again), blobsOf(second));
   await writeFile(join(again.images, "index.json"), "{");
   await assert.rejects(listImages(again), JsonError);
 });

@@ -13,6 +13,11 @@ export interface ImageFields {
   readonly lastUsedAt: Date | null;
   /** When it came into the store under this reference. */
   readonly createdAt: Date | null;
+  /**
+   * Why the image cannot be used: its manifest or its configuration is missing or damaged on the disk. Null when they are not.
+   * `msb pull --force`, or loading it again, mends it.
+   */
+  readonly damage: string | null;
 }
 
 /** What an image says about how it wants to be run; null: not said. */

@@ -13,7 +13,7 @@ import type {
   ImageRemoveOptions,
   ImageSaveOptions,
 } from "./image-types.ts";
-import { findImageUses } from "./image-uses.ts";
+import { findImageUses } from "../../image/store/uses.ts";
 
 /** An image in the store, as it was when the handle was made. */
 export class ImageHandle implements ImageFields {
@@ -25,6 +25,7 @@ export class ImageHandle implements ImageFields {
   readonly layerCount: number;
   readonly lastUsedAt: Date | null;
   readonly createdAt: Date | null;
+  readonly damage: string | null;
 
   /** @internal */
   constructor(summary: ImageSummary) {
@@ -36,6 +37,7 @@ export class ImageHandle implements ImageFields {
     this.layerCount = summary.layerCount;
     this.lastUsedAt = summary.lastUsedAt;
     this.createdAt = summary.createdAt;
+    this.damage = summary.damage;
   }
 }
 
@@ -64,12 +66,12 @@ export interface ImageDetail {
  */
 // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- the name that programs know these functions by
 export class Image {
-  /** @throws ImageNotFoundError; ImageError when the reference is none */
+  /** @throws ImageNotFoundError; ImageError when the reference is none, or the image is damaged */
   static async get(reference: string, options: WaitOptions = {}): Promise<ImageHandle> {
     return (await inspect(reference, options)).handle;
   }
 
-  /** All images, newest first. */
+  /** All images, newest first; a damaged one says so in `damage`. */
   static async list(options: WaitOptions = {}): Promise<ImageHandle[]> {
     const { listImages } = await import("./image-collection.ts");
     const images = await Operation.run("list the images", options, (operation) =>

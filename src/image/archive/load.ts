@@ -13,6 +13,8 @@ import { maximumConfigBytes, type Platform } from "../manifest.ts";
 import { materialize } from "../pull/materialize.ts";
 import { describePlatform, hostPlatform } from "../platform.ts";
 import { parseReference } from "../reference.ts";
+import { dropDamaged } from "../store/blobs.ts";
+import { bringing, type Brought } from "../store/brought.ts";
 import { nameImage } from "../store/index-file.ts";
 import { imageStore, prepareStore, writeBlob, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
@@ -83,7 +85,12 @@ export async function loadImages(
     const loaded: ImageDetails[] = [];
     for (const [position, image] of images.entries()) {
       const names = position === 0 && wanted !== null ? [wanted.canonical] : namesOf(image, position);
-      await loadOne({ store, image, names, platform, limits, signal });
+      // The archive is at hand for another try, so that nothing has to stay here for it.
+      await bringing(
+        home,
+        () => false,
+        (brought) => loadOne({ store, image, names, platform, limits, brought, signal }),
+      );
       for (const name of names) loaded.push(await inspectImage(home, name));
     }
     return loaded;
@@ -133,10 +140,12 @@ interface OneImage {
   readonly names: readonly string[];
   readonly platform: Platform;
   readonly limits: ImageLimits;
+  readonly brought: Brought;
   readonly signal: AbortSignal | undefined;
 }
 
-async function loadOne({ store, image: archived, names, platform, limits, signal }: OneImage): Promise<void> {
+async function loadOne(request: OneImage): Promise<void> {
+  const { store, image: archived, names, platform, limits, brought, signal } = request;
   const { image } = archived;
   const { config: configDescriptor, layers } = image.manifest;
   const name = names[0] ?? "";
@@ -154,7 +163,9 @@ async function loadOne({ store, image: archived, names, platform, limits, signal
     blobs: [image.digest, configDescriptor.digest, ...layers.map(({ digest }) => digest)],
     rootfs: [rootFileSystemKey(config.diffIds)],
   };
+  brought.add(lease);
   await withLease(store, lease, signal, async () => {
+    await dropDamaged(store, layers, signal);
     // The config was read; its file may be a layer's too in a strange archive, so it is written anew.
     await writeBlob(store, configBytes, configDescriptor.digest);
     for (const layer of layers) await adopt(store, layer, () => archived.blob(layer), signal);
@@ -168,11 +179,14 @@ async function loadOne({ store, image: archived, names, platform, limits, signal
       config,
       layers,
     };
-    await materialize(store, stored, name, limits, () => undefined, signal);
+    const report = (): void => undefined;
+    await materialize(store, stored, name, { limits, thorough: true, report, signal });
     const { digest, mediaType } = image;
     for (const each of names) {
       const sourceDigest = archived.rootDigest;
-      await nameImage(store, each, { mediaType, digest, size: image.bytes.length, sourceDigest }, signal);
+      const size = image.bytes.length;
+      const other = await nameImage(store, each, { mediaType, digest, size, sourceDigest }, signal);
+      await brought.addDisplaced(store, other);
     }
   });
 }

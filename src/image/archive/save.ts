@@ -6,12 +6,12 @@ import { Readable, type Writable } from "node:stream";
 import { ImageError } from "../../errors/index.ts";
 import { ioError } from "../../host/system-error.ts";
 import type { Home } from "../../store/home.ts";
+import { hashFor, requireDigest } from "../digest.ts";
 import { parseReference } from "../reference.ts";
-import { findImage, type NamedImage } from "../store/images.ts";
+import { damageError, requireImage, type NamedImage } from "../store/images.ts";
 import { annotationKeys } from "../store/index-file.ts";
 import { blobPath, hasBlob, imageStore, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
-import { notStored } from "../store/manage.ts";
 import { tarEnd, tarHeader, tarPadding } from "./tar-writer.ts";
 
 /** `docker`: an OCI layout with docker's `manifest.json` in it, as docker itself writes since 25; `oci`: the layout alone. */
@@ -27,7 +27,7 @@ export interface SaveOptions {
  * are stored, compressed.
  *
  * @param output a path, which appears when the archive is complete, or a stream, which is ended
- * @throws ImageNotFoundError, before anything is written; ImageError when parts of an image are missing; IoError
+ * @throws ImageNotFoundError, before anything is written; ImageError when parts of an image are missing or damaged; IoError
  * @example
  * ```ts
  * await saveImages(locateHome(), ["alpine:3.20"], "alpine.tar", { format: "oci" });
@@ -43,9 +43,7 @@ export async function saveImages(
   const store = imageStore(home);
   const images: NamedImage[] = [];
   for (const reference of references) {
-    const image = await findImage(store, parseReference(reference).canonical);
-    if (image === null) throw notStored(reference);
-    images.push(image);
+    images.push(await requireImage(store, parseReference(reference).canonical));
   }
   if (images.length === 0)
     throw new ImageError("no image was named", { hint: "Name the images to be saved." });
@@ -53,9 +51,7 @@ export async function saveImages(
   await withLease(store, { blobs: [...blobs.keys()], rootfs: [] }, signal, async () => {
     for (const [digest, size] of blobs) {
       if (await hasBlob(store, digest, size)) continue;
-      throw new ImageError(`a part of the images is missing in the store: ${digest}`, {
-        hint: "Pull the image again.",
-      });
+      throw damagedPart(images, digest, "is missing or has another length");
     }
     const archive = (): Readable =>
       Readable.from(archiveOf(store, images, blobs, format), { objectMode: false });
@@ -93,17 +89,30 @@ async function* archiveOf(
   }
   for (const [digest, size] of blobs) {
     yield tarHeader(archivePath(digest), size);
+    const expected = requireDigest(digest, "a blob");
+    const hash = hashFor(expected);
     let written = 0;
     for await (const chunk of createReadStream(blobPath(store, digest), {
       highWaterMark: 1 << 20,
     }) as AsyncIterable<Buffer>) {
       written += chunk.length;
+      hash.update(chunk);
       yield chunk;
     }
-    if (written !== size) throw new ImageError(`the stored blob ${digest} has changed while it was saved`);
+    if (written !== size || hash.digest("hex") !== expected.hex)
+      throw damagedPart(images, digest, "has other content than that");
     yield tarPadding(size);
   }
   yield tarEnd;
+}
+
+/** @param what of the blob */
+function damagedPart(images: readonly NamedImage[], digest: string, what: string): ImageError {
+  const owner = images.find(
+    ({ manifestDigest, configDigest, layers }) =>
+      [manifestDigest, configDigest].includes(digest) || layers.some((layer) => layer.digest === digest),
+  );
+  return damageError(owner?.reference ?? "", `its part ${digest} ${what}`);
 }
 
 function archivePath(digest: string): string {

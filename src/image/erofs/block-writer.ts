@@ -1,4 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
+import { crc32 } from "node:zlib";
+import { crc32Zeros } from "../../host/files/crc32.ts";
 import { blockBytes } from "./format.ts";
 
 /** Written to the file in one go. */
@@ -20,6 +22,7 @@ export class BlockWriter {
   #position: number;
   readonly #spare: Buffer[] = [];
   readonly #queue: Promise<void>[] = [];
+  #checksum = 0;
 
   /** @param position bytes; what is before is written by someone else */
   constructor(file: FileHandle, position: number) {
@@ -30,6 +33,11 @@ export class BlockWriter {
   /** Where the next byte goes, in bytes. */
   get position(): number {
     return this.#position + this.#filled;
+  }
+
+  /** CRC-32 of what has been written: of everything after {@link finish}. */
+  get checksum(): number {
+    return this.#checksum;
   }
 
   append(bytes: Uint8Array): void {
@@ -49,6 +57,7 @@ export class BlockWriter {
     if (count >= holeBytes) {
       this.#flush();
       this.#position += count;
+      this.#checksum = crc32Zeros(count, this.#checksum);
       return;
     }
     for (let left = count; left > 0;) {
@@ -88,6 +97,7 @@ export class BlockWriter {
   #flush(): void {
     if (this.#filled === 0) return;
     const buffer = this.#buffer;
+    this.#checksum = crc32(buffer.subarray(0, this.#filled), this.#checksum);
     const write = this.#write(buffer, this.#filled, this.#position);
     // A failure is reported by whoever takes the promise from the queue.
     write.catch(() => undefined);

@@ -3,7 +3,7 @@
  *
  * Source: Linux 6.1, fs/erofs/erofs_fs.h and Documentation/filesystems/erofs.rst. All numbers are little-endian.
  *
- *     block 0        1024 bytes of nothing, then the superblock
+ *     block 0        1024 bytes for others (a seal, host/files/sealed-file.ts), then the superblock
  *     data           contents of files, each from a block's start, in the order in which they arrived
  *     plain blocks   directories and symbolic links that are too large to stand behind their inode
  *     metadata       inodes, each followed by its extended attributes and its inline data, in slots of 32 bytes

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
+import { seal } from "../../host/files/sealed-file.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { ImageError } from "../../errors/index.ts";
 import { BlockWriter } from "./block-writer.ts";
@@ -90,6 +91,7 @@ export class ErofsImage {
       uuid,
       chunks: place.chunks,
     });
+    seal(superblock, bytes, this.#writer.checksum);
     await this.#file.write(superblock, 0, blockBytes, 0);
     // The end of the image may be a hole of the file.
     await this.#file.truncate(bytes);

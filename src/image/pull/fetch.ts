@@ -11,7 +11,8 @@ import { RepositoryClient } from "../registry/client.ts";
 import { downloadBlob } from "../registry/download.ts";
 import type { RegistrySession } from "../registry/session.ts";
 import { resolveImage, type FoundManifest, type ResolvedImage } from "../resolve.ts";
-import { ensureBlob, partialSize } from "../store/blobs.ts";
+import { dropDamaged, ensureBlob, partialSize } from "../store/blobs.ts";
+import type { Brought } from "../store/brought.ts";
 import type { NamedImage, StoredImage } from "../store/images.ts";
 import { blobPath, hasBlob, readBlob, writeBlob, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
@@ -29,6 +30,8 @@ export interface FetchRequest {
   /** How many layers are downloaded at once. */
   readonly parallel: number;
   readonly report: PullProgressListener;
+  /** Is told what may come into the store. */
+  readonly brought: Brought;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -38,7 +41,7 @@ export interface FetchedImage extends StoredImage {
 
 /**
  * Brings an image's blobs from its registry into the store, and keeps them there while `use` runs: until then no image
- * names them.
+ * names them. Layers that are there already are verified first.
  *
  * @throws ImageError, HttpError, IoError
  */
@@ -55,6 +58,7 @@ export async function fetchImage<T>(
     blobs: [image.digest, configDescriptor.digest, ...layers.map(({ digest }) => digest)],
     rootfs: [],
   };
+  request.brought.add(lease);
   return withLease(store, lease, signal, async () => {
     const configBytes = await fetchConfig(request, configDescriptor);
     const config = parseImageConfig(configBytes, layers.length, `the config of ${reference.canonical}`);
@@ -64,10 +68,13 @@ export async function fetchImage<T>(
         { hint: "Choose an image that is built for this platform too." },
       );
     }
+    // Before it is said what is missing: existence is not validity.
+    await dropDamaged(store, layers, signal);
     await checkRoomAndReport(request, image);
     await downloadLayers(request, layers);
     await writeBlob(store, image.bytes, image.digest);
     const rootfs = { blobs: [], rootfs: [rootFileSystemKey(config.diffIds)] };
+    request.brought.add(rootfs);
     return withLease(store, rootfs, signal, () =>
       use({
         manifestDigest: image.digest,

@@ -1,15 +1,12 @@
-import { createReadStream } from "node:fs";
-import { rm } from "node:fs/promises";
 import { Transform, type TransformCallback } from "node:stream";
 import { ImageError } from "../../errors/index.ts";
-import { hashFor, requireDigest } from "../digest.ts";
 import type { LayerSource } from "../import/layer-source.ts";
 import type { ImportLimits } from "../import/limits.ts";
 import { imageLimits, type LimitSettings } from "../limits.ts";
-import type { Descriptor } from "../manifest.ts";
 import { throttled, type PullProgressListener } from "./pull-progress.ts";
 import type { StoredImage } from "../store/images.ts";
-import { blobPath, type ImageStore } from "../store/layout.ts";
+import { dropDamaged } from "../store/blobs.ts";
+import type { ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
 import { rootFileSystemKey } from "../store/rootfs-path.ts";
 import { ensureRootFileSystem, storedLayers } from "../store/rootfs.ts";
@@ -17,6 +14,14 @@ import { ensureRootFileSystem, storedLayers } from "../store/rootfs.ts";
 /** How an image that is stored is made ready. */
 export interface StoredOptions extends LimitSettings {
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface Materializing {
+  readonly limits: ImportLimits;
+  /** Whether a root file system that is there is read to its end first, see `ensureRootFileSystem`. */
+  readonly thorough: boolean;
+  readonly report: PullProgressListener;
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -27,9 +32,7 @@ export async function materialize(
   store: ImageStore,
   image: StoredImage,
   reference: string,
-  limits: ImportLimits,
-  report: PullProgressListener,
-  signal: AbortSignal | undefined,
+  { limits, thorough, report, signal }: Materializing,
 ): Promise<void> {
   const { layers, config } = image;
   const left = new Set(layers.keys());
@@ -63,10 +66,12 @@ export async function materialize(
       return { ...layer, open };
     },
   );
-  const made = await ensureRootFileSystem(store, observed, limits, signal).catch(async (error: unknown) => {
-    if (error instanceof ImageError) await dropDamaged(store, layers);
-    throw error;
-  });
+  const made = await ensureRootFileSystem(store, observed, limits, thorough, signal).catch(
+    async (error: unknown) => {
+      if (error instanceof ImageError) await dropDamaged(store, layers, signal);
+      throw error;
+    },
+  );
   if (made) report({ kind: "stitchComplete" });
 }
 
@@ -85,22 +90,9 @@ export async function materializeStored(
     blobs: [manifestDigest, configDigest, ...layers.map(({ digest }) => digest)],
     rootfs: [rootFileSystemKey(config.diffIds)],
   };
-  await withLease(store, lease, signal, () => materialize(store, image, reference, limits, report, signal));
-}
-
-/** Removes layers that the disk has damaged, so that the next pull fetches them instead of failing in the same way. */
-async function dropDamaged(store: ImageStore, layers: readonly Descriptor[]): Promise<void> {
-  for (const { digest } of layers) {
-    const path = blobPath(store, digest);
-    const expected = requireDigest(digest, "a layer");
-    const hash = hashFor(expected);
-    try {
-      for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
-    } catch {
-      continue;
-    }
-    if (hash.digest("hex") !== expected.hex) await rm(path, { force: true });
-  }
+  await withLease(store, lease, signal, () =>
+    materialize(store, image, reference, { limits, thorough: false, report, signal }),
+  );
 }
 
 /** Passes bytes on and counts them. */

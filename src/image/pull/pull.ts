@@ -3,11 +3,11 @@
  * out as whom, `store/` keeps what was pulled, `archive/` reads and writes files of images, `import/` makes root file
  * systems of layers. There is no file that exports it all, because most programs need little of it at a time.
  */
-import { ImageError } from "../../errors/index.ts";
+import { HttpError, ImageError } from "../../errors/index.ts";
 import type { PullOptions } from "./pull-options.ts";
 import type { PullProgressListener } from "./pull-progress.ts";
 import { parseReference } from "../reference.ts";
-import { findImage } from "../store/images.ts";
+import { damageError, findImage, isDamaged } from "../store/images.ts";
 import { imageStore } from "../store/layout.ts";
 import { useStored, type PulledImage } from "../stored.ts";
 
@@ -29,17 +29,27 @@ export async function pullImage(reference: string, options: PullOptions): Promis
   const store = imageStore(options.home);
   const report: PullProgressListener = options.onProgress ?? (() => undefined);
   report({ kind: "resolving", reference: parsed.canonical });
-  const cached = await findImage(store, parsed.canonical);
+  const found = await findImage(store, parsed.canonical);
+  const cached = found === null || isDamaged(found) ? null : found;
+  let damage = found !== null && isDamaged(found) ? found.damage : null;
   if (policy !== "always" && cached !== null) {
     const image = await useStored(store, cached, options, report);
     if (image !== null) return image;
+    damage = "layers of it are missing or damaged";
   }
   if (policy === "never") {
+    if (damage !== null) throw damageError(parsed.canonical, damage);
     throw new ImageError(`the image ${parsed.canonical} is not stored here, and the pull policy is never`, {
       hint: `Pull it first ("msb pull ${reference}"), or use the policy if-missing.`,
     });
   }
   // Only now: what is stored needs none of it, and loading it takes longer than all else here.
   const { pullFromRegistry } = await import("./pull-from-registry.ts");
-  return await pullFromRegistry(store, parsed, cached, options, report);
+  try {
+    return await pullFromRegistry(store, parsed, cached, options, report);
+  } catch (error) {
+    const isOurs = error instanceof ImageError || error instanceof HttpError;
+    if (damage === null || !isOurs || signal?.aborted === true) throw error;
+    throw damageError(parsed.canonical, `${damage}. It could not be fetched again: ${error.message}`, error);
+  }
 }

@@ -1,8 +1,10 @@
-import { mkdir, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode } from "../../host/system-error.ts";
-import { requireDigest } from "../digest.ts";
-import { adoptBlob, hasBlob, type ImageStore } from "./layout.ts";
+import { hashFor, requireDigest } from "../digest.ts";
+import type { Descriptor } from "../manifest.ts";
+import { adoptBlob, blobPath, hasBlob, type ImageStore } from "./layout.ts";
 import { withStoreLock } from "./locking.ts";
 
 export interface BlobSource {
@@ -51,4 +53,49 @@ export async function partialSize(store: ImageStore, digest: string): Promise<nu
     if (errorCode(error) === "ENOENT") return 0;
     throw error;
   }
+}
+
+/**
+ * Removes stored layers that the disk has damaged, so that they are brought again instead of being taken for what they are
+ * called.
+ *
+ * @returns the digests of those that were damaged
+ * @throws the signal's reason
+ */
+export async function dropDamaged(
+  store: ImageStore,
+  layers: readonly Descriptor[],
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const damaged: string[] = [];
+  for (const [digest, size] of new Map(layers.map((layer) => [layer.digest, layer.size]))) {
+    const path = blobPath(store, digest);
+    const isThere = await stat(path).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) continue;
+    if ((await hasBlob(store, digest, size)) && (await hasDigest(path, digest, signal))) continue;
+    await rm(path, { force: true, recursive: true });
+    damaged.push(digest);
+  }
+  return damaged;
+}
+
+async function hasDigest(path: string, digest: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const expected = requireDigest(digest, "a layer");
+  const hash = hashFor(expected);
+  try {
+    const content = createReadStream(path, { highWaterMark: 1 << 20 });
+    for await (const chunk of content as AsyncIterable<Buffer>) {
+      signal?.throwIfAborted();
+      hash.update(chunk);
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    // What the disk cannot read, or what somebody else removed meanwhile.
+    if (errorCode(error) === undefined) throw error;
+    return false;
+  }
+  return hash.digest("hex") === expected.hex;
 }

@@ -1,6 +1,7 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { tryLockFile } from "../../host/locks/lock.ts";
+import { parseDigest } from "../digest.ts";
 import { parseManifest } from "../manifest.ts";
 import { entryName, updateEntries, type IndexEntry } from "./index-file.ts";
 import { readStoredImage, type StoredImage } from "./images.ts";
@@ -34,6 +35,12 @@ export interface Removed {
 export interface SweepOptions {
   /** Whether the beginnings of interrupted downloads go too. */
   readonly partial: boolean;
+  /**
+   * Of what nothing needs, only this goes; everything when it is not given.
+   *
+   * @param name a blob's digest or a root file system's key
+   */
+  readonly only?: ((name: string, changed: Date) => boolean) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -119,13 +126,15 @@ function needImage(image: StoredImage, needed: Needed): void {
 async function sweep(
   store: ImageStore,
   needed: Needed,
-  { partial }: SweepOptions,
+  { partial, only = () => true }: SweepOptions,
 ): Promise<Omit<Removed, "references">> {
   const counts = { manifests: 0, layers: 0, rootFileSystems: 0, bytes: 0 };
   const doomed: string[] = [];
   for (const algorithm of ["sha256", "sha512"]) {
     for (const hex of await readdir(join(store.blobs, algorithm)).catch(() => [])) {
-      if (!needed.blobs.has(`${algorithm}:${hex}`)) doomed.push(`${algorithm}:${hex}`);
+      const digest = `${algorithm}:${hex}`;
+      if (needed.blobs.has(digest)) continue;
+      if (only(digest, await changedAt(join(store.blobs, algorithm, hex)))) doomed.push(digest);
     }
   }
   const configs = new Set<string>();
@@ -144,14 +153,20 @@ async function sweep(
   for (const name of await readdir(store.rootfs).catch(() => [])) {
     const [key = "", ...rest] = name.split(".");
     if (needed.rootfs.has(key) && rest.join(".") === "erofs") continue;
+    // What is beside it is what a killed importer left: nobody goes on with that.
+    if (rest.join(".") === "erofs" && !only(key, await changedAt(join(store.rootfs, name)))) continue;
     if (!(await removeUnlessLocked(store.rootfs, name, `${key}.erofs.lock`, counts))) continue;
     if (rest.join(".") === "erofs") counts.rootFileSystems += 1;
   }
-  if (partial) await sweepIngest(store, counts);
+  if (partial) await sweepIngest(store, only, counts);
   return counts;
 }
 
-async function sweepIngest(store: ImageStore, counts: { bytes: number }): Promise<void> {
+async function sweepIngest(
+  store: ImageStore,
+  only: (name: string, changed: Date) => boolean,
+  counts: { bytes: number },
+): Promise<void> {
   for (const name of await readdir(store.ingest).catch(() => [])) {
     if (name.endsWith(".tmp")) {
       const path = join(store.ingest, name);
@@ -159,8 +174,17 @@ async function sweepIngest(store: ImageStore, counts: { bytes: number }): Promis
       if (found !== null && Date.now() - found.mtimeMs > asideMs) counts.bytes += await removeFile(path);
       continue;
     }
-    await removeUnlessLocked(store.ingest, name, `${name.replace(/\.lock$/, "")}.lock`, counts);
+    const base = name.replace(/\.lock$/, "");
+    const digest = base.replace("-", ":");
+    // The beginning of a blob; all else is a lock, or what a killed load has unpacked.
+    const isPart = name === base && parseDigest(digest) !== null;
+    if (isPart && !only(digest, await changedAt(join(store.ingest, name)))) continue;
+    await removeUnlessLocked(store.ingest, name, `${base}.lock`, counts);
   }
+}
+
+async function changedAt(path: string): Promise<Date> {
+  return (await stat(path).catch(() => null))?.mtime ?? new Date();
 }
 
 /** Removes what an ended process left aside; what someone works on is locked. */

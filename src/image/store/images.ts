@@ -1,4 +1,4 @@
-import { JsonError } from "../../errors/index.ts";
+import { ImageError, ImageNotFoundError, JsonError } from "../../errors/index.ts";
 import { parseImageConfig, type ImageConfig } from "../image-config.ts";
 import { parseManifest, type Descriptor } from "../manifest.ts";
 import { annotationKeys, entryName, readEntries, type IndexEntry } from "./index-file.ts";
@@ -24,67 +24,127 @@ export interface NamedImage extends StoredImage {
   readonly addedAt: Date | null;
 }
 
-/**
- * The image under a canonical reference; null when there is none, or when it is damaged so that it must be pulled again.
- */
-export async function findImage(store: ImageStore, reference: string): Promise<NamedImage | null> {
+/** A name whose image cannot be read any more: its manifest or its configuration is missing or damaged. */
+export interface DamagedImage {
+  readonly reference: string;
+  readonly manifestDigest: string;
+  readonly addedAt: Date | null;
+  /** What is wrong, for an error. */
+  readonly damage: string;
+}
+
+export function isDamaged(image: NamedImage | DamagedImage): image is DamagedImage {
+  return "damage" in image;
+}
+
+/** For who wants to use it. @param what is wrong with it */
+export function damageError(reference: string, what: string, cause?: unknown): ImageError {
+  return new ImageError(`the stored image ${reference} is damaged: ${what}`, {
+    hint: `Fetch it again: msb pull --force ${reference}. An image that was loaded is mended by loading its archive again.`,
+    cause,
+  });
+}
+
+/** The image under a canonical reference; null when there is none. */
+export async function findImage(
+  store: ImageStore,
+  reference: string,
+): Promise<NamedImage | DamagedImage | null> {
   const entry = (await readEntries(store)).find((candidate) => entryName(candidate) === reference);
   return entry === undefined ? null : readNamed(store, entry);
 }
 
-/** Every named image that can be read. */
-export async function readNamedImages(store: ImageStore): Promise<NamedImage[]> {
+/** @param reference canonical. @throws ImageNotFoundError; ImageError when it is damaged */
+export async function requireImage(store: ImageStore, reference: string): Promise<NamedImage> {
+  const image = await findImage(store, reference);
+  if (image === null) throw notStored(reference);
+  if (isDamaged(image)) throw damageError(reference, image.damage);
+  return image;
+}
+
+export function notStored(reference: string): ImageNotFoundError {
+  return new ImageNotFoundError(`no image ${reference} is stored here`, {
+    hint: 'See "msb images" for the ones there are, or pull it.',
+  });
+}
+
+/** Every named image. */
+export async function readNamedImages(store: ImageStore): Promise<(NamedImage | DamagedImage)[]> {
   const entries = await readEntries(store);
   const images = await Promise.all(entries.map((entry) => readNamed(store, entry)));
   return images.filter((image) => image !== null);
 }
 
-async function readNamed(store: ImageStore, entry: IndexEntry): Promise<NamedImage | null> {
+async function readNamed(store: ImageStore, entry: IndexEntry): Promise<NamedImage | DamagedImage | null> {
   const reference = entryName(entry);
-  const image = reference === undefined ? null : await readStoredImage(store, entry.digest, entry.mediaType);
-  if (image === null || reference === undefined) return null;
+  if (reference === undefined) return null;
+  const read = await readManifestAndConfig(store, entry.digest, entry.mediaType);
   const added = Date.parse(entry.annotations?.[annotationKeys.addedAt] ?? "");
-  const sourceDigest = entry.annotations?.[annotationKeys.sourceDigest] ?? image.manifestDigest;
+  const addedAt = Number.isNaN(added) ? null : new Date(added);
+  const sourceDigest = entry.annotations?.[annotationKeys.sourceDigest] ?? entry.digest;
   // Only this store writes the annotation, once the digest was checked; other tools may write any name.
   const pinned = reference.split("@")[1];
-  if (pinned !== undefined && pinned !== image.manifestDigest && pinned !== sourceDigest) return null;
-  return {
-    ...image,
-    reference,
-    sourceDigest,
-    addedAt: Number.isNaN(added) ? null : new Date(added),
-  };
+  if (pinned !== undefined && pinned !== entry.digest && pinned !== sourceDigest) return null;
+  switch (read.kind) {
+    case "index":
+      return null;
+    case "damaged":
+      return { reference, manifestDigest: entry.digest, addedAt, damage: read.damage };
+    case "image":
+      return { ...read.image, reference, sourceDigest, addedAt };
+  }
 }
 
 /** The image with this manifest; null when it is not stored, is damaged, or the digest is an index's. */
 export async function readStoredImage(
   store: ImageStore,
   manifestDigest: string,
-  mediaType: string | null = null,
 ): Promise<StoredImage | null> {
+  const read = await readManifestAndConfig(store, manifestDigest, null);
+  return read.kind === "image" ? read.image : null;
+}
+
+/** What is wrong with the image with this manifest; null for what is no image, or right as far as this looks. */
+export async function damageOf(store: ImageStore, manifestDigest: string): Promise<string | null> {
+  const read = await readManifestAndConfig(store, manifestDigest, null);
+  return read.kind === "damaged" ? read.damage : null;
+}
+
+type Read =
+  | { readonly kind: "image"; readonly image: StoredImage }
+  | { readonly kind: "index" }
+  | { readonly kind: "damaged"; readonly damage: string };
+
+async function readManifestAndConfig(
+  store: ImageStore,
+  manifestDigest: string,
+  mediaType: string | null,
+): Promise<Read> {
+  const missing = (what: string, digest: string): Read => ({
+    kind: "damaged",
+    damage: `its ${what} ${digest} is missing`,
+  });
   try {
     const bytes = await readBlob(store, manifestDigest);
-    if (bytes === null) return null;
-    const parsed = parseManifest(bytes, mediaType, `the stored manifest ${manifestDigest}`);
-    if (parsed.kind !== "image") return null;
+    if (bytes === null) return missing("manifest", manifestDigest);
+    const parsed = parseManifest(bytes, mediaType, `its manifest ${manifestDigest}`);
+    if (parsed.kind !== "image") return { kind: "index" };
     const { config, layers } = parsed.manifest;
     const configBytes = await readBlob(store, config.digest);
-    if (configBytes === null) return null;
-    return {
+    if (configBytes === null) return missing("configuration", config.digest);
+    const image: StoredImage = {
       manifestDigest,
       mediaType: parsed.mediaType,
       manifestSize: bytes.length,
       configDigest: config.digest,
       configSize: configBytes.length,
-      config: parseImageConfig(configBytes, layers.length, `the stored config ${config.digest}`),
+      config: parseImageConfig(configBytes, layers.length, `its configuration ${config.digest}`),
       layers,
     };
+    return { kind: "image", image };
   } catch (error) {
-    if (isDamage(error)) return null;
+    if (error instanceof JsonError || error instanceof ImageError)
+      return { kind: "damaged", damage: error.message };
     throw error;
   }
-}
-
-function isDamage(error: unknown): boolean {
-  return error instanceof JsonError || (error instanceof Error && "code" in error && error.code === "image");
 }

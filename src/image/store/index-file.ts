@@ -97,7 +97,11 @@ export async function updateEntries<T>(
   });
 }
 
-/** Puts an image under a name; what had the name before loses it. */
+/**
+ * Puts an image under a name; what had the name before loses it.
+ *
+ * @returns the manifest's digest of the other image that had the name
+ */
 export async function nameImage(
   store: ImageStore,
   name: string,
@@ -108,10 +112,11 @@ export async function nameImage(
     readonly sourceDigest: string;
   },
   signal?: AbortSignal,
-): Promise<void> {
-  await updateEntries(store, signal, async (entries) => {
-    const afterWrite = (): Promise<void> => Promise.resolve();
+): Promise<string | null> {
+  return updateEntries(store, signal, async (entries) => {
     const earlier = entries.find((entry) => entryName(entry) === name);
+    const other = earlier === undefined || earlier.digest === image.digest ? null : earlier.digest;
+    const afterWrite = (): Promise<string | null> => Promise.resolve(other);
     const same =
       earlier?.digest === image.digest &&
       earlier.annotations?.[annotationKeys.sourceDigest] === image.sourceDigest;

@@ -8,11 +8,12 @@ import { digestOf, requireDigest, verifyBytes } from "../digest.ts";
 
 /**
  * `$MSB_HOME/images`: an OCI image layout (image-spec, image-layout.md) that other tools can read, with three directories
- * of our own beside it. What lies under `blobs` has been verified and has reached the disk before it got its name, so its
- * name is all that has to be trusted; everything else can be lost at any moment.
+ * of our own beside it. What lies under `blobs` has been verified and has reached the disk before it got its name. The disk
+ * may damage it later: what is asked to be fresh is verified again. Everything else can be lost at any moment.
  *
  * Reading order of this folder: `layout.ts` (where things lie), `locking.ts`, `index-file.ts` (which images there are),
- * `blobs.ts`, `leases.ts` (what a pull in progress needs), `rootfs.ts`, `images.ts`, `garbage.ts`, `manage.ts`.
+ * `blobs.ts`, `leases.ts` (what a pull in progress needs), `rootfs.ts`, `images.ts`, `garbage.ts`,
+ * `brought.ts` (what goes when an operation has ended), `manage.ts`.
  */
 export interface ImageStore {
   readonly root: string;
@@ -87,7 +88,7 @@ export async function readBlob(store: ImageStore, digest: string): Promise<Buffe
     if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return null;
     throw ioError(`read ${path}`, error);
   }
-  verifyBytes(bytes, digest, `the stored blob ${path}`);
+  verifyBytes(bytes, digest, `the stored blob ${digest}`);
   return bytes;
 }
 

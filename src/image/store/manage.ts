@@ -1,10 +1,17 @@
 import { stat } from "node:fs/promises";
-import { ImageInUseError, ImageNotFoundError } from "../../errors/index.ts";
+import { ImageInUseError } from "../../errors/index.ts";
 import type { Home } from "../../store/home.ts";
 import type { ImageConfig } from "../image-config.ts";
 import { parseReference } from "../reference.ts";
 import { collectGarbage, type FindImageUses, type ImageUse } from "./garbage.ts";
-import { findImage, readNamedImages, type NamedImage } from "./images.ts";
+import {
+  isDamaged,
+  notStored,
+  readNamedImages,
+  requireImage,
+  type DamagedImage,
+  type NamedImage,
+} from "./images.ts";
 import { entryName, type IndexEntry } from "./index-file.ts";
 import { imageStore, prepareStore, type ImageStore } from "./layout.ts";
 import { rootFileSystemPath } from "./rootfs-path.ts";
@@ -13,15 +20,18 @@ import { rootFileSystemPath } from "./rootfs-path.ts";
 export interface ImageSummary {
   readonly reference: string;
   readonly manifestDigest: string;
-  /** As stored, compressed: the configuration and the layers, each once. */
-  readonly sizeBytes: number;
-  readonly architecture: string;
-  readonly os: string;
+  /** As stored, compressed: the configuration and the layers, each once; null when the image is damaged. */
+  readonly sizeBytes: number | null;
+  /** Null when the image is damaged. */
+  readonly architecture: string | null;
+  readonly os: string | null;
   readonly layerCount: number;
   /** When it came into the store under this reference. */
   readonly createdAt: Date | null;
   /** When its root file system was last asked for; null when it has none yet. */
   readonly lastUsedAt: Date | null;
+  /** Why the image cannot be used; null when nothing of it that a list reads is damaged. */
+  readonly damage: string | null;
 }
 
 export interface ImageLayer {
@@ -41,18 +51,21 @@ export interface ImageDetails extends ImageSummary {
   readonly rootFileSystemBytes: number | null;
 }
 
-/** @throws ImageNotFoundError, ImageError when the reference is none */
+/** @throws ImageNotFoundError, ImageError when the reference is none or the image is damaged */
 export async function inspectImage(home: Home, reference: string): Promise<ImageDetails> {
   const store = imageStore(home);
-  const image = await findImage(store, parseReference(reference).canonical);
-  if (image === null) throw notStored(reference);
-  return details(store, image);
+  return details(store, await requireImage(store, parseReference(reference).canonical));
 }
 
 /** Newest first. */
 export async function listImages(home: Home): Promise<ImageSummary[]> {
   const store = imageStore(home);
-  const found = await Promise.all((await readNamedImages(store)).map((image) => details(store, image)));
+  const images = await readNamedImages(store);
+  const found = await Promise.all(
+    images.map((image) =>
+      isDamaged(image) ? Promise.resolve(damagedSummary(image)) : details(store, image),
+    ),
+  );
   return found.sort((a, b) => {
     const newer = (b.createdAt?.getTime() ?? 0) - (a.createdAt?.getTime() ?? 0);
     return newer !== 0 ? newer : a.reference < b.reference ? -1 : 1;
@@ -87,7 +100,7 @@ export async function removeImage(
     return false;
   };
   await collectGarbage(store, findUses, keep, { partial: false, signal: options.signal });
-  if (found.length === 0) throw notStored(reference);
+  if (found.length === 0) throw notStored(canonical);
 }
 
 export interface PruneReport {
@@ -125,6 +138,20 @@ function usersOf(entry: IndexEntry, uses: readonly ImageUse[]): ImageUse[] {
   );
 }
 
+function damagedSummary({ reference, manifestDigest, addedAt, damage }: DamagedImage): ImageSummary {
+  return {
+    reference,
+    manifestDigest,
+    sizeBytes: null,
+    architecture: null,
+    os: null,
+    layerCount: 0,
+    createdAt: addedAt,
+    lastUsedAt: null,
+    damage,
+  };
+}
+
 async function details(store: ImageStore, image: NamedImage): Promise<ImageDetails> {
   const { config, layers } = image;
   const rootfs = await stat(rootFileSystemPath(store, config.diffIds)).catch(() => null);
@@ -138,6 +165,7 @@ async function details(store: ImageStore, image: NamedImage): Promise<ImageDetai
     layerCount: layers.length,
     createdAt: image.addedAt,
     lastUsedAt: rootfs?.atime ?? null,
+    damage: null,
     configDigest: image.configDigest,
     config,
     layers: layers.map(({ digest, mediaType, size }, position) => ({
@@ -149,10 +177,4 @@ async function details(store: ImageStore, image: NamedImage): Promise<ImageDetai
     })),
     rootFileSystemBytes: rootfs?.size ?? null,
   };
-}
-
-export function notStored(reference: string): ImageNotFoundError {
-  return new ImageNotFoundError(`no image ${reference} is stored here`, {
-    hint: 'See "msb images" for the ones there are, or pull it.',
-  });
 }

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode } from "../../host/system-error.ts";
+import { hasSealedLength } from "../../host/files/sealed-file.ts";
 import type { ImageStore } from "./layout.ts";
 
 /** Part of every key: another version of the writer makes other files of the same layers. */
@@ -17,18 +17,16 @@ export function rootFileSystemPath(store: ImageStore, diffIds: readonly string[]
 }
 
 /**
- * Whether the root file system is there. If so, notes that it was asked for, as its access time: that costs little and
- * survives everything.
+ * Whether the root file system is there, with its whole length: what is behind its first block is not read. If so, notes
+ * that it was asked for, as its access time: that costs little and survives everything.
  */
 export async function useRootFileSystem(path: string): Promise<boolean> {
-  let mtime: Date;
+  if (!(await hasSealedLength(path))) return false;
   try {
-    ({ mtime } = await stat(path));
-  } catch (error) {
-    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return false;
-    throw error;
+    const { mtime } = await stat(path);
+    await utimes(path, new Date(), mtime);
+  } catch {
+    // Only a date in a list.
   }
-  // Only a date in a list.
-  await utimes(path, new Date(), mtime).catch(() => undefined);
   return true;
 }

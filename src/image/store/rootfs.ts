@@ -6,7 +6,8 @@ import { importLayers } from "../import/import-layers.ts";
 import type { LayerSource } from "../import/layer-source.ts";
 import type { ImportLimits } from "../import/limits.ts";
 import type { Descriptor } from "../manifest.ts";
-import { blobPath, exists, type ImageStore } from "./layout.ts";
+import { hasSealedLength, isIntact } from "../../host/files/sealed-file.ts";
+import { blobPath, type ImageStore } from "./layout.ts";
 import { withStoreLock } from "./locking.ts";
 import { rootFileSystemKey, rootFileSystemPath } from "./rootfs-path.ts";
 
@@ -26,22 +27,27 @@ export function storedLayers(
 }
 
 /**
- * Makes the root file system unless it is there. Of several who want the same one, one makes it.
+ * Makes the root file system unless it is there. Of several who want the same one, one makes it. One that is damaged is
+ * replaced; who has it open keeps what it was.
  *
+ * @param thorough whether one that is there is read to its end to find out whether it is damaged; else only its beginning
+ *   and its length are looked at
  * @returns whether it had to be made by this call
  */
 export async function ensureRootFileSystem(
   store: ImageStore,
   layers: readonly LayerSource[],
   limits: ImportLimits,
+  thorough: boolean,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const diffIds = layers.map(({ diffId }) => diffId);
   const path = rootFileSystemPath(store, diffIds);
-  if (await exists(path)) return false;
+  const isWhole = (): Promise<boolean> => (thorough ? isIntact(path, signal) : hasSealedLength(path));
+  if (await isWhole()) return false;
   await mkdir(store.rootfs, { recursive: true, mode: 0o700 });
   const make = async (): Promise<boolean> => {
-    if (await exists(path)) return false;
+    if (await isWhole()) return false;
     await removeUnfinished(store, rootFileSystemKey(diffIds));
     await importLayers(layers, path, limits, signal);
     return true;

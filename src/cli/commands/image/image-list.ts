@@ -1,4 +1,5 @@
 import { defineCommand, flag } from "../../grammar/command.ts";
+import { warningLine } from "../../output/blocks.ts";
 import { bytes, json, jsonTime, tableTime } from "../../output/format.ts";
 import { err, out } from "../../output/streams.ts";
 import { table } from "../../output/table.ts";
@@ -27,10 +28,13 @@ export const imageList = defineCommand({
       const rows = images.map((image) => [
         image.reference,
         shortDigest(image.manifestDigest),
-        image.sizeBytes === null ? "-" : bytes(image.sizeBytes),
+        image.damage !== null ? "damaged" : image.sizeBytes === null ? "-" : bytes(image.sizeBytes),
         tableTime(image.createdAt),
       ]);
       out(table(["REFERENCE", "DIGEST", "SIZE", "CREATED"], rows));
+      for (const { reference, damage } of images) {
+        if (damage !== null) err(warningLine(`the image ${reference} is damaged: ${damage}`, process.stderr));
+      }
     }
     return 0;
   },
@@ -44,6 +48,7 @@ interface ListedImage {
   readonly os: string | null;
   readonly layerCount: number;
   readonly createdAt: Date | null;
+  readonly damage: string | null;
 }
 
 /** An image as JSON output has it. */
@@ -56,6 +61,7 @@ export function imageJson(image: ListedImage): Record<string, unknown> {
     os: image.os,
     layer_count: image.layerCount,
     created_at: jsonTime(image.createdAt),
+    ...(image.damage === null ? {} : { damage: image.damage }),
   };
 }
 

@@ -18,7 +18,7 @@ export const imagePull = defineCommand({
   parent: "image",
   summary: "Fetch an image from its registry",
   details:
-    "An image that is here already is left as it is; --force asks the registry whether the reference means another one now, and fetches what is new.",
+    "An image that is here already is left as it is; --force asks the registry whether the reference means another one now, and fetches what is new or what the disk has damaged.",
   examples: [
     "msb pull alpine",
     "msb pull --warm python:3.12",

@@ -1,8 +1,8 @@
-import { isEmbeddedImage } from "../../image/embedded.ts";
-import { parseReference } from "../../image/reference.ts";
-import type { ImageUse } from "../../image/store/garbage.ts";
 import { listSandboxes } from "../../store/sandboxes.ts";
 import type { Home } from "../../store/home.ts";
+import { isEmbeddedImage } from "../embedded.ts";
+import { parseReference } from "../reference.ts";
+import type { ImageUse } from "./garbage.ts";
 
 /** Which images the sandboxes that there are need. */
 export async function findImageUses(home: Home): Promise<ImageUse[]> {
