@@ -90,8 +90,17 @@ export function startError(
 /** The fault is in what was asked for, not in the machine. */
 function configError({ workdir, image }: StoredConfig, error: unknown, exit: MachineExit): Error | null {
   if (error instanceof GuestBootError && error.step === "workdir") {
-    return new InvalidConfigError(`the workdir ${workdir ?? ""} is not a directory in the guest`, {
-      hint: "Choose a directory that exists in the image.",
+    const what = isNoDirectory(error)
+      ? "is not a directory in the guest: a file is in its place, or in its path"
+      : `is not in the guest and cannot be made there (${error.message})`;
+    return new InvalidConfigError(`the workdir ${workdir ?? ""} ${what}`, {
+      hint: "Choose a directory of the image, or one that can be made in it.",
+    });
+  }
+  if (error instanceof GuestBootError && error.step === "mount point" && image.kind !== "oci") {
+    const root = image.path;
+    return new InvalidConfigError(`the root ${root} has no directory to mount on: ${error.message}`, {
+      hint: "Make it there, empty, or make the root writable for this user.",
     });
   }
   if (image.kind === "disk" && isDiskInUse(exit.qemuOutput)) {
@@ -100,6 +109,11 @@ function configError({ workdir, image }: StoredConfig, error: unknown, exit: Mac
     });
   }
   return null;
+}
+
+/** ENOTDIR and EEXIST of Linux, whatever the host is. */
+function isNoDirectory({ errno }: GuestBootError): boolean {
+  return errno === 20 || errno === 17;
 }
 
 function stageOf(error: unknown, stage: BootStage): BootStage {

@@ -350,11 +350,12 @@ test("a boot that takes too long, and a later one that does not", { timeout }, a
   await sandbox.destroy();
 });
 
-test("a working directory that the image does not have", { timeout }, async () => {
-  const error = await failure(build("workdir").workdir("/no/such/place").create(), InvalidConfigError);
-  assert.match(error.message, /\/no\/such\/place/);
+test("a working directory that cannot be one", { timeout }, async () => {
+  const error = await failure(build("workdir").workdir("/etc/passwd/below").create(), InvalidConfigError);
+  assert.match(error.message, /\/etc\/passwd\/below is not a directory/);
+  assert.notEqual(error.hint, "");
   await nothingLeft("workdir");
-  await failure(build("workdir").workdir("/etc/passwd").create(), InvalidConfigError);
+  await failure(build("workdir").workdir("/proc/none").create(), InvalidConfigError);
   await nothingLeft("workdir");
 });
 
