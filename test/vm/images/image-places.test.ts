@@ -60,9 +60,9 @@ test(
     pwd; stat -c '%a %u %g' . /run; stat -c '%a %u %g %Y' /run/mysqld; readlink /run/mysqld/latest
     /tmp/entry.sh; wc -c < /tmp/big; df -m /tmp | awk 'END { print $2 }'`;
     const seen = [
-    ...["/made/for it", "755 0 0", "775 0 60", "2775 999 998 1000000", "../mysqld"],
-    ...["entered", String(bigBytes), String(smallMemory / 4)],
-  ];
+      ...["/made/for it", "755 0 0", "775 0 60", "2775 999 998 1000000", "../mysqld"],
+      ...["entered", String(bigBytes), String(smallMemory / 4)],
+    ];
     const sandbox = await builder("content", reference).create();
     assert.deepEqual((await output(sandbox, look)).split("\n"), seen);
     await output(sandbox, "rm -r /tmp/entry.sh /run/mysqld; echo new > /tmp/new; cat /tmp/new");
