@@ -7,6 +7,7 @@ import {
 import { isDiskInUse } from "../../machine/disks/disk-lock.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
 import type { MachineExit } from "../../machine/types.ts";
+import { comfortableMemoryMib } from "../../config/sandbox/least-memory.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import type { StartContext } from "./context.ts";
@@ -80,7 +81,7 @@ export function startError(
   return (
     configError(record.config, error, exit) ??
     bootError(
-      { sandboxName: record.name, stage: stageOf(error, stage) },
+      { sandboxName: record.name, stage: stageOf(error, stage), memoryMib: record.config.memoryMib },
       { error, exit, limit },
       kernelLog.lastLines(consoleLines),
     )
@@ -120,6 +121,12 @@ function stageOf(error: unknown, stage: BootStage): BootStage {
   return error instanceof GuestBootError && error.step === "mount" ? "mount" : stage;
 }
 
+interface Attempt {
+  readonly sandboxName: string;
+  readonly stage: BootStage;
+  readonly memoryMib: number;
+}
+
 interface Ending {
   readonly error: unknown;
   readonly exit: MachineExit;
@@ -127,7 +134,7 @@ interface Ending {
 }
 
 function bootError(
-  { sandboxName, stage }: { readonly sandboxName: string; readonly stage: BootStage },
+  { sandboxName, stage, memoryMib }: Attempt,
   { error, exit, limit }: Ending,
   consoleTail: string,
 ): BootStartError {
@@ -144,9 +151,13 @@ function bootError(
           ? error.message
           : String(error);
   const errno = error instanceof GuestBootError ? error.errno : null;
-  const hint = timedOut
-    ? bootTimeoutHint
-    : `See the guest's console with "msb logs --source system ${sandboxName}", and "msb doctor" for the host.`;
+  // How a kernel fails that has too little is different each time, and hardly ever says so.
+  const little = memoryMib < comfortableMemoryMib && !(error instanceof GuestBootError);
+  const hint = little
+    ? `It has ${memoryMib} MiB of memory, which may be too little: try with ${comfortableMemoryMib} or more.`
+    : timedOut
+      ? bootTimeoutHint
+      : `See the guest's console with "msb logs --source system ${sandboxName}", and "msb doctor" for the host.`;
   return new BootStartError(
     message,
     { sandboxName, stage, errno, consoleTail, qemuOutput: exit.qemuOutput },
