@@ -9,6 +9,8 @@ use std::io;
 pub const PROTOCOL: &str = "protocol";
 /// A disk is missing or cannot be mounted.
 pub const MOUNT: &str = "mount";
+/// A root of the user's has no place for a file system that every guest has.
+pub const MOUNT_POINT: &str = "mount point";
 /// Anything else inside the guest.
 pub const GUEST: &str = "guest";
 /// The directory in which commands are to run is not there.

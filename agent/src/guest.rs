@@ -1,18 +1,17 @@
 //! What a program expects to find around it: the kernel's file systems, a name, a loopback interface, a clock.
 
 mod files;
+mod mounts;
+pub mod places;
 mod preread;
 
 use crate::failure::{While, GUEST, WORKDIR};
 use crate::generated::messages::{Boot, BootFailed, Clock, Mount, Seed};
-use crate::root::{create_directory, Owner};
-use crate::sys::{
-    self, EEXIST, ENOTDIR, MOUNT_NO_DEVICES as NODEV, MOUNT_NO_EXEC as NOEXEC,
-    MOUNT_NO_SUID as NOSUID,
-};
-use std::fs::{self, File};
-use std::io::{Error, Result};
-use std::os::unix::fs::symlink;
+use crate::root::Owner;
+use crate::sys::{self, EEXIST, ENOTDIR};
+use std::fs::{self, DirBuilder, File};
+use std::io::{Error, ErrorKind, Result};
+use std::os::unix::fs::{symlink, DirBuilderExt};
 
 /// Gives the kernel randomness from the host. No program of the user's may run before this, because every guest made from
 /// the same memory image starts with the same random pool.
@@ -26,7 +25,7 @@ pub fn set_clock(clock: &Clock) -> std::result::Result<(), BootFailed> {
 
 /// Sets up inside the new root what all sandboxes have alike.
 pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed> {
-    mount_all(mount.tmp_size_mib)?;
+    mounts::mount_all(mount.tmp_size_mib, owner)?;
     link_devices().during(GUEST, "/dev")?;
     sys::interface_up("lo").during(GUEST, "loopback interface")?;
     files::prepare(owner)?;
@@ -41,42 +40,24 @@ pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed
 pub fn become_sandbox(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
     sys::set_host_name(&boot.hostname).during(GUEST, "host name")?;
     files::write_all(boot, owner)?;
-    check_working_directory(&boot.workdir)
+    make_working_directory(&boot.workdir)
 }
 
-/// Tells a wrong working directory once, at the start, instead of with every command.
-fn check_working_directory(path: &str) -> std::result::Result<(), BootFailed> {
+/// Images name working directories that none of their layers holds: as every engine does, they are made. One that cannot be is
+/// told once, at the start, instead of with every command.
+fn make_working_directory(path: &str) -> std::result::Result<(), BootFailed> {
     if path.is_empty() {
         return Ok(());
     }
-    let is_directory = || match fs::metadata(path)?.is_dir() {
-        true => Ok(()),
-        false => Err(Error::from_raw_os_error(ENOTDIR)),
+    let result = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Error::from_raw_os_error(ENOTDIR)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            DirBuilder::new().mode(0o755).recursive(true).create(path)
+        }
+        Err(error) => Err(error),
     };
-    is_directory().during(WORKDIR, path)
-}
-
-fn mount_all(tmp_size_mib: u32) -> std::result::Result<(), BootFailed> {
-    let tmp = format!("mode=1777,size={tmp_size_mib}m");
-    let plain = NOSUID | NODEV;
-    let quiet = plain | NOEXEC;
-    let pts = "newinstance,ptmxmode=666,gid=5,mode=620";
-    let mounts: [(&str, &str, u64, &str); 9] = [
-        ("/proc", "proc", quiet, ""),
-        ("/sys", "sysfs", quiet, ""),
-        ("/dev", "devtmpfs", NOSUID, "mode=0755"),
-        ("/dev/pts", "devpts", NOSUID | NOEXEC, pts),
-        ("/dev/shm", "tmpfs", plain, "mode=1777"),
-        ("/run", "tmpfs", plain, "mode=0755"),
-        ("/tmp", "tmpfs", plain, &tmp),
-        ("/sys/fs/cgroup", "cgroup2", quiet, ""),
-        ("/.msb", "tmpfs", plain, "mode=0755"),
-    ];
-    for (target, fs_type, flags, options) in mounts {
-        create_directory(target).during(GUEST, target)?;
-        sys::mount(fs_type, target, fs_type, flags, options).during(GUEST, target)?;
-    }
-    Ok(())
+    result.during(WORKDIR, path)
 }
 
 fn link_devices() -> Result<()> {
@@ -101,15 +82,27 @@ fn link_devices() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::ENOENT;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn tells_a_wrong_working_directory() {
-        assert_eq!(check_working_directory(""), Ok(()));
-        assert_eq!(check_working_directory("/proc"), Ok(()));
-        for (path, errno) in [("/nonexistent", ENOENT), ("/proc/version", ENOTDIR)] {
-            let failed = check_working_directory(path).unwrap_err();
-            assert_eq!((failed.step.as_str(), failed.errno), (WORKDIR, errno));
+    fn makes_a_working_directory_that_is_not_there() {
+        let top = std::env::temp_dir().join(format!("agent-workdir-{}", std::process::id()));
+        let path = top.join("one/two");
+        for _ in 0..2 {
+            assert_eq!(make_working_directory(path.to_str().unwrap()), Ok(()));
+        }
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        fs::remove_dir_all(&top).unwrap();
+        assert_eq!(mode, 0o755);
+    }
+
+    #[test]
+    fn tells_a_working_directory_that_cannot_be_one() {
+        assert_eq!(make_working_directory(""), Ok(()));
+        assert_eq!(make_working_directory("/proc"), Ok(()));
+        for path in ["/proc/version", "/proc/version/below"] {
+            let failed = make_working_directory(path).unwrap_err();
+            assert_eq!((failed.step.as_str(), failed.errno), (WORKDIR, ENOTDIR));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod disk;
 mod ext4;
+mod skeleton;
 
 use crate::failure::{While, GUEST, MOUNT, PROTOCOL};
 use crate::generated::messages::{
@@ -90,6 +91,9 @@ pub fn enter(root: &messages::Root, modules: &Modules) -> std::result::Result<Ro
             None
         }
     };
+    if owner == Owner::User {
+        skeleton::complete(ROOT)?;
+    }
     switch_root().during(GUEST, "switch to the root file system")?;
     Ok(Root { owner, upper })
 }

@@ -1,17 +1,20 @@
 //! The files that the agent puts into a root file system: names, the machine's id, scripts.
 //!
-//! A root of layers is the sandbox's own, and they are written into it. A directory of the host's or a disk of the user's
-//! keeps its own files: there they are in memory, each mounted over the file of its name. What such a root gets is at most
-//! an empty file as a mount point, where it has none.
+//! A root of layers is the sandbox's own, and they are written into it, in the place of whatever has their names there. A
+//! directory of the host's or a disk of the user's keeps its own files: there they are in memory, each mounted over what has
+//! its name. What such a root gets is at most an empty file as a mount point, where it has none.
 
+use super::places;
 use crate::failure::{While, GUEST};
 use crate::generated::messages::{Boot, BootFailed};
 use crate::root::{create_directory, Owner};
 use crate::sys;
+use std::ffi::CString;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
-use std::io::{Read, Result, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{Error, Read, Result, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::io::AsRawFd;
 use std::path::Path;
 
 const O_NONBLOCK: i32 = 0o4000;
@@ -29,14 +32,18 @@ const PROFILE: &str = "/etc/profile.d/microsandbox.sh";
 /// takes long, such as the first change of a directory in a layered root, has been done. The kernel's file systems and `/.msb`
 /// are mounted.
 pub fn prepare(owner: Owner) -> std::result::Result<(), BootFailed> {
-    create_directory("/etc").during(GUEST, "/etc")?;
+    let etc = match owner {
+        Owner::Sandbox => places::claim_filled_directory("/etc", 0o755),
+        Owner::User => create_directory("/etc").or_else(|error| leave("/etc", &error)),
+    };
+    etc.during(GUEST, "/etc")?;
     create_directory(SCRIPTS).during(GUEST, SCRIPTS)?;
     make_place(HOST_NAME, 0o644, owner)?;
     make_place(HOSTS, 0o644, owner)?;
     if !has_machine_id() {
         make_place(MACHINE_ID, 0o444, owner)?;
     }
-    if Path::new("/etc/profile.d").is_dir() {
+    if places::is_directory("/etc/profile.d") {
         make_place(PROFILE, 0o644, owner)?;
         let text = format!("export PATH=\"{SCRIPTS}:$PATH\"\n");
         fill(PROFILE, text.as_bytes(), owner)?;
@@ -57,7 +64,7 @@ pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFaile
     for script in &boot.scripts {
         let path = format!("{SCRIPTS}/{}", script.name);
         write_file(&path, &script.content).during(GUEST, &path)?;
-        set_mode(&path, 0o755).during(GUEST, &path)?;
+        places::set_mode(&path, 0o755).during(GUEST, &path)?;
     }
     Ok(())
 }
@@ -93,14 +100,9 @@ fn place_of(path: &str, owner: Owner) -> String {
 
 fn make_place(path: &str, mode: u32, owner: Owner) -> std::result::Result<(), BootFailed> {
     match owner {
-        Owner::Sandbox => {
-            // A file of the image's own is brought into the upper layer here.
-            // Emptied here, so that [write_file] need not cut off anything later.
-            let mut options = to_write();
-            let file = options.truncate(true).open(path).during(GUEST, path)?;
-            file.set_permissions(fs::Permissions::from_mode(mode))
-                .during(GUEST, path)
-        }
+        // A file of the image's own is brought into the upper layer here.
+        // Emptied here, so that [write_file] need not cut off anything later.
+        Owner::Sandbox => places::claim_file(path, mode).during(GUEST, path),
         Owner::User => cover(path, mode),
     }
 }
@@ -114,27 +116,34 @@ fn fill(path: &str, content: &[u8], owner: Owner) -> std::result::Result<(), Boo
     write_file(&place, content).during(GUEST, path)
 }
 
-/// Mounts an empty file in memory over another one.
+/// Mounts an empty file in memory over another one, if that can be done.
 fn cover(path: &str, mode: u32) -> std::result::Result<(), BootFailed> {
-    if let Err(error) = make_mount_point(path) {
-        // Such as on a file system that cannot be written. The guest works without.
-        eprintln!("agent: {path} is left as it is: {error}");
-        return Ok(());
-    }
     let aside = place_of(path, Owner::User);
     if let Some(parent) = Path::new(&aside).parent() {
         fs::create_dir_all(parent).during(GUEST, parent.display())?;
     }
-    write_file(&aside, b"").during(GUEST, &aside)?;
-    set_mode(&aside, mode).during(GUEST, &aside)?;
-    sys::mount(&aside, path, "", sys::MOUNT_BIND, "").during(GUEST, path)
+    places::claim_file(&aside, mode).during(GUEST, &aside)?;
+    places::find_or_make_file(path)
+        .and_then(|()| mount_over(&aside, path))
+        .or_else(|error| {
+            let _ = fs::remove_file(&aside);
+            leave(path, &error)
+        })
+        .during(GUEST, path)
 }
 
-fn make_mount_point(path: &str) -> Result<()> {
-    if fs::metadata(path).is_ok() {
-        return Ok(());
-    }
-    to_write().open(path).map(drop)
+/// Mounts a file over what has this path, even if that is a link.
+fn mount_over(file: &str, path: &str) -> Result<()> {
+    let path = CString::new(path).map_err(|_| Error::from_raw_os_error(sys::EINVAL))?;
+    let itself = sys::open_path_itself(&path)?;
+    let target = format!("/proc/self/fd/{}", itself.as_raw_fd());
+    sys::mount(file, &target, "", sys::MOUNT_BIND, "")
+}
+
+/// Such as on a file system that cannot be written. The guest works without.
+fn leave(path: &str, error: &Error) -> Result<()> {
+    eprintln!("agent: {path} is left as it is: {error}");
+    Ok(())
 }
 
 fn hosts(hostname: &str) -> String {
@@ -160,26 +169,15 @@ fn machine_id() -> Result<String> {
     Ok(text)
 }
 
-/// Without waiting, should the image have put a pipe in its place.
-fn to_write() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).custom_flags(O_NONBLOCK);
-    options
-}
-
+/// Writes a file that is the agent's own.
 fn write_file(path: &str, content: &[u8]) -> Result<()> {
-    let mut file = to_write().open(path)?;
+    let mut file = places::open_claimed(path)?;
     file.write_all(content)?;
     let length = content.len() as u64;
-    // What cannot be cut off has no end either.
-    if file.seek(SeekFrom::End(0)).unwrap_or(0) > length {
+    if file.seek(SeekFrom::End(0))? > length {
         file.set_len(length)?;
     }
     Ok(())
-}
-
-fn set_mode(path: &str, mode: u32) -> Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 #[cfg(test)]

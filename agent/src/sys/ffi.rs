@@ -13,7 +13,9 @@ pub const EACCES: i32 = 13;
 pub const EEXIST: i32 = 17;
 pub const ENODEV: i32 = 19;
 pub const ENOTDIR: i32 = 20;
+pub const EISDIR: i32 = 21;
 pub const EINVAL: i32 = 22;
+pub const EROFS: i32 = 30;
 pub const ESHUTDOWN: i32 = 108;
 pub const ETIMEDOUT: i32 = 110;
 pub const ESTALE: i32 = 116;
@@ -21,6 +23,7 @@ pub const ESTALE: i32 = 116;
 pub const O_RDWR: c_int = 2;
 pub const O_NOCTTY: c_int = 0o400;
 pub const O_NONBLOCK: c_int = 0o4000;
+pub const O_NOFOLLOW: c_int = NOFOLLOW;
 pub const O_CLOEXEC: c_int = 0o2000000;
 pub const O_PATH: c_int = 0o10000000;
 pub const F_DUPFD_CLOEXEC: c_int = 1030;
@@ -74,6 +77,12 @@ pub const RB_POWER_OFF: c_int = 0x4321_fedc_u32 as c_int;
 pub const SYS_FINIT_MODULE: c_long = 313;
 #[cfg(target_arch = "aarch64")]
 pub const SYS_FINIT_MODULE: c_long = 273;
+
+/// arm64 has numbers of its own for what the other architectures agree on (arch/arm64/include/uapi/asm/fcntl.h).
+#[cfg(target_arch = "x86_64")]
+const NOFOLLOW: c_int = 0o400000;
+#[cfg(target_arch = "aarch64")]
+const NOFOLLOW: c_int = 0o100000;
 
 /// The kernel packs this structure on x86-64 only (`EPOLL_PACKED`).
 #[derive(Clone, Copy)]

@@ -46,6 +46,11 @@ pub fn open_path(path: &CStr) -> Result<OwnedFd> {
     open(path, O_PATH)
 }
 
+/// Like [open_path], and opens a link itself, not what it leads to.
+pub fn open_path_itself(path: &CStr) -> Result<OwnedFd> {
+    open(path, O_PATH | O_NOFOLLOW)
+}
+
 /// Opens /dev/null for reading and writing.
 pub fn open_null() -> Result<OwnedFd> {
     open(
@@ -77,10 +82,10 @@ pub fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
     own(unsafe { fcntl(fd.as_raw_fd(), F_DUPFD_CLOEXEC, 3) })
 }
 
-/// Gives an open file to a user; its group stays.
-pub fn change_owner(fd: &OwnedFd, uid: u32) -> Result<()> {
+/// Gives an open file to a user; without a group, its own stays.
+pub fn change_owner(fd: &OwnedFd, uid: u32, gid: Option<u32>) -> Result<()> {
     // SAFETY: no pointers. A group of -1 means "as it is".
-    check(unsafe { fchown(fd.as_raw_fd(), uid, u32::MAX) }).map(drop)
+    check(unsafe { fchown(fd.as_raw_fd(), uid, gid.unwrap_or(u32::MAX)) }).map(drop)
 }
 
 const SEEK_DATA: c_int = 3;

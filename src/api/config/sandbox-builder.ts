@@ -125,7 +125,7 @@ export class SandboxBuilder extends LaterSettings {
     return this.metricsSampleIntervalMs(0);
   }
 
-  /** Working directory of commands; an absolute path in the guest, by default `/`. It must exist. */
+  /** Working directory of commands; an absolute path in the guest, by default `/`. Made at the start where it is missing. */
   workdir(path: string): this {
     return this.#set("workdir", path);
   }

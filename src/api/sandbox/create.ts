@@ -33,6 +33,7 @@ import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./cr
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "../../config/sandbox/sandbox-draft.ts";
 import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
+import { checkMemory } from "../../config/sandbox/least-memory.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 import { killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
 
@@ -86,6 +87,7 @@ export async function prepareCreation(
   bootTimeoutMs(process.env);
   const kernelPath = await chooseKernel(config, settings);
   const stored = effectiveConfig({ ...config, image }, settings, kernelPath);
+  checkMemory(stored);
   const { rootDisk, memoryMib } = stored;
   if (rootDisk.kind === "tmpfs" && rootDisk.sizeMib !== null && rootDisk.sizeMib > memoryMib) {
     throw new InvalidConfigError(

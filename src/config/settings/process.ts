@@ -29,7 +29,7 @@ export const processSettings = {
   }),
   workdir: setting({
     type: guestPath,
-    meaning: "working directory of commands; it must exist",
+    meaning: "working directory of commands; made at the start where it is missing",
     default: null,
     otherwise: "/",
     image: "whole",

@@ -68,7 +68,7 @@ export const handshake = {
       doc: "Everything else that makes the guest this sandbox and no other. Comes after Seed and Mount; answered by Ready or BootFailed.",
       fields: {
         hostname: "str",
-        /** Must be a directory in the guest, else BootFailed with step "workdir"; empty = nothing to check. */
+        /** Made where it is missing, with mode 0755; BootFailed with step "workdir" when it cannot be. Empty = nothing to make. */
         workdir: "str",
         scripts: { list: { struct: "Script" } },
       },

@@ -14,8 +14,8 @@ const exit: MachineExit = {
 };
 
 /** What is told of a guest that was waited for until a limit was reached. */
-function toldOf(limit: WaitLimit): BootStartError {
-  const record = { name: "demo", config: { image: { kind: "oci" } } } as SandboxRecord;
+function toldOf(limit: WaitLimit, memoryMib = 512): BootStartError {
+  const record = { name: "demo", config: { image: { kind: "oci" }, memoryMib } } as SandboxRecord;
   const kernelLog = { follow: () => undefined, lastLines: () => "the last line" };
   const error = new OperationTimeoutError("start took too long", { operation: "start", timeoutMs: 1 });
   const failure = startError({ record, kernelLog }, "build_vm", error, exit, limit);
@@ -41,4 +41,8 @@ test("what took too long is told with the limit that it reached", (t) => {
     const restore = toldOf(restoreLimit());
     assert.equal(restore.message, `the restored guest did not answer within ${restoreMs} ms`);
   }
+});
+
+test("a machine with little memory is told so, however it failed", () => {
+  assert.match(toldOf(bootLimit(), 100).hint, /^It has 100 MiB of memory.*128/);
 });

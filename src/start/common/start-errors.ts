@@ -8,6 +8,7 @@ import { bootTimeoutMs } from "../../config/global/boot-timeout.ts";
 import { isDiskInUse } from "../../machine/disks/disk-lock.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
 import type { MachineExit } from "../../machine/types.ts";
+import { comfortableMemoryMib } from "../../config/sandbox/least-memory.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import type { StartContext } from "./context.ts";
@@ -78,7 +79,7 @@ export function startError(
   return (
     configError(record.config, error, exit) ??
     bootError(
-      { sandboxName: record.name, stage: stageOf(error, stage) },
+      { sandboxName: record.name, stage: stageOf(error, stage), memoryMib: record.config.memoryMib },
       { error, exit, limit },
       kernelLog.lastLines(consoleLines),
     )
@@ -88,8 +89,17 @@ export function startError(
 /** The fault is in what was asked for, not in the machine. */
 function configError({ workdir, image }: StoredConfig, error: unknown, exit: MachineExit): Error | null {
   if (error instanceof GuestBootError && error.step === "workdir") {
-    return new InvalidConfigError(`the workdir ${workdir ?? ""} is not a directory in the guest`, {
-      hint: "Choose a directory that exists in the image.",
+    const what = isNoDirectory(error)
+      ? "is not a directory in the guest: a file is in its place, or in its path"
+      : `is not in the guest and cannot be made there (${error.message})`;
+    return new InvalidConfigError(`the workdir ${workdir ?? ""} ${what}`, {
+      hint: "Choose a directory of the image, or one that can be made in it.",
+    });
+  }
+  if (error instanceof GuestBootError && error.step === "mount point" && image.kind !== "oci") {
+    const root = image.path;
+    return new InvalidConfigError(`the root ${root} has no directory to mount on: ${error.message}`, {
+      hint: "Make it there, empty, or make the root writable for this user.",
     });
   }
   if (image.kind === "disk" && isDiskInUse(exit.qemuOutput)) {
@@ -100,8 +110,19 @@ function configError({ workdir, image }: StoredConfig, error: unknown, exit: Mac
   return null;
 }
 
+/** ENOTDIR and EEXIST of Linux, whatever the host is. */
+function isNoDirectory({ errno }: GuestBootError): boolean {
+  return errno === 20 || errno === 17;
+}
+
 function stageOf(error: unknown, stage: BootStage): BootStage {
   return error instanceof GuestBootError && error.step === "mount" ? "mount" : stage;
+}
+
+interface Attempt {
+  readonly sandboxName: string;
+  readonly stage: BootStage;
+  readonly memoryMib: number;
 }
 
 interface Ending {
@@ -111,7 +132,7 @@ interface Ending {
 }
 
 function bootError(
-  { sandboxName, stage }: { readonly sandboxName: string; readonly stage: BootStage },
+  { sandboxName, stage, memoryMib }: Attempt,
   { error, exit, limit }: Ending,
   consoleTail: string,
 ): BootStartError {
@@ -128,9 +149,13 @@ function bootError(
           ? error.message
           : String(error);
   const errno = error instanceof GuestBootError ? error.errno : null;
-  const hint = timedOut
-    ? bootTimeoutHint
-    : `See the guest's console with "msb logs --source system ${sandboxName}", and "msb doctor" for the host.`;
+  // How a kernel fails that has too little is different each time, and hardly ever says so.
+  const little = memoryMib < comfortableMemoryMib && !(error instanceof GuestBootError);
+  const hint = little
+    ? `It has ${memoryMib} MiB of memory, which may be too little: try with ${comfortableMemoryMib} or more.`
+    : timedOut
+      ? bootTimeoutHint
+      : `See the guest's console with "msb logs --source system ${sandboxName}", and "msb doctor" for the host.`;
   return new BootStartError(
     message,
     { sandboxName, stage, errno, consoleTail, qemuOutput: exit.qemuOutput },

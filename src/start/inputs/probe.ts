@@ -1,3 +1,4 @@
+import { checkMemory } from "../../config/sandbox/least-memory.ts";
 import { settledAccelerator } from "../../machine/accelerator/accelerator.ts";
 import { hostAccelerators } from "../../machine/accelerator/host-accelerators.ts";
 import { measureTscKhz } from "../../machine/accelerator/tsc.ts";
@@ -28,6 +29,8 @@ export interface Subject {
  */
 export async function probeInputs(subject: Subject, signal: AbortSignal): Promise<StartInputs> {
   const { home, record, paths } = subject;
+  // Again: one that was created with another version of this package may have less than today's kernel needs.
+  checkMemory(record.config);
   // Side by side, because each of them is a wait for the disk.
   const usage = templateUsage(subject);
   const qemu = findQemu({ cacheDirectory: home.cache });

@@ -18,6 +18,7 @@ import {
   UnsupportedOperationError,
   type SandboxBuilder,
 } from "../../../src/index.ts";
+import { leastMemoryMib } from "../../../src/config/sandbox/least-memory.ts";
 import { locateHome } from "../../../src/store/home.ts";
 import { processesGone, processesOf, smallMemory, timeout, withEnvironment } from "../lifecycle-support.ts";
 import { useTemporaryHome } from "../support.ts";
@@ -350,11 +351,24 @@ test("a boot that takes too long, and a later one that does not", { timeout }, a
   await sandbox.destroy();
 });
 
-test("a working directory that the image does not have", { timeout }, async () => {
-  const error = await failure(build("workdir").workdir("/no/such/place").create(), InvalidConfigError);
-  assert.match(error.message, /\/no\/such\/place/);
+test("too little memory is refused at once, and the least is enough", { timeout }, async () => {
+  const least = leastMemoryMib({ cpus: 1, kernelPath: null });
+  for (const memory of [1, 64, least - 1].filter((mib) => mib > 0 && mib < least)) {
+    const error = await failure(build("little").memory(memory).create(), InvalidConfigError);
+    assert.match(error.message, new RegExp(`needs ${least} `));
+    await nothingLeft("little");
+  }
+  const sandbox = await build("little").memory(Math.max(least, 96)).createDetached();
+  assert.equal((await sandbox.exec("echo", ["hi"])).stdout(), "hi\n");
+  await sandbox.destroy();
+});
+
+test("a working directory that cannot be one", { timeout }, async () => {
+  const error = await failure(build("workdir").workdir("/etc/passwd/below").create(), InvalidConfigError);
+  assert.match(error.message, /\/etc\/passwd\/below is not a directory/);
+  assert.notEqual(error.hint, "");
   await nothingLeft("workdir");
-  await failure(build("workdir").workdir("/etc/passwd").create(), InvalidConfigError);
+  await failure(build("workdir").workdir("/proc/none").create(), InvalidConfigError);
   await nothingLeft("workdir");
 });
 

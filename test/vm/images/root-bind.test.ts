@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lstat, mkdir, readFile, readdir, readlink, stat, symlink, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readFile, readdir, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { InvalidConfigError, Sandbox } from "../../../src/index.ts";
@@ -19,6 +19,15 @@ before(async () => {
   // As images are made that get their id when they first boot (machine-id(5)).
   await writeFile(join(tree, "etc/machine-id"), "uninitialized\n");
   await symlink("/etc/hosts", join(tree, "absolute"));
+  // Links where the agent has files of its own: one to another file, one to none.
+  await writeFile(join(tree, "victim"), "mine\n");
+  await rm(join(tree, "etc/hostname"), { force: true });
+  await symlink("../victim", join(tree, "etc/hostname"));
+  await rm(join(tree, "etc/profile.d"), { recursive: true, force: true });
+  await mkdir(join(tree, "etc/profile.d"));
+  await symlink("/nothing", join(tree, "etc/profile.d/microsandbox.sh"));
+  await mkdir(join(tree, "run"), { recursive: true });
+  await writeFile(join(tree, "run/brought"), "content\n");
   sandbox = await Sandbox.builder("bound").image(tree).memory(256).create();
 });
 
@@ -53,7 +62,15 @@ test("the guest has its own name and hosts, and the directory keeps its files", 
   assert.match(await output(sandbox, "cat /etc/machine-id"), /^[0-9a-f]{32}$/);
   assert.equal(await readFile(join(tree, "etc/hosts"), "utf8"), "10.1.2.3 mine\n");
   assert.equal(await readFile(join(tree, "etc/machine-id"), "utf8"), "uninitialized\n");
-  for (const name of ["proc", "sys", "dev", "run", "tmp", ".msb"]) {
+  assert.equal(await output(sandbox, "cat /victim; test -s /etc/profile.d/microsandbox.sh"), "mine");
+  assert.equal(await readFile(join(tree, "victim"), "utf8"), "mine\n");
+  await assert.rejects(lstat(join(tree, "nothing")));
+  assert.equal(
+    await output(sandbox, "cat /run/brought; echo changed > /run/brought; touch /tmp/x"),
+    "content",
+  );
+  assert.equal(await readFile(join(tree, "run/brought"), "utf8"), "content\n");
+  for (const name of ["proc", "sys", "dev", "tmp", ".msb"]) {
     assert.deepEqual(await readdir(join(tree, name)), [], name);
   }
 });

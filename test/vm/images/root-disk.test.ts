@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { run } from "../../../guest/tools.ts";
@@ -109,17 +109,17 @@ test("the file system is found without being named", async () => {
   const old = await boot("old", at("ext2.raw"));
   assert.equal(await output(old, "touch /new && df -T / | awk 'END { print $2 }'"), "ext4");
   await old.stop();
-  // A file system that cannot be written needs the mount points.
+  // What cannot be written gets the mount points that it does not have from memory, and stays read-only.
   await busyboxTree(at("read-only"));
-  await mkdir(at("read-only/.msb"));
+  await rm(at("read-only/proc"), { recursive: true, force: true });
   const owner = (): { uid: number; gid: number } => ({ uid: 0, gid: 0 });
   await importDirectory(at("read-only"), at("erofs.raw"), defaultImportLimits, { owner, seconds: 0 });
   const sandbox = await boot("read-only", at("erofs.raw"));
   assert.match(
     await output(sandbox, "df -T / | awk 'END { print $2 }'; touch /new 2>&1; true"),
-    /^erofs\n.*Read-only/,
+    /^overlay\n.*Read-only/,
   );
-  assert.equal(await output(sandbox, "cat /etc/hostname"), "read-only");
+  assert.equal(await output(sandbox, "cat /etc/hostname; echo x > /tmp/x; cat /tmp/x"), "read-only\nx");
   await sandbox.stop();
 });
 
@@ -162,12 +162,13 @@ test("an image that names a file of the host is refused before QEMU opens it", a
   assert.match(error.message, /backing file/);
 });
 
-test("a root in which the kernel's file systems have no place: the start says which", async () => {
+test("a root in which the kernel's file systems have no place is refused, and the start says which", async () => {
   const tree = await busyboxTree(at("tree-without-proc"));
   await rm(join(tree, "proc"), { recursive: true, force: true });
   await writeFile(join(tree, "proc"), "");
   const error = await failure("no-proc", await diskOf(tree, at("no-proc.raw"), "ext4"));
-  assert.ok(error instanceof BootStartError, String(error));
+  assert.ok(error instanceof InvalidConfigError, String(error));
   // Not that the guest closed the connection, as it did next.
-  assert.match(error.message, /\/proc/);
+  assert.match(error.message, /no-proc\.raw has no directory to mount on: \/proc: /);
+  assert.match(error.hint, /Make it there/);
 });

@@ -1,0 +1,102 @@
+//! The file systems that every sandbox has: the kernel's views, and memory for what need not be kept.
+
+use super::places;
+use crate::failure::{While, GUEST, MOUNT_POINT};
+use crate::generated::messages::BootFailed;
+use crate::root::Owner;
+use crate::sys::{
+    self, MOUNT_NO_DEVICES as NODEV, MOUNT_NO_EXEC as NOEXEC, MOUNT_NO_SUID as NOSUID,
+};
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{Error, Result};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::io::{AsRawFd, OwnedFd};
+
+const PLAIN: u64 = NOSUID | NODEV;
+const QUIET: u64 = PLAIN | NOEXEC;
+
+/// Mounts all of them in the new root. Those before `/run` hide what is there, as every container's do.
+pub fn mount_all(tmp_size_mib: u32, owner: Owner) -> std::result::Result<(), BootFailed> {
+    let pts = "newinstance,ptmxmode=666,gid=5,mode=620";
+    let mounts: [(&str, &str, u64, &str); 7] = [
+        ("/proc", "proc", QUIET, ""),
+        ("/sys", "sysfs", QUIET, ""),
+        ("/dev", "devtmpfs", NOSUID, "mode=0755"),
+        ("/dev/pts", "devpts", NOSUID | NOEXEC, pts),
+        ("/dev/shm", "tmpfs", PLAIN, "mode=1777"),
+        ("/sys/fs/cgroup", "cgroup2", QUIET, ""),
+        ("/.msb", "tmpfs", PLAIN, "mode=0755"),
+    ];
+    for (target, fs_type, flags, options) in mounts {
+        make_mount_point(target, owner)?;
+        sys::mount(fs_type, target, fs_type, flags, options).during(GUEST, target)?;
+    }
+    mount_memory("/run", 0o755, "", owner).during(GUEST, "/run")?;
+    let size = format!(",size={tmp_size_mib}m");
+    mount_memory("/tmp", 0o1777, &size, owner).during(GUEST, "/tmp")
+}
+
+/// What the agent cannot do without has a directory, or the root cannot be used.
+fn make_mount_point(path: &str, owner: Owner) -> std::result::Result<(), BootFailed> {
+    match owner {
+        Owner::Sandbox => places::claim_directory(path, 0o755).during(GUEST, path),
+        Owner::User if fs::metadata(path).map_or(false, |found| found.is_dir()) => Ok(()),
+        Owner::User => fs::create_dir(path).during(MOUNT_POINT, path),
+    }
+}
+
+/// Mounts memory over a directory, through which what the directory holds is still seen: nothing is copied until it is
+/// changed. A link to a directory stays as it is, because the image wants it to be elsewhere.
+///
+/// `mode` is for a directory that is not there yet. `options` are tmpfs's, each after a comma.
+fn mount_memory(target: &str, mode: u32, options: &str, owner: Owner) -> Result<()> {
+    let covered = match fs::metadata(target) {
+        Ok(found) if found.is_dir() && places::is_directory(target) => found,
+        Ok(found) if found.is_dir() => return Ok(()),
+        _ => {
+            let made = match owner {
+                Owner::Sandbox => places::claim_directory(target, mode),
+                // Only where nothing is.
+                Owner::User => places::make_directory(target, mode),
+            };
+            match (owner, made) {
+                (Owner::User, Err(error)) => return leave(target, &error),
+                (_, made) => made?,
+            }
+            fs::metadata(target)?
+        }
+    };
+    let is_empty = fs::read_dir(target)?.next().is_none();
+    // Before it is covered.
+    let path = CString::new(target).map_err(|_| Error::from_raw_os_error(sys::EINVAL))?;
+    let directory = sys::open_path(&path)?;
+    let (mode, uid, gid) = (covered.mode() & 0o7777, covered.uid(), covered.gid());
+    let options = format!("mode={mode:o},uid={uid},gid={gid}{options}");
+    sys::mount("tmpfs", target, "tmpfs", PLAIN, &options)?;
+    if is_empty {
+        return Ok(());
+    }
+    show_through(target, &directory, &covered).or_else(|error| {
+        sys::unmount(target)?;
+        leave(target, &error)
+    })
+}
+
+/// Shows a directory through the memory that is mounted over it, which takes what is changed.
+fn show_through(target: &str, directory: &OwnedFd, covered: &fs::Metadata) -> Result<()> {
+    let (upper, work) = (format!("{target}/upper"), format!("{target}/work"));
+    for path in [&upper, &work] {
+        places::make_directory(path, covered.mode() & 0o7777)?;
+    }
+    let root = OwnedFd::from(File::open(&upper)?);
+    sys::change_owner(&root, covered.uid(), Some(covered.gid()))?;
+    let lower = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    let options = format!("lowerdir={lower},upperdir={upper},workdir={work},metacopy=off");
+    sys::mount("overlay", target, "overlay", PLAIN, &options)
+}
+
+fn leave(target: &str, error: &Error) -> Result<()> {
+    eprintln!("agent: {target} is not in memory: {error}");
+    Ok(())
+}
