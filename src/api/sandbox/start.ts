@@ -1,3 +1,4 @@
+import { checkEnvironment } from "../../host/environment-settings.ts";
 import type { Operation } from "../../host/operation.ts";
 import { observed } from "./observed.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/index.ts";
@@ -36,7 +37,7 @@ export interface StartedSandbox {
 /**
  * Boots a stopped sandbox again with what it has on disk.
  *
- * @throws SandboxStillRunningError, SandboxNotFoundError, and what creating throws for a VM that fails
+ * @throws SandboxStillRunningError, SandboxNotFoundError, InvalidConfigError for an environment variable, and what creating throws for a VM that fails
  */
 export async function startSandbox(
   operation: Operation,
@@ -44,6 +45,7 @@ export async function startSandbox(
   attached: boolean,
   observer: StartObserver,
 ): Promise<StartedSandbox> {
+  checkEnvironment();
   const { home, name, id } = control;
   const found = await control.find();
   if (!isTerminal(found.status)) {
@@ -74,6 +76,8 @@ export async function restartSandbox(
   control: SandboxControl,
   options: RestartOptions,
 ): Promise<StartedSandbox> {
+  // Before it is stopped.
+  checkEnvironment();
   if (options.force === true) await control.kill(operation, killWaitMs);
   else await control.stop(operation, options.timeoutMs ?? defaultGraceMs);
   const { onProgress, onNotice, onStarted } = options;

@@ -4,6 +4,7 @@ import {
   OperationTimeoutError,
   type BootStage,
 } from "../../errors/index.ts";
+import { numberFromEnvironment } from "../../host/environment-settings.ts";
 import { isDiskInUse } from "../../machine/disks/disk-lock.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
 import type { MachineExit } from "../../machine/types.ts";
@@ -11,14 +12,12 @@ import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import type { StartContext } from "./context.ts";
 
-/** From the start of QEMU to the guest's readiness; generous, for software emulation on a loaded machine. */
-const defaultBootDeadlineMs = 180_000;
 const consoleLines = 20;
 export const bootTimeoutHint = "The host may be overloaded; MSB_BOOT_TIMEOUT_MS raises the limit.";
 
+/** From the start of QEMU to the guest's readiness. */
 export function bootDeadlineMs(): number {
-  const configured = Number(process.env["MSB_BOOT_TIMEOUT_MS"]);
-  return Number.isInteger(configured) && configured > 0 ? configured : defaultBootDeadlineMs;
+  return numberFromEnvironment("MSB_BOOT_TIMEOUT_MS");
 }
 
 /** A restored guest answers within a tenth of a second; on a host that is very busy it may take a hundred times that. */
