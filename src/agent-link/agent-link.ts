@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
-import { ProtocolError, RuntimeError } from "../errors/index.ts";
+import { AgentUnresponsiveError, ProtocolError, RuntimeError } from "../errors/index.ts";
+import { orTimeout } from "../host/or-timeout.ts";
 import type {
   AgentHelloMessage,
   ExecMessage,
@@ -167,6 +168,16 @@ export class AgentLink {
     await this.#request({ type: "Shutdown", graceMs, signal }, () => undefined);
   }
 
+  /** How many bytes the agent has sent so far: whatever they are, they are a sign of life. */
+  get received(): number {
+    return this.#streams.received;
+  }
+
+  /** Drops the connection. Whoever waits for the guest is told this. */
+  giveUp(reason: AgentUnresponsiveError): void {
+    this.#streams.fail(reason);
+  }
+
   /** The connection is gone. */
   get lost(): boolean {
     return this.#streams.lost !== null;
@@ -174,12 +185,7 @@ export class AgentLink {
 
   /** Resolves when everything the guest has sent was received and the connection is closed, or after so many ms. */
   async closed(withinMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, withinMs);
-    });
-    await Promise.race([this.#closed.promise, late]);
-    clearTimeout(timer);
+    await orTimeout(this.#closed.promise, withinMs);
   }
 
   #receive(message: Message): void {
@@ -266,6 +272,6 @@ function unexpected(name: string): ProtocolError {
 
 function whyLost(error: Error | null): Error {
   if (error === null) return new RuntimeError("the connection to the guest was closed");
-  if (error instanceof ProtocolError) return error;
+  if (error instanceof ProtocolError || error instanceof AgentUnresponsiveError) return error;
   return new RuntimeError(`the connection to the guest was lost: ${error.message}`, { cause: error });
 }

@@ -8,6 +8,13 @@ export class IoError extends MicrosandboxError {
   }
 }
 
+/** The guest stands still: its agent, which was asked, has not answered for so long that it is not going to. */
+export class AgentUnresponsiveError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("agentUnresponsive", message, options);
+  }
+}
+
 /** A call took longer than its caller allowed with `timeoutMs`. */
 export class OperationTimeoutError extends MicrosandboxError {
   /** What was asked for, in a few words. */

@@ -29,6 +29,7 @@ export interface ErrorEntry {
  * (`protocol/failure.ts`); `?` marks a field that may be null.
  */
 export const errorTable = {
+  agentUnresponsive: { class: "AgentUnresponsiveError", details: {} },
   bootStart: {
     class: "BootStartError",
     details: {

@@ -83,6 +83,7 @@ export class Machine implements AsyncDisposable {
   #panicked = false;
   readonly #isRestored: boolean;
   #hasRun = false;
+  #runs = true;
   #restoreFailed = false;
 
   /**
@@ -132,6 +133,11 @@ export class Machine implements AsyncDisposable {
     this.exited = this.#waitForExit(error);
     this.ready = this.#becomeReady(isRestored ? restoreCommands : null);
     this.ready.catch(() => undefined);
+  }
+
+  /** Whether the guest's processors run, as QEMU has told last. */
+  get runs(): boolean {
+    return this.#runs;
   }
 
   /** The end of the console so far, at most 8 KiB. */
@@ -269,7 +275,8 @@ export class Machine implements AsyncDisposable {
   #note(event: QmpEvent): void {
     if (event.name === "GUEST_PANICKED") this.#panicked = true;
     if (event.name === "SHUTDOWN") this.#shutdownReason = String(event.data["reason"]);
-    if (event.name === "RESUME") this.#hasRun = true;
+    if (event.name === "RESUME") this.#hasRun = this.#runs = true;
+    if (event.name === "STOP") this.#runs = false;
     // It takes the locks of its disks only now. Without one of them it says so, and stands still for ever.
     if (
       event.name === "MIGRATION" &&

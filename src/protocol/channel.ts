@@ -38,6 +38,7 @@ export class Channel {
   readonly #pauseAtBytes: number;
   #frameTimer: NodeJS.Timeout | null = null;
   #closed = false;
+  #received = 0;
 
   constructor(duplex: Duplex, options: ChannelOptions, handler: ChannelHandler) {
     this.#duplex = duplex;
@@ -71,6 +72,11 @@ export class Channel {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** How many bytes the peer has sent so far. */
+  get received(): number {
+    return this.#received;
   }
 
   send(stream: number, message: Message): void {
@@ -112,6 +118,7 @@ export class Channel {
 
   #receive(chunk: Buffer): void {
     if (this.#closed) return;
+    this.#received += chunk.length;
     try {
       for (const frame of this.#decoder.push(chunk)) {
         this.#dispatch(frame);

@@ -61,6 +61,11 @@ export class Streams implements ChannelHandler {
     return this.#opened;
   }
 
+  /** How many bytes the peer has sent so far. */
+  get received(): number {
+    return this.#channel.received;
+  }
+
   /** Why the connection is gone; null while it is there. */
   get lost(): Error | null {
     return this.#lost;

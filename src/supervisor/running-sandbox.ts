@@ -1,4 +1,10 @@
-import { ProtocolError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import {
+  AgentUnresponsiveError,
+  ProtocolError,
+  RuntimeError,
+  SandboxNotRunningError,
+} from "../errors/index.ts";
+import { numberFromEnvironment } from "../host/environment-settings.ts";
 import { orTimeout } from "../host/or-timeout.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { MachineExit } from "../machine/types.ts";
@@ -10,6 +16,7 @@ import type { AgentLink } from "../agent-link/agent-link.ts";
 import type { StartedMachine } from "../start/common/context.ts";
 import type { Logs } from "./logs/logs.ts";
 import { logEvents } from "./logs/machine-log.ts";
+import { AgentWatch } from "./services/agent-watch.ts";
 import { GuestShutdown } from "./services/guest-shutdown.ts";
 import { TimeLimits } from "./time-limits.ts";
 import { MetricsSampler } from "./services/metrics-sampler.ts";
@@ -41,6 +48,7 @@ export class RunningSandbox {
   readonly #limits: TimeLimits;
   readonly #metrics: MetricsSampler;
   readonly #shutdown: GuestShutdown;
+  readonly #watch: AgentWatch;
   #nextSessionId = 1;
 
   constructor({ sandbox, started, logs, expired, overdue, commandEnded }: RunningSandboxOptions) {
@@ -66,6 +74,11 @@ export class RunningSandbox {
       expired,
     });
     this.#shutdown = new GuestShutdown(logs.runtime, config.stopSignal, overdue);
+    this.#watch = new AgentWatch({
+      agent,
+      timeoutMs: numberFromEnvironment("MSB_AGENT_TIMEOUT_MS"),
+      runs: () => machine.runs,
+    });
     logEvents(machine, logs.runtime);
     logs.exec.write("system", Buffer.from(startedMarker), null);
   }
@@ -114,6 +127,8 @@ export class RunningSandbox {
    * @returns false when it has been asked before, and has less time left
    */
   shutDown(graceMs: number): boolean {
+    // That has a limit of its own, and a guest that writes back all its memory may be silent for long.
+    this.#watch.stop();
     return this.#shutdown.begin(this.#started, graceMs);
   }
 
@@ -131,6 +146,7 @@ export class RunningSandbox {
     const { exec, runtime } = this.#logs;
     const exit = await this.machine.exited;
     this.#limits.stop();
+    this.#watch.stop();
     this.#shutdown.over();
     // The guest's last words may still be on their way: a command's real end counts more than the sandbox's.
     await this.#agent.closed(lastWordsMs);
@@ -151,7 +167,7 @@ export class RunningSandbox {
     try {
       return await answer;
     } catch (error) {
-      if (error instanceof ProtocolError) throw error;
+      if (error instanceof ProtocolError || error instanceof AgentUnresponsiveError) throw error;
       // A machine that ends loses its connections one after the other.
       await this.#agent.closed(lastWordsMs);
       if (!this.#agent.lost) throw error;

@@ -100,7 +100,7 @@ describe("docs/configuration.md", () => {
   const page = read("docs/configuration.md");
 
   test("has every environment variable that the code reads, and no other", () => {
-    const used = all(sources("src").join("\n"), /\["(MSB_[A-Z_]+)"\]/g);
+    const used = all(sources("src").join("\n"), /(?:\[|FromEnvironment\()"(MSB_[A-Z_]+)"/g);
     assert.ok(used.length >= 6);
     assert.deepEqual(all(page, /^\| `(MSB_[A-Z_]+)`/gm).sort(), used.sort());
   });

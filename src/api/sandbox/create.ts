@@ -23,8 +23,7 @@ import {
 import { locateHome, prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
-import { whyNoTemplates } from "../../store/templates/template-settings.ts";
-import { bootTimeoutMs } from "../../config/global/boot-timeout.ts";
+import { checkEnvironment } from "../../host/environment-settings.ts";
 import { Operation } from "../../host/operation.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observed } from "./observed.ts";
@@ -79,12 +78,10 @@ export async function prepareCreation(
   unsupported: readonly string[],
 ): Promise<Creation> {
   refuseSettings(unsupported);
+  checkEnvironment();
   const image = await checkRoot(config.image);
   const home = locateHome();
   const settings = await readGlobalConfig(home);
-  // A wrong value is told before anything is made.
-  whyNoTemplates(process.env, settings, 0);
-  bootTimeoutMs(process.env);
   const kernelPath = await chooseKernel(config, settings);
   const stored = effectiveConfig({ ...config, image }, settings, kernelPath);
   checkMemory(stored);

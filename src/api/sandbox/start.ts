@@ -1,5 +1,5 @@
-import { bootTimeoutMs } from "../../config/global/boot-timeout.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
+import { checkEnvironment } from "../../host/environment-settings.ts";
 import type { Operation } from "../../host/operation.ts";
 import { observed } from "./observed.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/index.ts";
@@ -48,7 +48,7 @@ export interface StartedSandbox {
 /**
  * Boots a stopped sandbox again with what it has on disk.
  *
- * @throws SandboxStillRunningError, SandboxNotFoundError, and what creating throws for a VM that fails
+ * @throws SandboxStillRunningError, SandboxNotFoundError, InvalidConfigError for an environment variable, and what creating throws for a VM that fails
  */
 export async function startSandbox(
   operation: Operation,
@@ -56,6 +56,7 @@ export async function startSandbox(
   attached: boolean,
   observer: StartObserver,
 ): Promise<StartedSandbox> {
+  checkEnvironment();
   const { home, name, id } = control;
   const found = await control.find();
   if (!isTerminal(found.status)) {
@@ -63,7 +64,6 @@ export async function startSandbox(
       hint: `Use it as it is, or restart it ("msb restart ${name}").`,
     });
   }
-  bootTimeoutMs(process.env);
   await prepareHome(home);
   operation.throwIfOver();
   const lock = await lockStoppedSandbox(home, name, id, "start");
@@ -87,6 +87,8 @@ export async function restartSandbox(
   control: SandboxControl,
   options: RestartOptions,
 ): Promise<StartedSandbox> {
+  // Before it is stopped.
+  checkEnvironment();
   if (options.force === true) await control.kill(operation, killWaitMs);
   else await control.stop(operation, options.timeoutMs ?? defaultGraceMs);
   const { onProgress, onNotice, onStarted } = options;

@@ -1,4 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
+import { acceleratorFromEnvironment } from "../../host/environment-settings.ts";
 import { withLock } from "../../host/locks/lock.ts";
 import { hostAccelerators, type HostAccelerator } from "./host-accelerators.ts";
 import type { QemuBinary } from "../qemu/qemu-binary.ts";
@@ -86,7 +87,7 @@ async function assess(
   kernel: GuestKernel,
   candidates: readonly HostAccelerator[],
 ): Promise<AcceleratorChoice | Accelerator> {
-  const requested = requestedAccelerator();
+  const requested = acceleratorFromEnvironment();
   if (requested !== "auto") return override(requested, candidates);
   const hardware = candidates.find((candidate) => candidate.accelerator !== "tcg");
   if (hardware === undefined) return software("this system has no hardware acceleration that QEMU can use");
@@ -106,15 +107,6 @@ export function rememberedVerdict(
   accelerator: Accelerator,
 ): Promise<Verdict | null> {
   return new Verdicts(home.cacheDirectory, qemu, kernel).find(accelerator);
-}
-
-function requestedAccelerator(): Accelerator | "auto" {
-  const value = process.env["MSB_ACCEL"] ?? "";
-  if (value === "" || value === "auto") return "auto";
-  if (value === "kvm" || value === "hvf" || value === "tcg") return value;
-  throw new InvalidConfigError(`MSB_ACCEL is ${JSON.stringify(value)}`, {
-    hint: "Set it to kvm, hvf, tcg or auto, or unset it.",
-  });
 }
 
 function override(requested: Accelerator, candidates: readonly HostAccelerator[]): AcceleratorChoice {

@@ -4,7 +4,7 @@ import {
   OperationTimeoutError,
   type BootStage,
 } from "../../errors/index.ts";
-import { bootTimeoutMs } from "../../config/global/boot-timeout.ts";
+import { numberFromEnvironment } from "../../host/environment-settings.ts";
 import { isDiskInUse } from "../../machine/disks/disk-lock.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
 import type { MachineExit } from "../../machine/types.ts";
@@ -16,8 +16,9 @@ import type { StartContext } from "./context.ts";
 const consoleLines = 20;
 export const bootTimeoutHint = "The host may be overloaded; MSB_BOOT_TIMEOUT_MS raises the limit.";
 
+/** From the start of QEMU to the guest's readiness. */
 export function bootDeadlineMs(): number {
-  return bootTimeoutMs(process.env);
+  return numberFromEnvironment("MSB_BOOT_TIMEOUT_MS");
 }
 
 /** A restored guest answers within a tenth of a second; on a host that is very busy it may take a hundred times that. */

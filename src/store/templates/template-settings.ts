@@ -1,18 +1,9 @@
-import { InvalidConfigError } from "../../errors/index.ts";
+import { switchFromEnvironment } from "../../host/environment-settings.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
 
 /** Room for some hundred templates of small guests, whose memory is mostly holes. */
 const defaultMaxSizeMib = 10 * 1024;
 const bytesPerMib = 1024 * 1024;
-
-const words: Readonly<Record<string, boolean>> = {
-  on: true,
-  true: true,
-  "1": true,
-  off: false,
-  false: false,
-  "0": false,
-};
 
 /** Why a sandbox has no part in templates, in one clause, and what would change that. */
 export interface NoTemplates {
@@ -33,7 +24,7 @@ export function whyNoTemplates(
   config: GlobalConfig,
   memoryMib: number,
 ): NoTemplates | null {
-  const asked = meaningOf(environment["MSB_TEMPLATES"]);
+  const asked = switchFromEnvironment("MSB_TEMPLATES", environment);
   if (asked === false) {
     return {
       why: "templates are turned off by MSB_TEMPLATES",
@@ -48,16 +39,6 @@ export function whyNoTemplates(
   if (limitMib === 0) return { why: "there is no room for templates (templates.max_size_mib is 0)", hint };
   if (memoryMib <= limitMib) return null;
   return { why: `${memoryMib} MiB of memory is more than templates.max_size_mib (${limitMib})`, hint };
-}
-
-/** @returns null when nothing is said */
-function meaningOf(asked: string | undefined): boolean | null {
-  if (asked === undefined || asked === "") return null;
-  const meant = Object.hasOwn(words, asked) ? words[asked] : undefined;
-  if (meant !== undefined) return meant;
-  throw new InvalidConfigError(`MSB_TEMPLATES is ${JSON.stringify(asked)}`, {
-    hint: "Set it to on or off, or unset it.",
-  });
 }
 
 /** How much disk all templates together may take. */

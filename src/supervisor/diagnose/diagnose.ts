@@ -8,6 +8,7 @@ import { measureTscKhz } from "../../machine/accelerator/tsc.ts";
 import { rememberedVerdict } from "../../machine/accelerator/accelerator.ts";
 import { resolveKernel } from "../../machine/kernel/kernel.ts";
 import type { GuestKernel } from "../../machine/types.ts";
+import { checkEnvironment } from "../../host/environment-settings.ts";
 import { guestDirectory } from "../../host/package-files.ts";
 import { prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
@@ -42,6 +43,11 @@ export async function diagnoseHost(home: Home): Promise<Finding[]> {
     }
   };
 
+  try {
+    checkEnvironment();
+  } catch (error) {
+    findings.push(problem("environment", error));
+  }
   ok("node", `${process.version} (${process.execPath})`);
   await check(
     "home",
@@ -158,8 +164,8 @@ async function inspectAccelerators(home: Home, qemu: QemuBinary, kernel: GuestKe
       findings.push({ name, status: "warning", detail: why, fix: advice });
     }
   }
-  const forced = process.env["MSB_ACCEL"];
-  if (forced !== undefined && forced !== "" && forced !== "auto") {
+  const forced = process.env["MSB_ACCEL"] ?? "";
+  if (forced !== "" && forced !== "auto") {
     findings.push({ name: "accelerator", status: "info", detail: `MSB_ACCEL=${forced} decides`, fix: "" });
   }
   return findings;

@@ -337,6 +337,7 @@ test("a boot that takes too long, and a later one that does not", { timeout }, a
   assert.match(error.hint, /MSB_BOOT_TIMEOUT_MS/);
   await processesGone(home);
   const handle = await Sandbox.get("slow");
+  await withEnvironment({ MSB_BOOT_TIMEOUT_MS: "long" }, () => failure(handle.start(), InvalidConfigError));
   assert.equal(handle.status, "stopped");
   const report = await handle.bootError();
   assert.equal(report?.stage, "build_vm");
@@ -346,6 +347,8 @@ test("a boot that takes too long, and a later one that does not", { timeout }, a
   assert.ok((await handle.logs({ sources: ["system"] })).some((entry) => entry.text().includes("500 ms")));
 
   const sandbox = await handle.startDetached();
+  // Found out before it is stopped.
+  await withEnvironment({ MSB_BOOT_TIMEOUT_MS: "long" }, () => failure(sandbox.restart(), InvalidConfigError));
   assert.equal((await sandbox.exec("echo", ["hi"])).stdout(), "hi\n");
   assert.equal(await handle.bootError(), null);
   await sandbox.destroy();

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { connect, output, recorder, request, started } from "../../../test/support/talking-guest.ts";
+import { AgentUnresponsiveError } from "../../errors/index.ts";
+import { AgentWatch } from "./agent-watch.ts";
+
+/** A watch whose time passes by the call, and what an agent of its would have been told. */
+function watched(t: TestContext, timeoutMs = 400) {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const state = { received: 0, pings: 0, runs: true, givenUp: null } as {
+    received: number;
+    pings: number;
+    runs: boolean;
+    givenUp: Error | null;
+  };
+  const agent = {
+    get received() {
+      return state.received;
+    },
+    ping: () => {
+      state.pings++;
+      return new Promise<void>(() => undefined);
+    },
+    giveUp: (reason: Error) => {
+      state.givenUp = reason;
+    },
+  };
+  const watch = new AgentWatch({ agent, timeoutMs, runs: () => state.runs });
+  /** @param lateMs how long this process did not run at the end */
+  const pass = async (ms: number, lateMs = 0): Promise<void> => {
+    now += ms + lateMs;
+    t.mock.timers.tick(ms);
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+  };
+  return { state, watch, pass };
+}
+
+test("a silent agent is asked once, and given up when nothing comes for so long", async (t) => {
+  const { state, pass } = watched(t);
+  await pass(100);
+  assert.equal(state.pings, 1);
+  for (let n = 0; n < 3; n++) await pass(100);
+  assert.equal(state.givenUp, null);
+  await pass(100);
+  const { givenUp } = state;
+  assert.match(String(givenUp), /AgentUnresponsiveError: .*400 ms/);
+  assert.equal(state.pings, 1);
+});
+
+test("any bytes are a sign of life; one that talks is not even asked", async (t) => {
+  const { state, pass } = watched(t);
+  for (let n = 0; n < 20; n++) {
+    state.received++;
+    await pass(100);
+  }
+  const askedBefore = state.pings;
+  assert.equal(askedBefore, 0);
+  // The answer is still in line behind a flood, which pauses now and then.
+  for (let n = 0; n < 60; n++) {
+    if (n % 4 === 0) state.received++;
+    await pass(100);
+  }
+  assert.ok(state.pings > askedBefore);
+  assert.equal(state.givenUp, null);
+});
+
+test("while this process does not run, and while the machine is held, nobody is given up", async (t) => {
+  const { state, pass } = watched(t);
+  for (let n = 0; n < 20; n++) await pass(100, 60);
+  assert.equal(state.givenUp, null);
+  state.runs = false;
+  for (let n = 0; n < 20; n++) await pass(100);
+  assert.equal(state.givenUp, null);
+  // From then on it gets all of its time.
+  state.runs = true;
+  for (let n = 0; n < 3; n++) await pass(100);
+  assert.equal(state.givenUp, null);
+  await pass(100);
+  assert.notEqual(state.givenUp, null);
+});
+
+test("a limit of 0 is none, and a watch that was stopped asks no more", async (t) => {
+  const off = watched(t, 0);
+  await off.pass(1_000_000);
+  assert.equal(off.state.pings, 0);
+  t.mock.timers.reset();
+  t.mock.restoreAll();
+  const { state, watch, pass } = watched(t);
+  watch.stop();
+  await pass(1000);
+  assert.deepEqual(state, { received: 0, pings: 0, runs: true, givenUp: null });
+});
+
+test("whoever waits for a guest that stands still is told so", async (t) => {
+  const { socket, link, lost, told } = await connect(t);
+  const { sink, lost: why } = recorder();
+  link.exec(request, sink);
+  socket.write(Buffer.concat([started, output(1)]));
+  const ping = link.ping();
+  ping.catch(() => undefined);
+  const watch = new AgentWatch({ agent: link, timeoutMs: 40, runs: () => true });
+  t.after(() => {
+    watch.stop();
+  });
+  assert.ok((await lost) instanceof AgentUnresponsiveError);
+  assert.ok((await why) instanceof AgentUnresponsiveError);
+  await assert.rejects(ping, AgentUnresponsiveError);
+  assert.deepEqual(
+    told.map(({ type }) => type),
+    ["Exec", "Ping"],
+  );
+});
