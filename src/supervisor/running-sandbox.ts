@@ -42,6 +42,7 @@ export class RunningSandbox {
   readonly #metrics: MetricsSampler;
   readonly #shutdown: GuestShutdown;
   #nextSessionId = 1;
+  #commands = 0;
 
   constructor({ sandbox, started, logs, expired, overdue, commandEnded }: RunningSandboxOptions) {
     const { machine, agent, startedAtMs } = started;
@@ -72,7 +73,7 @@ export class RunningSandbox {
 
   /** How many commands run. */
   get commands(): number {
-    return this.#sessions.size;
+    return this.#commands;
   }
 
   exec(request: ExecMessage, client: ClientStream): Session {
@@ -83,13 +84,17 @@ export class RunningSandbox {
       log: this.#logs.exec,
       client,
       activity: () => this.#limits.activity(),
-      ended: (ended) => {
-        this.#sessions.delete(ended);
+      ended: () => {
+        this.#commands--;
         this.#limits.sessionEnded();
         this.#commandEnded();
       },
+      over: (over) => {
+        this.#sessions.delete(over);
+      },
     });
     this.#sessions.add(session);
+    this.#commands++;
     this.#limits.sessionStarted();
     this.#logs.runtime.write("debug", `session ${session.id}: ${JSON.stringify(request.argv)}`);
     return session;
