@@ -2,7 +2,7 @@
 
 mod dispatch;
 
-use crate::commands::session::{from_token, Channel, Outcome, Session, Turn};
+use crate::commands::session::{from_token, Channel, News, Session, Turn, GRACE};
 use crate::generated::messages::{AgentHello, Message, OutOfMemory};
 use crate::modules::Modules;
 use crate::protocol::port::{Port, Received};
@@ -77,6 +77,8 @@ pub struct Agent {
     /// Outputs that write in crumbs, and when they get their next turn.
     later: Vec<(u32, Channel)>,
     later_at: Option<Instant>,
+    /// Commands whose leader has ended, and until when their outputs may end with it; the next one first.
+    graces: VecDeque<(Instant, u32)>,
     /// Scratch space for output.
     buffer: Vec<u8>,
     processes: bool,
@@ -107,6 +109,7 @@ impl Agent {
             turns: VecDeque::new(),
             later: Vec::new(),
             later_at: None,
+            graces: VecDeque::new(),
             buffer: Vec::new(),
             processes: false,
             shutdown: None,
@@ -137,6 +140,7 @@ impl Agent {
 
     /// One round of the loop.
     fn turn(&mut self, events: &mut Vec<u64>) -> Result<(), Stop> {
+        self.end_graces();
         self.pump_outputs()?;
         self.port.flush(&self.epoll, PORT)?;
         let timeout = self.timeout()?;
@@ -156,13 +160,16 @@ impl Agent {
         if !self.turns.is_empty() && self.port.has_room() {
             return Ok(0);
         }
-        let later = self
-            .later_at
-            .map(|at| at.saturating_duration_since(Instant::now()));
-        let wait = match (later, self.shutdown_wait()?) {
-            (Some(a), Some(b)) => a.min(b),
-            (Some(wait), None) | (None, Some(wait)) => wait,
-            (None, None) => return Ok(-1),
+        let grace = self.graces.front().map(|(until, _)| *until);
+        let now = Instant::now();
+        let timers = [self.later_at, grace].into_iter().flatten();
+        let wait = timers
+            .map(|at| at.saturating_duration_since(now))
+            .chain(self.shutdown_wait()?)
+            .min();
+        let wait = match wait {
+            Some(wait) => wait,
+            None => return Ok(-1),
         };
         // Rounded up, so that a wait does not end just before its time.
         Ok((wait.as_micros().min(60_000_000) as i32 + 999) / 1000)
@@ -207,16 +214,36 @@ impl Agent {
                         .get_or_insert_with(|| Instant::now() + BREATHER);
                 }
             }
-            let outcome = session.outcome();
-            self.conclude(stream, outcome);
+            self.conclude(stream);
         }
         Ok(())
     }
 
-    fn conclude(&mut self, stream: u32, outcome: Outcome) {
-        if let Outcome::Over(message) = outcome {
-            self.sessions.remove(&stream);
+    /// Tells the supervisor what has come of a session, and forgets one that is over.
+    fn conclude(&mut self, stream: u32) {
+        while let Some(session) = self.sessions.get_mut(&stream) {
+            let message = match session.news() {
+                News::Nothing => return,
+                News::Exited(exited) => Message::ExecExited(exited),
+                News::OutputsEnded => {
+                    self.sessions.remove(&stream);
+                    Message::OutputsEnded
+                }
+            };
             self.streams.send(&mut self.port, stream, &message);
+        }
+    }
+
+    fn end_graces(&mut self) {
+        while let Some((until, stream)) = self.graces.front().copied() {
+            if Instant::now() < until {
+                return;
+            }
+            self.graces.pop_front();
+            if let Some(session) = self.sessions.get_mut(&stream) {
+                session.end_grace();
+                self.conclude(stream);
+            }
         }
     }
 
@@ -288,11 +315,11 @@ impl Agent {
                 .iter_mut()
                 .find(|(_, session)| session.is_leader(pid));
             if let Some((&stream, session)) = found {
-                if let Some(channel) = session.leader_ended(ending) {
+                if let Some(channel) = session.leader_ended(ending, &self.epoll) {
                     self.turns.push_back((stream, channel));
                 }
-                let outcome = session.outcome();
-                self.conclude(stream, outcome);
+                self.graces.push_back((Instant::now() + GRACE, stream));
+                self.conclude(stream);
             }
         }
         if killed && self.shutdown.is_none() {

@@ -8,6 +8,7 @@ import {
   control,
   exited,
   output,
+  outputsEnded,
   recorder,
   request,
   started,
@@ -21,8 +22,12 @@ const onSession: Record<string, [Buffer[], RegExp]> = {
     [started, control(1, { type: "ExecFailed", stage: "exec", errno: 2, message: "" })],
     /that it had started/,
   ],
-  "ended twice": [[started, exited, exited], /stream 1, which is not open/],
-  "output after its end": [[started, exited, output(1)], /stream 1, which is not open/],
+  "ended twice": [[started, exited, exited], /ended a command twice/],
+  "outputs that end before it": [[started, outputsEnded], /outputs of a command that goes on/],
+  "output after the end of its outputs": [
+    [started, exited, outputsEnded, output(1)],
+    /stream 1, which is not open/,
+  ],
   "more output than it has credit for": [
     [
       started,
@@ -58,7 +63,7 @@ for (const [what, [frames, message]] of Object.entries(onSession)) {
     socket.write(Buffer.concat(frames));
     await breaksTheRules(lost, message);
     assert.ok((await second.lost) instanceof ProtocolError);
-    const ends = first.heard.filter((heard) => /^(exited|failed|lost)/.test(heard));
+    const ends = first.heard.filter((heard) => /^(outputs ended|failed|lost)/.test(heard));
     assert.equal(ends.length, 1, first.heard.join());
   });
 }
@@ -78,10 +83,12 @@ test("credit that was given again can be used again, and no more", async (t) => 
     session.grantOutput(INITIAL_CREDIT * 2);
     assert.equal(session.outputOwed, 0);
   }
-  socket.write(Buffer.concat([output(MAX_DATA_PAYLOAD), exited]));
+  // What others write after its end counts as what it wrote itself.
+  const piece = INITIAL_CREDIT / 8;
+  socket.write(Buffer.concat([output(piece), exited, output(piece), outputsEnded]));
   socket.end();
   assert.equal(await lost, null);
-  assert.equal(heard.at(-1), "exited 0");
+  assert.deepEqual(heard.slice(-4), [`output 1 ${piece}`, "exited 0", `output 1 ${piece}`, "outputs ended"]);
 });
 
 test("a command that the guest aborts is lost, and nothing else is", async (t) => {

@@ -16,9 +16,11 @@ export interface SessionSink {
   /** So many more bytes of stdin may be sent. */
   stdinCredit(bytes: number): void;
   stdinClosed(): void;
+  /** Its process has ended, and what that had written came before this. Others may hold its outputs: more may follow. */
+  exited(message: ExecExitedMessage): void;
   /** The last three: one of them, once, ends the session. */
   failed(message: ExecFailedMessage): void;
-  exited(message: ExecExitedMessage): void;
+  outputsEnded(): void;
   lost(error: Error): void;
 }
 
@@ -27,6 +29,7 @@ export class AgentSession implements StreamHandler {
   readonly #stream: Stream;
   readonly #sink: SessionSink;
   #started = false;
+  #exited = false;
 
   constructor(streams: Streams, request: ExecMessage, sink: SessionSink) {
     this.#sink = sink;
@@ -86,7 +89,13 @@ export class AgentSession implements StreamHandler {
         return;
       case "ExecExited":
         if (!this.#started) throw new ProtocolError("the guest ended a command that it had not started");
+        if (this.#exited) throw new ProtocolError("the guest ended a command twice");
+        this.#exited = true;
         this.#sink.exited(message);
+        return;
+      case "OutputsEnded":
+        if (!this.#exited) throw new ProtocolError("the guest ended the outputs of a command that goes on");
+        this.#sink.outputsEnded();
         return;
       case "Failure":
         // What kind of error it is, is not for the guest to say.

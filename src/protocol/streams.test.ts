@@ -20,7 +20,7 @@ const exec: ExecMessage = {
   stdin: "pipe",
   rlimits: [],
 };
-const exited: Message = { type: "ExecExited", code: 0, signal: 0 };
+const outputsEnded: Message = { type: "OutputsEnded" };
 
 /** Writes down what it hears. */
 class Listener implements StreamHandler {
@@ -128,12 +128,12 @@ test("a stream from its first message to its last", async () => {
   agent.stream.sendData(FrameKind.data, Buffer.from("out"));
   agent.stream.sendData(FrameKind.extra, Buffer.from("errs"));
   agent.stream.stopSending();
-  agent.stream.send(exited);
+  agent.stream.send(outputsEnded);
   // What is said after the last word is not said.
-  agent.stream.send(exited);
+  agent.stream.send(outputsEnded);
   stream.send({ type: "Signal", signal: 2 });
   await settle();
-  assert.deepEqual(listener.heard, ["ExecStarted", "data 3", "extra 4", "stop sending", "ExecExited"]);
+  assert.deepEqual(listener.heard, ["ExecStarted", "data 3", "extra 4", "stop sending", "OutputsEnded"]);
   assert.equal(agent.heard.length, 3);
   assert.equal(supervisor.streams.opened, 0);
 });
@@ -213,7 +213,7 @@ test("an abort that meets the end on the way changes nothing", async () => {
   const { supervisor, agent } = connection();
   const stream = supervisor.streams.open(exec, new Listener());
   await settle();
-  agent.stream.send(exited);
+  agent.stream.send(outputsEnded);
   stream.abort(new RuntimeError("no more"));
   await settle();
   assert.deepEqual(agent.heard, []);
@@ -273,7 +273,7 @@ test("a last word that is refused costs the connection, and is told as a loss", 
     lost: (error) => heard.push(error.message),
   });
   await settle();
-  agent.stream.send(exited);
+  agent.stream.send(outputsEnded);
   assert.match(String(await supervisor.closed), /not now/);
   assert.deepEqual(heard, ["not now"]);
 });
@@ -296,6 +296,6 @@ test("more streams than both have agreed on are not opened", async () => {
 test("what this end may not open is not sent", () => {
   const { supervisor, agent } = connection();
   assert.throws(() => supervisor.streams.open({ type: "Events" }, new Listener()), TypeError);
-  assert.throws(() => supervisor.streams.open(exited, new Listener()), TypeError);
+  assert.throws(() => supervisor.streams.open(outputsEnded, new Listener()), TypeError);
   assert.throws(() => agent.streams.open(exec, new Listener()), TypeError);
 });

@@ -50,6 +50,7 @@ export class RunningSandbox {
   readonly #shutdown: GuestShutdown;
   readonly #watch: AgentWatch;
   #nextSessionId = 1;
+  #commands = 0;
 
   constructor({ sandbox, started, logs, expired, overdue, commandEnded }: RunningSandboxOptions) {
     const { machine, agent, startedAtMs } = started;
@@ -85,7 +86,7 @@ export class RunningSandbox {
 
   /** How many commands run. */
   get commands(): number {
-    return this.#sessions.size;
+    return this.#commands;
   }
 
   exec(request: ExecMessage, client: ClientStream): Session {
@@ -96,13 +97,17 @@ export class RunningSandbox {
       log: this.#logs.exec,
       client,
       activity: () => this.#limits.activity(),
-      ended: (ended) => {
-        this.#sessions.delete(ended);
+      ended: () => {
+        this.#commands--;
         this.#limits.sessionEnded();
         this.#commandEnded();
       },
+      over: (over) => {
+        this.#sessions.delete(over);
+      },
     });
     this.#sessions.add(session);
+    this.#commands++;
     this.#limits.sessionStarted();
     this.#logs.runtime.write("debug", `session ${session.id}: ${JSON.stringify(request.argv)}`);
     return session;

@@ -42,6 +42,7 @@ export const control = (stream: number, message: Message): Buffer =>
   encodeFrame(stream, FrameKind.control, encodeMessage(message));
 export const started = control(1, { type: "ExecStarted", pid: 7, sessionId: 0 });
 export const exited = control(1, { type: "ExecExited", code: 0, signal: 0 });
+export const outputsEnded = control(1, { type: "OutputsEnded" });
 export const output = (bytes: number, kind: FrameKind = FrameKind.data): Buffer =>
   encodeFrame(1, kind, Buffer.alloc(bytes, "x"));
 
@@ -94,6 +95,7 @@ export function recorder(): { sink: SessionSink; heard: string[]; lost: Promise<
     stdinClosed: () => heard.push("stdin closed"),
     failed: ({ message }) => heard.push(`failed ${message}`),
     exited: ({ code }) => heard.push(`exited ${code}`),
+    outputsEnded: () => heard.push("outputs ended"),
     lost: (error) => {
       heard.push("lost");
       lost.resolve(error);

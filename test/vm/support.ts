@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { Sandbox, type SandboxMetrics } from "../../src/index.ts";
+import { Sandbox, type ExecHandle, type SandboxMetrics } from "../../src/index.ts";
 
 /**
  * Gives this test file a home of its own and, unless MSB_ACCEL says otherwise, software emulation, which works on every
@@ -27,6 +27,12 @@ export function useTemporaryHome({ ownTemplates = false } = {}): string {
 export function shareTemplates(home: string): void {
   const templates = process.env["MSB_TEST_TEMPLATES"];
   if (templates !== undefined) symlinkSync(templates, join(home, "templates"));
+}
+
+/** Reads a command's events until it has printed something, and lets it go on. */
+export async function printed(handle: ExecHandle): Promise<void> {
+  for (let event = await handle.recv(); event?.kind !== "stdout"; event = await handle.recv())
+    if (event === null) throw new Error("it has ended without a word");
 }
 
 /** Waits until `look` gives something other than null, looking again every few ms; fails after `timeoutMs`. */

@@ -1,8 +1,11 @@
-//! One command, from `Exec` to `ExecExited`: its process group, its output under the supervisor's credit, its end.
+//! One command, from `Exec` to `OutputsEnded`: its process group, its output under the supervisor's credit, its end.
+//!
+//! A command ends with its process, the leader. Others may hold its outputs then, such as a server that a script has left in
+//! the background. They do not keep the command from ending, and may go on writing: somebody reads until the last one has let go.
 
 use crate::commands::spawn::{Channels, Spawned};
 use crate::commands::stdin::Stdin;
-use crate::generated::messages::{ExecExited, Message};
+use crate::generated::messages::ExecExited;
 use crate::protocol::frame::FrameKind;
 use crate::protocol::port::Port;
 use crate::protocol::stream::Streams;
@@ -14,6 +17,11 @@ use std::time::{Duration, Instant};
 
 /// Bytes; the most that one read takes, so that commands take turns.
 const CHUNK_BYTES: usize = 32 << 10;
+/// How long after the leader's end its outputs may take to end before that is told without it: whoever was only to pass on
+/// what the leader wrote, such as a `tee`, still belongs to the command.
+pub const GRACE: Duration = Duration::from_millis(200);
+/// Bytes; more than a terminal keeps for its reader.
+const TERMINAL_BYTES: usize = 64 << 10;
 
 /// Which descriptor of a command an event is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +61,8 @@ struct Output {
     /// Has bytes, perhaps, and no credit to send them.
     starved: bool,
     crumbs: Crumbs,
+    /// Bytes that may be the leader's: it has ended, and they are still to be read.
+    leaders: usize,
 }
 
 /// Notices a program that writes line by line as fast as it can. Woken for every line, the agent and the program would
@@ -85,10 +95,13 @@ impl Crumbs {
     }
 }
 
-/// Why a session is over.
-pub enum Outcome {
-    Running,
-    Over(Message),
+/// What the supervisor has to be told of a session.
+#[derive(Debug, PartialEq)]
+pub enum News {
+    Nothing,
+    Exited(ExecExited),
+    /// The last of it: the session is over.
+    OutputsEnded,
 }
 
 pub struct Session {
@@ -101,6 +114,10 @@ pub struct Session {
     slave: Option<OwnedFd>,
     terminal: Option<OwnedFd>,
     ending: Option<Ending>,
+    /// The outputs have had their time to end with the leader.
+    grace_over: bool,
+    /// The supervisor knows of the leader's end.
+    told: bool,
     group_gone: bool,
 }
 
@@ -114,6 +131,7 @@ impl Session {
                     row: 0,
                     last: Instant::now(),
                 },
+                leaders: 0,
             })
         };
         let (stdin, outputs, slave, terminal) = match spawned.channels {
@@ -146,6 +164,8 @@ impl Session {
             slave,
             terminal,
             ending: None,
+            grace_over: false,
+            told: false,
             group_gone: false,
         })
     }
@@ -180,15 +200,13 @@ impl Session {
                     _ => FrameKind::Extra,
                 };
                 output.crumbs.note(count, Instant::now());
+                output.leaders = output.leaders.saturating_sub(count);
                 streams.send_data(port, self.stream, kind, &buffer[..count]);
                 return Ok(Turn::Again);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if self.terminal.is_some() && self.ending.is_some() {
-                    // Everything that was written before the leader ended has been read. Others may hold the terminal
-                    // for ever; the session is the leader's.
-                    self.outputs[index] = None;
-                } else if output.crumbs.are_many() {
+                output.leaders = 0;
+                if output.crumbs.are_many() {
                     return Ok(Turn::Later);
                 } else {
                     let events = sys::READABLE | sys::ONCE;
@@ -222,20 +240,42 @@ impl Session {
         self.pid == pid && self.ending.is_none()
     }
 
-    /// Takes note of the leader's end. Returns the output that now has to be looked at, a terminal's.
-    pub fn leader_ended(&mut self, ending: Ending) -> Option<Channel> {
+    /// Takes note of the leader's end, and of what it has left in the outputs. Its input ends with it. Returns the output
+    /// that now has to be looked at, a terminal's.
+    pub fn leader_ended(&mut self, ending: Ending, epoll: &Epoll) -> Option<Channel> {
         self.ending = Some(ending);
         self.slave = None;
+        self.stdin.close(epoll);
+        for output in self.outputs.iter_mut().flatten() {
+            output.leaders = match &self.terminal {
+                None => sys::unread(&output.fd).unwrap_or(0),
+                Some(_) => TERMINAL_BYTES,
+            };
+        }
         self.terminal.as_ref().map(|_| Channel::Stdout)
     }
 
-    /// Over when the leader was reaped and the outputs ended.
-    pub fn outcome(&self) -> Outcome {
-        match self.ending {
-            Some(Ending { code, signal }) if self.outputs.iter().all(Option::is_none) => {
-                Outcome::Over(Message::ExecExited(ExecExited { code, signal }))
-            }
-            _ => Outcome::Running,
+    /// Whoever holds the outputs after [`GRACE`] keeps the leader's end from nobody.
+    pub fn end_grace(&mut self) {
+        self.grace_over = true;
+    }
+
+    /// What there is to be told now; asked for until there is nothing, or the session is over.
+    pub fn news(&mut self) -> News {
+        let (code, signal) = match self.ending {
+            Some(Ending { code, signal }) => (code, signal),
+            None => return News::Nothing,
+        };
+        let mut open = self.outputs.iter().flatten().peekable();
+        let ended = open.peek().is_none();
+        let leader_heard = open.all(|output| output.leaders == 0);
+        if !self.told && (ended || self.grace_over && leader_heard) {
+            self.told = true;
+            return News::Exited(ExecExited { code, signal });
+        }
+        match ended {
+            true => News::OutputsEnded,
+            false => News::Nothing,
         }
     }
 
@@ -274,35 +314,4 @@ fn output_channel(index: usize) -> Channel {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_long_row_of_crumbs_counts() {
-        let start = Instant::now();
-        let mut crumbs = Crumbs {
-            row: 0,
-            last: start,
-        };
-        for _ in 0..Crumbs::ROW {
-            assert!(!crumbs.are_many());
-            crumbs.note(5, start);
-        }
-        assert!(crumbs.are_many());
-        crumbs.note(5, start + Crumbs::SILENCE);
-        assert!(!crumbs.are_many());
-        for _ in 0..100 {
-            crumbs.note(Crumbs::SIZE, start + Crumbs::SILENCE);
-        }
-        assert!(!crumbs.are_many());
-    }
-
-    #[test]
-    fn tokens_carry_stream_and_channel() {
-        for channel in [Channel::Stdin, Channel::Stdout, Channel::Stderr] {
-            for stream in [1, 255, 256, u32::MAX] {
-                assert_eq!(from_token(token(stream, channel)), (stream, channel));
-            }
-        }
-    }
-}
+mod tests;

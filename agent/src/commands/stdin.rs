@@ -94,7 +94,8 @@ impl Stdin {
         streams.consume(port, stream, std::mem::take(&mut self.done));
     }
 
-    fn close(&mut self, epoll: &Epoll) {
+    /// Nobody writes to the command any more; what waits is dropped.
+    pub fn close(&mut self, epoll: &Epoll) {
         if let Some(fd) = self.fd.take() {
             if self.watched {
                 self.watched = false;

@@ -7,7 +7,7 @@
 use crate::protocol::wire::*;
 
 /// Both ends of a hop must have the same one; compared in the first message each sends.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StdinMode {
@@ -455,7 +455,7 @@ impl ExecFailed {
     }
 }
 
-/// The process ended and its stdout and stderr reached their end. signal 0 = it exited with code.
+/// The process ended, and what it had written by then was sent before this. signal 0 = it exited with code. Others may hold its stdout and stderr: what they write follows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecExited {
     pub code: i32,
@@ -643,6 +643,8 @@ pub enum Message {
     ExecStarted(ExecStarted),
     ExecFailed(ExecFailed),
     ExecExited(ExecExited),
+    /// Comes after ExecExited: nobody holds the command's stdout and stderr any more.
+    OutputsEnded,
     Signal(Signal),
     Resize(Resize),
     Ping(Ping),
@@ -716,6 +718,7 @@ impl Message {
                 put_u8(out, 13);
                 message.encode(out);
             }
+            Message::OutputsEnded => put_u8(out, 21),
             Message::Signal(message) => {
                 put_u8(out, 16);
                 message.encode(out);
@@ -791,6 +794,7 @@ impl Message {
             11 => Message::ExecStarted(ExecStarted::decode(&mut reader)?),
             12 => Message::ExecFailed(ExecFailed::decode(&mut reader)?),
             13 => Message::ExecExited(ExecExited::decode(&mut reader)?),
+            21 => Message::OutputsEnded,
             31 => Message::Pong(Pong::decode(&mut reader)?),
             35 => Message::ShuttingDown,
             33 => Message::Stats(Stats::decode(&mut reader)?),

@@ -56,7 +56,7 @@ impl Service {
         match self {
             Service::Command => matches!(
                 message,
-                Message::ExecStarted(_) | Message::ExecExited(_) | Message::ExecFailed(_)
+                Message::ExecStarted(_) | Message::ExecExited(_) | Message::OutputsEnded | Message::ExecFailed(_)
             ),
             Service::Ping => matches!(message, Message::Pong(_)),
             Service::Shutdown => matches!(message, Message::ShuttingDown),
@@ -70,7 +70,7 @@ impl Service {
         match self {
             Service::Command => matches!(
                 message,
-                Message::ExecExited(_) | Message::ExecFailed(_) | Message::Failure(_)
+                Message::OutputsEnded | Message::ExecFailed(_) | Message::Failure(_)
             ),
             Service::Ping => matches!(message, Message::Pong(_) | Message::Failure(_)),
             Service::Shutdown => matches!(message, Message::ShuttingDown | Message::Failure(_)),

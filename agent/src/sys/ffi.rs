@@ -58,6 +58,7 @@ pub const RNDRESEEDCRNG: c_ulong = 0x5207;
 /// `_IOW('f', 16, __u64)`, fs/ext4/ext4.h.
 pub const EXT4_IOC_RESIZE_FS: c_ulong = 0x4008_6610;
 /// asm-generic/ioctls.h.
+pub const FIONREAD: c_ulong = 0x541b;
 pub const TIOCSCTTY: c_ulong = 0x540e;
 pub const TIOCSWINSZ: c_ulong = 0x5414;
 pub const TIOCSPTLCK: c_ulong = 0x4004_5431;

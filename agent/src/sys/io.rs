@@ -20,6 +20,14 @@ pub fn read(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize> {
     })
 }
 
+/// Bytes that a pipe holds and nobody has read.
+pub fn unread(fd: &OwnedFd) -> Result<usize> {
+    let mut count: c_int = 0;
+    // SAFETY: FIONREAD writes an int, which lives through the call.
+    check(unsafe { ioctl(fd.as_raw_fd(), FIONREAD, &mut count as *mut c_int) })?;
+    Ok(count as usize)
+}
+
 /// Writes as much as fits now and returns how many bytes that was.
 pub fn write(fd: &OwnedFd, bytes: &[u8]) -> Result<usize> {
     write_raw(fd.as_raw_fd(), bytes)

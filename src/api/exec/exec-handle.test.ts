@@ -127,6 +127,8 @@ async function start(
 
 const begin: Message = { type: "ExecStarted", pid: 7, sessionId: 3 };
 const end = (code: number): Message => ({ type: "ExecExited", code, signal: 0 });
+const killed: Message = { type: "ExecExited", code: 137, signal: 9 };
+const outputsEnded: Message = { type: "OutputsEnded" };
 
 test("events come in order, then null for ever", async () => {
   const { handle, supervisor } = await start();
@@ -217,7 +219,7 @@ test("a time limit kills, and waits for the end to be told", async () => {
   await supervisor.has("Signal");
   assert.deepEqual(supervisor.received.at(-1), { type: "Signal", signal: 9 });
   supervisor.output(FrameKind.data, "last");
-  supervisor.send(end(137));
+  supervisor.send(killed);
   const kinds: string[] = [];
   await assert.rejects(
     (async () => {
@@ -234,7 +236,7 @@ test("a time limit keeps what was gathered", async () => {
   await supervisor.has("Signal");
   supervisor.output(FrameKind.data, "out");
   supervisor.output(FrameKind.extra, "err");
-  supervisor.send(end(137));
+  supervisor.send(killed);
   await assert.rejects(handle.collect(), (error) => {
     assert.ok(error instanceof ExecTimeoutError);
     assert.deepEqual([error.timeoutMs, error.stdout(), error.stderr()], [20, "out", "err"]);
@@ -289,4 +291,125 @@ test("what cannot be sent is refused", async () => {
     { type: "Signal", signal: 15 },
     { type: "Resize", rows: 1, cols: 65_535 },
   ]);
+});
+
+test("after its end a command has no more events, and what holds its output is left", async () => {
+  const { handle, supervisor } = await start();
+  supervisor.send(begin);
+  supervisor.output(FrameKind.data, "own");
+  supervisor.send(end(3));
+  supervisor.output(FrameKind.data, "heir");
+  const output = await handle.collect();
+  assert.deepEqual([output.code, output.stdout()], [3, "own"]);
+  assert.equal(await handle.recv(), null);
+  await supervisor.has("Release");
+  // Killing it reaches nobody any more.
+  await handle.kill();
+  supervisor.send({ type: "Done" });
+  assert.deepEqual(await handle.wait(), { code: 3, success: false });
+  assert.ok(supervisor.received.every(({ type }) => type !== "Signal"));
+});
+
+test("nobody is left when the outputs end with the command", async () => {
+  const { handle, supervisor } = await start();
+  supervisor.send(begin, end(0), outputsEnded);
+  assert.equal((await handle.collect()).code, 0);
+  const { handle: next, supervisor: other } = await start();
+  other.send(begin, end(0), outputsEnded);
+  await next.wait();
+  for (const { received } of [supervisor, other])
+    assert.deepEqual(
+      received.map(({ type }) => type),
+      ["Exec"],
+    );
+});
+
+test("one who asks for the rest of the output gets it, after the exit code", async () => {
+  const { handle, supervisor } = await start();
+  assert.equal(handle.followOutput(), handle);
+  supervisor.send(begin);
+  supervisor.output(FrameKind.data, "own");
+  supervisor.send(end(3));
+  assert.equal((await handle.wait()).code, 3);
+  supervisor.output(FrameKind.extra, "heir");
+  supervisor.output(FrameKind.extra, "\'s");
+  assert.equal((await handle.recv())?.kind, "exited");
+  for (const text of ["heir", "'s"]) {
+    const next = await handle.recv();
+    assert.ok(next?.kind === "stderr" && next.data.toString() === text);
+  }
+  await handle.signal(15);
+  await supervisor.has("Signal");
+  supervisor.output(FrameKind.data, "last");
+  supervisor.send(outputsEnded);
+  const { code } = await handle.collect();
+  assert.equal(code, 3);
+  assert.equal(await handle.recv(), null);
+  assert.ok(supervisor.received.every(({ type }) => type !== "Release"));
+});
+
+test("the rest of the output ends with the sandbox, which takes no result away", async () => {
+  const { handle, supervisor } = await start();
+  handle.followOutput();
+  supervisor.send(begin, end(0));
+  supervisor.output(FrameKind.data, "heir");
+  const gathered = handle.collect();
+  await handle.wait();
+  supervisor.socket.end();
+  assert.deepEqual([(await gathered).code, await handle.recv()], [0, null]);
+});
+
+test("a command that had ended before its time limit could kill it keeps its result", async () => {
+  const { handle, supervisor } = await start({ kind: "null" }, 20);
+  supervisor.send(begin);
+  await supervisor.has("Signal");
+  supervisor.output(FrameKind.data, "done");
+  supervisor.send(end(0));
+  const output = await handle.collect();
+  assert.deepEqual([output.code, output.stdout()], [0, "done"]);
+});
+
+test("leaving a loop kills the command; one that was released, or has ended, it does not", async () => {
+  const loop = async (leave: (handle: ExecHandle) => Promise<void> | void): Promise<Message["type"][]> => {
+    const { handle, supervisor } = await start();
+    supervisor.send(begin);
+    supervisor.output(FrameKind.data, "ready");
+    try {
+      for await (const event of handle) {
+        if (event.kind !== "stdout") continue;
+        const left = leave(handle);
+        if (left !== undefined) {
+          await supervisor.has("Release");
+          supervisor.send({ type: "Done" });
+          await left;
+        }
+        break;
+      }
+    } catch (error) {
+      assert.equal(String(error), "Error: out of the loop");
+    }
+    // What was said on a stream is in order: whatever the loop has sent has come before this.
+    const end = handle.signal(64);
+    await (supervisor.received.some(({ type }) => type === "Release")
+      ? end
+      : supervisor.until(() =>
+          supervisor.received.some((message) => message.type === "Signal" && message.signal === 64),
+        ));
+    return supervisor.received.slice(1).map(({ type }) => type);
+  };
+  assert.deepEqual(await loop(() => undefined), ["Signal", "Signal"]);
+  assert.deepEqual(
+    await loop(() => {
+      throw new Error("out of the loop");
+    }),
+    ["Signal", "Signal"],
+  );
+  assert.deepEqual(await loop((handle) => handle.release()), ["Release"]);
+
+  const { handle, supervisor } = await start();
+  supervisor.send(begin, end(5));
+  for await (const event of handle) if (event.kind === "exited") break;
+  assert.equal((await handle.wait()).code, 5);
+  await supervisor.has("Release");
+  assert.ok(supervisor.received.every(({ type }) => type !== "Signal"));
 });

@@ -1,7 +1,7 @@
 import { ExecTimeoutError, ProtocolError, RuntimeError } from "../../errors/index.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
 import { FrameKind, type DataKind } from "../../protocol/frame.ts";
-import type { ExecMessage, Message } from "../../protocol/generated/messages.ts";
+import type { ExecExitedMessage, ExecMessage, Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import type { SupervisorConnection } from "../control/connection.ts";
 import { execFailedError } from "./exec-failure.ts";
@@ -23,9 +23,14 @@ const SIGKILL = 9;
 const killWaitMs = 5000;
 
 /**
- * A running command. Its events come in order: `started`, then `stdout` and `stderr` as they arrive, `exited` last.
+ * A running command. Its events come in order: `started`, then `stdout` and `stderr` as they arrive, `exited` last, after all that
+ * its process had written. Others may still hold its output then, such as a server that a script has left in the background: they
+ * go on, what they write goes to the sandbox's log, and to this handle if it was asked for with {@link followOutput}.
  *
  * A command that is not listened to is slowed down, not buffered without end: at most 256 KiB wait for `recv()`.
+ *
+ * Leaving a `for await` loop over a handle before its end (`break`, `return`, an error) kills the command, as disposing of the handle
+ * does; after {@link release} it goes on.
  *
  * @example
  * ```ts
@@ -48,6 +53,10 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   #takenSink = false;
   #sessionId = 0;
   #discarding = false;
+  #following = false;
+  /** Its process has ended. */
+  #ended = false;
+  /** No more events come. */
   #over = false;
   #failure: Error | null = null;
   #timedOut: ExecTimeoutError | null = null;
@@ -105,6 +114,27 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     });
   }
 
+  /**
+   * Asks for what others write to the command's output after its end, which nobody but the log hears of otherwise: events then go on
+   * after `exited` until the last one has closed it, or the sandbox ends. {@link wait} neither waits for that nor drops it;
+   * {@link collect} gathers it. Ask before `exited` is received.
+   *
+   * @returns this handle
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("follow-example").image("localhost/base").replace().create();
+   * const handle = await sandbox.shellStream("(sleep 1; echo late) & echo now");
+   * console.log((await handle.followOutput().collect()).stdout()); // now, late
+   * ```
+   */
+  followOutput(): this {
+    this.#following = true;
+    return this;
+  }
+
   /** The command's standard input; null when it was not asked for with `stdinPipe()`, or was taken already. */
   takeStdin(): ExecSink | null {
     if (this.#takenSink) return null;
@@ -159,11 +189,11 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     if (!Number.isInteger(signal) || signal < 1 || signal > 64) {
       return Promise.reject(new RangeError(`${signal} is not the number of a signal`));
     }
-    if (!this.#over) this.#stream.send({ type: "Signal", signal });
+    if (this.#reachable) this.#stream.send({ type: "Signal", signal });
     return Promise.resolve();
   }
 
-  /** Kills the command's whole process group. */
+  /** Kills the command's whole process group; with {@link followOutput} also what is left of it after the command's end. */
   kill(): Promise<void> {
     return this.signal(SIGKILL);
   }
@@ -175,32 +205,43 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
         return Promise.reject(new RangeError(`${value} is not a number of rows or columns`));
       }
     }
-    if (!this.#over) this.#stream.send({ type: "Resize", rows, cols });
+    if (this.#reachable) this.#stream.send({ type: "Resize", rows, cols });
     return Promise.resolve();
   }
 
-  /** @internal Leaves the command running; resolves when the supervisor has taken it over. */
+  /**
+   * Leaves the command running without this handle; its output goes to the sandbox's log only. Resolves when the sandbox has taken it
+   * over. Whoever still waits for the command here gets a RuntimeError.
+   */
   async release(): Promise<void> {
-    if (!this.#over) this.#stream.send({ type: "Release" });
+    if (this.#ended) this.#leave();
+    else if (!this.#over) this.#stream.send({ type: "Release" });
     await this.#outcome.promise.catch(() => undefined);
   }
 
   /** @internal Nobody waits for it any more: the supervisor kills a command whose stream is aborted. */
   abandon(): void {
-    if (this.#over) return;
     this.#discard();
+    if (this.#ended) this.#leave();
+    if (this.#over) return;
     const reason = new RuntimeError("the command was given up and killed");
     this.#stream.abort(reason);
     this.#fail(reason);
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<ExecEvent> {
-    for (let event = await this.recv(); event !== null; event = await this.recv()) yield event;
+    try {
+      for (let event = await this.recv(); event !== null; event = await this.recv()) yield event;
+    } finally {
+      await this[Symbol.asyncDispose]();
+    }
   }
 
   /** Kills the command, and drops what it printed: its end would wait behind output that nobody takes. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#following = false;
     this.#discard();
+    if (this.#ended) this.#leave();
     await this.kill();
   }
 
@@ -213,7 +254,10 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
         this.#beginning.resolve();
         return;
       case "ExecExited":
-        this.#exited(message.code);
+        this.#exited(message);
+        return;
+      case "OutputsEnded":
+        this.#close();
         return;
       case "ExecFailed":
         this.#fail(execFailedError(message, this.#program));
@@ -274,19 +318,30 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
       { hint: "Allow more time, or look at what the command waits for." },
     );
     this.#stream.send({ type: "Signal", signal: SIGKILL });
-    // Its end may be held back by something that keeps its output open.
-    const timedOut = this.#timedOut;
+    this.#awaitKill(this.#timedOut);
+  }
+
+  #awaitKill(timedOut: ExecTimeoutError): void {
     this.#timer = setTimeout(() => {
+      if (this.#queue.length > 0) {
+        // The news of its end waits behind output, and that for the reader.
+        this.#awaitKill(timedOut);
+        return;
+      }
       // Whatever it is that goes on, it goes on without this client.
-      if (!this.#over) this.#stream.send({ type: "Release" });
+      this.#stream.send({ type: "Release" });
       this.#fail(timedOut);
     }, killWaitMs);
   }
 
+  /** Whether there is anybody whom a signal could reach. */
+  get #reachable(): boolean {
+    return !this.#over && (this.#following || !this.#ended);
+  }
+
   #discard(): void {
     this.#discarding = true;
-    for (const event of this.#queue) this.#used(event);
-    this.#queue.length = 0;
+    for (const event of this.#queue.splice(0)) this.#used(event);
   }
 
   #deliver(event: ExecEvent): void {
@@ -300,33 +355,59 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     listener?.resolve(event);
   }
 
-  /** Makes room for as much output as the event held. */
+  /** Makes room for as much output as the event held. After `exited` nobody waits for more, unless he has said so. */
   #used(event: ExecEvent): void {
-    if (event.kind !== "stdout" && event.kind !== "stderr") return;
-    this.#stream.consume(event.data.length);
+    if (event.kind === "stdout" || event.kind === "stderr") this.#stream.consume(event.data.length);
+    else if (event.kind === "exited" && !this.#following) this.#leave();
   }
 
-  #exited(code: number): void {
-    if (this.#timedOut !== null) {
+  #exited({ code, signal }: ExecExitedMessage): void {
+    if (this.#over) return;
+    // One that was not killed had ended before the time limit could reach it.
+    if (this.#timedOut !== null && signal === SIGKILL) {
       this.#fail(this.#timedOut);
       return;
     }
-    this.#deliver({ kind: "exited", eventType: "exited", code });
-    this.#finish();
+    this.#ended = true;
+    // What others write from now on was asked for, even if the command's own output was not.
+    if (this.#following) this.#discarding = false;
+    this.#endProcess();
     this.#outcome.resolve({ code, success: code === 0 });
+    this.#deliver({ kind: "exited", eventType: "exited", code });
+  }
+
+  /** Lets go of those who hold the output after the command's end. */
+  #leave(): void {
+    for (const event of this.#queue.splice(0)) this.#used(event);
+    if (this.#over) return;
+    this.#close();
+    // Mostly nobody holds it, and the last word arrives together with the end.
+    queueMicrotask(() => {
+      this.#stream.send({ type: "Release" });
+    });
+  }
+
+  /** No more events come than wait already. */
+  #close(): void {
+    this.#over = true;
     for (const listener of this.#listeners.splice(0)) listener.resolve(null);
   }
 
   #fail(error: Error): void {
     if (this.#over) return;
+    if (this.#ended) {
+      // Its result is known; only its output goes no further.
+      this.#close();
+      return;
+    }
     this.#failure = error;
-    this.#finish();
+    this.#over = true;
+    this.#endProcess();
     this.#outcome.reject(error);
     for (const listener of this.#listeners.splice(0)) listener.reject(error);
   }
 
-  #finish(): void {
-    this.#over = true;
+  #endProcess(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#sink?.over();
     this.#beginning.resolve();

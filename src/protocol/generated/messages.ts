@@ -5,7 +5,7 @@ import { violation } from "../violation.ts";
 import { WireReader, WireWriter } from "../wire.ts";
 
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 export const startRoutes = ["prelaunched", "restored", "cold"] as const;
 export type StartRoute = (typeof startRoutes)[number];
@@ -212,11 +212,16 @@ export interface ExecFailedMessage {
   readonly message: string;
 }
 
-/** The process ended and its stdout and stderr reached their end. signal 0 = it exited with code. */
+/** The process ended, and what it had written by then was sent before this. signal 0 = it exited with code. Others may hold its stdout and stderr: what they write follows. */
 export interface ExecExitedMessage {
   readonly type: "ExecExited";
   readonly code: number;
   readonly signal: number;
+}
+
+/** Comes after ExecExited: nobody holds the command's stdout and stderr any more. */
+export interface OutputsEndedMessage {
+  readonly type: "OutputsEnded";
 }
 
 /** Sends a signal to the whole process group. */
@@ -232,7 +237,7 @@ export interface ResizeMessage {
   readonly cols: number;
 }
 
-/** The client leaves the command running without it. Answered by Done. */
+/** The client leaves the command, or those who hold its outputs after its end, without it. Answered by Done. */
 export interface ReleaseMessage {
   readonly type: "Release";
 }
@@ -439,6 +444,7 @@ export type Message =
   | ExecStartedMessage
   | ExecFailedMessage
   | ExecExitedMessage
+  | OutputsEndedMessage
   | SignalMessage
   | ResizeMessage
   | ReleaseMessage
@@ -524,6 +530,7 @@ export interface MessageOn {
     | ExecStartedMessage
     | ExecFailedMessage
     | ExecExitedMessage
+    | OutputsEndedMessage
     | PongMessage
     | ShuttingDownMessage
     | StatsMessage
@@ -542,6 +549,7 @@ export interface MessageOn {
     | ExecStartedMessage
     | ExecFailedMessage
     | ExecExitedMessage
+    | OutputsEndedMessage
     | PongMessage
     | TouchedMessage
     | DoneMessage
@@ -674,6 +682,9 @@ export function encodeMessage(message: Message): Buffer {
       writer.u8(13);
       writer.i32(message.code);
       writer.u8(message.signal);
+      break;
+    case "OutputsEnded":
+      writer.u8(21);
       break;
     case "Signal":
       writer.u8(16);
@@ -1098,6 +1109,16 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         type: "ExecExited",
         code: reader.i32(),
         signal: reader.u8(),
+      }),
+    },
+  ],
+  [
+    21,
+    {
+      type: "OutputsEnded",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: () => ({
+        type: "OutputsEnded",
       }),
     },
   ],

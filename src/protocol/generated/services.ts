@@ -28,8 +28,8 @@ const command: Service = {
   name: "command",
   routes: ["client→supervisor", "supervisor→agent"],
   opener: { messages: ["Signal", "Resize", "Release"], data: true, extra: false },
-  acceptor: { messages: ["ExecStarted"], data: true, extra: true },
-  ends: ["ExecExited", "ExecFailed", "Done"],
+  acceptor: { messages: ["ExecStarted", "ExecExited"], data: true, extra: true },
+  ends: ["OutputsEnded", "ExecFailed", "Done"],
 };
 
 /** A sign of life of the guest. */

@@ -43,8 +43,14 @@ export const commands = {
     ExecExited: {
       tag: 13,
       routes: up,
-      doc: "The process ended and its stdout and stderr reached their end. signal 0 = it exited with code.",
+      doc: "The process ended, and what it had written by then was sent before this. signal 0 = it exited with code. Others may hold its stdout and stderr: what they write follows.",
       fields: { code: "i32", signal: "u8" },
+    },
+    OutputsEnded: {
+      tag: 21,
+      routes: up,
+      doc: "Comes after ExecExited: nobody holds the command's stdout and stderr any more.",
+      fields: {},
     },
     Signal: {
       tag: 16,
@@ -61,7 +67,7 @@ export const commands = {
     Release: {
       tag: 19,
       routes: toSupervisor,
-      doc: "The client leaves the command running without it. Answered by Done.",
+      doc: "The client leaves the command, or those who hold its outputs after its end, without it. Answered by Done.",
       fields: {},
     },
   },
@@ -72,9 +78,9 @@ export const commands = {
       routes: down,
       opener: { messages: ["Signal", "Resize", "Release"], data: ["data"] },
       acceptor: {
-        messages: ["ExecStarted"],
+        messages: ["ExecStarted", "ExecExited"],
         data: ["data", "extra"],
-        ends: ["ExecExited", "ExecFailed", "Done"],
+        ends: ["OutputsEnded", "ExecFailed", "Done"],
       },
     },
   },

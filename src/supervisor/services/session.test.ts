@@ -4,7 +4,14 @@ import { duplexPair } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { connect, exited, output, request, started } from "../../../test/support/talking-guest.ts";
+import {
+  connect,
+  exited,
+  output,
+  outputsEnded,
+  request,
+  started,
+} from "../../../test/support/talking-guest.ts";
 import { INITIAL_CREDIT, MAX_DATA_PAYLOAD } from "../../protocol/generated/limits.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream } from "../../protocol/stream.ts";
@@ -22,7 +29,14 @@ interface Command {
   /** Makes the guest send this. */
   readonly say: (...frames: Buffer[]) => Promise<void>;
   readonly until: (condition: () => boolean) => Promise<void>;
+  /** Its end. */
+  readonly ended: Promise<void>;
+  /** The end of its outputs. */
   readonly over: Promise<void>;
+  /** How often it counted as activity. */
+  readonly activities: () => number;
+  /** The client's connection breaks. */
+  readonly disconnect: () => void;
   readonly logged: () => Promise<string>;
 }
 
@@ -36,7 +50,9 @@ async function command(t: TestContext): Promise<Command> {
     await rm(directory, { recursive: true, force: true });
   });
   const { socket, link, told } = await connect(t);
+  const ended = Promise.withResolvers<void>();
   const over = Promise.withResolvers<void>();
+  let activities = 0;
   const [near, far] = duplexPair();
   new Streams(
     near,
@@ -47,8 +63,9 @@ async function command(t: TestContext): Promise<Command> {
         assert.ok(opening.type === "Exec");
         const session: Session = new Session({
           ...{ id: 1, request: opening, agent: link, log, client },
-          activity: () => undefined,
-          ended: () => over.resolve(),
+          activity: () => activities++,
+          ended: () => ended.resolve(),
+          over: () => over.resolve(),
         });
         return session.clientHandler;
       },
@@ -83,7 +100,9 @@ async function command(t: TestContext): Promise<Command> {
   await say(started);
   await until(() => heard.includes("ExecStarted"));
   return {
-    ...{ stream, heard, told, say, until, over: over.promise },
+    ...{ stream, heard, told, say, until, ended: ended.promise, over: over.promise },
+    activities: () => activities,
+    disconnect: () => far.destroy(),
     logged: async () => {
       await log.flush();
       return await readFile(path, "utf8");
@@ -105,10 +124,47 @@ test("a client that wants no more output holds its command up no longer", { time
   await until(() => credit(told) === INITIAL_CREDIT);
   await say(...window);
   await until(() => credit(told) === 2 * INITIAL_CREDIT);
-  await say(exited);
+  await say(exited, outputsEnded);
   await over;
-  await until(() => heard.includes("ExecExited"));
-  assert.deepEqual(heard.slice(1 + window.length), ["ExecExited"]);
+  await until(() => heard.includes("OutputsEnded"));
+  assert.deepEqual(heard.slice(1 + window.length), ["ExecExited", "OutputsEnded"]);
   const printed = (await logged()).match(/x{1000,}/g)?.join("").length;
   assert.equal(printed, 2 * INITIAL_CREDIT);
+});
+
+test("a command has ended when its process has; who holds its outputs is heard until they are left", async (t) => {
+  const { stream, heard, told, say, until, ended, over, activities, logged } = await command(t);
+  await say(output(1), exited);
+  await ended;
+  assert.deepEqual(heard, ["ExecStarted", "1 bytes", "ExecExited"]);
+  const before = activities();
+  await say(output(2));
+  await until(() => heard.includes("2 bytes"));
+  stream.send({ type: "Release" });
+  await until(() => heard.includes("Done"));
+  // Now they hold nobody up, and only the log has what they write.
+  await say(...window, ...window);
+  await until(() => credit(told) >= 2 * INITIAL_CREDIT);
+  await say(outputsEnded);
+  await over;
+  assert.equal(activities(), before);
+  assert.equal(heard.at(-1), "Done");
+  const printed = (await logged()).match(/x+/g)?.join("").length;
+  assert.equal(printed, 3 + 2 * INITIAL_CREDIT);
+});
+
+test("who goes takes a running command along, and leaves what has outlived it", async (t) => {
+  const killed = (told: readonly Message[]): boolean => told.some(({ type }) => type === "Signal");
+  const running = await command(t);
+  running.disconnect();
+  await running.until(() => killed(running.told));
+
+  const outlived = await command(t);
+  await outlived.say(exited);
+  await outlived.ended;
+  outlived.disconnect();
+  // By the time that all this was granted, the loss is known.
+  await outlived.say(...window, ...window);
+  await outlived.until(() => credit(outlived.told) >= 2 * INITIAL_CREDIT);
+  assert.ok(!killed(outlived.told));
 });

@@ -24,23 +24,34 @@ export interface SessionOptions {
   readonly log: ExecLog;
   readonly client: ClientStream;
   readonly activity: () => void;
-  readonly ended: (session: Session) => void;
+  /** Its process has ended, or never was. */
+  readonly ended: () => void;
+  /** Nothing more comes of it. Others may have held its outputs until now. */
+  readonly over: (session: Session) => void;
 }
 
 const SIGKILL = 9;
 
-/** A command between its client, the guest and the log. */
+/**
+ * A command between its client, the guest and the log. It has ended when its process has; if others hold its outputs then, what
+ * they write still goes to the log, and to a client that has not released it.
+ */
 export class Session implements SessionSink {
   readonly id: number;
   readonly #agentSession: AgentSession;
   readonly #log: ExecLog;
   readonly #tty: boolean;
   readonly #activity: () => void;
-  readonly #ended: (session: Session) => void;
+  readonly #ended: () => void;
+  readonly #over: (session: Session) => void;
   readonly #pieces = new Map<LogSource, Utf8Chunks>();
   #client: ClientStream | null;
   /** Whether the client takes output. */
   #listening = true;
+  #running = true;
+  /** Reports that wait for the log, one after the other. */
+  #reports: Promise<void> = Promise.resolve();
+  #waitingReports = 0;
 
   constructor(options: SessionOptions) {
     this.id = options.id;
@@ -49,6 +60,7 @@ export class Session implements SessionSink {
     this.#client = options.client;
     this.#activity = options.activity;
     this.#ended = options.ended;
+    this.#over = options.over;
     this.#agentSession = options.agent.exec(options.request, this);
   }
 
@@ -84,7 +96,8 @@ export class Session implements SessionSink {
   }
 
   output(kind: DataKind, payload: Buffer): void {
-    this.#activity();
+    // What is left in the background does not keep a sandbox from being idle.
+    if (this.#running) this.#activity();
     this.#logOutput(this.#tty ? "output" : kind === FrameKind.extra ? "stderr" : "stdout", payload);
     if (this.#listening) this.#client?.sendData(kind, payload);
     else this.#grantOutput(payload.length);
@@ -103,7 +116,14 @@ export class Session implements SessionSink {
   }
 
   exited(message: ExecExitedMessage): void {
-    this.#end(message);
+    this.#report(() => {
+      this.#client?.send(message);
+      this.#noteEnd();
+    });
+  }
+
+  outputsEnded(): void {
+    this.#end({ type: "OutputsEnded" });
   }
 
   lost(error: Error): void {
@@ -151,27 +171,45 @@ export class Session implements SessionSink {
     this.#grantOutput(this.#agentSession.outputOwed);
   }
 
-  /** The client is gone, and its command with it. */
+  /** The client is gone, and its command with it; but nobody who has outlived that. */
   #abandon(): void {
-    this.#agentSession.signal(SIGKILL);
+    if (this.#running) this.#agentSession.signal(SIGKILL);
     this.#release();
   }
 
   #end(message: Message): void {
+    this.#report(() => {
+      this.#client?.send(message);
+      this.#client = null;
+      this.#noteEnd();
+      this.#over(this);
+    });
+  }
+
+  #noteEnd(): void {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#activity();
+    this.#ended();
+  }
+
+  /** Whoever has seen a command end finds in the log what it printed: so this comes once that is written. */
+  #report(report: () => void): void {
     for (const [source, pieces] of this.#pieces) {
       const rest = pieces.end();
       if (rest.length > 0) this.#log.write(source, rest, this.id);
     }
-    if (this.#log.pending) void this.#log.flush().then(() => this.#report(message));
-    else this.#report(message);
-  }
-
-  /** Whoever has seen a command end finds in the log what it printed: so this comes once that is written. */
-  #report(message: Message): void {
-    this.#client?.send(message);
-    this.#client = null;
-    this.#activity();
-    this.#ended(this);
+    if (this.#waitingReports === 0 && !this.#log.pending) {
+      report();
+      return;
+    }
+    this.#waitingReports++;
+    this.#reports = this.#reports
+      .then(() => this.#log.flush())
+      .then(() => {
+        this.#waitingReports--;
+        report();
+      });
   }
 
   #logOutput(source: LogSource, payload: Buffer): void {

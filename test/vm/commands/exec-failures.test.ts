@@ -6,7 +6,7 @@ import {
   type ExecFailureKind,
   type ExecOptionsBuilder,
 } from "../../../src/index.ts";
-import { eventually, useTemporaryHome } from "../support.ts";
+import { eventually, printed, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
 export const needs: Needs = ["running"];
@@ -145,7 +145,7 @@ describe("a user that cannot be found", () => {
         ])
         .stdinPipe(),
     );
-    for await (const event of mender) if (event.kind === "stdout") break;
+    await printed(mender);
     const error = await fails("true", { kind: "user_setup_failed", errno: null, stage: "user" });
     assert.match(error.message, /\/etc\/group is not a regular file/);
     await mender.takeStdin()?.write("go\n");

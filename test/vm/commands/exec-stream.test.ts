@@ -6,7 +6,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ExecTimeoutError, Sandbox, type ExecEvent, type ExecHandle } from "../../../src/index.ts";
+import {
+  ExecTimeoutError,
+  RuntimeError,
+  Sandbox,
+  type ExecEvent,
+  type ExecHandle,
+} from "../../../src/index.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
@@ -143,17 +149,23 @@ describe("waiting, collecting and iterating", () => {
     assert.deepEqual([output.code, output.stdout(), output.stderr()], [0, "second\n", "third\n"]);
   });
 
-  test("one may stop iterating and wait, or go on", async () => {
-    const start = (): Promise<ExecHandle> =>
-      sandbox.execStreamWith("sh", (e) => e.args(["-c", "echo a; read go; echo b; exit 9"]).stdinPipe());
-    const handle = await start();
+  test("one who stops iterating ends the command", async () => {
+    const handle = await sandbox.shellStream("echo a; sleep 969");
     for await (const event of handle) if (event.kind === "stdout") break;
-    await handle.takeStdin()?.write("go\n");
-    assert.equal((await handle.collect()).stdout(), "b\n");
-    const other = await start();
-    for await (const event of other) if (event.kind === "stdout") break;
-    await other.takeStdin()?.write("go\n");
-    assert.equal((await other.wait()).code, 9);
+    assert.equal((await handle.wait()).code, 137);
+    await gone("sleep 969");
+  });
+
+  test("one who has released it does not", async () => {
+    const handle = await sandbox.shellStream("echo a; sleep 968");
+    for await (const event of handle) {
+      if (event.kind !== "stdout") continue;
+      await handle.release();
+      break;
+    }
+    await assert.rejects(handle.wait(), RuntimeError);
+    const left = await sandbox.shell("ps -o args | grep -c '[s]leep 968'");
+    assert.equal(left.stdout(), "1\n");
   });
 
   test("waiting beside an iteration ends both", async () => {
@@ -161,6 +173,52 @@ describe("waiting, collecting and iterating", () => {
     const [seen, status] = await Promise.all([events(handle), handle.wait()]);
     assert.equal(status.code, 6);
     assert.ok(seen.every(({ kind }) => kind === "started" || kind === "exited"));
+  });
+});
+
+describe("what a command leaves in the background with its output", () => {
+  const limitMs = 60_000;
+
+  test("does not keep it from ending", async () => {
+    for (const tty of [false, true]) {
+      const output = await sandbox.execWith("sh", (e) =>
+        e.args(["-c", "trap '' HUP; sleep 967 & echo hi; exit 4"]).tty(tty).timeout(limitMs),
+      );
+      assert.deepEqual([output.code, output.stdout().trim()], [4, "hi"]);
+    }
+    const left = await sandbox.shell("ps -o args | grep -c '[s]leep 967'");
+    assert.equal(left.stdout(), "2\n");
+  });
+
+  test("may go on writing: the log has it", async () => {
+    await sandbox.exec("mkfifo", ["/tmp/late"]);
+    const handle = await sandbox.shellStream(
+      "(read go < /tmp/late; echo late; echo alive > /tmp/alive) & echo first",
+    );
+    assert.equal((await handle.collect({ timeoutMs: limitMs })).stdout(), "first\n");
+    await sandbox.shell("echo go > /tmp/late");
+    await eventually("its last words in the log", async () => {
+      const entries = await sandbox.logs();
+      const own = entries.filter(({ sessionId }) => String(sessionId) === handle.id);
+      return own.map((entry) => entry.text()).join("") === "first\nlate\n" ? true : null;
+    });
+    await eventually("it to have outlived that", async () =>
+      (await sandbox.exec("cat", ["/tmp/alive"])).stdout() === "alive\n" ? true : null,
+    );
+  });
+
+  test("is heard by who asks for it, to its end", async () => {
+    const handle = await sandbox.shellStream(
+      "(read go < /tmp/late; seq 1 100000; echo over >&2) & echo first; exit 3",
+    );
+    handle.followOutput();
+    assert.equal(await outputHas(handle, "first"), "first\n");
+    const gathered = handle.collect();
+    assert.deepEqual(await handle.wait(), { code: 3, success: false });
+    await sandbox.shell("echo go > /tmp/late");
+    const output = await gathered;
+    const numbers = Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join("");
+    assert.deepEqual([output.code, output.stdout() === numbers, output.stderr()], [3, true, "over\n"]);
   });
 });
 
@@ -299,9 +357,11 @@ describe("signals", () => {
     const handle = await sandbox.shellStream(
       "(while [ -e /proc/$$ ]; do sleep 0.05; done; echo ready; sleep 974) & exit 0",
     );
-    await outputHas(handle, "ready");
-    await handle.kill();
+    handle.followOutput();
     assert.deepEqual(await handle.wait(), { code: 0, success: true });
+    await gone("exit 0");
+    await handle.kill();
+    assert.equal((await handle.collect()).code, 0);
     await gone("sleep 974");
   });
 

@@ -83,7 +83,7 @@ const atWork: Record<string, [Buffer, RegExp]> = {
     Buffer.concat([control(2, { type: "Events" }), control(4, { type: "Events" })]),
     /Events that nobody asked for/,
   ],
-  "ends a command twice": [Buffer.concat([started, exited, exited]), /stream 1, which is not open/],
+  "ends a command twice": [Buffer.concat([started, exited, exited]), /ended a command twice/],
   "prints before it starts": [output, /has not started/],
   "sends a length beyond any frame": [Buffer.alloc(9, 0xff), /frame length/],
   "takes credit that was never earned": [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { InvalidConfigError, Sandbox } from "../../../src/index.ts";
-import { useTemporaryHome } from "../support.ts";
+import { printed, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
 export const needs: Needs = ["running"];
@@ -36,7 +36,7 @@ test("a stream that is disposed of with unread output ends: the sandbox can drai
 
 test("of several stops the shortest counts", async () => {
   const deaf = await sandbox.shellStream("trap '' TERM; echo ready; while :; do sleep 1; done");
-  for await (const event of deaf) if (event.kind === "stdout") break;
+  await printed(deaf);
   const begun = performance.now();
   const patient = sandbox.stopWithTimeout(600_000);
   await sandbox.stopWithTimeout(2_000);

@@ -16,7 +16,7 @@ import {
   type LogReadOptions,
   type LogStream,
 } from "../../../src/index.ts";
-import { useTemporaryHome } from "../support.ts";
+import { printed, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
 export const needs: Needs = ["running"];
@@ -102,7 +102,7 @@ describe("what commands print", () => {
       e.args(["-c", "stty -echo; echo ready; read secret; echo done"]).tty(true).stdinPipe(),
     );
     const stdin = handle.takeStdin();
-    for await (const event of handle) if (event.kind === "stdout") break;
+    await printed(handle);
     await stdin?.write("hush\n");
     await handle.wait();
     const entries = await ofSession(handle.id);
@@ -122,7 +122,7 @@ describe("what commands print", () => {
   test("a character that comes in two pieces is not torn", async () => {
     const script = String.raw`printf '\360\237'; read go; printf '\246\200\n'`;
     const handle = await sandbox.execStreamWith("sh", (e) => e.args(["-c", script]).stdinPipe());
-    for await (const event of handle) if (event.kind === "stdout") break;
+    await printed(handle);
     await handle.takeStdin()?.write("go\n");
     await handle.wait();
     const entries = await ofSession(handle.id);

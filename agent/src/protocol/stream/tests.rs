@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::generated::limits::MAX_DATA_PAYLOAD;
-use crate::generated::messages::{Exec, ExecExited, OutOfMemory, Ping, Pong, Signal, StdinMode};
+use crate::generated::messages::{Exec, OutOfMemory, Ping, Pong, Signal, StdinMode};
 use crate::protocol::frame::{encode_frame, encode_message, FrameDecoder};
 
 const VECTORS: &str = include_str!("../../../../test/vectors/protocol.txt");
@@ -30,7 +30,7 @@ fn failure() -> Failure {
     }
 }
 
-const EXITED: Message = Message::ExecExited(ExecExited { code: 0, signal: 0 });
+const ENDED: Message = Message::OutputsEnded;
 
 /// Has the streams take a message of the supervisor's.
 fn say(streams: &mut Streams, id: u32, message: &Message) -> Result<Event<'static>, Rule> {
@@ -126,16 +126,16 @@ fn a_stream_from_its_first_message_to_its_last() {
     );
     streams.send_data(&mut port, 1, FrameKind::Extra, &[0; 5]);
     streams.stop_sending(&mut port, 1);
-    streams.send(&mut port, 1, &EXITED);
+    streams.send(&mut port, 1, &ENDED);
     // What is said after the last word is not said, and what met it on the way is passed over.
-    streams.send(&mut port, 1, &EXITED);
+    streams.send(&mut port, 1, &ENDED);
     streams.send_data(&mut port, 1, FrameKind::Data, &[0; 5]);
     assert_eq!(
         sent(&mut port),
         [
             "1: Extra 5",
             "1: StopSending",
-            "1: ExecExited(ExecExited { code: 0, signal: 0 })"
+            "1: OutputsEnded"
         ]
     );
     assert_eq!(say(&mut streams, 1, &signal), Ok(Event::Nothing));
@@ -194,7 +194,7 @@ fn the_supervisor_aborts_and_the_agent_has_the_last_word() {
     );
     streams.send(&mut port, 1, &abort);
     assert_eq!(say(&mut streams, 1, &abort), Ok(Event::Nothing));
-    streams.send(&mut port, 1, &EXITED);
+    streams.send(&mut port, 1, &ENDED);
     assert_eq!(sent(&mut port).len(), 1);
 }
 
