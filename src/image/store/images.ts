@@ -1,4 +1,4 @@
-import { JsonError } from "../../errors/index.ts";
+import { ImageError, JsonError } from "../../errors/index.ts";
 import { parseImageConfig, type ImageConfig } from "../image-config.ts";
 import { parseManifest, type Descriptor } from "../manifest.ts";
 import { annotationKeys, entryName, readEntries, type IndexEntry } from "./index-file.ts";
@@ -86,5 +86,5 @@ export async function readStoredImage(
 }
 
 function isDamage(error: unknown): boolean {
-  return error instanceof JsonError || (error instanceof Error && "code" in error && error.code === "image");
+  return error instanceof JsonError || error instanceof ImageError;
 }
