@@ -1,34 +1,7 @@
-/** The kernel modules that a guest needs to reach its agent, its disks and its host. */
+import { diskModule, earlyModules } from "../src/protocol/schema/guest-modules.ts";
 
-/**
- * In the order in which the agent loads them. Debian builds all drivers as modules; one that another kernel has
- * built in is left out of the initramfs. `virtio_blk` is loaded late by the agent, but must be there.
- */
-export const guestModules: readonly string[] = [
-  "virtio_ring",
-  "virtio",
-  "virtio_mmio",
-  "virtio_console",
-  "failover",
-  "net_failover",
-  "virtio_net",
-  "crc32c_generic",
-  "libcrc32c",
-  "crc16",
-  "mbcache",
-  "jbd2",
-  "ext4",
-  "erofs",
-  "overlay",
-  "netfs",
-  "fscache",
-  "9pnet",
-  "9pnet_virtio",
-  "9p",
-  "pvpanic",
-  "pvpanic-mmio",
-  "virtio_blk",
-];
+/** The kernel modules of a guest, in the order in which the agent loads them. */
+export const guestModules: readonly string[] = [...earlyModules, diskModule];
 
 /** The kernel takes `-` and `_` in a module's name for the same. */
 const plain = (name: string): string => name.replaceAll("-", "_");
@@ -71,7 +44,7 @@ export function checkModuleOrder(
   }
   if (problems.length > 0) {
     throw new Error(
-      `the list of modules in guest/modules.ts does not fit this kernel: ${problems.join("; ")}`,
+      `the list of modules in src/protocol/schema/guest-modules.ts does not fit this kernel: ${problems.join("; ")}`,
     );
   }
 }

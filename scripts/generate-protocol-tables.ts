@@ -1,4 +1,5 @@
-import { limits, odd, openStreams } from "../src/protocol/schema/limits.ts";
+import { diskModule, earlyModules } from "../src/protocol/schema/guest-modules.ts";
+import { frameKinds, limits, odd, openStreams } from "../src/protocol/schema/limits.ts";
 import { connectionMessages, messages, services } from "../src/protocol/schema/schema.ts";
 import {
   reverse,
@@ -21,6 +22,12 @@ export function typescriptLimits(): string {
 import type { Route } from "../schema/types.ts";
 
 ${constants.join("")}
+/** What a frame carries. */
+export const FrameKind = { ${Object.entries(frameKinds)
+    .map(([name, byte]) => `${name}: ${byte}`)
+    .join(", ")} } as const;
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+
 /** How many streams whoever sends on a route may have open at a time. */
 export const MAX_OPEN_STREAMS: Readonly<Record<Route, number>> = {
 ${most.join("")}};
@@ -87,8 +94,36 @@ export function rustLimits(): string {
   const constants = Object.entries(limits).map(
     ([name, { value, doc }]) => `/// ${doc}\npub const ${name}: usize = ${value};\n`,
   );
+  const kinds = Object.entries(frameKinds).map(([name, byte]) => [pascal(name), byte] as const);
   return `${head("//")}
-${constants.join("")}`;
+${constants.join("")}
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FrameKind {
+${kinds.map(([name, byte]) => `    ${name} = ${byte},\n`).join("")}}
+
+impl FrameKind {
+    /// By the byte of a frame's header.
+    pub fn of(byte: u8) -> Option<FrameKind> {
+        match byte {
+${kinds.map(([name, byte]) => `            ${byte} => Some(FrameKind::${name}),\n`).join("")}            _ => None,
+        }
+    }
+}
+`;
+}
+
+/** The text of `agent/src/generated/modules.rs`. */
+export function rustModules(): string {
+  return `${head("//")}
+/// Everything that is needed before the supervisor's first message, and the file systems. Dependencies come first.
+pub const EARLY: &[&str] = &[
+${earlyModules.map((name) => `    ${quote(name)},\n`).join("")}];
+
+/// Loaded when the supervisor says which disks are there: what is behind a disk may change until then, and its driver
+/// reads the size only once.
+pub const DISK: &str = ${quote(diskModule)};
+`;
 }
 
 /** The text of \`agent/src/generated/services.rs\`, laid out as rustfmt lays it out. It knows the services of the agent's own hop. */

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { rustMessages } from "./generate-protocol-rust.ts";
 import {
   rustLimits,
+  rustModules,
   rustServices,
   typescriptLimits,
   typescriptServices,
@@ -36,6 +37,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: "agent/src/generated/messages.rs", text: rustMessages() },
     { path: "agent/src/generated/services.rs", text: rustServices() },
     { path: "agent/src/generated/limits.rs", text: rustLimits() },
+    { path: "agent/src/generated/modules.rs", text: rustModules() },
   ];
 }
 

@@ -1,39 +1,10 @@
 //! Kernel modules from the initramfs: loaded by name, in an order that satisfies their dependencies.
 
+pub use crate::generated::modules::{DISK, EARLY};
 use crate::sys::{self, EEXIST};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-
-/// Everything that is needed before the supervisor's first message, and the file systems. Dependencies come first.
-pub const EARLY: &[&str] = &[
-    "virtio_ring",
-    "virtio",
-    "virtio_mmio",
-    "virtio_console",
-    "failover",
-    "net_failover",
-    "virtio_net",
-    "crc32c_generic",
-    "libcrc32c",
-    "crc16",
-    "mbcache",
-    "jbd2",
-    "ext4",
-    "erofs",
-    "overlay",
-    "netfs",
-    "fscache",
-    "9pnet",
-    "9pnet_virtio",
-    "9p",
-    "pvpanic",
-    "pvpanic-mmio",
-];
-
-/// Loaded when the supervisor says which disks are there: what is behind a disk may change until then, and its driver
-/// reads the size only once.
-pub const DISK: &str = "virtio_blk";
 
 /// Where each module's file is.
 #[derive(Default)]

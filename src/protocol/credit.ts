@@ -5,7 +5,7 @@
  */
 
 import type { ProtocolError } from "../errors/index.ts";
-import { INITIAL_CREDIT } from "./generated/limits.ts";
+import { CREDIT_PORTIONS, INITIAL_CREDIT } from "./generated/limits.ts";
 import { violation } from "./violation.ts";
 
 interface Waiter {
@@ -139,7 +139,7 @@ export class ReceiveWindow {
     }
     this.#held -= bytes;
     this.#owed += bytes;
-    if (this.#owed * 4 < this.#size) return 0;
+    if (this.#owed * CREDIT_PORTIONS < this.#size) return 0;
     const grant = this.#owed;
     this.#owed = 0;
     this.#remaining += grant;

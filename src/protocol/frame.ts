@@ -8,12 +8,17 @@
  * data.
  */
 
-import { MAX_CONTROL_PAYLOAD, MAX_DATA_PAYLOAD } from "./generated/limits.ts";
+import {
+  COUNTED_HEADER_BYTES,
+  FRAME_HEADER_BYTES,
+  FrameKind,
+  MAX_CONTROL_PAYLOAD,
+  MAX_DATA_PAYLOAD,
+} from "./generated/limits.ts";
 import { unsendable, violation } from "./violation.ts";
 import type { ProtocolError } from "../errors/index.ts";
 
-export const FrameKind = { control: 0, data: 1, extra: 2 } as const;
-export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+export { FrameKind };
 /** The kinds that carry raw bytes. */
 export type DataKind = Exclude<FrameKind, typeof FrameKind.control>;
 
@@ -23,11 +28,6 @@ export interface Frame {
   /** Often a view of the chunk that the frame arrived in: who keeps it for long copies it, or keeps the whole chunk alive. */
   readonly payload: Buffer;
 }
-
-/** Bytes before the payload. */
-export const FRAME_HEADER_BYTES = 9;
-/** Bytes of the header that `length` counts: stream and kind. */
-const COUNTED_HEADER_BYTES = 5;
 
 const MIN_LENGTH = COUNTED_HEADER_BYTES + 1;
 const MAX_LENGTH = COUNTED_HEADER_BYTES + MAX_CONTROL_PAYLOAD;
@@ -43,18 +43,6 @@ export function encodeFrame(stream: number, kind: FrameKind, payload: Uint8Array
   writeHeader(frame, stream, kind, payload.length);
   frame.set(payload, FRAME_HEADER_BYTES);
   return frame;
-}
-
-/**
- * Encodes the header alone, for a caller that sends header and payload with one gathering write instead of copying.
- *
- * @param payloadLength - Bytes.
- * @throws ProtocolError as `encodeFrame`.
- */
-export function encodeFrameHeader(stream: number, kind: FrameKind, payloadLength: number): Buffer {
-  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-  writeHeader(header, stream, kind, payloadLength);
-  return header;
 }
 
 function writeHeader(target: Buffer, stream: number, kind: FrameKind, payloadLength: number): void {

@@ -6,3 +6,29 @@ pub const MAX_CONTROL_PAYLOAD: usize = 4194304;
 pub const MAX_DATA_PAYLOAD: usize = 65536;
 /// Bytes that each side may send on a stream before the other has granted any.
 pub const INITIAL_CREDIT: usize = 262144;
+/// Credit is granted in portions of at least the initial credit divided by this.
+pub const CREDIT_PORTIONS: usize = 4;
+/// Bytes before a frame's payload: its length, stream and kind.
+pub const FRAME_HEADER_BYTES: usize = 9;
+/// Bytes of a frame's header that its length counts: stream and kind.
+pub const COUNTED_HEADER_BYTES: usize = 5;
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FrameKind {
+    Control = 0,
+    Data = 1,
+    Extra = 2,
+}
+
+impl FrameKind {
+    /// By the byte of a frame's header.
+    pub fn of(byte: u8) -> Option<FrameKind> {
+        match byte {
+            0 => Some(FrameKind::Control),
+            1 => Some(FrameKind::Data),
+            2 => Some(FrameKind::Extra),
+            _ => None,
+        }
+    }
+}

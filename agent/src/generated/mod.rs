@@ -2,4 +2,5 @@
 
 pub mod limits;
 pub mod messages;
+pub mod modules;
 pub mod services;

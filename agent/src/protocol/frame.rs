@@ -5,23 +5,13 @@
 //! A control frame carries one message; the other two kinds carry raw bytes of the stream's service. No frame is empty, and
 //! stream 0, which belongs to the connection itself, has no data.
 
-use crate::generated::limits::{MAX_CONTROL_PAYLOAD, MAX_DATA_PAYLOAD};
+pub use crate::generated::limits::{FrameKind, FRAME_HEADER_BYTES as HEADER_BYTES};
+use crate::generated::limits::{COUNTED_HEADER_BYTES, MAX_CONTROL_PAYLOAD, MAX_DATA_PAYLOAD};
 use crate::generated::messages::Message;
 use crate::protocol::wire::{put_u32, put_u8, WireError};
 
-/// Bytes before the payload.
-pub const HEADER_BYTES: usize = 9;
-/// Bytes of the header that `length` counts: stream and kind.
-const COUNTED_HEADER_BYTES: usize = 5;
 /// Bytes; memory above this is given back once a large frame has been handled.
 const KEPT_CAPACITY: usize = 256 << 10;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum FrameKind {
-    Control,
-    Data,
-    Extra,
-}
 
 #[derive(Debug, PartialEq)]
 pub struct Frame<'a> {
@@ -106,12 +96,7 @@ fn parse_header(bytes: &[u8]) -> Result<Option<Header>, WireError> {
     }
     let stream = u32::from_be_bytes([s0, s1, s2, s3]);
     let payload_length = length - COUNTED_HEADER_BYTES;
-    let kind = match kind {
-        0 => FrameKind::Control,
-        1 => FrameKind::Data,
-        2 => FrameKind::Extra,
-        _ => return Err(WireError::FrameKind),
-    };
+    let kind = FrameKind::of(kind).ok_or(WireError::FrameKind)?;
     if kind != FrameKind::Control {
         if stream == 0 {
             return Err(WireError::FrameStream);

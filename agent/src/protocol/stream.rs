@@ -4,7 +4,7 @@
 //! The supervisor opens streams with odd numbers and the agent with even ones (as in HTTP/2: RFC 9113, 5.1.1). Numbers only
 //! grow. Whoever accepted a stream has the last word on it; what the other one sent before it knew is passed over.
 
-use crate::generated::limits::INITIAL_CREDIT;
+use crate::generated::limits::{CREDIT_PORTIONS, INITIAL_CREDIT};
 use crate::generated::messages::{Credit, Failure, Message};
 use crate::generated::services::{is_for_connection, Service};
 use crate::protocol::frame::{Frame, FrameKind};
@@ -305,7 +305,7 @@ impl Streams {
     pub fn consume(&mut self, port: &mut Port, id: u32, bytes: usize) {
         if let Some(stream) = self.open.get_mut(&id) {
             stream.owed += bytes;
-            if stream.owed * 4 >= INITIAL_CREDIT {
+            if stream.owed * CREDIT_PORTIONS >= INITIAL_CREDIT {
                 let bytes = std::mem::take(&mut stream.owed);
                 stream.window += bytes;
                 let bytes = bytes as u32;

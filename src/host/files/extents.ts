@@ -7,6 +7,7 @@
  */
 import { open, unlink, type FileHandle } from "node:fs/promises";
 import { IoError, MicrosandboxError } from "../../errors/index.ts";
+import { errorCode } from "../system-error.ts";
 
 const FORMAT_VERSION = 1;
 /** Zeros are found and dropped in units of this many bytes: the block size of the file systems inside. */
@@ -194,7 +195,7 @@ function damaged(path: string, what: string, cause?: unknown): IoError {
 
 function asIoError(error: unknown, what: string): MicrosandboxError {
   if (error instanceof MicrosandboxError) return error;
-  const full = error instanceof Error && "code" in error && error.code === "ENOSPC";
+  const full = errorCode(error) === "ENOSPC";
   return new IoError(`${what}: ${error instanceof Error ? error.message : String(error)}`, {
     hint: full ? "The disk is full: free some space." : undefined,
     cause: error,

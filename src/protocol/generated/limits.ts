@@ -8,6 +8,16 @@ export const MAX_CONTROL_PAYLOAD = 4194304;
 export const MAX_DATA_PAYLOAD = 65536;
 /** Bytes that each side may send on a stream before the other has granted any. */
 export const INITIAL_CREDIT = 262144;
+/** Credit is granted in portions of at least the initial credit divided by this. */
+export const CREDIT_PORTIONS = 4;
+/** Bytes before a frame's payload: its length, stream and kind. */
+export const FRAME_HEADER_BYTES = 9;
+/** Bytes of a frame's header that its length counts: stream and kind. */
+export const COUNTED_HEADER_BYTES = 5;
+
+/** What a frame carries. */
+export const FrameKind = { control: 0, data: 1, extra: 2 } as const;
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 /** How many streams whoever sends on a route may have open at a time. */
 export const MAX_OPEN_STREAMS: Readonly<Record<Route, number>> = {

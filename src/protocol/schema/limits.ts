@@ -14,7 +14,19 @@ export const limits = {
     value: 256 * 1024,
     doc: "Bytes that each side may send on a stream before the other has granted any.",
   },
+  CREDIT_PORTIONS: {
+    value: 4,
+    doc: "Credit is granted in portions of at least the initial credit divided by this.",
+  },
+  FRAME_HEADER_BYTES: { value: 9, doc: "Bytes before a frame's payload: its length, stream and kind." },
+  COUNTED_HEADER_BYTES: {
+    value: 5,
+    doc: "Bytes of a frame's header that its length counts: stream and kind.",
+  },
 } as const;
+
+/** What a frame carries, by the byte that says so: a message, or raw bytes of the stream's service. */
+export const frameKinds = { control: 0, data: 1, extra: 2 } as const;
 
 /**
  * How many streams whoever sends on this route may have open at a time. The agent trusts its supervisor, which has bounded

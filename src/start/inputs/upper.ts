@@ -4,6 +4,8 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { extentsVirtualSize, unpackExtents } from "../../host/files/extents.ts";
 import { guestDirectory } from "../../host/package-files.ts";
+import type { Template } from "../../store/templates/templates.ts";
+import type { PreparedRoot } from "../contract/handover.ts";
 
 const bytesPerMib = 1024 * 1024;
 /** Blank disks to start from, the largest first. The guest grows what is on them to the size of the file. */
@@ -20,13 +22,31 @@ export async function prepareUpper(path: string, sizeMib: number): Promise<void>
   const bytes = sizeMib * bytesPerMib;
   const existing = await sizeOf(path);
   if (existing === null) {
-    // Aside first: a disk that was cut short by a kill must not be taken for the sandbox's own.
-    const aside = `${path}.new`;
-    await rm(aside, { force: true });
-    await unpackExtents(await chooseBlank(bytes), aside);
-    await enlarge(aside, bytes);
-    await rename(aside, path);
+    await unpackAside(await chooseBlank(bytes), path, (made) => enlarge(made, bytes));
   } else if (existing < bytes) await enlarge(path, bytes);
+}
+
+/**
+ * Makes a sandbox's upper disk the one that its image template was saved with.
+ *
+ * @throws IoError
+ */
+export async function copyTemplateUpper(root: PreparedRoot, { paths }: Template): Promise<void> {
+  const upperPath = root.template?.upperPath ?? null;
+  if (upperPath !== null) await unpackAside(paths.upper, upperPath);
+}
+
+/** Aside first: a disk that was cut short by a kill must not be taken for the sandbox's own. */
+async function unpackAside(
+  packed: string,
+  path: string,
+  finish: (made: string) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  const aside = `${path}.new`;
+  await rm(aside, { force: true });
+  await unpackExtents(packed, aside);
+  await finish(aside);
+  await rename(aside, path);
 }
 
 async function chooseBlank(bytes: number): Promise<string> {

@@ -1,3 +1,4 @@
+import { unlessAborted } from "../../host/unless-aborted.ts";
 import { machineCommand } from "../../machine/machine.ts";
 import { openingLines } from "../../machine/memory/save-restore.ts";
 import { encodeControlFrame } from "../../protocol/control.ts";
@@ -16,7 +17,7 @@ import { guestTscKhz, machineSpec } from "../inputs/machine-spec.ts";
 import { probeInputs, type Subject } from "../inputs/probe.ts";
 import { makeUpper } from "../inputs/root.ts";
 import { clockFits, originOf } from "../inputs/template-key.ts";
-import { copyTemplateUpper } from "../inputs/template-upper.ts";
+import { copyTemplateUpper } from "../inputs/upper.ts";
 
 /** It takes a hundredth of this, unless something has to be made first, such as a root file system. */
 const longestProbeMs = 2_000;
@@ -91,11 +92,12 @@ function none(reason: string): NoPrelaunch {
 
 /** @returns null when the signal is aborted first */
 async function orNull<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  const late = new Promise<null>((resolve) => {
-    signal.addEventListener("abort", () => resolve(null), { once: true });
-  });
-  promise.catch(() => undefined);
-  return await Promise.race([promise, late]);
+  try {
+    return await unlessAborted(promise, signal);
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
+  }
 }
 
 function encode(messages: readonly Message[]): string {

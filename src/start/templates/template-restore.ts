@@ -2,7 +2,7 @@ import { lstat, open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
 import { Machine } from "../../machine/machine.ts";
-import { copyTemplateUpper } from "../inputs/template-upper.ts";
+import { copyTemplateUpper } from "../inputs/upper.ts";
 import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import type { TemplateOrigin } from "../contract/handover.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
