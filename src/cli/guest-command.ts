@@ -8,7 +8,7 @@ import { parsePositiveDurationMs } from "./values/duration.ts";
 import type { Pair } from "./values/pairs.ts";
 import type { Rlimit } from "../config/rlimits.ts";
 import { parseResourceLimit } from "./values/rlimit.ts";
-import { filled } from "./values/simple.ts";
+import { text } from "./values/simple.ts";
 
 /** Options of `run` and `exec` that say how the command runs. */
 export const commandOptions = {
@@ -30,7 +30,7 @@ export const commandOptions = {
   detachKeys: value({
     placeholder: "KEYS",
     description: "Keys that leave an interactive command running (ctrl-]); several: ctrl-p,ctrl-q",
-    parse: filled("a key"),
+    parse: text,
   }),
 } as const;
 
