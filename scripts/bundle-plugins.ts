@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import type { Plugin } from "esbuild";
 
 /**
@@ -40,16 +41,18 @@ export const plainAddon: Plugin = {
   },
 };
 
+/** Knows where the package lies whose dependency the native code is. */
+const packageFiles = join(import.meta.dirname, "../src/host/package-files.ts");
+
 function addonModule(names: readonly string[]): string {
   return `
-    import { createRequire } from "node:module";
+    import { requireFromPackage } from ${JSON.stringify(packageFiles)};
     let addon;
     function load() {
-      const require = createRequire(import.meta.url);
       try {
-        return require(\`fs-native-extensions/prebuilds/\${process.platform}-\${process.arch}/fs-native-extensions.node\`);
+        return requireFromPackage(\`fs-native-extensions/prebuilds/\${process.platform}-\${process.arch}/fs-native-extensions.node\`);
       } catch {
-        return require("fs-native-extensions/binding.js");
+        return requireFromPackage("fs-native-extensions/binding.js");
       }
     }
     ${names.map((name) => `export const ${name} = (...given) => (addon ??= load()).${name}(...given);`).join("\n")}

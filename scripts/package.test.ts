@@ -19,6 +19,7 @@ import { tmpdir } from "node:os";
 import type { Duplex } from "node:stream";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { build } from "esbuild";
 import { encodeFrame, FrameKind } from "../src/protocol/frame.ts";
 import { encodeMessage } from "../src/protocol/generated/messages.ts";
 import { ownerFd, supervisorArguments } from "../src/start/contract/process.ts";
@@ -138,6 +139,54 @@ describe("the package", () => {
       console.log(error instanceof MicrosandboxError, error.name);`;
     const { stdout, stderr } = node(["--input-type=module", "--eval", code], { MSB_QEMU: "/nowhere" });
     assert.equal(stdout, "true QemuNotFoundError\n", stderr);
+  });
+
+  describe("in a bundle that someone made of a program that uses it", () => {
+    const elsewhere = join(directory, "elsewhere");
+    const formats = ["esm", "cjs"] as const;
+    const bundles = formats.map((format) => `bundle.${format === "esm" ? "mjs" : "cjs"}`);
+
+    before(async () => {
+      writeFileSync(
+        join(project, "bundled.mjs"),
+        `import { Sandbox } from "microsandbox";
+         Sandbox.builder("bundled").image("localhost/base").create().catch((error) => {
+           console.log(JSON.stringify([error.name, error.hint]));
+         });`,
+      );
+      mkdirSync(elsewhere);
+      for (const [index, format] of formats.entries()) {
+        const outfile = join(project, bundles[index] ?? "");
+        await build({
+          entryPoints: [join(project, "bundled.mjs")],
+          outfile,
+          bundle: true,
+          platform: "node",
+          format,
+          minify: format === "cjs",
+          logLevel: "error",
+        });
+        cpSync(outfile, join(elsewhere, bundles[index] ?? ""));
+      }
+    });
+
+    test("it starts the supervisor of the package that is installed there", () => {
+      for (const bundle of bundles) {
+        const { stdout, stderr } = node([bundle], { MSB_QEMU: "/nowhere" });
+        assert.match(stdout, /^\["QemuNotFoundError"/, `${bundle}: ${stderr}`);
+      }
+    });
+
+    test("elsewhere it says what is missing, and what to leave out of the bundle", () => {
+      for (const bundle of bundles) {
+        const { stdout, stderr } = node([join(elsewhere, bundle)], { MSB_QEMU: "/nowhere" });
+        assert.match(
+          stdout,
+          /^\["LibkrunfwNotFoundError",".*--external:microsandbox/,
+          `${bundle}: ${stderr}`,
+        );
+      }
+    });
   });
 
   test("exports classes under their own names", () => {

@@ -1,4 +1,4 @@
-import type { MicrosandboxErrorCode } from "./table.ts";
+import { errorTable, type MicrosandboxErrorCode } from "./table.ts";
 
 export interface ErrorOptionsWithHint {
   /** What the reader can do about it, one sentence or two. */
@@ -56,7 +56,8 @@ export class MicrosandboxError extends Error {
     this.#log = [...lines, ...this.#log];
   }
 
+  /** From the table: who bundles a program with us in it may have classes renamed. */
   override get name(): string {
-    return this.constructor.name;
+    return errorTable[this.code].class;
   }
 }

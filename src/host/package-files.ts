@@ -1,19 +1,83 @@
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { LibkrunfwNotFoundError } from "../errors/index.ts";
 
-// A bundle lies as deep in `dist/` as this file does in `src/`.
+// A bundle of ours lies as deep in `dist/` as this file does in `src/`.
 
-/** True when this file runs as it stands in the repository, false when it runs as part of a bundle in `dist/`. */
-export const fromSource = import.meta.url.endsWith(".ts");
+/**
+ * Where this code is. A program that uses us may be bundled with us in it: then it is that bundle's place, and where the bundle
+ * is CommonJS, which has no `import.meta.url`, esbuild leaves `__filename`.
+ */
+const location = (import.meta.url as string | undefined) ?? pathToFileURL(__filename).href;
+
+/** True when this file runs as it stands in the repository, false when it runs as part of a bundle. */
+export const fromSource = location.endsWith(".ts");
 
 const architectures: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
-/** Guest kernel, initramfs, agent, the embedded image and the blank upper disk, as `npm run build` made them. */
+/**
+ * Guest kernel, initramfs, agent, the embedded image and the blank upper disk, as `npm run build` made them.
+ *
+ * @throws as `packageDirectory`
+ */
 export function guestDirectory(): string {
-  const name = architectures[process.arch] ?? process.arch;
-  return fileURLToPath(new URL(`${fromSource ? "../../dist" : ".."}/guest/${name}`, import.meta.url));
+  return join(packageDirectory(), "dist/guest", architectures[process.arch] ?? process.arch);
 }
 
-/** The program that owns one sandbox. */
+/** The program that owns one sandbox. @throws as `packageDirectory` */
 export function supervisorProgram(): string {
-  return fileURLToPath(new URL(`../supervisor/main.${fromSource ? "ts" : "js"}`, import.meta.url));
+  return join(packageDirectory(), fromSource ? "src/supervisor/main.ts" : "dist/supervisor/main.js");
+}
+
+/** Loads what this package depends on and what is not in its bundles: native code. @throws as `packageDirectory` */
+export function requireFromPackage(id: string): unknown {
+  return createRequire(join(packageDirectory(), "package.json"))(id);
+}
+
+let found: string | undefined;
+
+/**
+ * The directory of this package: it has programs and files of the guest, which are no part of a bundle that someone makes.
+ *
+ * @throws LibkrunfwNotFoundError when this code is in such a bundle, and the package is not installed where that lies
+ */
+function packageDirectory(): string {
+  found ??= findPackage(location);
+  return found;
+}
+
+/**
+ * @param from - the URL of the file that this code is in
+ * @throws as `packageDirectory`
+ */
+export function findPackage(from: string): string {
+  const own = fileURLToPath(new URL("../..", from));
+  if (isThisPackage(own)) return own;
+  try {
+    return dirname(createRequire(from).resolve("microsandbox/package.json"));
+  } catch (cause) {
+    throw new LibkrunfwNotFoundError(
+      `the package microsandbox, whose code is in ${fileURLToPath(from)}, is not installed there`,
+      {
+        cause,
+        hint: "A bundle has only its code, and needs its files too: install the package where the bundle runs, and best leave it out of the bundle (esbuild --external:microsandbox).",
+      },
+    );
+  }
+}
+
+function isThisPackage(directory: string): boolean {
+  try {
+    const description: unknown = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
+    return (
+      typeof description === "object" &&
+      description !== null &&
+      "name" in description &&
+      description.name === "microsandbox"
+    );
+  } catch {
+    return false;
+  }
 }

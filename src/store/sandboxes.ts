@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  MicrosandboxError,
   JsonError,
   SandboxAlreadyExistsError,
   SandboxNotFoundError,
@@ -106,6 +107,7 @@ export async function createSandboxDirectory(home: Home, record: SandboxRecord):
     const code = errorCode(error);
     if (code === "ENOTEMPTY" || code === "EEXIST" || code === "ENOTDIR")
       throw await nameTaken(home, record.name);
+    if (error instanceof MicrosandboxError) throw error;
     throw ioError(`create the sandbox ${record.name} in ${home.sandboxes}`, error);
   }
 }

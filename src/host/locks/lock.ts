@@ -41,12 +41,14 @@ export async function tryLockFile(path: string): Promise<FileLock | null> {
   for (;;) {
     const file = await openLockFile(path);
     if (file === null) return null;
-    if (!tryLock(file.fd)) {
-      await file.close();
-      return null;
+    let kept = false;
+    try {
+      if (!tryLock(file.fd)) return null;
+      kept = await isStillAt(file, path);
+      if (kept) return new FileLock(file);
+    } finally {
+      if (!kept) await file.close();
     }
-    if (await isStillAt(file, path)) return new FileLock(file);
-    await file.close();
   }
 }
 
