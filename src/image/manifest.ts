@@ -31,6 +31,12 @@ const layerTypes: ReadonlySet<string> = new Set([
   "application/vnd.docker.image.rootfs.diff.tar",
   "application/vnd.docker.image.rootfs.diff.tar.gzip",
   "application/vnd.docker.image.rootfs.diff.tar.zstd",
+  // Not to be handed on, but to be used like any other where their blobs are.
+  "application/vnd.oci.image.layer.nondistributable.v1.tar",
+  "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+  "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+  "application/vnd.docker.image.rootfs.foreign.diff.tar",
+  "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
 ]);
 
 /** 4 MiB: what registries accept (distribution-spec, "Pushing Manifests"). */
@@ -154,6 +160,11 @@ function checkConfig(config: Descriptor, what: string): void {
   }
 }
 
+/** Whether a layer need not be where the rest of its image is (image-spec, layer.md, "Non-Distributable Layers"). */
+export function isKeptElsewhere({ mediaType, urls }: Descriptor): boolean {
+  return /foreign|nondistributable/.test(mediaType) || (urls?.length ?? 0) > 0;
+}
+
 function checkLayers(layers: readonly Descriptor[], what: string): void {
   if (layers.length > maximumLayers) {
     throw new ImageError(`${what} has ${layers.length} layers; the limit is ${maximumLayers}`);
@@ -161,11 +172,6 @@ function checkLayers(layers: readonly Descriptor[], what: string): void {
   layers.forEach((layer, i) => {
     const name = `layer ${i} of ${what}`;
     requireDigest(layer.digest, name);
-    if (/foreign|nondistributable/.test(layer.mediaType) || (layer.urls?.length ?? 0) > 0) {
-      throw new ImageError(`${name} is kept outside of the registry`, {
-        hint: "Such layers are those of Windows images, which cannot run here.",
-      });
-    }
     if (layer.mediaType.endsWith("+encrypted")) throw new ImageError(`${name} is encrypted`);
     if (!layerTypes.has(layer.mediaType)) {
       throw new ImageError(`${name} has the unknown media type ${JSON.stringify(layer.mediaType)}`);
