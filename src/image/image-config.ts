@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ImageError } from "../errors/index.ts";
+import { userKeys } from "../config/user-keys.ts";
 import { requireDigest } from "./digest.ts";
 import { check, parseObject } from "./json.ts";
 import { maximumConfigBytes } from "./manifest.ts";
@@ -17,6 +18,16 @@ const command = v.nullish(
   ]),
 );
 
+/** Builders that take labels from YAML or TOML write numbers and truth values as what they are there. */
+const label = v.union([
+  v.string(),
+  v.pipe(v.union([v.number(), v.boolean()]), v.transform(String)),
+  v.pipe(
+    v.null(),
+    v.transform(() => ""),
+  ),
+]);
+
 const schema = v.object({
   architecture: v.string(),
   os: v.string(),
@@ -29,9 +40,9 @@ const schema = v.object({
       Entrypoint: command,
       WorkingDir: v.nullish(v.string()),
       User: v.nullish(v.string()),
-      Labels: v.nullish(v.record(v.string(), v.string())),
+      Labels: v.nullish(userKeys(label)),
       StopSignal: v.nullish(v.string()),
-      ExposedPorts: v.nullish(v.record(v.string(), v.unknown())),
+      ExposedPorts: v.nullish(userKeys(v.unknown())),
     }),
   ),
   rootfs: v.object({ type: v.literal("layers"), diff_ids: v.nullish(v.array(v.string())) }),

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ImageError } from "../errors/index.ts";
+import { userKeys } from "../config/user-keys.ts";
 import { requireDigest } from "./digest.ts";
 import { check, parseObject } from "./json.ts";
 
@@ -52,12 +53,22 @@ const platformSchema = v.object({
   variant: v.optional(v.string()),
 });
 
+/** Only names of images are read of them, so that what is no text is passed over. */
+const annotations = v.pipe(
+  userKeys(v.unknown()),
+  v.transform((found) =>
+    Object.fromEntries(
+      Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+    ),
+  ),
+);
+
 const descriptorSchema = v.object({
   mediaType: v.string(),
   digest: v.string(),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  urls: v.optional(v.array(v.string())),
-  annotations: v.optional(v.record(v.string(), v.string())),
+  urls: v.nullish(v.array(v.string())),
+  annotations: v.nullish(annotations),
   platform: v.optional(v.nullable(platformSchema)),
 });
 
@@ -69,7 +80,7 @@ const indexSchema = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
   manifests: v.array(descriptorSchema),
-  annotations: v.optional(v.record(v.string(), v.string())),
+  annotations: v.nullish(annotations),
 });
 export type ImageIndex = v.InferOutput<typeof indexSchema>;
 

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { JsonError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { writeFileAtomically } from "../../host/files/atomic-file.ts";
+import { userKeys } from "../../config/user-keys.ts";
 import { parseDigest } from "../digest.ts";
 import { parseReference } from "../reference.ts";
 import type { ImageStore } from "./layout.ts";
@@ -28,7 +29,7 @@ const entrySchema = v.looseObject({
     v.check((text) => parseDigest(text) !== null, "is no digest"),
   ),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  annotations: v.optional(v.record(v.string(), v.string())),
+  annotations: v.optional(userKeys(v.string())),
 });
 const indexSchema = v.looseObject({ schemaVersion: v.literal(2), manifests: v.array(entrySchema) });
 
