@@ -18,6 +18,16 @@ const command = v.nullish(
   ]),
 );
 
+/** Builders that take labels from YAML or TOML write numbers and truth values as what they are there. */
+const label = v.union([
+  v.string(),
+  v.pipe(v.union([v.number(), v.boolean()]), v.transform(String)),
+  v.pipe(
+    v.null(),
+    v.transform(() => ""),
+  ),
+]);
+
 const schema = v.object({
   architecture: v.string(),
   os: v.string(),
@@ -30,7 +40,7 @@ const schema = v.object({
       Entrypoint: command,
       WorkingDir: v.nullish(v.string()),
       User: v.nullish(v.string()),
-      Labels: v.nullish(keyed(v.string())),
+      Labels: v.nullish(keyed(label)),
       StopSignal: v.nullish(v.string()),
       ExposedPorts: v.nullish(keyed(v.unknown())),
     }),

@@ -118,19 +118,6 @@ const hostile: readonly (readonly [string, Uint8Array, string | null, RegExp])[]
     /cannot be verified/,
   ],
   [
-    "a foreign layer",
-    bytes(withLayer({ mediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" })),
-    null,
-    /outside of the registry/,
-  ],
-  [
-    "a nondistributable layer",
-    bytes(withLayer({ mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar" })),
-    null,
-    /outside/,
-  ],
-  ["a layer with URLs", bytes(withLayer({ urls: ["http://169.254.169.254/"] })), null, /outside/],
-  [
     "an encrypted layer",
     bytes(withLayer({ mediaType: `${mediaTypes.ociLayer}+gzip+encrypted` })),
     null,

@@ -32,6 +32,12 @@ const layerTypes: ReadonlySet<string> = new Set([
   "application/vnd.docker.image.rootfs.diff.tar",
   "application/vnd.docker.image.rootfs.diff.tar.gzip",
   "application/vnd.docker.image.rootfs.diff.tar.zstd",
+  // Not to be handed on, but to be used like any other where their blobs are.
+  "application/vnd.oci.image.layer.nondistributable.v1.tar",
+  "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+  "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+  "application/vnd.docker.image.rootfs.foreign.diff.tar",
+  "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
 ]);
 
 /** 4 MiB: what registries accept (distribution-spec, "Pushing Manifests"). */
@@ -47,12 +53,22 @@ const platformSchema = v.object({
   variant: v.optional(v.string()),
 });
 
+/** Only names of images are read of them, so that what is no text is passed over. */
+const annotations = v.pipe(
+  keyed(v.unknown()),
+  v.transform((found) =>
+    Object.fromEntries(
+      Object.entries(found).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+    ),
+  ),
+);
+
 const descriptorSchema = v.object({
   mediaType: v.string(),
   digest: v.string(),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-  urls: v.optional(v.array(v.string())),
-  annotations: v.optional(keyed(v.string())),
+  urls: v.nullish(v.array(v.string())),
+  annotations: v.nullish(annotations),
   platform: v.optional(v.nullable(platformSchema)),
 });
 
@@ -64,7 +80,7 @@ const indexSchema = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.optional(v.string()),
   manifests: v.array(descriptorSchema),
-  annotations: v.optional(keyed(v.string())),
+  annotations: v.nullish(annotations),
 });
 export type ImageIndex = v.InferOutput<typeof indexSchema>;
 
@@ -155,6 +171,11 @@ function checkConfig(config: Descriptor, what: string): void {
   }
 }
 
+/** Whether a layer need not be where the rest of its image is (image-spec, layer.md, "Non-Distributable Layers"). */
+export function isKeptElsewhere({ mediaType, urls }: Descriptor): boolean {
+  return /foreign|nondistributable/.test(mediaType) || (urls?.length ?? 0) > 0;
+}
+
 function checkLayers(layers: readonly Descriptor[], what: string): void {
   if (layers.length > maximumLayers) {
     throw new ImageError(`${what} has ${layers.length} layers; the limit is ${maximumLayers}`);
@@ -162,11 +183,6 @@ function checkLayers(layers: readonly Descriptor[], what: string): void {
   layers.forEach((layer, i) => {
     const name = `layer ${i} of ${what}`;
     requireDigest(layer.digest, name);
-    if (/foreign|nondistributable/.test(layer.mediaType) || (layer.urls?.length ?? 0) > 0) {
-      throw new ImageError(`${name} is kept outside of the registry`, {
-        hint: "Such layers are those of Windows images, which cannot run here.",
-      });
-    }
     if (layer.mediaType.endsWith("+encrypted")) throw new ImageError(`${name} is encrypted`);
     if (!layerTypes.has(layer.mediaType)) {
       throw new ImageError(`${name} has the unknown media type ${JSON.stringify(layer.mediaType)}`);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
@@ -8,6 +8,8 @@ import { ImageError } from "../../src/errors/index.ts";
 import { loadImages } from "../../src/image/archive/load.ts";
 import { pullImage } from "../../src/image/pull/pull.ts";
 import {
+  blob,
+  describe,
   image,
   layer,
   newHome,
@@ -64,6 +66,47 @@ test("what skopeo writes into a directory is loaded", async () => {
   assert.equal(tagged?.reference, "docker.io/library/mine:latest");
 });
 
+test("blobs that are links into a store that layouts share are followed", async () => {
+  const layout = join(directory.path, "linked");
+  await writeLayout(layout, built, "example.org/linked:1");
+  const store = join(directory.path, "store");
+  await rename(join(layout, "blobs", "sha256"), store);
+  await mkdir(join(layout, "blobs", "sha256"));
+  for (const name of await readdir(store))
+    await symlink(join(store, name), join(layout, "blobs", "sha256", name));
+  const home = await newHome(directory.path);
+  await loadImages(home, layout);
+  // What was loaded is the store's own, not a link.
+  const stored = join(home.images, "blobs", "sha256");
+  for (const name of await readdir(stored)) assert.ok((await lstat(join(stored, name))).isFile());
+  await symlink(store, join(directory.path, "way"));
+  await rm(join(layout, "blobs", "sha256"), { recursive: true });
+  await symlink(join(directory.path, "way"), join(layout, "blobs", "sha256"));
+  await loadImages(await newHome(directory.path), layout);
+});
+
+test("layers that need not be in a registry are used where their blobs are", async () => {
+  const kinds = [
+    { mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip" },
+    {
+      mediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+      urls: ["http://127.0.0.1:1/x"],
+    },
+  ];
+  for (const [number, kind] of kinds.entries()) {
+    const layers = built.layers.map(({ blob: stored }) => ({ ...describe(stored), ...kind }));
+    const content = { ...(JSON.parse(built.manifest.bytes.toString()) as object), layers };
+    const manifest = blob("application/vnd.oci.image.manifest.v1+json", content);
+    const layout = join(directory.path, `foreign-${number}`);
+    await writeLayout(layout, { ...built, manifest }, "example.org/foreign:1");
+    const home = await newHome(directory.path);
+    const [loaded] = await loadImages(home, layout);
+    assert.equal(loaded?.manifestDigest, manifest.digest);
+    await rm(blobOf(layout, built.layers[0]?.blob.digest));
+    await assert.rejects(loadImages(await newHome(directory.path), layout), /kept elsewhere/);
+  }
+});
+
 const hostile: readonly (readonly [string, (layout: string) => Promise<unknown>, RegExp])[] = [
   ["that is none", (l) => rm(join(l, "oci-layout")), /no OCI image layout/],
   ["that is empty", (l) => rm(l, { recursive: true }).then(() => mkdir(l)), /no OCI image layout/],
@@ -77,6 +120,15 @@ const hostile: readonly (readonly [string, (layout: string) => Promise<unknown>,
     (l) => writeFile(blobOf(l, built.config.digest), Buffer.alloc(built.config.size, 32)),
     /damaged/,
   ],
+  [
+    "whose layer is a link to nothing",
+    async (l) => {
+      const path = blobOf(l, built.layers[0]?.blob.digest);
+      await rm(path);
+      await symlink("/nowhere", path);
+    },
+    /leads nowhere/,
+  ],
   ["without a layer", (l) => rm(blobOf(l, built.layers[1]?.blob.digest)), /lacks/],
   [
     "whose layer is a pipe",
@@ -85,7 +137,7 @@ const hostile: readonly (readonly [string, (layout: string) => Promise<unknown>,
       await rm(path);
       await run("mkfifo", [path]);
     },
-    /lacks/,
+    /is no regular file/,
   ],
   [
     "whose layer is somewhere else",
@@ -94,7 +146,7 @@ const hostile: readonly (readonly [string, (layout: string) => Promise<unknown>,
       await rm(path);
       await symlink("/etc/hostname", path);
     },
-    /lacks/,
+    /bytes long, not|damaged/,
   ],
 ];
 

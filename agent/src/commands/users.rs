@@ -72,17 +72,12 @@ fn parse_id(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| *id != u32::MAX)
 }
 
-/// Finds out who `spec` is: `user` or `user:group`, each a name or a number, or empty for root. A name that is in the
-/// data base is that entry even when it looks like a number, as in chown(1).
+/// Finds out who `spec` is: `user` or `user:group`, each a name or a number. As in docker an empty user is root, and an
+/// empty group is as none. A name that is in the data base is that entry even when it looks like a number, as in chown(1).
 pub fn resolve(spec: &str, passwd: &str, group: &str) -> std::result::Result<Identity, String> {
-    let (user, wanted_group) = match spec.split_once(':') {
-        Some((user, group)) => (user, Some(group)),
-        None if spec.is_empty() => ("0", None),
-        None => (spec, None),
-    };
-    if user.is_empty() || wanted_group == Some("") {
-        return Err(format!("'{spec}': user and group must not be empty"));
-    }
+    let (user, group_part) = spec.split_once(':').unwrap_or((spec, ""));
+    let user = if user.is_empty() { "0" } else { user };
+    let wanted_group = Some(group_part).filter(|group| !group.is_empty());
     let by_name = passwd_entries(passwd).find(|entry| entry.name == user);
     let entry = match (by_name, parse_id(user)) {
         (Some(entry), _) => Ok(entry),
@@ -213,6 +208,15 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_part_is_as_if_it_were_not_given() {
+        assert_eq!(ids("ann:"), ids("ann"));
+        assert_eq!(ids("1000:"), ids("1000"));
+        assert_eq!(ids("4242:"), ids("4242"));
+        assert_eq!(ids(":"), ids(""));
+        assert_eq!(ids(":staff"), ids("root:staff"));
+    }
+
+    #[test]
     fn a_name_made_of_digits_wins_over_the_number() {
         assert_eq!(ids("77").0, 2000);
     }
@@ -228,9 +232,6 @@ mod tests {
             "nobody",
             "broken",
             "+",
-            ":",
-            ":staff",
-            "ann:",
             "ann:nogroup",
             "-1",
             "4294967295",

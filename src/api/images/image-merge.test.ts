@@ -131,3 +131,20 @@ test("the empty string of an old builder is no command; a relative workdir start
   assert.equal(config.entrypoint, null);
   assert.equal(config.workdir, "/app");
 });
+
+test("labels keep every key that an image and a user can give", () => {
+  const keys = ["__proto__", "constructor", "prototype"];
+  const labels = Object.fromEntries(keys.map((key) => [key, "image"]));
+  const both = mergeImageConfig(
+    { ...merged(silent), labels: Object.fromEntries([["__proto__", "mine"]]) },
+    {
+      ...silent,
+      labels,
+    },
+  );
+  assert.deepEqual(Object.entries(both.labels), [
+    ["__proto__", "mine"],
+    ["constructor", "image"],
+    ["prototype", "image"],
+  ]);
+});

@@ -4,6 +4,7 @@ import { ImageError } from "../../errors/index.ts";
 import { digestOf, verifyBytes } from "../digest.ts";
 import { check, parseJson } from "../json.ts";
 import {
+  isKeptElsewhere,
   maximumConfigBytes,
   maximumLayers,
   maximumManifestBytes,
@@ -120,7 +121,15 @@ class OciContents implements ManifestSource {
   }
 
   #blob(descriptor: Descriptor): SpooledFile {
-    const file = this.#archive.find(`blobs/${descriptor.digest.replace(":", "/")}`);
+    const name = `blobs/${descriptor.digest.replace(":", "/")}`;
+    const file = this.#archive.find(name);
+    const unusable = this.#archive.unusable.get(name);
+    if (unusable !== undefined) throw new ImageError(`${name} of the layout ${unusable}`);
+    if (file === undefined && isKeptElsewhere(descriptor)) {
+      throw new ImageError(`the archive lacks ${descriptor.digest}, a layer that is kept elsewhere`, {
+        hint: "Such layers are those of Windows images, which cannot run here.",
+      });
+    }
     if (file === undefined) {
       throw new ImageError(`the archive lacks ${descriptor.digest}`, {
         hint: "It may be cut off, or have been saved for another platform.",

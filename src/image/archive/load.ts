@@ -76,6 +76,7 @@ export async function loadImages(
         ? await readLayoutDirectory(source)
         : await spoolArchive(
             typeof source === "string" ? await openArchive(source) : source,
+            typeof source === "string" ? source : "what was sent",
             directory,
             limits.maxUncompressedBytes,
             signal,

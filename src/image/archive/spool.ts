@@ -23,6 +23,9 @@ export class SpooledArchive {
   /** Name → the name it stands for. Old docker wrote a layer that occurs twice as a symbolic link. */
   readonly links = new Map<string, string>();
 
+  /** Name → why what stands there cannot be read. */
+  readonly unusable = new Map<string, string>();
+
   /** @returns undefined when there is no such file */
   find(name: string): SpooledFile | undefined {
     let current = normalize(name);
@@ -43,11 +46,13 @@ const maximumEntries = 100_000;
 /**
  * Puts the files of an archive aside in `directory`, which is the caller's to remove.
  *
+ * @param what how errors call the source
  * @param maximumBytes of all files together, uncompressed
  * @throws ImageError when it is no tar archive, is damaged or too large; IoError
  */
 export async function spoolArchive(
   source: Readable,
+  what: string,
   directory: string,
   maximumBytes: number,
   signal: AbortSignal | undefined,
@@ -63,13 +68,25 @@ export async function spoolArchive(
     reader.end();
     await writer.flush();
   } catch (error) {
-    if (!/^(Z_|ZSTD_|ERR_ZSTD)/.test(errorCode(error) ?? "")) throw error;
+    const isCompression = /^(Z_|ZSTD_|ERR_ZSTD)/.test(errorCode(error) ?? "");
+    if (!isCompression && !(error instanceof ImageError && writer.isEmpty)) throw error;
+    // Before the first file: what is wrong with a header is of no interest to who took the wrong file.
+    if (!isCompression)
+      throw noArchive(`${what} is no tar archive, plain or compressed with gzip or zstd`, error);
     throw new ImageError("the archive's compressed data is damaged", { cause: error });
   } finally {
     source.destroy();
     await writer.close();
   }
+  if (writer.isEmpty) throw noArchive(`${what} is empty`, undefined);
   return writer.archive;
+}
+
+function noArchive(message: string, cause: unknown): ImageError {
+  return new ImageError(message, {
+    cause,
+    hint: "Archives of images are made by docker save, podman save, skopeo or msb save. Undo other compressions first.",
+  });
 }
 
 type Step =
@@ -92,6 +109,11 @@ class SpoolWriter implements TarVisitor {
   constructor(directory: string, maximumBytes: number) {
     this.#directory = directory;
     this.#maximumBytes = maximumBytes;
+  }
+
+  /** Whether no entry has come yet. */
+  get isEmpty(): boolean {
+    return this.#entries === 0;
   }
 
   entry(entry: TarEntry): void {

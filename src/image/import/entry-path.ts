@@ -7,12 +7,13 @@ const maximumPathBytes = 4096;
 const maximumLevels = 1000;
 
 /**
- * The components of a name in an archive. Names are taken from the root, so a slash at the start changes nothing;
- * empty and `.` components are dropped.
+ * The components of a name in an archive. Names are taken from the root; empty and `.` components are dropped, and a `..`
+ * takes away what stands before it, before any link is looked up, as with docker and containerd (Go's `filepath.Clean`).
+ * Above the root an absolute name stays there, and any other one is refused.
  *
  * @param name bytes as Latin-1
  * @returns no component for the root itself
- * @throws ImageError for `..`, and for what Linux has no names for
+ * @throws ImageError for a name that climbs out, and for what Linux has no names for
  */
 export function componentsOf(name: string): string[] {
   if (name.length > maximumPathBytes) {
@@ -23,7 +24,11 @@ export function componentsOf(name: string): string[] {
   const components: string[] = [];
   for (const component of name.split("/")) {
     if (component === "" || component === ".") continue;
-    if (component === "..") throw new ImageError('its name has a ".." component');
+    if (component === "..") {
+      if (components.pop() === undefined && !name.startsWith("/"))
+        throw new ImageError('its name leads out of the root by ".."');
+      continue;
+    }
     if (component.length > maximumNameBytes) {
       throw new ImageError(`a part of its name has ${component.length} bytes, more than ${maximumNameBytes}`);
     }

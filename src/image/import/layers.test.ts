@@ -39,6 +39,26 @@ const cases: readonly Case[] = [
   { name: "no layer at all", layers: [], gives: {} },
   { name: "an empty layer", layers: [[]], gives: {} },
   {
+    name: "names with .. in them are cleaned before links are followed, and hard links' targets too",
+    layers: [
+      [
+        file("a/../x"),
+        file("/../../y"),
+        symlink("link", "/elsewhere"),
+        file("link/../z"),
+        hardLink("a/./../h", "b/../x"),
+        dir("d/e/.."),
+      ],
+      [file("a/../.wh.x", "")],
+    ],
+    gives: { y: "/../../y", link: "-> /elsewhere", z: "link/../z", h: "a/../x", d: "/" },
+  },
+  {
+    name: "a file with a slash at its end is a file; without a type it is a directory",
+    layers: [[file("x/", "data"), tarEntry({ name: "y/", type: "\0" }), file("y/z")]],
+    gives: { x: "data", y: "/", "y/z": "y/z" },
+  },
+  {
     name: "a file of a later layer replaces one",
     layers: [[file("a", "old"), file("b")], [file("a", "new")]],
     gives: { a: "new", b: "b" },
@@ -259,6 +279,12 @@ for (const { name, layers, gives } of cases) {
     assert.deepEqual(await shape(...layers), gives);
   });
 }
+
+test("an owner of -1 leaves a file to root", async () => {
+  const found = await imported(archive(pax({ uid: "4294967295", gid: "4294967295" }), file("a")));
+  const { uid, gid } = found.get("a") ?? {};
+  assert.deepEqual([uid, gid], [0, 0]);
+});
 
 test("names of one file count as one inode", async () => {
   const found = await imported(

@@ -7,6 +7,10 @@ export interface Challenge {
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const parameterPattern = new RegExp(`[\\s,]*(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${token}))`, "y");
 const schemePattern = new RegExp(`[\\s,]*(${token})(?=\\s|,|$)`, "y");
+/** A challenge's only parameter, as `Negotiate` has it; with padding it looks like one that has no value. */
+const token68Pattern = /\s+[A-Za-z0-9._~+/-]+=*(?=\s*(?:,|$))/y;
+/** What is not understood ends where the next challenge may begin. */
+const restPattern = /[^,]*,/y;
 const maximumLength = 8192;
 
 /** Reads as many challenges as are well-formed; several headers may have been joined with commas. */
@@ -22,8 +26,12 @@ export function parseChallenges(header: string): Challenge[] {
   };
   for (;;) {
     const scheme = match(schemePattern)?.[1];
-    if (scheme === undefined) return challenges;
+    if (scheme === undefined) {
+      if (match(restPattern) === null) return challenges;
+      continue;
+    }
     const parameters = new Map<string, string>();
+    match(token68Pattern);
     for (;;) {
       const [, name, quoted, plain] = match(parameterPattern) ?? [];
       if (name === undefined) break;

@@ -6,6 +6,7 @@ import type { FoundManifest, ManifestSource } from "../resolve.ts";
 import { readBody } from "./body.ts";
 import { displayUrl } from "./connection-error.ts";
 import type { HttpResponse } from "./http.ts";
+import { readReason, withReason } from "./reason.ts";
 import type { RegistrySession } from "./session.ts";
 
 /** The pull half of the OCI distribution specification, for one repository. */
@@ -30,11 +31,17 @@ export class RepositoryClient implements ManifestSource {
    * @throws ImageError, HttpError
    */
   async headDigest(): Promise<string | null> {
-    return this.#ask("HEAD", this.#wanted, (response) => {
-      response.body.destroy();
-      // Some registries know no HEAD; GET will tell.
-      return response.status === 200 ? (response.header("docker-content-digest") ?? null) : null;
-    });
+    try {
+      return await this.#ask("HEAD", this.#wanted, (response) => {
+        response.body.destroy();
+        // Some registries know no HEAD; GET will tell.
+        return response.status === 200 ? (response.header("docker-content-digest") ?? null) : null;
+      });
+    } catch (error) {
+      // An answer without a body does not say why.
+      if (error instanceof ImageError) return null;
+      throw error;
+    }
   }
 
   /** The manifest or index that the reference means. @throws ImageError, HttpError */
@@ -80,8 +87,7 @@ export class RepositoryClient implements ManifestSource {
 
   async #readManifest(response: HttpResponse, what: string): Promise<Buffer> {
     if (response.status !== 200) {
-      response.body.destroy();
-      throw this.#statusError(response, what);
+      throw await this.#statusError(response, what);
     }
     if (Number(response.header("content-length") ?? 0) > maximumManifestBytes) {
       response.body.destroy();
@@ -97,25 +103,26 @@ export class RepositoryClient implements ManifestSource {
     }
   }
 
-  #statusError(response: HttpResponse, what: string): ImageError | HttpError {
-    const { status, url } = response;
-    if (status === 404) {
-      return new ImageError(`there is no image ${what}`, {
-        hint: "Check the name and the tag; a private image may look missing until you log in.",
-      });
-    }
-    if (status === 403) return this.session.refused(this.repository, status);
-    return statusError(url, status);
+  async #statusError(response: HttpResponse, what: string): Promise<ImageError | HttpError> {
+    const { status } = response;
+    if (status === 403) return await this.session.refused(this.repository, response);
+    if (status !== 404) return await statusError(response);
+    return new ImageError(withReason(`there is no image ${what}`, await readReason(response)), {
+      hint: "Check the name and the tag; a private image may look missing until you log in.",
+    });
   }
 }
 
 /** For an answer that nothing can be done about here. */
-export function statusError(url: URL, status: number): HttpError {
+export async function statusError(response: HttpResponse): Promise<HttpError> {
+  const { url, status } = response;
   const hint =
     status === 429
       ? "The registry limits how much may be pulled: wait, or log in."
       : status >= 500
         ? "The registry has a problem: try again later."
         : undefined;
-  return new HttpError(`${displayUrl(url)} answered ${status}`, { hint });
+  return new HttpError(withReason(`${displayUrl(url)} answered ${status}`, await readReason(response)), {
+    hint,
+  });
 }

@@ -2,7 +2,7 @@ import { open, unlink, type FileHandle } from "node:fs/promises";
 import { ImageError, IoError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { digestMismatch, hashFor, requireDigest } from "../digest.ts";
-import type { Descriptor } from "../manifest.ts";
+import { isKeptElsewhere, type Descriptor } from "../manifest.ts";
 import { statusError } from "./client.ts";
 import { connectionError } from "./connection-error.ts";
 import type { HttpResponse } from "./http.ts";
@@ -137,13 +137,13 @@ class Transfer {
     const path = `${repository}/blobs/${descriptor.digest}`;
     const response = await session.sendOnce({ method: "GET", path, repository, headers, signal });
     if (response.status !== 200 && response.status !== 206) {
-      response.body.destroy();
-      if (isTransientStatus(response.status)) return this.#laterOrThrow(response);
+      if (isTransientStatus(response.status)) return await this.#laterOrThrow(response);
       if (response.status === 416 && this.#received > 0) {
+        response.body.destroy();
         await this.#restart();
         return undefined;
       }
-      throw this.#statusError(response);
+      throw await this.#statusError(response);
     }
     try {
       await this.#begin(response);
@@ -157,11 +157,10 @@ class Transfer {
   #transientAnswers = 0;
 
   /** A busy server is asked again as often as one that cannot be reached. */
-  #laterOrThrow(response: HttpResponse): string | undefined {
+  async #laterOrThrow(response: HttpResponse): Promise<string | undefined> {
     this.#transientAnswers += 1;
-    if (this.#transientAnswers >= this.#download.session.retry.attempts) {
-      throw statusError(response.url, response.status);
-    }
+    if (this.#transientAnswers >= this.#download.session.retry.attempts) throw await statusError(response);
+    response.body.destroy();
     return response.header("retry-after");
   }
 
@@ -228,11 +227,17 @@ class Transfer {
     this.#etag = null;
   }
 
-  #statusError(response: HttpResponse): Error {
-    const { session, repository, what } = this.#download;
-    if (response.status === 403) return session.refused(repository, 403);
-    if (response.status === 404) return new ImageError(`the registry does not have ${what}`);
-    return statusError(response.url, response.status);
+  async #statusError(response: HttpResponse): Promise<Error> {
+    const { session, repository, what, descriptor } = this.#download;
+    if (response.status === 403) return await session.refused(repository, response);
+    if (response.status !== 404) return await statusError(response);
+    response.body.destroy();
+    if (isKeptElsewhere(descriptor)) {
+      return new ImageError(`the registry does not have ${what}, which is kept outside of it`, {
+        hint: "Such layers are those of Windows images, which cannot run here.",
+      });
+    }
+    return new ImageError(`the registry does not have ${what}`);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Credential } from "../credentials/credential.ts";
 import { parseChallenges, type Challenge } from "./challenge.ts";
 import { HttpConnections, type HttpResponse } from "./http.ts";
 import { bareHost, isLoopback } from "./proxy.ts";
+import { isAboutAccess, readReason, withReason } from "./reason.ts";
 import { sendFollowing } from "./redirect.ts";
 import { isCertificateFailure, withRetries, type RetryPolicy } from "./retry.ts";
 import { basicAuthorization, fetchToken, type Token } from "./token.ts";
@@ -84,11 +85,11 @@ export class RegistrySession implements Disposable {
         this.#allowPlain,
       );
       if (response.status !== 401) return response;
-      response.body.destroy();
       const challenge = this.#choose(response.header("www-authenticate") ?? "");
       this.#tokens.delete(scope);
       // The first 401 says how to log in, or that a token expired early.
-      if (challenge === null || refused >= 1) throw this.#refusedError(request.repository, 401);
+      if (challenge === null || refused >= 1) throw await this.refused(request.repository, response);
+      response.body.destroy();
       this.#challenge = challenge;
     }
   }
@@ -103,8 +104,21 @@ export class RegistrySession implements Disposable {
   }
 
   /** For a 401 or 403 that no token helps against. */
-  refused(repository: string, status: number): ImageError {
-    return this.#refusedError(repository, status);
+  async refused(repository: string, response: HttpResponse): Promise<ImageError> {
+    const { credential, credentialNotes, domain } = this.#options;
+    const { status } = response;
+    const reason = await readReason(response);
+    const who = credential === null ? "anonymous users" : "this user";
+    const what = repository === "" ? "in" : `read ${repository}`;
+    const hint =
+      credential === null
+        ? `Check the image's name; if it is private, log in with "msb registry login ${domain}".`
+        : "Check the image's name, the user name and password, and that this user may read the image.";
+    // A quota, a policy, a scan: who is logged in does not matter to them, and they say what does.
+    const isAccess = status === 401 || isAboutAccess(reason);
+    const hints = [...(isAccess ? [hint] : []), ...credentialNotes].join(" ");
+    const message = withReason(`${domain} does not let ${who} ${what} (${status})`, reason);
+    return new ImageError(message, { hint: hints === "" ? undefined : hints });
   }
 
   get #allowPlain(): boolean {
@@ -178,19 +192,6 @@ export class RegistrySession implements Disposable {
       });
     }
     return `Bearer ${(await pending).value}`;
-  }
-
-  #refusedError(repository: string, status: number): ImageError {
-    const { credential, credentialNotes, domain } = this.#options;
-    const who = credential === null ? "anonymous users" : "this user";
-    const hint =
-      credential === null
-        ? `Check the image's name; if it is private, log in with "msb registry login ${domain}".`
-        : "Check the image's name, the user name and password, and that this user may read the image.";
-    const what = repository === "" ? "in" : `read ${repository}`;
-    return new ImageError(`${domain} does not let ${who} ${what} (${status})`, {
-      hint: [hint, ...credentialNotes].join(" "),
-    });
   }
 
   [Symbol.dispose](): void {

@@ -5,6 +5,7 @@ import type { Credential } from "../credentials/credential.ts";
 import { readBody } from "./body.ts";
 import { displayUrl } from "./connection-error.ts";
 import type { HttpConnections, HttpRequest } from "./http.ts";
+import { isAboutAccess, reasonOf, withReason } from "./reason.ts";
 import { sendFollowing } from "./redirect.ts";
 import { withRetries, type RetryPolicy } from "./retry.ts";
 
@@ -26,10 +27,11 @@ export interface TokenRequest {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Services write fields that they leave out as null, as an empty string, or the number as a string. */
 const answerSchema = v.object({
-  token: v.optional(v.string()),
-  access_token: v.optional(v.string()),
-  expires_in: v.optional(v.number()),
+  token: v.nullish(v.string()),
+  access_token: v.nullish(v.string()),
+  expires_in: v.optional(v.unknown()),
 });
 
 const maximumAnswerBytes = 1 << 20;
@@ -57,30 +59,35 @@ export async function fetchToken(connections: HttpConnections, request: TokenReq
   realm.username = "";
   realm.password = "";
   const http = buildRequest(realm, request);
-  const { status, body } = await withRetries(
+  const { status, reason, body } = await withRetries(
     request.retry,
     signal,
     () =>
       // A POST carries its credential in the body, so it is never sent on to where a redirect leads.
       http.method === "POST" ? connections.send(http) : sendFollowing(connections, http, request.allowPlain),
-    async (response) => ({
-      status: response.status,
-      body: await readBody(response, maximumAnswerBytes),
-    }),
+    async (response) => {
+      const content = await readBody(response, maximumAnswerBytes);
+      const told = response.status === 200 ? null : reasonOf(content, response.header("content-type"));
+      return { status: response.status, reason: told, body: content };
+    },
   );
   if (status === 401 || status === 403 || status === 400) {
     throw new ImageError(
       credential === null
-        ? `the token service ${realm.host} gives no anonymous access (${status})`
-        : `the token service ${realm.host} refuses the user name or password (${status})`,
+        ? withReason(`the token service ${realm.host} gives no anonymous access (${status})`, reason)
+        : withReason(`the token service ${realm.host} refuses the user name or password (${status})`, reason),
       {
         hint:
-          credential === null ? 'Log in with "msb registry login".' : "Check the user name and the password.",
+          status === 403 && !isAboutAccess(reason)
+            ? undefined
+            : credential === null
+              ? 'Log in with "msb registry login".'
+              : "Check the user name and the password.",
       },
     );
   }
   if (status !== 200) {
-    throw new HttpError(`the token service ${realm.host} answered ${status}`);
+    throw new HttpError(withReason(`the token service ${realm.host} answered ${status}`, reason));
   }
   return readToken(realm, body);
 }
@@ -123,11 +130,12 @@ function readToken(realm: URL, body: Buffer): Token {
     // Reported below, without what was sent: it could hold a token.
   }
   const parsed = v.safeParse(answerSchema, json);
-  const value = parsed.success ? (parsed.output.token ?? parsed.output.access_token) : undefined;
+  const value = parsed.success ? (parsed.output.token ?? "") || (parsed.output.access_token ?? "") : "";
   // Only what may stand in a header.
-  if (!parsed.success || value === undefined || !/^[\x21-\x7e]+$/.test(value)) {
+  if (!parsed.success || !/^[\x21-\x7e]+$/.test(value)) {
     throw new HttpError(`the token service ${realm.host} sent no token`);
   }
-  const lifetime = Math.max(parsed.output.expires_in ?? defaultLifetimeSeconds, 1);
+  const told = Number(parsed.output.expires_in ?? NaN);
+  const lifetime = Number.isFinite(told) ? Math.max(told, 1) : defaultLifetimeSeconds;
   return { value, expiresAt: Date.now() + lifetime * 1000 };
 }

@@ -1,6 +1,7 @@
 import { HttpError } from "../../errors/index.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import type { Home } from "../../store/home.ts";
+import { readReason, withReason } from "./reason.ts";
 import { openSession, type RegistryOptions } from "./settings.ts";
 
 export interface LoginTrial {
@@ -29,14 +30,15 @@ export async function tryLogin(home: Home, domain: string, trial: LoginTrial): P
     signal,
     registry: { ...trial.registry, auth: { kind: "basic", username, password } },
   });
-  const status = await session.send({ method: "GET", path: "", repository: "", signal }, (response) => {
+  await session.send({ method: "GET", path: "", repository: "", signal }, async (response) => {
+    const { status } = response;
+    if (status === 403) throw await session.refused("", response);
+    if (status !== 200) {
+      const reason = await readReason(response);
+      throw new HttpError(withReason(`${domain} answered ${status} to the login`, reason), {
+        hint: "Is it a container registry?",
+      });
+    }
     response.body.destroy();
-    return response.status;
   });
-  if (status === 403) throw session.refused("", 403);
-  if (status !== 200) {
-    throw new HttpError(`${domain} answered ${status} to the login`, {
-      hint: "Is it a container registry?",
-    });
-  }
 }

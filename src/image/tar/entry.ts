@@ -30,7 +30,11 @@ export interface TarEntry {
   readonly sparse: SparseMap | null;
 }
 
+/** Version 7 knows neither types but links nor, so, directories: those are names that end in a slash. */
+const untyped = "\0";
+
 const types: Readonly<Record<string, TarEntryType>> = {
+  [untyped]: "file",
   "0": "file",
   "1": "hardLink",
   "2": "symlink",
@@ -42,6 +46,7 @@ const types: Readonly<Record<string, TarEntryType>> = {
   S: "file",
 };
 
+const noOwner = 0xffff_ffff;
 const noXattrs: ReadonlyMap<string, string> = new Map();
 
 /**
@@ -63,8 +68,8 @@ export function entryOf(
   if (type === undefined) {
     throw new ImageError(`the entry ${quote(name)} is of the unknown type ${quote(header.type)}`);
   }
-  // Version 7 tar has no type for directories but the slash.
-  if (type === "file" && name.endsWith("/")) type = "directory";
+  // What says that it is a file is one, also with a slash: so it is with Go's reader, by which docker and containerd go.
+  if (header.type === untyped && name.endsWith("/")) type = "directory";
   // Only files have data; old archives give links the size of their target.
   const storedSize = type === "file" ? stored : 0;
   const map = type === "file" && sparse !== null ? checked(sparse, records, storedSize) : null;
@@ -92,12 +97,14 @@ function checked(map: SparseMap, records: PaxRecords, stored: number): SparseMap
   return checkMap(map, paxRealSize(records) ?? map.size, stored);
 }
 
-/** The highest id is (uid_t)-1, which means "no change" to chown(2). */
+/**
+ * The highest id is (uid_t)-1, which means "no change" to chown(2): the file stays root's, who unpacks it with docker and
+ * containerd.
+ */
 function ownerOf(text: string | undefined, inHeader: number, name: string): number {
   const id = text === undefined ? inHeader : /^\d{1,10}$/.test(text) ? Number(text) : NaN;
-  if (!(id >= 0 && id < 0xffff_ffff))
-    throw new ImageError(`the entry ${quote(name)} has an owner out of range`);
-  return id;
+  if (!(id >= 0 && id <= noOwner)) throw new ImageError(`the entry ${quote(name)} has an owner out of range`);
+  return id === noOwner ? 0 : id;
 }
 
 function timeOf(text: string | undefined, inHeader: number): [seconds: number, nanoseconds: number] {

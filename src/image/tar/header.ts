@@ -10,7 +10,7 @@ export interface RawHeader {
   readonly size: number;
   /** Seconds since 1970, may be negative. */
   readonly mtime: number;
-  /** One character; `0` for the NUL of old archives. */
+  /** One character; NUL in archives of version 7. */
   readonly type: string;
   readonly linkName: string;
   readonly major: number;
@@ -38,7 +38,7 @@ export function parseHeader(block: Buffer): RawHeader {
     gid: readNumber(block, 116, 8, "gid"),
     size,
     mtime: readNumber(block, 136, 12, "mtime"),
-    type: typeByte === 0 ? "0" : String.fromCharCode(typeByte),
+    type: String.fromCharCode(typeByte),
     linkName: readString(block, 157, 100),
     // Version 7 headers end before these fields.
     major: devices ? readNumber(block, 329, 8, "device number") : 0,

@@ -65,7 +65,11 @@ export const hostileHeaders: readonly Hostile[] = [
     layers: [archive(tarEntry({ name: "x", type: "V" }))],
     says: /unknown type "V"/,
   },
-  { name: "an owner of -1", layers: [archive(pax({ uid: "4294967295" }), file)], says: /owner out of range/ },
+  {
+    name: "an owner of 33 bits",
+    layers: [archive(pax({ uid: "4294967296" }), file)],
+    says: /owner out of range/,
+  },
   { name: "a negative owner", layers: [archive(pax({ gid: "-5" }), file)], says: /owner out of range/ },
   {
     name: "a time that is none",

@@ -7,22 +7,17 @@ export const hostileNames: readonly Hostile[] = [
   {
     name: "a name that climbs out",
     layers: [archive(tarEntry({ name: "../etc/passwd" }))],
-    says: /"\.\." comp/,
+    says: /out of the root by "\.\."/,
   },
   {
     name: "a name that climbs out from inside",
     layers: [archive(tarEntry({ name: "a/../../etc/passwd" }))],
-    says: /"a\/\.\.\/\.\.\/etc\/passwd": its name has a "\.\."/,
-  },
-  {
-    name: "an absolute name that climbs",
-    layers: [archive(tarEntry({ name: "/../x" }))],
-    says: /"\.\." comp/,
+    says: /"a\/\.\.\/\.\.\/etc\/passwd": its name leads out/,
   },
   {
     name: "a directory named ..",
     layers: [archive(tarEntry({ name: "..", type: "5" }))],
-    says: /"\.\." comp/,
+    says: /out of the root by "\.\."/,
   },
   {
     name: "a pax name that climbs out",
@@ -176,7 +171,7 @@ export const hostileNames: readonly Hostile[] = [
   {
     name: "a whiteout that climbs by a slash",
     layers: [archive(tarEntry({ name: ".wh.a/../../x" }))],
-    says: /"\.\." comp/,
+    says: /out of the root by "\.\."/,
   },
   {
     name: "an entry below a whiteout",
