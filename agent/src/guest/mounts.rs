@@ -46,51 +46,74 @@ fn make_mount_point(path: &str, owner: Owner) -> std::result::Result<(), BootFai
     }
 }
 
+/// Whose a directory is and what others may do in it.
+struct Access {
+    mode: u32,
+    uid: u32,
+    gid: u32,
+}
+
 /// Mounts memory over a directory, through which what the directory holds is still seen: nothing is copied until it is
 /// changed. A link to a directory stays as it is, because the image wants it to be elsewhere.
 ///
-/// `mode` is for a directory that is not there yet. `options` are tmpfs's, each after a comma.
+/// `mode` is for a directory that is not there yet, or that is the user's: who may write to his is about his own machine.
+/// `options` are tmpfs's, each after a comma.
 fn mount_memory(target: &str, mode: u32, options: &str, owner: Owner) -> Result<()> {
-    let covered = match fs::metadata(target) {
-        Ok(found) if found.is_dir() && places::is_directory(target) => found,
-        Ok(found) if found.is_dir() => return Ok(()),
-        _ => {
-            let made = match owner {
-                Owner::Sandbox => places::claim_directory(target, mode),
-                // Only where nothing is.
-                Owner::User => places::make_directory(target, mode),
-            };
-            match (owner, made) {
-                (Owner::User, Err(error)) => return leave(target, &error),
-                (_, made) => made?,
-            }
-            fs::metadata(target)?
+    if !places::is_directory(target) {
+        if fs::metadata(target).map_or(false, |found| found.is_dir()) {
+            return Ok(());
         }
-    };
+        match owner {
+            Owner::Sandbox => places::claim_directory(target, mode)?,
+            Owner::User => {
+                // Only where nothing is.
+                if let Err(error) = places::make_directory(target, mode) {
+                    return leave(target, &error);
+                }
+            }
+        }
+    }
+    let access = access_to(target, mode, owner)?;
     let is_empty = fs::read_dir(target)?.next().is_none();
     // Before it is covered.
     let path = CString::new(target).map_err(|_| Error::from_raw_os_error(sys::EINVAL))?;
     let directory = sys::open_path(&path)?;
-    let (mode, uid, gid) = (covered.mode() & 0o7777, covered.uid(), covered.gid());
+    let Access { mode, uid, gid } = access;
     let options = format!("mode={mode:o},uid={uid},gid={gid}{options}");
     sys::mount("tmpfs", target, "tmpfs", PLAIN, &options)?;
     if is_empty {
         return Ok(());
     }
-    show_through(target, &directory, &covered).or_else(|error| {
+    show_through(target, &directory, &access).or_else(|error| {
         sys::unmount(target)?;
         leave(target, &error)
     })
 }
 
+fn access_to(target: &str, mode: u32, owner: Owner) -> Result<Access> {
+    let found = fs::metadata(target)?;
+    Ok(match owner {
+        Owner::Sandbox => Access {
+            mode: found.mode() & 0o7777,
+            uid: found.uid(),
+            gid: found.gid(),
+        },
+        Owner::User => Access {
+            mode,
+            uid: 0,
+            gid: 0,
+        },
+    })
+}
+
 /// Shows a directory through the memory that is mounted over it, which takes what is changed.
-fn show_through(target: &str, directory: &OwnedFd, covered: &fs::Metadata) -> Result<()> {
+fn show_through(target: &str, directory: &OwnedFd, access: &Access) -> Result<()> {
     let (upper, work) = (format!("{target}/upper"), format!("{target}/work"));
     for path in [&upper, &work] {
-        places::make_directory(path, covered.mode() & 0o7777)?;
+        places::make_directory(path, access.mode)?;
     }
     let root = OwnedFd::from(File::open(&upper)?);
-    sys::change_owner(&root, covered.uid(), Some(covered.gid()))?;
+    sys::change_owner(&root, access.uid, Some(access.gid))?;
     let lower = format!("/proc/self/fd/{}", directory.as_raw_fd());
     let options = format!("lowerdir={lower},upperdir={upper},workdir={work},metacopy=off");
     sys::mount("overlay", target, "overlay", PLAIN, &options)

@@ -7,7 +7,7 @@ import { busyboxLayer } from "../../registry/busybox.ts";
 import { blob, image, sha256, writeLayout, type Layer } from "../../registry/images.ts";
 import { archive, tarEntry, type TarFields } from "../../support/tar-builder.ts";
 import { smallMemory, timeout } from "../lifecycle-support.ts";
-import { output } from "./root-support.ts";
+import { assertClean, output } from "./root-support.ts";
 import { useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
@@ -67,6 +67,7 @@ test(
     assert.deepEqual((await output(sandbox, look)).split("\n"), seen);
     await output(sandbox, "rm -r /tmp/entry.sh /run/mysqld; echo new > /tmp/new; cat /tmp/new");
     await sandbox.stop();
+    await assertClean(join(home, "sandboxes", "content", "upper.img"));
     const again = await Sandbox.start("content");
     assert.deepEqual((await output(again, look)).split("\n"), seen);
     assert.equal(await output(again, "ls /tmp | sort | tr '\\n' ' '"), "big entry.sh");
