@@ -5,7 +5,7 @@ import { violation } from "../violation.ts";
 import { WireReader, WireWriter } from "../wire.ts";
 
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 export const startRoutes = ["prelaunched", "restored", "cold"] as const;
 export type StartRoute = (typeof startRoutes)[number];
@@ -366,6 +366,7 @@ export interface MetricsMessage {
   readonly upperUsedBytes: number | null;
   readonly upperFreeBytes: number | null;
   readonly upperHostAllocatedBytes: number | null;
+  readonly hostDiskFull: boolean;
 }
 
 /** Asks to be told whenever the sandbox's logs have grown. */
@@ -777,6 +778,7 @@ export function encodeMessage(message: Message): Buffer {
       writer.optional(message.upperUsedBytes, (item) => writer.u53(item));
       writer.optional(message.upperFreeBytes, (item) => writer.u53(item));
       writer.optional(message.upperHostAllocatedBytes, (item) => writer.u53(item));
+      writer.bool(message.hostDiskFull);
       break;
     case "WatchLogs":
       writer.u8(66);
@@ -1362,6 +1364,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         upperUsedBytes: reader.optional(() => reader.u53()),
         upperFreeBytes: reader.optional(() => reader.u53()),
         upperHostAllocatedBytes: reader.optional(() => reader.u53()),
+        hostDiskFull: reader.bool(),
       }),
     },
   ],

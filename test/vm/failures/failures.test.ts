@@ -347,7 +347,9 @@ test("a boot that takes too long, and a later one that does not", { timeout }, a
 
   const sandbox = await handle.startDetached();
   // Found out before it is stopped.
-  await withEnvironment({ MSB_BOOT_TIMEOUT_MS: "long" }, () => failure(sandbox.restart(), InvalidConfigError));
+  await withEnvironment({ MSB_BOOT_TIMEOUT_MS: "long" }, () =>
+    failure(sandbox.restart(), InvalidConfigError),
+  );
   assert.equal((await sandbox.exec("echo", ["hi"])).stdout(), "hi\n");
   assert.equal(await handle.bootError(), null);
   await sandbox.destroy();
