@@ -104,6 +104,7 @@ export class RunningSandbox {
       activity: () => this.#limits.activity(),
       ended: (ended) => {
         this.#sessions.delete(ended);
+        this.#logs.exec.endLines(session.id);
         this.#limits.sessionEnded();
         this.#commandEnded();
       },
