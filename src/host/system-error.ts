@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+import { getSystemErrorMessage } from "node:util";
 import { IoError } from "../errors/index.ts";
 
 /** The `code` of a Node system error (`ENOENT`…), or undefined for anything else. */
@@ -20,6 +22,12 @@ const hints: Readonly<Record<string, string>> = {
   EMFILE: "This process has too many files open: raise the limit (ulimit -n).",
   ENFILE: "The system has too many files open: raise fs.file-max.",
 };
+
+/** What a full disk is told as where something else than a system call of ours has met it. */
+export function noSpaceLeft(action: string): IoError {
+  const reason = `ENOSPC: ${getSystemErrorMessage(-constants.errno.ENOSPC)}`;
+  return ioError(action, Object.assign(new Error(reason), { code: "ENOSPC" }));
+}
 
 /** Wraps a system error of the host's file system: says what was tried and, for the usual causes, what to do. */
 export function ioError(action: string, error: unknown): IoError {

@@ -11,6 +11,7 @@ import type { QemuBinary } from "./qemu/qemu-binary.ts";
 import { asObject, QmpClient, type QmpCommand, type QmpEvent } from "./qmp/qmp.ts";
 import { openingCommands, restoreCommands, saveState } from "./memory/save-restore.ts";
 import { hasEnded, spawnQemu, type SpawnedQemu } from "./qemu/spawn.ts";
+import { diskErrorOf } from "./disks/disk-error.ts";
 import { Tail } from "../host/files/tail.ts";
 import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
 
@@ -72,6 +73,9 @@ export class Machine implements AsyncDisposable {
   readonly exited: Promise<MachineExit>;
   /** Emits `event` with what QEMU reports: `BLOCK_IO_ERROR`, `STOP`, `GUEST_PANICKED`, `SHUTDOWN`… */
   readonly events: EventEmitter<{ event: [QmpEvent] }>;
+  /** Resolves when the host has no space left for what the guest writes. The guest stands still then; {@link resume} tries again. */
+  readonly outOfSpace: Promise<void>;
+  readonly #outOfSpace = Promise.withResolvers<void>();
   readonly #child: ChildProcess;
   readonly #qmp: QmpClient;
   readonly #consoleTail = new Tail(consoleTailBytes);
@@ -130,6 +134,7 @@ export class Machine implements AsyncDisposable {
     this.#qmp = new QmpClient(connection(child, inheritedFds.qmp), commandsSent);
     this.events = this.#qmp.events;
     this.events.on("event", (event) => this.#note(event));
+    this.outOfSpace = this.#outOfSpace.promise;
     this.exited = this.#waitForExit(error);
     this.ready = this.#becomeReady(isRestored ? restoreCommands : null);
     this.ready.catch(() => undefined);
@@ -196,7 +201,7 @@ export class Machine implements AsyncDisposable {
     await saveState(this.#qmp, statePath, socketPath);
   }
 
-  /** Goes on after {@link save}. @throws QmpError */
+  /** Goes on after {@link save}, and after {@link outOfSpace}. @throws QmpError */
   async resume(): Promise<void> {
     await this.#qmp.execute("cont");
   }
@@ -277,6 +282,7 @@ export class Machine implements AsyncDisposable {
     if (event.name === "SHUTDOWN") this.#shutdownReason = String(event.data["reason"]);
     if (event.name === "RESUME") this.#hasRun = this.#runs = true;
     if (event.name === "STOP") this.#runs = false;
+    if (diskErrorOf(event)?.held === true) this.#outOfSpace.resolve();
     // It takes the locks of its disks only now. Without one of them it says so, and stands still for ever.
     if (
       event.name === "MIGRATION" &&

@@ -16,6 +16,8 @@ const lineSchema = v.object({
   id: v.optional(v.number()),
   /** `b64` when `d` is base64, for bytes that are no text. */
   e: v.optional(v.literal("b64")),
+  /** What this session has written to this source so far ends here, within a line: what comes later is another one. */
+  end: v.optional(v.literal(true)),
   /** On a file's first line: how many bytes the files before it held. Makes a position in the log unique. */
   base: v.optional(v.number()),
 });
@@ -35,6 +37,11 @@ export function formatLogLine(source: LogSource, data: Buffer, sessionId: number
 /** As grep has it, what holds a NUL is no text: JSON would write six characters for each, and take ten times as long. */
 function isText(data: Buffer): boolean {
   return !data.includes(0) && isUtf8(data);
+}
+
+/** Says that a line without a newline has ended. */
+export function formatLogEnd(source: LogSource, sessionId: number): string {
+  return JSON.stringify({ t: new Date().toISOString(), s: source, d: "", id: sessionId, end: true }) + "\n";
 }
 
 /** The first line of every file of the log. */

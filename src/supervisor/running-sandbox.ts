@@ -17,6 +17,7 @@ import type { StartedMachine } from "../start/common/context.ts";
 import type { Logs } from "./logs/logs.ts";
 import { logEvents } from "./logs/machine-log.ts";
 import { AgentWatch } from "./services/agent-watch.ts";
+import { DiskShortage } from "./services/disk-shortage.ts";
 import { GuestShutdown } from "./services/guest-shutdown.ts";
 import { TimeLimits } from "./time-limits.ts";
 import { MetricsSampler } from "./services/metrics-sampler.ts";
@@ -30,6 +31,8 @@ export interface RunningSandboxOptions {
   readonly expired: (reason: Extract<TerminationReason, "MaxDurationExceeded" | "IdleTimeout">) => void;
   /** Its guest did not shut down in the time that it was given. */
   readonly overdue: () => void;
+  /** Something that whoever started it should know. */
+  readonly notice: (message: string) => void;
   /** A command has ended. */
   readonly commandEnded: () => void;
 }
@@ -49,10 +52,11 @@ export class RunningSandbox {
   readonly #metrics: MetricsSampler;
   readonly #shutdown: GuestShutdown;
   readonly #watch: AgentWatch;
+  readonly #shortage: DiskShortage;
   #nextSessionId = 1;
   #commands = 0;
 
-  constructor({ sandbox, started, logs, expired, overdue, commandEnded }: RunningSandboxOptions) {
+  constructor({ sandbox, started, logs, expired, overdue, notice, commandEnded }: RunningSandboxOptions) {
     const { machine, agent, startedAtMs } = started;
     const { name, config } = sandbox.record;
     this.machine = machine;
@@ -63,6 +67,7 @@ export class RunningSandbox {
     this.#metrics = new MetricsSampler({
       machine,
       agent,
+      diskFull: () => this.#shortage.lasts,
       memoryMib: config.memoryMib,
       hasUpper: config.image.kind === "oci",
       upperPath: sandbox.paths.upper,
@@ -75,10 +80,11 @@ export class RunningSandbox {
       expired,
     });
     this.#shutdown = new GuestShutdown(logs.runtime, config.stopSignal, overdue);
+    this.#shortage = new DiskShortage({ machine, log: logs.runtime, notice });
     this.#watch = new AgentWatch({
       agent,
       timeoutMs: numberFromEnvironment("MSB_AGENT_TIMEOUT_MS"),
-      runs: () => machine.runs,
+      runs: () => machine.runs && !this.#shortage.lasts,
     });
     logEvents(machine, logs.runtime);
     logs.exec.write("system", Buffer.from(startedMarker), null);
@@ -152,6 +158,7 @@ export class RunningSandbox {
     const exit = await this.machine.exited;
     this.#limits.stop();
     this.#watch.stop();
+    this.#shortage.stop();
     this.#shutdown.over();
     // The guest's last words may still be on their way: a command's real end counts more than the sandbox's.
     await this.#agent.closed(lastWordsMs);

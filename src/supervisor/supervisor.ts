@@ -217,6 +217,7 @@ export class Supervisor implements ClientServices {
       overdue: () => {
         this.kill();
       },
+      notice: this.#notice,
       commandEnded: () => {
         const { status, reason } = this.#stateFile.state;
         if (status === "draining" && reason === "DrainRequested") this.#stopWhenDrained();
@@ -246,9 +247,7 @@ export class Supervisor implements ClientServices {
         this.#logs.runtime.write("debug", `${stage} after ${elapsedMs} ms`);
         this.#tellOwner({ type: "StartProgress", stage, elapsedMs });
       },
-      notice: (message: string) => {
-        this.#tellOwner({ type: "Notice", message });
-      },
+      notice: this.#notice,
       background: (job: BackgroundJob) => {
         this.#jobs.add(job);
       },
@@ -362,6 +361,10 @@ export class Supervisor implements ClientServices {
   #elapsedMs(): number {
     return Math.round(performance.now() - this.#beganAtMs);
   }
+
+  readonly #notice = (message: string): void => {
+    this.#tellOwner({ type: "Notice", message });
+  };
 
   #tellOwner(message: Message): void {
     this.#clients.owner.send(message);

@@ -4,9 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { InvalidConfigError, InvalidCursorError, MissedRotationError } from "../../errors/index.ts";
-import { formatLogHeader, formatLogLine } from "../../store/log-format.ts";
+import { formatLogEnd, formatLogHeader, formatLogLine, startedMarker } from "../../store/log-format.ts";
 import { readExecLog } from "./exec-log-reader.ts";
-import { checkLogOptions, chosenSources, decodeLogCursor, encodeLogCursor, isInTime } from "./log-entry.ts";
+import {
+  checkLogOptions,
+  chosenSources,
+  decodeLogCursor,
+  encodeLogCursor,
+  isChosen,
+  isInTime,
+} from "./log-entry.ts";
 
 let directory: string;
 let path: string;
@@ -55,6 +62,25 @@ test("bytes that are no text take no more room than base64 does, and come back a
   assert.ok(written.length < 41_000, `${written.length} characters`);
   await writeFile(path, formatLogHeader(0) + written);
   assert.deepEqual((await readExecLog(path, null)).entries[0]?.data, zeros);
+});
+
+test("marks tell where lines end, and are no entries for anybody else", async () => {
+  const system = (text: string): string => formatLogLine("system", Buffer.from(text), null);
+  await writeFile(path, formatLogHeader(0) + line("one") + formatLogEnd("stdout", 1) + system(startedMarker));
+  const { entries } = await readExecLog(path, null);
+  assert.deepEqual(
+    entries.map(({ sessionId, ends, data }) => [sessionId, ends, data.toString()]),
+    [
+      [1, null, "one"],
+      [1, "session", ""],
+      [null, "all", ""],
+      [null, null, startedMarker],
+    ],
+  );
+  const chosen = (marks: boolean): (string | null)[] =>
+    entries.filter((entry) => isChosen(entry, new Set(["stdout"]), {}, marks)).map(({ ends }) => ends);
+  assert.deepEqual(chosen(true), [null, "session", "all"]);
+  assert.deepEqual(chosen(false), [null]);
 });
 
 test("a line that is not whole yet is read once it is", async () => {

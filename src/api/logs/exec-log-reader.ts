@@ -1,6 +1,6 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { MissedRotationError } from "../../errors/index.ts";
-import { logLineData, logMaximumFiles, parseLogLine } from "../../store/log-format.ts";
+import { logLineData, logMaximumFiles, parseLogLine, startedMarker } from "../../store/log-format.ts";
 import { LogEntry } from "./log-entry.ts";
 
 interface LogPart {
@@ -11,6 +11,7 @@ interface LogPart {
 }
 
 export interface ExecLogRead {
+  /** With the marks of where lines end. */
   readonly entries: LogEntry[];
   /** Where the reading began. */
   readonly begin: number;
@@ -19,6 +20,7 @@ export interface ExecLogRead {
 }
 
 const newline = 0x0a;
+const nothing = Buffer.alloc(0);
 
 /**
  * Reads `exec.log` and its rotated files from a position on.
@@ -83,7 +85,12 @@ async function readPart(part: LogPart, begin: number, entries: LogEntry[]): Prom
     const line = parseLogLine(bytes.toString("utf8", start, at));
     start = at + 1;
     if (line === null || line.base !== undefined) continue;
-    entries.push(new LogEntry(new Date(line.t), line.s, line.id ?? null, logLineData(line), begin + start));
+    const time = new Date(line.t);
+    const [id, data, position] = [line.id ?? null, logLineData(line), begin + start];
+    // Whoever ran before has ended, though a supervisor that was killed could not say so.
+    if (id === null && line.d === startedMarker)
+      entries.push(new LogEntry(time, "system", null, nothing, position, "all"));
+    entries.push(new LogEntry(time, line.s, id, data, position, line.end === true ? "session" : null));
   }
   return begin + start;
 }

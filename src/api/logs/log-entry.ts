@@ -22,6 +22,9 @@ export interface LogReadOptions {
 
 export const logReadOptions = { tail: "any", since: "any", until: "any", sources: "any" } as const;
 
+/** What a mark in the log says: which lines are over though no newline ended them. Its own session's and source's, or all. */
+export type LineEnds = "session" | "all";
+
 /** A piece of what a command printed, or a line about the sandbox itself (`system`). */
 export class LogEntry {
   readonly timestamp: Date;
@@ -31,14 +34,27 @@ export class LogEntry {
   readonly sessionId: number | null;
   readonly data: Buffer;
   readonly #position: number;
+  readonly #ends: LineEnds | null;
 
-  /** @internal @param position in `exec.log`: of the first byte that comes after this entry */
-  constructor(timestamp: Date, source: LogSource, sessionId: number | null, data: Buffer, position: number) {
+  /**
+   * @internal
+   * @param position in `exec.log`: of the first byte that comes after this entry
+   * @param ends for a mark, which is no entry for users and has no data
+   */
+  constructor(
+    timestamp: Date,
+    source: LogSource,
+    sessionId: number | null,
+    data: Buffer,
+    position: number,
+    ends: LineEnds | null = null,
+  ) {
     this.timestamp = timestamp;
     this.source = source;
     this.sessionId = sessionId;
     this.data = data;
     this.#position = position;
+    this.#ends = ends;
   }
 
   /**
@@ -52,6 +68,11 @@ export class LogEntry {
   /** @internal */
   get position(): number {
     return this.#position;
+  }
+
+  /** @internal */
+  get ends(): LineEnds | null {
+    return this.#ends;
   }
 
   /** The data as UTF-8; bytes that are none are replaced by U+FFFD. */
@@ -127,4 +148,15 @@ export function decodeLogCursor(cursor: string): LogPlace {
 
 function isPosition(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** Whether what is asked for has an entry in it. @param marks whether marks are wanted, which belong to no source or time */
+export function isChosen(
+  entry: LogEntry,
+  sources: ReadonlySet<LogSource>,
+  range: Pick<LogReadOptions, "since" | "until">,
+  marks: boolean,
+): boolean {
+  if (entry.ends !== null) return marks;
+  return sources.has(entry.source) && isInTime(entry.timestamp, range);
 }

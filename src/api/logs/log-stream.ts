@@ -8,7 +8,7 @@ import {
   chosenSources,
   checkLogOptions,
   decodeLogCursor,
-  isInTime,
+  isChosen,
   logReadOptions,
   type LogEntry,
   type LogPlace,
@@ -50,6 +50,7 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
   readonly #sources: ReadonlySet<LogSource>;
   readonly #changes: LogChanges | null;
   readonly #queue: LogEntry[] = [];
+  readonly #marks: boolean;
   readonly #begin: LogPlace | null;
   /** Where to go on in exec.log. */
   #position = 0;
@@ -57,7 +58,8 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
   #kernel: TextLogPosition = logBeginning;
   #over = false;
 
-  private constructor(control: SandboxControl, options: LogStreamOptions) {
+  private constructor(control: SandboxControl, options: LogStreamOptions, marks: boolean) {
+    this.#marks = marks;
     this.#control = control;
     this.#paths = sandboxPaths(control.home, control.name);
     this.#options = options;
@@ -67,18 +69,19 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
       options.follow === true ? new LogChanges(control, [this.#paths.logs, this.#paths.directory]) : null;
   }
 
-  /** @internal */
+  /** @internal @param marks as in {@link readLogs} */
   static async open(
     control: SandboxControl,
     options: LogStreamOptions,
     operation: Operation,
+    marks = false,
   ): Promise<LogStream> {
     checkLogOptions(options);
     if (options.fromCursor !== undefined && options.since !== undefined) {
       throw new InvalidConfigError("fromCursor and since exclude each other", { hint: "Give one of them." });
     }
     await operation.wait(control.find());
-    const stream = new this(control, options);
+    const stream = new this(control, options, marks);
     try {
       await operation.wait(stream.#readHistory());
     } catch (error) {
@@ -160,8 +163,7 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
 
   #enqueue(entries: readonly LogEntry[]): void {
     for (const entry of entries) {
-      if (this.#sources.has(entry.source) && isInTime(entry.timestamp, this.#options))
-        this.#queue.push(entry);
+      if (isChosen(entry, this.#sources, this.#options, this.#marks)) this.#queue.push(entry);
     }
   }
 

@@ -4,19 +4,23 @@ import { readExecLog, type ExecLogRead } from "./exec-log-reader.ts";
 import {
   checkLogOptions,
   chosenSources,
-  isInTime,
+  isChosen,
   type LogEntry,
   type LogPlace,
   type LogReadOptions,
 } from "./log-entry.ts";
 import { placeAt, readKernelLog, readRuntimeLog } from "./system-log-reader.ts";
 
-/** Reads what is logged, in the order of time. */
-export async function readLogs(paths: SandboxPaths, options: LogReadOptions): Promise<LogEntry[]> {
+/** Reads what is logged, in the order of time. @param marks whether the ends of lines are wanted too: {@link LogEntry.ends} */
+export async function readLogs(
+  paths: SandboxPaths,
+  options: LogReadOptions,
+  marks = false,
+): Promise<LogEntry[]> {
   checkLogOptions(options);
   const sources = chosenSources(options.sources);
   const { entries } = await readFrom(paths, null, sources.has("system"));
-  const chosen = entries.filter((entry) => sources.has(entry.source) && isInTime(entry.timestamp, options));
+  const chosen = entries.filter((entry) => isChosen(entry, sources, options, marks));
   if (options.tail === undefined) return chosen;
   return options.tail === 0 ? [] : chosen.slice(-options.tail);
 }

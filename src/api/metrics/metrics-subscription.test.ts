@@ -25,6 +25,7 @@ const sample = (uptimeMs: number): MetricsMessage => ({
   upperUsedBytes: null,
   upperFreeBytes: null,
   upperHostAllocatedBytes: null,
+  hostDiskFull: false,
 });
 
 const always = new AbortController().signal;

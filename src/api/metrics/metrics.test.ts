@@ -22,6 +22,7 @@ function sample(uptimeMs: number): SandboxMetrics {
     upperUsedBytes: null,
     upperFreeBytes: null,
     upperHostAllocatedBytes: 6,
+    hostDiskFull: true,
   });
 }
 

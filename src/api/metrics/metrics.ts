@@ -32,6 +32,8 @@ export interface SandboxMetrics {
   readonly upperFreeBytes: number | null;
   /** What the writable layer takes on the host's disk; null when it is not there. */
   readonly upperHostAllocatedBytes: number | null;
+  /** The host has no space left for what the guest writes: the guest is held until there is some again. */
+  readonly hostDiskFull: boolean;
 }
 
 export function metricsFrom(message: MetricsMessage): SandboxMetrics {

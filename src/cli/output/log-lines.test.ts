@@ -51,3 +51,44 @@ test("a terminal's carriage return is not part of the line", () => {
     ["a", ""],
   );
 });
+
+test("a line's time is that of its own first byte, not of the piece before it", () => {
+  const lines = new LineAssembler();
+  lines.push(chunk("a\n", 1, "stdout", 1));
+  const [line] = lines.push(chunk("b\n", 1, "stdout", 2));
+  assert.equal(line?.timestamp.getTime(), 2000);
+});
+
+const mark = (sessionId: number | null, ends: "session" | "all"): Chunk => ({
+  ...chunk("", sessionId ?? 0),
+  sessionId,
+  ends,
+});
+
+test("a line without a newline is over when its command is, and not joined with what comes later", () => {
+  const lines = new LineAssembler();
+  const all = [
+    chunk("no newline", 1),
+    chunk("running", 2),
+    mark(1, "session"),
+    chunk("next\n", 3),
+    chunk("heir\n", 1),
+    mark(3, "session"),
+    mark(null, "all"),
+    chunk("the next run's\n", 2),
+  ].flatMap((entry) => lines.push(entry));
+  assert.deepEqual(
+    all.map(({ text }) => text),
+    ["no newline", "next", "heir", "running", "the next run's"],
+  );
+  assert.deepEqual(lines.end(), []);
+});
+
+test("what has not ended comes in the order in which it was written", () => {
+  const lines = new LineAssembler();
+  for (const entry of [chunk("a", 1), chunk("b", 2), chunk("a", 1)]) lines.push(entry);
+  assert.deepEqual(
+    lines.end().map(({ text }) => text),
+    ["b", "aa"],
+  );
+});

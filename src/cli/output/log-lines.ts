@@ -6,6 +6,8 @@ export interface Chunk {
   readonly source: string;
   readonly sessionId: number | null;
   readonly data: Uint8Array;
+  /** For a mark without data: the lines that are over without a newline, of its session and source or all. */
+  readonly ends?: "session" | "all" | null;
 }
 
 export interface LogLine {
@@ -15,13 +17,18 @@ export interface LogLine {
   readonly sessionId: number | null;
   /** Without the line's end. */
   readonly text: string;
+  /** Its last piece, counted from the first one of the log. */
+  readonly at: number;
 }
 
 interface Unfinished {
   readonly first: Chunk;
   readonly decoder: StringDecoder;
   text: string;
+  at: number;
 }
+
+const newline = 0x0a;
 
 /**
  * Puts the lines of a log together again: it holds what commands wrote in the pieces in which they wrote it, and
@@ -29,45 +36,53 @@ interface Unfinished {
  */
 export class LineAssembler {
   readonly #unfinished = new Map<string, Unfinished>();
+  #count = 0;
 
   /** Takes the next entry; returns the lines that it completes. */
   push(chunk: Chunk): LogLine[] {
+    const at = ++this.#count;
+    if (chunk.ends === "all") return this.end();
     const key = `${chunk.source} ${String(chunk.sessionId)}`;
-    const before = this.#unfinished.get(key) ?? {
-      first: chunk,
-      decoder: new StringDecoder("utf8"),
-      text: "",
-    };
-    const [head = "", ...rest] = before.decoder.write(Buffer.from(chunk.data)).split("\n");
+    const before = this.#unfinished.get(key);
+    if (chunk.ends === "session") {
+      this.#unfinished.delete(key);
+      return before === undefined ? [] : ended([before]);
+    }
+    if (chunk.data.length === 0) return [];
+    const { first, decoder, text } = before ?? { first: chunk, decoder: new StringDecoder("utf8"), text: "" };
+    const [head = "", ...rest] = decoder.write(Buffer.from(chunk.data)).split("\n");
     if (rest.length === 0) {
-      before.text += head;
-      this.#unfinished.set(key, before);
+      this.#unfinished.set(key, { first, decoder, text: text + head, at });
       return [];
     }
     const last = rest.pop() ?? "";
-    const lines = [finished(before.first, before.text + head), ...rest.map((text) => finished(chunk, text))];
     // The decoder keeps a character that the next piece completes, so it goes with the unfinished line.
-    this.#unfinished.set(key, { first: chunk, decoder: before.decoder, text: last });
-    return lines;
+    if (chunk.data.at(-1) === newline) this.#unfinished.delete(key);
+    else this.#unfinished.set(key, { first: chunk, decoder, text: last, at });
+    return [finished(first, text + head, at), ...rest.map((line) => finished(chunk, line, at))];
   }
 
-  /** The lines that never ended. */
+  /** The lines that have not ended, in the order in which they were written. */
   end(): LogLine[] {
-    const lines: LogLine[] = [];
-    for (const { first, decoder, text } of this.#unfinished.values()) {
-      const all = text + decoder.end();
-      if (all !== "") lines.push(finished(first, all));
-    }
+    const lines = ended([...this.#unfinished.values()]);
     this.#unfinished.clear();
     return lines;
   }
 }
 
-function finished(chunk: Chunk, text: string): LogLine {
+function ended(unfinished: readonly Unfinished[]): LogLine[] {
+  return unfinished
+    .map(({ first, decoder, text, at }) => finished(first, text + decoder.end(), at))
+    .filter(({ text }) => text !== "")
+    .sort((a, b) => a.at - b.at);
+}
+
+function finished(chunk: Chunk, text: string, at: number): LogLine {
   return {
     timestamp: chunk.timestamp,
     source: chunk.source,
     sessionId: chunk.sessionId,
     text: text.endsWith("\r") ? text.slice(0, -1) : text,
+    at,
   };
 }

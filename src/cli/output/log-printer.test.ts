@@ -44,6 +44,26 @@ test("the tail counts lines, across the pieces they were written in", async () =
   assert.equal(await print({}, entries, 99), "1\n2\n33\n44\n");
 });
 
+test("a line that was never ended stands where it was written", async () => {
+  const entries = [chunk("prompt> ", 1), chunk("next\n", 2)];
+  assert.equal(await print({}, entries, 1), "next\n");
+  assert.equal(await print({ sessionIds: true }, entries), "[1] prompt> \n[2] next\n");
+  assert.equal(await print({}, [...entries, chunk("last", 3)], 1), "last\n");
+});
+
+test("a follower sees a line without a newline as soon as its command has ended", async () => {
+  const mark: Chunk = { ...chunk("", 1), ends: "session" };
+  const later = [chunk("last", 1), mark, chunk("next\n", 2)];
+  assert.equal(await print({ sessionIds: true }, [], null, later), "[1] last\n[2] next\n");
+  assert.equal(
+    await print({ sessionIds: true }, [chunk("last", 1), mark], 1, later.slice(2)),
+    "[1] last\n[2] next\n",
+  );
+  // Bytes go on where they stopped.
+  assert.equal(await print({}, [chunk("a\nb", 1)], 1, [chunk("c\n", 1)]), "bc\n");
+  assert.equal(await print({ json: true }, [mark], null, [mark]), "");
+});
+
 test("a filter sees whole lines, also when they come later", async () => {
   const view = { grep: /^hello$/u };
   assert.equal(await print(view, [chunk("hel"), chunk("lo\nother\n")]), "hello\n");

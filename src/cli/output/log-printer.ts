@@ -70,18 +70,20 @@ export class LogPrinter {
   async all(entries: readonly Chunk[], tail: number | null, more: boolean): Promise<void> {
     if (this.#view.json) {
       for (const entry of lastOf(
-        entries.filter((entry) => this.#matches(entry)),
+        entries.filter((entry) => !isMark(entry) && this.#matches(entry)),
         tail,
       ))
         await this.#json(entry);
     } else if (this.#lineMode || tail !== null) {
       const lines = entries.flatMap((entry) => this.#lines.push(entry));
-      if (!more || !this.#lineMode) lines.push(...this.#lines.end());
-      for (const line of lastOf(
-        lines.filter((candidate) => this.#wanted(candidate)),
-        tail,
-      ))
-        await this.#line(line);
+      const open = more && this.#lineMode ? [] : this.#lines.end();
+      // A line without an end stands where it was written, not after what others have written since.
+      const all = [...lines, ...open].sort((a, b) => a.at - b.at);
+      const goesOn = more ? open.at(-1) : undefined;
+      const wanted = all.filter((line) => this.#wanted(line));
+      // Its end may come, as it is written.
+      for (const line of lastOf(wanted, tail))
+        await this.#line(line, line === goesOn && line === all.at(-1) ? "" : "\n");
     } else {
       for (const entry of entries) await writeAll(this.#stream, entry.data);
     }
@@ -89,7 +91,7 @@ export class LogPrinter {
 
   async next(entry: Chunk): Promise<void> {
     if (this.#view.json) {
-      if (this.#matches(entry)) await this.#json(entry);
+      if (!isMark(entry) && this.#matches(entry)) await this.#json(entry);
     } else if (this.#lineMode) {
       for (const line of this.#lines.push(entry)) if (this.#wanted(line)) await this.#line(line);
     } else {
@@ -123,7 +125,7 @@ export class LogPrinter {
     await writeAll(this.#stream, jsonLine(line));
   }
 
-  async #line(line: LogLine): Promise<void> {
+  async #line(line: LogLine, end = "\n"): Promise<void> {
     const { timestamps, sessionIds, colorSessions } = this.#view;
     const id = line.sessionId === null ? "-" : String(line.sessionId);
     const prefix =
@@ -134,7 +136,7 @@ export class LogPrinter {
         ? sessionColors[line.sessionId % sessionColors.length]
         : undefined;
     const text = color === undefined ? line.text : this.#paint(color, line.text);
-    await writeAll(this.#stream, `${prefix}${text}\n`);
+    await writeAll(this.#stream, `${prefix}${text}${end}`);
   }
 
   #paint(format: Format, text: string): string {
@@ -147,6 +149,10 @@ export class LogPrinter {
         return paint(format, text, this.#stream);
     }
   }
+}
+
+function isMark({ ends }: Chunk): boolean {
+  return ends !== undefined && ends !== null;
 }
 
 function lastOf<T>(items: readonly T[], count: number | null): readonly T[] {

@@ -22,6 +22,7 @@ function sample(values: Partial<SandboxMetrics>): SandboxMetrics {
     upperUsedBytes: null,
     upperFreeBytes: null,
     upperHostAllocatedBytes: null,
+    hostDiskFull: false,
     ...values,
   };
 }
@@ -99,5 +100,6 @@ test("the JSON of a sample has its units in its keys", () => {
     upper_used_bytes: null,
     upper_free_bytes: null,
     upper_host_allocated_bytes: null,
+    host_disk_full: false,
   });
 });

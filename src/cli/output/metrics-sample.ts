@@ -130,5 +130,6 @@ export function metricsJson(sandbox: MeasuredSandbox): object {
     upper_used_bytes: metrics.upperUsedBytes,
     upper_free_bytes: metrics.upperFreeBytes,
     upper_host_allocated_bytes: metrics.upperHostAllocatedBytes,
+    host_disk_full: metrics.hostDiskFull,
   };
 }

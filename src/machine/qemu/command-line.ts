@@ -168,8 +168,9 @@ function diskArguments(disk: Disk | null, slot: number): string[] {
       cache: { direct: false, "no-flush": false },
     },
   };
-  // An error of the host's file system (a full disk) reaches the guest as an I/O error and does not stop the machine.
-  const device = `virtio-blk-device,drive=${id},serial=${escapeCommas(disk.serial)},werror=report,rerror=report`;
+  // A full disk of the host stops the machine, which then loses nothing: the write is done again when it goes on. Any other error
+  // of the host's file system reaches the guest as an I/O error.
+  const device = `virtio-blk-device,drive=${id},serial=${escapeCommas(disk.serial)},werror=enospc,rerror=report`;
   return ["-blockdev", JSON.stringify(node), "-device", device];
 }
 

@@ -371,6 +371,7 @@ export interface MetricsMessage {
   readonly upperUsedBytes: number | null;
   readonly upperFreeBytes: number | null;
   readonly upperHostAllocatedBytes: number | null;
+  readonly hostDiskFull: boolean;
 }
 
 /** Asks to be told whenever the sandbox's logs have grown. */
@@ -788,6 +789,7 @@ export function encodeMessage(message: Message): Buffer {
       writer.optional(message.upperUsedBytes, (item) => writer.u53(item));
       writer.optional(message.upperFreeBytes, (item) => writer.u53(item));
       writer.optional(message.upperHostAllocatedBytes, (item) => writer.u53(item));
+      writer.bool(message.hostDiskFull);
       break;
     case "WatchLogs":
       writer.u8(66);
@@ -1383,6 +1385,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         upperUsedBytes: reader.optional(() => reader.u53()),
         upperFreeBytes: reader.optional(() => reader.u53()),
         upperHostAllocatedBytes: reader.optional(() => reader.u53()),
+        hostDiskFull: reader.bool(),
       }),
     },
   ],

@@ -36,6 +36,7 @@ export const metrics = {
         upperUsedBytes: { optional: "u53" },
         upperFreeBytes: { optional: "u53" },
         upperHostAllocatedBytes: { optional: "u53" },
+        hostDiskFull: "bool",
       },
     },
   },

@@ -3,6 +3,7 @@ import { RuntimeError } from "../../errors/index.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { AgentLink } from "../../agent-link/agent-link.ts";
+import { noSpaceLeft } from "../../host/system-error.ts";
 import type { Operation } from "../../host/operation.ts";
 import type { StartInputs } from "../contract/handover.ts";
 import type { Subject } from "../inputs/probe.ts";
@@ -64,10 +65,19 @@ export interface StartedMachine {
 }
 
 /** Waits for the guest, but not longer than the machine lives nor than the operation may last. */
-export async function unlessOver<T>(step: Promise<T>, { exited }: Machine, operation: Operation): Promise<T> {
+export async function unlessOver<T>(
+  step: Promise<T>,
+  { exited, outOfSpace }: Machine,
+  operation: Operation,
+): Promise<T> {
   const ended = exited.then((exit): never => {
     throw new RuntimeError(exit.detail);
   });
   ended.catch(() => undefined);
-  return await operation.wait(Promise.race([step, ended]));
+  // A guest that is held until there is space would only be waited for until the time is over.
+  const full = outOfSpace.then((): never => {
+    throw noSpaceLeft("write the sandbox's disk");
+  });
+  full.catch(() => undefined);
+  return await operation.wait(Promise.race([step, ended, full]));
 }

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BootStartError, OperationTimeoutError } from "../../errors/index.ts";
+import { BootStartError, IoError, OperationTimeoutError } from "../../errors/index.ts";
+import { Operation } from "../../host/operation.ts";
+import type { Machine } from "../../machine/machine.ts";
 import type { MachineExit } from "../../machine/types.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import { unlessOver } from "./context.ts";
 import { bootLimit, restoreLimit, startError, type WaitLimit } from "./start-errors.ts";
 
 const exit: MachineExit = {
@@ -45,4 +48,21 @@ test("what took too long is told with the limit that it reached", (t) => {
 
 test("a machine with little memory is told so, however it failed", () => {
   assert.match(toldOf(bootLimit(), 100).hint, /^It has 100 MiB of memory.*128/);
+});
+
+test("a guest that is held for want of space, before it is a sandbox, fails the start as a full disk does", async () => {
+  const machine = {
+    exited: new Promise(() => undefined),
+    outOfSpace: Promise.resolve(),
+  } as unknown as Machine;
+  const starting = Operation.run("start", {}, (operation) =>
+    unlessOver(new Promise(() => undefined), machine, operation),
+  );
+  const error: unknown = await starting.catch((reason: unknown) => reason);
+  assert.ok(error instanceof IoError);
+  assert.match(error.message, /ENOSPC: no space left on device/);
+  assert.match(error.hint, /disk is full/);
+  const record = { name: "demo", config: { image: { kind: "oci" } } } as SandboxRecord;
+  const kernelLog = { follow: () => undefined, lastLines: () => "" };
+  assert.equal(startError({ record, kernelLog }, "build_vm", error, exit, bootLimit()), error);
 });

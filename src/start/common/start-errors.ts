@@ -1,6 +1,7 @@
 import {
   BootStartError,
   InvalidConfigError,
+  IoError,
   OperationTimeoutError,
   type BootStage,
 } from "../../errors/index.ts";
@@ -77,6 +78,8 @@ export function startError(
   exit: MachineExit,
   limit: WaitLimit,
 ): Error {
+  // What the host could not do is told as it is everywhere else.
+  if (error instanceof IoError) return error;
   return (
     configError(record.config, error, exit) ??
     bootError(

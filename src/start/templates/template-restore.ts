@@ -1,6 +1,6 @@
 import { lstat, open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
+import { InvalidConfigError, IoError, RuntimeError } from "../../errors/index.ts";
 import { Machine } from "../../machine/machine.ts";
 import { copyTemplateUpper } from "../inputs/upper.ts";
 import { bootMessages } from "../../guest-setup/boot-messages.ts";
@@ -80,10 +80,13 @@ export async function becomeRestored(
   } catch (error) {
     const ended = await ownEnd(started, error);
     const startError = await endedBy(context, started, "build_vm", error);
-    // What the guest itself says, and what is wrong with the sandbox's own files, would be so without a template too. And when
-    // nothing is left of the start's time, that was used up before.
-    if (error instanceof GuestBootError || startError instanceof InvalidConfigError || signal.aborted)
-      throw startError;
+    // What the guest itself says, what is wrong with the sandbox's own files, and a full disk of the host would be so without a
+    // template too. And when nothing is left of the start's time, that was used up before.
+    const isOfTheSandbox =
+      error instanceof GuestBootError ||
+      startError instanceof InvalidConfigError ||
+      startError instanceof IoError;
+    if (isOfTheSandbox || signal.aborted) throw startError;
     throw new TemplateFailedError(startError.message, ended?.reason !== "killed", { cause: startError });
   }
 }

@@ -38,6 +38,7 @@ const metrics: MetricsMessage = {
   upperUsedBytes: null,
   upperFreeBytes: null,
   upperHostAllocatedBytes: null,
+  hostDiskFull: false,
 };
 const ended: EndedMessage = { type: "Ended", state: "stopped", exitCode: 0, signal: null, reason: "" };
 

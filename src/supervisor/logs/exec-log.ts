@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import {
+  formatLogEnd,
   formatLogHeader,
   formatLogLine,
   logMaximumBytes,
@@ -12,9 +13,13 @@ import { RotatingFile } from "../../host/files/rotating-file.ts";
 /** Commands wait for their output to be logged once so many bytes are queued. */
 const fullAtBytes = 4 * 1024 * 1024;
 
+const newline = 0x0a;
+
 /** Writes `exec.log`: everything every command printed. */
 export class ExecLog {
   readonly #file: RotatingFile;
+  /** Of each session, the sources whose last line has no end yet. */
+  readonly #unfinished = new Map<number, Set<LogSource>>();
 
   private constructor(file: RotatingFile) {
     this.#file = file;
@@ -27,6 +32,18 @@ export class ExecLog {
 
   write(source: LogSource, data: Buffer, sessionId: number | null): void {
     this.#file.append(Buffer.from(formatLogLine(source, data, sessionId)));
+    if (sessionId === null || data.length === 0) return;
+    const unfinished = this.#unfinished.get(sessionId);
+    if (data.at(-1) === newline) unfinished?.delete(source);
+    else if (unfinished === undefined) this.#unfinished.set(sessionId, new Set([source]));
+    else unfinished.add(source);
+  }
+
+  /** Notes that a session's command has ended: a line that it left without a newline is over. */
+  endLines(sessionId: number): void {
+    const unfinished = this.#unfinished.get(sessionId) ?? [];
+    this.#unfinished.delete(sessionId);
+    for (const source of unfinished) this.#file.append(Buffer.from(formatLogEnd(source, sessionId)));
   }
 
   /** True while commands should not be given credit for more output. */

@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { orTimeout } from "../../host/or-timeout.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { MetricsMessage, StatsMessage } from "../../protocol/generated/messages.ts";
 import type { AgentLink } from "../../agent-link/agent-link.ts";
@@ -6,6 +7,8 @@ import type { AgentLink } from "../../agent-link/agent-link.ts";
 export interface MetricsOptions {
   readonly machine: Machine;
   readonly agent: AgentLink;
+  /** Whether the guest is held because the host has no space left for its disk. */
+  readonly diskFull: () => boolean;
   readonly memoryMib: number;
   /** Whether the root is an image with a writable layer above, rather than a directory or a disk image of the host. */
   readonly hasUpper: boolean;
@@ -66,6 +69,7 @@ export class MetricsSampler {
       upperUsedBytes: upper === null ? null : Math.max(0, upper.rootTotal - upper.rootFree),
       upperFreeBytes: upper?.rootFree ?? null,
       upperHostAllocatedBytes,
+      hostDiskFull: this.#options.diskFull(),
     };
   }
 
@@ -80,15 +84,10 @@ export class MetricsSampler {
   }
 
   async #guestStats(): Promise<StatsMessage | null> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<null>((resolve) => {
-      timer = setTimeout(resolve, guestAnswerMs, null);
-    });
-    try {
-      return await Promise.race([this.#options.agent.stats().catch(() => null), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return await orTimeout(
+      this.#options.agent.stats().catch(() => null),
+      guestAnswerMs,
+    );
   }
 
   /** st_blocks counts 512-byte units whatever the file system's block size: stat(2). */

@@ -199,6 +199,7 @@ export class Session implements SessionSink {
       const rest = pieces.end();
       if (rest.length > 0) this.#log.write(source, rest, this.id);
     }
+    this.#log.endLines(this.id);
     if (this.#waitingReports === 0 && !this.#log.pending) {
       report();
       return;

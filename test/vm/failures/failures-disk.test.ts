@@ -78,34 +78,62 @@ for (const size of ["8k", "24k", "64k", "256k"]) {
   });
 }
 
-test("the disk fills up while the guest writes: the guest gets I/O errors", { timeout, skip }, async (t) => {
-  const home = await smallHome(t, "24m");
-  await withEnvironment({ MSB_HOME: home }, async () => {
-    const sandbox = await create("filling");
-    await sandbox.shell("echo before > /root/before; sync");
-    const write = await sandbox.shell(
-      "for n in $(seq 100); do dd if=/dev/urandom of=/root/$n bs=256k count=1 conv=fsync || exit 9; done",
-    );
-    assert.equal(write.code, 9);
-    assert.match(write.stderr(), /Input\/output error|Read-only/);
-    // The sandbox lives: it is still spoken to, and can be stopped.
-    assert.equal((await sandbox.exec("cat", ["/root/before"])).stdout(), "before\n");
-    assert.equal((await sandbox.ping()).name, "filling");
-    assert.ok((await sandbox.metrics()).uptimeMs > 0);
-    // Even while a command waits for pages to be written that never will be.
-    await sandbox.execStream("sh", ["-c", "cat /dev/zero | tr '\\0' x > /root/big"]);
-    await sandbox.stop();
-    await processesGone(home);
-    const handle = await Sandbox.get("filling");
-    assert.equal(handle.status, "stopped");
-    assert.equal((await handle.waitUntilStopped()).source, "a client asked for it");
-    await handle.remove();
-    // With the space back, all is well.
-    const again = await create("filling");
-    assert.equal((await again.exec("echo", ["hi"])).stdout(), "hi\n");
-    await again.destroy();
-  });
-});
+test(
+  "the disk fills up while the guest writes: it is held, nothing is lost",
+  { timeout, skip },
+  async (t) => {
+    const home = await smallHome(t, "24m");
+    await withEnvironment({ MSB_HOME: home }, async () => {
+      const notices: string[] = [];
+      const sandbox = await Sandbox.builder("filling")
+        .image("localhost/base")
+        .memory(smallMemory)
+        .onNotice((notice) => notices.push(notice))
+        .create();
+      assert.equal((await sandbox.metrics()).hostDiskFull, false);
+      const writing = sandbox.shell(
+        "dd if=/dev/urandom of=/root/big bs=256k count=128 conv=fsync && sync && md5sum /root/big && " +
+          "echo 3 > /proc/sys/vm/drop_caches && md5sum /root/big",
+      );
+      const isFull = (full: boolean): Promise<true> =>
+        eventually(`a disk that is ${full ? "full" : "not full"}`, async () =>
+          (await sandbox.metrics()).hostDiskFull === full ? true : null,
+        );
+      await isFull(true);
+      const [notice = "", ...others] = notices;
+      assert.match(notice, /disk is full .*held until there is space/);
+      assert.deepEqual(others, []);
+      const logged = async (): Promise<string> => {
+        const entries = await (await Sandbox.get("filling")).logs({ sources: ["system"] });
+        return entries.map((entry) => entry.text()).join("");
+      };
+      assert.match(await logged(), /ERROR the host's disk is full/);
+      // With space, all that was written is there, and no program has met an error.
+      await mounting("mount", "-o", "remount,size=80m", home);
+      const written = await writing;
+      assert.equal(written.code, 0, written.stderr());
+      const [first = "", second] = written.stdout().trim().split("\n");
+      assert.match(first, /^[0-9a-f]{32} /);
+      assert.equal(second, first);
+      await isFull(false);
+      assert.match(await logged(), /WARN  the host's disk has space again/);
+
+      // One that is held can be stopped all the same, while a command waits for pages to be written that never will be.
+      await sandbox.execStream("sh", ["-c", "cat /dev/zero | tr '\\0' x > /root/more"]);
+      await isFull(true);
+      await sandbox.stopWithTimeout(1000);
+      await processesGone(home);
+      const handle = await Sandbox.get("filling");
+      assert.equal(handle.status, "stopped");
+      assert.equal((await handle.waitUntilStopped()).source, "a client asked for it");
+      await handle.remove();
+      // With the space back, all is well.
+      const again = await create("filling");
+      assert.equal((await again.exec("echo", ["hi"])).stdout(), "hi\n");
+      await again.destroy();
+    });
+  },
+);
 
 test("a home that became read-only", { timeout, skip }, async (t) => {
   const home = await smallHome(t, "64m");

@@ -16,6 +16,7 @@ import {
   type LogReadOptions,
   type LogStream,
 } from "../../../src/index.ts";
+import { openMarkedLog } from "../../../src/api/logs/whole-lines.ts";
 import { printed, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
@@ -128,6 +129,17 @@ describe("what commands print", () => {
     const entries = await ofSession(handle.id);
     assert.equal(joined(entries), "🦀\n");
     assert.ok(entries.every((entry) => !entry.text().includes("\ufffd")));
+  });
+
+  test("without a newline at its end, its line ends with its command", async () => {
+    await sandbox.shell("printf unfinished");
+    const next = await sandbox.shell("echo next-line");
+    assert.equal(next.code, 0);
+    const entries = await (await openMarkedLog(name)).read({});
+    const [text, mark, other] = entries.slice(entries.findIndex((entry) => entry.text() === "unfinished"));
+    assert.deepEqual([text?.ends, mark?.ends, mark?.sessionId], [null, "session", text?.sessionId]);
+    assert.equal(other?.text(), "next-line\n");
+    assert.ok((await sandbox.logs()).every(({ data }) => data.length > 0));
   });
 
   test("is logged although nobody listens", async () => {

@@ -1,4 +1,4 @@
-import type { LogStreamOptions, SandboxHandle } from "../../../api/index.ts";
+import type { LogStreamOptions } from "../../../api/index.ts";
 import { defineCommand, flag, repeated, value } from "../../grammar/command.ts";
 import { LogPrinter, type LogView } from "../../output/log-printer.ts";
 import { UsageError } from "../../output/usage-error.ts";
@@ -86,7 +86,7 @@ export const logs = defineCommand({
     };
     const printer = new LogPrinter(view);
     printer.bootFailure(await handle.bootError());
-    await print(handle, range, options.tail, options.follow ?? false, printer);
+    await print(name, range, options.tail, options.follow ?? false, printer);
     return 0;
   },
 });
@@ -98,22 +98,24 @@ interface Range {
 }
 
 async function print(
-  handle: SandboxHandle,
+  name: string,
   range: Range,
   tail: number | undefined,
   follow: boolean,
   printer: LogPrinter,
 ): Promise<void> {
+  const { openMarkedLog } = await import("../../../api/logs/whole-lines.ts");
+  const log = await openMarkedLog(name);
   const { since, ...rest } = range;
   let from: LogStreamOptions = since === undefined ? {} : { since };
   if (tail !== undefined || !follow) {
-    const entries = await handle.logs(range);
+    const entries = await log.read(range);
     await printer.all(entries, tail ?? null, follow);
     if (!follow) return;
     const last = entries.at(-1);
     if (last !== undefined) from = { fromCursor: last.cursor };
   }
-  await using stream = await handle.logStream({ ...rest, ...from, follow: true });
+  await using stream = await log.stream({ ...rest, ...from, follow: true });
   for await (const entry of stream) await printer.next(entry);
   await printer.end();
 }
