@@ -17,7 +17,8 @@ export {
 } from "../config/enums.ts";
 export type { WaitOptions } from "../host/operation.ts";
 export type { EnvInput, EnvPair } from "../config/env.ts";
-export { ExecHandle, type ExecEvent } from "./exec/exec-handle.ts";
+export type { ExecEvent } from "./exec/exec-event.ts";
+export { ExecHandle, type CollectOptions } from "./exec/exec-handle.ts";
 export {
   AttachOptionsBuilder,
   ExecOptionsBuilder,
