@@ -18,7 +18,8 @@ export {
 export type { WaitOptions } from "../host/operation.ts";
 export type { EnvInput, EnvPair } from "../config/env.ts";
 export type { PairsInput } from "../config/pairs.ts";
-export { ExecHandle, type ExecEvent } from "./exec/exec-handle.ts";
+export type { ExecEvent } from "./exec/exec-event.ts";
+export { ExecHandle, type CollectOptions } from "./exec/exec-handle.ts";
 export {
   AttachOptionsBuilder,
   ExecOptionsBuilder,

@@ -22,19 +22,27 @@ async function exitCode(argv: readonly string[]): Promise<number> {
   const separator = argv.indexOf("--");
   const args = separator === -1 ? argv : argv.slice(0, separator);
   const guestCommand = separator === -1 ? null : argv.slice(separator + 1);
+  let failureCode: number | undefined;
   try {
-    const quick = await findQuickly(args, guestCommand);
-    if (quick !== null) return await runCommand(quick.command, quick.invocation);
-    return await runFully(args, guestCommand);
+    const chosen = (await findQuickly(args, guestCommand)) ?? (await findFully(args, guestCommand));
+    if (typeof chosen === "number") return chosen;
+    failureCode = chosen.command.failureCode;
+    return await runCommand(chosen);
   } catch (error) {
     if (isInterrupted()) return await untilExit();
     const { exitCodeOf, report } = await import("./output/report.ts");
     err(report(error, process.stderr, { stack: wantsStack(args) }));
-    return exitCodeOf(error);
+    return exitCodeOf(error, failureCode);
   }
 }
 
-async function runCommand(command: AnyCommand, invocation: Invocation): Promise<number> {
+/** What the command line asks for. */
+interface Chosen {
+  readonly command: AnyCommand;
+  readonly invocation: Invocation;
+}
+
+async function runCommand({ command, invocation }: Chosen): Promise<number> {
   const code = await command.run(invocation);
   // What ended because of an interruption has no exit code of its own.
   return isInterrupted() ? await untilExit() : code;
@@ -44,7 +52,7 @@ async function runCommand(command: AnyCommand, invocation: Invocation): Promise<
 async function findQuickly(
   args: readonly string[],
   guestCommand: readonly string[] | null,
-): Promise<{ command: AnyCommand; invocation: Invocation } | null> {
+): Promise<Chosen | null> {
   const levels = args.findIndex((arg) => !logLevels.some((level) => arg === `--${level}`));
   const found = levels === -1 ? null : findEntry(commandEntries, args.slice(levels));
   if (found === null || isFamily(found.entry) || args.includes("--tree") || args.includes("--version"))
@@ -55,7 +63,11 @@ async function findQuickly(
   return invocation === null ? null : { command, invocation };
 }
 
-async function runFully(args: readonly string[], guestCommand: readonly string[] | null): Promise<number> {
+/** @returns the exit code of a command line that asks for nothing, or that is wrong */
+async function findFully(
+  args: readonly string[],
+  guestCommand: readonly string[] | null,
+): Promise<Chosen | number> {
   const { findBranch, namesNothing, parse } = await import("./grammar/program.ts");
   if (args.includes("--version")) {
     out(`msb ${(await import("./version.ts")).packageVersion()}\n`);
@@ -67,8 +79,7 @@ async function runFully(args: readonly string[], guestCommand: readonly string[]
     out(await commandTree(branch === null ? commandEntries : [branch], branch !== null));
     return 0;
   }
-  const parsed = await parse(commandEntries, args, guestCommand, { out, err });
-  return typeof parsed === "number" ? parsed : await runCommand(parsed.command, parsed.invocation);
+  return await parse(commandEntries, args, guestCommand, { out, err });
 }
 
 function wantsStack(args: readonly string[]): boolean {

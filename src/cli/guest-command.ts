@@ -1,6 +1,8 @@
+import { fstatSync, statSync, type Stats } from "node:fs";
 import type { ExecHandle, Sandbox } from "../api/index.ts";
 import { parseDetachKeys } from "../api/exec/detach-keys.ts";
-import { InvalidConfigError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import { InvalidConfigError, IoError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import { ioError } from "../host/system-error.ts";
 import { flag, repeated, value } from "./grammar/command.ts";
 import { onInterruption, type Interruption } from "./output/interrupt.ts";
 import { writeAll } from "./output/streams.ts";
@@ -87,6 +89,42 @@ export function commandLine(
   return choice.interactive ? [config.shell ?? "/bin/sh"] : [];
 }
 
+/**
+ * Whether what this process is given on stdin can be passed on. A terminal takes lines of at most 4095 bytes, drops the rest, and acts
+ * on bytes such as 0x03: what comes through a pipe or from a file would not arrive as it is. Nothing, from /dev/null, does.
+ *
+ * @param tty a terminal was asked for
+ * @throws UsageError, IoError
+ */
+export function checkStdin(tty: boolean): void {
+  const isPiped = !process.stdin.isTTY;
+  if (isPiped && statOfStdin()?.isDirectory() === true) {
+    throw new IoError("cannot read standard input: it is a directory", {
+      hint: "Give a file, a pipe, or nothing: </dev/null",
+    });
+  }
+  if (tty && isPiped && !isNullDevice()) {
+    throw new UsageError(
+      "the input device is not a terminal",
+      "Leave out -t to pass standard input on byte by byte, or give none: </dev/null",
+    );
+  }
+}
+
+function statOfStdin(): Stats | null {
+  try {
+    return fstatSync(0);
+  } catch {
+    // Closed.
+    return null;
+  }
+}
+
+function isNullDevice(): boolean {
+  const stdin = statOfStdin();
+  return stdin === null || (stdin.isCharacterDevice() && stdin.rdev === statSync("/dev/null").rdev);
+}
+
 /** Runs a command in a sandbox on this process's streams: on its terminal, or through pipes. */
 export async function runInGuest(sandbox: Sandbox, command: GuestCommand): Promise<Outcome> {
   const tty = command.tty ?? (isInteractive() && command.timeoutMs === undefined);
@@ -153,7 +191,6 @@ export async function startInGuest(sandbox: Sandbox, command: GuestCommand): Pro
 
 /** The byte that a terminal's line discipline takes for the end of input: Ctrl-D. */
 const END_OF_TRANSMISSION = "\x04";
-const NEWLINE = 0x0a;
 
 async function stream(sandbox: Sandbox, command: GuestCommand, tty: boolean): Promise<number> {
   const [program = "", ...args] = command.argv;
@@ -167,7 +204,12 @@ async function stream(sandbox: Sandbox, command: GuestCommand, tty: boolean): Pr
   });
   const ended = Promise.withResolvers<true>();
   using _interruption = onInterruption((reason) => passOn(handle, reason, ended.promise));
-  void forwardStdin(handle, tty);
+  const input: { failure: IoError | null } = { failure: null };
+  void forwardStdin(handle, tty).catch(async (error: unknown) => {
+    // Whatever the command makes of half of its input, it is not what was asked for.
+    input.failure = ioError("read standard input", error);
+    await handle.kill();
+  });
   let code = 1;
   try {
     for await (const event of handle) {
@@ -178,26 +220,21 @@ async function stream(sandbox: Sandbox, command: GuestCommand, tty: boolean): Pr
   } finally {
     ended.resolve(true);
   }
+  if (input.failure !== null) throw input.failure;
   return code;
 }
 
-/** Sends what this process reads to the command, as it comes, and its end. Ends silently with the command. */
+/**
+ * Sends what this process reads to the command, as it comes, and its end. Ends silently with the command.
+ *
+ * @throws why stdin cannot be read
+ */
 async function forwardStdin(handle: ExecHandle, tty: boolean): Promise<void> {
   const sink = handle.takeStdin();
   if (sink === null) return;
-  let inLine = false;
-  try {
-    for await (const chunk of process.stdin) {
-      const data = chunk as Uint8Array;
-      await sink.write(data);
-      inLine = data.at(-1) !== NEWLINE;
-    }
-    // Within a line, the first one only hands over what was typed so far.
-    if (tty) await sink.write(inLine ? END_OF_TRANSMISSION.repeat(2) : END_OF_TRANSMISSION);
-  } catch {
-    // Either the command is gone and nobody wants the rest, or stdin cannot be read, which is its end.
-  }
-  await sink.close().catch(() => undefined);
+  for await (const chunk of process.stdin) await sink.write(chunk as Uint8Array);
+  if (tty) await sink.write(END_OF_TRANSMISSION);
+  await sink.close();
 }
 
 /** How long a command may take to end after a signal that was passed on to it. */

@@ -192,30 +192,52 @@ export class InvalidCursorError extends MicrosandboxError {
   }
 }
 
+/** What a command printed is longer than a string of this Node can be. Its bytes are there. */
+export class OutputTooLongError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("outputTooLong", message, options);
+  }
+
+  /** @internal Bytes as UTF-8; those that are none are replaced by U+FFFD. */
+  static textOf(bytes: Buffer, what: string): string {
+    try {
+      return bytes.toString("utf8");
+    } catch (error) {
+      throw new this(`${what} has ${bytes.length} bytes, which is longer than a string can be`, {
+        cause: error,
+        hint: "Take its bytes (stdoutBytes(), stderrBytes()), or stream the output.",
+      });
+    }
+  }
+}
+
 /**
  * A command ran longer than its timeout and was killed. What it had printed until then and was gathered for the caller is
  * here; a caller that streams has it already.
  */
 export class ExecTimeoutError extends MicrosandboxError {
   readonly timeoutMs: number | null;
+  /** It had printed more than is here: than the `maxOutput` of the call. */
+  readonly truncated: boolean;
   readonly #stdout: Buffer;
   readonly #stderr: Buffer;
 
   constructor(message: string, details: ErrorDetails<"execTimeout">, options?: ErrorOptionsWithHint) {
     super("execTimeout", message, options, details);
     this.timeoutMs = details.timeoutMs;
+    this.truncated = details.truncated;
     this.#stdout = details.stdout;
     this.#stderr = details.stderr;
   }
 
-  /** Standard output as UTF-8; bytes that are none are replaced by U+FFFD. */
+  /** Standard output as UTF-8; bytes that are none are replaced by U+FFFD. @throws OutputTooLongError */
   stdout(): string {
-    return this.#stdout.toString("utf8");
+    return OutputTooLongError.textOf(this.#stdout, "standard output");
   }
 
-  /** Standard error as UTF-8; bytes that are none are replaced by U+FFFD. */
+  /** Standard error as UTF-8; bytes that are none are replaced by U+FFFD. @throws OutputTooLongError */
   stderr(): string {
-    return this.#stderr.toString("utf8");
+    return OutputTooLongError.textOf(this.#stderr, "standard error");
   }
 
   stdoutBytes(): Buffer {

@@ -16,7 +16,8 @@ export const execFailureKinds = [
 export const bootStages = ["mount", "build_vm", "config", "network", "image", "other"] as const;
 
 /** What one field of an error is: a list for one of its words. Bytes cross the wire as base64. */
-export type DetailKind = "string" | "string?" | "number" | "number?" | "bytes" | readonly string[];
+export type DetailKind =
+  "string" | "string?" | "number" | "number?" | "boolean" | "bytes" | readonly string[];
 
 /** One kind of error: the name of its class in `classes.ts`, and the fields that it has beside those of every error. */
 export interface ErrorEntry {
@@ -47,7 +48,7 @@ export const errorTable = {
   },
   execTimeout: {
     class: "ExecTimeoutError",
-    details: { timeoutMs: "number?", stdout: "bytes", stderr: "bytes" },
+    details: { timeoutMs: "number?", stdout: "bytes", stderr: "bytes", truncated: "boolean" },
   },
   http: { class: "HttpError", details: {} },
   image: { class: "ImageError", details: {} },
@@ -66,6 +67,7 @@ export const errorTable = {
     class: "OperationTimeoutError",
     details: { operation: "string", timeoutMs: "number" },
   },
+  outputTooLong: { class: "OutputTooLongError", details: {} },
   protocol: { class: "ProtocolError", details: {} },
   qemuNotFound: { class: "QemuNotFoundError", details: {} },
   runtime: { class: "RuntimeError", details: {} },
@@ -91,7 +93,9 @@ type DetailValue<K> = K extends readonly (infer Word)[]
         ? number
         : K extends "number?"
           ? number | null
-          : Buffer;
+          : K extends "boolean"
+            ? boolean
+            : Buffer;
 
 /** The own fields of an error with this code. */
 export type ErrorDetails<C extends MicrosandboxErrorCode> = {

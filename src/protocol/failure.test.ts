@@ -11,6 +11,7 @@ const codes = Object.keys(errorTable) as MicrosandboxErrorCode[];
 
 function sample(name: string, kind: DetailKind): unknown {
   if (kind === "bytes") return Buffer.from([0, 255, ...Buffer.from(name)]);
+  if (kind === "boolean") return true;
   if (kind === "string" || kind === "string?") return `the ${name} é`;
   return kind === "number" || kind === "number?" ? name.length : kind[0];
 }

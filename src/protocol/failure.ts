@@ -138,6 +138,8 @@ function decodeField(kind: DetailKind, value: unknown): unknown {
       return typeof value === "number" ? value : 0;
     case "number?":
       return typeof value === "number" ? value : null;
+    case "boolean":
+      return value === true;
     case "bytes":
       return Buffer.from(textOf(value), "base64");
     default:

@@ -270,7 +270,7 @@ describe("images", () => {
       assert.equal(result.stdout, "");
     }
     const never = await home.msb("run", "--pull", "never", `${open.host}/team/app:never`, "--", "true");
-    assert.equal(never.code, 1);
+    assert.equal(never.code, 125);
     assert.match(never.stderr, /the pull policy is never/);
   });
 });

@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 import {
   ExecFailedError,
   ExecTimeoutError,
+  InvalidConfigError,
   ProtocolError,
   RuntimeError,
   OperationTimeoutError,
@@ -114,13 +115,14 @@ after(async () => {
 async function start(
   stdin: StdinMode = { kind: "null" },
   timeoutMs: number | null = null,
+  maxOutputBytes?: number,
 ): Promise<{ handle: ExecHandle; supervisor: Supervisor }> {
   const accepted = once(server, "connection") as Promise<[Socket]>;
   const greeted = accepted.then(([socket]) => new Supervisor(socket));
   const connection = await SupervisorConnection.connect(join(directory, "socket"), "id", 10_000);
   connections.push(connection);
   const supervisor = await greeted;
-  const handle = new ExecHandle(connection, request, stdin, timeoutMs);
+  const handle = new ExecHandle(connection, request, stdin, timeoutMs, maxOutputBytes);
   await supervisor.has("Exec");
   return { handle, supervisor };
 }
@@ -412,4 +414,38 @@ test("leaving a loop kills the command; one that was released, or has ended, it 
   assert.equal((await handle.wait()).code, 5);
   await supervisor.has("Release");
   assert.ok(supervisor.received.every(({ type }) => type !== "Signal"));
+});
+
+test("what is gathered has a bound, and the result says when there was more", async () => {
+  const print = (supervisor: Supervisor, ...texts: string[]): void => {
+    for (const text of texts) supervisor.output(FrameKind.data, text);
+    supervisor.output(FrameKind.extra, "err");
+  };
+  const { handle, supervisor } = await start({ kind: "null" }, null, 7);
+  supervisor.send(begin);
+  print(supervisor, "12345", "67890", "more");
+  supervisor.send(end(4), outputsEnded);
+  const cut = await handle.collect();
+  assert.deepEqual([cut.code, cut.stdout(), cut.stderr(), cut.truncated], [4, "1234567", "err", true]);
+
+  // Exactly as much is not more.
+  const { handle: whole, supervisor: other } = await start({ kind: "null" }, null, 7);
+  other.send(begin);
+  print(other, "12345", "67");
+  other.send(end(0), outputsEnded);
+  const output = await whole.collect();
+  assert.deepEqual([output.stdout(), output.truncated], ["1234567", false]);
+
+  const { handle: late, supervisor: slow } = await start({ kind: "null" }, 20, 7);
+  slow.send(begin);
+  await slow.has("Signal");
+  print(slow, "12345", "67890");
+  slow.send(killed);
+  await assert.rejects(late.collect({ maxOutputBytes: 2 }), (error) => {
+    assert.ok(error instanceof ExecTimeoutError);
+    assert.deepEqual([error.stdout(), error.stderr(), error.truncated], ["12", "er", true]);
+    return true;
+  });
+  for (const wrong of [-1, 0.5, NaN])
+    await assert.rejects(late.collect({ maxOutputBytes: wrong }), InvalidConfigError);
 });

@@ -4,19 +4,20 @@ import { FrameKind, type DataKind } from "../../protocol/frame.ts";
 import type { ExecExitedMessage, ExecMessage, Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import type { SupervisorConnection } from "../control/connection.ts";
+import type { ExecEvent } from "./exec-event.ts";
 import { execFailedError } from "./exec-failure.ts";
 import { ExecOutput, type ExitStatus } from "./exec-output.ts";
 import { ExecSink } from "./exec-sink.ts";
+import { checkMaxOutput, defaultMaxOutputBytes, GatheredOutput } from "./gathered-output.ts";
 import type { StdinMode } from "./stdin.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
-import { longestTimerMs } from "../../host/timers.ts";
+import { Deadline } from "../../host/deadline.ts";
 
-/** What happens to a command. `eventType` repeats `kind`: the name of the API whose sandboxes are configuration objects. */
-export type ExecEvent =
-  | { readonly kind: "started"; readonly eventType: "started"; readonly pid: number }
-  | { readonly kind: "stdout"; readonly eventType: "stdout"; readonly data: Buffer }
-  | { readonly kind: "stderr"; readonly eventType: "stderr"; readonly data: Buffer }
-  | { readonly kind: "exited"; readonly eventType: "exited"; readonly code: number };
+/** How the rest of a command's output is gathered. */
+export interface CollectOptions extends WaitOptions {
+  /** Bytes of each of stdout and stderr; Infinity for no bound. By default as the command's options say. */
+  readonly maxOutputBytes?: number | undefined;
+}
 
 const SIGKILL = 9;
 /** How long a killed command may take to be reported, ms. */
@@ -50,6 +51,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   readonly #outcome = Promise.withResolvers<ExitStatus>();
   readonly #beginning = Promise.withResolvers<void>();
   readonly #sink: ExecSink | null;
+  readonly #maxOutputBytes: number;
   #takenSink = false;
   #sessionId = 0;
   #discarding = false;
@@ -60,7 +62,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   #over = false;
   #failure: Error | null = null;
   #timedOut: ExecTimeoutError | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  #limit: Deadline | null = null;
 
   /** @internal Sends the request. */
   constructor(
@@ -68,13 +70,20 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     request: ExecMessage,
     stdin: StdinMode,
     timeoutMs: number | null,
+    maxOutputBytes: number = defaultMaxOutputBytes,
   ) {
+    this.#maxOutputBytes = maxOutputBytes;
     this.#program = request.argv[0] ?? "";
     this.#outcome.promise.catch(() => undefined);
     this.#stream = connection.open(request, this);
     this.#sink = stdin.kind === "null" ? null : new ExecSink(this.#stream, request.tty);
     if (stdin.kind === "bytes") this.#feed(stdin.data);
-    if (timeoutMs !== null) this.#arm(timeoutMs, performance.now() + timeoutMs);
+    if (timeoutMs !== null) {
+      this.#limit = new Deadline(() => {
+        this.#expire(timeoutMs);
+      });
+      this.#limit.set(timeoutMs);
+    }
   }
 
   /** The session's number in the sandbox's log, as text; `"0"` for a command that could not be started. */
@@ -155,33 +164,32 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   }
 
   /**
-   * Waits for the end and gathers the output that is left, whatever its size. Given up, the command goes on, without what was
-   * gathered.
+   * Waits for the end and gathers the output that is left: of each of stdout and stderr at most so many bytes, the first ones, as the
+   * command's `maxOutput` or this call's says (by default 100 MiB). The rest is dropped, which the result tells as `truncated`. Given up,
+   * the command goes on, without what was gathered.
    *
    * @throws as {@link recv}; an ExecTimeoutError has what was gathered
    */
-  async collect(options: WaitOptions = {}): Promise<ExecOutput> {
+  async collect(options: CollectOptions = {}): Promise<ExecOutput> {
+    const mostBytes = checkMaxOutput(options.maxOutputBytes ?? this.#maxOutputBytes);
     return await Operation.run("gather the output of the command", options, (operation) =>
-      this.#gather(operation),
+      this.#gather(operation, mostBytes),
     );
   }
 
-  async #gather({ signal }: Operation): Promise<ExecOutput> {
-    const stdout: Buffer[] = [];
-    const stderr: Buffer[] = [];
+  async #gather({ signal }: Operation, mostBytes: number): Promise<ExecOutput> {
+    const output = new GatheredOutput(mostBytes);
     try {
-      for (let event = await this.recv({ signal }); event !== null; event = await this.recv({ signal })) {
-        if (event.kind === "stdout") stdout.push(event.data);
-        else if (event.kind === "stderr") stderr.push(event.data);
-      }
+      for (let event = await this.recv({ signal }); event !== null; event = await this.recv({ signal }))
+        output.add(event);
     } catch (error) {
       if (!(error instanceof ExecTimeoutError)) throw error;
       const { message, timeoutMs, hint } = error;
-      const output = { stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
-      throw new ExecTimeoutError(message, { timeoutMs, ...output }, { hint });
+      const { stdout, stderr, truncated } = output;
+      throw new ExecTimeoutError(message, { timeoutMs, stdout, stderr, truncated }, { hint });
     }
     const { code } = await this.#outcome.promise;
-    return new ExecOutput(code, Buffer.concat(stdout), Buffer.concat(stderr));
+    return new ExecOutput(code, output.stdout, output.stderr, output.truncated);
   }
 
   /** Sends a signal, by its Linux number, to the command's whole process group. */
@@ -299,39 +307,18 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     void this.#sink?.write(data).then(() => this.#sink?.close());
   }
 
-  #arm(timeoutMs: number, expiresAt: number): void {
-    const left = Math.max(0, expiresAt - performance.now());
-    this.#timer = setTimeout(
-      () => {
-        if (left > longestTimerMs) this.#arm(timeoutMs, expiresAt);
-        else this.#expire(timeoutMs);
-      },
-      Math.min(left, longestTimerMs),
-    );
-  }
-
   #expire(timeoutMs: number): void {
-    if (this.#over) return;
-    this.#timedOut = new ExecTimeoutError(
-      `${JSON.stringify(this.#program)} ran longer than ${timeoutMs} ms and was killed`,
-      { timeoutMs, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) },
-      { hint: "Allow more time, or look at what the command waits for." },
-    );
-    this.#stream.send({ type: "Signal", signal: SIGKILL });
-    this.#awaitKill(this.#timedOut);
-  }
-
-  #awaitKill(timedOut: ExecTimeoutError): void {
-    this.#timer = setTimeout(() => {
-      if (this.#queue.length > 0) {
-        // The news of its end waits behind output, and that for the reader.
-        this.#awaitKill(timedOut);
-        return;
-      }
+    if (this.#timedOut === null) {
+      this.#timedOut = timeoutError(this.#program, timeoutMs);
+      this.#stream.send({ type: "Signal", signal: SIGKILL });
+    } else if (this.#queue.length === 0) {
       // Whatever it is that goes on, it goes on without this client.
       this.#stream.send({ type: "Release" });
-      this.#fail(timedOut);
-    }, killWaitMs);
+      this.#fail(this.#timedOut);
+      return;
+    }
+    // The news of its end waits behind its output, and that for the reader.
+    this.#limit?.set(killWaitMs);
   }
 
   /** Whether there is anybody whom a signal could reach. */
@@ -408,8 +395,16 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   }
 
   #endProcess(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#limit?.cancel();
     this.#sink?.over();
     this.#beginning.resolve();
   }
+}
+
+function timeoutError(program: string, timeoutMs: number): ExecTimeoutError {
+  return new ExecTimeoutError(
+    `${JSON.stringify(program)} ran longer than ${timeoutMs} ms and was killed`,
+    { timeoutMs, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), truncated: false },
+    { hint: "Allow more time, or look at what the command waits for." },
+  );
 }

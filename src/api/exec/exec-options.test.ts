@@ -12,6 +12,7 @@ test("nothing set means: no arguments, the sandbox's settings, /dev/null", () =>
     user: null,
     env: [],
     timeoutMs: null,
+    maxOutputBytes: 100 * 1024 * 1024,
     stdin: { kind: "null" },
     tty: false,
     rlimits: [],
@@ -126,4 +127,20 @@ test("a setter refuses what cannot be", () => {
   ]) {
     assert.throws(set, InvalidConfigError, String(set));
   }
+});
+
+test("the most output is a number of bytes, or no bound", () => {
+  const kept = (bytes: number): number => new ExecOptionsBuilder().maxOutput(bytes).build().maxOutputBytes;
+  assert.deepEqual([kept(0), kept(5), kept(Infinity)], [0, 5, Infinity]);
+  for (const wrong of [-1, 0.5, NaN]) assert.throws(() => kept(wrong), InvalidConfigError);
+});
+
+test("a line that a terminal would cut is refused", () => {
+  const typed = (text: string, tty = true): ExecOptionsBuilder =>
+    new ExecOptionsBuilder().tty(tty).stdinBytes(text);
+  const longest = "x".repeat(4095);
+  for (const text of ["", longest, `${longest}\n${longest}\n`]) typed(text).build();
+  for (const text of [`${longest}x`, `\n${longest}x\n`, `${longest}\n${longest}x`])
+    assert.throws(() => typed(text).build(), InvalidConfigError);
+  typed(`${longest}x`, false).build();
 });

@@ -4,6 +4,7 @@ import { checkEnv, checkEnvPair, type EnvInput, type EnvPair } from "../../confi
 import { checkString, checkText } from "../../config/guest-text.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { checkRlimit, type Rlimit, type RlimitResource } from "../../config/rlimits.ts";
+import { checkMaxOutput, defaultMaxOutputBytes } from "./gathered-output.ts";
 import { Stdin, type StdinMode } from "./stdin.ts";
 
 /** How one command is to be run. Built by {@link ExecOptionsBuilder}. */
@@ -13,6 +14,8 @@ export interface ExecOptions {
   readonly user: string | null;
   readonly env: readonly EnvPair[];
   readonly timeoutMs: number | null;
+  /** Bytes that are kept of each of stdout and stderr. */
+  readonly maxOutputBytes: number;
   readonly stdin: StdinMode;
   readonly tty: boolean;
   readonly rlimits: readonly Rlimit[];
@@ -101,6 +104,7 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
   #timeoutMs: number | null = null;
   #stdin: StdinMode = Stdin.null();
   #tty = false;
+  #maxOutputBytes = defaultMaxOutputBytes;
 
   /** Kills the command after so many milliseconds; the call then rejects with ExecTimeoutError. */
   timeout(ms: number): this {
@@ -108,6 +112,15 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
       throw new InvalidConfigError(`the timeout ${shown(ms)} is not a number of milliseconds`);
     }
     this.#timeoutMs = ms;
+    return this;
+  }
+
+  /**
+   * How much of each of stdout and stderr is kept for the result, in bytes, by default 100 MiB: the beginning. The rest is dropped, which
+   * the result tells as `truncated`; the command goes on. Infinity for no bound. Streams are not bounded by it.
+   */
+  maxOutput(bytes: number): this {
+    this.#maxOutputBytes = checkMaxOutput(bytes);
     return this;
   }
 
@@ -129,19 +142,25 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
     return this;
   }
 
-  /** Gives the command a terminal of 24 rows and 80 columns. stdout and stderr are then one. */
+  /**
+   * Gives the command a terminal of 24 rows and 80 columns. stdout and stderr are then one, and standard input is what is typed: the
+   * terminal takes lines of at most 4095 bytes, and acts on bytes such as 0x03 (Ctrl-C) and 0x04 (Ctrl-D, the end).
+   */
   tty(enabled: boolean): this {
     this.#tty = checkFlag("tty", enabled);
     return this;
   }
 
+  /** @throws InvalidConfigError for input that a terminal would cut */
   build(): ExecOptions {
+    if (this.#tty && this.#stdin.kind === "bytes") checkTyped(this.#stdin.data);
     return Object.freeze({
       args: [...this.argList],
       cwd: this.cwdPath,
       user: this.userSpec,
       env: [...this.envList],
       timeoutMs: this.#timeoutMs,
+      maxOutputBytes: this.#maxOutputBytes,
       stdin: this.#stdin,
       tty: this.#tty,
       rlimits: [...this.rlimitList],
@@ -172,5 +191,20 @@ export class AttachOptionsBuilder extends CommandOptionsBuilder {
       detachKeys: this.#detachKeys,
       rlimits: [...this.rlimitList],
     });
+  }
+}
+
+/** What a terminal keeps of a line, without its end: N_TTY_BUF_SIZE - 1 of Linux's drivers/tty/n_tty.c. It drops the rest in silence. */
+const longestTypedLine = 4095;
+
+function checkTyped(data: Uint8Array): void {
+  for (let start = 0, end = 0; start < data.length; start = end + 1) {
+    end = data.indexOf(0x0a, start);
+    if (end === -1) end = data.length;
+    if (end - start <= longestTypedLine) continue;
+    throw new InvalidConfigError(
+      `a line of ${end - start} bytes for standard input is longer than a terminal takes, ${longestTypedLine}`,
+      { hint: "Run the command without a terminal: leave out tty()." },
+    );
   }
 }

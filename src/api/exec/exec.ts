@@ -48,7 +48,13 @@ async function begin(
   const request = execRequest(control.record.config, program, options, stdin, terminal);
   const connection = await control.connect(operation);
   operation.log("starting the command");
-  const handle = new ExecHandle(connection, request, options.stdin, options.timeoutMs);
+  const handle = new ExecHandle(
+    connection,
+    request,
+    options.stdin,
+    options.timeoutMs,
+    options.maxOutputBytes,
+  );
   await orAbandon(operation, handle, handle.startOutcome());
   // Never started, because the sandbox ended meanwhile.
   if (connection.lost && handle.id === "0") await control.explainLoss(handle.wait());

@@ -16,6 +16,7 @@ export interface ExecConfig {
   readonly user?: string;
   readonly env?: EnvInput;
   readonly timeoutMs?: number;
+  readonly maxOutputBytes?: number;
   /** `"null"`, `"pipe"`, or the content itself. */
   readonly stdin?: string | Uint8Array;
   readonly tty?: boolean;
@@ -49,8 +50,8 @@ const asIs = <T>(options: T): T => options;
  */
 export class SandboxCommands extends SandboxLifecycle {
   /**
-   * Runs a program to its end and gathers what it prints. No shell is involved; standard input is /dev/null. An exit code
-   * other than 0 is a result, not an error.
+   * Runs a program to its end and gathers what it prints, at most 100 MiB of each of stdout and stderr (`maxOutput` changes that). No
+   * shell is involved; standard input is /dev/null. An exit code other than 0 is a result, not an error.
    *
    * @param program a path with a `/` as it is, else searched in the command's PATH
    * @throws ExecFailedError when it cannot be started; SandboxNotRunningError; RuntimeError when the sandbox ends meanwhile
@@ -209,6 +210,7 @@ function fromExecConfig(config: ExecConfig): ConfigureExec {
     if (config.cwd !== undefined) options.cwd(config.cwd);
     if (config.user !== undefined) options.user(config.user);
     if (config.timeoutMs !== undefined) options.timeout(config.timeoutMs);
+    if (config.maxOutputBytes !== undefined) options.maxOutput(config.maxOutputBytes);
     const { stdin } = config;
     if (stdin === "pipe") options.stdinPipe();
     else if (stdin !== undefined && stdin !== "null") options.stdinBytes(stdin);

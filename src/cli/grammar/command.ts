@@ -86,6 +86,8 @@ export interface CommandSpec<S extends OptionSpecs = OptionSpecs> {
   readonly details?: string;
   readonly examples?: readonly string[];
   readonly operands?: readonly Operand[];
+  /** The exit code of a failure that has none of its own; 1 when it is not given. */
+  readonly failureCode?: number;
   /** What follows `--` is a command for the guest, and not operands. */
   readonly guestCommand?: boolean;
   readonly hidden?: boolean;

@@ -114,13 +114,13 @@ test("a command that cannot be started is told like shells do", () => {
     ["not_found", 127, "not found"],
     ["permission_denied", 126, "permission denied"],
     ["not_executable", 126, "not executable"],
-    ["bad_cwd", 1, "bad cwd"],
-    ["bad_args", 1, "bad args"],
-    ["resource_limit", 1, "resource limit"],
-    ["user_setup_failed", 1, "user setup"],
-    ["out_of_memory", 1, "out of memory"],
-    ["pty_setup_failed", 1, "pty setup"],
-    ["other", 1, "exec"],
+    ["bad_cwd", 126, "bad cwd"],
+    ["bad_args", 126, "bad args"],
+    ["resource_limit", 126, "resource limit"],
+    ["user_setup_failed", 126, "user setup"],
+    ["out_of_memory", 126, "out of memory"],
+    ["pty_setup_failed", 126, "pty setup"],
+    ["other", 126, "exec"],
   ];
   for (const [kind, code, label] of cases) {
     const error = new ExecFailedError("it is not there", {
@@ -136,6 +136,7 @@ test("a command that cannot be started is told like shells do", () => {
     );
   }
   assert.equal(exitCodeOf(new RuntimeError("x")), 1);
+  assert.equal(exitCodeOf(new RuntimeError("x"), 125), 125);
   assert.equal(exitCodeOf(new UsageError("x")), 2);
 });
 

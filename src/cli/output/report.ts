@@ -42,12 +42,16 @@ export function report(error: unknown, stream: OutputStream, context: ReportCont
   return styled`${block}${log === "" ? "" : `what was done:\n${log}`}${error.stack ?? ""}\n`;
 }
 
-/** The exit code for an error: as shells have it for a command that could not be started, 2 for a wrong command line, else 1. */
-export function exitCodeOf(error: unknown): number {
+/**
+ * The exit code for an error. As shells and docker have it for a command that could not be started: 127 when it was not found, 126
+ * for whatever else is wrong with it, its user or its directory. 2 for a wrong command line.
+ *
+ * @param other for everything else
+ */
+export function exitCodeOf(error: unknown, other = 1): number {
   if (error instanceof UsageError) return 2;
-  if (!(error instanceof ExecFailedError)) return 1;
-  if (error.kind === "not_found") return 127;
-  return error.kind === "permission_denied" || error.kind === "not_executable" ? 126 : 1;
+  if (!(error instanceof ExecFailedError)) return other;
+  return error.kind === "not_found" ? 127 : 126;
 }
 
 function describe(error: unknown, context: ReportContext): ErrorBlock {

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,18 +38,23 @@ export class MsbHome implements AsyncDisposable {
 
   /** Starts `msb` with pipes; stdin is given at once, or stays open when it is null. */
   start(args: readonly string[], stdin: string | null = ""): Started {
-    const child = spawn(process.execPath, [msbProgram, ...args], {
+    const started = this.#run(args, "pipe");
+    // A command may end without reading what it was sent.
+    started.child.stdin?.on("error", () => undefined);
+    if (stdin !== null) started.child.stdin?.end(stdin);
+    return started;
+  }
+
+  #run(args: readonly string[], stdin: "pipe" | number): Started {
+    const child: ChildProcess = spawn(process.execPath, [msbProgram, ...args], {
       env: this.environment,
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
       timeout: 300_000,
       killSignal: "SIGKILL",
     });
     const output = { stdout: "", stderr: "" };
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
-    // A command may end without reading what it was sent.
-    child.stdin.on("error", () => undefined);
-    if (stdin !== null) child.stdin.end(stdin);
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
     const result = new Promise<Result>((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code, signal) => {
@@ -61,7 +67,7 @@ export class MsbHome implements AsyncDisposable {
           if (output[name].includes(text)) resolve();
         };
         look();
-        child[name].on("data", look);
+        child[name]?.on("data", look);
         void result.then(({ code, stderr }) => {
           reject(new Error(`ended with ${String(code)} before it wrote ${JSON.stringify(text)}: ${stderr}`));
         }, reject);
@@ -76,6 +82,16 @@ export class MsbHome implements AsyncDisposable {
 
   msb(...args: string[]): Promise<Result> {
     return this.start(args).result;
+  }
+
+  /** Runs `msb` with a file of this host as its stdin. */
+  async reading(path: string, ...args: string[]): Promise<Result> {
+    const file = await open(path);
+    try {
+      return await this.#run(args, file.fd).result;
+    } finally {
+      await file.close();
+    }
   }
 
   /** What `msb ls -q` prints. */

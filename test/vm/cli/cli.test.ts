@@ -28,6 +28,18 @@ describe("a sandbox for one command", () => {
     assert.deepEqual(await home.names(), []);
   });
 
+  test("without a command is an error, and so is one that cannot be run; nothing is left", async () => {
+    const nothing = await home.msb("run");
+    assert.deepEqual([nothing.code, nothing.stdout], [125, ""]);
+    assert.match(nothing.stderr, /^error: .*nothing to run/m);
+    const nobody = await home.msb("run", "-u", "no-such-user", "--", "true");
+    assert.equal(nobody.code, 126);
+    assert.match(nobody.stderr, /no-such-user/);
+    const missing = await home.msb("run", "--", "no-such-program");
+    assert.equal(missing.code, 127);
+    assert.deepEqual(await home.names(), []);
+  });
+
   test("a signal ends the sandbox and leaves nothing", async () => {
     const { child, result, stdoutHas } = home.start(["run", "--", "sh", "-c", "echo ready; sleep 300"]);
     await stdoutHas("ready");
@@ -192,14 +204,42 @@ describe("a sandbox that stays", () => {
   });
 
   test("a terminal can be asked for without having one", async () => {
-    const { result } = home.start(["exec", "-t", "demo", "--", "sh", "-c", "tty; cat"], "typed");
-    const { code, stdout } = await result;
+    const { code, stdout } = await home.reading(
+      "/dev/null",
+      "exec",
+      "-t",
+      "demo",
+      "--",
+      "sh",
+      "-c",
+      "tty; cat",
+    );
     assert.equal(code, 0);
-    // The terminal also shows what is typed, whenever it arrives.
-    assert.match(stdout, /\/dev\/pts\/\d+/);
-    // What cat says comes last.
-    assert.match(stdout, /typed$/);
-    assert.doesNotMatch(stdout, /\^D/);
+    assert.match(stdout, /^\/dev\/pts\/\d+\r\n$/);
+  });
+
+  test("a terminal is not given what comes through a pipe: it would cut lines and act on bytes", async () => {
+    const long = `${"x".repeat(5000)}\n`;
+    const refused = await home.start(["exec", "-t", "demo", "--", "wc", "-c"], long).result;
+    assert.deepEqual([refused.code, refused.stdout], [2, ""]);
+    assert.match(refused.stderr, /not a terminal\n {2}→ Leave out -t/);
+    const passed = await home.start(["exec", "demo", "--", "wc", "-c"], long).result;
+    assert.deepEqual([passed.code, passed.stdout], [0, "5001\n"]);
+  });
+
+  test("an input that cannot be read is no empty one", async () => {
+    for (const [args, code] of [
+      [["exec", "demo"], 1],
+      [["run"], 125],
+    ] as const) {
+      const result = await home.reading("/etc", ...args, "--", "true");
+      assert.equal(result.code, code);
+      assert.match(result.stderr, /cannot read standard input: it is a directory/);
+    }
+    // A process may read its own memory, but not at its beginning, where nothing is mapped.
+    const broken = await home.reading("/proc/self/mem", "exec", "demo", "--", "cat");
+    assert.deepEqual([broken.code, broken.stdout], [1, ""]);
+    assert.match(broken.stderr, /cannot read standard input: .*EIO/);
   });
 
   test("a command that cannot be started is told as shells do", async () => {
@@ -210,8 +250,11 @@ describe("a sandbox that stays", () => {
     assert.equal(refused.code, 126);
     assert.match(refused.stderr, /permission denied: .*\(EACCES\)/);
     const nowhere = await home.msb("exec", "-w", "/nowhere", "demo", "--", "true");
-    assert.equal(nowhere.code, 1);
+    assert.equal(nowhere.code, 126);
     assert.match(nowhere.stderr, /bad cwd: /);
+    const nobody = await home.msb("exec", "-u", "no-such-user", "demo", "--", "true");
+    assert.equal(nobody.code, 126);
+    assert.match(nobody.stderr, /user setup: /);
   });
 
   test("a timeout kills the command and not the sandbox", async () => {

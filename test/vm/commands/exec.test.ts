@@ -365,6 +365,7 @@ describe("options", () => {
       user: null,
       env: [["K", "v"]],
       timeoutMs: null,
+      maxOutputBytes: 100 * 1024 * 1024,
       stdin: { kind: "null" },
       tty: false,
       rlimits: [{ resource: "nofile", soft: 9, hard: 9 }],

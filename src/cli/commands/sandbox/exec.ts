@@ -1,7 +1,7 @@
 import type { Sandbox, SandboxHandle } from "../../../api/index.ts";
 import { NoDefaultCommandError } from "../../../errors/index.ts";
 import { defineCommand, flag, repeated, value } from "../../grammar/command.ts";
-import { commandLine, commandOptions, isInteractive, runInGuest } from "../../guest-command.ts";
+import { checkStdin, commandLine, commandOptions, isInteractive, runInGuest } from "../../guest-command.ts";
 import { isInterrupted, onInterruption, untilExit } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
 import { exitCodeOf, report } from "../../output/report.ts";
@@ -14,7 +14,7 @@ import { text } from "../../values/simple.ts";
 export const exec = defineCommand({
   name: "exec",
   summary: "Run a command in a sandbox",
-  details: `On a terminal the command is interactive: it has a terminal of its own, and the detach keys leave it running. Otherwise stdin is passed on as it comes, to its end; in a loop that reads stdin itself, give </dev/null. Signals are passed on to the command. A stopped sandbox is started for the command and stopped afterwards. The exit code is the command's; 127 when it was not found, 126 when it cannot be executed.`,
+  details: `On a terminal the command is interactive: it has a terminal of its own, and the detach keys leave it running. Otherwise stdin is passed on as it comes, to its end; in a loop that reads stdin itself, give </dev/null. A pipe or a file is not passed on through a terminal (-t), which would cut it and act on some of its bytes. Signals are passed on to the command. A stopped sandbox is started for the command and stopped afterwards. The exit code is the command's; 127 when it was not found, 126 when it cannot be executed.`,
   examples: [
     "msb exec demo -- uname -a",
     "msb exec demo -- sh",
@@ -54,6 +54,7 @@ export const exec = defineCommand({
     if (options.stream === true && process.stdin.isTTY) {
       throw new UsageError("--stream needs a pipe or a file on stdin", "Leave it out on a terminal");
     }
+    checkStdin(options.tty === true);
     const { Sandbox } = await import("../../../api/index.ts");
     const handle = await Sandbox.get(name);
     const sandbox = await ready(handle, new Progress({ quiet: options.quiet ?? false, logLevel }));

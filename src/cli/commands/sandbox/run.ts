@@ -1,5 +1,5 @@
 import type { Sandbox, SandboxHandle } from "../../../api/index.ts";
-import { SandboxNotFoundError } from "../../../errors/index.ts";
+import { NoDefaultCommandError, SandboxNotFoundError } from "../../../errors/index.ts";
 import { defineCommand, flag, type Invocation } from "../../grammar/command.ts";
 import {
   configure,
@@ -11,6 +11,7 @@ import {
 } from "../../create-options.ts";
 import { discard } from "../../remove-ended.ts";
 import {
+  checkStdin,
   commandLine,
   commandOptions,
   isInteractive,
@@ -36,13 +37,17 @@ const options = {
 
 type RunInvocation = Invocation<typeof options>;
 
+/** As docker: `run` itself failed, and no command was tried. */
+const failureCode = 125;
+
 /** Options that a sandbox which exists already still obeys, because they also go with a single command. */
 const perCommand: ReadonlySet<string> = new Set(["env", "workdir", "user"]);
 
 export const run = defineCommand({
   name: "run",
   summary: "Create a sandbox, run a command in it, and stop it",
-  details: `${imageDetails} A sandbox without --name is removed afterwards. One that exists already under --name is used as it is, and stopped afterwards only if it was started for this command. On a terminal the command is interactive; otherwise stdin is passed on to it. Without a command the image's own is run, and on a terminal the shell when it has none. The exit code is the command's; 127 when it was not found, 126 when it cannot be executed.`,
+  details: `${imageDetails} A sandbox without --name is removed afterwards. One that exists already under --name is used as it is, and stopped afterwards only if it was started for this command. On a terminal the command is interactive; otherwise stdin is passed on to it. Without a command the image's own is run, and on a terminal the shell when it has none. The exit code is the command's; 127 when it was not found, 126 when it cannot be executed, 125 when no command was tried: there is no sandbox for it, or nothing to run.`,
+  failureCode,
   examples: [
     "msb run",
     "msb run -- uname -a",
@@ -55,7 +60,8 @@ export const run = defineCommand({
   guestCommand: true,
   options,
   run: async (invocation) => {
-    const { name, replace, replaceWithTimeout } = invocation.options;
+    const { name, replace, replaceWithTimeout, detach, tty } = invocation.options;
+    if (detach !== true) checkStdin(tty === true);
     const replaces = replace === true || replaceWithTimeout !== undefined;
     const existing = name === undefined || replaces ? null : await find(name);
     return existing === null ? await runNew(invocation) : await runExisting(invocation, existing);
@@ -101,7 +107,7 @@ async function runNew(invocation: RunInvocation): Promise<number> {
     if (!named) await discard(name);
     interruption[Symbol.dispose]();
     err(report(error, process.stderr, { removed: !named }));
-    return 1;
+    return failureCode;
   }
   using _interruption = interruption;
   if (!detached) return await finish(sandbox, invocation, end);
@@ -157,7 +163,11 @@ async function finish(
   const command = guestCommand(sandbox, invocation, isInteractive());
   let code: number;
   try {
-    if (command === null) return await nothingToRun(end);
+    if (command === null) {
+      throw new NoDefaultCommandError("nothing to run: no command was given, and the image has none", {
+        hint: "Give a command: msb run [IMAGE] -- COMMAND",
+      });
+    }
     const outcome = await runInGuest(sandbox, command);
     if (outcome.kind === "detached") {
       await sandbox.detach();
@@ -168,18 +178,11 @@ async function finish(
   } catch (error) {
     if (isInterrupted()) return await untilExit();
     err(report(error, process.stderr, { program: command?.argv[0] ?? "" }));
-    code = exitCodeOf(error);
+    code = exitCodeOf(error, command === null ? failureCode : undefined);
   }
   if (isInterrupted()) return await untilExit();
   await end();
   return code;
-}
-
-async function nothingToRun(end: () => Promise<void>): Promise<number> {
-  const { warningLine } = await import("../../output/blocks.ts");
-  err(warningLine("nothing to run: no command was given, and the image has none", process.stderr));
-  await end();
-  return 0;
 }
 
 function guestCommand(
