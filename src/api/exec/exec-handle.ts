@@ -172,8 +172,11 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
    */
   async collect(options: CollectOptions = {}): Promise<ExecOutput> {
     const mostBytes = checkMaxOutput(options.maxOutputBytes ?? this.#maxOutputBytes);
-    return await Operation.run("gather the output of the command", options, (operation) =>
-      this.#gather(operation, mostBytes),
+    return await Operation.run(
+      "gather the output of the command",
+      options,
+      (operation) => this.#gather(operation, mostBytes),
+      { maxOutputBytes: "any" },
     );
   }
 
@@ -219,12 +222,15 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
 
   /**
    * Leaves the command running without this handle; its output goes to the sandbox's log only. Resolves when the sandbox has taken it
-   * over. Whoever still waits for the command here gets a RuntimeError.
+   * over. Whoever still waits for the command here gets a RuntimeError. Given up, it is left running all the same.
    */
-  async release(): Promise<void> {
-    if (this.#ended) this.#leave();
-    else if (!this.#over) this.#stream.send({ type: "Release" });
-    await this.#outcome.promise.catch(() => undefined);
+  async release(options: WaitOptions = {}): Promise<void> {
+    await Operation.run("release the command", options, async (operation) => {
+      operation.throwIfOver();
+      if (this.#ended) this.#leave();
+      else if (!this.#over) this.#stream.send({ type: "Release" });
+      await operation.wait(this.#outcome.promise.catch(() => undefined));
+    });
   }
 
   /** @internal Nobody waits for it any more: the supervisor kills a command whose stream is aborted. */

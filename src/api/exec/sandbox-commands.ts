@@ -33,7 +33,10 @@ export interface AttachConfig {
 }
 
 const commonKeys = ["cmd", "args", "cwd", "user", "env"] as const;
-const execConfigKeys: readonly (keyof ExecConfig)[] = [...commonKeys, "timeoutMs", "stdin", "tty"];
+const execConfigKeys: readonly (keyof ExecConfig)[] = [
+  ...commonKeys,
+  ...(["timeoutMs", "maxOutputBytes", "stdin", "tty"] as const),
+];
 const attachConfigKeys: readonly (keyof AttachConfig)[] = [...commonKeys, "detachKeys"];
 
 type ConfigureExec = (options: ExecOptionsBuilder) => ExecOptionsBuilder;
