@@ -8,10 +8,11 @@ mod preread;
 use crate::failure::{While, GUEST, WORKDIR};
 use crate::generated::messages::{Boot, BootFailed, Clock, Mount, Seed};
 use crate::root::Owner;
-use crate::sys::{self, EEXIST, ENOTDIR};
-use std::fs::{self, DirBuilder, File};
-use std::io::{Error, ErrorKind, Result};
-use std::os::unix::fs::{symlink, DirBuilderExt};
+use crate::sys::{self, EEXIST};
+use std::fs::{self, File};
+use std::io::Result;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 /// Gives the kernel randomness from the host. No program of the user's may run before this, because every guest made from
 /// the same memory image starts with the same random pool.
@@ -49,15 +50,7 @@ fn make_working_directory(path: &str) -> std::result::Result<(), BootFailed> {
     if path.is_empty() {
         return Ok(());
     }
-    let result = match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Error::from_raw_os_error(ENOTDIR)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            DirBuilder::new().mode(0o755).recursive(true).create(path)
-        }
-        Err(error) => Err(error),
-    };
-    result.during(WORKDIR, path)
+    places::make_directories(Path::new(path), 0o755).during(WORKDIR, path)
 }
 
 fn link_devices() -> Result<()> {
@@ -82,6 +75,7 @@ fn link_devices() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::ENOTDIR;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -91,6 +85,14 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(make_working_directory(path.to_str().unwrap()), Ok(()));
         }
+        let links = [("dangling", "missing/target"), ("itself", "itself")];
+        for (name, target) in links {
+            symlink(target, top.join(name)).unwrap();
+        }
+        let through = top.join("dangling/below");
+        assert_eq!(make_working_directory(through.to_str().unwrap()), Ok(()));
+        assert!(top.join("missing/target/below").is_dir());
+        assert!(make_working_directory(top.join("itself").to_str().unwrap()).is_err());
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         fs::remove_dir_all(&top).unwrap();
         assert_eq!(mode, 0o755);

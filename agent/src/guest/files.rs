@@ -32,11 +32,10 @@ const PROFILE: &str = "/etc/profile.d/microsandbox.sh";
 /// takes long, such as the first change of a directory in a layered root, has been done. The kernel's file systems and `/.msb`
 /// are mounted.
 pub fn prepare(owner: Owner) -> std::result::Result<(), BootFailed> {
-    let etc = match owner {
-        Owner::Sandbox => places::claim_filled_directory("/etc", 0o755),
-        Owner::User => create_directory("/etc").or_else(|error| leave("/etc", &error)),
-    };
-    etc.during(GUEST, "/etc")?;
+    // A root of the user's has one already, or cannot have one.
+    if owner == Owner::Sandbox {
+        places::claim_filled_directory("/etc", 0o755).during(GUEST, "/etc")?;
+    }
     create_directory(SCRIPTS).during(GUEST, SCRIPTS)?;
     make_place(HOST_NAME, 0o644, owner)?;
     make_place(HOSTS, 0o644, owner)?;

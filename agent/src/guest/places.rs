@@ -2,9 +2,9 @@
 //! the image's: what it leads to is the image's own. No program of the image runs yet, so what was looked at stays so.
 
 use crate::sys::{EISDIR, ENOTDIR, O_NOFOLLOW};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Error, ErrorKind, Result};
-use std::os::unix::fs::{symlink, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{symlink, DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Whether the path itself is a directory, and not a link to one.
@@ -52,6 +52,22 @@ pub fn claim_file(path: &str, mode: u32) -> Result<()> {
     options.write(true).create(true).truncate(true);
     let file = options.custom_flags(O_NOFOLLOW).open(path)?;
     file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// Makes a directory that is not there, and those above it. A link that leads nowhere is followed: what it leads to is made.
+pub fn make_directories(path: &Path, mode: u32) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => return Err(Error::from_raw_os_error(ENOTDIR)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let above = path.parent().unwrap_or_else(|| Path::new("/"));
+    if let Ok(target) = fs::read_link(path) {
+        return make_directories(&above.join(target), mode);
+    }
+    make_directories(above, mode)?;
+    DirBuilder::new().mode(mode).create(path)
 }
 
 /// Makes sure that something is there on which a file can be mounted. What is there stays as it is.

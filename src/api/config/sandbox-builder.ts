@@ -90,7 +90,10 @@ export class SandboxBuilder extends LaterSettings {
     return this.#set("cpus", count);
   }
 
-  /** Memory in MiB; by default 512. A limit: pages are taken from the host as the guest uses them. */
+  /**
+   * Memory in MiB; by default 512. A limit: pages are taken from the host as the guest uses them. What the guest's kernel cannot
+   * boot with is refused when the sandbox is created: less than 96 with one processor.
+   */
   memory(mib: number | Mebibytes): this {
     return this.#set("memoryMib", mib);
   }
