@@ -1,9 +1,12 @@
-import { once } from "node:events";
-
-/** Writes data; resolves when the stream can take more, so that a slow reader slows the writer down. */
+/** Writes data; resolves when it is written, so that a slow reader slows the writer down, or when it cannot be any more. */
 export async function writeAll(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
   if (stream.destroyed) return;
-  if (!stream.write(data)) await Promise.race([once(stream, "drain"), once(stream, "close")]);
+  await new Promise<void>((resolve) => {
+    // Also called for a write that fails, which `watchOutput` reports.
+    stream.write(data, () => {
+      resolve();
+    });
+  });
 }
 
 /** Resolves when what was written before has left this process, or cannot leave it any more. */

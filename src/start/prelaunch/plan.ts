@@ -11,6 +11,7 @@ import {
   type PrelaunchOrder,
   type StartInputs,
 } from "../contract/handover.ts";
+import { unlessAborted } from "../../host/unless-aborted.ts";
 import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import { guestTscKhz, machineSpec } from "../inputs/machine-spec.ts";
 import { probeInputs, type Subject } from "../inputs/probe.ts";
@@ -91,11 +92,12 @@ function none(reason: string): NoPrelaunch {
 
 /** @returns null when the signal is aborted first */
 async function orNull<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  const late = new Promise<null>((resolve) => {
-    signal.addEventListener("abort", () => resolve(null), { once: true });
-  });
-  promise.catch(() => undefined);
-  return await Promise.race([promise, late]);
+  try {
+    return await unlessAborted(promise, signal);
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
+  }
 }
 
 function encode(messages: readonly Message[]): string {
