@@ -3,6 +3,7 @@ import type { ExecHandle, Sandbox } from "../api/index.ts";
 import { parseDetachKeys } from "../api/exec/detach-keys.ts";
 import { InvalidConfigError, IoError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
 import { ioError } from "../host/system-error.ts";
+import { orTimeout } from "../host/or-timeout.ts";
 import { flag, repeated, value } from "./grammar/command.ts";
 import { onInterruption, type Interruption } from "./output/interrupt.ts";
 import { writeAll } from "./output/streams.ts";
@@ -146,10 +147,10 @@ const END_MS = 2000;
 /** A command that lost its sandbox is told what happened to the sandbox, not to the connection. */
 async function explainLoss(sandbox: Sandbox, error: unknown): Promise<unknown> {
   if (!(error instanceof RuntimeError)) return error;
-  const end = await Promise.race([
+  const end = await orTimeout(
     sandbox.waitUntilStopped().catch(() => null),
-    new Promise<null>((resolve) => setTimeout(resolve, END_MS, null).unref()),
-  ]);
+    END_MS,
+  );
   if (end === null) return error;
   return new SandboxNotRunningError(`sandbox ${sandbox.name} ${end.status} while the command ran`, {
     cause: error,
@@ -204,7 +205,7 @@ async function stream(sandbox: Sandbox, command: GuestCommand, tty: boolean): Pr
   });
   const ended = Promise.withResolvers<true>();
   using _interruption = onInterruption((reason) => passOn(handle, reason, ended.promise));
-  const input: { failure: IoError | null } = { failure: null };
+  const input: { failure: Error | null } = { failure: null };
   void forwardStdin(handle, tty).catch(async (error: unknown) => {
     // Whatever the command makes of half of its input, it is not what was asked for.
     input.failure = ioError("read standard input", error);
@@ -243,8 +244,7 @@ const SIGNAL_GRACE_MS = 5000;
 async function passOn(handle: ExecHandle, reason: Interruption, ended: Promise<true>): Promise<void> {
   if (reason.kind === "signal") {
     await handle.signal(reason.number);
-    const late = new Promise<false>((resolve) => setTimeout(resolve, SIGNAL_GRACE_MS, false));
-    if (await Promise.race([ended, late])) return;
+    if ((await orTimeout(ended, SIGNAL_GRACE_MS)) !== null) return;
   }
   await handle.kill();
 }

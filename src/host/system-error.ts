@@ -1,9 +1,10 @@
 import { constants } from "node:os";
 import { getSystemErrorMessage } from "node:util";
-import { IoError } from "../errors/index.ts";
+import { IoError, MicrosandboxError } from "../errors/index.ts";
 
-/** The `code` of a Node system error (`ENOENT`…), or undefined for anything else. */
+/** The `code` of a Node system error (`ENOENT`…), or undefined for anything else, an error of ours too: its code is another's. */
 export function errorCode(error: unknown): string | undefined {
+  if (error instanceof MicrosandboxError) return undefined;
   if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
   return undefined;
 }
@@ -24,17 +25,25 @@ const hints: Readonly<Record<string, string>> = {
 };
 
 /** What a full disk is told as where something else than a system call of ours has met it. */
-export function noSpaceLeft(action: string): IoError {
+export function noSpaceLeft(action: string): MicrosandboxError {
   const reason = `ENOSPC: ${getSystemErrorMessage(-constants.errno.ENOSPC)}`;
   return ioError(action, Object.assign(new Error(reason), { code: "ENOSPC" }));
 }
 
-/** Wraps a system error of the host's file system: says what was tried and, for the usual causes, what to do. */
-export function ioError(action: string, error: unknown): IoError {
+/** What to do about a system error of the host's file system; undefined for all but the usual ones. */
+export function systemHint(error: unknown): string | undefined {
   const code = errorCode(error);
+  return code !== undefined && Object.hasOwn(hints, code) ? hints[code] : undefined;
+}
+
+/**
+ * Wraps a system error of the host's file system: says what was tried and, for the usual causes, what to do.
+ *
+ * An error of ours comes back as it is. Whoever met the system's error has said what he tried, which is nearer to the cause; another
+ * layer around it would have another code, and no hint.
+ */
+export function ioError(action: string, error: unknown): MicrosandboxError {
+  if (error instanceof MicrosandboxError) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  return new IoError(`cannot ${action}: ${reason}`, {
-    cause: error,
-    hint: code === undefined ? undefined : hints[code],
-  });
+  return new IoError(`cannot ${action}: ${reason}`, { cause: error, hint: systemHint(error) });
 }

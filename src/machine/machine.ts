@@ -6,6 +6,8 @@ import { inheritedFds, qemuArguments } from "./qemu/command-line.ts";
 import { classifyExit } from "./exit.ts";
 import { tieToParent, watcherFd, watcherRelease } from "./qemu/lifeline.ts";
 import { hostPlatform } from "./qemu/platform.ts";
+import { firstEvent } from "../host/first-event.ts";
+import { orTimeout } from "../host/or-timeout.ts";
 import { processCpuTimeNs, processResidentBytes } from "../host/process/process-usage.ts";
 import type { QemuBinary } from "./qemu/qemu-binary.ts";
 import { asObject, QmpClient, type QmpCommand, type QmpEvent } from "./qmp/qmp.ts";
@@ -87,6 +89,7 @@ export class Machine implements AsyncDisposable {
   #panicked = false;
   readonly #isRestored: boolean;
   #hasRun = false;
+  readonly #running = Promise.withResolvers<void>();
   #runs = true;
   #restoreFailed = false;
 
@@ -226,11 +229,6 @@ export class Machine implements AsyncDisposable {
   }
 
   async #becomeReady(commands: readonly QmpCommand[] | null): Promise<void> {
-    const running = new Promise<void>((resolve) => {
-      this.events.on("event", (event) => {
-        if (event.name === "RESUME") resolve();
-      });
-    });
     try {
       // All at once: QEMU takes them one after another, and every round trip would cost one of its slow first rounds.
       const [, status] = await Promise.all([
@@ -240,7 +238,10 @@ export class Machine implements AsyncDisposable {
           : commands.map(([name, parameters]) => this.#qmp.execute(name, parameters))),
       ]);
       if (asObject(status)?.["running"] === true) return;
-      await Promise.race([running, this.#qmp.closed.then(() => Promise.reject(new Error("QEMU ended")))]);
+      await Promise.race([
+        this.#running.promise,
+        this.#qmp.closed.then(() => Promise.reject(new Error("QEMU ended"))),
+      ]);
     } catch (error) {
       const exit = await this.exited;
       throw new RuntimeError(`the machine ended before it ran: ${exit.detail}`, {
@@ -258,10 +259,8 @@ export class Machine implements AsyncDisposable {
     });
     this.#hasExited = true;
     releaseWatcher(child);
-    await within(
-      drainMs,
-      Promise.all([this.#qmp.closed, ended(child.stdout), ended(child.stderr), ended(this.console)]),
-    );
+    const drained = [this.#qmp.closed, ended(child.stdout), ended(child.stderr), ended(this.console)];
+    await orTimeout(Promise.all(drained), drainMs);
     this.#qmp.close();
     return classifyExit({
       code,
@@ -280,7 +279,10 @@ export class Machine implements AsyncDisposable {
   #note(event: QmpEvent): void {
     if (event.name === "GUEST_PANICKED") this.#panicked = true;
     if (event.name === "SHUTDOWN") this.#shutdownReason = String(event.data["reason"]);
-    if (event.name === "RESUME") this.#hasRun = this.#runs = true;
+    if (event.name === "RESUME") {
+      this.#hasRun = this.#runs = true;
+      this.#running.resolve();
+    }
     if (event.name === "STOP") this.#runs = false;
     if (diskErrorOf(event)?.held === true) this.#outOfSpace.resolve();
     // It takes the locks of its disks only now. Without one of them it says so, and stands still for ever.
@@ -334,19 +336,7 @@ function byteCount(value: unknown): number {
   return typeof value === "number" ? value : 0;
 }
 
-function ended(stream: Readable | null): Promise<void> {
-  return new Promise((resolve) => {
-    if (stream === null || stream.readableEnded || stream.destroyed) {
-      resolve();
-      return;
-    }
-    stream.once("end", resolve);
-    stream.once("close", resolve);
-  });
-}
-
-async function within(milliseconds: number, what: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([what, new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))]);
-  clearTimeout(timer);
+async function ended(stream: Readable | null): Promise<void> {
+  if (stream === null || stream.readableEnded || stream.destroyed) return;
+  await firstEvent(stream, ["end", "close"]);
 }

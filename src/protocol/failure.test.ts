@@ -100,6 +100,14 @@ test("what is no error of this package is the cause of a RuntimeError", () => {
   assert.equal(cross(new Error("\ud800")).message, "\ufffd");
 });
 
+test("a system error that a user can do something about keeps its hint", () => {
+  const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  const crossed = decodeFailure(encodeFailure(full));
+  assert.ok(crossed instanceof IoError);
+  assert.match(crossed.hint, /disk is full/);
+  assert.equal((crossed.cause as NodeJS.ErrnoException).code, "ENOSPC");
+});
+
 test("more than a frame takes is cut at its beginning", () => {
   const stdout = Buffer.alloc(8 * 1024 * 1024, "a");
   stdout.write("end", stdout.length - 3);

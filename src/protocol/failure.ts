@@ -1,4 +1,5 @@
-import { MicrosandboxError, RuntimeError, type MicrosandboxErrorCode } from "../errors/index.ts";
+import { systemHint } from "../host/system-error.ts";
+import { IoError, MicrosandboxError, RuntimeError, type MicrosandboxErrorCode } from "../errors/index.ts";
 import { makeError } from "../errors/restore.ts";
 import { errorTable, type DetailKind, type ErrorEntry } from "../errors/table.ts";
 import type { FailureMessage } from "./generated/messages.ts";
@@ -27,14 +28,12 @@ interface Cause extends Partial<Details> {
   readonly hint?: string;
 }
 
-/** An error as it crosses from the supervisor to a client. What is no error of this package becomes the cause of a RuntimeError. */
+/**
+ * An error as it crosses from the supervisor to a client. What is no error of this package becomes the cause of one: an IoError for
+ * what a user can do something about, else a RuntimeError.
+ */
 export function encodeFailure(error: unknown): FailureMessage {
-  const own =
-    error instanceof MicrosandboxError
-      ? error
-      : new RuntimeError(error instanceof Error ? error.message : String(error), {
-          cause: error instanceof Error && systemCode(error) !== undefined ? error : undefined,
-        });
+  const own = error instanceof MicrosandboxError ? error : ofThisPackage(error);
   const { code, hint } = own;
   let limit = longestField;
   let details = JSON.stringify(detailsOf(own, limit, mostCauses));
@@ -49,6 +48,13 @@ export function encodeFailure(error: unknown): FailureMessage {
     hint: ending(hint.toWellFormed(), longestField),
     details,
   };
+}
+
+function ofThisPackage(error: unknown): MicrosandboxError {
+  const message = error instanceof Error ? error.message : String(error);
+  const cause = error instanceof Error && systemCode(error) !== undefined ? error : undefined;
+  const hint = systemHint(error);
+  return hint === undefined ? new RuntimeError(message, { cause }) : new IoError(message, { cause, hint });
 }
 
 /**

@@ -1,3 +1,4 @@
+import { orTimeout } from "../host/or-timeout.ts";
 import type { BackgroundJob } from "../start/common/context.ts";
 
 /** How long the end waits for a job that does not stop, such as bringing a file to a slow disk, ms. */
@@ -29,10 +30,7 @@ export class BackgroundJobs {
   /** Gives up what is not done. @returns once nothing is under way that would leave a lock behind, or could not be stopped */
   async end(longestMs = longestEndMs): Promise<void> {
     this.#abort.abort(new Error("the sandbox has ended"));
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, longestMs);
-    await Promise.race([this.#last, late.promise]);
-    clearTimeout(timer);
+    await orTimeout(this.#last, longestMs);
   }
 
   #run(job: BackgroundJob): void {

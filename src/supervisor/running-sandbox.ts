@@ -4,7 +4,7 @@ import {
   RuntimeError,
   SandboxNotRunningError,
 } from "../errors/index.ts";
-import { numberFromEnvironment } from "../host/environment-settings.ts";
+import { numberFromEnvironment } from "../host/process/environment-settings.ts";
 import { orTimeout } from "../host/or-timeout.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { MachineExit } from "../machine/types.ts";

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { firstEvent } from "../../host/first-event.ts";
 import type { Operation } from "../../host/operation.ts";
 import { DetachKeyFilter } from "./detach-keys.ts";
 import type { ExecHandle } from "./exec-handle.ts";
@@ -72,7 +72,7 @@ async function pump(handle: ExecHandle, output: NodeJS.WriteStream): Promise<num
     if (event.kind === "exited") return event.code;
     if (event.kind === "started") continue;
     // A terminal that is held with Ctrl-S must hold the command too.
-    if (!output.write(event.data)) await once(output, "drain");
+    if (!output.write(event.data)) await firstEvent(output, ["drain", "close"]);
   }
   return (await handle.wait()).code;
 }

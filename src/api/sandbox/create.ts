@@ -23,7 +23,7 @@ import {
 import { locateHome, prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
-import { checkEnvironment } from "../../host/environment-settings.ts";
+import { checkEnvironment } from "../../host/process/environment-settings.ts";
 import { Operation } from "../../host/operation.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observed } from "./observed.ts";

@@ -1,5 +1,5 @@
 import { checkCallOptions } from "../../host/call-options.ts";
-import { checkEnvironment } from "../../host/environment-settings.ts";
+import { checkEnvironment } from "../../host/process/environment-settings.ts";
 import type { Operation } from "../../host/operation.ts";
 import { observed } from "./observed.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/index.ts";

@@ -103,3 +103,27 @@ test("JSON keeps bytes that are no text", async () => {
     ],
   );
 });
+
+test("a long log through a reader that is slow leaves no listeners on the stream", async () => {
+  const stream = new PassThrough({ highWaterMark: 10 });
+  const before = stream.eventNames().map((name) => [name, stream.listenerCount(name)]);
+  const printer = new LogPrinter(plain, stream as unknown as NodeJS.WriteStream);
+  const printed = printer.all(
+    Array.from({ length: 50 }, (_, n) => chunk(`${n}\n`.padStart(20))),
+    null,
+    false,
+  );
+  let length = 0;
+  stream.on("data", (data: Buffer) => {
+    length += data.length;
+    const most = Math.max(...["drain", "close", "error"].map((name) => stream.listenerCount(name)));
+    assert.ok(most <= 3, `${most} listeners`);
+  });
+  await printed;
+  stream.removeAllListeners("data");
+  assert.equal(length, 50 * 20);
+  assert.deepEqual(
+    stream.eventNames().map((name) => [name, stream.listenerCount(name)]),
+    before,
+  );
+});

@@ -1,4 +1,5 @@
 import type { SandboxHandle, SandboxMetrics } from "../../api/index.ts";
+import { orTimeout } from "../../host/or-timeout.ts";
 import { bytes, jsonStatus, jsonTime, tableStatus, uptime } from "./format.ts";
 import { isDown } from "./sandbox-text.ts";
 import type { Text } from "./style.ts";
@@ -40,18 +41,12 @@ const ANSWER_MS = 3000;
 export async function read(handle: SandboxHandle): Promise<Reading> {
   const base = { name: handle.name, cpus: handle.config().cpus ?? 1 };
   if (isDown(handle.status)) return { ...base, state: "exited", metrics: null };
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, ANSWER_MS, null);
-  });
   try {
-    const metrics = await Promise.race([handle.metrics(), late]);
+    const metrics = await orTimeout(handle.metrics(), ANSWER_MS);
     return metrics === null ? { ...base, state: "stalled", metrics } : { ...base, state: "running", metrics };
   } catch (problem) {
     const state = await stateNow(handle);
     return { ...base, state, metrics: null, problem };
-  } finally {
-    clearTimeout(timer);
   }
 }
 

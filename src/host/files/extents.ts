@@ -6,8 +6,8 @@
  * the other. Whatever no extent covers is zero.
  */
 import { open, unlink, type FileHandle } from "node:fs/promises";
-import { IoError, MicrosandboxError } from "../../errors/index.ts";
-import { errorCode } from "../system-error.ts";
+import { IoError } from "../../errors/index.ts";
+import { ioError } from "../system-error.ts";
 
 const FORMAT_VERSION = 1;
 /** Zeros are found and dropped in units of this many bytes: the block size of the file systems inside. */
@@ -91,7 +91,7 @@ export async function extentsVirtualSize(source: string): Promise<number> {
     input = await open(source, "r");
     return (await readHeader(source, input)).virtualSize;
   } catch (error) {
-    throw asIoError(error, `cannot read ${source}`);
+    throw ioError(`read ${source}`, error);
   } finally {
     await input?.close();
   }
@@ -111,7 +111,7 @@ async function withFiles<T>(
     return await work(input, output);
   } catch (error) {
     if (output !== undefined) await unlink(target).catch(() => undefined);
-    throw asIoError(error, `cannot write ${target} from ${source}`);
+    throw ioError(`write ${target} from ${source}`, error);
   } finally {
     await output?.close();
     await input?.close();
@@ -190,15 +190,6 @@ function damaged(path: string, what: string, cause?: unknown): IoError {
   return new IoError(`${path} is damaged: ${what}`, {
     hint: "Build the guest files again: remove them, then `npm run build`.",
     cause,
-  });
-}
-
-function asIoError(error: unknown, what: string): MicrosandboxError {
-  if (error instanceof MicrosandboxError) return error;
-  const full = errorCode(error) === "ENOSPC";
-  return new IoError(`${what}: ${error instanceof Error ? error.message : String(error)}`, {
-    hint: full ? "The disk is full: free some space." : undefined,
-    cause: error,
   });
 }
 

@@ -1,5 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
-import { acceleratorFromEnvironment } from "../../host/environment-settings.ts";
+import { acceleratorFromEnvironment } from "../../host/process/environment-settings.ts";
 import { withLock } from "../../host/locks/lock.ts";
 import { hostAccelerators, type HostAccelerator } from "./host-accelerators.ts";
 import type { QemuBinary } from "../qemu/qemu-binary.ts";

@@ -3,7 +3,14 @@ import { open, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { pipeline } from "node:stream/promises";
 import { stateFd } from "../qemu/command-line.ts";
-import { commandLine, enterCommandMode, QmpError, type QmpClient, type QmpCommand } from "../qmp/qmp.ts";
+import {
+  commandLine,
+  enterCommandMode,
+  QmpError,
+  type QmpClient,
+  type QmpCommand,
+  type QmpEvent,
+} from "../qmp/qmp.ts";
 
 /**
  * Saving and restoring a machine whose memory is a file: QEMU's migration, with the memory left out
@@ -67,18 +74,20 @@ export async function saveState(qmp: QmpClient, statePath: string, socketPath: s
 }
 
 function migrationOutcome(qmp: QmpClient): Promise<void> {
-  const outcome = new Promise<void>((resolve, reject) => {
-    qmp.events.on("event", ({ name, data }) => {
-      if (name !== "MIGRATION") return;
-      const status = String(data["status"]);
-      if (status === "completed") resolve();
-      else if (status === "failed" || status === "cancelled")
-        reject(new QmpError(`QEMU could not save the machine: the migration ${status}`, "GenericError"));
-    });
-    void qmp.closed.then(() => {
-      reject(new QmpError("QEMU ended while it saved the machine", null));
-    });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const note = ({ name, data }: QmpEvent): void => {
+    if (name !== "MIGRATION") return;
+    const status = String(data["status"]);
+    if (status === "completed") resolve();
+    else if (status === "failed" || status === "cancelled")
+      reject(new QmpError(`QEMU could not save the machine: the migration ${status}`, "GenericError"));
+  };
+  qmp.events.on("event", note);
+  void qmp.closed.then(() => {
+    reject(new QmpError("QEMU ended while it saved the machine", null));
   });
+  // A machine may be saved twice.
+  const outcome = promise.finally(() => qmp.events.off("event", note));
   outcome.catch(() => undefined);
   return outcome;
 }

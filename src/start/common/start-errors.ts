@@ -5,7 +5,7 @@ import {
   OperationTimeoutError,
   type BootStage,
 } from "../../errors/index.ts";
-import { numberFromEnvironment } from "../../host/environment-settings.ts";
+import { numberFromEnvironment } from "../../host/process/environment-settings.ts";
 import { isDiskInUse } from "../../machine/disks/disk-lock.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
 import type { MachineExit } from "../../machine/types.ts";

@@ -1,4 +1,3 @@
-import { unlessAborted } from "../../host/unless-aborted.ts";
 import { machineCommand } from "../../machine/machine.ts";
 import { openingLines } from "../../machine/memory/save-restore.ts";
 import { encodeControlFrame } from "../../protocol/control.ts";
@@ -12,6 +11,7 @@ import {
   type PrelaunchOrder,
   type StartInputs,
 } from "../contract/handover.ts";
+import { unlessAborted } from "../../host/unless-aborted.ts";
 import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import { guestTscKhz, machineSpec } from "../inputs/machine-spec.ts";
 import { probeInputs, type Subject } from "../inputs/probe.ts";

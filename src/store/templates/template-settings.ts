@@ -1,4 +1,4 @@
-import { switchFromEnvironment } from "../../host/environment-settings.ts";
+import { switchFromEnvironment } from "../../host/process/environment-settings.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
 
 /** Room for some hundred templates of small guests, whose memory is mostly holes. */

@@ -8,7 +8,7 @@ import { measureTscKhz } from "../../machine/accelerator/tsc.ts";
 import { rememberedVerdict } from "../../machine/accelerator/accelerator.ts";
 import { resolveKernel } from "../../machine/kernel/kernel.ts";
 import type { GuestKernel } from "../../machine/types.ts";
-import { checkEnvironment } from "../../host/environment-settings.ts";
+import { checkEnvironment } from "../../host/process/environment-settings.ts";
 import { guestDirectory } from "../../host/package-files.ts";
 import { prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { IoError, Sandbox, SandboxNotFoundError } from "../../../src/index.ts";
+import { Image, IoError, MicrosandboxError, Sandbox, SandboxNotFoundError } from "../../../src/index.ts";
 import { processesGone, smallMemory, timeout, withEnvironment } from "../lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
@@ -61,6 +61,8 @@ async function fails(attempt: Promise<unknown>, hint: RegExp): Promise<void> {
   await assert.rejects(attempt, (error) => {
     assert.ok(error instanceof IoError, String(error));
     assert.match(error.hint, hint);
+    // Said once, by who met it.
+    assert.ok(!(error.cause instanceof MicrosandboxError), String(error.cause));
     return true;
   });
 }
@@ -142,6 +144,7 @@ test("a home that became read-only", { timeout, skip }, async (t) => {
     await mounting("mount", "-o", "remount,bind,ro", home);
     await fails(create("new"), /read-only/);
     await fails(Sandbox.start("kept"), /read-only/);
+    await fails(Image.load(import.meta.filename), /read-only/);
     await fails(Sandbox.remove("kept"), /read-only/);
     assert.equal((await Sandbox.get("kept")).status, "stopped");
     assert.equal((await Sandbox.list()).length, 1);

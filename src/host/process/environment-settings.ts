@@ -1,5 +1,5 @@
-import { InvalidConfigError } from "../errors/index.ts";
-import { longestTimerMs } from "./timers.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
+import { longestTimerMs } from "../timers.ts";
 
 interface NumberRange {
   readonly least: number;

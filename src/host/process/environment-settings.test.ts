@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { InvalidConfigError } from "../errors/index.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
 import { checkEnvironment, numberFromEnvironment } from "./environment-settings.ts";
 
 test("a number that is not set, or empty, is its default", () => {

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ImageError, IoError } from "../errors/index.ts";
+import { errorCode, ioError, noSpaceLeft, systemHint } from "./system-error.ts";
+
+const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+
+test("a system error is told with what was tried and what to do", () => {
+  const error = ioError("write the file", full);
+  assert.ok(error instanceof IoError);
+  assert.equal(error.message, "cannot write the file: ENOSPC: no space left on device, write");
+  assert.match(error.hint, /disk is full/);
+  assert.equal(error.cause, full);
+  assert.equal(noSpaceLeft("write the disk").hint, error.hint);
+  assert.equal(ioError("x", Object.assign(new Error("?"), { code: "constructor" })).hint, "");
+});
+
+test("an error of this package is not wrapped again: it keeps its code and its hint", () => {
+  const inner = ioError("write the file", full);
+  assert.equal(ioError("create the sandbox", inner), inner);
+  const other = new ImageError("damaged", { hint: "Pull it again." });
+  assert.equal(ioError("load the archive", other), other);
+});
+
+test("a code of this package is no code of the system", () => {
+  assert.equal(errorCode(full), "ENOSPC");
+  assert.equal(errorCode(ioError("x", full)), undefined);
+  assert.equal(systemHint(ioError("x", full)), undefined);
+  assert.equal(errorCode("ENOSPC"), undefined);
+});
