@@ -10,6 +10,7 @@ import { ExecOutput, type ExitStatus } from "./exec-output.ts";
 import { ExecSink } from "./exec-sink.ts";
 import { checkMaxOutput, defaultMaxOutputBytes, GatheredOutput } from "./gathered-output.ts";
 import type { StdinMode } from "./stdin.ts";
+import { untilLeft } from "../../host/until-left.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { Deadline } from "../../host/deadline.ts";
 
@@ -243,12 +244,11 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     this.#fail(reason);
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<ExecEvent> {
-    try {
-      for (let event = await this.recv(); event !== null; event = await this.recv()) yield event;
-    } finally {
-      await this[Symbol.asyncDispose]();
-    }
+  [Symbol.asyncIterator](): AsyncIterator<ExecEvent> {
+    return untilLeft(
+      () => this.recv(),
+      () => this[Symbol.asyncDispose](),
+    );
   }
 
   /** Kills the command, and drops what it printed: its end would wait behind output that nobody takes. */

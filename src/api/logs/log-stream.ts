@@ -1,5 +1,6 @@
 import type { SandboxStatus } from "../../config/enums.ts";
 import { InvalidConfigError } from "../../errors/index.ts";
+import { untilLeft } from "../../host/until-left.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { sandboxPaths, type SandboxPaths } from "../../store/sandboxes.ts";
 import type { LogSource } from "../../store/log-format.ts";
@@ -118,8 +119,12 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
     }
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<LogEntry> {
-    for (let entry = await this.recv(); entry !== null; entry = await this.recv()) yield entry;
+  /** Leaving a loop over it before its end (`break`, `return`, an error) disposes of the stream. */
+  [Symbol.asyncIterator](): AsyncIterator<LogEntry> {
+    return untilLeft(
+      () => this.recv(),
+      () => this[Symbol.asyncDispose](),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {

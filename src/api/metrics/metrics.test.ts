@@ -79,6 +79,14 @@ test("the end of the sandbox ends the stream, and it is not asked again", async 
   assert.equal(source.asked, 3);
 });
 
+test("a loop that is left closes the stream", async () => {
+  const source = sourceOf(given(1), given(2));
+  const stream = new MetricsStream(source, 0);
+  for await (const { uptimeMs } of stream) if (uptimeMs === 1) break;
+  assert.equal(source.closed, true);
+  assert.equal(await stream.recv(), null);
+});
+
 test("an error is told, and the next sample may be fine again", async () => {
   const stream = new MetricsStream(
     sourceOf(() => Promise.reject(new Error("no answer")), given(1)),

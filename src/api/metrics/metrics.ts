@@ -1,5 +1,6 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import type { MetricsMessage } from "../../protocol/generated/messages.ts";
+import { untilLeft } from "../../host/until-left.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 
@@ -107,8 +108,12 @@ export class MetricsStream implements AsyncIterable<SandboxMetrics>, AsyncDispos
     });
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<SandboxMetrics> {
-    for (let sample = await this.recv(); sample !== null; sample = await this.recv()) yield sample;
+  /** Leaving a loop over it before its end (`break`, `return`, an error) disposes of the stream. */
+  [Symbol.asyncIterator](): AsyncIterator<SandboxMetrics> {
+    return untilLeft(
+      () => this.recv(),
+      () => this[Symbol.asyncDispose](),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Sandbox, SandboxNotFoundError } from "../../../src/index.ts";
 import { processesGone, processOf, smallMemory, timeout } from "../lifecycle-support.ts";
 import { assertClean } from "../images/root-support.ts";
-import { useTemporaryHome } from "../support.ts";
+import { printed, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 import { runtimeLog } from "../templates/template-support.ts";
 
@@ -44,12 +44,7 @@ test("a slow end is waited for within the grace", { timeout }, async () => {
     "-c",
     "trap 'sleep 3; echo cleaned; echo cleaned > /root/cleaned; exit 5' TERM; echo ready; while :; do sleep 0.1; done",
   ]);
-  const events: string[] = [];
-  for await (const event of slow) {
-    if (event.kind === "stdout") events.push(event.data.toString());
-    if (events.length === 1) break;
-  }
-  assert.deepEqual(events, ["ready\n"]);
+  await printed(slow);
   // 0: the machine was switched off, and not killed at the end of the grace.
   const [output, status] = await Promise.all([slow.collect(), sandbox.stopAndWait()]);
   assert.deepEqual(status, { code: 0, success: true });
