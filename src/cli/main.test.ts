@@ -48,6 +48,17 @@ test("a wrong command line ends with 2, and says so on stderr only", () => {
   assert.equal(msb("completion", "tcsh").code, 2);
 });
 
+test("an option that would change nothing is refused", () => {
+  for (const [args, message] of [
+    [["ps", "demo", "--label", "a"], /--label chooses among all sandboxes, and demo is named/],
+    [["metrics", "--interval", "2s"], /--interval is the time between samples of --watch and --follow/],
+  ] as const) {
+    const result = msb(...args);
+    assert.deepEqual([result.code, result.stdout], [2, ""], args.join(" "));
+    assert.match(result.stderr, message);
+  }
+});
+
 test("colours follow the stream and NO_COLOR", () => {
   const run = (extra: NodeJS.ProcessEnv): string =>
     spawnSync(process.execPath, [program, "lst"], { encoding: "utf8", env: { ...environment, ...extra } })

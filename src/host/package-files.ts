@@ -17,13 +17,25 @@ export const fromSource = location.endsWith(".ts");
 
 const architectures: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
 
+/** This host's processor as QEMU and the kernel call it. */
+export function hostArchitecture(): string {
+  return architectures[process.arch] ?? process.arch;
+}
+
+/** The version in package.json. @throws as `packageDirectory` */
+export function packageVersion(): string {
+  const description = describePackage(packageDirectory());
+  if (description !== null && "version" in description) return String(description.version);
+  throw new Error("package.json of microsandbox has no version");
+}
+
 /**
  * Guest kernel, initramfs, agent, the embedded image and the blank upper disk, as `npm run build` made them.
  *
  * @throws as `packageDirectory`
  */
 export function guestDirectory(): string {
-  return join(packageDirectory(), "dist/guest", architectures[process.arch] ?? process.arch);
+  return join(packageDirectory(), "dist/guest", hostArchitecture());
 }
 
 /** The program that owns one sandbox. @throws as `packageDirectory` */
@@ -69,15 +81,16 @@ export function findPackage(from: string): string {
 }
 
 function isThisPackage(directory: string): boolean {
+  const description = describePackage(directory);
+  return description !== null && "name" in description && description.name === "microsandbox";
+}
+
+/** What package.json in `directory` says; null where there is none, or none that can be read. */
+function describePackage(directory: string): object | null {
   try {
     const description: unknown = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
-    return (
-      typeof description === "object" &&
-      description !== null &&
-      "name" in description &&
-      description.name === "microsandbox"
-    );
+    return typeof description === "object" ? description : null;
   } catch {
-    return false;
+    return null;
   }
 }

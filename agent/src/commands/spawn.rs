@@ -2,6 +2,7 @@
 //! to become the program. The agent waits that long, and knows then whether it worked.
 
 use crate::commands::lookup::{self, Search};
+use crate::commands::script;
 use crate::commands::users::{self, Identity};
 use crate::generated::messages::{Exec, ExecFailed, ResourceLimit, SpawnStage, StdinMode};
 use crate::sys::{self, StringArray, EINVAL};
@@ -48,7 +49,25 @@ pub fn spawn(exec: &Exec, null: &OwnedFd) -> std::result::Result<Spawned, ExecFa
         .map_err(at(SpawnStage::Fork))?;
     match failed {
         None => Ok(Spawned { pid, channels }),
-        Some((stage, errno)) => Err(failure(stage, &Error::from_raw_os_error(errno))),
+        Some((stage, errno)) => Err(explained(stage, errno, &plan)),
+    }
+}
+
+/// Looks closer where the system's words mislead.
+fn explained(stage: SpawnStage, errno: i32, plan: &Plan) -> ExecFailed {
+    let candidates = plan.candidates.iter().filter_map(|path| path.to_str().ok());
+    let directory = plan.directory.to_str().unwrap_or("/");
+    let told = match stage {
+        SpawnStage::Exec => script::trouble(errno, directory, candidates),
+        _ => None,
+    };
+    match told {
+        None => failure(stage, &Error::from_raw_os_error(errno)),
+        Some(message) => ExecFailed {
+            stage: SpawnStage::Interpreter,
+            errno,
+            message,
+        },
     }
 }
 

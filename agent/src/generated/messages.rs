@@ -36,6 +36,7 @@ pub enum SpawnStage {
     Groups,
     Cwd,
     Exec,
+    Interpreter,
 }
 
 impl SpawnStage {
@@ -50,6 +51,7 @@ impl SpawnStage {
             6 => Ok(SpawnStage::Groups),
             7 => Ok(SpawnStage::Cwd),
             8 => Ok(SpawnStage::Exec),
+            9 => Ok(SpawnStage::Interpreter),
             _ => Err(WireError::BadEnum),
         }
     }

@@ -6,6 +6,7 @@ import { execFailedError } from "./exec-failure.ts";
 
 const cases: readonly (readonly [SpawnStage, number, ExecFailureKind, string | null])[] = [
   ["exec", 2, "not_found", "ENOENT"],
+  ["interpreter", 2, "not_found", "ENOENT"],
   ["exec", 20, "bad_cwd", "ENOTDIR"],
   ["exec", 13, "permission_denied", "EACCES"],
   ["exec", 1, "permission_denied", "EPERM"],
@@ -46,4 +47,9 @@ test("a limit that cannot be set is not explained by the program file", () => {
   const error = execFailedError({ type: "ExecFailed", stage: "rlimit", errno: 1, message: "" }, "true");
   assert.equal(error.kind, "permission_denied");
   assert.match(error.hint, /limit/);
+});
+
+test("a script without its interpreter is not explained by the PATH", () => {
+  const failure = { type: "ExecFailed", stage: "interpreter", errno: 2, message: "" } as const;
+  assert.match(execFailedError(failure, "/srv/run.sh").hint, /line ends of Unix \(LF\)/);
 });

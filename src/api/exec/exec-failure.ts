@@ -70,7 +70,11 @@ const hints: Readonly<Partial<Record<ExecFailureKind, string>>> = {
   pty_setup_failed: "End commands that hold a terminal, or run this one without a terminal.",
 };
 
-const rlimitHint = "Choose a limit that the guest's kernel allows; for nofile that is /proc/sys/fs/nr_open.";
+/** Where the step tells more than the kind. */
+const hintsByStage: Readonly<Record<string, string>> = {
+  rlimit: "Choose a limit that the guest's kernel allows; for nofile that is /proc/sys/fs/nr_open.",
+  interpreter: "Write the script with line ends of Unix (LF), and install its interpreter in the image.",
+};
 
 /** @param program the command's first word */
 export function execFailedError(failure: ExecFailedMessage, program: string): ExecFailedError {
@@ -89,6 +93,6 @@ function makeError(program: string, errno: number | null, stage: string, message
   return new ExecFailedError(
     `cannot run ${JSON.stringify(program)}: ${message}`,
     { kind, errno, errnoName, stage },
-    { hint: stage === "rlimit" ? rlimitHint : hints[kind] },
+    { hint: hintsByStage[stage] ?? hints[kind] },
   );
 }

@@ -13,7 +13,7 @@ export type StartRoute = (typeof startRoutes)[number];
 export const stdinModes = ["null", "pipe"] as const;
 export type StdinMode = (typeof stdinModes)[number];
 
-export const spawnStages = ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec"] as const;
+export const spawnStages = ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec", "interpreter"] as const;
 export type SpawnStage = (typeof spawnStages)[number];
 
 export const sandboxStates = ["starting", "running", "draining", "stopped", "crashed"] as const;

@@ -3,8 +3,8 @@ import { down, toSupervisor, up, type Area } from "./types.ts";
 export const commands = {
   enums: {
     StdinMode: ["null", "pipe"],
-    /** Steps of starting a command, in the order in which the agent takes them. */
-    SpawnStage: ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec"],
+    /** Steps of starting a command, in the order in which the agent takes them; interpreter: the one that a script names. */
+    SpawnStage: ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec", "interpreter"],
   },
   structs: {
     /** `resource` is Linux's RLIMIT_* number; 2^64-1 is RLIM_INFINITY. */

@@ -92,6 +92,9 @@ describe("a sandbox for one command", () => {
   });
 });
 
+/** Clears the screen, turns text round, and looks like a line of ours. */
+const hostileLabel = "evil=\x1b[2Jsh\u202eown\nStatus: forged";
+
 describe("a sandbox that stays", () => {
   before(async () => {
     const result = await home.msb(
@@ -102,6 +105,8 @@ describe("a sandbox that stays", () => {
       "GREETING=hello",
       "--label",
       "stage=test",
+      "--label",
+      hostileLabel,
       "-m",
       "256M",
     );
@@ -153,7 +158,7 @@ describe("a sandbox that stays", () => {
     );
     assert.match(
       (await home.msb("inspect", "demo")).stdout,
-      /^Name: +demo\n[^]*^Environment: +GREETING=hello\nLabels: +stage=test\n/m,
+      /^Name: +demo\n[^]*^Environment: +GREETING=hello\nLabels: +stage=test\n +evil=shown\\nStatus: forged\n/m,
     );
     assert.match((await home.msb("inspect", "demo")).stdout, /^Accelerator: +(tcg|kvm|hvf)/m);
     const all = JSON.parse((await home.msb("inspect", "demo", "--format", "json")).stdout) as Record<
@@ -290,6 +295,28 @@ describe("a sandbox that stays", () => {
     assert.deepEqual([code, stderr], [141, ""]);
     await home.until(
       () => home.msb("exec", "demo", "--", "sh", "-c", "ps | grep -c '[m]arker-of-yes'"),
+      ({ stdout }) => stdout === "0\n",
+    );
+  });
+
+  test("a full disk behind stdout ends msb with its reason, and the command with it", async () => {
+    for (const command of ["exec demo -- sh -c 'exec yes marker-of-full'", "inspect demo", "logs demo"]) {
+      const child = spawn(
+        "/bin/sh",
+        ["-c", `exec "$0" "$1" ${command} >/dev/full`, process.execPath, msbProgram],
+        {
+          env: home.environment,
+          stdio: ["ignore", "ignore", "pipe"],
+        },
+      );
+      let stderr = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+      const [code] = (await once(child, "close")) as [number | null];
+      assert.equal(code, 1, command);
+      assert.match(stderr, /^error: cannot write to stdout: no space left on device \(ENOSPC\)\n {2}→ .*\n$/);
+    }
+    await home.until(
+      () => home.msb("exec", "demo", "--", "sh", "-c", "ps | grep -c '[m]arker-of-full'"),
       ({ stdout }) => stdout === "0\n",
     );
   });

@@ -19,6 +19,7 @@ before(async () => {
     mkdir /t && cd /t
     printf 'echo no interpreter line' > no-shebang && chmod 755 no-shebang
     printf '#!/nonexistent\\n' > bad-interpreter && chmod 755 bad-interpreter
+    printf '#!/bin/sh\\r\\necho fine\\r\\n' > crlf && chmod 755 crlf
     printf '#!/bin/sh\\necho fine\\n' > not-executable
     printf '\\177ELF garbage' > broken && chmod 755 broken
     printf '#!/bin/sh\\necho secret\\n' > root-only && chmod 700 root-only
@@ -77,7 +78,13 @@ describe("a program that cannot be run", () => {
   });
 
   test("names an interpreter that is missing", async () => {
-    await fails("/t/bad-interpreter", atExec("not_found", "ENOENT"));
+    const expected = { kind: "not_found", errno: "ENOENT", stage: "interpreter" } as const;
+    const missing = await fails("/t/bad-interpreter", expected);
+    assert.match(missing.message, /its interpreter \/nonexistent is not there$/);
+    // Found on the PATH, and beside the working directory.
+    const crlf = /its first line ends in CRLF/;
+    assert.match((await fails("crlf", expected, (e) => e.env("PATH", "/bin:/t"))).message, crlf);
+    assert.match((await fails("./crlf", expected, (e) => e.cwd("/t"))).message, crlf);
   });
 
   test("is a directory", async () => {

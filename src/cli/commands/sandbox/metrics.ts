@@ -18,6 +18,7 @@ import { err, out } from "../../output/streams.ts";
 import { isDown } from "../../output/sandbox-text.ts";
 import { styled } from "../../output/style.ts";
 import { table } from "../../output/table.ts";
+import { UsageError } from "../../output/usage-error.ts";
 import { parseIntervalMs } from "../../values/duration.ts";
 import { oneOf } from "../../values/simple.ts";
 import { formatOption } from "./list.ts";
@@ -50,6 +51,12 @@ export const metrics = defineCommand({
     format: formatOption,
   },
   run: async ({ options, operands: [name], logLevel }) => {
+    if (options.interval !== undefined && options.watch !== true && options.follow !== true) {
+      throw new UsageError(
+        "--interval is the time between samples of --watch and --follow.",
+        "Give one of them",
+      );
+    }
     const find = await finder(name, options.all ?? false);
     const endless = options.watch === true || options.follow === true;
     const inPlace = options.watch === true && process.stdout.isTTY && options.format === undefined;

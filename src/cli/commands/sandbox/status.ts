@@ -3,6 +3,7 @@ import { defineCommand, flag } from "../../grammar/command.ts";
 import { json, jsonStatus, tableStatus } from "../../output/format.ts";
 import { err, out } from "../../output/streams.ts";
 import type { Text } from "../../output/style.ts";
+import { UsageError } from "../../output/usage-error.ts";
 import { cut, table } from "../../output/table.ts";
 import { describeCommand, describeImage, isDown } from "../../output/sandbox-text.ts";
 import { filterByLabels, labelOption } from "../../selection.ts";
@@ -24,6 +25,12 @@ export const status = defineCommand({
     quiet: flag({ short: "q", description: "Print only names, one a line", conflicts: ["format"] }),
   },
   run: async ({ options, operands: [name] }) => {
+    if (name !== undefined && options.label.length > 0) {
+      throw new UsageError(
+        `--label chooses among all sandboxes, and ${name} is named.`,
+        "Leave out one of them",
+      );
+    }
     const { Sandbox } = await import("../../../api/index.ts");
     const sandboxes =
       name === undefined
