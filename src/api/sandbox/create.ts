@@ -26,6 +26,8 @@ import type { GlobalConfig } from "../../config/global/global-config.ts";
 import { whyNoTemplates } from "../../store/templates/template-settings.ts";
 import { bootTimeoutMs } from "../../config/global/boot-timeout.ts";
 import { Operation } from "../../host/operation.ts";
+import { defaultBackendInfo } from "../setup/backend.ts";
+import { runtimeKernelPath } from "../setup/runtime-kernel.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observed } from "./observed.ts";
 import { createCallbacks, type CreateObserver } from "./progress.ts";
@@ -77,6 +79,7 @@ export async function prepareCreation(
   config: SandboxConfig,
   unsupported: readonly string[],
 ): Promise<Creation> {
+  defaultBackendInfo();
   refuseSettings(unsupported);
   const image = await checkRoot(config.image);
   const home = locateHome();
@@ -157,11 +160,12 @@ async function makeAndBoot(
   }
 }
 
-/** The setting, then the environment, then config.json, then the kernel that comes with this package. */
+/** The setting, then what the program has said, then the environment, then config.json, then the kernel that comes with this package. */
 async function chooseKernel(config: SandboxConfig, settings: GlobalConfig): Promise<string | null> {
   const fromEnvironment = process.env["MSB_KERNEL"];
   const chosen =
     config.libkrunfwPath ??
+    runtimeKernelPath() ??
     (fromEnvironment === "" ? undefined : fromEnvironment) ??
     settings.paths?.libkrunfw;
   if (chosen === undefined || chosen === null) return null;
