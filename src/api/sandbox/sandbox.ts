@@ -13,7 +13,7 @@ import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
 import { startCallbacks, type StartObserver, type StartReport } from "./progress.ts";
-import { defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
+import { checkMs, defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
 import { isTerminal } from "../control/found-sandbox.ts";
 import type { SandboxStopResult } from "../control/stop-result.ts";
 import {
@@ -181,7 +181,8 @@ export class SandboxHandle extends SandboxLifecycle {
   /** Like {@link connect}, with another limit than 10 s for the answer, ms. `timeoutMs` limits the call as a whole. */
   async connectWithTimeout(ms: number, options: WaitOptions = {}): Promise<Sandbox> {
     const control = new SandboxControl(this.control.home, this.#found.record, null, true);
-    await control.run("connect to sandbox", options, (operation) => control.connect(operation, ms));
+    const limit = checkMs("the time to connect", ms);
+    await control.run("connect to sandbox", options, (operation) => control.connect(operation, limit));
     // Of the run that answers, which may have begun after this handle was made.
     const found = await control.find().catch(() => null);
     return new Sandbox(control, false, found === null ? null : startReportOf(found));
