@@ -30,7 +30,7 @@ import { defaultBackendInfo } from "../setup/backend.ts";
 import { runtimeKernelPath } from "../setup/runtime-kernel.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observed } from "./observed.ts";
-import { createCallbacks, type CreateObserver } from "./progress.ts";
+import { observerCallbacks, type CreateObserver } from "./progress.ts";
 import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./create-root.ts";
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "../../config/sandbox/sandbox-draft.ts";
@@ -65,7 +65,7 @@ export async function createSandbox(
       const prepared = await operation.wait(prepareCreation(config, unsupported));
       return await carryOut(prepared, attached, operation, observer);
     },
-    createCallbacks,
+    observerCallbacks,
   );
 }
 

@@ -12,7 +12,7 @@ import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
-import { startCallbacks, type StartObserver, type StartReport } from "./progress.ts";
+import { observerCallbacks, type StartObserver, type StartReport } from "./progress.ts";
 import { checkMs, defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
 import { isTerminal } from "../control/found-sandbox.ts";
 import type { SandboxStopResult } from "../control/stop-result.ts";
@@ -217,14 +217,14 @@ export class SandboxHandle extends SandboxLifecycle {
         await this.control.waitForChange(operation);
       }
     };
-    const others = { ...startCallbacks, detached: "boolean" } as const;
+    const others = { ...observerCallbacks, detached: "boolean" } as const;
     return await this.control.run("connect to or start sandbox", options, connectOrStart, others);
   }
 
   async #start(attached: boolean, observer: StartObserver): Promise<Sandbox> {
     const start = (operation: Operation): Promise<StartedSandbox> =>
       startSandbox(operation, this.control, attached, observer);
-    const { control, report } = await this.control.run("start sandbox", observer, start, startCallbacks);
+    const { control, report } = await this.control.run("start sandbox", observer, start, observerCallbacks);
     return new Sandbox(control, attached, report);
   }
 
