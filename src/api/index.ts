@@ -1,5 +1,15 @@
 export * from "../errors/index.ts";
 export type { AttachConfig, ExecConfig } from "./exec/sandbox-commands.ts";
+export {
+  defaultBackendInfo,
+  defaultBackendKind,
+  setDefaultBackend,
+  withDefaultBackend,
+  type BackendInfo,
+  type DefaultBackend,
+} from "./setup/backend.ts";
+export { install, isInstalled, setup, Setup } from "./setup/install.ts";
+export { setRuntimeLibkrunfwPath } from "./setup/runtime-kernel.ts";
 export { diagnose, type Diagnosis, type DiagnosisItem } from "./setup/diagnose.ts";
 export {
   DiskImageFormats,
@@ -8,6 +18,8 @@ export {
   RootfsSourceKinds,
   SandboxStatuses,
   ThpModes,
+  type CpuPlacement,
+  type DeploymentProfile,
   type DiskImageFormat,
   type LogLevel,
   type PullPolicy,
@@ -47,6 +59,7 @@ export { ImageBuilder, type ImageChoice } from "../config/image-builder.ts";
 export type {
   CreateObserver,
   PullProgress,
+  PullProgress as PullProgressEvent,
   StartObserver,
   StartProgressEvent,
   StartReport,

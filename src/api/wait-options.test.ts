@@ -11,6 +11,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "ExecHandle.signal": "waits for nothing: the message is on its way when it returns",
   "ExecHandle.kill": "as signal",
   "ExecHandle.resize": "as signal",
+  withDefaultBackend: "waits for the caller's own function",
 };
 
 const entry = fileURLToPath(new URL("./index.ts", import.meta.url));

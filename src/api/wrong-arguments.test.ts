@@ -5,7 +5,14 @@ import { effectiveConfig } from "../config/sandbox/effective-config.ts";
 import { locateHome } from "../store/home.ts";
 import { SandboxControl } from "./control/sandbox-control.ts";
 import { Sandbox as SandboxObject } from "./sandbox/sandbox.ts";
-import { Image, InvalidConfigError, Sandbox, type AttachConfig, type ExecConfig } from "./index.ts";
+import {
+  Image,
+  InvalidConfigError,
+  Sandbox,
+  SandboxNotFoundError,
+  type AttachConfig,
+  type ExecConfig,
+} from "./index.ts";
 
 // What JavaScript lets through is told where it is given: there is no home here, and no sandbox runs, so whatever is not refused
 // before anything is looked for fails with another error.
@@ -88,3 +95,19 @@ for (const [what, call] of Object.entries(calls)) {
     await assert.rejects(call, InvalidConfigError);
   });
 }
+
+test("an observer of creations may watch a start, and an option that is undefined is none", async (t) => {
+  const before = process.env["MSB_HOME"];
+  process.env["MSB_HOME"] = home.root;
+  t.after(() => {
+    if (before === undefined) delete process.env["MSB_HOME"];
+    else process.env["MSB_HOME"] = before;
+  });
+  const ignore = (): void => undefined;
+  const observer = { onProgress: ignore, onNotice: ignore, onStarted: ignore, onPullProgress: ignore };
+  await assert.rejects(Sandbox.start("wrong", { ...observer, signal: undefined }), SandboxNotFoundError);
+  await assert.rejects(
+    sandbox().restart({ ...observer, detached: true, timeoutMs: 5 }),
+    SandboxNotFoundError,
+  );
+});

@@ -17,6 +17,14 @@ export type DiskImageFormat = (typeof DiskImageFormats)[number];
 export const RootfsSourceKinds = ["bind", "oci", "disk"] as const;
 export type RootfsSourceKind = (typeof RootfsSourceKinds)[number];
 
+/** Which processors of the host the virtual ones run on. */
+export const CpuPlacements = ["inherit", "auto", "spread", "compact"] as const;
+export type CpuPlacement = (typeof CpuPlacements)[number];
+
+/** Whether the host's users trust each other. */
+export const DeploymentProfiles = ["single-tenant", "multi-tenant"] as const;
+export type DeploymentProfile = (typeof DeploymentProfiles)[number];
+
 /** The guest kernel's policy for transparent huge pages: Documentation/admin-guide/mm/transhuge.rst. */
 export const ThpModes = ["always", "madvise", "never"] as const;
 export type ThpMode = (typeof ThpModes)[number];

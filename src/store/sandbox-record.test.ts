@@ -3,10 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { effectiveConfig } from "../config/sandbox/effective-config.ts";
-import { SandboxDraft } from "../config/sandbox/sandbox-draft.ts";
 import { JsonError, UnsupportedOperationError } from "../errors/index.ts";
-import { readRecord, type ReadRecord } from "./sandbox-record.ts";
+import { newRecord, readRecord, type ReadRecord } from "./sandbox-record.ts";
 
 async function reading(content: object): Promise<ReadRecord | null> {
   const directory = await mkdtemp(join(tmpdir(), "record-"));
@@ -59,12 +57,13 @@ test("a record of format 1 says that the sandbox has no network, whatever it say
   assert.equal(now?.record.config.disableNetwork, false);
 });
 
-test("a new sandbox's record says that it has no network", () => {
-  const draft = new SandboxDraft("new");
-  draft.set("image", "localhost/base");
-  const config = draft.finish();
+test("a new sandbox's record says that it has no network", async () => {
+  const read = await reading(record);
+  assert.ok(read !== null);
+  const { id, name, createdAt, config } = read.record;
   assert.equal(config.disableNetwork, false);
-  assert.equal(effectiveConfig(config, {}, null).disableNetwork, true);
+  const made = newRecord({ id, name, createdAt, config });
+  assert.deepEqual(made, { ...read.record, config: { ...config, disableNetwork: true } });
 });
 
 test("a record of a later format is not taken for a damaged one", async () => {

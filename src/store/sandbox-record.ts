@@ -23,9 +23,12 @@ export interface ReadRecord {
   readonly json: string;
 }
 
-/** A record of now. */
+/**
+ * A record of now. It says what the sandbox has, whatever was asked for: this version gives no network, and a later one must not give
+ * it one.
+ */
 export function newRecord(fields: Omit<SandboxRecord, "format">): SandboxRecord {
-  return { format: recordFormat, ...fields };
+  return { format: recordFormat, ...fields, config: { ...fields.config, disableNetwork: true } };
 }
 
 /**

@@ -1,4 +1,10 @@
 import { checkGuestPath, checkOneOf, checkWhole } from "../../config/checks.ts";
+import {
+  CpuPlacements,
+  DeploymentProfiles,
+  type CpuPlacement,
+  type DeploymentProfile,
+} from "../../config/enums.ts";
 import { checkString } from "../../config/guest-text.ts";
 import type { SandboxDraft } from "../../config/sandbox/sandbox-draft.ts";
 import type { Mebibytes } from "../../config/sizes.ts";
@@ -33,9 +39,8 @@ export class LaterSettings {
   }
 
   /** Not in this version, except `inherit`, the default. */
-  cpuPlacement(placement: string): this {
-    const known = ["inherit", "auto", "spread", "compact"];
-    const check = (): unknown => checkOneOf("cpuPlacement", placement, known);
+  cpuPlacement(placement: CpuPlacement): this {
+    const check = (): unknown => checkOneOf("cpuPlacement", placement, CpuPlacements);
     if (placement === "inherit") this.draft.attempt(check);
     else this.draft.notYet("cpuPlacement", check);
     return this;
@@ -56,8 +61,8 @@ export class LaterSettings {
   }
 
   /** Not in this version, except `single-tenant`, the default. */
-  deploymentProfile(profile: string): this {
-    const check = (): unknown => checkOneOf("deploymentProfile", profile, ["single-tenant", "multi-tenant"]);
+  deploymentProfile(profile: DeploymentProfile): this {
+    const check = (): unknown => checkOneOf("deploymentProfile", profile, DeploymentProfiles);
     if (profile === "single-tenant") this.draft.attempt(check);
     else this.draft.notYet("deploymentProfile", check);
     return this;

@@ -406,7 +406,8 @@ export class SandboxControl {
   }
 }
 
-function checkMs(name: string, ms: number): number {
+/** @throws InvalidConfigError */
+export function checkMs(name: string, ms: number): number {
   if (typeof ms !== "number" || Number.isNaN(ms) || ms < 0) {
     throw new InvalidConfigError(`${name} is ${String(ms)}, which is not a number of milliseconds`);
   }

@@ -4,7 +4,7 @@ import { locateHome } from "../../store/home.ts";
 import { nameExists } from "../../store/sandboxes.ts";
 import { createSandbox } from "./create.ts";
 import { findHandle } from "./list.ts";
-import { createCallbacks, type CreateObserver } from "./progress.ts";
+import { observerCallbacks, type CreateObserver } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 
@@ -28,9 +28,8 @@ export async function connectOrCreate(
           if (!(error instanceof SandboxAlreadyExistsError)) throw error;
         }
       }
-      const { onPullProgress: _, ...starting } = within;
-      return await (await findHandle(name)).connectOrStart({ detached, ...starting });
+      return await (await findHandle(name)).connectOrStart({ detached, ...within });
     },
-    createCallbacks,
+    observerCallbacks,
   );
 }

@@ -25,9 +25,11 @@ import { readGlobalConfig } from "../../store/global-config.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
 import { checkEnvironment } from "../../host/process/environment-settings.ts";
 import { Operation } from "../../host/operation.ts";
+import { defaultBackendInfo } from "../setup/backend.ts";
+import { runtimeKernelPath } from "../setup/runtime-kernel.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observed } from "./observed.ts";
-import { createCallbacks, type CreateObserver } from "./progress.ts";
+import { observerCallbacks, type CreateObserver } from "./progress.ts";
 import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./create-root.ts";
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "../../config/sandbox/sandbox-draft.ts";
@@ -63,7 +65,7 @@ export async function createSandbox(
       const prepared = await operation.wait(prepareCreation(config, unsupported));
       return await carryOut(prepared, attached, operation, observer);
     },
-    createCallbacks,
+    observerCallbacks,
   );
 }
 
@@ -77,6 +79,7 @@ export async function prepareCreation(
   config: SandboxConfig,
   unsupported: readonly string[],
 ): Promise<Creation> {
+  defaultBackendInfo();
   refuseSettings(unsupported);
   checkEnvironment();
   const image = await checkRoot(config.image);
@@ -156,11 +159,12 @@ async function makeAndBoot(
   }
 }
 
-/** The setting, then the environment, then config.json, then the kernel that comes with this package. */
+/** The setting, then what the program has said, then the environment, then config.json, then the kernel that comes with this package. */
 async function chooseKernel(config: SandboxConfig, settings: GlobalConfig): Promise<string | null> {
   const fromEnvironment = process.env["MSB_KERNEL"];
   const chosen =
     config.libkrunfwPath ??
+    runtimeKernelPath() ??
     (fromEnvironment === "" ? undefined : fromEnvironment) ??
     settings.paths?.libkrunfw;
   if (chosen === undefined || chosen === null) return null;

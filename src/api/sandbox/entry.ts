@@ -8,7 +8,7 @@ import type { SandboxListBuilder, SandboxPage } from "./list-builder.ts";
 import { findHandle, listHandles, listPage, type ListedSandboxes } from "./list.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
-import { startCallbacks, type CreateObserver, type StartObserver } from "./progress.ts";
+import { observerCallbacks, type CreateObserver, type StartObserver } from "./progress.ts";
 import { Sandbox as SandboxObject, type SandboxHandle } from "./sandbox.ts";
 
 /** The ways to get a sandbox. They are apart from its class because they need what makes sandboxes, which needs the class. */
@@ -70,7 +70,7 @@ const statics = {
 
 /** Of a start, whose other options are looked at before the sandbox is. */
 function waitOf(observer: StartObserver): WaitOptions {
-  checkCallOptions("start sandbox", observer, startCallbacks);
+  checkCallOptions("start sandbox", observer, observerCallbacks);
   const { signal, timeoutMs } = observer;
   return { signal, timeoutMs };
 }

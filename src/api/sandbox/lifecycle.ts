@@ -29,6 +29,11 @@ export class SandboxLifecycle {
     Object.defineProperty(this, "control", { enumerable: false });
   }
 
+  /** Where it runs: on this computer. */
+  get backendKind(): "local" {
+    return "local";
+  }
+
   /** Stops the sandbox in order: SIGTERM to its processes, file systems flushed. After 10 s it is killed. */
   async stop(options: WaitOptions = {}): Promise<void> {
     await this.control.run("stop sandbox", options, (operation) =>

@@ -40,12 +40,13 @@ export interface StartObserver extends WaitOptions {
   readonly onStarted?: ((report: StartReport) => void) | undefined;
 }
 
-export const startCallbacks = {
+/** What observers have beside {@link WaitOptions}. One that was made for creations may watch a start, which pulls nothing. */
+export const observerCallbacks = {
   onProgress: "function",
   onNotice: "function",
   onStarted: "function",
+  onPullProgress: "function",
 } as const;
-export const createCallbacks = { ...startCallbacks, onPullProgress: "function" } as const;
 
 /** As for a start; of a creation that is given up nothing is left at all. */
 export interface CreateObserver extends StartObserver {

@@ -1,7 +1,7 @@
 import { CustomError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { carryOut, prepareCreation } from "./create.ts";
-import { createCallbacks, type CreateObserver, type PullProgress } from "./progress.ts";
+import { observerCallbacks, type CreateObserver, type PullProgress } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 
@@ -137,7 +137,7 @@ export async function createWithPullProgress(
       checked.resolve(undefined);
       return await carryOut(prepared, attached, operation, progressObserver);
     },
-    createCallbacks,
+    observerCallbacks,
   ).finally(() => {
     progress.end();
   });

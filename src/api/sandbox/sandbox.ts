@@ -12,8 +12,8 @@ import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
-import { startCallbacks, type StartObserver, type StartReport } from "./progress.ts";
-import { defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
+import { observerCallbacks, type StartObserver, type StartReport } from "./progress.ts";
+import { checkMs, defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
 import { isTerminal } from "../control/found-sandbox.ts";
 import type { SandboxStopResult } from "../control/stop-result.ts";
 import {
@@ -181,7 +181,8 @@ export class SandboxHandle extends SandboxLifecycle {
   /** Like {@link connect}, with another limit than 10 s for the answer, ms. `timeoutMs` limits the call as a whole. */
   async connectWithTimeout(ms: number, options: WaitOptions = {}): Promise<Sandbox> {
     const control = new SandboxControl(this.control.home, this.#found.record, null, true);
-    await control.run("connect to sandbox", options, (operation) => control.connect(operation, ms));
+    const limit = checkMs("the time to connect", ms);
+    await control.run("connect to sandbox", options, (operation) => control.connect(operation, limit));
     // Of the run that answers, which may have begun after this handle was made.
     const found = await control.find().catch(() => null);
     return new Sandbox(control, false, found === null ? null : startReportOf(found));
@@ -216,14 +217,14 @@ export class SandboxHandle extends SandboxLifecycle {
         await this.control.waitForChange(operation);
       }
     };
-    const others = { ...startCallbacks, detached: "boolean" } as const;
+    const others = { ...observerCallbacks, detached: "boolean" } as const;
     return await this.control.run("connect to or start sandbox", options, connectOrStart, others);
   }
 
   async #start(attached: boolean, observer: StartObserver): Promise<Sandbox> {
     const start = (operation: Operation): Promise<StartedSandbox> =>
       startSandbox(operation, this.control, attached, observer);
-    const { control, report } = await this.control.run("start sandbox", observer, start, startCallbacks);
+    const { control, report } = await this.control.run("start sandbox", observer, start, observerCallbacks);
     return new Sandbox(control, attached, report);
   }
 

@@ -6,7 +6,7 @@ import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/ind
 import { lockStoppedSandbox } from "../../store/sandboxes.ts";
 import { prepareHome } from "../../store/home.ts";
 import { launchSupervisor } from "./launch.ts";
-import { startCallbacks, type StartObserver, type StartReport } from "./progress.ts";
+import { observerCallbacks, type StartObserver, type StartReport } from "./progress.ts";
 import { defaultGraceMs, killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
 import { isTerminal } from "../control/found-sandbox.ts";
 
@@ -32,7 +32,7 @@ export interface DestroyOptions {
 
 /** @throws InvalidConfigError */
 export function checkRestartOptions(options: RestartOptions): void {
-  checkCallOptions("restart", options, { ...startCallbacks, force: "boolean", detached: "boolean" });
+  checkCallOptions("restart", options, { ...observerCallbacks, force: "boolean", detached: "boolean" });
 }
 
 /** @throws InvalidConfigError */

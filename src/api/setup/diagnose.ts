@@ -1,6 +1,6 @@
 import { ProtocolError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
-import { locateHome } from "../../store/home.ts";
+import { locateHome, type Home } from "../../store/home.ts";
 import { askAboutHost } from "./host-request.ts";
 
 /** One fact about this host. */
@@ -29,9 +29,14 @@ export type Diagnosis = readonly DiagnosisItem[];
  * @throws RuntimeError when the process that looks ends without a word; IoError when it cannot be started
  */
 export async function diagnose(options: WaitOptions = {}): Promise<Diagnosis> {
-  const answer = await Operation.run("examine the host", options, ({ signal }) =>
-    askAboutHost(locateHome(), { type: "Diagnose" }, { signal }),
+  return await Operation.run("examine the host", options, (operation) =>
+    diagnoseHome(locateHome(), operation),
   );
+}
+
+/** The same for any home. */
+export async function diagnoseHome(home: Home, { signal }: Operation): Promise<Diagnosis> {
+  const answer = await askAboutHost(home, { type: "Diagnose" }, { signal });
   if (answer.type === "Diagnosis") return answer.findings;
   throw new ProtocolError(`a request for a diagnosis was answered with ${answer.type}`);
 }

@@ -30,8 +30,6 @@ export function effectiveConfig(
   // The table says what each one is made of, and `StoredConfig` is made from the table.
   return {
     ...(Object.fromEntries(filled) as Partial<StoredConfig>),
-    // What the sandbox has, whatever was asked for: this version gives none, and a later one must not add one to it.
-    disableNetwork: true,
     imageDigest: null,
     kernelPath,
   } as StoredConfig;
