@@ -69,7 +69,10 @@ export interface ImageLoadOptions {
 }
 
 export interface ImageSaveOptions {
-  /** The archive, a tar file; it appears when it is complete. */
+  /**
+   * The archive, a tar file; it appears when it is complete. Links are followed, and pipes and devices, `/dev/stdout` too, are
+   * written through.
+   */
   readonly outputPath: string;
   /** `docker` (by default): what `docker load` and everything else reads; `oci`: an OCI image layout alone. */
   readonly format?: "docker" | "oci";

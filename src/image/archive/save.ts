@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { Readable, type Writable } from "node:stream";
-import { ImageError } from "../../errors/index.ts";
-import { ioError } from "../../host/system-error.ts";
+import { ImageError, MicrosandboxError } from "../../errors/index.ts";
+import { writeUserFile } from "../../host/files/user-file.ts";
+import { errorCode, ioError } from "../../host/system-error.ts";
 import type { Home } from "../../store/home.ts";
 import { hashFor, requireDigest } from "../digest.ts";
 import { parseReference } from "../reference.ts";
@@ -26,7 +25,7 @@ export interface SaveOptions {
  * Writes stored images into one tar archive that docker, podman, skopeo and `loadImages` read. Layers are written as they
  * are stored, compressed.
  *
- * @param output a path, which appears when the archive is complete, or a stream, which is ended
+ * @param output a path, see `writeUserFile`: a file appears when the archive is complete; or a stream, which is ended
  * @throws ImageNotFoundError, before anything is written; ImageError when parts of an image are missing or damaged; IoError
  * @example
  * ```ts
@@ -55,8 +54,8 @@ export async function saveImages(
     }
     const archive = (): Readable =>
       Readable.from(archiveOf(store, images, blobs, format), { objectMode: false });
-    if (typeof output === "string") await writeAside(archive, output, signal);
-    else await pipeline(archive(), output, signal === undefined ? {} : { signal });
+    if (typeof output === "string") await writeUserFile(output, archive, { signal });
+    else await writeStream(archive(), output, signal);
   });
 }
 
@@ -92,9 +91,7 @@ async function* archiveOf(
     const expected = requireDigest(digest, "a blob");
     const hash = hashFor(expected);
     let written = 0;
-    for await (const chunk of createReadStream(blobPath(store, digest), {
-      highWaterMark: 1 << 20,
-    }) as AsyncIterable<Buffer>) {
+    for await (const chunk of read(blobPath(store, digest))) {
       written += chunk.length;
       hash.update(chunk);
       yield chunk;
@@ -104,6 +101,14 @@ async function* archiveOf(
     yield tarPadding(size);
   }
   yield tarEnd;
+}
+
+async function* read(path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw ioError(`read ${path}`, error);
+  }
 }
 
 /** @param what of the blob */
@@ -160,25 +165,17 @@ function dockerManifest(images: readonly NamedImage[]): object {
   );
 }
 
-async function writeAside(
-  archive: () => Readable,
-  output: string,
+async function writeStream(
+  archive: Readable,
+  output: Writable,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const aside = `${output}.${randomBytes(4).toString("hex")}.tmp`;
   try {
-    const file = createWriteStream(aside, { flags: "wx", mode: 0o644 });
-    await pipeline(archive(), file, signal === undefined ? {} : { signal });
-    const written = await open(aside, "r+");
-    try {
-      await written.sync();
-    } finally {
-      await written.close();
-    }
-    await rename(aside, output);
+    await pipeline(archive, output, signal === undefined ? {} : { signal });
   } catch (error) {
-    await rm(aside, { force: true });
     signal?.throwIfAborted();
-    throw error instanceof ImageError ? error : ioError(`write ${output}`, error);
+    // A reader that went away is no failure of the writing: who gave the stream knows what it means.
+    if (error instanceof MicrosandboxError || errorCode(error) === "EPIPE") throw error;
+    throw ioError("write the archive", error);
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -35,6 +35,18 @@ esac
 });
 
 after(() => rm(directory, { recursive: true }));
+
+test("a config.json that is a link stays one, and keeps its mode", async () => {
+  const home = newHome();
+  await mkdir(home.root, { recursive: true });
+  const real = join(directory, "dotfiles.json");
+  await writeFile(real, '{"log_level":"info"}', { mode: 0o644 });
+  await symlink(real, home.configFile);
+  await saveLogin(home, "ghcr.io", { username: "me", password: "pw", store: "file", environment });
+  assert.ok((await lstat(home.configFile)).isSymbolicLink());
+  assert.match(await readFile(real, "utf8"), /"ghcr.io"/);
+  assert.equal((await stat(real)).mode & 0o777, 0o644);
+});
 
 let homes = 0;
 const newHome = (): Home => locateHome({ MSB_HOME: join(directory, `home-${++homes}`) });

@@ -6,6 +6,7 @@ import { readGlobalConfig } from "../../store/global-config.ts";
 import type { RegistryAuthEntry } from "../../config/global/registries.ts";
 import { withLock } from "../../host/locks/lock.ts";
 import { writeFileAtomically } from "../../host/files/atomic-file.ts";
+import { writeUserFile } from "../../host/files/user-file.ts";
 import type { Home } from "../../store/home.ts";
 import { parseReference } from "../reference.ts";
 import { eraseWithHelper, keyringHelper, storeWithHelper } from "./helper.ts";
@@ -145,7 +146,8 @@ async function changeEntry(home: Home, domain: string, entry: RegistryAuthEntry 
     for (const key of ["auth", "hosts"]) {
       if (Object.keys(objectIn(registries, key)).length === 0) Reflect.deleteProperty(registries, key);
     }
-    await writeFileAtomically(home.configFile, JSON.stringify(config, null, 2) + "\n");
+    // The user's file, who may have put a link there.
+    await writeUserFile(home.configFile, JSON.stringify(config, null, 2) + "\n", { mode: 0o600 });
   });
 }
 
