@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { makeCertificates, type Certificates } from "./certificates.ts";
 import { hostArchitecture, image, layer, noise, push, scratch, skopeo, type BuiltImage } from "./images.ts";
 import { RegistryServer } from "./registry-server.ts";
-import { MsbHome, type Result } from "../vm/cli/cli-support.ts";
+import { MsbHome, msbProgram, type Result } from "../vm/cli/cli-support.ts";
 import { Terminal } from "../vm/cli/terminal-support.ts";
 
 // The commands for images and registries, against a real registry. None of these starts a machine.
@@ -172,6 +172,15 @@ describe("images", () => {
     const missing = await home.msb("image", "inspect", "not/here");
     assert.equal(missing.code, 1);
     assert.match(missing.stderr, /^error: no image .*not\/here.* is stored here\n {2}→ /);
+  });
+
+  test("an archive that stdout does not take ends with the reason", async () => {
+    const script = 'exec "$0" "$1" save "$2" >/dev/full';
+    const args = ["-c", script, process.execPath, msbProgram, appName];
+    await assert.rejects(run("sh", args, { env: home.environment }), {
+      code: 1,
+      stderr: /^error: cannot write to stdout: no space left on device \(ENOSPC\)\n {2}→ .*\n$/,
+    });
   });
 
   test("save and load, through files and through pipes, docker's archive and the OCI layout", async () => {
