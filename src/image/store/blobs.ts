@@ -1,5 +1,6 @@
-import { mkdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "../../host/files/make-directory.ts";
 import { errorCode } from "../../host/system-error.ts";
 import { requireDigest } from "../digest.ts";
 import { adoptBlob, hasBlob, type ImageStore } from "./layout.ts";
@@ -27,7 +28,7 @@ export async function ensureBlob(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   if (await hasBlob(store, source.digest, source.size)) return false;
-  await mkdir(store.ingest, { recursive: true, mode: 0o700 });
+  await makeDirectory(store.ingest);
   const partial = partialPath(store, source.digest);
   const receive = async (): Promise<boolean> => {
     if (await hasBlob(store, source.digest, source.size)) return false;
