@@ -1,10 +1,10 @@
-import { lstat, mkdir, stat } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { getuid } from "node:process";
 import { InvalidConfigError, IoError } from "../errors/index.ts";
 import { smallSha256 } from "../host/digest.ts";
-import { errorCode, ioError } from "../host/system-error.ts";
+import { makeDirectory } from "../host/files/make-directory.ts";
 import { userHomeDirectory } from "../host/user-home.ts";
 
 /** Where everything that outlives a process is kept: `$MSB_HOME`, by default `~/.microsandbox`. */
@@ -66,33 +66,9 @@ function userId(): number {
  */
 export async function prepareHome(home: Home): Promise<void> {
   for (const directory of [home.root, home.sandboxes, home.templates, home.run, home.cache]) {
-    try {
-      await makeDirectory(directory);
-    } catch (error) {
-      throw ioError(`create the directory ${directory}`, error);
-    }
+    await makeDirectory(directory);
   }
   await refuseForeignDirectory(home.run);
-}
-
-/** Like mkdir's `recursive`, which reports a read-only disk as ENOENT: here the system's own reason is thrown. */
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdirUnlessThere(path);
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw error;
-    await makeDirectory(dirname(path));
-    await mkdirUnlessThere(path);
-  }
-}
-
-async function mkdirUnlessThere(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 });
-  } catch (error) {
-    const found = await stat(path).catch(() => null);
-    if (found?.isDirectory() !== true) throw error;
-  }
 }
 
 /** The directory of sockets may lie in the shared temporary directory, where another user could have made it first. */

@@ -1,10 +1,11 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { InvalidConfigError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import type { RegistryAuthEntry } from "../../config/global/registries.ts";
 import { withLock } from "../../host/locks/lock.ts";
+import { makeDirectory } from "../../host/files/make-directory.ts";
 import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import { writeUserFile } from "../../host/files/user-file.ts";
 import type { Home } from "../../store/home.ts";
@@ -54,7 +55,7 @@ export async function saveLogin(home: Home, registry: string, options: LoginOpti
   } else {
     const secret_name = domain.replaceAll(/[^A-Za-z0-9.-]/g, "_").replace(/^_/, "ipv6_");
     const path = secretFile(home, secret_name);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeDirectory(dirname(path));
     await writeFileAtomically(path, password);
     entry = { username, secret_name };
   }
@@ -132,7 +133,7 @@ type JsonObject = Record<string, unknown>;
 
 /** Changes one login and leaves everything else in `config.json` as it is, known here or not. */
 async function changeEntry(home: Home, domain: string, entry: RegistryAuthEntry | null): Promise<void> {
-  await mkdir(dirname(home.configFile), { recursive: true, mode: 0o700 });
+  await makeDirectory(dirname(home.configFile));
   await withLock(`${home.configFile}.lock`, async () => {
     // Its form has been checked by readGlobalConfig.
     const config = await readJson(home.configFile);

@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
-import { mkdir, rm, stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "../../host/files/make-directory.ts";
 import { errorCode } from "../../host/system-error.ts";
 import { hashFor, requireDigest } from "../digest.ts";
 import type { Descriptor } from "../manifest.ts";
@@ -29,7 +30,7 @@ export async function ensureBlob(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   if (await hasBlob(store, source.digest, source.size)) return false;
-  await mkdir(store.ingest, { recursive: true, mode: 0o700 });
+  await makeDirectory(store.ingest);
   const partial = partialPath(store, source.digest);
   const receive = async (): Promise<boolean> => {
     if (await hasBlob(store, source.digest, source.size)) return false;

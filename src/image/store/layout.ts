@@ -1,7 +1,8 @@
-import { mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
+import { open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { errorCode, ioError } from "../../host/system-error.ts";
+import { makeDirectory } from "../../host/files/make-directory.ts";
 import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import type { Home } from "../../store/home.ts";
 import { digestOf, requireDigest, verifyBytes } from "../digest.ts";
@@ -51,7 +52,7 @@ export async function prepareStore(store: ImageStore): Promise<void> {
       store.leases,
       store.rootfs,
     ]) {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(directory);
     }
     const layoutFile = join(store.root, "oci-layout");
     if (!(await exists(layoutFile)))

@@ -1,7 +1,8 @@
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { makeDirectory } from "../../host/files/make-directory.ts";
 import { importLayers } from "../import/import-layers.ts";
 import type { LayerSource } from "../import/layer-source.ts";
 import type { ImportLimits } from "../import/limits.ts";
@@ -45,7 +46,7 @@ export async function ensureRootFileSystem(
   const path = rootFileSystemPath(store, diffIds);
   const isWhole = (): Promise<boolean> => (thorough ? isIntact(path, signal) : hasSealedLength(path));
   if (await isWhole()) return false;
-  await mkdir(store.rootfs, { recursive: true, mode: 0o700 });
+  await makeDirectory(store.rootfs);
   const make = async (): Promise<boolean> => {
     if (await isWhole()) return false;
     await removeUnfinished(store, rootFileSystemKey(diffIds));

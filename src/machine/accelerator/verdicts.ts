@@ -1,5 +1,6 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "../../host/files/make-directory.ts";
 import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import { hostBootId } from "../../host/host-boot.ts";
 import { asObject } from "../qmp/qmp.ts";
@@ -58,7 +59,7 @@ export class Verdicts {
   }
 
   async prepareDirectory(): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(this.#directory);
   }
 
   get #path(): string {

@@ -1,15 +1,13 @@
-import { forEachName } from "../../bulk.ts";
-import { defineCommand, flag, value } from "../../grammar/command.ts";
-import { labelOption, sandboxNames, select } from "../../selection.ts";
+import { defineBulkCommand } from "../../bulk-command.ts";
+import { flag, value } from "../../grammar/command.ts";
 import { parseDurationMs } from "../../values/duration.ts";
 
-export const stop = defineCommand({
+export const stop = defineBulkCommand({
   name: "stop",
   summary: "Stop sandboxes",
   details:
     "Processes get SIGTERM, file systems are flushed and the machine powers off; what takes longer than the given time is killed. Nothing is removed: msb start continues with the same files.",
   examples: ["msb stop demo", "msb stop -t 30 demo other", "msb stop --label stage=test"],
-  operands: [sandboxNames],
   options: {
     force: flag({ short: "f", description: "Kill at once: what was not yet written to disk is lost" }),
     timeout: value({
@@ -19,23 +17,13 @@ export const stop = defineCommand({
       parse: parseDurationMs,
       conflicts: ["force"],
     }),
-    label: labelOption,
-    quiet: flag({ short: "q", description: "Print nothing but errors" }),
   },
-  run: async ({ options, operands, logLevel }) => {
-    const names = await select(operands, options.label);
-    const { Sandbox } = await import("../../../api/index.ts");
-    return forEachName(names, {
-      quiet: options.quiet ?? false,
-      logLevel,
-      doing: "Stopping",
-      done: "Stopped",
-      act: async (name) => {
-        const handle = await Sandbox.get(name);
-        if (options.force === true) await handle.kill();
-        else if (options.timeout !== undefined) await handle.stopWithTimeout(options.timeout);
-        else await handle.stop();
-      },
-    });
+  doing: "Stopping",
+  done: "Stopped",
+  act: async (sandboxes, name, options) => {
+    const handle = await sandboxes.get(name);
+    if (options.force === true) await handle.kill();
+    else if (options.timeout !== undefined) await handle.stopWithTimeout(options.timeout);
+    else await handle.stop();
   },
 });
