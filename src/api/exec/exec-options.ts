@@ -129,9 +129,9 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
     return this;
   }
 
-  /** Gives the command a terminal of 24 rows and 80 columns. stdout and stderr are then one. */
-  tty(enabled: boolean): this {
-    this.#tty = checkFlag("tty", enabled);
+  /** Gives the command a terminal of 24 rows and 80 columns. stdout and stderr are then one. undefined, as `isTTY` may be, is false. */
+  tty(enabled: boolean | undefined): this {
+    this.#tty = enabled !== undefined && checkFlag("tty", enabled);
     return this;
   }
 
