@@ -82,6 +82,11 @@ test("what is built does not change with its builder", () => {
   assert.deepEqual([options.args, options.env, options.rlimits], [["a"], [], []]);
 });
 
+test("a terminal is asked for by true alone", () => {
+  const tty = (enabled: boolean | undefined): boolean => new ExecOptionsBuilder().tty(enabled).build().tty;
+  assert.deepEqual([tty(true), tty(false), tty(undefined)], [true, false, false]);
+});
+
 test("a setter refuses what cannot be", () => {
   const options = new ExecOptionsBuilder();
   const attach = new AttachOptionsBuilder();

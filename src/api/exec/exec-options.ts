@@ -145,9 +145,10 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
   /**
    * Gives the command a terminal of 24 rows and 80 columns. stdout and stderr are then one, and standard input is what is typed: the
    * terminal takes lines of at most 4095 bytes, and acts on bytes such as 0x03 (Ctrl-C) and 0x04 (Ctrl-D, the end).
+   * undefined, as `isTTY` may be, is false.
    */
-  tty(enabled: boolean): this {
-    this.#tty = checkFlag("tty", enabled);
+  tty(enabled: boolean | undefined): this {
+    this.#tty = enabled !== undefined && checkFlag("tty", enabled);
     return this;
   }
 
