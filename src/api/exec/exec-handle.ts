@@ -220,12 +220,14 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
 
   /**
    * Leaves the command running without this handle; its output goes to the sandbox's log only. Resolves when the sandbox has taken it
-   * over. Whoever still waits for the command here gets a RuntimeError.
+   * over; given up, it is left all the same. Whoever still waits for the command here gets a RuntimeError.
    */
-  async release(): Promise<void> {
-    if (this.#ended) this.#leave();
-    else if (!this.#over) this.#stream.send({ type: "Release" });
-    await this.#outcome.promise.catch(() => undefined);
+  async release(options: WaitOptions = {}): Promise<void> {
+    await Operation.run("leave the command", options, async (operation) => {
+      if (this.#ended) this.#leave();
+      else if (!this.#over) this.#stream.send({ type: "Release" });
+      await operation.wait(this.#outcome.promise.catch(() => undefined));
+    });
   }
 
   /** @internal Nobody waits for it any more: the supervisor kills a command whose stream is aborted. */
