@@ -132,11 +132,7 @@ fn a_stream_from_its_first_message_to_its_last() {
     streams.send_data(&mut port, 1, FrameKind::Data, &[0; 5]);
     assert_eq!(
         sent(&mut port),
-        [
-            "1: Extra 5",
-            "1: StopSending",
-            "1: OutputsEnded"
-        ]
+        ["1: Extra 5", "1: StopSending", "1: OutputsEnded"]
     );
     assert_eq!(say(&mut streams, 1, &signal), Ok(Event::Nothing));
     assert_eq!(data(&mut streams, 1, FrameKind::Data, 7), Ok(()));
