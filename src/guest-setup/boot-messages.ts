@@ -7,7 +7,7 @@ import {
   type Root,
   type SeedMessage,
 } from "../protocol/generated/messages.ts";
-import { entropy } from "../host/entropy.ts";
+import { entropy } from "../host/system/entropy.ts";
 import type { SandboxRecord } from "../store/sandbox-record.ts";
 
 /** What a guest is told about its root. */

@@ -5,7 +5,7 @@ import { getuid } from "node:process";
 import { InvalidConfigError, IoError } from "../errors/index.ts";
 import { smallSha256 } from "../host/digest.ts";
 import { makeDirectory } from "../host/files/make-directory.ts";
-import { userHomeDirectory } from "../host/user-home.ts";
+import { userHomeDirectory } from "../host/system/user-home.ts";
 
 /** Where everything that outlives a process is kept: `$MSB_HOME`, by default `~/.microsandbox`. */
 export interface Home {

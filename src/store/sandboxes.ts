@@ -9,7 +9,7 @@ import {
   SandboxStillRunningError,
 } from "../errors/index.ts";
 import { writeFileAtomically } from "../host/files/atomic-file.ts";
-import { randomHex } from "../host/entropy.ts";
+import { randomHex } from "../host/system/entropy.ts";
 import { socketPath, type Home } from "./home.ts";
 import { tryLockFile, type FileLock } from "../host/locks/lock.ts";
 import { checkRecord, readRecord, type SandboxRecord } from "./sandbox-record.ts";

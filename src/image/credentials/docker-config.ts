@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { keyed } from "../../config/keys/keyed.ts";
 import { errorCode } from "../../host/system-error.ts";
-import { userHomeDirectory } from "../../host/user-home.ts";
+import { userHomeDirectory } from "../../host/system/user-home.ts";
 import type { Credential } from "./credential.ts";
 import { runHelper } from "./helper.ts";
 

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { writeFileAtomically } from "../../host/files/atomic-file.ts";
-import { hostBootId } from "../../host/host-boot.ts";
+import { hostBootId } from "../../host/system/host-boot.ts";
 import { asObject } from "../qmp/qmp.ts";
 import type { GuestKernel } from "../types.ts";
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "../../host/files/make-directory.ts";
 import { writeFileAtomically } from "../../host/files/atomic-file.ts";
-import { hostBootId } from "../../host/host-boot.ts";
+import { hostBootId } from "../../host/system/host-boot.ts";
 import { asObject } from "../qmp/qmp.ts";
 import type { QemuBinary } from "../qemu/qemu-binary.ts";
 import type { Accelerator, GuestKernel } from "../types.ts";

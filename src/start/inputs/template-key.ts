@@ -1,6 +1,6 @@
 import { hostPlatform } from "../../machine/qemu/platform.ts";
 import { isSameTsc } from "../../machine/accelerator/tsc.ts";
-import { processorIdentity } from "../../host/processor.ts";
+import { processorIdentity } from "../../host/system/processor.ts";
 import { qemuArguments } from "../../machine/qemu/command-line.ts";
 import type { Accelerator, GuestKernel } from "../../machine/types.ts";
 import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";

@@ -1,6 +1,6 @@
 import { lstat, readdir, rename, rm, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { randomHex } from "../../host/entropy.ts";
+import { randomHex } from "../../host/system/entropy.ts";
 import { socketPath, type Home } from "../home.ts";
 import { tryLockFile } from "../../host/locks/lock.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";

@@ -1,9 +1,9 @@
 import { chmod, lstat, mkdir, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { IoError } from "../../errors/index.ts";
-import { randomHex } from "../../host/entropy.ts";
+import { randomHex } from "../../host/system/entropy.ts";
 import type { Home } from "../home.ts";
-import { hostBootId } from "../../host/host-boot.ts";
+import { hostBootId } from "../../host/system/host-boot.ts";
 import { tryLockFile, type FileLock } from "../../host/locks/lock.ts";
 import { lockFileWhenFree } from "../../host/locks/lock-when-free.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";

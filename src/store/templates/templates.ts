@@ -2,7 +2,7 @@ import type { BigIntStats } from "node:fs";
 import { lstat, readFile, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Home } from "../home.ts";
-import { hostBootId } from "../../host/host-boot.ts";
+import { hostBootId } from "../../host/system/host-boot.ts";
 import { errorCode } from "../../host/system-error.ts";
 import { dropTemplate } from "./template-removal.ts";
 import {
