@@ -123,13 +123,21 @@ describe("a working directory that cannot be used", () => {
   });
 });
 
+test("a user or a group that is left out is the one that other engines take", async () => {
+  for (const [spec, ids] of [
+    [":users", "0 100"],
+    ["root:", "0 0"],
+    [":", "0 0"],
+  ] as const) {
+    const output = await sandbox.execWith("sh", (e) => e.args(["-c", "echo $(id -u) $(id -g)"]).user(spec));
+    assert.equal(output.stdout().trim(), ids, spec);
+  }
+});
+
 describe("a user that cannot be found", () => {
   for (const spec of [
     "nosuchuser",
     "root:nosuchgroup",
-    ":users",
-    "root:",
-    ":",
     "-1",
     "4294967295",
     "1000:4294967296",
