@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { constants } from "node:os";
 import { test } from "node:test";
 import { ImageError, IoError } from "../errors/index.ts";
-import { errorCode, ioError, noSpaceLeft, systemHint } from "./system-error.ts";
+import { errorCode, ioError, isMediumError, noSpaceLeft, systemHint } from "./system-error.ts";
 
 const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
 
@@ -27,4 +28,23 @@ test("a code of this package is no code of the system", () => {
   assert.equal(errorCode(ioError("x", full)), undefined);
   assert.equal(systemHint(ioError("x", full)), undefined);
   assert.equal(errorCode("ENOSPC"), undefined);
+});
+
+test("an error of the medium is none of a limit or a permission", () => {
+  const failed = (code: string, errno: number): Error =>
+    Object.assign(new Error(code), { code, errno: -errno });
+  const { EIO, EBADMSG, EMFILE, EACCES } = constants.errno;
+  // As Node tells EUCLEAN.
+  for (const [code, errno] of [
+    ["EIO", EIO],
+    ["EBADMSG", EBADMSG],
+    ["Unknown system error -117", 117],
+  ] as const)
+    assert.ok(isMediumError(failed(code, errno)), code);
+  for (const [code, errno] of [
+    ["EMFILE", EMFILE],
+    ["EACCES", EACCES],
+  ] as const)
+    assert.ok(!isMediumError(failed(code, errno)), code);
+  assert.ok(!isMediumError(ioError("read it", failed("EIO", EIO))));
 });

@@ -9,6 +9,21 @@ export function errorCode(error: unknown): string | undefined {
   return undefined;
 }
 
+/** EUCLEAN of Linux ("Structure needs cleaning"), which Node has no name for. */
+const needsCleaning = 117;
+const mediumErrors: readonly number[] = [constants.errno.EIO, constants.errno.EBADMSG, needsCleaning];
+
+/** Whether the disk, or the file system on it, cannot give back what it was given: damage, unlike a limit or a permission. */
+export function isMediumError(error: unknown): boolean {
+  if (errorCode(error) === undefined) return false;
+  return (
+    error instanceof Error &&
+    "errno" in error &&
+    typeof error.errno === "number" &&
+    mediumErrors.includes(-error.errno)
+  );
+}
+
 const fileInTheWay =
   "A file stands where a directory is needed: move it away, or set MSB_HOME to another directory.";
 

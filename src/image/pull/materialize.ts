@@ -68,7 +68,8 @@ export async function materialize(
   );
   const made = await ensureRootFileSystem(store, observed, limits, thorough, signal).catch(
     async (error: unknown) => {
-      if (error instanceof ImageError) await dropDamaged(store, layers, signal);
+      // Its own failure does not hide why it was looked at all.
+      if (error instanceof ImageError) await dropDamaged(store, layers, signal).catch(() => undefined);
       throw error;
     },
   );
