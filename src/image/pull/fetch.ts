@@ -13,7 +13,7 @@ import type { RegistrySession } from "../registry/session.ts";
 import { resolveImage, type FoundManifest, type ResolvedImage } from "../resolve.ts";
 import { dropDamaged, ensureBlob, partialSize } from "../store/blobs.ts";
 import type { Brought } from "../store/brought.ts";
-import type { NamedImage, StoredImage } from "../store/images.ts";
+import { blobsOf, type NamedImage, type StoredImage } from "../store/images.ts";
 import { hasBlob, readBlob, writeBlob, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
 import { rootFileSystemKey } from "../store/rootfs-path.ts";
@@ -55,7 +55,7 @@ export async function fetchImage<T>(
   const { config: configDescriptor, layers } = image.manifest;
   checkSize(request, layers);
   const lease = {
-    blobs: [image.digest, configDescriptor.digest, ...layers.map(({ digest }) => digest)],
+    blobs: blobsOf({ manifestDigest: image.digest, configDigest: configDescriptor.digest, layers }),
     rootfs: [],
   };
   request.brought.add(lease);
