@@ -13,6 +13,12 @@ test("a system error is told with what was tried and what to do", () => {
   assert.match(error.hint, /disk is full/);
   assert.equal(error.cause, full);
   assert.equal(noSpaceLeft("write the disk").hint, error.hint);
+  // A file that a user named is not where MSB_HOME is.
+  assert.match(error.hint, /MSB_HOME/);
+  for (const code of ["ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"]) {
+    const { hint } = ioError("write it", Object.assign(new Error(code), { code }), "userFile");
+    assert.ok(hint !== "" && !hint.includes("MSB_HOME"), code);
+  }
   assert.equal(ioError("x", Object.assign(new Error("?"), { code: "constructor" })).hint, "");
 });
 
