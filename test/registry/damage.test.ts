@@ -121,6 +121,16 @@ test("a start makes a shortened root file system again, and names an image that 
 
   await halve(rootFileSystem.path);
   await flipMiddle(blobPath(home, built.layers[0]?.blob.digest ?? ""));
+  // Where it cannot be found out which layer it is, the first error is still the one that is told.
+  const ingest = join(home.images, "ingest");
+  await rm(ingest, { recursive: true });
+  await writeFile(ingest, "no directory");
+  await assert.rejects(start(), (error) => {
+    assert.ok(error instanceof ImageError, String(error));
+    assert.match(error.message, /layer 1 of 2 .*\/app:1: .*corrupt/);
+    return true;
+  });
+  await rm(ingest);
   for (const attempt of ["first", "second"]) {
     await assert.rejects(start(), (error) => {
       assert.ok(error instanceof ImageError, String(error));
