@@ -139,8 +139,8 @@ describe("a user that cannot be found", () => {
 
   test("but an empty part is taken as docker takes it: root, and no group asked for", async () => {
     for (const spec of [":users", "root:", ":"]) {
-      const { code, stdout } = await sandbox.execWith("id", (e) => e.arg("-u").user(spec));
-      assert.deepEqual([code, stdout()], [0, "0\n"], spec);
+      const output = await sandbox.execWith("id", (e) => e.arg("-u").user(spec));
+      assert.deepEqual([output.code, output.stdout()], [0, "0\n"], spec);
     }
   });
 
