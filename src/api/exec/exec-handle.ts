@@ -59,6 +59,8 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   #following = false;
   /** Its process has ended. */
   #ended = false;
+  /** Its end was received, and what others write after that is dropped. */
+  #left = false;
   /** No more events come. */
   #over = false;
   #failure: Error | null = null;
@@ -127,9 +129,10 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   /**
    * Asks for what others write to the command's output after its end, which nobody but the log hears of otherwise: events then go on
    * after `exited` until the last one has closed it, or the sandbox ends. {@link wait} neither waits for that nor drops it;
-   * {@link collect} gathers it. Ask before `exited` is received.
+   * {@link collect} gathers it. Ask before `exited` is received, best at once.
    *
    * @returns this handle
+   * @throws RuntimeError when `exited` has been received, or dropped by {@link wait}: what followed it is dropped, too
    *
    * @example
    * ```ts
@@ -141,6 +144,14 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
    * ```
    */
   followOutput(): this {
+    if (this.#left) {
+      throw new RuntimeError(
+        "the command's end was received already, and what others write after it dropped",
+        {
+          hint: "Call followOutput() as soon as there is a handle, before wait() or the last event.",
+        },
+      );
+    }
     this.#following = true;
     return this;
   }
@@ -359,6 +370,8 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     // One that was not killed had ended before the time limit could reach it.
     if (this.#timedOut !== null && signal === SIGKILL) {
       this.#fail(this.#timedOut);
+      // Those who survived it may hold its output for ever.
+      this.#letGo();
       return;
     }
     this.#ended = true;
@@ -371,9 +384,15 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
 
   /** Lets go of those who hold the output after the command's end. */
   #leave(): void {
+    this.#left = true;
     for (const event of this.#queue.splice(0)) this.#used(event);
     if (this.#over) return;
     this.#close();
+    this.#letGo();
+  }
+
+  /** The output that others write goes to the log only, not to this client. */
+  #letGo(): void {
     // Mostly nobody holds it, and the last word arrives together with the end.
     queueMicrotask(() => {
       this.#stream.send({ type: "Release" });
