@@ -4,6 +4,7 @@ import { FrameKind, type DataKind } from "../../protocol/frame.ts";
 import type { ExecExitedMessage, ExecMessage, Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import type { SupervisorConnection } from "../control/connection.ts";
+import { EventQueue } from "./event-queue.ts";
 import type { ExecEvent } from "./exec-event.ts";
 import { execFailedError } from "./exec-failure.ts";
 import { ExecOutput, type ExitStatus } from "./exec-output.ts";
@@ -47,23 +48,20 @@ const killWaitMs = 5000;
 export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, StreamHandler {
   readonly #stream: Stream;
   readonly #program: string;
-  readonly #queue: ExecEvent[] = [];
-  readonly #listeners: PromiseWithResolvers<ExecEvent | null>[] = [];
+  readonly #events = new EventQueue((event) => {
+    this.#used(event);
+  });
   readonly #outcome = Promise.withResolvers<ExitStatus>();
   readonly #beginning = Promise.withResolvers<void>();
   readonly #sink: ExecSink | null;
   readonly #maxOutputBytes: number;
   #takenSink = false;
   #sessionId = 0;
-  #discarding = false;
   #following = false;
   /** Its process has ended. */
   #ended = false;
   /** Its end was received, and what others write after that is dropped. */
   #left = false;
-  /** No more events come. */
-  #over = false;
-  #failure: Error | null = null;
   #timedOut: ExecTimeoutError | null = null;
   #limit: Deadline | null = null;
 
@@ -105,25 +103,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
    * @throws ExecFailedError when the command could not be started; ExecTimeoutError; RuntimeError when the sandbox is gone
    */
   async recv(options: WaitOptions = {}): Promise<ExecEvent | null> {
-    const event = this.#queue.shift();
-    if (event !== undefined) {
-      this.#used(event);
-      return event;
-    }
-    if (this.#failure !== null) throw this.#failure;
-    if (this.#over) return null;
-    const listener = Promise.withResolvers<ExecEvent | null>();
-    return await Operation.run("wait for an event of the command", options, async (operation) => {
-      operation.throwIfOver();
-      this.#listeners.push(listener);
-      try {
-        return await operation.wait(listener.promise);
-      } finally {
-        // One who has given up must not take the next event from whoever asks after him.
-        const place = this.#listeners.indexOf(listener);
-        if (place !== -1) this.#listeners.splice(place, 1);
-      }
-    });
+    return await this.#events.next(options);
   }
 
   /**
@@ -169,7 +149,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
    * @throws as {@link recv}
    */
   async wait(options: WaitOptions = {}): Promise<ExitStatus> {
-    this.#discard();
+    this.#events.drop();
     return await Operation.run("wait for the end of the command", options, (operation) =>
       operation.wait(this.#outcome.promise),
     );
@@ -247,7 +227,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
 
   /** @internal Nobody waits for it any more: the supervisor kills a command whose stream is aborted. */
   abandon(): void {
-    this.#discard();
+    this.#events.drop();
     if (this.#ended) this.#leave();
     if (this.#over) return;
     const reason = new RuntimeError("the command was given up and killed");
@@ -265,7 +245,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   /** Kills the command, and drops what it printed: its end would wait behind output that nobody takes. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#following = false;
-    this.#discard();
+    this.#events.drop();
     if (this.#ended) this.#leave();
     await this.kill();
   }
@@ -275,14 +255,14 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     switch (message.type) {
       case "ExecStarted":
         this.#sessionId = message.sessionId;
-        this.#deliver({ kind: "started", eventType: "started", pid: message.pid });
+        this.#events.push({ kind: "started", eventType: "started", pid: message.pid });
         this.#beginning.resolve();
         return;
       case "ExecExited":
         this.#exited(message);
         return;
       case "OutputsEnded":
-        this.#close();
+        this.#events.close();
         return;
       case "ExecFailed":
         this.#fail(execFailedError(message, this.#program));
@@ -305,8 +285,8 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
       this.#stream.consume(payload.length);
       return;
     }
-    if (kind === FrameKind.extra) this.#deliver({ kind: "stderr", eventType: "stderr", data: payload });
-    else this.#deliver({ kind: "stdout", eventType: "stdout", data: payload });
+    if (kind === FrameKind.extra) this.#events.push({ kind: "stderr", eventType: "stderr", data: payload });
+    else this.#events.push({ kind: "stdout", eventType: "stdout", data: payload });
   }
 
   /** @internal The command has closed its standard input. */
@@ -328,7 +308,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     if (this.#timedOut === null) {
       this.#timedOut = timeoutError(this.#program, timeoutMs);
       this.#stream.send({ type: "Signal", signal: SIGKILL });
-    } else if (this.#queue.length === 0) {
+    } else if (this.#events.isEmpty) {
       // Whatever it is that goes on, it goes on without this client.
       this.#stream.send({ type: "Release" });
       this.#fail(this.#timedOut);
@@ -338,25 +318,14 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     this.#limit?.set(killWaitMs);
   }
 
+  /** No more events come. */
+  get #over(): boolean {
+    return this.#events.isOver;
+  }
+
   /** Whether there is anybody whom a signal could reach. */
   get #reachable(): boolean {
     return !this.#over && (this.#following || !this.#ended);
-  }
-
-  #discard(): void {
-    this.#discarding = true;
-    for (const event of this.#queue.splice(0)) this.#used(event);
-  }
-
-  #deliver(event: ExecEvent): void {
-    if (this.#over) return;
-    const listener = this.#listeners.shift();
-    if (listener === undefined && !this.#discarding) {
-      this.#queue.push(event);
-      return;
-    }
-    this.#used(event);
-    listener?.resolve(event);
   }
 
   /** Makes room for as much output as the event held. After `exited` nobody waits for more, unless he has said so. */
@@ -376,18 +345,18 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     }
     this.#ended = true;
     // What others write from now on was asked for, even if the command's own output was not.
-    if (this.#following) this.#discarding = false;
+    if (this.#following) this.#events.keep();
     this.#endProcess();
     this.#outcome.resolve({ code, success: code === 0 });
-    this.#deliver({ kind: "exited", eventType: "exited", code });
+    this.#events.push({ kind: "exited", eventType: "exited", code });
   }
 
   /** Lets go of those who hold the output after the command's end. */
   #leave(): void {
     this.#left = true;
-    for (const event of this.#queue.splice(0)) this.#used(event);
+    this.#events.clear();
     if (this.#over) return;
-    this.#close();
+    this.#events.close();
     this.#letGo();
   }
 
@@ -399,24 +368,16 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     });
   }
 
-  /** No more events come than wait already. */
-  #close(): void {
-    this.#over = true;
-    for (const listener of this.#listeners.splice(0)) listener.resolve(null);
-  }
-
   #fail(error: Error): void {
     if (this.#over) return;
     if (this.#ended) {
       // Its result is known; only its output goes no further.
-      this.#close();
+      this.#events.close();
       return;
     }
-    this.#failure = error;
-    this.#over = true;
+    this.#events.fail(error);
     this.#endProcess();
     this.#outcome.reject(error);
-    for (const listener of this.#listeners.splice(0)) listener.reject(error);
   }
 
   #endProcess(): void {
