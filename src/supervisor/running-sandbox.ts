@@ -84,7 +84,7 @@ export class RunningSandbox {
     this.#watch = new AgentWatch({
       agent,
       timeoutMs: numberFromEnvironment("MSB_AGENT_TIMEOUT_MS"),
-      runs: () => machine.runs && !this.#shortage.lasts,
+      shortage: this.#shortage,
     });
     logEvents(machine, logs.runtime);
     logs.exec.write("system", Buffer.from(startedMarker), null);

@@ -247,6 +247,29 @@ test("a time limit keeps what was gathered", async () => {
   });
 });
 
+test("whoever survives a time limit is left, and streams no more to a client that listens to nobody", async () => {
+  for (const follow of [false, true]) {
+    const { handle, supervisor } = await start({ kind: "null" }, 20);
+    if (follow) handle.followOutput();
+    supervisor.send(begin);
+    await supervisor.has("Signal");
+    supervisor.send(killed);
+    await assert.rejects(handle.collect(), ExecTimeoutError);
+    await supervisor.has("Release");
+    supervisor.output(FrameKind.data, "heir");
+    supervisor.send({ type: "Done" });
+    await assert.rejects(handle.wait(), ExecTimeoutError);
+  }
+  // Nobody is left when the outputs end with it.
+  const { handle, supervisor } = await start({ kind: "null" }, 20);
+  supervisor.send(begin);
+  await supervisor.has("Signal");
+  supervisor.send(killed, outputsEnded);
+  await assert.rejects(handle.collect(), ExecTimeoutError);
+  await new Promise(setImmediate);
+  assert.ok(supervisor.received.every(({ type }) => type !== "Release"));
+});
+
 test("one who gives up waiting takes no event from the next, and the command goes on", async () => {
   const { handle, supervisor } = await start();
   await assert.rejects(handle.recv({ timeoutMs: 1 }), OperationTimeoutError);
@@ -348,6 +371,32 @@ test("one who asks for the rest of the output gets it, after the exit code", asy
   assert.equal(code, 3);
   assert.equal(await handle.recv(), null);
   assert.ok(supervisor.received.every(({ type }) => type !== "Release"));
+});
+
+test("one who asks for the rest of the output when it is dropped already is told", async () => {
+  const tooLate = { name: "RuntimeError", message: /received already/, hint: /followOutput/ };
+  const ends: [Message[], (handle: ExecHandle) => Promise<unknown>][] = [
+    [[], (handle) => handle.collect()],
+    [[], (handle) => handle.wait()],
+    [[outputsEnded], (handle) => handle.collect()],
+  ];
+  for (const [more, receive] of ends) {
+    const { handle, supervisor } = await start();
+    supervisor.send(begin, end(0), ...more);
+    await receive(handle);
+    assert.throws(() => handle.followOutput(), tooLate);
+  }
+  // Its end has come, but nobody has received it yet. Asking twice is asking.
+  for (const more of [[], [outputsEnded]]) {
+    const { handle, supervisor } = await start();
+    supervisor.send(begin, end(0), ...more);
+    assert.equal((await handle.recv())?.kind, "started");
+    await new Promise(setImmediate);
+    handle.followOutput();
+    supervisor.send(...(more.length === 0 ? [outputsEnded] : []));
+    assert.equal((await handle.collect()).code, 0);
+    assert.equal(handle.followOutput(), handle);
+  }
 });
 
 test("the rest of the output ends with the sandbox, which takes no result away", async () => {

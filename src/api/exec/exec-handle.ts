@@ -4,6 +4,7 @@ import { FrameKind, type DataKind } from "../../protocol/frame.ts";
 import type { ExecExitedMessage, ExecMessage, Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import type { SupervisorConnection } from "../control/connection.ts";
+import { EventQueue } from "./event-queue.ts";
 import type { ExecEvent } from "./exec-event.ts";
 import { execFailedError } from "./exec-failure.ts";
 import { ExecOutput, type ExitStatus } from "./exec-output.ts";
@@ -47,21 +48,20 @@ const killWaitMs = 5000;
 export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, StreamHandler {
   readonly #stream: Stream;
   readonly #program: string;
-  readonly #queue: ExecEvent[] = [];
-  readonly #listeners: PromiseWithResolvers<ExecEvent | null>[] = [];
+  readonly #events = new EventQueue((event) => {
+    this.#used(event);
+  });
   readonly #outcome = Promise.withResolvers<ExitStatus>();
   readonly #beginning = Promise.withResolvers<void>();
   readonly #sink: ExecSink | null;
   readonly #maxOutputBytes: number;
   #takenSink = false;
   #sessionId = 0;
-  #discarding = false;
   #following = false;
   /** Its process has ended. */
   #ended = false;
-  /** No more events come. */
-  #over = false;
-  #failure: Error | null = null;
+  /** Its end was received, and what others write after that is dropped. */
+  #left = false;
   #timedOut: ExecTimeoutError | null = null;
   #limit: Deadline | null = null;
 
@@ -103,33 +103,16 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
    * @throws ExecFailedError when the command could not be started; ExecTimeoutError; RuntimeError when the sandbox is gone
    */
   async recv(options: WaitOptions = {}): Promise<ExecEvent | null> {
-    const event = this.#queue.shift();
-    if (event !== undefined) {
-      this.#used(event);
-      return event;
-    }
-    if (this.#failure !== null) throw this.#failure;
-    if (this.#over) return null;
-    const listener = Promise.withResolvers<ExecEvent | null>();
-    return await Operation.run("wait for an event of the command", options, async (operation) => {
-      operation.throwIfOver();
-      this.#listeners.push(listener);
-      try {
-        return await operation.wait(listener.promise);
-      } finally {
-        // One who has given up must not take the next event from whoever asks after him.
-        const place = this.#listeners.indexOf(listener);
-        if (place !== -1) this.#listeners.splice(place, 1);
-      }
-    });
+    return await this.#events.next(options);
   }
 
   /**
    * Asks for what others write to the command's output after its end, which nobody but the log hears of otherwise: events then go on
    * after `exited` until the last one has closed it, or the sandbox ends. {@link wait} neither waits for that nor drops it;
-   * {@link collect} gathers it. Ask before `exited` is received.
+   * {@link collect} gathers it. Ask before `exited` is received, best at once.
    *
    * @returns this handle
+   * @throws RuntimeError when `exited` has been received, or dropped by {@link wait}: what followed it is dropped, too
    *
    * @example
    * ```ts
@@ -141,6 +124,14 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
    * ```
    */
   followOutput(): this {
+    if (this.#left) {
+      throw new RuntimeError(
+        "the command's end was received already, and what others write after it dropped",
+        {
+          hint: "Call followOutput() as soon as there is a handle, before wait() or the last event.",
+        },
+      );
+    }
     this.#following = true;
     return this;
   }
@@ -158,7 +149,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
    * @throws as {@link recv}
    */
   async wait(options: WaitOptions = {}): Promise<ExitStatus> {
-    this.#discard();
+    this.#events.drop();
     return await Operation.run("wait for the end of the command", options, (operation) =>
       operation.wait(this.#outcome.promise),
     );
@@ -236,7 +227,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
 
   /** @internal Nobody waits for it any more: the supervisor kills a command whose stream is aborted. */
   abandon(): void {
-    this.#discard();
+    this.#events.drop();
     if (this.#ended) this.#leave();
     if (this.#over) return;
     const reason = new RuntimeError("the command was given up and killed");
@@ -254,7 +245,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   /** Kills the command, and drops what it printed: its end would wait behind output that nobody takes. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#following = false;
-    this.#discard();
+    this.#events.drop();
     if (this.#ended) this.#leave();
     await this.kill();
   }
@@ -264,14 +255,14 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     switch (message.type) {
       case "ExecStarted":
         this.#sessionId = message.sessionId;
-        this.#deliver({ kind: "started", eventType: "started", pid: message.pid });
+        this.#events.push({ kind: "started", eventType: "started", pid: message.pid });
         this.#beginning.resolve();
         return;
       case "ExecExited":
         this.#exited(message);
         return;
       case "OutputsEnded":
-        this.#close();
+        this.#events.close();
         return;
       case "ExecFailed":
         this.#fail(execFailedError(message, this.#program));
@@ -294,8 +285,8 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
       this.#stream.consume(payload.length);
       return;
     }
-    if (kind === FrameKind.extra) this.#deliver({ kind: "stderr", eventType: "stderr", data: payload });
-    else this.#deliver({ kind: "stdout", eventType: "stdout", data: payload });
+    if (kind === FrameKind.extra) this.#events.push({ kind: "stderr", eventType: "stderr", data: payload });
+    else this.#events.push({ kind: "stdout", eventType: "stdout", data: payload });
   }
 
   /** @internal The command has closed its standard input. */
@@ -317,7 +308,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     if (this.#timedOut === null) {
       this.#timedOut = timeoutError(this.#program, timeoutMs);
       this.#stream.send({ type: "Signal", signal: SIGKILL });
-    } else if (this.#queue.length === 0) {
+    } else if (this.#events.isEmpty) {
       // Whatever it is that goes on, it goes on without this client.
       this.#stream.send({ type: "Release" });
       this.#fail(this.#timedOut);
@@ -327,25 +318,14 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     this.#limit?.set(killWaitMs);
   }
 
+  /** No more events come. */
+  get #over(): boolean {
+    return this.#events.isOver;
+  }
+
   /** Whether there is anybody whom a signal could reach. */
   get #reachable(): boolean {
     return !this.#over && (this.#following || !this.#ended);
-  }
-
-  #discard(): void {
-    this.#discarding = true;
-    for (const event of this.#queue.splice(0)) this.#used(event);
-  }
-
-  #deliver(event: ExecEvent): void {
-    if (this.#over) return;
-    const listener = this.#listeners.shift();
-    if (listener === undefined && !this.#discarding) {
-      this.#queue.push(event);
-      return;
-    }
-    this.#used(event);
-    listener?.resolve(event);
   }
 
   /** Makes room for as much output as the event held. After `exited` nobody waits for more, unless he has said so. */
@@ -359,45 +339,45 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     // One that was not killed had ended before the time limit could reach it.
     if (this.#timedOut !== null && signal === SIGKILL) {
       this.#fail(this.#timedOut);
+      // Those who survived it may hold its output for ever.
+      this.#letGo();
       return;
     }
     this.#ended = true;
     // What others write from now on was asked for, even if the command's own output was not.
-    if (this.#following) this.#discarding = false;
+    if (this.#following) this.#events.keep();
     this.#endProcess();
     this.#outcome.resolve({ code, success: code === 0 });
-    this.#deliver({ kind: "exited", eventType: "exited", code });
+    this.#events.push({ kind: "exited", eventType: "exited", code });
   }
 
   /** Lets go of those who hold the output after the command's end. */
   #leave(): void {
-    for (const event of this.#queue.splice(0)) this.#used(event);
+    this.#left = true;
+    this.#events.clear();
     if (this.#over) return;
-    this.#close();
+    this.#events.close();
+    this.#letGo();
+  }
+
+  /** The output that others write goes to the log only, not to this client. */
+  #letGo(): void {
     // Mostly nobody holds it, and the last word arrives together with the end.
     queueMicrotask(() => {
       this.#stream.send({ type: "Release" });
     });
   }
 
-  /** No more events come than wait already. */
-  #close(): void {
-    this.#over = true;
-    for (const listener of this.#listeners.splice(0)) listener.resolve(null);
-  }
-
   #fail(error: Error): void {
     if (this.#over) return;
     if (this.#ended) {
       // Its result is known; only its output goes no further.
-      this.#close();
+      this.#events.close();
       return;
     }
-    this.#failure = error;
-    this.#over = true;
+    this.#events.fail(error);
     this.#endProcess();
     this.#outcome.reject(error);
-    for (const listener of this.#listeners.splice(0)) listener.reject(error);
   }
 
   #endProcess(): void {

@@ -1,4 +1,5 @@
 import { checkCallOptions } from "../../host/call-options.ts";
+import { checkMemory } from "../../config/sandbox/least-memory.ts";
 import { checkStartEnvironment } from "../setup/backend.ts";
 import type { Operation } from "../../host/operation.ts";
 import { observed } from "./observed.ts";
@@ -89,6 +90,7 @@ export async function restartSandbox(
 ): Promise<StartedSandbox> {
   // Before it is stopped.
   checkStartEnvironment();
+  checkMemory(control.record.config);
   if (options.force === true) await control.kill(operation, killWaitMs);
   else await control.stop(operation, options.timeoutMs ?? defaultGraceMs);
   const { onProgress, onNotice, onStarted } = options;

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { getSystemErrorMessage } from "node:util";
 import { errorBlock } from "./blocks.ts";
-import { err, flush, watchOutput } from "./streams.ts";
+import { err, flush, watchOutput, type OutputFailure } from "./streams.ts";
 import type { Styled } from "./style.ts";
 
 /**
@@ -14,7 +14,7 @@ type Cleanup = (reason: Interruption) => void | Promise<void>;
 export type Interruption =
   | { readonly kind: "signal"; readonly signal: "SIGINT" | "SIGTERM" | "SIGHUP"; readonly number: number }
   | { readonly kind: "output-closed" }
-  | { readonly kind: "output-failed"; readonly error: NodeJS.ErrnoException };
+  | { readonly kind: "output-failed"; readonly failure: OutputFailure };
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const cleanups: Cleanup[] = [];
@@ -27,8 +27,10 @@ export function watchInterruptions(): void {
       interrupt({ kind: "signal", signal, number: constants.signals[signal] });
     });
   }
-  watchOutput((error) => {
-    interrupt(error.code === "EPIPE" ? { kind: "output-closed" } : { kind: "output-failed", error });
+  watchOutput((failure) => {
+    interrupt(
+      failure.error.code === "EPIPE" ? { kind: "output-closed" } : { kind: "output-failed", failure },
+    );
   });
 }
 
@@ -80,7 +82,7 @@ async function cleanUp(reason: Interruption): Promise<void> {
 
 function leave(reason: Interruption): never {
   if (process.stdin.isTTY && process.stdin.isRaw) process.stdin.setRawMode(false);
-  if (reason.kind === "output-failed") err(outputFailure(reason.error));
+  if (reason.kind === "output-failed") err(outputFailure(reason.failure));
   process.exit(exitCodeOf(reason));
 }
 
@@ -95,12 +97,12 @@ function exitCodeOf(reason: Interruption): number {
   }
 }
 
-function outputFailure(error: NodeJS.ErrnoException): Styled {
+function outputFailure({ output, error }: OutputFailure): Styled {
   const { code = "", errno } = error;
   const reason = errno === undefined ? error.message : `${getSystemErrorMessage(errno)} (${code})`;
   const full = code === "ENOSPC" || code === "EDQUOT";
-  const hints = full ? ["Free some space where stdout is written to, or send it elsewhere"] : [];
-  return errorBlock({ text: `cannot write to stdout: ${reason}`, hints }, process.stderr);
+  const hints = full ? [`Free some space where ${output} is written to, or send it elsewhere`] : [];
+  return errorBlock({ text: `cannot write to ${output}: ${reason}`, hints }, process.stderr);
 }
 
 /**

@@ -1,18 +1,20 @@
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { test, type TestContext } from "node:test";
 import { connect, output, recorder, request, started } from "../../../test/support/talking-guest.ts";
 import { AgentUnresponsiveError } from "../../errors/index.ts";
+import type { QmpEvent } from "../../machine/qmp/qmp.ts";
 import { AgentWatch } from "./agent-watch.ts";
+import { DiskShortage } from "./disk-shortage.ts";
 
 /** A watch whose time passes by the call, and what an agent of its would have been told. */
 function watched(t: TestContext, timeoutMs = 400) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   let now = 0;
   t.mock.method(performance, "now", () => now);
-  const state = { received: 0, pings: 0, runs: true, givenUp: null } as {
+  const state = { received: 0, pings: 0, givenUp: null } as {
     received: number;
     pings: number;
-    runs: boolean;
     givenUp: Error | null;
   };
   const agent = {
@@ -27,7 +29,27 @@ function watched(t: TestContext, timeoutMs = 400) {
       state.givenUp = reason;
     },
   };
-  const watch = new AgentWatch({ agent, timeoutMs, runs: () => state.runs });
+  const events = new EventEmitter<{ event: [QmpEvent] }>();
+  const machine = {
+    events,
+    runs: true,
+    outOfSpace: new Promise<void>(() => undefined),
+    resume: () => Promise.resolve(),
+  };
+  const shortage = new DiskShortage({ machine, log: { write: () => undefined }, notice: () => undefined });
+  t.after(() => {
+    shortage.stop();
+  });
+  const watch = new AgentWatch({ agent, timeoutMs, shortage });
+  /** QEMU stops the guest, and says why if it does. */
+  const stop = (...before: QmpEvent[]): void => {
+    machine.runs = false;
+    for (const event of [...before, { name: "STOP", data: {} }]) events.emit("event", event);
+  };
+  const goOn = (): void => {
+    machine.runs = true;
+    events.emit("event", { name: "RESUME", data: {} });
+  };
   /** @param lateMs how long this process did not run at the end */
   const pass = async (ms: number, lateMs = 0): Promise<void> => {
     now += ms + lateMs;
@@ -35,7 +57,7 @@ function watched(t: TestContext, timeoutMs = 400) {
     await new Promise(setImmediate);
     await new Promise(setImmediate);
   };
-  return { state, watch, pass };
+  return { state, watch, shortage, stop, goOn, pass };
 }
 
 test("a silent agent is asked once, and given up when nothing comes for so long", async (t) => {
@@ -67,19 +89,34 @@ test("any bytes are a sign of life; one that talks is not even asked", async (t)
   assert.equal(state.givenUp, null);
 });
 
-test("while this process does not run, and while the machine is held, nobody is given up", async (t) => {
-  const { state, pass } = watched(t);
+test("while this process does not run, and while the host's disk is full, nobody is given up", async (t) => {
+  const { state, shortage, stop, goOn, pass } = watched(t);
   for (let n = 0; n < 20; n++) await pass(100, 60);
   assert.equal(state.givenUp, null);
-  state.runs = false;
+  stop({
+    name: "BLOCK_IO_ERROR",
+    data: { operation: "write", action: "stop", reason: "No space left on device" },
+  });
   for (let n = 0; n < 20; n++) await pass(100);
   assert.equal(state.givenUp, null);
-  // From then on it gets all of its time.
-  state.runs = true;
-  for (let n = 0; n < 3; n++) await pass(100);
+  goOn();
+  while (shortage.lasts) await pass(100);
+  // From then on, which was the last look already, it gets all of its time.
+  for (let n = 0; n < 2; n++) await pass(100);
   assert.equal(state.givenUp, null);
   await pass(100);
   assert.notEqual(state.givenUp, null);
+});
+
+test("a guest that QEMU has stopped for another reason is given up", async (t) => {
+  const { state, shortage, stop, pass } = watched(t);
+  stop();
+  for (let n = 0; n < 4; n++) await pass(100);
+  assert.equal(state.givenUp, null);
+  await pass(100);
+  const { givenUp } = state;
+  assert.match(String(givenUp), /AgentUnresponsiveError/);
+  assert.equal(shortage.lasts, false);
 });
 
 test("a limit of 0 is none, and a watch that was stopped asks no more", async (t) => {
@@ -91,7 +128,7 @@ test("a limit of 0 is none, and a watch that was stopped asks no more", async (t
   const { state, watch, pass } = watched(t);
   watch.stop();
   await pass(1000);
-  assert.deepEqual(state, { received: 0, pings: 0, runs: true, givenUp: null });
+  assert.deepEqual(state, { received: 0, pings: 0, givenUp: null });
 });
 
 test("whoever waits for a guest that stands still is told so", async (t) => {
@@ -101,7 +138,7 @@ test("whoever waits for a guest that stands still is told so", async (t) => {
   socket.write(Buffer.concat([started, output(1)]));
   const ping = link.ping();
   ping.catch(() => undefined);
-  const watch = new AgentWatch({ agent: link, timeoutMs: 40, runs: () => true });
+  const watch = new AgentWatch({ agent: link, timeoutMs: 40, shortage: { lasts: false } });
   t.after(() => {
     watch.stop();
   });

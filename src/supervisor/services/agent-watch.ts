@@ -1,5 +1,6 @@
 import { AgentUnresponsiveError } from "../../errors/index.ts";
 import type { AgentLink } from "../../agent-link/agent-link.ts";
+import type { DiskShortage } from "./disk-shortage.ts";
 
 /** The time for an answer is waited for in so many parts: at the end of each it is looked whether there was any sign of life. */
 const parts = 4;
@@ -8,8 +9,11 @@ export interface AgentWatchOptions {
   readonly agent: Pick<AgentLink, "received" | "ping" | "giveUp">;
   /** How long the agent may leave a question without an answer. Bounds how often it is asked, too. ms; 0: for ever. */
   readonly timeoutMs: number;
-  /** Whether the machine runs: one that is held cannot answer. */
-  readonly runs: () => boolean;
+  /**
+   * A guest that is held for want of space cannot answer, and goes on by itself. QEMU stops a guest for nothing else that
+   * passes: one that it has stopped after an internal error stands still for ever, like one whose kernel was halted.
+   */
+  readonly shortage: Pick<DiskShortage, "lasts">;
 }
 
 /**
@@ -53,7 +57,7 @@ export class AgentWatch {
   }
 
   #look(): void {
-    const { agent, runs, timeoutMs } = this.#options;
+    const { agent, shortage, timeoutMs } = this.#options;
     const isLate = performance.now() - this.#dueAtMs > this.#partMs / 2;
     if (agent.received !== this.#received) {
       this.#received = agent.received;
@@ -64,13 +68,15 @@ export class AgentWatch {
       this.#silent = 0;
       // What becomes of the connection is told elsewhere.
       agent.ping().catch(() => undefined);
-    } else if (isLate || !runs()) {
+    } else if (isLate || shortage.lasts) {
       this.#silent = 0;
     } else if (++this.#silent >= parts) {
       this.stop();
       agent.giveUp(
         new AgentUnresponsiveError(`the guest stands still: its agent has not answered for ${timeoutMs} ms`, {
-          hint: "Its kernel was halted, or hangs. Start the sandbox again; MSB_AGENT_TIMEOUT_MS allows more time.",
+          hint:
+            "Its kernel was halted or hangs, or QEMU has stopped it: see `msb logs --source system`. " +
+            "Start the sandbox again; MSB_AGENT_TIMEOUT_MS allows more time.",
         }),
       );
       return;

@@ -5,12 +5,13 @@ import type { QmpEvent } from "../../machine/qmp/qmp.ts";
 import { DiskShortage } from "./disk-shortage.ts";
 
 /** A QEMU that says what the test lets it say. */
-function held(t: TestContext) {
+function held(t: TestContext, outOfSpace = new Promise<void>(() => undefined)) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const events = new EventEmitter<{ event: [QmpEvent] }>();
   const machine = {
     events,
     runs: true,
+    outOfSpace,
     resumed: 0,
     resume: () => {
       machine.resumed++;
@@ -59,6 +60,40 @@ test("a full disk is told once, and tried again until there is space", (t) => {
   );
   pass();
   assert.equal(machine.resumed, 4);
+});
+
+test("a disk that was full before anybody listened holds the guest no longer than one that fills later", async (t) => {
+  const { shortage, machine, log, notices, pass } = held(t, Promise.resolve());
+  machine.runs = false;
+  await Promise.resolve();
+  assert.equal(shortage.lasts, true);
+  assert.match(notices.join(), /^the host's disk is full \(No space left on device\)/);
+  pass();
+  assert.equal(machine.resumed, 1);
+  machine.runs = true;
+  pass();
+  assert.equal(shortage.lasts, false);
+  assert.equal(log.length, 2);
+});
+
+test("one that both ways are told of is told once", async (t) => {
+  const full = Promise.withResolvers<void>();
+  const { shortage, machine, notices, fails, pass } = held(t, full.promise);
+  full.resolve();
+  fails("stop");
+  await full.promise;
+  assert.equal(notices.length, 1);
+  pass();
+  machine.runs = true;
+  pass();
+  assert.deepEqual([machine.resumed, shortage.lasts], [1, false]);
+});
+
+test("one that is told of after the machine's end holds nothing", async (t) => {
+  const ended = held(t, Promise.resolve());
+  ended.shortage.stop();
+  await Promise.resolve();
+  assert.deepEqual([ended.shortage.lasts, ended.notices], [false, []]);
 });
 
 test("another error is the guest's, and told to the host's user once", (t) => {

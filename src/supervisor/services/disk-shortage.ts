@@ -6,7 +6,7 @@ import type { RuntimeLog } from "../logs/runtime-log.ts";
 const retryMs = 1000;
 
 export interface DiskShortageOptions {
-  readonly machine: Pick<Machine, "events" | "runs" | "resume">;
+  readonly machine: Pick<Machine, "events" | "outOfSpace" | "runs" | "resume">;
   readonly log: Pick<RuntimeLog, "write">;
   /** Tells whoever started the sandbox. */
   readonly notice: (message: string) => void;
@@ -25,11 +25,16 @@ export class DiskShortage {
 
   constructor(options: DiskShortageOptions) {
     this.#options = options;
-    options.machine.events.on("event", (event) => {
+    const { events, outOfSpace } = options.machine;
+    events.on("event", (event) => {
       const error = diskErrorOf(event);
       if (error === null || this.#isOver) return;
       if (error.held) this.#held(error.reason);
       else this.#told(error.operation, error.reason);
+    });
+    // The disk may have become full before anybody listened here, when the guest was ready already.
+    void outOfSpace.then(() => {
+      if (!this.#isOver) this.#held("No space left on device");
     });
   }
 

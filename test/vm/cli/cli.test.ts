@@ -302,7 +302,7 @@ describe("a sandbox that stays", () => {
     );
   });
 
-  test("a full disk behind stdout ends msb with its reason, and the command with it", async () => {
+  test("a full disk behind stdout ends msb with its reason, and the command with it; one behind stderr, too", async () => {
     for (const command of ["exec demo -- sh -c 'exec yes marker-of-full'", "inspect demo", "logs demo"]) {
       const child = spawn(
         "/bin/sh",
@@ -318,6 +318,12 @@ describe("a sandbox that stays", () => {
       assert.equal(code, 1, command);
       assert.match(stderr, /^error: cannot write to stdout: no space left on device \(ENOSPC\)\n {2}→ .*\n$/);
     }
+    const script = `exec "$0" "$1" exec demo -- sh -c 'exec yes marker-of-full >&2' 2>/dev/full`;
+    const child = spawn("/bin/sh", ["-c", script, process.execPath, msbProgram], {
+      env: home.environment,
+      stdio: "ignore",
+    });
+    assert.deepEqual(await once(child, "close"), [1, null]);
     await home.until(
       () => home.msb("exec", "demo", "--", "sh", "-c", "ps | grep -c '[m]arker-of-full'"),
       ({ stdout }) => stdout === "0\n",
