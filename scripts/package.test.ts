@@ -149,9 +149,10 @@ describe("the package", () => {
     before(async () => {
       writeFileSync(
         join(project, "bundled.mjs"),
-        `import { Sandbox } from "microsandbox";
+        `import { isInstalled, Sandbox } from "microsandbox";
+         const installed = isInstalled();
          Sandbox.builder("bundled").image("localhost/base").create().catch((error) => {
-           console.log(JSON.stringify([error.name, error.hint]));
+           console.log(JSON.stringify([error.name, error.hint, installed]));
          });`,
       );
       mkdirSync(elsewhere);
@@ -182,7 +183,7 @@ describe("the package", () => {
         const { stdout, stderr } = node([join(elsewhere, bundle)], { MSB_QEMU: "/nowhere" });
         assert.match(
           stdout,
-          /^\["LibkrunfwNotFoundError",".*--external:microsandbox/,
+          /^\["LibkrunfwNotFoundError",".*--external:microsandbox.*",false\]$/m,
           `${bundle}: ${stderr}`,
         );
       }

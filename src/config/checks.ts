@@ -106,7 +106,7 @@ export function checkList(name: string, value: unknown): unknown[] {
   });
 }
 
-export function checkFunction(name: string, value: unknown): void {
+function checkFunction(name: string, value: unknown): void {
   if (typeof value !== "function") throw new InvalidConfigError(`${name} is given no function`);
 }
 

@@ -31,7 +31,9 @@ export function checkEnvPair(key: unknown, value: unknown): EnvPair {
       },
     );
   }
-  return [name, checkText(`the value of the environment variable ${shown(name)}`, value)];
+  const text = checkText(`the value of the environment variable ${shown(name)}`, value);
+  checkArgument(`the environment variable ${shown(name)}`, `${name}=${text}`);
+  return [name, text];
 }
 
 /** @throws InvalidConfigError */
@@ -42,12 +44,7 @@ export function checkEnv(name: string, input: EnvInput): EnvPair[] {
 export const envType: SettingType<readonly EnvPair[], EnvInput> = {
   form: { kind: "structure" },
   values: "names with values",
-  check: (setting, input) => {
-    const pairs = checkEnv(setting, input);
-    for (const [name, value] of pairs)
-      checkArgument(`the environment variable ${shown(name)}`, `${name}=${value}`);
-    return joinPairs([], pairs);
-  },
+  check: (setting, input) => joinPairs([], checkEnv(setting, input)),
   join: joinPairs,
 };
 

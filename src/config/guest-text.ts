@@ -13,7 +13,7 @@ const maximumPathBytes = 4096;
 const maximumNameBytes = 255;
 
 /** Why something is no text that can be handed on, as the end of a sentence; null when it is one. */
-export function textFault(value: unknown): string | null {
+function textFault(value: unknown): string | null {
   if (typeof value !== "string") return "is not text";
   if (value.includes("\0")) return "holds a NUL";
   return wellFormedFault(value);

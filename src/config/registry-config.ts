@@ -94,7 +94,7 @@ const inputKeys = ["auth", "insecure", "caCertsPath"] as const satisfies readonl
 const loginKeys = ["kind", "username", "password"];
 
 /** @throws InvalidConfigError */
-export function registryFromInput(input: RegistryInput): RegistryConfig {
+function registryFromInput(input: RegistryInput): RegistryConfig {
   refuseUnknownKeys("registry", input, inputKeys);
   const builder = new RegistryConfigBuilder();
   const { auth, insecure, caCertsPath } = input;

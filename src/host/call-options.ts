@@ -50,7 +50,7 @@ function checkWait(call: string, { signal, timeoutMs }: { signal?: unknown; time
 }
 
 /** By what it can do: one of another realm is an instance of another class. */
-export function isAbortSignal(value: unknown): value is AbortSignal {
+function isAbortSignal(value: unknown): value is AbortSignal {
   return (
     typeof value === "object" &&
     value !== null &&

@@ -64,7 +64,7 @@ function packageDirectory(): string {
  * @param from - the URL of the file that this code is in
  * @throws as `packageDirectory`
  */
-export function findPackage(from: string): string {
+function findPackage(from: string): string {
   const own = fileURLToPath(new URL("../..", from));
   if (isThisPackage(own)) return own;
   try {

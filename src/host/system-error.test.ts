@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { constants } from "node:os";
 import { test } from "node:test";
 import { ImageError, IoError } from "../errors/index.ts";
-import { errorCode, ioError, noSpaceLeft, systemHint } from "./system-error.ts";
+import { errorCode, ioError, isMediumError, noSpaceLeft, systemHint } from "./system-error.ts";
 
 const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
 
@@ -12,6 +13,12 @@ test("a system error is told with what was tried and what to do", () => {
   assert.match(error.hint, /disk is full/);
   assert.equal(error.cause, full);
   assert.equal(noSpaceLeft("write the disk").hint, error.hint);
+  // A file that a user named is not where MSB_HOME is.
+  assert.match(error.hint, /MSB_HOME/);
+  for (const code of ["ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"]) {
+    const { hint } = ioError("write it", Object.assign(new Error(code), { code }), "userFile");
+    assert.ok(hint !== "" && !hint.includes("MSB_HOME"), code);
+  }
   assert.equal(ioError("x", Object.assign(new Error("?"), { code: "constructor" })).hint, "");
 });
 
@@ -27,4 +34,23 @@ test("a code of this package is no code of the system", () => {
   assert.equal(errorCode(ioError("x", full)), undefined);
   assert.equal(systemHint(ioError("x", full)), undefined);
   assert.equal(errorCode("ENOSPC"), undefined);
+});
+
+test("an error of the medium is none of a limit or a permission", () => {
+  const failed = (code: string, errno: number): Error =>
+    Object.assign(new Error(code), { code, errno: -errno });
+  const { EIO, EBADMSG, EMFILE, EACCES } = constants.errno;
+  // As Node tells EUCLEAN.
+  for (const [code, errno] of [
+    ["EIO", EIO],
+    ["EBADMSG", EBADMSG],
+    ["Unknown system error -117", 117],
+  ] as const)
+    assert.ok(isMediumError(failed(code, errno)), code);
+  for (const [code, errno] of [
+    ["EMFILE", EMFILE],
+    ["EACCES", EACCES],
+  ] as const)
+    assert.ok(!isMediumError(failed(code, errno)), code);
+  assert.ok(!isMediumError(ioError("read it", failed("EIO", EIO))));
 });

@@ -9,19 +9,56 @@ export function errorCode(error: unknown): string | undefined {
   return undefined;
 }
 
-const fileInTheWay =
-  "A file stands where a directory is needed: move it away, or set MSB_HOME to another directory.";
+/** EUCLEAN of Linux ("Structure needs cleaning"), which Node has no name for. */
+const needsCleaning = 117;
+const mediumErrors: readonly number[] = [constants.errno.EIO, constants.errno.EBADMSG, needsCleaning];
 
-const hints: Readonly<Record<string, string>> = {
-  ENOSPC: "The disk is full: free some space, or set MSB_HOME to a directory on another disk.",
-  EDQUOT: "The disk quota is used up: free some space, or set MSB_HOME to a directory on another disk.",
-  EACCES: "Make the directory writable for this user, or set MSB_HOME to one that is.",
-  EPERM: "Make the directory writable for this user, or set MSB_HOME to one that is.",
-  EROFS: "The file system is read-only: set MSB_HOME to a directory on a writable one.",
+/** Whether the disk, or the file system on it, cannot give back what it was given: damage, unlike a limit or a permission. */
+export function isMediumError(error: unknown): boolean {
+  if (errorCode(error) === undefined) return false;
+  return (
+    error instanceof Error &&
+    "errno" in error &&
+    typeof error.errno === "number" &&
+    mediumErrors.includes(-error.errno)
+  );
+}
+
+/** Where the system failed: in the directory where this package keeps its own, or at a file that a user named. */
+export type FailedPlace = "home" | "userFile";
+type Hints = Readonly<Partial<Record<FailedPlace, string>>>;
+
+const fileInTheWay: Hints = {
+  home: "A file stands where a directory is needed: move it away, or set MSB_HOME to another directory.",
+  userFile: "A part of the path is a file: name another one.",
+};
+const notAllowed: Hints = {
+  home: "Make the directory writable for this user, or set MSB_HOME to one that is.",
+  userFile: "Name a file that this user may write.",
+};
+const everywhere = (hint: string): Hints => ({ home: hint, userFile: hint });
+
+const hints: Readonly<Record<string, Hints>> = {
+  ENOSPC: {
+    home: "The disk is full: free some space, or set MSB_HOME to a directory on another disk.",
+    userFile: "The disk is full: free some space, or write to another one.",
+  },
+  EDQUOT: {
+    home: "The disk quota is used up: free some space, or set MSB_HOME to a directory on another disk.",
+    userFile: "The disk quota is used up: free some space, or write to another disk.",
+  },
+  EACCES: notAllowed,
+  EPERM: notAllowed,
+  EROFS: {
+    home: "The file system is read-only: set MSB_HOME to a directory on a writable one.",
+    userFile: "The file system is read-only: write to another one.",
+  },
   ENOTDIR: fileInTheWay,
   EEXIST: fileInTheWay,
-  EMFILE: "This process has too many files open: raise the limit (ulimit -n).",
-  ENFILE: "The system has too many files open: raise fs.file-max.",
+  ENOENT: { userFile: "Create the directory first." },
+  EPIPE: { userFile: "Whoever reads the pipe has closed it." },
+  EMFILE: everywhere("This process has too many files open: raise the limit (ulimit -n)."),
+  ENFILE: everywhere("The system has too many files open: raise fs.file-max."),
 };
 
 /** What a full disk is told as where something else than a system call of ours has met it. */
@@ -31,9 +68,9 @@ export function noSpaceLeft(action: string): MicrosandboxError {
 }
 
 /** What to do about a system error of the host's file system; undefined for all but the usual ones. */
-export function systemHint(error: unknown): string | undefined {
+export function systemHint(error: unknown, place: FailedPlace = "home"): string | undefined {
   const code = errorCode(error);
-  return code !== undefined && Object.hasOwn(hints, code) ? hints[code] : undefined;
+  return code !== undefined && Object.hasOwn(hints, code) ? hints[code]?.[place] : undefined;
 }
 
 /**
@@ -42,8 +79,8 @@ export function systemHint(error: unknown): string | undefined {
  * An error of ours comes back as it is. Whoever met the system's error has said what he tried, which is nearer to the cause; another
  * layer around it would have another code, and no hint.
  */
-export function ioError(action: string, error: unknown): MicrosandboxError {
+export function ioError(action: string, error: unknown, place: FailedPlace = "home"): MicrosandboxError {
   if (error instanceof MicrosandboxError) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  return new IoError(`cannot ${action}: ${reason}`, { cause: error, hint: systemHint(error) });
+  return new IoError(`cannot ${action}: ${reason}`, { cause: error, hint: systemHint(error, place) });
 }

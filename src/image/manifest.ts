@@ -121,7 +121,7 @@ export function parseManifest(bytes: Uint8Array, declaredType: string | null, wh
   return { kind: "image", mediaType, manifest };
 }
 
-export function tooLong(what: string): ImageError {
+function tooLong(what: string): ImageError {
   return new ImageError(`${what} is longer than ${maximumManifestBytes >> 20} MiB`);
 }
 

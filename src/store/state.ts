@@ -6,7 +6,7 @@ import { writeFileAtomically } from "../host/files/atomic-file.ts";
 import { isAlive } from "../host/process/process-identity.ts";
 
 /** Why a sandbox ended, as recorded in `state.json`. */
-export const terminationReasons = [
+const terminationReasons = [
   "Completed",
   "Failed",
   "MaxDurationExceeded",

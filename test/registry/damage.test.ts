@@ -93,10 +93,11 @@ test("what is asked to be fresh is read to its last byte, and made again where i
   for (const [what, mend] of ways) {
     for (const damage of [halve, flipMiddle]) {
       await damage(rootFileSystem.path);
-      await damage(blobPath(home, digest));
+      for (const blob of [digest, built.config.digest]) await damage(blobPath(home, blob));
       await mend();
       assert.ok((await readFile(rootFileSystem.path)).equals(good), what);
-      assert.equal(sha256(await readFile(blobPath(home, digest))), digest, what);
+      for (const blob of [digest, built.config.digest])
+        assert.equal(sha256(await readFile(blobPath(home, blob))), blob, what);
     }
     // What is whole stays the very file: sandboxes share its pages.
     const before = await stat(rootFileSystem.path);
@@ -120,6 +121,16 @@ test("a start makes a shortened root file system again, and names an image that 
 
   await halve(rootFileSystem.path);
   await flipMiddle(blobPath(home, built.layers[0]?.blob.digest ?? ""));
+  // Where it cannot be found out which layer it is, the first error is still the one that is told.
+  const ingest = join(home.images, "ingest");
+  await rm(ingest, { recursive: true });
+  await writeFile(ingest, "no directory");
+  await assert.rejects(start(), (error) => {
+    assert.ok(error instanceof ImageError, String(error));
+    assert.match(error.message, /layer 1 of 2 .*\/app:1: .*corrupt/);
+    return true;
+  });
+  await rm(ingest);
   for (const attempt of ["first", "second"]) {
     await assert.rejects(start(), (error) => {
       assert.ok(error instanceof ImageError, String(error));

@@ -298,3 +298,27 @@ test("a registry that is not there is named", async () => {
     return true;
   });
 });
+
+test("an interrupted pull leaves what arrived for the next one, a refused one leaves nothing", async () => {
+  const small = built.layers[1]?.blob.digest ?? "";
+  for (const [status, stays] of [
+    [null, true],
+    [503, true],
+    [400, false],
+    [403, false],
+    [404, false],
+  ] as const) {
+    const home = await newHome(directory.path);
+    proxy.misbehave = ({ path }, response) => {
+      if (!path.endsWith(`/blobs/${small}`)) return false;
+      if (status === null) response.destroy();
+      else response.writeHead(status).end();
+      return true;
+    };
+    // One after the other, so that the first one has arrived.
+    await assert.rejects(pull(home, { parallelLayers: 1 }));
+    const left = await readdir(join(home.images, "blobs", "sha256"));
+    assert.equal(left.includes(big.slice(7)), stays, String(status));
+    if (!stays) assert.deepEqual(left, [], String(status));
+  }
+});

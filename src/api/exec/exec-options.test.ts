@@ -120,6 +120,12 @@ test("a setter refuses what cannot be", () => {
     () => options.env("A", "\ud800"),
     () => options.envs(["A=B"] as never),
     () => options.envs("A=B" as never),
+    () => options.arg("x".repeat(128 * 1024)),
+    () => attach.args(["fine", "ü".repeat(64 * 1024)]),
+    () => options.env("A", "x".repeat(128 * 1024 - 2)),
+    () => attach.envs({ A: "x".repeat(200 * 1024) }),
+    () => options.cwd(`/a/${"ü".repeat(128)}`),
+    () => attach.cwd(`/${"a/".repeat(2048)}`),
     () => options.timeout("5" as never),
     () => options.tty("yes" as never),
     () => options.stdinBytes("\ud800"),
@@ -132,6 +138,15 @@ test("a setter refuses what cannot be", () => {
   ]) {
     assert.throws(set, InvalidConfigError, String(set));
   }
+});
+
+test("what Linux takes at the most is taken", () => {
+  const { args, env, cwd } = new ExecOptionsBuilder()
+    .arg("x".repeat(128 * 1024 - 1))
+    .env("A", "x".repeat(128 * 1024 - 3))
+    .cwd(`/${"n".repeat(255)}/b`)
+    .build();
+  assert.deepEqual([args[0]?.length, env[0]?.[1].length, cwd?.length], [131_071, 131_069, 258]);
 });
 
 test("the most output is a number of bytes, or no bound", () => {

@@ -1,7 +1,7 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import { checkFlag, checkList, shown } from "../../config/checks.ts";
 import { checkEnv, checkEnvPair, type EnvInput, type EnvPair } from "../../config/env.ts";
-import { checkString, checkText } from "../../config/guest-text.ts";
+import { checkArgument, checkPath, checkString } from "../../config/guest-text.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { checkRlimit, type Rlimit, type RlimitResource } from "../../config/rlimits.ts";
 import { checkMaxOutput, defaultMaxOutputBytes } from "./gathered-output.ts";
@@ -41,7 +41,7 @@ class CommandOptionsBuilder {
 
   /** Appends one argument. */
   arg(value: string): this {
-    this.argList.push(checkText("an argument", value));
+    this.argList.push(checkArgument("an argument", value));
     return this;
   }
 
@@ -53,7 +53,7 @@ class CommandOptionsBuilder {
 
   /** Working directory in the guest; by default the sandbox's workdir, else `/`. */
   cwd(path: string): this {
-    this.cwdPath = checkString("cwd", path);
+    this.cwdPath = checkPath("cwd", path);
     return this;
   }
 

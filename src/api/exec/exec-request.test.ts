@@ -74,9 +74,13 @@ test("a terminal brings its size and its TERM, which the environment may replace
   );
 });
 
-test("a program with a NUL is refused, and so is what no message can hold", () => {
-  assert.throws(() => execRequest(config(), "a\0", none, "null", null), InvalidConfigError);
-  const large = new ExecOptionsBuilder().arg("ü".repeat(2 * 1024 * 1024)).build();
+test("a program that no path names is refused, and so is what no message can hold", () => {
+  for (const program of ["a\0", "", "\ud800", `/bin/${"n".repeat(256)}`, "a/".repeat(2048), 5 as never])
+    assert.throws(() => execRequest(config(), program, none, "null", null), InvalidConfigError);
+  assert.equal(execRequest(config(), "n".repeat(255), none, "null", null).argv[0]?.length, 255);
+  const large = new ExecOptionsBuilder()
+    .args(Array.from({ length: 64 }, () => "ü".repeat(32 * 1024)))
+    .build();
   assert.throws(
     () => execRequest(config(), "x", large, "null", null),
     (error: unknown) =>

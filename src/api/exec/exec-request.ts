@@ -1,7 +1,7 @@
 import type { AttachOptions, ExecOptions } from "./exec-options.ts";
 import { argumentsTooLong } from "./exec-failure.ts";
 import type { EnvPair } from "../../config/env.ts";
-import { checkText } from "../../config/guest-text.ts";
+import { checkPath } from "../../config/guest-text.ts";
 import { encodeRlimit, type Rlimit } from "../../config/rlimits.ts";
 import type { ExecMessage } from "../../protocol/generated/messages.ts";
 import { MAX_CONTROL_PAYLOAD } from "../../protocol/generated/limits.ts";
@@ -39,7 +39,7 @@ export function execRequest(
   stdin: "null" | "pipe",
   terminal: Terminal | null,
 ): ExecMessage {
-  const argv = [checkText("the program", program), ...options.args];
+  const argv = [checkPath("the program", program), ...options.args];
   const env = environment(config.env, options.env, terminal);
   const bytes = [...argv, ...env].reduce((sum, text) => sum + Buffer.byteLength(text) + 4, 1024);
   if (bytes > MAX_CONTROL_PAYLOAD) throw argumentsTooLong(program);

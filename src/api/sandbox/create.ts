@@ -23,9 +23,8 @@ import {
 import { locateHome, prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
-import { checkEnvironment } from "../../host/process/environment-settings.ts";
 import { Operation } from "../../host/operation.ts";
-import { defaultBackendInfo } from "../setup/backend.ts";
+import { checkStartEnvironment } from "../setup/backend.ts";
 import { runtimeKernelPath } from "../setup/runtime-kernel.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observed } from "./observed.ts";
@@ -79,9 +78,8 @@ export async function prepareCreation(
   config: SandboxConfig,
   unsupported: readonly string[],
 ): Promise<Creation> {
-  defaultBackendInfo();
   refuseSettings(unsupported);
-  checkEnvironment();
+  checkStartEnvironment();
   const image = await checkRoot(config.image);
   const home = locateHome();
   const settings = await readGlobalConfig(home);

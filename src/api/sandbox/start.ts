@@ -1,6 +1,6 @@
 import { checkCallOptions } from "../../host/call-options.ts";
 import { checkMemory } from "../../config/sandbox/least-memory.ts";
-import { checkEnvironment } from "../../host/process/environment-settings.ts";
+import { checkStartEnvironment } from "../setup/backend.ts";
 import type { Operation } from "../../host/operation.ts";
 import { observed } from "./observed.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/index.ts";
@@ -49,7 +49,7 @@ export interface StartedSandbox {
 /**
  * Boots a stopped sandbox again with what it has on disk.
  *
- * @throws SandboxStillRunningError, SandboxNotFoundError, InvalidConfigError for an environment variable, and what creating throws for a VM that fails
+ * @throws SandboxStillRunningError, SandboxNotFoundError, InvalidConfigError for an environment variable, UnsupportedOperationError for a cloud, and what creating throws for a VM that fails
  */
 export async function startSandbox(
   operation: Operation,
@@ -57,7 +57,7 @@ export async function startSandbox(
   attached: boolean,
   observer: StartObserver,
 ): Promise<StartedSandbox> {
-  checkEnvironment();
+  checkStartEnvironment();
   const { home, name, id } = control;
   const found = await control.find();
   if (!isTerminal(found.status)) {
@@ -89,7 +89,7 @@ export async function restartSandbox(
   options: RestartOptions,
 ): Promise<StartedSandbox> {
   // Before it is stopped.
-  checkEnvironment();
+  checkStartEnvironment();
   checkMemory(control.record.config);
   if (options.force === true) await control.kill(operation, killWaitMs);
   else await control.stop(operation, options.timeoutMs ?? defaultGraceMs);

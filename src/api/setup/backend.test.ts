@@ -11,9 +11,11 @@ import {
   UnsupportedOperationError,
   withDefaultBackend,
 } from "../index.ts";
+import { checkStartEnvironment } from "./backend.ts";
 
 afterEach(() => {
   delete process.env["MSB_BACKEND"];
+  delete process.env["MSB_PROFILE"];
   setRuntimeLibkrunfwPath(null);
 });
 
@@ -46,6 +48,13 @@ test("no other backend is taken for this computer, and nothing is created then",
   await assert.rejects(create(), UnsupportedOperationError);
   process.env["MSB_BACKEND"] = "lokal";
   await assert.rejects(create(), InvalidConfigError);
+  delete process.env["MSB_BACKEND"];
+  process.env["MSB_PROFILE"] = "work";
+  assert.throws(() => defaultBackendInfo(), UnsupportedOperationError);
+  await assert.rejects(create(), UnsupportedOperationError);
+  await withDefaultBackend("local", () => {
+    checkStartEnvironment();
+  });
 });
 
 test("a kernel for the whole process is that of what it creates", async () => {

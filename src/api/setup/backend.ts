@@ -1,4 +1,5 @@
 import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
+import { backendFromEnvironment, checkEnvironment } from "../../host/process/environment-settings.ts";
 
 /** Where sandboxes run. This version has `local`, this computer. */
 export type DefaultBackend =
@@ -20,7 +21,7 @@ let chosen = false;
  * @throws UnsupportedOperationError for a cloud, which this version does not have; InvalidConfigError for anything else
  */
 export function setDefaultBackend(backend: DefaultBackend): void {
-  requireLocal("the backend", backend);
+  requireLocal(backend);
   chosen = true;
 }
 
@@ -43,7 +44,8 @@ export function defaultBackendKind(): "local" {
 /**
  * Where sandboxes run and what says so: the program, `MSB_BACKEND`, or nothing.
  *
- * @throws UnsupportedOperationError, InvalidConfigError when `MSB_BACKEND` asks for something else than `local`
+ * @throws UnsupportedOperationError when `MSB_BACKEND` or `MSB_PROFILE` asks for a cloud; InvalidConfigError when `MSB_BACKEND` is
+ *   anything else than `local`
  *
  * @example
  * ```ts
@@ -54,24 +56,24 @@ export function defaultBackendKind(): "local" {
  */
 export function defaultBackendInfo(): BackendInfo {
   if (chosen) return { kind: "local", source: "programmatic" };
-  const named = process.env["MSB_BACKEND"] ?? "";
-  if (named === "") return { kind: "local", source: "default" };
-  requireLocal("MSB_BACKEND", named);
-  return { kind: "local", source: "MSB_BACKEND" };
+  return { kind: "local", source: backendFromEnvironment() ?? "default" };
 }
 
-function requireLocal(name: string, backend: unknown): void {
+/** Checks all that a start reads from the environment. @throws InvalidConfigError, UnsupportedOperationError */
+export function checkStartEnvironment(): void {
+  checkEnvironment(process.env, chosen);
+}
+
+function requireLocal(backend: unknown): void {
   if (backend === "local") return;
   const kind: unknown =
     typeof backend === "object" && backend !== null ? Reflect.get(backend, "kind") : backend;
   const hint = 'Use "local".';
   if (kind === "cloud") {
     throw new UnsupportedOperationError(
-      `${name} is a cloud, but this version runs sandboxes on this computer only`,
-      {
-        hint,
-      },
+      "the backend is a cloud, but this version runs sandboxes on this computer only",
+      { hint },
     );
   }
-  throw new InvalidConfigError(`${name} is none that is known`, { hint });
+  throw new InvalidConfigError("the backend is none that is known", { hint });
 }

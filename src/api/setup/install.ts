@@ -1,5 +1,6 @@
 import { constants, accessSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { LibkrunfwNotFoundError } from "../../errors/index.ts";
 import { checkFlag } from "../../config/checks.ts";
 import { checkString } from "../../config/guest-text.ts";
 import type { WaitOptions } from "../../host/operation.ts";
@@ -20,7 +21,7 @@ const guestFiles = ["guest.json", "vmlinux", "initramfs.cpio", "agent.cpio"];
  * ```
  */
 export function isInstalled(): boolean {
-  return guestFiles.every((name) => isThere(join(guestDirectory(), name), constants.R_OK)) && hasQemu();
+  return hasGuestFiles() && hasQemu();
 }
 
 /**
@@ -90,6 +91,18 @@ export class Setup {
       options,
     );
   }
+}
+
+function hasGuestFiles(): boolean {
+  let directory: string;
+  try {
+    directory = guestDirectory();
+  } catch (error) {
+    // In a bundle, where this package is not installed.
+    if (error instanceof LibkrunfwNotFoundError) return false;
+    throw error;
+  }
+  return guestFiles.every((name) => isThere(join(directory, name), constants.R_OK));
 }
 
 /** A name is searched as a shell does it; what the program can do is asked by whoever runs it. */

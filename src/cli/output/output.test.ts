@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { test } from "node:test";
-import { BootStartError, ExecFailedError, RuntimeError, type ExecFailureKind } from "../../errors/index.ts";
+import {
+  BootStartError,
+  ExecFailedError,
+  InvalidConfigError,
+  RuntimeError,
+  type ExecFailureKind,
+} from "../../errors/index.ts";
 import { UsageError } from "./usage-error.ts";
 import { completionLine, errorBlock, warningLine } from "./blocks.ts";
 import { bytes, json, jsonStatus, jsonTime, latency, tableTime, uptime } from "./format.ts";
-import { exitCodeOf, report } from "./report.ts";
+import { exitCodeOf, exitCodeOfCommand, report } from "./report.ts";
 import { rawText, Styled, type Text } from "./style.ts";
 import { cut, table } from "./table.ts";
 
@@ -138,6 +144,9 @@ test("a command that cannot be started is told like shells do", () => {
   assert.equal(exitCodeOf(new RuntimeError("x")), 1);
   assert.equal(exitCodeOf(new RuntimeError("x"), 125), 125);
   assert.equal(exitCodeOf(new UsageError("x")), 2);
+  assert.equal(exitCodeOf(new InvalidConfigError("x")), 1);
+  assert.equal(exitCodeOfCommand(new InvalidConfigError("x")), 126);
+  assert.equal(exitCodeOfCommand(new RuntimeError("x"), 125), 125);
 });
 
 test("figures", () => {

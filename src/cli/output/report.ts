@@ -1,6 +1,7 @@
 import {
   BootStartError,
   ExecFailedError,
+  InvalidConfigError,
   MicrosandboxError,
   type ExecFailureKind,
 } from "../../errors/index.ts";
@@ -52,6 +53,11 @@ export function exitCodeOf(error: unknown, other = 1): number {
   if (error instanceof UsageError) return 2;
   if (!(error instanceof ExecFailedError)) return other;
   return error.kind === "not_found" ? 127 : 126;
+}
+
+/** The exit code for an error of a command in a sandbox that is there: also what never went to the guest cannot be executed. */
+export function exitCodeOfCommand(error: unknown, other = 1): number {
+  return exitCodeOf(error, error instanceof InvalidConfigError ? 126 : other);
 }
 
 function describe(error: unknown, context: ReportContext): ErrorBlock {

@@ -2,7 +2,7 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import type { StoredConfig } from "./stored-config.ts";
 
 /**
- * MiB with which the kernel of this package brings up the agent and mounts an image, and what each processor adds. Measured: with
+ * MiB with which the kernel of this package brings up the agent and mounts an image, and what each processor adds. Measured with up to 8: with
  * one MiB less, and one processor, it panics for want of memory while it unpacks its initramfs; with 70 it hangs.
  */
 const measured: Readonly<Record<string, { readonly base: number; readonly perProcessor: number }>> = {

@@ -1,5 +1,5 @@
 import { open, stat, type FileHandle } from "node:fs/promises";
-import { errorCode } from "../system-error.ts";
+import { errorCode, isMediumError } from "../system-error.ts";
 import { crc32Few } from "./crc32.ts";
 
 /**
@@ -81,7 +81,7 @@ async function withSeal(
   } catch (error) {
     const code = errorCode(error);
     // A block that the disk cannot read is damage too.
-    if (code === "ENOENT" || code === "ENOTDIR" || code === "EIO") return false;
+    if (code === "ENOENT" || code === "ENOTDIR" || isMediumError(error)) return false;
     throw error;
   }
 }

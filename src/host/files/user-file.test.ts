@@ -171,3 +171,50 @@ test("a file that cannot be replaced is written in place", async (t) => {
   const after = await stat(path);
   assert.deepEqual([after.ino, after.uid], [ino, uid]);
 });
+
+test("a file that is mounted over another one of the same file system is written in place", async (t) => {
+  const directory = await scratch(t);
+  const path = join(directory, "file");
+  const mounted = join(directory, "mounted");
+  await writeFile(path, "below");
+  await writeFile(mounted, "a longer content");
+  const { ino } = await stat(mounted);
+  const script = `
+    import { Readable } from "node:stream";
+    import { writeUserFile } from ${JSON.stringify(new URL("user-file.ts", import.meta.url).href)};
+    await writeUserFile(process.argv[1], () => Readable.from([Buffer.from("new")]));
+  `;
+  await run("unshare", [
+    isRoot ? "-m" : "-rm",
+    "sh",
+    "-c",
+    'mount --bind "$1" "$2" && exec "$0" --input-type=module --eval "$3" "$2"',
+    process.execPath,
+    mounted,
+    path,
+    script,
+  ]);
+  assert.equal(await readFile(mounted, "utf8"), "new");
+  assert.equal((await stat(mounted)).ino, ino);
+  assert.equal(await readFile(path, "utf8"), "below");
+  assert.deepEqual((await readdir(directory)).sort(), ["file", "mounted"]);
+});
+
+test("a directory whose list may not be read takes a file all the same", async (t) => {
+  const directory = await scratch(t);
+  const inner = join(directory, "inner");
+  await mkdir(inner);
+  if (isRoot) await chown(inner, 4321, 4321);
+  await chmod(directory, 0o755);
+  await chmod(inner, 0o300);
+  const script = `
+    import { writeUserFile } from ${JSON.stringify(new URL("user-file.ts", import.meta.url).href)};
+    if (process.getuid() === 0) { process.setgid(4321); process.setuid(4321); }
+    await writeUserFile(process.argv[1], "first");
+    await writeUserFile(process.argv[1], "second");
+  `;
+  await run(process.execPath, ["--input-type=module", "--eval", script, join(inner, "file")]);
+  await chmod(inner, 0o700);
+  assert.equal(await readFile(join(inner, "file"), "utf8"), "second");
+  assert.deepEqual(await readdir(inner), ["file"]);
+});

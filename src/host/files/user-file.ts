@@ -6,7 +6,7 @@ import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { IoError, MicrosandboxError } from "../../errors/index.ts";
+import { IoError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../system-error.ts";
 
 export interface UserFileOptions {
@@ -32,7 +32,8 @@ const readerMs = 50;
  * - A pipe is waited for until it has a reader; pipes and devices are written through, and `/dev/stdout`, `/dev/fd/3` and
  *   the like are the descriptors of this process, at the place where they stand.
  *
- * @param content all of it, or what makes a stream of it
+ * @param content all of it, or what makes a stream of it: called again when only renaming shows that the file cannot be
+ *   replaced
  * @throws IoError; what the stream fails with, if it is an error of ours; the signal's reason. A regular file that could be
  *   replaced is what it was before then, and nothing is left beside it.
  * @example
@@ -57,8 +58,7 @@ export async function writeUserFile(
     else await writeThrough(place.path, constants.O_WRONLY, source, signal);
   } catch (error) {
     signal?.throwIfAborted();
-    if (error instanceof MicrosandboxError) throw error;
-    throw writeError(path, error);
+    throw ioError(`write ${path}`, error, "userFile");
   }
 }
 
@@ -92,7 +92,7 @@ async function writeRegular(
   source: () => Readable,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  // A file that is mounted over another one cannot be renamed over.
+  // A file that is mounted over another one cannot be renamed over. One of the same file system shows only then.
   const isMount = (await stat(dirname(path))).dev !== status.dev;
   if (!isMount && (await replace(path, status, Number(status.mode), source, signal))) return;
   await writeThrough(path, constants.O_WRONLY | constants.O_TRUNC, source, signal);
@@ -116,7 +116,7 @@ async function replace(
   try {
     file = await open(aside, "wx", earlier === null ? mode : 0o600);
   } catch (error) {
-    if (earlier !== null && ["EACCES", "EPERM"].includes(errorCode(error) ?? "")) return false;
+    if (earlier !== null && isOneOf(error, "EACCES", "EPERM")) return false;
     throw error;
   }
   try {
@@ -132,14 +132,34 @@ async function replace(
     } finally {
       await file.close();
     }
-    await rename(aside, path);
   } catch (error) {
     await unlink(aside).catch(() => undefined);
     throw error;
   }
-  await using directory = await open(dirname(path), "r");
-  await directory.sync();
+  try {
+    await rename(aside, path);
+  } catch (error) {
+    await unlink(aside).catch(() => undefined);
+    if (earlier !== null && isOneOf(error, "EBUSY", "EXDEV")) return false;
+    throw error;
+  }
+  await syncDirectory(dirname(path));
   return true;
+}
+
+/** As far as it can be done: the file is written already. */
+async function syncDirectory(path: string): Promise<void> {
+  try {
+    await using directory = await open(path, "r");
+    await directory.sync();
+  } catch (error) {
+    // A directory that only its names may be used of, and file systems of a network that know nothing of this.
+    if (!isOneOf(error, "EACCES", "EPERM", "EINVAL")) throw error;
+  }
+}
+
+function isOneOf(error: unknown, ...codes: readonly string[]): boolean {
+  return codes.includes(errorCode(error) ?? "");
 }
 
 async function takeOwner(file: FileHandle, { uid, gid }: Status): Promise<boolean> {
@@ -195,19 +215,4 @@ async function copy(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await pipeline(source(), target, signal === undefined ? {} : { signal });
-}
-
-const hints: Readonly<Record<string, string>> = {
-  ENOSPC: "The disk is full: free some space, or write to another one.",
-  EDQUOT: "The disk quota is used up: free some space, or write to another disk.",
-  EACCES: "Name a file that this user may write.",
-  EPERM: "Name a file that this user may write.",
-  EROFS: "The file system is read-only: write to another one.",
-  ENOENT: "Create the directory first.",
-  EPIPE: "Whoever reads the pipe has closed it.",
-};
-
-function writeError(path: string, error: unknown): IoError {
-  const { message } = ioError(`write ${path}`, error);
-  return new IoError(message, { cause: error, hint: hints[errorCode(error) ?? ""] });
 }

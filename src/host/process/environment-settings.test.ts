@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { InvalidConfigError } from "../../errors/index.ts";
-import { checkEnvironment, numberFromEnvironment } from "./environment-settings.ts";
+import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
+import { backendFromEnvironment, checkEnvironment, numberFromEnvironment } from "./environment-settings.ts";
 
 test("a number that is not set, or empty, is its default", () => {
   for (const environment of [{}, { MSB_BOOT_TIMEOUT_MS: "" }]) {
@@ -17,6 +17,7 @@ const wrong: readonly (readonly [string, string])[] = [
   ...numbers.map((value) => ["MSB_BOOT_TIMEOUT_MS", value] as const),
   ["MSB_AGENT_TIMEOUT_MS", "-1"],
   ["MSB_ACCEL", "xen"],
+  ["MSB_BACKEND", "Local"],
   ["MSB_TEMPLATES", "sometimes"],
   ["MSB_TEMPLATES", "constructor"],
 ];
@@ -35,3 +36,25 @@ for (const [name, value] of wrong) {
     );
   });
 }
+
+test("a cloud is refused, whichever variable chooses it, and what goes before it is not", () => {
+  for (const environment of [{ MSB_BACKEND: "cloud" }, { MSB_PROFILE: "work" }]) {
+    const [name] = Object.keys(environment);
+    assert.throws(
+      () => {
+        checkEnvironment(environment);
+      },
+      (error) =>
+        error instanceof UnsupportedOperationError &&
+        error.message.startsWith(`${name} `) &&
+        !error.message.includes("work") &&
+        error.hint !== "",
+    );
+    checkEnvironment(environment, true);
+  }
+  assert.equal(backendFromEnvironment({ MSB_BACKEND: "local", MSB_PROFILE: "work" }), "MSB_BACKEND");
+  // Neither chooses anything alone.
+  const access = { MSB_API_KEY: "secret", MSB_API_URL: "https://example.org" };
+  for (const environment of [{}, { MSB_BACKEND: "", MSB_PROFILE: "" }, access])
+    assert.equal(backendFromEnvironment(environment), null);
+});

@@ -1,4 +1,4 @@
-import { InvalidConfigError } from "../../errors/index.ts";
+import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
 import { longestTimerMs } from "../timers.ts";
 
 interface NumberRange {
@@ -80,12 +80,42 @@ export function acceleratorFromEnvironment(
 }
 
 /**
+ * Which environment variable says where sandboxes run, if one does: `MSB_BACKEND`, which goes before `MSB_PROFILE`. A key or a
+ * URL of a cloud alone chooses none.
+ *
+ * @returns null when none does: they run here as well
+ * @throws UnsupportedOperationError for a cloud, which this version does not have; InvalidConfigError for anything else
+ */
+export function backendFromEnvironment(environment: NodeJS.ProcessEnv = process.env): "MSB_BACKEND" | null {
+  const backend = environment["MSB_BACKEND"] ?? "";
+  if (backend === "local") return "MSB_BACKEND";
+  if (backend === "cloud") {
+    throw new UnsupportedOperationError(
+      "MSB_BACKEND is a cloud, but this version runs sandboxes on this computer only",
+      { hint: "Set it to local, or unset it." },
+    );
+  }
+  if (backend !== "") {
+    throw new InvalidConfigError(`MSB_BACKEND is ${JSON.stringify(backend)}`, {
+      hint: "Set it to local, or unset it.",
+    });
+  }
+  if ((environment["MSB_PROFILE"] ?? "") === "") return null;
+  throw new UnsupportedOperationError(
+    "MSB_PROFILE chooses a cloud, but this version runs sandboxes on this computer only",
+    { hint: "Unset it, or set MSB_BACKEND to local, which goes before it." },
+  );
+}
+
+/**
  * Checks all that a start reads from the environment, so that a wrong value is told at the call: the supervisor, which reads it
  * too, would tell it only when the sandbox is there.
  *
- * @throws InvalidConfigError
+ * @param backendChosen - the program says where sandboxes run, which goes before what the environment says
+ * @throws InvalidConfigError, UnsupportedOperationError for a cloud
  */
-export function checkEnvironment(environment: NodeJS.ProcessEnv = process.env): void {
+export function checkEnvironment(environment: NodeJS.ProcessEnv = process.env, backendChosen = false): void {
+  if (!backendChosen) backendFromEnvironment(environment);
   for (const name of Object.keys(numbers)) numberFromEnvironment(name as NumberName, environment);
   switchFromEnvironment("MSB_TEMPLATES", environment);
   acceleratorFromEnvironment(environment);

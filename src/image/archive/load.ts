@@ -15,6 +15,7 @@ import { describePlatform, hostPlatform } from "../platform.ts";
 import { parseReference } from "../reference.ts";
 import { dropDamaged } from "../store/blobs.ts";
 import { bringing, type Brought } from "../store/brought.ts";
+import { blobsOf } from "../store/images.ts";
 import { nameImage } from "../store/index-file.ts";
 import { imageStore, prepareStore, writeBlob, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
@@ -161,7 +162,7 @@ async function loadOne(request: OneImage): Promise<void> {
     );
   }
   const lease = {
-    blobs: [image.digest, configDescriptor.digest, ...layers.map(({ digest }) => digest)],
+    blobs: blobsOf({ manifestDigest: image.digest, configDigest: configDescriptor.digest, layers }),
     rootfs: [rootFileSystemKey(config.diffIds)],
   };
   brought.add(lease);

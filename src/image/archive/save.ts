@@ -46,7 +46,7 @@ export async function saveImages(
   }
   if (images.length === 0)
     throw new ImageError("no image was named", { hint: "Name the images to be saved." });
-  const blobs = blobsOf(images);
+  const blobs = blobSizes(images);
   await withLease(store, { blobs: [...blobs.keys()], rootfs: [] }, signal, async () => {
     for (const [digest, size] of blobs) {
       if (await hasBlob(store, digest, size)) continue;
@@ -59,7 +59,8 @@ export async function saveImages(
   });
 }
 
-function blobsOf(images: readonly NamedImage[]): Map<string, number> {
+/** Each blob once, by digest, in bytes. */
+function blobSizes(images: readonly NamedImage[]): Map<string, number> {
   const blobs = new Map<string, number>();
   for (const { manifestDigest, manifestSize, configDigest, configSize, layers } of images) {
     blobs.set(manifestDigest, manifestSize);

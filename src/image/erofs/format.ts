@@ -20,7 +20,7 @@ export const inodeBytes = 64;
 /** The highest block address; the one after it means "no block". */
 export const maximumBlocks = 0xffff_ffff;
 export const noBlock = 0xffff_ffff;
-export const superblockOffset = 1024;
+const superblockOffset = 1024;
 
 /** Linux file types, the high bits of st_mode. */
 export const fileType = {

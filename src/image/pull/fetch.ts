@@ -1,4 +1,4 @@
-import { rm, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { ImageError } from "../../errors/index.ts";
 import { ioError } from "../../host/system-error.ts";
 import { limitHint } from "../erofs/budget.ts";
@@ -13,8 +13,8 @@ import type { RegistrySession } from "../registry/session.ts";
 import { resolveImage, type FoundManifest, type ResolvedImage } from "../resolve.ts";
 import { dropDamaged, ensureBlob, partialSize } from "../store/blobs.ts";
 import type { Brought } from "../store/brought.ts";
-import type { NamedImage, StoredImage } from "../store/images.ts";
-import { blobPath, hasBlob, readBlob, writeBlob, type ImageStore } from "../store/layout.ts";
+import { blobsOf, type NamedImage, type StoredImage } from "../store/images.ts";
+import { hasBlob, readBlob, writeBlob, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
 import { rootFileSystemKey } from "../store/rootfs-path.ts";
 
@@ -55,7 +55,7 @@ export async function fetchImage<T>(
   const { config: configDescriptor, layers } = image.manifest;
   checkSize(request, layers);
   const lease = {
-    blobs: [image.digest, configDescriptor.digest, ...layers.map(({ digest }) => digest)],
+    blobs: blobsOf({ manifestDigest: image.digest, configDigest: configDescriptor.digest, layers }),
     rootfs: [],
   };
   request.brought.add(lease);
@@ -91,17 +91,13 @@ export async function fetchImage<T>(
 }
 
 async function fetchConfig(request: FetchRequest, descriptor: Descriptor): Promise<Buffer> {
-  const { store, reference } = request;
+  const { store, reference, signal } = request;
   const what = `the config of ${reference.canonical}`;
+  await dropDamaged(store, [descriptor], signal);
   await ensureDownloaded(request, descriptor, what, {});
-  const bytes = await readBlob(store, descriptor.digest).catch(() => null);
-  if (bytes !== null) return bytes;
-  // It was damaged on the disk.
-  await rm(blobPath(store, descriptor.digest), { force: true });
-  await ensureDownloaded(request, descriptor, what, {});
-  const again = await readBlob(store, descriptor.digest);
-  if (again === null) throw new ImageError(`${what} has gone from the store`);
-  return again;
+  const bytes = await readBlob(store, descriptor.digest);
+  if (bytes === null) throw new ImageError(`${what} has gone from the store`);
+  return bytes;
 }
 
 async function findManifest(

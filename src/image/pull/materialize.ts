@@ -4,7 +4,7 @@ import type { LayerSource } from "../import/layer-source.ts";
 import type { ImportLimits } from "../import/limits.ts";
 import { imageLimits, type LimitSettings } from "../limits.ts";
 import { throttled, type PullProgressListener } from "./pull-progress.ts";
-import type { StoredImage } from "../store/images.ts";
+import { blobsOf, type StoredImage } from "../store/images.ts";
 import { dropDamaged } from "../store/blobs.ts";
 import type { ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
@@ -68,7 +68,8 @@ export async function materialize(
   );
   const made = await ensureRootFileSystem(store, observed, limits, thorough, signal).catch(
     async (error: unknown) => {
-      if (error instanceof ImageError) await dropDamaged(store, layers, signal);
+      // Its own failure does not hide why it was looked at all.
+      if (error instanceof ImageError) await dropDamaged(store, layers, signal).catch(() => undefined);
       throw error;
     },
   );
@@ -85,11 +86,7 @@ export async function materializeStored(
 ): Promise<void> {
   const { signal } = options;
   const limits = await imageLimits(options);
-  const { manifestDigest, configDigest, config, layers } = image;
-  const lease = {
-    blobs: [manifestDigest, configDigest, ...layers.map(({ digest }) => digest)],
-    rootfs: [rootFileSystemKey(config.diffIds)],
-  };
+  const lease = { blobs: blobsOf(image), rootfs: [rootFileSystemKey(image.config.diffIds)] };
   await withLease(store, lease, signal, () =>
     materialize(store, image, reference, { limits, thorough: false, report, signal }),
   );

@@ -1,4 +1,3 @@
-import { HttpError } from "../../errors/index.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import { fetchImage } from "./fetch.ts";
 import { imageLimits } from "../limits.ts";
@@ -7,6 +6,7 @@ import { hostPlatform } from "../platform.ts";
 import type { PullProgressListener } from "./pull-progress.ts";
 import type { PullOptions } from "./pull-options.ts";
 import type { ImageReference } from "../reference.ts";
+import { isInterruption } from "../registry/retry.ts";
 import { openSession } from "../registry/settings.ts";
 import { bringing } from "../store/brought.ts";
 import type { NamedImage } from "../store/images.ts";
@@ -34,8 +34,8 @@ export async function pullFromRegistry(
   await prepareStore(store);
   using session = await openSession(reference.domain, { ...options, config });
   // What was refused goes; what an interruption left is the beginning of the next try.
-  const isInterruption = (error: unknown): boolean => signal?.aborted === true || error instanceof HttpError;
-  return await bringing(options.home, isInterruption, async (brought) => {
+  const leaves = (error: unknown): boolean => signal?.aborted === true || isInterruption(error);
+  return await bringing(options.home, leaves, async (brought) => {
     const request = {
       store,
       reference,

@@ -7,6 +7,7 @@ import { readBody } from "./body.ts";
 import { displayUrl } from "./connection-error.ts";
 import type { HttpResponse } from "./http.ts";
 import { readReason, withReason } from "./reason.ts";
+import { StatusError } from "./retry.ts";
 import type { RegistrySession } from "./session.ts";
 
 /** The pull half of the OCI distribution specification, for one repository. */
@@ -122,7 +123,6 @@ export async function statusError(response: HttpResponse): Promise<HttpError> {
       : status >= 500
         ? "The registry has a problem: try again later."
         : undefined;
-  return new HttpError(withReason(`${displayUrl(url)} answered ${status}`, await readReason(response)), {
-    hint,
-  });
+  const message = withReason(`${displayUrl(url)} answered ${status}`, await readReason(response));
+  return new StatusError(status, message, { hint });
 }

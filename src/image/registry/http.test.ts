@@ -3,7 +3,13 @@ import { test } from "node:test";
 import { parseChallenges } from "./challenge.ts";
 import { proxyFor } from "./proxy.ts";
 import { connectionError } from "./connection-error.ts";
-import { isCertificateFailure, isTransientFailure, retryAfterMs } from "./retry.ts";
+import {
+  isCertificateFailure,
+  isInterruption,
+  isTransientFailure,
+  retryAfterMs,
+  StatusError,
+} from "./retry.ts";
 import { splitCertificates } from "./settings.ts";
 import { HttpError, InvalidConfigError } from "../../errors/index.ts";
 
@@ -148,4 +154,12 @@ test("nobody listens on this machine: that is no passing failure, elsewhere it m
   };
   assert.ok(!isTransientFailure(both("::1", "127.0.0.1")));
   assert.ok(isTransientFailure(both("::1", "192.0.2.1")));
+});
+
+test("what the network or the server failed at can be gone on with, what was refused cannot", () => {
+  for (const status of [408, 429, 500, 503]) assert.ok(isInterruption(new StatusError(status, "later")));
+  for (const status of [400, 401, 403, 404, 501]) assert.ok(!isInterruption(new StatusError(status, "no")));
+  for (const code of ["ECONNRESET", "ENOTFOUND", "ECONNREFUSED"]) assert.ok(isInterruption(failure(code)));
+  assert.ok(!isInterruption(failure("CERT_HAS_EXPIRED")));
+  assert.ok(!isInterruption(new HttpError("redirects to nowhere")));
 });

@@ -29,7 +29,7 @@ export function reasonOf(body: Buffer, contentType: string | undefined): string 
   try {
     json = JSON.parse(body.toString());
   } catch {
-    return /^text\/plain\b/i.test(contentType ?? "") ? oneLine(body.toString()) : null;
+    return /^text\/plain\b/i.test(contentType ?? "") ? asReason(body.toString()) : null;
   }
   if (!isObject(json)) return null;
   const { errors } = json;
@@ -38,7 +38,7 @@ export function reasonOf(body: Buffer, contentType: string | undefined): string 
     .map((entry) => texts(entry, ["message", "detail", "code"]))
     .filter((text) => text !== "");
   const found = told.length > 0 ? told.slice(0, 3).join("; ") : texts(json, other);
-  return oneLine(found);
+  return asReason(found);
 }
 
 const other = ["error_description", "details", "message", "error", "reason"];
@@ -57,7 +57,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** It is a stranger's text and becomes part of a message. */
-function oneLine(text: string): string | null {
+function asReason(text: string): string | null {
   const line = text.replace(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
   if (line === "") return null;
   return line.length > maximumLength ? `${line.slice(0, maximumLength)}…` : line;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { HttpError } from "../../errors/index.ts";
+import { HttpError, type ErrorOptionsWithHint } from "../../errors/index.ts";
 import type { HttpResponse } from "./http.ts";
 import { isLoopback } from "./proxy.ts";
 
@@ -20,6 +20,25 @@ const transientStatuses: ReadonlySet<number> = new Set([408, 425, 429, 500, 502,
 
 export function isTransientStatus(status: number): boolean {
   return transientStatuses.has(status);
+}
+
+/** A registry, or its token service, has answered with a status that is no success. */
+export class StatusError extends HttpError {
+  readonly status: number;
+
+  constructor(status: number, message: string, options?: ErrorOptionsWithHint) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
+/**
+ * Whether a pull stopped in the middle, and a later one can go on from there: the connection broke, or the server failed.
+ * Nothing was refused.
+ */
+export function isInterruption(error: unknown): boolean {
+  if (error instanceof StatusError) return isTransientStatus(error.status);
+  return error instanceof HttpError && error.cause !== undefined && !isCertificateFailure(error);
 }
 
 /** Failures of a connection that another try does not change; so are those of certificates. */

@@ -7,7 +7,7 @@ import { displayUrl } from "./connection-error.ts";
 import type { HttpConnections, HttpRequest } from "./http.ts";
 import { isAboutAccess, reasonOf, withReason } from "./reason.ts";
 import { sendFollowing } from "./redirect.ts";
-import { withRetries, type RetryPolicy } from "./retry.ts";
+import { StatusError, withRetries, type RetryPolicy } from "./retry.ts";
 
 /** A bearer token, held in memory only. */
 export interface Token {
@@ -87,7 +87,7 @@ export async function fetchToken(connections: HttpConnections, request: TokenReq
     );
   }
   if (status !== 200) {
-    throw new HttpError(withReason(`the token service ${realm.host} answered ${status}`, reason));
+    throw new StatusError(status, withReason(`the token service ${realm.host} answered ${status}`, reason));
   }
   return readToken(realm, body);
 }

@@ -1,11 +1,10 @@
-import { createReadStream } from "node:fs";
-import { rm, stat } from "node:fs/promises";
+import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "../../host/files/make-directory.ts";
-import { errorCode } from "../../host/system-error.ts";
+import { errorCode, ioError, isMediumError } from "../../host/system-error.ts";
 import { hashFor, requireDigest } from "../digest.ts";
 import type { Descriptor } from "../manifest.ts";
-import { adoptBlob, blobPath, hasBlob, type ImageStore } from "./layout.ts";
+import { adoptBlob, blobPath, exists, hasBlob, type ImageStore } from "./layout.ts";
 import { withStoreLock } from "./locking.ts";
 
 export interface BlobSource {
@@ -57,46 +56,71 @@ export async function partialSize(store: ImageStore, digest: string): Promise<nu
 }
 
 /**
- * Removes stored layers that the disk has damaged, so that they are brought again instead of being taken for what they are
- * called.
+ * Removes stored blobs that the disk has damaged, so that they are brought again instead of being taken for what they are
+ * called. Only the content counts: what somebody says their length is may be wrong.
  *
  * @returns the digests of those that were damaged
- * @throws the signal's reason
+ * @throws IoError when one cannot be read for another reason: it stays; the signal's reason
  */
 export async function dropDamaged(
   store: ImageStore,
-  layers: readonly Descriptor[],
+  blobs: readonly Pick<Descriptor, "digest">[],
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
   const damaged: string[] = [];
-  for (const [digest, size] of new Map(layers.map((layer) => [layer.digest, layer.size]))) {
+  for (const digest of new Set(blobs.map((blob) => blob.digest))) {
     const path = blobPath(store, digest);
-    const isThere = await stat(path).then(
-      () => true,
-      () => false,
-    );
-    if (!isThere) continue;
-    if ((await hasBlob(store, digest, size)) && (await hasDigest(path, digest, signal))) continue;
-    await rm(path, { force: true, recursive: true });
-    damaged.push(digest);
+    try {
+      if (!(await exists(path))) continue;
+      await makeDirectory(store.ingest);
+      // Under the lock of who receives it: otherwise what is removed could be what another one has just brought.
+      const drop = (): Promise<boolean> => dropIfDamaged(path, digest, signal);
+      if (await withStoreLock(`${partialPath(store, digest)}.lock`, signal, drop, true)) damaged.push(digest);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw ioError(`verify ${path}`, error);
+    }
   }
   return damaged;
 }
 
-async function hasDigest(path: string, digest: string, signal: AbortSignal | undefined): Promise<boolean> {
-  const expected = requireDigest(digest, "a layer");
+async function dropIfDamaged(
+  path: string,
+  digest: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  try {
+    await using file = await open(path, "r");
+    if (await hasDigest(file, digest, signal)) return false;
+    const [read, now] = [await file.stat({ bigint: true }), await stat(path, { bigint: true })];
+    // Small blobs are replaced without the lock.
+    if (read.dev !== now.dev || read.ino !== now.ino) return false;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    if (!isMediumError(error)) throw error;
+  }
+  await rm(path, { force: true, recursive: true });
+  return true;
+}
+
+async function hasDigest(
+  file: FileHandle,
+  digest: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (!(await file.stat()).isFile()) return false;
+  const expected = requireDigest(digest, "a blob");
   const hash = hashFor(expected);
   try {
-    const content = createReadStream(path, { highWaterMark: 1 << 20 });
+    const content = file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 });
     for await (const chunk of content as AsyncIterable<Buffer>) {
       signal?.throwIfAborted();
       hash.update(chunk);
     }
   } catch (error) {
     signal?.throwIfAborted();
-    // What the disk cannot read, or what somebody else removed meanwhile.
-    if (errorCode(error) === undefined) throw error;
-    return false;
+    if (isMediumError(error)) return false;
+    throw error;
   }
   return hash.digest("hex") === expected.hex;
 }

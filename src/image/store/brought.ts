@@ -1,6 +1,6 @@
 import type { Home } from "../../store/home.ts";
 import { collectGarbage } from "./garbage.ts";
-import { readStoredImage, type StoredImage } from "./images.ts";
+import { blobsOf, readStoredImage } from "./images.ts";
 import { imageStore, type ImageStore } from "./layout.ts";
 import type { Lease } from "./leases.ts";
 import { rootFileSystemKey } from "./rootfs-path.ts";
@@ -32,11 +32,6 @@ export class Brought {
   }
 }
 
-/** Everything under `blobs` that an image consists of. */
-export function blobsOf({ manifestDigest, configDigest, layers }: StoredImage): string[] {
-  return [manifestDigest, configDigest, ...layers.map(({ digest }) => digest)];
-}
-
 /**
  * Runs an operation that brings images into the store. Afterwards, whether it succeeded or not, what it brought and no
  * image, sandbox or other operation needs is taken away, and with it what was left by interrupted ones with which nobody
@@ -63,11 +58,11 @@ export async function bringing<T>(
 }
 
 async function takeAway(home: Home, brought: Brought): Promise<void> {
-  const expired = Date.now() - resumeMs;
+  const before = new Date(Date.now() - resumeMs);
   await collectGarbage(
     imageStore(home),
     () => findImageUses(home),
     () => true,
-    { partial: true, only: (name, changed) => brought.has(name) || changed.getTime() < expired },
+    { partial: true, only: { has: (name) => brought.has(name), before } },
   );
 }

@@ -4,7 +4,7 @@ import { tryLockFile } from "../../host/locks/lock.ts";
 import { parseDigest } from "../digest.ts";
 import { parseManifest } from "../manifest.ts";
 import { entryName, updateEntries, type IndexEntry } from "./index-file.ts";
-import { readStoredImage, type StoredImage } from "./images.ts";
+import { blobsOf, damageOf, readStoredImage, type StoredImage } from "./images.ts";
 import { readBlob, type ImageStore } from "./layout.ts";
 import { activeLeases } from "./leases.ts";
 import { rootFileSystemKey } from "./rootfs-path.ts";
@@ -35,13 +35,16 @@ export interface Removed {
 export interface SweepOptions {
   /** Whether the beginnings of interrupted downloads go too. */
   readonly partial: boolean;
-  /**
-   * Of what nothing needs, only this goes; everything when it is not given.
-   *
-   * @param name a blob's digest or a root file system's key
-   */
-  readonly only?: ((name: string, changed: Date) => boolean) | undefined;
+  /** Of what nothing needs, only this goes; everything when it is not given. */
+  readonly only?: Doomed | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface Doomed {
+  /** @param name a blob's digest or a root file system's key */
+  has(name: string): boolean;
+  /** What was last changed before then goes too. */
+  readonly before: Date;
 }
 
 /** Small blobs are written aside without a lock; nobody takes this long for one. */
@@ -50,6 +53,9 @@ const asideMs = 60_000;
 /**
  * Gives up the names that `keep` does not want and removes what nothing needs any more. What stays: everything that a name,
  * a sandbox or a pull in progress needs.
+ *
+ * While the manifest or the configuration of one that stays cannot be read, nobody knows which blobs it needs. Then only
+ * that goes which the names consisted of that are given up, and what `only` names.
  */
 export async function collectGarbage(
   store: ImageStore,
@@ -62,10 +68,18 @@ export async function collectGarbage(
     // What has no name was put there by another tool: it is not ours to remove.
     const kept = entries.filter((entry) => entryName(entry) === undefined || keep(entry, uses));
     const needed = await findNeeded(store, kept, uses);
+    const released = new Set<string>();
+    for (const { digest } of entries.filter((entry) => !kept.includes(entry))) {
+      const image = await readStoredImage(store, digest);
+      for (const name of image === null ? [digest] : namesIn(image)) released.add(name);
+    }
     const references = entries.length - kept.length;
     return {
       entries: references === 0 ? entries : kept,
-      afterWrite: async (): Promise<Removed> => ({ references, ...(await sweep(store, needed, options)) }),
+      afterWrite: async (): Promise<Removed> => ({
+        references,
+        ...(await sweep(store, needed, released, options)),
+      }),
     };
   });
 }
@@ -73,6 +87,8 @@ export async function collectGarbage(
 interface Needed {
   readonly blobs: Set<string>;
   readonly rootfs: Set<string>;
+  /** Whether that is all: every image that stays could be read. */
+  isAll: boolean;
 }
 
 async function findNeeded(
@@ -80,14 +96,16 @@ async function findNeeded(
   entries: readonly IndexEntry[],
   uses: readonly ImageUse[],
 ): Promise<Needed> {
-  const needed: Needed = { blobs: new Set(), rootfs: new Set() };
+  const needed: Needed = { blobs: new Set(), rootfs: new Set(), isAll: true };
   for (const lease of await activeLeases(store)) {
     for (const digest of lease.blobs) needed.blobs.add(digest);
     for (const key of lease.rootfs) needed.rootfs.add(key);
   }
   const pinned = uses.flatMap(({ manifestDigest }) => (manifestDigest === null ? [] : [manifestDigest]));
-  for (const digest of [...entries.map((entry) => entry.digest), ...pinned])
+  for (const digest of new Set([...entries.map((entry) => entry.digest), ...pinned])) {
     await need(store, digest, needed);
+    if ((await damageOf(store, digest)) !== null) needed.isAll = false;
+  }
   return needed;
 }
 
@@ -123,18 +141,27 @@ function needImage(image: StoredImage, needed: Needed): void {
   needed.rootfs.add(rootFileSystemKey(image.config.diffIds));
 }
 
+function namesIn(image: StoredImage): string[] {
+  return [...blobsOf(image), rootFileSystemKey(image.config.diffIds)];
+}
+
 async function sweep(
   store: ImageStore,
   needed: Needed,
-  { partial, only = () => true }: SweepOptions,
+  released: ReadonlySet<string>,
+  { partial, only }: SweepOptions,
 ): Promise<Omit<Removed, "references">> {
   const counts = { manifests: 0, layers: 0, rootFileSystems: 0, bytes: 0 };
+  const goes = (name: string, changed: Date): boolean => {
+    if (only?.has(name) === true || released.has(name)) return true;
+    return needed.isAll && (only === undefined || changed < only.before);
+  };
   const doomed: string[] = [];
   for (const algorithm of ["sha256", "sha512"]) {
     for (const hex of await readdir(join(store.blobs, algorithm)).catch(() => [])) {
       const digest = `${algorithm}:${hex}`;
       if (needed.blobs.has(digest)) continue;
-      if (only(digest, await changedAt(join(store.blobs, algorithm, hex)))) doomed.push(digest);
+      if (goes(digest, await changedAt(join(store.blobs, algorithm, hex)))) doomed.push(digest);
     }
   }
   const configs = new Set<string>();
@@ -154,7 +181,7 @@ async function sweep(
     const [key = "", ...rest] = name.split(".");
     if (needed.rootfs.has(key) && rest.join(".") === "erofs") continue;
     // What is beside it is what a killed importer left: nobody goes on with that.
-    if (rest.join(".") === "erofs" && !only(key, await changedAt(join(store.rootfs, name)))) continue;
+    if (rest.join(".") === "erofs" && !goes(key, await changedAt(join(store.rootfs, name)))) continue;
     if (!(await removeUnlessLocked(store.rootfs, name, `${key}.erofs.lock`, counts))) continue;
     if (rest.join(".") === "erofs") counts.rootFileSystems += 1;
   }
@@ -164,7 +191,7 @@ async function sweep(
 
 async function sweepIngest(
   store: ImageStore,
-  only: (name: string, changed: Date) => boolean,
+  only: Doomed | undefined,
   counts: { bytes: number },
 ): Promise<void> {
   for (const name of await readdir(store.ingest).catch(() => [])) {
@@ -178,7 +205,8 @@ async function sweepIngest(
     const digest = base.replace("-", ":");
     // The beginning of a blob; all else is a lock, or what a killed load has unpacked.
     const isPart = name === base && parseDigest(digest) !== null;
-    if (isPart && !only(digest, await changedAt(join(store.ingest, name)))) continue;
+    if (isPart && only?.has(digest) === false && (await changedAt(join(store.ingest, name))) >= only.before)
+      continue;
     await removeUnlessLocked(store.ingest, name, `${base}.lock`, counts);
   }
 }

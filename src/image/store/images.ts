@@ -16,6 +16,15 @@ export interface StoredImage {
   readonly layers: readonly Descriptor[];
 }
 
+/** Everything under `blobs` that an image consists of. */
+export function blobsOf({
+  manifestDigest,
+  configDigest,
+  layers,
+}: Pick<StoredImage, "manifestDigest" | "configDigest" | "layers">): string[] {
+  return [manifestDigest, configDigest, ...layers.map(({ digest }) => digest)];
+}
+
 /** An image under one of its names. */
 export interface NamedImage extends StoredImage {
   readonly reference: string;

@@ -10,7 +10,7 @@ import { Verdicts, type Verdict } from "./verdicts.ts";
  * How long the first boot on hardware may take to the agent's first frame. A working accelerator needs about one
  * second, software emulation about four; a KVM that only pretends to work does not get there in minutes.
  */
-export const probeDeadlineMs = 10_000;
+const probeDeadlineMs = 10_000;
 
 /** After this long without an outcome the next start may try: whoever tried is stuck. */
 const probeAbandonedMs = probeDeadlineMs + 10_000;

@@ -21,7 +21,7 @@ export function shareTag(slot: number): string {
 }
 
 /** What the guest finds under `/sys/class/virtio-ports/<port>/name`. */
-export const agentPortName = "org.microsandbox.agent";
+const agentPortName = "org.microsandbox.agent";
 
 export interface CommandLineOptions {
   readonly platform: Platform;

@@ -260,6 +260,9 @@ describe("a sandbox that stays", () => {
     const nobody = await home.msb("exec", "-u", "no-such-user", "demo", "--", "true");
     assert.equal(nobody.code, 126);
     assert.match(nobody.stderr, /user setup: /);
+    const unnameable = await home.msb("exec", "demo", "--", "n".repeat(300));
+    assert.equal(unnameable.code, 126);
+    assert.match(unnameable.stderr, /^error: the program has a part of more than the 255 bytes/);
   });
 
   test("a timeout kills the command and not the sandbox", async () => {

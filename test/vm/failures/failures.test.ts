@@ -338,6 +338,7 @@ test("a boot that takes too long, and a later one that does not", { timeout }, a
   await processesGone(home);
   const handle = await Sandbox.get("slow");
   await withEnvironment({ MSB_BOOT_TIMEOUT_MS: "long" }, () => failure(handle.start(), InvalidConfigError));
+  await withEnvironment({ MSB_PROFILE: "work" }, () => failure(handle.start(), UnsupportedOperationError));
   assert.equal(handle.status, "stopped");
   const report = await handle.bootError();
   assert.equal(report?.stage, "build_vm");
@@ -350,6 +351,9 @@ test("a boot that takes too long, and a later one that does not", { timeout }, a
   // Found out before it is stopped.
   await withEnvironment({ MSB_BOOT_TIMEOUT_MS: "long" }, () =>
     failure(sandbox.restart(), InvalidConfigError),
+  );
+  await withEnvironment({ MSB_BACKEND: "cloud" }, () =>
+    failure(sandbox.restart(), UnsupportedOperationError),
   );
   assert.equal((await sandbox.exec("echo", ["hi"])).stdout(), "hi\n");
   assert.equal(await handle.bootError(), null);

@@ -71,6 +71,14 @@ test(
     const again = await Sandbox.start("content");
     assert.deepEqual((await output(again, look)).split("\n"), seen);
     assert.equal(await output(again, "ls /tmp | sort | tr '\\n' ' '"), "big entry.sh");
+    // What the documentation says of such a /tmp: it is the second overlay, and the kernel takes no third.
+    const stack = `
+      mkdir /tmp/l /dev/shm/l /dev/shm/u /dev/shm/w /dev/shm/m
+      for lower in /tmp/l /dev/shm/l /etc; do
+        options=lowerdir=$lower,upperdir=/dev/shm/u,workdir=/dev/shm/w
+        if mount -t overlay -o $options none /dev/shm/m 2> /dev/null; then echo $lower; umount /dev/shm/m; fi
+      done`;
+    assert.equal(await output(again, stack), "/dev/shm/l\n/etc");
     await again.kill();
   },
 );

@@ -113,7 +113,7 @@ test("--root-disk: a size, memory, and what is not there yet", async () => {
   assert.ok(managed > 150 && managed <= 200, String(managed));
   assert.equal(await size("tmpfs:64M"), 64);
   const flat = await home.msb("run", "--root-disk", "flat:8G", name, "--", "true");
-  assert.equal(flat.code, 1);
+  assert.equal(flat.code, 125);
   assert.match(flat.stderr, /^error: this version of microsandbox does not have the root disk flat/);
 });
 

@@ -66,7 +66,7 @@ export function imageJson(image: ListedImage): Record<string, unknown> {
 }
 
 /** `sha256:` and 12 digits: enough to tell the images of one computer apart. */
-export function shortDigest(digest: string | null): string {
+function shortDigest(digest: string | null): string {
   if (digest === null) return "-";
   const [algorithm = "", hex = ""] = digest.split(":");
   return `${algorithm}:${hex.slice(0, 12)}`;

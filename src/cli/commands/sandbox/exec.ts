@@ -4,7 +4,7 @@ import { defineCommand, flag, repeated, value } from "../../grammar/command.ts";
 import { checkStdin, commandLine, commandOptions, isInteractive, runInGuest } from "../../guest-command.ts";
 import { isInterrupted, onInterruption, untilExit } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
-import { exitCodeOf, report } from "../../output/report.ts";
+import { exitCodeOfCommand, report } from "../../output/report.ts";
 import { err } from "../../output/streams.ts";
 import { isDown } from "../../output/sandbox-text.ts";
 import { UsageError } from "../../output/usage-error.ts";
@@ -90,7 +90,7 @@ export const exec = defineCommand({
     } catch (error) {
       if (isInterrupted()) return await untilExit();
       err(report(error, process.stderr, { program: argv[0] ?? "" }));
-      return exitCodeOf(error);
+      return exitCodeOfCommand(error);
     } finally {
       // Stops it when it was started for this command, and was not detached from.
       if (!isInterrupted()) await sandbox[Symbol.asyncDispose]();

@@ -21,7 +21,7 @@ import {
 } from "../../guest-command.ts";
 import { isInterrupted, onInterruption, untilExit } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
-import { exitCodeOf, report } from "../../output/report.ts";
+import { exitCodeOfCommand, report } from "../../output/report.ts";
 import { err, out } from "../../output/streams.ts";
 import { isDown, isImage } from "../../output/sandbox-text.ts";
 
@@ -150,7 +150,7 @@ async function leave(sandbox: Sandbox, invocation: RunInvocation, end: () => Pro
     if (isInterrupted()) return await untilExit();
     err(report(error, process.stderr, { program: command?.argv[0] ?? "" }));
     await end();
-    return exitCodeOf(error);
+    return exitCodeOfCommand(error);
   }
 }
 
@@ -178,7 +178,7 @@ async function finish(
   } catch (error) {
     if (isInterrupted()) return await untilExit();
     err(report(error, process.stderr, { program: command?.argv[0] ?? "" }));
-    code = exitCodeOf(error, command === null ? failureCode : undefined);
+    code = exitCodeOfCommand(error, command === null ? failureCode : undefined);
   }
   if (isInterrupted()) return await untilExit();
   await end();
