@@ -15,7 +15,8 @@ export const resourceSettings = {
   }),
   memoryMib: setting({
     type: mebibytes,
-    meaning: "a limit: pages are taken from the host as the guest uses them",
+    meaning:
+      "a limit: pages are taken from the host as the guest uses them; 95 and 1 for each processor at least ([the least](specification.md))",
     setters: ["memory"],
     default: 512,
     global: "sandbox_defaults.memory_mib",
