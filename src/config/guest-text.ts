@@ -38,7 +38,8 @@ export function checkText(name: string, value: unknown): string {
 /** Text that is not empty. @throws InvalidConfigError */
 export function checkString(name: string, value: unknown): string {
   const text = checkText(name, value);
-  if (text === "") throw new InvalidConfigError(`${name} is empty`);
+  if (text === "")
+    throw new InvalidConfigError(`${name} is empty`, { hint: "Give it a value, or leave it out." });
   return text;
 }
 

@@ -33,23 +33,28 @@ const cases: readonly (readonly [SpawnStage, number, ExecFailureKind, string | n
 
 for (const [stage, errno, kind, errnoName] of cases) {
   test(`errno ${errno} at ${stage} is ${kind}`, () => {
-    const error = execFailedError({ type: "ExecFailed", stage, errno, message: "what it said" }, 'a "b"');
+    const error = execFailedError(
+      { type: "ExecFailed", stage, errno, message: "what it said" },
+      'a "b"',
+      "/srv",
+    );
     assert.deepEqual(
       [error.kind, error.errno, error.errnoName, error.stage],
       [kind, errno === 0 ? null : errno, errnoName, stage],
     );
-    assert.equal(error.message, String.raw`cannot run "a \"b\"": what it said`);
+    const where = stage === "cwd" ? "in /srv: " : "";
+    assert.equal(error.message, String.raw`cannot run "a \"b\"": ${where}what it said`);
     assert.equal(error.hint === "", kind === "other");
   });
 }
 
 test("a limit that cannot be set is not explained by the program file", () => {
-  const error = execFailedError({ type: "ExecFailed", stage: "rlimit", errno: 1, message: "" }, "true");
+  const error = execFailedError({ type: "ExecFailed", stage: "rlimit", errno: 1, message: "" }, "true", "");
   assert.equal(error.kind, "permission_denied");
   assert.match(error.hint, /limit/);
 });
 
 test("a script without its interpreter is not explained by the PATH", () => {
   const failure = { type: "ExecFailed", stage: "interpreter", errno: 2, message: "" } as const;
-  assert.match(execFailedError(failure, "/srv/run.sh").hint, /line ends of Unix \(LF\)/);
+  assert.match(execFailedError(failure, "/srv/run.sh", "").hint, /line ends of Unix \(LF\)/);
 });

@@ -76,10 +76,15 @@ const hintsByStage: Readonly<Record<string, string>> = {
   interpreter: "Write the script with line ends of Unix (LF), and install its interpreter in the image.",
 };
 
-/** @param program the command's first word */
-export function execFailedError(failure: ExecFailedMessage, program: string): ExecFailedError {
+/**
+ * @param program the command's first word
+ * @param cwd the directory that was asked for; "" when none was
+ */
+export function execFailedError(failure: ExecFailedMessage, program: string, cwd: string): ExecFailedError {
   const errno = failure.errno === 0 ? null : failure.errno;
-  return makeError(program, errno, failure.stage, failure.message);
+  // A program may be missing just as its directory may: which of the two it was, the system's words do not tell.
+  const where = failure.stage === "cwd" && cwd !== "" ? `in ${cwd}: ` : "";
+  return makeError(program, errno, failure.stage, `${where}${failure.message}`);
 }
 
 /** A command that is too large to be sent, let alone to be run. */

@@ -48,6 +48,7 @@ const killWaitMs = 5000;
 export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, StreamHandler {
   readonly #stream: Stream;
   readonly #program: string;
+  readonly #cwd: string;
   readonly #events = new EventQueue((event) => {
     this.#used(event);
   });
@@ -75,6 +76,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   ) {
     this.#maxOutputBytes = maxOutputBytes;
     this.#program = request.argv[0] ?? "";
+    this.#cwd = request.cwd;
     this.#outcome.promise.catch(() => undefined);
     this.#stream = connection.open(request, this);
     this.#sink = stdin.kind === "null" ? null : new ExecSink(this.#stream, request.tty);
@@ -265,7 +267,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
         this.#events.close();
         return;
       case "ExecFailed":
-        this.#fail(execFailedError(message, this.#program));
+        this.#fail(execFailedError(message, this.#program, this.#cwd));
         return;
       case "Failure":
         this.#fail(decodeFailure(message));

@@ -54,7 +54,8 @@ export async function writeUserFile(
     else if (place.status === null) await replace(place.path, null, mode, source, signal);
     else if (place.status.isFile()) await writeRegular(place.path, place.status, source, signal);
     else if (place.status.isFIFO()) await copy(source, await openPipe(place.path, signal), signal);
-    else if (place.status.isDirectory()) throw new IoError(`cannot write ${path}: it is a directory`);
+    else if (place.status.isDirectory())
+      throw new IoError(`cannot write ${path}: it is a directory`, { hint: "Name a file in it." });
     else await writeThrough(place.path, constants.O_WRONLY, source, signal);
   } catch (error) {
     signal?.throwIfAborted();
