@@ -54,7 +54,7 @@ test("a full disk is told once, and tried again until there is space", (t) => {
   assert.equal(shortage.lasts, false);
   assert.deepEqual(
     log.map((line) => line.slice(0, 36)),
-    ["error the host's disk is full (No spa", "warn the host's disk has space again"].map((l) =>
+    ["error the host's disk is full (No spa", "error the host's disk was full for 0 s"].map((l) =>
       l.slice(0, 36),
     ),
   );

@@ -20,6 +20,7 @@ export class DiskShortage {
   readonly #options: DiskShortageOptions;
   #timer: NodeJS.Timeout | null = null;
   #failedAgain = false;
+  #heldAt = 0;
   #isOver = false;
   #saidOther = false;
 
@@ -52,6 +53,7 @@ export class DiskShortage {
   #held(reason: string): void {
     this.#failedAgain = true;
     if (this.#timer !== null) return;
+    this.#heldAt = performance.now();
     this.#say(
       `the host's disk is full (${reason}): the sandbox is held until there is space again. ` +
         "Free some, and it goes on by itself; nothing is lost.",
@@ -69,7 +71,12 @@ export class DiskShortage {
     const { machine, log } = this.#options;
     if (machine.runs && !this.#failedAgain) {
       this.#timer = null;
-      log.write("warn", "the host's disk has space again: the sandbox goes on");
+      // Told once more: with its logs on that same disk there may have been no space for what was said first.
+      const seconds = Math.round((performance.now() - this.#heldAt) / 1000);
+      log.write(
+        "error",
+        `the host's disk was full for ${seconds} s: the sandbox was held, goes on, and has lost nothing`,
+      );
       return;
     }
     this.#failedAgain = false;
