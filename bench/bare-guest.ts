@@ -233,14 +233,14 @@ function withBarePort(parameters: readonly string[], socket: string): string[] {
   ];
 }
 
-async function connectTo(path: string, { exitCode }: ChildProcess): Promise<Socket> {
+async function connectTo(path: string, child: ChildProcess): Promise<Socket> {
   for (;;) {
     const socket = createConnection(path);
     try {
       await once(socket, "connect");
       return socket;
     } catch (error) {
-      if (exitCode !== null) throw error;
+      if (child.exitCode !== null) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

@@ -104,7 +104,7 @@ export class SandboxCommands extends SandboxLifecycle {
     return await startCommand(
       this.control,
       program,
-      built("execWith", configure, new ExecOptionsBuilder()).build(),
+      built("execStreamWith", configure, new ExecOptionsBuilder()).build(),
       wait,
     );
   }

@@ -1,79 +1,26 @@
 import assert from "node:assert/strict";
-import { duplexPair } from "node:stream";
 import { test } from "node:test";
 import { OperationTimeoutError, RuntimeError } from "../../errors/index.ts";
 import { Operation } from "../../host/operation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
-import type { Message } from "../../protocol/generated/messages.ts";
-import type { Stream } from "../../protocol/stream.ts";
-import { Streams } from "../../protocol/streams.ts";
-import { SupervisorConnection } from "../control/connection.ts";
+import {
+  subscribedSupervisor,
+  type SubscribedSupervisor,
+} from "../../../test/support/subscribed-supervisor.ts";
 import { LogChanges, type LogsOwner } from "./log-changes.ts";
 
-/** What the other end has heard. */
-interface Supervisor {
+interface Supervisor extends Omit<SubscribedSupervisor, "asked" | "borrow"> {
   readonly owner: LogsOwner;
-  readonly heard: string[];
-  readonly streams: Stream[];
-  /** How often the connection was borrowed and not given back. */
-  borrowed: () => number;
-  /** How many keep the program alive. */
-  holders: () => number;
+  /** The messages that were sent to it, by their names. */
+  heard: () => string[];
 }
 
+/** Tells at once that there is something in the log, and what the test says from then on. */
 function supervisor(): Supervisor {
-  const [near, far] = duplexPair();
-  const heard: string[] = [];
-  const streams: Stream[] = [];
-  const hear = (stream: Stream, { type }: Message): void => {
-    heard.push(type);
+  const { asked, borrow, ...end } = subscribedSupervisor((stream, { type }) => {
     if (type === "WatchLogs") stream.send({ type: "LogsChanged" });
-  };
-  new Streams(
-    far,
-    { incoming: "client→supervisor" },
-    {
-      message: () => undefined,
-      accept: (stream, opening) => {
-        streams.push(stream);
-        queueMicrotask(() => {
-          hear(stream, opening);
-        });
-        return {
-          message: (message) => {
-            hear(stream, message);
-          },
-          data: () => undefined,
-          aborted: () => heard.push("aborted"),
-          lost: () => heard.push("lost"),
-        };
-      },
-      reason: () => new Error("closed"),
-      closed: () => undefined,
-    },
-  );
-  const connection = SupervisorConnection.inherited(near, {
-    message: () => undefined,
-    lost: () => undefined,
   });
-  const hold = connection.hold.bind(connection);
-  let holders = 0;
-  connection.hold = () => {
-    const release = hold();
-    holders++;
-    return () => {
-      holders--;
-      release();
-    };
-  };
-  let borrowed = 0;
-  const owner: LogsOwner = {
-    borrow: () => {
-      borrowed++;
-      return Promise.resolve({ connection, [Symbol.dispose]: () => borrowed-- });
-    },
-  };
-  return { owner, heard, streams, borrowed: () => borrowed, holders: () => holders };
+  return { ...end, owner: { borrow }, heard: () => asked.map(({ type }) => type) };
 }
 
 const next = (changes: LogChanges, timeoutMs?: number, atMostMs = longestTimerMs): Promise<void> =>
@@ -88,7 +35,7 @@ test("the supervisor tells of each change that was asked for, on one stream", as
   using changes = new LogChanges(owner, []);
   await next(changes);
   await settle();
-  assert.deepEqual(heard, ["WatchLogs", "Next"]);
+  assert.deepEqual(heard(), ["WatchLogs", "Next"]);
   const waiting = next(changes);
   await settle();
   assert.equal(holders(), 1);
@@ -101,7 +48,7 @@ test("the supervisor tells of each change that was asked for, on one stream", as
   await settle();
   await next(changes);
   await settle();
-  assert.deepEqual(heard, ["WatchLogs", "Next", "Next", "Next"]);
+  assert.deepEqual(heard(), ["WatchLogs", "Next", "Next", "Next"]);
 });
 
 test("a wait that is given up leaves nothing that keeps the program alive, and takes no change with it", async () => {
@@ -134,7 +81,7 @@ test("the end of the sandbox wakes who waits, and gives the connection back", as
 });
 
 test("who closes it ends it at the supervisor too", async () => {
-  const { owner, heard, borrowed } = supervisor();
+  const { owner, ends, borrowed } = supervisor();
   const changes = new LogChanges(owner, []);
   await next(changes);
   const waiting = next(changes);
@@ -142,7 +89,7 @@ test("who closes it ends it at the supervisor too", async () => {
   changes[Symbol.dispose]();
   await waiting;
   await settle();
-  assert.ok(heard.includes("aborted"));
+  assert.deepEqual(ends, ["aborted"]);
   assert.equal(borrowed(), 0);
 });
 
@@ -157,7 +104,7 @@ test("a supervisor that cannot be asked is done without, and asked again later",
   };
   using changes = new LogChanges(refusing, []);
   await next(changes);
-  assert.deepEqual(heard, []);
+  assert.deepEqual(heard(), []);
   await next(changes);
-  assert.deepEqual(heard[0], "WatchLogs");
+  assert.deepEqual(heard()[0], "WatchLogs");
 });

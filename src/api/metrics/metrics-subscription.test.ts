@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { duplexPair } from "node:stream";
 import { test } from "node:test";
 import { RuntimeError, SandboxNotRunningError } from "../../errors/index.ts";
-import type { Message, MetricsMessage } from "../../protocol/generated/messages.ts";
+import type { MetricsMessage } from "../../protocol/generated/messages.ts";
 import type { Stream } from "../../protocol/stream.ts";
-import { Streams } from "../../protocol/streams.ts";
-import { SupervisorConnection } from "../control/connection.ts";
+import {
+  subscribedSupervisor,
+  type SubscribedSupervisor,
+} from "../../../test/support/subscribed-supervisor.ts";
 import { MetricsSubscription, type MetricsOwner } from "./metrics-subscription.ts";
 
 const sample = (uptimeMs: number): MetricsMessage => ({
@@ -30,62 +31,21 @@ const sample = (uptimeMs: number): MetricsMessage => ({
 
 const always = new AbortController().signal;
 
-interface Supervisor {
+interface Supervisor extends Omit<SubscribedSupervisor, "borrow"> {
   readonly owner: MetricsOwner;
-  /** Who was asked, in order, and how. */
-  readonly asked: Message[];
-  readonly streams: Stream[];
-  /** How many hold the connection, which keeps the program alive. */
-  holders: () => number;
 }
 
 /** @param answer what the supervisor does about each thing it is asked for */
 function supervisor(answer: (stream: Stream, asked: number) => void): Supervisor {
-  const [near, far] = duplexPair();
-  const asked: Message[] = [];
-  const streams: Stream[] = [];
-  const hear = (stream: Stream, message: Message): void => {
-    asked.push(message);
-    answer(stream, asked.length);
-  };
-  new Streams(
-    far,
-    { incoming: "client→supervisor" },
-    {
-      message: () => undefined,
-      accept: (stream, opening) => {
-        streams.push(stream);
-        queueMicrotask(() => hear(stream, opening));
-        return {
-          message: (message) => hear(stream, message),
-          data: () => undefined,
-          lost: () => undefined,
-        };
-      },
-      reason: () => new Error("closed"),
-      closed: () => undefined,
-    },
-  );
-  const connection = SupervisorConnection.inherited(near, {
-    message: () => undefined,
-    lost: () => undefined,
+  const { borrow, ...end } = subscribedSupervisor((stream, _message, count) => {
+    answer(stream, count);
   });
-  let holders = 0;
-  const hold = connection.hold.bind(connection);
-  connection.hold = () => {
-    const release = hold();
-    holders++;
-    return () => {
-      holders--;
-      release();
-    };
-  };
   const owner: MetricsOwner = {
     requireMetrics: () => undefined,
-    connect: () => Promise.resolve(connection),
+    borrow,
     explainLoss: (answered) => answered,
   };
-  return { owner, asked, streams, holders: () => holders };
+  return { ...end, owner };
 }
 
 test("one stream serves for all samples, each of which is asked for", async () => {
@@ -115,20 +75,20 @@ test("after another error the subscription is made anew", async () => {
 });
 
 test("who closes it ends it at the supervisor too", async () => {
-  const aborted = Promise.withResolvers<void>();
-  const { owner, streams } = supervisor((stream) => stream.send(sample(1)));
+  const { owner, ends, borrowed } = supervisor((stream) => stream.send(sample(1)));
   const subscription = new MetricsSubscription(owner, 1);
   await subscription.next(always);
-  const [stream] = streams;
-  assert.ok(stream !== undefined);
-  stream.attach({
-    message: () => undefined,
-    data: () => undefined,
-    aborted: aborted.resolve,
-    lost: () => undefined,
-  });
+  // Others who use the connection may be done with it before this one is.
+  assert.equal(borrowed(), 1);
   subscription.close();
-  await aborted.promise;
+  await settle();
+  assert.deepEqual([ends, borrowed()], [["aborted"], 0]);
+});
+
+test("a subscription that fails gives its connection back", async () => {
+  const { owner, borrowed } = supervisor((stream) => stream.abort(new RuntimeError("no answer")));
+  await assert.rejects(new MetricsSubscription(owner, 1).next(always), /no answer/);
+  assert.equal(borrowed(), 0);
 });
 
 async function settle(): Promise<void> {

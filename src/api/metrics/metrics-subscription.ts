@@ -4,7 +4,7 @@ import { decodeFailure } from "../../protocol/failure.ts";
 import type { MetricsMessage } from "../../protocol/generated/messages.ts";
 import type { Stream } from "../../protocol/stream.ts";
 import type { SupervisorConnection } from "../control/connection.ts";
-import type { SandboxControl } from "../control/sandbox-control.ts";
+import type { BorrowedConnection, SandboxControl } from "../control/sandbox-control.ts";
 import { metricsFrom, type MetricsSource, type SandboxMetrics } from "./metrics.ts";
 
 /** The sandbox whose metrics were asked for is there no more. */
@@ -15,13 +15,15 @@ const endsMetrics: readonly MicrosandboxErrorCode[] = [
 ];
 
 /** Whose metrics they are. */
-export type MetricsOwner = Pick<SandboxControl, "requireMetrics" | "connect" | "explainLoss">;
+export type MetricsOwner = Pick<SandboxControl, "requireMetrics" | "borrow" | "explainLoss">;
 
 /** Samples that the supervisor takes at an interval. Each is taken when it is asked for, if it is time, and else when it is. */
 export class MetricsSubscription implements MetricsSource {
   readonly #control: MetricsOwner;
   readonly #intervalMs: number;
   #stream: Stream | null = null;
+  /** There while there is a stream, or somebody waits for one. */
+  #borrowed: BorrowedConnection | null = null;
   /** Ends the wait of the one who waits. */
   #waiting: AbortController | null = null;
   #waiter: PromiseWithResolvers<MetricsMessage> | null = null;
@@ -57,6 +59,7 @@ export class MetricsSubscription implements MetricsSource {
     } finally {
       this.#waiting = null;
       signal.removeEventListener("abort", giveUp);
+      if (this.#stream === null) this.#giveBack();
     }
   }
 
@@ -66,6 +69,12 @@ export class MetricsSubscription implements MetricsSource {
     this.#waiting?.abort(reason);
     this.#stream?.abort(reason);
     this.#stream = null;
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    this.#borrowed?.[Symbol.dispose]();
+    this.#borrowed = null;
   }
 
   async #next(signal: AbortSignal): Promise<MetricsMessage> {
@@ -73,11 +82,11 @@ export class MetricsSubscription implements MetricsSource {
     const kept = this.#kept;
     this.#kept = null;
     if (kept !== null) return kept;
-    const connection = await Operation.run("connect to sandbox", { signal }, (operation) =>
-      this.#control.connect(operation),
+    this.#borrowed ??= await Operation.run("connect to sandbox", { signal }, (operation) =>
+      this.#control.borrow(operation),
     );
     signal.throwIfAborted();
-    return await this.#wait(connection, signal);
+    return await this.#wait(this.#borrowed.connection, signal);
   }
 
   async #wait(connection: SupervisorConnection, signal: AbortSignal): Promise<MetricsMessage> {
