@@ -69,7 +69,13 @@ function linkDependencies(of: string): void {
   }
 }
 
-const { NODE_TEST_CONTEXT: _context, FORCE_COLOR: _color, ...inherited } = process.env;
+const {
+  NODE_TEST_CONTEXT: _context,
+  FORCE_COLOR: _color,
+  // Whoever has a cache of compiled code already is given no other one.
+  NODE_COMPILE_CACHE: _cache,
+  ...inherited
+} = process.env;
 const program = join(installed, "dist/cli/main.js");
 
 function node(
