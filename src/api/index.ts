@@ -38,6 +38,21 @@ export {
   type AttachOptions,
   type ExecOptions,
 } from "./exec/exec-options.ts";
+export { FsReadStream } from "./fs/fs-read-stream.ts";
+export { FsEntryKinds, type FsEntry, type FsEntryKind, type FsMetadata } from "./fs/fs-types.ts";
+export { FsChangeKinds, FsWatcher, type FsChange, type FsChangeKind } from "./fs/fs-watcher.ts";
+export { FsWriteSink } from "./fs/fs-write-sink.ts";
+export type { GuestPath } from "./fs/guest-path.ts";
+export {
+  SandboxFs,
+  SandboxFs as SandboxFsOps,
+  type FsLinkOptions,
+  type FsMkdirOptions,
+  type FsReadOptions,
+  type FsTimes,
+  type FsWriteOptions,
+} from "./fs/sandbox-fs.ts";
+export { SandboxFsError as SandboxFsOpsError } from "../errors/index.ts";
 export { ExecOutput, type ExitStatus } from "./exec/exec-output.ts";
 export { ExecSink } from "./exec/exec-sink.ts";
 export { allSandboxMetrics, type ListedSandboxes } from "./sandbox/list.ts";
