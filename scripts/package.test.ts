@@ -105,6 +105,7 @@ describe("the package", () => {
     for (const name of [
       "dist/api/index.js",
       "dist/supervisor/main.js",
+      "dist/supervisor/program.js",
       "dist/index.d.ts",
       "dist/guest/x86_64/agent",
     ])
