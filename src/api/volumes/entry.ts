@@ -1,6 +1,7 @@
 import { UnsupportedError } from "../../errors/index.ts";
 import { checkVolumeName } from "../../config/sandbox-name.ts";
 import { checkVolumeConfig, type VolumeConfigInput } from "../../config/volumes/volume-config.ts";
+import { checkCallOptions } from "../../host/call-options.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { locateHome } from "../../store/home.ts";
 import { pruneVolumes } from "../../store/volumes/volume-removal.ts";
@@ -59,8 +60,9 @@ const statics = {
   },
 
   /** Only other backends have one. @throws UnsupportedError */
-  getDefault(): Promise<VolumeHandle> {
-    return Promise.reject(
+  async getDefault(options: WaitOptions = {}): Promise<VolumeHandle> {
+    checkCallOptions("find the default volume", options);
+    return await Promise.reject(
       new UnsupportedError("there is no default volume on this computer", { hint: "Name a volume." }),
     );
   },

@@ -1,6 +1,6 @@
 import type { BigIntStats } from "node:fs";
 import { mkdir, readdir, rename, unlink } from "node:fs/promises";
-import { SandboxFsError } from "../../errors/index.ts";
+import { IoError, SandboxFsError } from "../../errors/index.ts";
 import {
   OpenDirectory,
   statusOf,
@@ -8,6 +8,8 @@ import {
   type Place,
 } from "../../host/contained/contained-directory.ts";
 import { removeTree } from "../../host/contained/remove-tree.ts";
+import { checkCallOptions } from "../../host/call-options.ts";
+import type { Operation, WaitOptions } from "../../host/operation.ts";
 import type { FsEntry, FsEntryKind, FsMetadata } from "../fs/fs-types.ts";
 import { copyTree } from "./copy-tree.ts";
 import { atPlace } from "./volume-place.ts";
@@ -40,16 +42,16 @@ export class VolumeFs {
   }
 
   /** A whole file. @throws IoError, SandboxFsError */
-  async read(path: string): Promise<Buffer> {
-    return await this.#at(path, "read", async (place) => {
+  async read(path: string, options: WaitOptions = {}): Promise<Buffer> {
+    return await this.#at(path, "read", options, async (place, { signal }) => {
       await using file = await openToRead(place);
-      return await file.readFile();
+      return await file.readFile({ signal });
     });
   }
 
   /** A whole file as text. @throws SandboxFsError when it is no UTF-8; as {@link read} */
-  async readToString(path: string): Promise<string> {
-    const bytes = await this.read(path);
+  async readToString(path: string, options: WaitOptions = {}): Promise<string> {
+    const bytes = await this.read(path, options);
     try {
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     } catch (error) {
@@ -61,8 +63,8 @@ export class VolumeFs {
   }
 
   /** The older name of {@link readToString}. */
-  async readString(path: string): Promise<string> {
-    return await this.readToString(path);
+  async readString(path: string, options: WaitOptions = {}): Promise<string> {
+    return await this.readToString(path, options);
   }
 
   /**
@@ -71,34 +73,36 @@ export class VolumeFs {
    *
    * @throws IoError, SandboxFsError; nothing has changed then
    */
-  async write(path: string, data: Uint8Array | string): Promise<void> {
-    const sink = await this.writeStream(path);
-    await sink.write(data).catch(() => undefined);
-    await sink.close();
+  async write(path: string, data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
+    const sink = await this.writeStream(path, options);
+    await sink.write(data, options).catch(() => undefined);
+    await sink.close(options);
   }
 
   /** @throws IoError, SandboxFsError */
-  async readStream(path: string): Promise<VolumeFsReadStream> {
+  async readStream(path: string, options: WaitOptions = {}): Promise<VolumeFsReadStream> {
     return await this.#at(
       path,
       "read",
+      options,
       async (place) => new VolumeFsReadStream(path, await openToRead(place)),
     );
   }
 
   /** As {@link write}, a chunk at a time: the file takes its place when the stream is closed. @throws IoError, SandboxFsError */
-  async writeStream(path: string): Promise<VolumeFsWriteSink> {
+  async writeStream(path: string, options: WaitOptions = {}): Promise<VolumeFsWriteSink> {
     return await this.#at(
       path,
       "write",
+      options,
       async (place) => new VolumeFsWriteSink(path, await AsideFile.open(place)),
       true,
     );
   }
 
   /** The names in a directory, in no order; `path` begins with a `/`, which is the volume's root. @throws IoError, SandboxFsError */
-  async list(path: string): Promise<FsEntry[]> {
-    return await this.#at(path, "list", async (place) => {
+  async list(path: string, options: WaitOptions = {}): Promise<FsEntry[]> {
+    return await this.#at(path, "list", options, async (place) => {
       await using directory = await OpenDirectory.open(place.path);
       const prefix = `/${path
         .split("/")
@@ -118,10 +122,11 @@ export class VolumeFs {
   }
 
   /** Makes a directory and those above it; one that is there is left as it is. @throws IoError, SandboxFsError */
-  async mkdir(path: string): Promise<void> {
+  async mkdir(path: string, options: WaitOptions = {}): Promise<void> {
     await this.#at(
       path,
       "make",
+      options,
       async ({ name, path: at }) => {
         if (name !== ".") await mkdir(at, 0o755).catch(unlessThere);
         await (await OpenDirectory.open(at)).close();
@@ -131,20 +136,20 @@ export class VolumeFs {
   }
 
   /** Removes a directory and all that is in it, but not the root. @throws IoError, SandboxFsError for the root */
-  async removeDir(path: string): Promise<void> {
-    await this.#atName(path, "remove", async (place) => {
+  async removeDir(path: string, options: WaitOptions = {}): Promise<void> {
+    await this.#atName(path, "remove", options, async (place, { signal }) => {
       if (place.name === ".") {
         throw new SandboxFsError("the root of a volume is not removed like a directory in it", {
           hint: "Remove the volume: Volume.remove(name).",
         });
       }
-      await removeTree(place);
+      await removeTree(place, signal);
     });
   }
 
   /** Removes a file or a link. @throws IoError, for a directory too; SandboxFsError */
-  async remove(path: string): Promise<void> {
-    await this.#atName(path, "remove", async ({ name, path: at }) => {
+  async remove(path: string, options: WaitOptions = {}): Promise<void> {
+    await this.#atName(path, "remove", options, async ({ name, path: at }) => {
       const isDirectory = name === "." || (await statusOf(at))?.isDirectory() === true;
       if (isDirectory) throw systemError("EISDIR", "it is a directory: use removeDir()");
       await unlink(at);
@@ -156,25 +161,22 @@ export class VolumeFs {
    *
    * @throws IoError, SandboxFsError
    */
-  async copy(from: string, to: string): Promise<void> {
-    await this.#at(from, "copy", (source) =>
-      this.#at(to, "copy to", (target) => copyTree(source, target), true),
+  async copy(from: string, to: string, options: WaitOptions = {}): Promise<void> {
+    await this.#at(from, "copy", options, (source, { signal }) =>
+      this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), true),
     );
   }
 
   /** Gives something another name, and takes the place of a file that has it; as rename(2). @throws IoError, SandboxFsError */
-  async rename(from: string, to: string): Promise<void> {
-    const makeParents = { follow: false, makeParents: true };
-    await this.#atName(from, "rename", (source) =>
-      atPlace(this.#root, to, "rename to", makeParents, async (target) => {
-        await rename(source.path, target.path);
-      }),
+  async rename(from: string, to: string, options: WaitOptions = {}): Promise<void> {
+    await this.#atName(from, "rename", options, (source, { signal }) =>
+      this.#atName(to, "rename to", { signal }, (target) => rename(source.path, target.path), true),
     );
   }
 
   /** Of a link itself, not of what it leads to. @throws IoError when there is nothing; SandboxFsError */
-  async stat(path: string): Promise<FsMetadata> {
-    return await this.#atName(path, "look at", async ({ path: at }) => {
+  async stat(path: string, options: WaitOptions = {}): Promise<FsMetadata> {
+    return await this.#atName(path, "look at", options, async ({ path: at }) => {
       const status = await statusOf(at);
       if (status === null) throw systemError("ENOENT", "no such file or directory");
       return metadataOf(status);
@@ -182,24 +184,44 @@ export class VolumeFs {
   }
 
   /** Whether {@link stat} finds something. @throws SandboxFsError when the path leads out of the volume */
-  async exists(path: string): Promise<boolean> {
+  async exists(path: string, options: WaitOptions = {}): Promise<boolean> {
     try {
-      await this.stat(path);
+      await this.stat(path, options);
       return true;
     } catch (error) {
-      if (error instanceof SandboxFsError) throw error;
-      return false;
+      if (error instanceof IoError) return false;
+      throw error;
     }
   }
 
   /** What the path leads to, links followed. */
-  #at<T>(path: string, action: string, work: (place: Place) => Promise<T>, makeParents = false): Promise<T> {
-    return atPlace(this.#root, path, action, { follow: true, makeParents }, work);
+  #at<T>(
+    path: string,
+    action: string,
+    options: WaitOptions,
+    work: (place: Place, operation: Operation) => Promise<T>,
+    makeParents = false,
+  ): Promise<T> {
+    const { root, waiting } = this.#call(action, options);
+    return atPlace(root, path, action, { ...waiting, follow: true, makeParents }, work);
   }
 
   /** What has the name itself, though it be a link. */
-  #atName<T>(path: string, action: string, work: (place: Place) => Promise<T>): Promise<T> {
-    return atPlace(this.#root, path, action, { follow: false }, work);
+  #atName<T>(
+    path: string,
+    action: string,
+    options: WaitOptions,
+    work: (place: Place, operation: Operation) => Promise<T>,
+    makeParents = false,
+  ): Promise<T> {
+    const { root, waiting } = this.#call(action, options);
+    return atPlace(root, path, action, { ...waiting, follow: false, makeParents }, work);
+  }
+
+  /** @throws InvalidConfigError for options that are none */
+  #call(action: string, options: WaitOptions): { readonly root: string; readonly waiting: WaitOptions } {
+    checkCallOptions(`${action} in the volume`, options);
+    return { root: this.#root, waiting: options };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { ioError } from "../../host/system-error.ts";
 import { SandboxFsError } from "../../errors/index.ts";
 import type { AsideFile } from "./volume-write.ts";
@@ -19,7 +20,29 @@ export class VolumeFsReadStream implements AsyncDisposable {
   }
 
   /** The next bytes, at most 3 MiB; null at the end, and ever after. @throws IoError */
-  async recv(): Promise<Uint8Array | null> {
+  async recv(options: WaitOptions = {}): Promise<Uint8Array | null> {
+    return await Operation.run(`read ${JSON.stringify(this.#path)} in the volume`, options, (operation) =>
+      operation.wait(this.#next()),
+    );
+  }
+
+  /** All that is left. @throws IoError */
+  async collect(options: WaitOptions = {}): Promise<Buffer> {
+    return await Operation.run(
+      `read ${JSON.stringify(this.#path)} in the volume`,
+      options,
+      async (operation) => {
+        const chunks: Uint8Array[] = [];
+        for (let chunk = await this.#next(); chunk !== null; chunk = await this.#next()) {
+          operation.throwIfOver();
+          chunks.push(chunk);
+        }
+        return Buffer.concat(chunks);
+      },
+    );
+  }
+
+  async #next(): Promise<Uint8Array | null> {
     if (this.#ended) return null;
     try {
       const buffer = Buffer.allocUnsafe(chunkBytes);
@@ -31,13 +54,6 @@ export class VolumeFsReadStream implements AsyncDisposable {
     }
     await this[Symbol.asyncDispose]();
     return null;
-  }
-
-  /** All that is left. @throws IoError */
-  async collect(): Promise<Buffer> {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of this) chunks.push(chunk);
-    return Buffer.concat(chunks);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
@@ -74,7 +90,7 @@ export class VolumeFsWriteSink implements AsyncDisposable {
   }
 
   /** Appends; text as UTF-8. @throws IoError; SandboxFsError after `close()` */
-  async write(data: Uint8Array | string): Promise<void> {
+  async write(data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
     if (this.#closing !== null) {
       throw new SandboxFsError(`${JSON.stringify(this.#path)} is closed`, { hint: "Write before close()." });
     }
@@ -87,18 +103,27 @@ export class VolumeFsWriteSink implements AsyncDisposable {
         this.#failure = { error };
       }
     });
-    await this.#work;
+    await this.#wait("write", options, this.#work);
     this.#throwFailure();
   }
 
   /** Puts the file in its place. Again does nothing. @throws IoError, of an earlier write too: nothing has changed then */
-  async close(): Promise<void> {
+  async close(options: WaitOptions = {}): Promise<void> {
     this.#closing ??= this.#finish();
-    await this.#closing;
+    await this.#wait("close", options, this.#closing);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Giving up ends the waiting: what was asked for goes on. */
+  async #wait(action: string, options: WaitOptions, work: Promise<void>): Promise<void> {
+    // Who gives up does not hear how it ends; `close()` tells.
+    work.catch(() => undefined);
+    await Operation.run(`${action} ${JSON.stringify(this.#path)} in the volume`, options, (operation) =>
+      operation.wait(work),
+    );
   }
 
   async #finish(): Promise<void> {

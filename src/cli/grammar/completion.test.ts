@@ -12,7 +12,12 @@ async function values(before: string, current: string): Promise<string[]> {
   const words = before === "" ? [] : before.split(" ");
   const found = await candidates(commandEntries, words, current, (kind) =>
     Promise.resolve(
-      { image: ["alpine", "python"], sandbox: ["demo", "other"], template: ["3f9a", "41bc"], volume: ["cache"] }[kind],
+      {
+        image: ["alpine", "python"],
+        sandbox: ["demo", "other"],
+        template: ["3f9a", "41bc"],
+        volume: ["cache"],
+      }[kind],
     ),
   );
   return found.map(({ value }) => value);

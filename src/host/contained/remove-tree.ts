@@ -7,9 +7,10 @@ import { OpenDirectory, statusOf, type Place } from "./contained-directory.ts";
  * Removes a directory and all that is in it. What is deeper is brought up first, so that neither the length of paths nor the number
  * of open directories grows with the depth: who has made the tree may have made it deeper than any path is long. No link is followed.
  *
+ * @param signal given up between two names: the rest stays
  * @throws what the system reports: ENOTDIR when it is no directory
  */
-export async function removeTree({ path }: Pick<Place, "path">): Promise<void> {
+export async function removeTree({ path }: Pick<Place, "path">, signal?: AbortSignal): Promise<void> {
   {
     await using top = await openWritable(path);
     const prefix = `.msb-removing-${randomHex(4)}-`;
@@ -18,7 +19,10 @@ export async function removeTree({ path }: Pick<Place, "path">): Promise<void> {
       await rename(at, top.at(`${prefix}${brought++}`));
     };
     for (let names = await namesIn(top); names.length > 0; names = await namesIn(top)) {
-      for (const name of names) await removeShallow(top.at(name), bringUp);
+      for (const name of names) {
+        signal?.throwIfAborted();
+        await removeShallow(top.at(name), bringUp);
+      }
     }
   }
   await rmdir(path);
