@@ -7,7 +7,7 @@
 use crate::protocol::wire::*;
 
 /// Both ends of a hop must have the same one; compared in the first message each sends.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StdinMode {

@@ -5,7 +5,7 @@ import { violation } from "../violation.ts";
 import { WireReader, WireWriter } from "../wire.ts";
 
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 export const startRoutes = ["prelaunched", "restored", "cold"] as const;
 export type StartRoute = (typeof startRoutes)[number];
@@ -319,6 +319,11 @@ export interface NextMessage {
   readonly type: "Next";
 }
 
+/** Ends the VM of an ephemeral sandbox at once. Answered by Done as soon as nobody finds the sandbox any more and its name is free; what there is of it goes after that. */
+export interface DiscardMessage {
+  readonly type: "Discard";
+}
+
 /** The sandbox has ended and its state is on disk. exitCode/signal are QEMU's. */
 export interface EndedMessage {
   readonly type: "Ended";
@@ -463,6 +468,7 @@ export type Message =
   | WatchStateMessage
   | StateChangedMessage
   | NextMessage
+  | DiscardMessage
   | EndedMessage
   | StatsRequestMessage
   | StatsMessage
@@ -499,6 +505,7 @@ export interface MessageOn {
     | DrainMessage
     | WatchStateMessage
     | NextMessage
+    | DiscardMessage
     | MetricsRequestMessage
     | WatchMetricsMessage
     | WatchLogsMessage
@@ -747,6 +754,9 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "Next":
       writer.u8(64);
+      break;
+    case "Discard":
+      writer.u8(56);
       break;
     case "Ended":
       writer.u8(57);
@@ -1301,6 +1311,16 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["client→supervisor"],
       read: () => ({
         type: "Next",
+      }),
+    },
+  ],
+  [
+    56,
+    {
+      type: "Discard",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Discard",
       }),
     },
   ],
