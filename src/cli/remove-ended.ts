@@ -30,10 +30,17 @@ export async function killAndRemove(handle: SandboxHandle): Promise<void> {
  * @param started the sandbox itself, when this program has started it
  */
 export async function discard(name: string, started: Sandbox | null = null): Promise<void> {
+  if (started?.config.image.kind === "oci" && started.config.ephemeral) {
+    try {
+      // The rest is its own process's work, and nobody's time.
+      await started.discard();
+      return;
+    } catch {
+      // It has ended meanwhile, or its process has: what is on the disk tells.
+    }
+  }
   const { Sandbox } = await import("../api/index.ts");
   try {
-    // Over the connection that is there, which leaves nothing of an ephemeral one.
-    if (started?.config.image.kind === "oci") await started.kill();
     const handle = await Sandbox.get(name);
     if (handle.config().image.kind !== "oci") await handle.stop();
     await killAndRemove(handle);

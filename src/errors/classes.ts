@@ -252,7 +252,7 @@ export class ExecTimeoutError extends MicrosandboxError {
 export interface FsFailure {
   /** The step that failed, such as `open`. */
   readonly operation: string;
-  /** In the guest; bytes that are no UTF-8 are replaced by U+FFFD. */
+  /** In the guest or the volume; bytes that are no UTF-8 are replaced by U+FFFD. */
   readonly path: string;
   /** Linux errno, null when no system call failed. */
   readonly errno: number | null;
@@ -260,7 +260,7 @@ export interface FsFailure {
   readonly errnoName: string | null;
 }
 
-/** Something could not be done to a file of the guest. */
+/** An operation on files of a sandbox failed, or a path leads out of the volume that it is about. */
 export class SandboxFsError extends MicrosandboxError implements FsFailure {
   readonly operation: string;
   readonly path: string;
@@ -360,5 +360,26 @@ export class BootStartError extends MicrosandboxError implements BootFailure {
     this.errno = failure.errno;
     this.consoleTail = failure.consoleTail;
     this.qemuOutput = failure.qemuOutput;
+  }
+}
+
+/** What was asked for exists only with another backend. */
+export class UnsupportedError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("unsupported", message, options);
+  }
+}
+
+/** A volume has this name already. */
+export class VolumeAlreadyExistsError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("volumeAlreadyExists", message, options);
+  }
+}
+
+/** No volume has this name. */
+export class VolumeNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("volumeNotFound", message, options);
   }
 }

@@ -82,7 +82,10 @@ export const errorTable = {
   sandboxReplaced: { class: "SandboxReplacedError", details: {} },
   sandboxStillRunning: { class: "SandboxStillRunningError", details: {} },
   terminal: { class: "TerminalError", details: {} },
+  unsupported: { class: "UnsupportedError", details: {} },
   unsupportedOperation: { class: "UnsupportedOperationError", details: {} },
+  volumeAlreadyExists: { class: "VolumeAlreadyExistsError", details: {} },
+  volumeNotFound: { class: "VolumeNotFoundError", details: {} },
 } as const satisfies Readonly<Record<string, ErrorEntry>>;
 
 /** Every error code this package can report, as in `error.code`. */

@@ -12,7 +12,6 @@ import type {
 import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { identifyProcess } from "../host/process/process-identity.ts";
 import { socketPath, type Home } from "../store/home.ts";
-import type { FoundSandbox } from "../store/sandboxes.ts";
 import type { SandboxState as StoredState, TerminationReason } from "../store/state.ts";
 import type { BackgroundJob } from "../start/common/context.ts";
 import type { Inherited } from "../start/prelaunch/prelaunch-qemu.ts";
@@ -22,6 +21,7 @@ import { clearBootError, recordBootError } from "./boot-error-file.ts";
 import type { Client, ClientServices } from "./clients/client.ts";
 import { Clients } from "./clients/clients.ts";
 import { finishSandbox } from "./finish-sandbox.ts";
+import { setAside, sweepLeftovers, type FoundSandbox } from "../store/sandboxes.ts";
 import { closeLogs, openLogs, watchLogs, type Logs } from "./logs/logs.ts";
 import { endingOf, type Ending } from "./logs/exit-reason.ts";
 import { logExit } from "./logs/machine-log.ts";
@@ -64,6 +64,8 @@ export class Supervisor implements ClientServices {
   readonly #beganAtMs = performance.now();
   readonly #stateFile: StateFile;
   readonly #starting = new AbortController();
+  /** Where the sandbox is put when it is discarded. */
+  #discarding: Promise<string> | null = null;
   #phase: Phase = { kind: "starting" };
   #attached: boolean;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
@@ -148,6 +150,25 @@ export class Supervisor implements ClientServices {
     const saved = this.#saveInBackground({ status: "draining", reason: "DrainRequested" });
     this.#stopWhenDrained();
     await saved;
+  }
+
+  /** Resolves when nobody finds the sandbox any more. @throws RuntimeError for one that is to be kept; IoError */
+  async discard(): Promise<void> {
+    const sandbox = this.#running();
+    if (!this.#options.sandbox.record.config.ephemeral)
+      throw new RuntimeError(`sandbox ${this.name} is not ephemeral: it can be stopped, and then removed`);
+    this.#end("Signal", "it was discarded", false);
+    this.#attached = false;
+    this.#discarding ??= this.#setAside();
+    // The guest takes no time to end that anyone would wait for.
+    this.#discarding.catch(() => undefined).finally(() => sandbox.kill());
+    await this.#discarding;
+  }
+
+  async #setAside(): Promise<string> {
+    const { home, sandbox } = this.#options;
+    await this.#stateFile.leaveDisk();
+    return await setAside(home, sandbox.paths, this.id);
   }
 
   watchState(changed: () => void): () => void {
@@ -298,7 +319,8 @@ export class Supervisor implements ClientServices {
 
   async #finishSandbox(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
     this.#attached = false;
-    const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients };
+    const aside = this.#discarding === null ? null : await this.#discarding.catch(() => null);
+    const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients, aside };
     const finished = finishSandbox(remains, this.#logs.runtime, exit, change);
     this.#phase = { kind: "over" };
     this.#ended = await finished;
@@ -317,6 +339,8 @@ export class Supervisor implements ClientServices {
     // Let the answers to those who wait for the end go out first.
     await new Promise(setImmediate);
     await this.#clients.farewell();
+    // Whoever makes only sandboxes that remove themselves has nobody else who clears away what a killed supervisor has left.
+    if (this.#options.sandbox.record.config.ephemeral) await sweepLeftovers(this.#options.home);
     await idle;
     await closeLogs(this.#logs);
   }

@@ -1,6 +1,6 @@
 import { RuntimeError, type SandboxFsError } from "../../errors/index.ts";
 import { TreeRecordReader } from "../../protocol/tree-records.ts";
-import { entryOf, type FsEntry } from "./fs-types.ts";
+import { entryOf, type GuestFsEntry } from "./guest-entry.ts";
 import { fsError } from "./fs-error.ts";
 import type { GuestFiles, PathCall } from "./guest-files.ts";
 import type { GuestStream } from "./guest-stream.ts";
@@ -10,7 +10,7 @@ export async function* readListing(
   files: GuestFiles,
   call: PathCall,
   recursive: boolean,
-): AsyncGenerator<FsEntry, void, undefined> {
+): AsyncGenerator<GuestFsEntry, void, undefined> {
   const request = {
     type: "TreeSend",
     path: call.path,
@@ -31,7 +31,7 @@ async function* entries(
   files: GuestFiles,
   stream: GuestStream,
   { operation: { signal }, path }: PathCall,
-): AsyncGenerator<FsEntry, void, undefined> {
+): AsyncGenerator<GuestFsEntry, void, undefined> {
   const reader = new TreeRecordReader(false);
   const next = (): Promise<Buffer | null> => files.control.explainLoss(stream.next(signal));
   let isRoot = true;

@@ -5,7 +5,7 @@ import type { Message } from "../../protocol/generated/messages.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
 import { readListing } from "./fs-listing.ts";
 import { FsReadStream } from "./fs-read-stream.ts";
-import { metadataOf, type FsEntry, type FsMetadata } from "./fs-types.ts";
+import { metadataOf, type GuestFsEntry, type GuestFsMetadata } from "./guest-entry.ts";
 import { FsWatcher } from "./fs-watcher.ts";
 import { bytesOf, FsWriteSink } from "./fs-write-sink.ts";
 import { GuestFiles, type PathCall } from "./guest-files.ts";
@@ -203,22 +203,22 @@ export class SandboxFs {
   list(
     path: GuestPath,
     options?: WaitOptions & { readonly recursive?: false | undefined },
-  ): Promise<FsEntry[]>;
-  list(path: GuestPath, options: WaitOptions & { readonly recursive: true }): AsyncIterable<FsEntry>;
+  ): Promise<GuestFsEntry[]>;
+  list(path: GuestPath, options: WaitOptions & { readonly recursive: true }): AsyncIterable<GuestFsEntry>;
   list(
     path: GuestPath,
     options: WaitOptions & { readonly recursive?: boolean | undefined } = {},
-  ): Promise<FsEntry[]> | AsyncIterable<FsEntry> {
+  ): Promise<GuestFsEntry[]> | AsyncIterable<GuestFsEntry> {
     return options.recursive === true ? this.#walk(path, options) : this.#list(path, options);
   }
 
-  async #list(path: GuestPath, options: WaitOptions): Promise<FsEntry[]> {
+  async #list(path: GuestPath, options: WaitOptions): Promise<GuestFsEntry[]> {
     return await this.#files.run(
       "list",
       path,
       options,
       async (call) => {
-        const entries: FsEntry[] = [];
+        const entries: GuestFsEntry[] = [];
         for await (const entry of readListing(this.#files, call, false)) entries.push(entry);
         return entries;
       },
@@ -226,7 +226,7 @@ export class SandboxFs {
     );
   }
 
-  async *#walk(path: GuestPath, options: WaitOptions): AsyncGenerator<FsEntry, void, undefined> {
+  async *#walk(path: GuestPath, options: WaitOptions): AsyncGenerator<GuestFsEntry, void, undefined> {
     yield* this.#files.iterate("list", path, options, (call) => readListing(this.#files, call, true), {
       recursive: "boolean",
     });
@@ -284,7 +284,7 @@ export class SandboxFs {
   }
 
   /** What is known of a file; of what a link leads to unless `followSymlinks` is false. @throws SandboxFsError */
-  async stat(path: GuestPath, options: FsLinkOptions = {}): Promise<FsMetadata> {
+  async stat(path: GuestPath, options: FsLinkOptions = {}): Promise<GuestFsMetadata> {
     return await this.#files.run(
       "look at",
       path,

@@ -527,6 +527,11 @@ export interface NextMessage {
   readonly type: "Next";
 }
 
+/** Ends the VM of an ephemeral sandbox at once. Answered by Done as soon as nobody finds the sandbox any more and its name is free; what there is of it goes after that. */
+export interface DiscardMessage {
+  readonly type: "Discard";
+}
+
 /** The sandbox has ended and its state is on disk. exitCode/signal are QEMU's. */
 export interface EndedMessage {
   readonly type: "Ended";
@@ -695,6 +700,7 @@ export type Message =
   | WatchStateMessage
   | StateChangedMessage
   | NextMessage
+  | DiscardMessage
   | EndedMessage
   | StatsRequestMessage
   | StatsMessage
@@ -748,6 +754,7 @@ export interface MessageOn {
     | DrainMessage
     | WatchStateMessage
     | NextMessage
+    | DiscardMessage
     | MetricsRequestMessage
     | WatchMetricsMessage
     | WatchLogsMessage
@@ -1157,6 +1164,9 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "Next":
       writer.u8(64);
+      break;
+    case "Discard":
+      writer.u8(56);
       break;
     case "Ended":
       writer.u8(57);
@@ -2008,6 +2018,16 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["client→supervisor", "supervisor→agent"],
       read: () => ({
         type: "Next",
+      }),
+    },
+  ],
+  [
+    56,
+    {
+      type: "Discard",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Discard",
       }),
     },
   ],
