@@ -1,4 +1,5 @@
 import type { SandboxBuilder } from "../api/index.ts";
+import { configureMount } from "../config/mounts/mount-config.ts";
 import type { AnySetting, FlagOf, InputValue } from "../config/settings/setting.ts";
 import { settersOf, settingEntries, type SettingKey, type Settings } from "../config/settings/table.ts";
 import {
@@ -17,6 +18,8 @@ import {
 import type { Progress } from "./output/progress.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath, type Pair } from "./values/pairs.ts";
 import { parseRootDisk, type RootDiskChoice } from "./values/root-disk.ts";
+import { parseLongMount } from "./values/long-mount.ts";
+import { parseMountOf, parseTmpfs, parseVolume, type MountChoice } from "./values/mount.ts";
 import { parserOf } from "./values/setting-value.ts";
 import { filled } from "./values/simple.ts";
 
@@ -26,15 +29,16 @@ export const embeddedImage = "localhost/base";
 /** About the operand IMAGE, for the help. */
 export const imageDetails = `IMAGE is a reference such as alpine or ghcr.io/owner/name:tag, which is fetched when it is not stored here; a directory of this computer (/path, ./path), which the guest then changes; or a disk image (.qcow2, .raw, .vmdk). It is ${embeddedImage}, which comes with this package, when it is not given.`;
 
-/** The settings that are given as pairs, each time one. */
-const pairParsers = {
+/** The settings of which each option adds something. */
+const repeatedParsers = {
   env: (pair: string) => parseEnvironment(pair),
   labels: parseLabel,
   scripts: parseScript,
-} as const satisfies Partial<Record<SettingKey, ParseValue<Pair>>>;
+  mounts: parseVolume,
+} as const satisfies Partial<Record<SettingKey, ParseValue<Pair | MountChoice>>>;
 
-type OptionOf<Key extends SettingKey> = Key extends keyof typeof pairParsers
-  ? Repeated<Pair>
+type OptionOf<Key extends SettingKey> = Key extends keyof typeof repeatedParsers
+  ? Repeated<ReturnType<(typeof repeatedParsers)[Key]>>
   : Key extends "rootDisk"
     ? Value<RootDiskChoice>
     : InputValue<Settings[Key]> extends boolean
@@ -46,8 +50,8 @@ type SettingOptions = { readonly [Key in SettingKey as FlagOf<Settings[Key]>]: O
 function optionOf(key: SettingKey, { type, cli }: AnySetting): [name: string, option: OptionSpec][] {
   if (cli === undefined) return [];
   const { flag: name, placeholder = "", ...words } = cli;
-  const pair = pairParsers[key as keyof typeof pairParsers] as ParseValue<Pair> | undefined;
-  if (pair !== undefined) return [[name, repeated({ ...words, placeholder, parse: pair })]];
+  const parse = repeatedParsers[key as keyof typeof repeatedParsers] as ParseValue<unknown> | undefined;
+  if (parse !== undefined) return [[name, repeated({ ...words, placeholder, parse })]];
   if (key === "rootDisk") return [[name, value({ ...words, placeholder, parse: parseRootDisk })]];
   if (type.form.kind === "flag") return [[name, flag(words)]];
   const choices = type.form.kind === "choice" ? { choices: type.form.words } : {};
@@ -70,6 +74,39 @@ export const creationOptions = {
     placeholder: "NAME:FILE",
     description: "As --script, from a file. Repeatable",
     parse: parseScriptPath,
+  }),
+  mount: repeated({
+    placeholder: "FIELDS",
+    description:
+      "docker's long form: type=volume,source=NAME,target=DEST[,readonly]; type is bind, volume, tmpfs or disk. Repeatable",
+    parse: parseLongMount,
+  }),
+  mountDir: repeated({
+    placeholder: "DIR:DEST[:OPTS]",
+    description: "Mount a directory of this computer. Repeatable",
+    parse: parseMountOf("dir"),
+  }),
+  mountFile: repeated({
+    placeholder: "FILE:DEST[:OPTS]",
+    description: "Mount a file of this computer. Repeatable",
+    parse: parseMountOf("file"),
+  }),
+  mountDisk: repeated({
+    placeholder: "IMAGE:DEST[:OPTS]",
+    description:
+      "Mount the file system in a disk image; OPTS such as ro, format=qcow2, fstype=ext4. Repeatable",
+    parse: parseMountOf("disk"),
+  }),
+  mountNamed: repeated({
+    placeholder: "NAME:DEST[:OPTS]",
+    description:
+      "Mount a named volume, made if it is missing; OPTS such as ro, kind=disk, size=1G. Repeatable",
+    parse: parseMountOf("named"),
+  }),
+  tmpfs: repeated({
+    placeholder: "PATH[:SIZE][:OPTS]",
+    description: "Mount memory of the guest. Repeatable",
+    parse: parseTmpfs,
   }),
   quiet: flag({ short: "q", description: "Print nothing but errors and the command's own output" }),
 } as const;
@@ -121,13 +158,16 @@ export function configure(
   const values: Readonly<Record<string, unknown>> = { ...options, logLevel: options.logLevel ?? logLevel };
   for (const [key, setting] of settingEntries) {
     const given = setting.cli === undefined ? undefined : values[setting.cli.flag];
-    if (given === undefined || given === null || key in pairParsers || key === "rootDisk") continue;
+    if (given === undefined || given === null || key in repeatedParsers || key === "rootDisk") continue;
     setterOf(builder, key, setting)(given);
   }
   if (options.rootDisk !== undefined) setRootDisk(builder, options.rootDisk);
   for (const [key, content] of options.env) builder.env(key, content);
   for (const [key, content] of options.label) builder.label(key, content);
   for (const [name, content] of [...options.script, ...options.scriptPath]) builder.script(name, content);
+  const { volume, mount, mountDir, mountFile, mountDisk, mountNamed, tmpfs } = options;
+  for (const { guest, config } of [volume, mount, mountDir, mountFile, mountDisk, mountNamed, tmpfs].flat())
+    builder.volume(guest, (made) => configureMount(made, `the mount at ${guest}`, config));
   return builder;
 }
 

@@ -16,6 +16,7 @@ import { checkGlobalConfig } from "../../src/config/global/global-config.ts";
 import { draftFromConfig } from "../../src/config/sandbox/config-object.ts";
 import { configOf, effectiveConfig } from "../../src/config/sandbox/effective-config.ts";
 import type { SandboxConfig } from "../../src/config/sandbox/sandbox-config.ts";
+import { MountBuilder } from "../../src/config/mounts/mount-builder.ts";
 import { storedConfigSchema } from "../../src/config/sandbox/stored-config.ts";
 import type { AnySetting, Form } from "../../src/config/settings/setting.ts";
 import { settersOf, settingEntries, settings, type SettingKey } from "../../src/config/settings/table.ts";
@@ -25,6 +26,11 @@ const structures: Partial<Record<SettingKey, readonly [input: unknown, ...args: 
   image: ["localhost/other", "localhost/other"],
   rootDisk: [64, 64],
   registry: [{ insecure: true }, (registry: { insecure(): unknown }) => registry.insecure()],
+  mounts: [
+    [new MountBuilder("/data").named("cache").readonly().build()],
+    "/data",
+    (mount: MountBuilder) => mount.named("cache").readonly(),
+  ],
   env: [{ A: "1" }, "A", "1"],
   scripts: [{ hi: "echo hi" }, "hi", "echo hi"],
   labels: [{ stage: "test" }, "stage", "test"],
