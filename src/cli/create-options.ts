@@ -15,11 +15,11 @@ import {
   type Repeated,
   type Value,
 } from "./grammar/command.ts";
+import { mountFlags, mountsOf } from "./mount-flags.ts";
 import type { Progress } from "./output/progress.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath, type Pair } from "./values/pairs.ts";
 import { parseRootDisk, type RootDiskChoice } from "./values/root-disk.ts";
-import { parseLongMount } from "./values/long-mount.ts";
-import { parseMountOf, parseTmpfs, parseVolume, type MountChoice } from "./values/mount.ts";
+import { parseVolume, type MountChoice } from "./values/mount.ts";
 import { parserOf } from "./values/setting-value.ts";
 import { filled } from "./values/simple.ts";
 
@@ -75,39 +75,7 @@ export const creationOptions = {
     description: "As --script, from a file. Repeatable",
     parse: parseScriptPath,
   }),
-  mount: repeated({
-    placeholder: "FIELDS",
-    description:
-      "docker's long form: type=volume,source=NAME,target=DEST[,readonly]; type is bind, volume, tmpfs or disk. Repeatable",
-    parse: parseLongMount,
-  }),
-  mountDir: repeated({
-    placeholder: "DIR:DEST[:OPTS]",
-    description: "Mount a directory of this computer. Repeatable",
-    parse: parseMountOf("dir"),
-  }),
-  mountFile: repeated({
-    placeholder: "FILE:DEST[:OPTS]",
-    description: "Mount a file of this computer. Repeatable",
-    parse: parseMountOf("file"),
-  }),
-  mountDisk: repeated({
-    placeholder: "IMAGE:DEST[:OPTS]",
-    description:
-      "Mount the file system in a disk image; OPTS such as ro, format=qcow2, fstype=ext4. Repeatable",
-    parse: parseMountOf("disk"),
-  }),
-  mountNamed: repeated({
-    placeholder: "NAME:DEST[:OPTS]",
-    description:
-      "Mount a named volume, made if it is missing; OPTS such as ro, kind=disk, size=1G. Repeatable",
-    parse: parseMountOf("named"),
-  }),
-  tmpfs: repeated({
-    placeholder: "PATH[:SIZE][:OPTS]",
-    description: "Mount memory of the guest. Repeatable",
-    parse: parseTmpfs,
-  }),
+  ...mountFlags,
   quiet: flag({ short: "q", description: "Print nothing but errors and the command's own output" }),
 } as const;
 
@@ -165,9 +133,8 @@ export function configure(
   for (const [key, content] of options.env) builder.env(key, content);
   for (const [key, content] of options.label) builder.label(key, content);
   for (const [name, content] of [...options.script, ...options.scriptPath]) builder.script(name, content);
-  const { volume, mount, mountDir, mountFile, mountDisk, mountNamed, tmpfs } = options;
-  for (const { guest, config } of [volume, mount, mountDir, mountFile, mountDisk, mountNamed, tmpfs].flat())
-    builder.volume(guest, (made) => configureMount(made, `the mount at ${guest}`, config));
+  for (const { guest, config } of mountsOf(options))
+    builder.volume(guest, (mount) => configureMount(mount, `the mount at ${guest}`, config));
   return builder;
 }
 

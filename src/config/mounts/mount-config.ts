@@ -46,7 +46,7 @@ const known = [
 export function configureMount(builder: MountBuilder, path: string, config: MountConfig): MountBuilder {
   refuseUnknownKeys(path, config, known);
   const chosen = sources.filter((source) => {
-    const value = config[source];
+    const value: unknown = config[source];
     return value !== undefined && value !== null && value !== false;
   });
   const [source, second] = chosen;
@@ -60,8 +60,8 @@ export function configureMount(builder: MountBuilder, path: string, config: Moun
     key: Key,
     apply: (value: NonNullable<MountConfig[Key]>) => unknown,
   ): void => {
-    const value = config[key];
-    if (value !== undefined && value !== null) apply(value);
+    const value: unknown = config[key];
+    if (value !== undefined && value !== null) apply(value as NonNullable<MountConfig[Key]>);
   };
   said("bind", (host) => builder.bind(host));
   said("named", (name) => builder.namedWith(name, config.mode, config.kind, config.sizeMib, config.quotaMib));
