@@ -9,7 +9,9 @@ const STARTER = "cli/main.ts";
 const COMMAND_LINE = "cli/dispatch.ts";
 const LIBRARY = "api/index.ts";
 const SUPERVISOR = "supervisor/main.ts";
-const PROGRAMS = [LIBRARY, STARTER, COMMAND_LINE, SUPERVISOR];
+/** A thread of the supervisor's, started for a sandbox that has directories of the host. */
+const FILE_SERVER = "file-server/worker.ts";
+const PROGRAMS = [LIBRARY, STARTER, COMMAND_LINE, SUPERVISOR, FILE_SERVER];
 
 /** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
 const ENTRY = "index.js";

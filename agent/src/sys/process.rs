@@ -36,8 +36,8 @@ const CHILD_STACK: usize = 64 << 10;
 pub fn start_child(child: &mut dyn FnMut()) -> Result<i32> {
     let mut stack: Vec<u8> = Vec::with_capacity(CHILD_STACK);
     let mut child = child;
-    // SAFETY: the agent has one thread, and it is suspended while the child uses its memory, so this is a call on
-    // another stack. The stack grows down from an address within its block, aligned as both ABIs ask; it and the
+    // SAFETY: the calling thread is suspended while the child uses its memory, so this is a call on another stack. The
+    // agent's other threads, those of the relay, touch nothing of what the child uses. The stack grows down from an address within its block, aligned as both ABIs ask; it and the
     // closure outlive the child's use of them.
     check(unsafe {
         let top = (stack.as_mut_ptr() as usize + CHILD_STACK) & !15;

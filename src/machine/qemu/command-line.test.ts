@@ -113,6 +113,7 @@ test("the machine has no network card and every device is a virtio-mmio one or t
     "pvpanic",
     "virtio-serial-device",
     "virtserialport",
+    "virtserialport",
     ...Array<string>(diskSlots).fill("virtio-blk-device"),
     ...Array<string>(shareSlots).fill("virtio-9p-device"),
   ]);

@@ -29,7 +29,8 @@ export function spawnQemu(command: readonly string[], { isWatched, stateFd }: Sp
     stdio: [
       ...(["ignore", "pipe", "pipe", "pipe", "pipe", "pipe"] as const),
       isWatched ? "pipe" : "ignore",
-      ...(stateFd === null ? [] : [stateFd]),
+      stateFd ?? "ignore",
+      "pipe",
     ],
     // Not the user's directory, which would stay in use; paths in the command are absolute.
     cwd: "/",
