@@ -32,7 +32,8 @@ before(async () => {
   );
   await write("later.ts", `import { two as value } from "./api/index.ts";\nexport const two = value;\n`);
   await write("api/index.ts", `export const two = 2;\n`);
-  await write("supervisor/main.ts", `import { connect } from "node:net";\nconsole.log(typeof connect);\n`);
+  await write("supervisor/main.ts", `await import("./program.ts");\nexport {};\n`);
+  await write("supervisor/program.ts", `import { connect } from "node:net";\nconsole.log(typeof connect);\n`);
   await write("one.ts", "export const one: number = 1;\n");
   await write("old.ts", "export const old = 0;\n");
   await write("one.test.ts", `throw new Error("never compiled");\n`);
@@ -74,6 +75,8 @@ test("what starts the program does not contain it", async () => {
   assert.match(await readFile(join(dist, "cli/main.js"), "utf8"), /^#!\/usr\/bin\/env node\n/);
   assert.match(await readFile(join(dist, "cli/main.js"), "utf8"), /import\("\.\/dispatch\.js"\)/);
   assert.ok((await stat(join(dist, "cli/main.js"))).size < (await stat(join(dist, "cli/dispatch.js"))).size);
+  assert.match(await readFile(join(dist, "supervisor/main.js"), "utf8"), /import\("\.\/program\.js"\)/);
+  assert.doesNotMatch(await readFile(join(dist, "supervisor/main.js"), "utf8"), /connect/);
 });
 
 test("the licences of packages are kept with their code", async () => {

@@ -59,13 +59,18 @@ function addonModule(names: readonly string[]): string {
   `;
 }
 
-/** Leaves `program` out of `starter`, which imports it from the file beside its own. */
-export function separateProgram(starter: string, program: string): Plugin {
+/**
+ * Leaves each program out of its starter, which imports it from the file beside its own.
+ *
+ * @param programs by their starters, as absolute paths
+ */
+export function separatePrograms(programs: ReadonlyMap<string, string>): Plugin {
   return {
-    name: "separate-program",
+    name: "separate-programs",
     setup: (build) => {
       build.onResolve({ filter: /^\.\.?\// }, async ({ path, importer, kind, resolveDir, pluginData }) => {
-        if (importer !== starter || kind !== "dynamic-import" || pluginData === separating) return undefined;
+        const program = programs.get(importer);
+        if (program === undefined || kind !== "dynamic-import" || pluginData === separating) return undefined;
         const resolved = await build.resolve(path, { kind, importer, resolveDir, pluginData: separating });
         if (resolved.path !== program) return undefined;
         return { path: path.replace(/\.ts$/, ".js"), external: true };

@@ -1,17 +1,22 @@
 import { chmod, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build, type Metafile } from "esbuild";
-import { lazyBuiltins, plainAddon, separateProgram } from "./bundle-plugins.ts";
+import { lazyBuiltins, plainAddon, separatePrograms } from "./bundle-plugins.ts";
 
-/** Starts the command line once it has looked at Node itself; marked executable. By its place in `src/`, as all these. */
-const STARTER = "cli/main.ts";
-/** The command line, which the starter imports when it runs. */
-const COMMAND_LINE = "cli/dispatch.ts";
+/** Marked executable. By its place in `src/`, as all these. */
+const COMMAND = "cli/main.ts";
 const LIBRARY = "api/index.ts";
-const SUPERVISOR = "supervisor/main.ts";
+/**
+ * Small programs that do what cannot wait, and then import the rest, which is in a file of its own: the command line looks at Node
+ * itself, the supervisor starts QEMU.
+ */
+const STARTERS: Readonly<Record<string, string>> = {
+  [COMMAND]: "cli/dispatch.ts",
+  "supervisor/main.ts": "supervisor/program.ts",
+};
 /** A thread of the supervisor's, started for a sandbox that has directories of the host. */
 const FILE_SERVER = "file-server/worker.ts";
-const PROGRAMS = [LIBRARY, STARTER, COMMAND_LINE, SUPERVISOR, FILE_SERVER];
+const PROGRAMS = [LIBRARY, ...Object.entries(STARTERS).flat(), FILE_SERVER];
 
 /** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
 const ENTRY = "index.js";
@@ -43,9 +48,20 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     legalComments: "eof",
     metafile: true,
     logLevel: "warning",
-    plugins: [separateProgram(join(source, STARTER), join(source, COMMAND_LINE)), lazyBuiltins, plainAddon],
+    plugins: [
+      separatePrograms(
+        new Map(
+          Object.entries(STARTERS).map(([starter, program]) => [
+            join(source, starter),
+            join(source, program),
+          ]),
+        ),
+      ),
+      lazyBuiltins,
+      plainAddon,
+    ],
   });
-  await chmod(join(dist, compiled(STARTER)), 0o755);
+  await chmod(join(dist, compiled(COMMAND)), 0o755);
   await writeFile(join(dist, ENTRY), `export * from "./${compiled(LIBRARY)}";\n`);
   await writeFile(join(dist, NOTICES), await notices(root, metafile));
   return [...PROGRAMS.map(compiled), ENTRY, NOTICES];

@@ -105,6 +105,7 @@ describe("the package", () => {
     for (const name of [
       "dist/api/index.js",
       "dist/supervisor/main.js",
+      "dist/supervisor/program.js",
       "dist/index.d.ts",
       "dist/guest/x86_64/agent",
     ])
@@ -203,7 +204,9 @@ describe("the package", () => {
       console.log(JSON.stringify(named.map(([name, value]) => [name, value.name])));`;
     const names = JSON.parse(node(["--input-type=module", "--eval", code]).stdout) as [string, string][];
     assert.ok(names.length > 40);
-    for (const [exported, own] of names) assert.equal(own, exported);
+    // One class that users know by two names.
+    const second = new Map([["SandboxFsOpsError", "SandboxFsError"]]);
+    for (const [exported, own] of names) assert.equal(own, second.get(exported) ?? exported);
   });
 
   test("has types that need nothing but its dependencies and Node's own", { timeout: 300_000 }, () => {

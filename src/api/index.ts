@@ -1,4 +1,5 @@
 export * from "../errors/index.ts";
+export { SandboxFsError as SandboxFsOpsError } from "../errors/index.ts";
 export type { AttachConfig, ExecConfig } from "./exec/sandbox-commands.ts";
 export {
   defaultBackendInfo,
@@ -87,3 +88,34 @@ export { SandboxHandle } from "./sandbox/sandbox.ts";
 export { GiB, KiB, MiB, TiB, type Mebibytes } from "../config/sizes.ts";
 export type { DestroyOptions, RestartOptions } from "./sandbox/start.ts";
 export { Stdin, type StdinMode } from "./exec/stdin.ts";
+export { FsEntryKinds, type FsEntry, type FsEntryKind, type FsMetadata } from "./fs/fs-types.ts";
+export {
+  VolumeKinds,
+  type VolumeConfig,
+  type VolumeConfigInput,
+  type VolumeKind,
+} from "../config/volumes/volume-config.ts";
+export { VolumeBuilder } from "./volumes/volume-builder.ts";
+export { Volume, type VolumePruneReport } from "./volumes/entry.ts";
+export { VolumeFs } from "./volumes/volume-fs.ts";
+export { VolumeHandle } from "./volumes/volume-handle.ts";
+export type { VolumeHandle as VolumeInfo } from "./volumes/volume-handle.ts";
+export { VolumeFsReadStream, VolumeFsWriteSink } from "./volumes/volume-streams.ts";
+export { Mount, type MountConfig } from "../config/mounts/mount-config.ts";
+export { MountBuilder } from "../config/mounts/mount-builder.ts";
+export {
+  HostPermissionsList,
+  NamedVolumeModes,
+  StatVirtualizations,
+  VolumeMountKinds,
+  type BindMount,
+  type DiskMount,
+  type HostPermissions,
+  type NamedMount,
+  type NamedVolumeMode,
+  type SharedFiles,
+  type StatVirtualization,
+  type TmpfsMount,
+  type VolumeMount,
+  type VolumeMountKind,
+} from "../config/mounts/volume-mount.ts";

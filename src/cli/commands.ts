@@ -4,6 +4,7 @@ import type { CommandEntries, CommandFamily } from "./grammar/entries.ts";
 const sandboxes = "Sandboxes:";
 const inspection = "Inspection:";
 const images = "Images:";
+const storage = "Storage:";
 const other = "Other:";
 
 const pullImage = async (): Promise<AnyCommand> => (await import("./commands/image/image-pull.ts")).imagePull;
@@ -56,6 +57,39 @@ const registryFamily: CommandFamily = {
       names: ["list", "ls"],
       group: images,
       load: async () => (await import("./commands/registry/registry-list.ts")).registryList,
+    },
+  ],
+};
+
+const volumeFamily: CommandFamily = {
+  names: ["volume", "vol"],
+  group: storage,
+  summary: "Create, list and remove named volumes",
+  members: [
+    {
+      names: ["create"],
+      group: storage,
+      load: async () => (await import("./commands/volume/volume-create.ts")).volumeCreate,
+    },
+    {
+      names: ["list", "ls"],
+      group: storage,
+      load: async () => (await import("./commands/volume/volume-list.ts")).volumeList,
+    },
+    {
+      names: ["inspect"],
+      group: storage,
+      load: async () => (await import("./commands/volume/volume-inspect.ts")).volumeInspect,
+    },
+    {
+      names: ["remove", "rm"],
+      group: storage,
+      load: async () => (await import("./commands/volume/volume-remove.ts")).volumeRemove,
+    },
+    {
+      names: ["prune"],
+      group: storage,
+      load: async () => (await import("./commands/volume/volume-prune.ts")).volumePrune,
     },
   ],
 };
@@ -140,6 +174,7 @@ export const commandEntries: CommandEntries = [
   { names: ["save"], group: images, load: async () => alsoAs("save", await saveImage()) },
   imageFamily,
   registryFamily,
+  volumeFamily,
   { names: ["images"], group: images, load: async () => alsoAs("images", await listImages(), true) },
   { names: ["rmi"], group: images, load: async () => alsoAs("rmi", await removeImage(), true) },
   templateFamily,

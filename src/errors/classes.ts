@@ -309,3 +309,31 @@ export class BootStartError extends MicrosandboxError implements BootFailure {
     this.qemuOutput = failure.qemuOutput;
   }
 }
+
+/** An operation on files of a sandbox failed, or a path leads out of the volume that it is about. */
+export class SandboxFsError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("sandboxFs", message, options);
+  }
+}
+
+/** What was asked for exists only with another backend. */
+export class UnsupportedError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("unsupported", message, options);
+  }
+}
+
+/** A volume has this name already. */
+export class VolumeAlreadyExistsError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("volumeAlreadyExists", message, options);
+  }
+}
+
+/** No volume has this name. */
+export class VolumeNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("volumeNotFound", message, options);
+  }
+}

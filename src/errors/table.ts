@@ -72,12 +72,16 @@ export const errorTable = {
   qemuNotFound: { class: "QemuNotFoundError", details: {} },
   runtime: { class: "RuntimeError", details: {} },
   sandboxAlreadyExists: { class: "SandboxAlreadyExistsError", details: {} },
+  sandboxFs: { class: "SandboxFsError", details: {} },
   sandboxNotFound: { class: "SandboxNotFoundError", details: {} },
   sandboxNotRunning: { class: "SandboxNotRunningError", details: {} },
   sandboxReplaced: { class: "SandboxReplacedError", details: {} },
   sandboxStillRunning: { class: "SandboxStillRunningError", details: {} },
   terminal: { class: "TerminalError", details: {} },
+  unsupported: { class: "UnsupportedError", details: {} },
   unsupportedOperation: { class: "UnsupportedOperationError", details: {} },
+  volumeAlreadyExists: { class: "VolumeAlreadyExistsError", details: {} },
+  volumeNotFound: { class: "VolumeNotFoundError", details: {} },
 } as const satisfies Readonly<Record<string, ErrorEntry>>;
 
 /** Every error code this package can report, as in `error.code`. */

@@ -16,4 +16,6 @@ export interface ServedPath {
   readonly owner: { readonly uid: number; readonly gid: number } | null;
   /** How many bytes the guest may add; null: as many as there is room for. */
   readonly quotaBytes: number | null;
+  /** Whether what is there already is part of that. */
+  readonly quotaCountsAll: boolean;
 }

@@ -1,4 +1,5 @@
-import type { BigIntStats } from "node:fs";
+import { lstatSync, readdirSync, type BigIntStats } from "node:fs";
+import { join } from "node:path";
 import { errno } from "./fuse/numbers.ts";
 import { Refusal } from "./fuse/refusal.ts";
 
@@ -10,8 +11,13 @@ export class Quota {
   readonly #most: number | null;
   #added = 0;
 
-  constructor(most: number | null) {
+  /**
+   * @param most bytes; null: it is not limited
+   * @param used bytes that are there already and are part of it
+   */
+  constructor(most: number | null, used = 0) {
     this.#most = most;
+    this.#added = used;
   }
 
   /** Bytes that may still be added; null: it is not limited. */
@@ -43,4 +49,14 @@ export class Quota {
   removed(stat: BigIntStats): void {
     this.giveBack(fileBytes + (stat.isDirectory() ? 0 : Number(stat.size)));
   }
+}
+
+/** What a directory holds, as it is counted here. Links are not followed. */
+export function usedBytes(directory: string): number {
+  let bytes = 0;
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    const { size } = lstatSync(join(entry.parentPath, entry.name));
+    bytes += fileBytes + (entry.isDirectory() ? 0 : size);
+  }
+  return bytes;
 }

@@ -28,6 +28,7 @@ const plain = {
   hostPermissions: "private",
   owner: null,
   quotaBytes: null,
+  quotaCountsAll: false,
 } as const;
 
 interface Served {

@@ -8,7 +8,7 @@ import type { Request } from "./fuse/request.ts";
 import { Handles } from "./handles.ts";
 import type { ServedPath } from "./options.ts";
 import { Owners } from "./ownership/owners.ts";
-import { Quota } from "./quota.ts";
+import { Quota, usedBytes } from "./quota.ts";
 import { HostTree } from "./tree/host-tree.ts";
 import { fileTypes, type Node } from "./tree/node.ts";
 import type { NodeTable } from "./tree/node-table.ts";
@@ -47,7 +47,9 @@ export class ServedTree {
     this.nodes = this.tree.nodes;
     this.owners = new Owners(this.tree, options);
     this.handles = new Handles(mostHandles);
-    this.quota = new Quota(options.quotaBytes);
+    const { quotaBytes, quotaCountsAll } = options;
+    const used = quotaBytes !== null && quotaCountsAll ? usedBytes(options.path) : 0;
+    this.quota = new Quota(quotaBytes, used);
     this.#watches = new Watches(this.tree, (directory, name) => this.#changedOnHost(directory, name));
   }
 

@@ -16,6 +16,8 @@ export interface Home {
   readonly images: string;
   /** Saved memory of booted machines, from which others start; see `templates.ts`. */
   readonly templates: string;
+  /** Named volumes, which outlive the sandboxes that use them; see `volumes/volume-paths.ts`. */
+  readonly volumes: string;
   /** Unix sockets of running sandboxes, and of machines while they are saved. */
   readonly run: string;
   /** Facts about this host that can be found out again. */
@@ -38,6 +40,7 @@ export function locateHome(environment: NodeJS.ProcessEnv = process.env): Home {
     sandboxes: join(root, "sandboxes"),
     images: join(root, "images"),
     templates: join(root, "templates"),
+    volumes: join(root, "volumes"),
     run: runDirectory(root),
     cache: join(root, "cache"),
   };

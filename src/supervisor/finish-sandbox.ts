@@ -14,6 +14,8 @@ export interface Remains {
   readonly sandbox: FoundSandbox;
   readonly stateFile: StateFile;
   readonly clients: Clients;
+  /** Where it was put when it was discarded, out of everyone's sight; null where it still has its place. */
+  readonly aside: string | null;
   readonly releaseLock: () => void;
 }
 
@@ -25,7 +27,7 @@ export interface Remains {
  * @returns what to tell those who wait for the end
  */
 export async function finishSandbox(
-  { home, sandbox, stateFile, clients, releaseLock }: Remains,
+  { home, sandbox, stateFile, clients, aside, releaseLock }: Remains,
   runtimeLog: RuntimeLog,
   exit: MachineExit | null,
   change: Partial<SandboxState>,
@@ -36,9 +38,9 @@ export async function finishSandbox(
   await clients.stopListening();
   if (sandbox.record.config.ephemeral) {
     try {
-      const aside = await setAside(home, sandbox.paths, sandbox.record.id);
+      const left = aside ?? (await setAside(home, sandbox.paths, sandbox.record.id));
       // Nothing else is to be done here, and in the background each file would cost a way to another thread and back.
-      rmSync(aside, { recursive: true, force: true });
+      rmSync(left, { recursive: true, force: true });
     } catch (error) {
       runtimeLog.write("error", `cannot remove the sandbox: ${String(error)}`);
     }

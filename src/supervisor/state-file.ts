@@ -5,6 +5,7 @@ export class StateFile {
   readonly #path: string;
   #state: SandboxState;
   #writing: Promise<void> = Promise.resolve();
+  #isOnDisk = true;
   readonly #watchers = new Set<() => void>();
 
   constructor(path: string, state: SandboxState) {
@@ -17,19 +18,25 @@ export class StateFile {
   }
 
   /**
-   * True in memory at once; resolves when it is on disk.
+   * True in memory at once; resolves when it is on disk, if it is to be there.
    *
    * @throws IoError when it cannot be written
    */
   change(change: Partial<SandboxState>): Promise<void> {
     const state = { ...this.#state, ...change, updatedAt: new Date().toISOString() };
     this.#state = state;
-    const written = this.#writing.then(() => writeState(this.#path, state));
+    const written = this.#writing.then(() => (this.#isOnDisk ? writeState(this.#path, state) : undefined));
     this.#writing = written.catch(() => undefined);
     void this.#writing.then(() => {
       for (const changed of this.#watchers) changed();
     });
     return written;
+  }
+
+  /** Has nothing written from now on: another sandbox's state may come to its place. Resolves when nothing is on its way there. */
+  async leaveDisk(): Promise<void> {
+    this.#isOnDisk = false;
+    await this.#writing;
   }
 
   /** Calls back after each change, once it is on disk. @returns stops that */

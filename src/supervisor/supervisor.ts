@@ -11,7 +11,7 @@ import type {
 } from "../protocol/generated/messages.ts";
 import { identifyProcess } from "../host/process/process-identity.ts";
 import { socketPath, type Home } from "../store/home.ts";
-import type { FoundSandbox } from "../store/sandboxes.ts";
+import { holdMounts, type HeldMounts } from "../store/mounts/hold-mounts.ts";
 import type { SandboxState as StoredState, TerminationReason } from "../store/state.ts";
 import type { BackgroundJob } from "../start/common/context.ts";
 import type { Inherited } from "../start/prelaunch/prelaunch-qemu.ts";
@@ -21,6 +21,7 @@ import { clearBootError, recordBootError } from "./boot-error-file.ts";
 import type { Client, ClientServices } from "./clients/client.ts";
 import { Clients } from "./clients/clients.ts";
 import { finishSandbox } from "./finish-sandbox.ts";
+import { setAside, sweepLeftovers, type FoundSandbox } from "../store/sandboxes.ts";
 import { closeLogs, openLogs, watchLogs, type Logs } from "./logs/logs.ts";
 import { endingOf, type Ending } from "./logs/exit-reason.ts";
 import { logExit } from "./logs/machine-log.ts";
@@ -63,10 +64,14 @@ export class Supervisor implements ClientServices {
   readonly #beganAtMs = performance.now();
   readonly #stateFile: StateFile;
   readonly #starting = new AbortController();
+  /** Where the sandbox is put when it is discarded. */
+  #discarding: Promise<string> | null = null;
   #phase: Phase = { kind: "starting" };
   #attached: boolean;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
   #ending: Ending | null = null;
+  /** Until its end. */
+  #heldMounts: HeldMounts | null = null;
   /** How the sandbox has ended, once everything about it is on disk. */
   #ended: EndedMessage | null = null;
   readonly #endWatchers = new Set<(ended: EndedMessage) => void>();
@@ -145,6 +150,25 @@ export class Supervisor implements ClientServices {
     await saved;
   }
 
+  /** Resolves when nobody finds the sandbox any more. @throws RuntimeError for one that is to be kept; IoError */
+  async discard(): Promise<void> {
+    const sandbox = this.#running();
+    if (!this.#options.sandbox.record.config.ephemeral)
+      throw new RuntimeError(`sandbox ${this.name} is not ephemeral: it can be stopped, and then removed`);
+    this.#end("Signal", "it was discarded", false);
+    this.#attached = false;
+    this.#discarding ??= this.#setAside();
+    // The guest takes no time to end that anyone would wait for.
+    this.#discarding.catch(() => undefined).finally(() => sandbox.kill());
+    await this.#discarding;
+  }
+
+  async #setAside(): Promise<string> {
+    const { home, sandbox } = this.#options;
+    await this.#stateFile.leaveDisk();
+    return await setAside(home, sandbox.paths, this.id);
+  }
+
   watchState(changed: () => void): () => void {
     return this.#stateFile.watch(changed);
   }
@@ -206,6 +230,8 @@ export class Supervisor implements ClientServices {
   }
 
   async #start(signal: AbortSignal): Promise<RunningSandbox> {
+    // Somebody else may have got hold of them since it was asked for.
+    this.#heldMounts = await holdMounts(this.#options.home, this.#options.sandbox.record.config);
     const outcome = await this.#startGuest(signal);
     const sandbox = new RunningSandbox({
       sandbox: this.#options.sandbox,
@@ -293,7 +319,9 @@ export class Supervisor implements ClientServices {
 
   async #finishSandbox(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
     this.#attached = false;
-    const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients };
+    await this.#heldMounts?.release();
+    const aside = this.#discarding === null ? null : await this.#discarding.catch(() => null);
+    const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients, aside };
     const finished = finishSandbox(remains, this.#logs.runtime, exit, change);
     this.#phase = { kind: "over" };
     this.#ended = await finished;
@@ -312,6 +340,8 @@ export class Supervisor implements ClientServices {
     // Let the answers to those who wait for the end go out first.
     await new Promise(setImmediate);
     await this.#clients.farewell();
+    // Whoever makes only sandboxes that remove themselves has nobody else who clears away what a killed supervisor has left.
+    if (this.#options.sandbox.record.config.ephemeral) await sweepLeftovers(this.#options.home);
     await idle;
     await closeLogs(this.#logs);
   }

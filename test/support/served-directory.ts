@@ -19,6 +19,7 @@ const wantedByDefault = {
   hostPermissions: "private",
   owner: null,
   quotaBytes: null,
+  quotaCountsAll: false,
 } as const;
 
 /** A directory of the host's as the guest's kernel would use it, without one. */

@@ -7,7 +7,7 @@
 use crate::protocol::wire::*;
 
 /// Both ends of a hop must have the same one; compared in the first message each sends.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StdinMode {
@@ -78,6 +78,98 @@ impl Script {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+pub struct GuestMount {
+    pub path: String,
+    pub read_only: bool,
+    pub no_exec: bool,
+    pub no_suid: bool,
+    pub no_devices: bool,
+    pub memory: Option<MemoryMount>,
+    pub disk: Option<DiskMount>,
+    pub files: Option<HostFiles>,
+}
+
+impl GuestMount {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.path);
+        put_bool(out, self.read_only);
+        put_bool(out, self.no_exec);
+        put_bool(out, self.no_suid);
+        put_bool(out, self.no_devices);
+        put_optional(out, &self.memory, |out, item| item.encode(out));
+        put_optional(out, &self.disk, |out, item| item.encode(out));
+        put_optional(out, &self.files, |out, item| item.encode(out));
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(GuestMount {
+            path: reader.str()?,
+            read_only: reader.bool()?,
+            no_exec: reader.bool()?,
+            no_suid: reader.bool()?,
+            no_devices: reader.bool()?,
+            memory: reader.optional(MemoryMount::decode)?,
+            disk: reader.optional(DiskMount::decode)?,
+            files: reader.optional(HostFiles::decode)?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryMount {
+    pub size_mib: u32,
+}
+
+impl MemoryMount {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.size_mib);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(MemoryMount {
+            size_mib: reader.u32()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiskMount {
+    pub file_system: DiskFileSystem,
+    pub fills: bool,
+}
+
+impl DiskMount {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.file_system.encode(out);
+        put_bool(out, self.fills);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(DiskMount {
+            file_system: DiskFileSystem::decode(reader)?,
+            fills: reader.bool()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostFiles {
+    pub is_file: bool,
+}
+
+impl HostFiles {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bool(out, self.is_file);
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(HostFiles {
+            is_file: reader.bool()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct Root {
     pub layered: Option<LayeredRoot>,
     pub shared: Option<SharedRoot>,
@@ -134,9 +226,7 @@ impl SharedRoot {
     }
 
     fn decode(reader: &mut Reader) -> Result<Self, WireError> {
-        Ok(SharedRoot {
-            tag: reader.str()?,
-        })
+        Ok(SharedRoot { tag: reader.str()? })
     }
 }
 
@@ -324,6 +414,7 @@ impl Mount {
 pub struct Boot {
     pub hostname: String,
     pub workdir: String,
+    pub mounts: Vec<GuestMount>,
     pub scripts: Vec<Script>,
 }
 
@@ -331,6 +422,7 @@ impl Boot {
     fn encode(&self, out: &mut Vec<u8>) {
         put_str(out, &self.hostname);
         put_str(out, &self.workdir);
+        put_list(out, &self.mounts, |out, item| item.encode(out));
         put_list(out, &self.scripts, |out, item| item.encode(out));
     }
 
@@ -338,6 +430,7 @@ impl Boot {
         Ok(Boot {
             hostname: reader.str()?,
             workdir: reader.str()?,
+            mounts: reader.list(11, GuestMount::decode)?,
             scripts: reader.list(8, Script::decode)?,
         })
     }

@@ -56,7 +56,10 @@ impl Service {
         match self {
             Service::Command => matches!(
                 message,
-                Message::ExecStarted(_) | Message::ExecExited(_) | Message::OutputsEnded | Message::ExecFailed(_)
+                Message::ExecStarted(_)
+                    | Message::ExecExited(_)
+                    | Message::OutputsEnded
+                    | Message::ExecFailed(_)
             ),
             Service::Ping => matches!(message, Message::Pong(_)),
             Service::Shutdown => matches!(message, Message::ShuttingDown),
@@ -106,9 +109,6 @@ impl Service {
 pub fn is_for_connection(message: &Message) -> bool {
     matches!(
         message,
-        Message::Seed(_)
-            | Message::Clock(_)
-            | Message::Mount(_)
-            | Message::Boot(_)
+        Message::Seed(_) | Message::Clock(_) | Message::Mount(_) | Message::Boot(_)
     )
 }

@@ -244,6 +244,15 @@ export class SandboxControl {
     await this.#requestEnd(operation, { type: "Kill" });
   }
 
+  /**
+   * Ends the VM of an ephemeral sandbox at once. From then on nobody finds it; its process ends when it has removed what is left.
+   *
+   * @throws RuntimeError when it does not run, or is none
+   */
+  async discard(operation: Operation): Promise<void> {
+    await this.request(operation, { type: "Discard" }, "Done");
+  }
+
   async requestDrain(operation: Operation): Promise<void> {
     const { status } = await this.find();
     if (status === "running") await this.request(operation, { type: "Drain" }, "Done");

@@ -120,6 +120,11 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
     return new MetricsStream(new MetricsSubscription(this.control, intervalMs), intervalMs);
   }
 
+  /** @internal Ends an ephemeral sandbox and does not wait until all of it is gone. @throws RuntimeError when it is none */
+  async discard(options: WaitOptions = {}): Promise<void> {
+    await this.control.run("discard sandbox", options, (operation) => this.control.discard(operation));
+  }
+
   /** Stops the sandbox if this process owns it, else only closes the connection to it. Never fails. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ownsLifecycle) await this.stop().catch(() => undefined);

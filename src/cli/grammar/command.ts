@@ -55,7 +55,7 @@ export type OptionValues<S extends OptionSpecs> = { readonly [K in keyof S]: Opt
 export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
 
 /** What a shell can find the names of. */
-export type NameKind = "sandbox" | "image" | "template";
+export type NameKind = "sandbox" | "image" | "template" | "volume";
 
 export interface Operand {
   /** Upper case, as shown in the help. */

@@ -12,7 +12,12 @@ async function values(before: string, current: string): Promise<string[]> {
   const words = before === "" ? [] : before.split(" ");
   const found = await candidates(commandEntries, words, current, (kind) =>
     Promise.resolve(
-      { image: ["alpine", "python"], sandbox: ["demo", "other"], template: ["3f9a", "41bc"] }[kind],
+      {
+        image: ["alpine", "python"],
+        sandbox: ["demo", "other"],
+        template: ["3f9a", "41bc"],
+        volume: ["cache"],
+      }[kind],
     ),
   );
   return found.map(({ value }) => value);
@@ -35,6 +40,8 @@ test("members of a family, and what follows them", async () => {
   assert.deepEqual(await values("template", ""), ["list", "ls", "inspect", "prune"]);
   assert.deepEqual(await values("template inspect", "3"), ["3f9a"]);
   assert.deepEqual(await values("template inspect 3f9a", ""), []);
+  assert.deepEqual(await values("volume rm", "c"), ["cache"]);
+  assert.deepEqual(await values("vol inspect", ""), ["cache"]);
 });
 
 test("options, once a dash is typed", async () => {

@@ -16,7 +16,7 @@ export type FindNames = (kind: NameKind) => Promise<readonly string[]>;
  * @param entries - all commands
  * @param before - the words between `msb` and the one being typed
  * @param current - the word being typed, up to the cursor
- * @param names - finds the names of the sandboxes, images or templates
+ * @param names - finds the names of the sandboxes, images, templates or volumes
  */
 export async function candidates(
   entries: CommandEntries,

@@ -4,28 +4,28 @@ import { once } from "node:events";
 import { Socket } from "node:net";
 import { test } from "node:test";
 import { RuntimeError } from "../../errors/index.ts";
-import { takeConnection } from "./take-connection.ts";
+import { leaveUnread, takeConnection } from "./take-connection.ts";
 
-test("a connection that was given away is read and written by who has it, and by nobody else", async () => {
-  const child = spawn(
-    process.execPath,
-    [
-      "-e",
-      "process.on('SIGTERM', () => process.exit()); new (require('net').Socket)({ fd: 3 }).on('data', (text) => process.stdout.write(text))",
-    ],
-    {
-      stdio: ["ignore", "pipe", "inherit", "pipe"],
-    },
-  );
+/** Writes a word at once, and what comes to its standard output. */
+const echo = `
+  const socket = new (require("net").Socket)({ fd: 3 });
+  socket.write("first");
+  socket.on("data", (text) => process.stdout.write(text));
+`;
+
+test("a connection is read and written by who has taken it, and by nobody else", async () => {
+  const child = spawn(process.execPath, ["-e", echo], { stdio: ["ignore", "pipe", "inherit", "pipe"] });
+  leaveUnread(child, 3);
   const exited = once(child, "exit");
+  assert.ok(child.stdout);
+  // The word is there, and the event loop has seen it.
+  const said = once(child.stdout, "data");
   const fd = takeConnection(child, 3);
   assert.throws(() => takeConnection(child, 3), RuntimeError);
   const own = new Socket({ fd });
+  assert.equal(String(await once(own, "data")), "first");
   own.write("hello");
-  assert.ok(child.stdout);
-  const [text] = (await once(child.stdout, "data")) as [Buffer];
-  assert.equal(text.toString(), "hello");
-  own.resume();
+  assert.equal(String(await said), "hello");
   child.kill();
   await Promise.all([exited, once(own, "close")]);
 });

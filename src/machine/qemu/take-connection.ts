@@ -6,11 +6,23 @@ import { RuntimeError } from "../../errors/index.ts";
 const given = new Set<Socket>();
 
 /**
+ * Leaves whatever comes on a connection where it is, for who takes it. Called right after the child was spawned: Node reads on its
+ * own from then on.
+ *
+ * @param index of the child's descriptor, one of its `stdio`
+ */
+export function leaveUnread(child: ChildProcess, index: number): void {
+  const socket = (child.stdio as readonly unknown[])[index];
+  if (socket instanceof Socket) handleOf(socket)?.readStop();
+}
+
+/**
  * Takes our end of a descriptor that a child inherited away from this thread, for another one. Node has no call for that: its
  * sockets know their descriptors, but do not say so, and cannot be told to let go.
  *
- * @param index of the child's descriptor, one of its `stdio`
- * @throws RuntimeError when it is none any more, or this Node keeps it where nobody finds it
+ * @param index of the child's descriptor, of which nothing was read: {@link leaveUnread}
+ * @returns a descriptor that is the caller's from now on
+ * @throws RuntimeError when it was taken before, or the child is gone, or this Node keeps it where nobody finds it
  */
 export function takeConnection(child: ChildProcess, index: number): number {
   const streams = child.stdio as unknown[];
@@ -19,8 +31,6 @@ export function takeConnection(child: ChildProcess, index: number): number {
   if (!(socket instanceof Socket) || handle === null) {
     throw new RuntimeError("the connection for the host's files could not be taken");
   }
-  // Nothing has come on it: the guest does not speak there before it was told to.
-  handle.readStop();
   given.add(socket);
   // At the child's end Node reads out and closes whatever is in this list.
   streams[index] = null;

@@ -5,7 +5,7 @@ import { violation } from "../violation.ts";
 import { WireReader, WireWriter } from "../wire.ts";
 
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 export const startRoutes = ["prelaunched", "restored", "cold"] as const;
 export type StartRoute = (typeof startRoutes)[number];
@@ -28,6 +28,30 @@ export type FindingStatus = (typeof findingStatuss)[number];
 export interface Script {
   readonly name: string;
   readonly content: Uint8Array;
+}
+
+export interface GuestMount {
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly noExec: boolean;
+  readonly noSuid: boolean;
+  readonly noDevices: boolean;
+  readonly memory: MemoryMount | null;
+  readonly disk: DiskMount | null;
+  readonly files: HostFiles | null;
+}
+
+export interface MemoryMount {
+  readonly sizeMib: number;
+}
+
+export interface DiskMount {
+  readonly fileSystem: DiskFileSystem;
+  readonly fills: boolean;
+}
+
+export interface HostFiles {
+  readonly isFile: boolean;
 }
 
 export interface Root {
@@ -129,6 +153,7 @@ export interface BootMessage {
   readonly type: "Boot";
   readonly hostname: string;
   readonly workdir: string;
+  readonly mounts: readonly GuestMount[];
   readonly scripts: readonly Script[];
 }
 
@@ -319,6 +344,11 @@ export interface NextMessage {
   readonly type: "Next";
 }
 
+/** Ends the VM of an ephemeral sandbox at once. Answered by Done as soon as nobody finds the sandbox any more and its name is free; what there is of it goes after that. */
+export interface DiscardMessage {
+  readonly type: "Discard";
+}
+
 /** The sandbox has ended and its state is on disk. exitCode/signal are QEMU's. */
 export interface EndedMessage {
   readonly type: "Ended";
@@ -463,6 +493,7 @@ export type Message =
   | WatchStateMessage
   | StateChangedMessage
   | NextMessage
+  | DiscardMessage
   | EndedMessage
   | StatsRequestMessage
   | StatsMessage
@@ -499,6 +530,7 @@ export interface MessageOn {
     | DrainMessage
     | WatchStateMessage
     | NextMessage
+    | DiscardMessage
     | MetricsRequestMessage
     | WatchMetricsMessage
     | WatchLogsMessage
@@ -617,6 +649,7 @@ export function encodeMessage(message: Message): Buffer {
       writer.u8(2);
       writer.str(message.hostname);
       writer.str(message.workdir);
+      writer.list(message.mounts, (item) => writeGuestMount(writer, item));
       writer.list(message.scripts, (item) => writeScript(writer, item));
       break;
     case "Ready":
@@ -747,6 +780,9 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "Next":
       writer.u8(64);
+      break;
+    case "Discard":
+      writer.u8(56);
       break;
     case "Ended":
       writer.u8(57);
@@ -968,6 +1004,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         type: "Boot",
         hostname: reader.str(),
         workdir: reader.str(),
+        mounts: reader.list(11, () => readGuestMount(reader)),
         scripts: reader.list(8, () => readScript(reader)),
       }),
     },
@@ -1305,6 +1342,16 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
+    56,
+    {
+      type: "Discard",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Discard",
+      }),
+    },
+  ],
+  [
     57,
     {
       type: "Ended",
@@ -1494,6 +1541,62 @@ function readScript(reader: WireReader): Script {
   return {
     name: reader.str(),
     content: reader.bytes(),
+  };
+}
+
+function writeGuestMount(writer: WireWriter, value: GuestMount): void {
+  writer.str(value.path);
+  writer.bool(value.readOnly);
+  writer.bool(value.noExec);
+  writer.bool(value.noSuid);
+  writer.bool(value.noDevices);
+  writer.optional(value.memory, (item) => writeMemoryMount(writer, item));
+  writer.optional(value.disk, (item) => writeDiskMount(writer, item));
+  writer.optional(value.files, (item) => writeHostFiles(writer, item));
+}
+
+function readGuestMount(reader: WireReader): GuestMount {
+  return {
+    path: reader.str(),
+    readOnly: reader.bool(),
+    noExec: reader.bool(),
+    noSuid: reader.bool(),
+    noDevices: reader.bool(),
+    memory: reader.optional(() => readMemoryMount(reader)),
+    disk: reader.optional(() => readDiskMount(reader)),
+    files: reader.optional(() => readHostFiles(reader)),
+  };
+}
+
+function writeMemoryMount(writer: WireWriter, value: MemoryMount): void {
+  writer.u32(value.sizeMib);
+}
+
+function readMemoryMount(reader: WireReader): MemoryMount {
+  return {
+    sizeMib: reader.u32(),
+  };
+}
+
+function writeDiskMount(writer: WireWriter, value: DiskMount): void {
+  writeDiskFileSystem(writer, value.fileSystem);
+  writer.bool(value.fills);
+}
+
+function readDiskMount(reader: WireReader): DiskMount {
+  return {
+    fileSystem: readDiskFileSystem(reader),
+    fills: reader.bool(),
+  };
+}
+
+function writeHostFiles(writer: WireWriter, value: HostFiles): void {
+  writer.bool(value.isFile);
+}
+
+function readHostFiles(reader: WireReader): HostFiles {
+  return {
+    isFile: reader.bool(),
   };
 }
 

@@ -140,6 +140,7 @@ export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<Messag
   ["Stop", end],
   ["Kill", end],
   ["Drain", end],
+  ["Discard", end],
   ["Shutdown", shutdown],
   ["WatchState", states],
   ["StatsRequest", stats],

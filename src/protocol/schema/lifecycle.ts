@@ -79,6 +79,12 @@ export const lifecycle = {
       doc: "The subscriber has used the last item and can take one more. So one that is slow has at most one under way, the newest.",
       fields: {},
     },
+    Discard: {
+      tag: 56,
+      routes: toSupervisor,
+      doc: "Ends the VM of an ephemeral sandbox at once. Answered by Done as soon as nobody finds the sandbox any more and its name is free; what there is of it goes after that.",
+      fields: {},
+    },
     Ended: {
       tag: 57,
       routes: toClient,
@@ -97,7 +103,7 @@ export const lifecycle = {
     end: requests(
       "How and when the sandbox ends.",
       toSupervisor,
-      ["Detach", "Stop", "Kill", "Drain"],
+      ["Detach", "Stop", "Kill", "Drain", "Discard"],
       ["Done"],
     ),
     shutdown: requests("The orderly end of the guest.", toAgent, ["Shutdown"], ["ShuttingDown"]),

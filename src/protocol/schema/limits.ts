@@ -1,7 +1,7 @@
 import type { Route } from "./types.ts";
 
 /** Raised with every incompatible change; both ends of a hop must have the same one. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 /** Numbers that both ends of a hop have to agree on. */
 export const limits = {

@@ -9,6 +9,7 @@ import { AgentLink } from "../../agent-link/agent-link.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
 import { AcceleratorFailedError, bootLimit, restoreLimit, startError } from "./start-errors.ts";
+import { servedWhile } from "./serve-files.ts";
 import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "./context.ts";
 
 /**
@@ -18,7 +19,7 @@ import { unlessOver, type StartContext, type StartedMachine, type StartPlan } fr
  *   BootStartError, InvalidConfigError; why the start is over: no machine is started then
  */
 export async function bootToHello(plan: StartPlan, template?: TemplateUse): Promise<StartedMachine> {
-  const { context, choice, qemu, kernel, root, tscKhz, trial } = plan;
+  const { context, choice, qemu, kernel, root, mounts, tscKhz, trial } = plan;
   const { accelerator } = choice;
   const { signal, operation } = context;
   const { probe } = trial;
@@ -26,7 +27,7 @@ export async function bootToHello(plan: StartPlan, template?: TemplateUse): Prom
   operation.throwIfOver();
   context.progress("boot");
   const startedAtMs = performance.now();
-  const spec = machineSpec(context.record, kernel, root, template);
+  const spec = machineSpec(context.record, kernel, root, mounts, template);
   const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
   context.kernelLog.follow(machine.console);
   const started = linkTo(context, machine, startedAtMs);
@@ -78,14 +79,15 @@ export function linkTo(
  * @throws BootStartError, InvalidConfigError; the signal's reason. The machine has ended then
  */
 export async function becomeSandbox(
-  { context, root }: StartPlan,
+  { context, root, mounts }: StartPlan,
   started: StartedMachine,
   isMounted: boolean,
 ): Promise<StartedMachine> {
   context.progress("guest");
   try {
-    const messages = bootMessages(context.record, isMounted ? null : root);
-    await untilReady(started, started.agent.boot(messages), context.operation);
+    const messages = bootMessages(context.record, mounts.guest, isMounted ? null : root);
+    const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
+    await untilReady(started, booted, context.operation);
     started.live();
     return started;
   } catch (error) {

@@ -17,6 +17,21 @@ const origin = v.object({
   durable: v.boolean(),
 });
 
+const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff));
+
+const served = v.array(
+  v.object({
+    path,
+    isFile: v.boolean(),
+    readOnly: v.boolean(),
+    statVirtualization: v.picklist(["strict", "relaxed", "off"]),
+    hostPermissions: v.picklist(["private", "mirror"]),
+    owner: v.nullable(v.object({ uid: id, gid: id })),
+    quotaBytes: v.nullable(count),
+    quotaCountsAll: v.boolean(),
+  }),
+);
+
 const prelaunch = v.variant("kind", [
   v.object({ kind: v.literal("none"), reason: v.string() }),
   v.object({
@@ -26,6 +41,7 @@ const prelaunch = v.variant("kind", [
     statePath: path,
     opening: v.string(),
     bootFrames: v.pipe(v.string(), v.base64()),
+    served,
     accelerator,
     template: origin,
     upperPath: v.nullable(path),
@@ -34,15 +50,17 @@ const prelaunch = v.variant("kind", [
 
 const fileSystem = v.object({ serial: v.string(), fsType: v.string() });
 
+const disks = v.array(
+  v.object({
+    path,
+    format: v.picklist(["raw", "qcow2", "vmdk"]),
+    readOnly: v.boolean(),
+    serial: v.string(),
+  }),
+);
+
 const root = v.object({
-  disks: v.array(
-    v.object({
-      path,
-      format: v.picklist(["raw", "qcow2", "vmdk"]),
-      readOnly: v.boolean(),
-      serial: v.string(),
-    }),
-  ),
+  disks,
   shares: v.array(v.object({ path, readOnly: v.boolean() })),
   description: v.object({
     layered: v.nullable(
@@ -61,6 +79,23 @@ const root = v.object({
     }),
   ),
   upper: v.nullable(v.object({ path, sizeMib: count })),
+});
+
+const mounts = v.object({
+  disks,
+  guest: v.array(
+    v.object({
+      path,
+      readOnly: v.boolean(),
+      noExec: v.boolean(),
+      noSuid: v.boolean(),
+      noDevices: v.boolean(),
+      memory: v.nullable(v.object({ sizeMib: count })),
+      disk: v.nullable(v.object({ fileSystem, fills: v.boolean() })),
+      files: v.nullable(v.object({ isFile: v.boolean() })),
+    }),
+  ),
+  served,
 });
 
 const inputs = v.object({
@@ -82,6 +117,7 @@ const inputs = v.object({
     identity: v.string(),
   }),
   root,
+  mounts,
   candidates: v.array(v.object({ accelerator, usable: v.boolean(), detail: v.string(), fix: v.string() })),
   tscKhz: v.nullable(v.number()),
   accelerator: v.nullable(v.object({ accelerator, why: v.string() })),

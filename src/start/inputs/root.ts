@@ -6,11 +6,12 @@ import { checkDiskImage } from "../../machine/disks/disk-image.ts";
 import { shareTag } from "../../machine/qemu/command-line.ts";
 import type { Disk, Share } from "../../machine/types.ts";
 import type { Root } from "../../protocol/generated/messages.ts";
+import { diskSizeOf } from "../../store/blank-disk.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxPaths } from "../../store/sandboxes.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import type { PreparedRoot } from "../contract/handover.ts";
-import { prepareUpper, sizeOf } from "./upper.ts";
+import { prepareUpper } from "./upper.ts";
 
 const lowerSerial = "lower";
 const upperSerial = "upper";
@@ -111,7 +112,7 @@ async function layeredRoot(
   const upper: Disk = { path: paths.upper, format: "raw", readOnly: false, serial: upperSerial };
   const layered = { lower: lowerDescription, upperSerial, upperSizeMib: sizeMib };
   // One that has run has an upper of its own.
-  const isNew = (await sizeOf(paths.upper)) === null;
+  const isNew = (await diskSizeOf(paths.upper)) === null;
   return {
     disks: [lowerDisk, upper],
     shares: [],

@@ -17,6 +17,7 @@ import { tryLockTemplate } from "../../store/templates/template-staging.ts";
 import { endedBy, linkTo, ownEnd, untilReady } from "../common/boot.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import type { StartContext, StartedMachine, StartPlan } from "../common/context.ts";
+import { servedWhile } from "../common/serve-files.ts";
 import { restoreDeadlineMs } from "../common/start-errors.ts";
 
 /** How long a sandbox has to run before it computes hashes that another one left undone. */
@@ -52,8 +53,10 @@ export async function restoreTemplate(
     if (isMounted && !upperIsMade) await copyTemplateUpper(plan.root, template);
     return await spawnRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
-  const messages = bootMessages(plan.context.record, isMounted ? null : plan.root);
-  await becomeRestored(plan.context, started, started.agent.boot(messages), originOf(template));
+  const messages = bootMessages(plan.context.record, plan.mounts.guest, isMounted ? null : plan.root);
+  const { context, mounts } = plan;
+  const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
+  await becomeRestored(context, started, booted, originOf(template));
   return started;
 }
 
@@ -97,10 +100,10 @@ export async function spawnRestored(
   template: Template,
   memory: { readonly memoryPath: string; readonly shared: boolean },
 ): Promise<StartedMachine> {
-  const { context, choice, qemu, kernel, root, tscKhz } = plan;
+  const { context, choice, qemu, kernel, root, mounts, tscKhz } = plan;
   await using state = await open(template.paths.state);
   context.signal.throwIfAborted();
-  const spec = machineSpec(context.record, kernel, root, { ...memory, restored: true });
+  const spec = machineSpec(context.record, kernel, root, mounts, { ...memory, restored: true });
   const startedAtMs = performance.now();
   const machine = Machine.start(spec, choice.accelerator, { qemu, tscKhz, stateFd: state.fd });
   return linkToRestored(context, machine, startedAtMs, originOf(template));

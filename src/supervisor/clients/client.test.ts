@@ -75,6 +75,10 @@ class FakeSandbox implements ClientServices {
   kill(): void {
     // It goes on.
   }
+  discard(): Promise<void> {
+    return Promise.resolve();
+  }
+
   drain(): Promise<void> {
     return Promise.resolve();
   }

@@ -8,6 +8,7 @@ export interface LifecycleServices {
   stop(graceMs: number): void;
   kill(): void;
   drain(): Promise<void>;
+  discard(): Promise<void>;
 }
 
 export function registerLifecycle(registry: ServiceRegistry, services: LifecycleServices): void {
@@ -31,6 +32,10 @@ export function registerLifecycle(registry: ServiceRegistry, services: Lifecycle
   });
   registry.request("Drain", async () => {
     await services.drain();
+    return done;
+  });
+  registry.request("Discard", async () => {
+    await services.discard();
     return done;
   });
 }

@@ -27,6 +27,10 @@ const names: FindNames = async (kind) => {
     const { list } = await import("../../../api/setup/msb-templates.ts");
     return (await list()).map((template) => template.key.slice(0, 12));
   }
+  if (kind === "volume") {
+    const { Volume } = await import("../../../api/index.ts");
+    return (await Volume.list()).map((volume) => volume.name);
+  }
   const { Image, Sandbox } = await import("../../../api/index.ts");
   return kind === "image"
     ? (await Image.list()).map((image) => image.reference)

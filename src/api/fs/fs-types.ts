@@ -1,0 +1,29 @@
+/** What a name in a file system is. */
+export const FsEntryKinds = ["file", "directory", "symlink", "other"] as const;
+export type FsEntryKind = (typeof FsEntryKinds)[number];
+
+/** One name in a directory; what a symbolic link leads to is not looked at. */
+export interface FsEntry {
+  /** The directory's path and the name. */
+  readonly path: string;
+  readonly kind: FsEntryKind;
+  /** Bytes. */
+  readonly size: number;
+  /** Permission bits, at most 0o7777. */
+  readonly mode: number;
+  readonly modified: Date | null;
+}
+
+/** What is known about a path. */
+export interface FsMetadata {
+  readonly kind: FsEntryKind;
+  /** Bytes. */
+  readonly size: number;
+  /** Permission bits, at most 0o7777. */
+  readonly mode: number;
+  /** Its owner may not write it. */
+  readonly readonly: boolean;
+  readonly modified: Date | null;
+  /** null where the file system does not know. */
+  readonly created: Date | null;
+}

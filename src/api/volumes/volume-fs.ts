@@ -1,0 +1,244 @@
+import type { BigIntStats } from "node:fs";
+import { mkdir, readdir, rename, unlink } from "node:fs/promises";
+import { IoError, SandboxFsError } from "../../errors/index.ts";
+import {
+  OpenDirectory,
+  statusOf,
+  unlessThere,
+  type Place,
+} from "../../host/contained/contained-directory.ts";
+import { removeTree } from "../../host/contained/remove-tree.ts";
+import { checkCallOptions } from "../../host/call-options.ts";
+import type { Operation, WaitOptions } from "../../host/operation.ts";
+import type { FsEntry, FsEntryKind, FsMetadata } from "../fs/fs-types.ts";
+import { copyTree } from "./copy-tree.ts";
+import { atPlace } from "./volume-place.ts";
+import { VolumeFsReadStream, VolumeFsWriteSink } from "./volume-streams.ts";
+import { AsideFile, openToRead, systemError } from "./volume-write.ts";
+
+/**
+ * The files of a volume, from the host: no sandbox is needed. Paths are below the volume's root, with or without a leading `/`. Neither
+ * `..` nor a link leads out of it, whatever a guest that has the volume does meanwhile: that is a `SandboxFsError`. What the system
+ * reports is an `IoError`.
+ *
+ * Of a volume that is a disk these are the files of the directory on the host that holds it, not those in the disk.
+ *
+ * @example
+ * ```ts
+ * import { Volume } from "microsandbox";
+ *
+ * const volume = await Volume.builder("fs-example").create();
+ * await volume.fs().write("notes/today.txt", "hello");
+ * console.log(await volume.fs().readToString("notes/today.txt"));
+ * await Volume.remove("fs-example");
+ * ```
+ */
+export class VolumeFs {
+  readonly #root: string;
+
+  /** @internal */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** A whole file. @throws IoError, SandboxFsError */
+  async read(path: string, options: WaitOptions = {}): Promise<Buffer> {
+    return await this.#at(path, "read", options, async (place, { signal }) => {
+      await using file = await openToRead(place);
+      return await file.readFile({ signal });
+    });
+  }
+
+  /** A whole file as text. @throws SandboxFsError when it is no UTF-8; as {@link read} */
+  async readToString(path: string, options: WaitOptions = {}): Promise<string> {
+    const bytes = await this.read(path, options);
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch (error) {
+      throw new SandboxFsError(`${JSON.stringify(path)} in the volume is no UTF-8`, {
+        cause: error,
+        hint: "Read it with read().",
+      });
+    }
+  }
+
+  /** The older name of {@link readToString}. */
+  async readString(path: string, options: WaitOptions = {}): Promise<string> {
+    return await this.readToString(path, options);
+  }
+
+  /**
+   * Writes a whole file; text as UTF-8. Whoever reads meanwhile sees the old content or the new one. Directories on the way are made;
+   * a new file has the mode 0644, an old one keeps owner and mode.
+   *
+   * @throws IoError, SandboxFsError; nothing has changed then
+   */
+  async write(path: string, data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
+    const sink = await this.writeStream(path, options);
+    await sink.write(data, options).catch(() => undefined);
+    await sink.close(options);
+  }
+
+  /** @throws IoError, SandboxFsError */
+  async readStream(path: string, options: WaitOptions = {}): Promise<VolumeFsReadStream> {
+    return await this.#at(
+      path,
+      "read",
+      options,
+      async (place) => new VolumeFsReadStream(path, await openToRead(place)),
+    );
+  }
+
+  /** As {@link write}, a chunk at a time: the file takes its place when the stream is closed. @throws IoError, SandboxFsError */
+  async writeStream(path: string, options: WaitOptions = {}): Promise<VolumeFsWriteSink> {
+    return await this.#at(
+      path,
+      "write",
+      options,
+      async (place) => new VolumeFsWriteSink(path, await AsideFile.open(place)),
+      true,
+    );
+  }
+
+  /** The names in a directory, in no order; `path` begins with a `/`, which is the volume's root. @throws IoError, SandboxFsError */
+  async list(path: string, options: WaitOptions = {}): Promise<FsEntry[]> {
+    return await this.#at(path, "list", options, async (place) => {
+      await using directory = await OpenDirectory.open(place.path);
+      const prefix = `/${path
+        .split("/")
+        .filter((part) => part !== "" && part !== ".")
+        .join("/")}`;
+      const entries = await Promise.all(
+        (await readdir(directory.at())).map(async (name) => {
+          const status = await statusOf(directory.at(name));
+          // It has been removed since.
+          if (status === null) return null;
+          const { kind, size, mode, modified } = metadataOf(status);
+          return { path: `${prefix === "/" ? "" : prefix}/${name}`, kind, size, mode, modified };
+        }),
+      );
+      return entries.filter((entry) => entry !== null);
+    });
+  }
+
+  /** Makes a directory and those above it; one that is there is left as it is. @throws IoError, SandboxFsError */
+  async mkdir(path: string, options: WaitOptions = {}): Promise<void> {
+    await this.#at(
+      path,
+      "make",
+      options,
+      async ({ name, path: at }) => {
+        if (name !== ".") await mkdir(at, 0o755).catch(unlessThere);
+        await (await OpenDirectory.open(at)).close();
+      },
+      true,
+    );
+  }
+
+  /** Removes a directory and all that is in it, but not the root. @throws IoError, SandboxFsError for the root */
+  async removeDir(path: string, options: WaitOptions = {}): Promise<void> {
+    await this.#atName(path, "remove", options, async (place, { signal }) => {
+      if (place.name === ".") {
+        throw new SandboxFsError("the root of a volume is not removed like a directory in it", {
+          hint: "Remove the volume: Volume.remove(name).",
+        });
+      }
+      await removeTree(place, signal);
+    });
+  }
+
+  /** Removes a file or a link. @throws IoError, for a directory too; SandboxFsError */
+  async remove(path: string, options: WaitOptions = {}): Promise<void> {
+    await this.#atName(path, "remove", options, async ({ name, path: at }) => {
+      const isDirectory = name === "." || (await statusOf(at))?.isDirectory() === true;
+      if (isDirectory) throw systemError("EISDIR", "it is a directory: use removeDir()");
+      await unlink(at);
+    });
+  }
+
+  /**
+   * Copies a file, or a directory with all that is in it, over what is there. Links in a directory are copied as they are.
+   *
+   * @throws IoError, SandboxFsError
+   */
+  async copy(from: string, to: string, options: WaitOptions = {}): Promise<void> {
+    await this.#at(from, "copy", options, (source, { signal }) =>
+      this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), true),
+    );
+  }
+
+  /** Gives something another name, and takes the place of a file that has it; as rename(2). @throws IoError, SandboxFsError */
+  async rename(from: string, to: string, options: WaitOptions = {}): Promise<void> {
+    await this.#atName(from, "rename", options, (source, { signal }) =>
+      this.#atName(to, "rename to", { signal }, (target) => rename(source.path, target.path), true),
+    );
+  }
+
+  /** Of a link itself, not of what it leads to. @throws IoError when there is nothing; SandboxFsError */
+  async stat(path: string, options: WaitOptions = {}): Promise<FsMetadata> {
+    return await this.#atName(path, "look at", options, async ({ path: at }) => {
+      const status = await statusOf(at);
+      if (status === null) throw systemError("ENOENT", "no such file or directory");
+      return metadataOf(status);
+    });
+  }
+
+  /** Whether {@link stat} finds something. @throws SandboxFsError when the path leads out of the volume */
+  async exists(path: string, options: WaitOptions = {}): Promise<boolean> {
+    try {
+      await this.stat(path, options);
+      return true;
+    } catch (error) {
+      if (error instanceof IoError) return false;
+      throw error;
+    }
+  }
+
+  /** What the path leads to, links followed. */
+  #at<T>(
+    path: string,
+    action: string,
+    options: WaitOptions,
+    work: (place: Place, operation: Operation) => Promise<T>,
+    makeParents = false,
+  ): Promise<T> {
+    const { root, waiting } = this.#call(action, options);
+    return atPlace(root, path, action, { ...waiting, follow: true, makeParents }, work);
+  }
+
+  /** What has the name itself, though it be a link. */
+  #atName<T>(
+    path: string,
+    action: string,
+    options: WaitOptions,
+    work: (place: Place, operation: Operation) => Promise<T>,
+    makeParents = false,
+  ): Promise<T> {
+    const { root, waiting } = this.#call(action, options);
+    return atPlace(root, path, action, { ...waiting, follow: false, makeParents }, work);
+  }
+
+  /** @throws InvalidConfigError for options that are none */
+  #call(action: string, options: WaitOptions): { readonly root: string; readonly waiting: WaitOptions } {
+    checkCallOptions(`${action} in the volume`, options);
+    return { root: this.#root, waiting: options };
+  }
+}
+
+function metadataOf(status: BigIntStats): FsMetadata {
+  const mode = Number(status.mode) & 0o7777;
+  return {
+    kind: kindOf(status),
+    size: Number(status.size),
+    mode,
+    readonly: (mode & 0o200) === 0,
+    modified: new Date(Number(status.mtimeMs)),
+    created: status.birthtimeMs > 0n ? new Date(Number(status.birthtimeMs)) : null,
+  };
+}
+
+function kindOf(status: BigIntStats): FsEntryKind {
+  if (status.isFile()) return "file";
+  if (status.isDirectory()) return "directory";
+  return status.isSymbolicLink() ? "symlink" : "other";
+}

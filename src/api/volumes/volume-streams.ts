@@ -1,0 +1,145 @@
+import type { FileHandle } from "node:fs/promises";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
+import { ioError } from "../../host/system-error.ts";
+import { SandboxFsError } from "../../errors/index.ts";
+import type { AsideFile } from "./volume-write.ts";
+
+/** The most that one chunk holds, bytes. */
+const chunkBytes = 3 * 1024 * 1024;
+
+/** The bytes of a file of a volume, one chunk after the other. Reading to the end or disposing of it closes the file. */
+export class VolumeFsReadStream implements AsyncDisposable {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  #ended = false;
+
+  /** @internal */
+  constructor(path: string, file: FileHandle) {
+    this.#path = path;
+    this.#file = file;
+  }
+
+  /** The next bytes, at most 3 MiB; null at the end, and ever after. @throws IoError */
+  async recv(options: WaitOptions = {}): Promise<Uint8Array | null> {
+    return await Operation.run(`read ${JSON.stringify(this.#path)} in the volume`, options, (operation) =>
+      operation.wait(this.#next()),
+    );
+  }
+
+  /** All that is left. @throws IoError */
+  async collect(options: WaitOptions = {}): Promise<Buffer> {
+    return await Operation.run(
+      `read ${JSON.stringify(this.#path)} in the volume`,
+      options,
+      async (operation) => {
+        const chunks: Uint8Array[] = [];
+        for (let chunk = await this.#next(); chunk !== null; chunk = await this.#next()) {
+          operation.throwIfOver();
+          chunks.push(chunk);
+        }
+        return Buffer.concat(chunks);
+      },
+    );
+  }
+
+  async #next(): Promise<Uint8Array | null> {
+    if (this.#ended) return null;
+    try {
+      const buffer = Buffer.allocUnsafe(chunkBytes);
+      const { bytesRead } = await this.#file.read(buffer, 0, chunkBytes, null);
+      if (bytesRead > 0) return buffer.subarray(0, bytesRead);
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw ioError(`read ${JSON.stringify(this.#path)} in the volume`, error, "userFile");
+    }
+    await this[Symbol.asyncDispose]();
+    return null;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      for (let chunk = await this.recv(); chunk !== null; chunk = await this.recv()) yield chunk;
+    } finally {
+      await this[Symbol.asyncDispose]();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#file.close();
+  }
+}
+
+/**
+ * Writes a file of a volume. It is written aside and takes its place with `close()`: until then, and when a write has failed, what was
+ * there stays as it was.
+ */
+export class VolumeFsWriteSink implements AsyncDisposable {
+  readonly #path: string;
+  readonly #aside: AsideFile;
+  /** What was asked for so far, in order. */
+  #work: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | null = null;
+  #closing: Promise<void> | null = null;
+
+  /** @internal */
+  constructor(path: string, aside: AsideFile) {
+    this.#path = path;
+    this.#aside = aside;
+  }
+
+  /** Appends; text as UTF-8. @throws IoError; SandboxFsError after `close()` */
+  async write(data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
+    if (this.#closing !== null) {
+      throw new SandboxFsError(`${JSON.stringify(this.#path)} is closed`, { hint: "Write before close()." });
+    }
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    this.#work = this.#work.then(async () => {
+      if (this.#failure !== null) return;
+      try {
+        for (let at = 0; at < bytes.length;) at += (await this.#aside.file.write(bytes, at)).bytesWritten;
+      } catch (error) {
+        this.#failure = { error };
+      }
+    });
+    await this.#wait("write", options, this.#work);
+    this.#throwFailure();
+  }
+
+  /** Puts the file in its place. Again does nothing. @throws IoError, of an earlier write too: nothing has changed then */
+  async close(options: WaitOptions = {}): Promise<void> {
+    this.#closing ??= this.#finish();
+    await this.#wait("close", options, this.#closing);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Giving up ends the waiting: what was asked for goes on. */
+  async #wait(action: string, options: WaitOptions, work: Promise<void>): Promise<void> {
+    // Who gives up does not hear how it ends; `close()` tells.
+    work.catch(() => undefined);
+    await Operation.run(`${action} ${JSON.stringify(this.#path)} in the volume`, options, (operation) =>
+      operation.wait(work),
+    );
+  }
+
+  async #finish(): Promise<void> {
+    await this.#work;
+    if (this.#failure !== null) await this.#aside.discard();
+    this.#throwFailure();
+    try {
+      await this.#aside.commit();
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure === null) return;
+    throw ioError(`write ${JSON.stringify(this.#path)} in the volume`, this.#failure.error, "userFile");
+  }
+}

@@ -1,0 +1,123 @@
+import { constants, type BigIntStats } from "node:fs";
+import { copyFile, open, rename, unlink, type FileHandle } from "node:fs/promises";
+import { statusOf, OpenDirectory, type Place } from "../../host/contained/contained-directory.ts";
+import { randomHex } from "../../host/system/entropy.ts";
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_NONBLOCK, O_WRONLY } = constants;
+
+/** A place with a name of any bytes. */
+export type AnyPlace = Omit<Place, "name"> & { readonly name: string | Buffer };
+
+/** A system error that the system has not reported. */
+export function systemError(code: string, why: string): Error {
+  return Object.assign(new Error(`${code}: ${why}`), { code });
+}
+
+/**
+ * A file that is being written: aside, until it is put in the place of what has its name. Until then that stays as it is.
+ * Owner and mode of a file that is replaced are kept.
+ */
+export class AsideFile {
+  readonly file: FileHandle;
+  readonly #directory: OpenDirectory;
+  readonly #target: Buffer;
+  readonly #aside: Buffer;
+
+  private constructor(file: FileHandle, directory: OpenDirectory, target: Buffer, aside: Buffer) {
+    this.file = file;
+    this.#directory = directory;
+    this.#target = target;
+    this.#aside = aside;
+  }
+
+  /** @throws what the system reports; EISDIR, EINVAL for what is no regular file. Nothing is left then */
+  static async open(place: AnyPlace): Promise<AsideFile> {
+    const old = await statusOf(place.path);
+    if (place.name === "." || old?.isDirectory() === true) throw systemError("EISDIR", "it is a directory");
+    if (old?.isSymbolicLink() === true) throw systemError("ELOOP", "it is a symbolic link");
+    if (old?.isFile() === false) throw systemError("EINVAL", "it is no regular file");
+    // The place's own is closed before this is over.
+    const directory = await OpenDirectory.open(place.directory.at());
+    const aside = directory.at(`.msb-${randomHex(8)}.tmp`);
+    try {
+      const file = await open(aside, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0o600);
+      const made = new AsideFile(file, directory, directory.at(place.name), aside);
+      try {
+        await made.#takeAfter(old);
+        return made;
+      } catch (error) {
+        await file.close();
+        await unlink(aside).catch(() => undefined);
+        throw error;
+      }
+    } catch (error) {
+      await directory.close();
+      throw error;
+    }
+  }
+
+  /** Owner and mode. */
+  async #takeAfter(old: BigIntStats | null): Promise<void> {
+    const { uid, gid } = await this.file.stat();
+    if (old !== null && (Number(old.uid) !== uid || Number(old.gid) !== gid))
+      await this.file.chown(Number(old.uid), Number(old.gid));
+    await this.file.chmod(old === null ? 0o644 : Number(old.mode) & 0o7777);
+  }
+
+  /** Puts it in its place. @throws what the system reports; nothing is left of it then */
+  async commit(): Promise<void> {
+    try {
+      await this.file.close();
+      await rename(this.#aside, this.#target);
+      await this.#directory.close();
+    } catch (error) {
+      await this.discard();
+      throw error;
+    }
+  }
+
+  /** Leaves nothing of it. */
+  async discard(): Promise<void> {
+    await this.file.close().catch(() => undefined);
+    await unlink(this.#aside).catch(() => undefined);
+    await this.#directory.close();
+  }
+}
+
+/** Opens a regular file to read it. @throws what the system reports; EISDIR, EINVAL for what is no regular file */
+export async function openToRead({ path }: Pick<Place, "path">): Promise<FileHandle> {
+  // O_NONBLOCK: a pipe would wait for a writer.
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const status = await file.stat();
+    if (status.isDirectory()) throw systemError("EISDIR", "it is a directory");
+    if (!status.isFile()) throw systemError("EINVAL", "it is no regular file");
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Copies a regular file, its mode with it. @throws what the system reports */
+export async function copyRegular(source: Pick<Place, "path">, target: AnyPlace): Promise<void> {
+  await using input = await openToRead(source);
+  const aside = await AsideFile.open(target);
+  try {
+    // By descriptors: nothing that has their names now matters. The system copies, and shares the blocks where it can.
+    if (process.platform === "linux")
+      await copyFile(
+        `/proc/self/fd/${input.fd}`,
+        `/proc/self/fd/${aside.file.fd}`,
+        constants.COPYFILE_FICLONE,
+      );
+    else
+      for await (const chunk of input.createReadStream({ autoClose: false }))
+        await aside.file.write(chunk as Buffer);
+    await aside.file.chmod((await input.stat()).mode & 0o7777);
+    await aside.commit();
+  } catch (error) {
+    await aside.discard().catch(() => undefined);
+    throw error;
+  }
+}

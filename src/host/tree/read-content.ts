@@ -1,0 +1,57 @@
+import type { FileHandle } from "node:fs/promises";
+import { IoError } from "../../errors/index.ts";
+import { readChunk } from "../files/read-chunk.ts";
+import type { TreeEvent } from "./tree.ts";
+
+/** A file of no more bytes is read at once, and ahead of its turn. */
+export const smallFileBytes = 64 * 1024;
+const chunkBytes = 256 * 1024;
+/** Holes are found in units of this many bytes: the block size of most file systems. */
+const blockBytes = 4096;
+const zeros = Buffer.alloc(blockBytes);
+
+/**
+ * The content of an open file, from its start.
+ *
+ * Node has no SEEK_HOLE. So a file that takes less room than its size is read whole, and its blocks of zero are told as holes,
+ * those that it has written out too.
+ *
+ * @param size as the file was opened; what was added since then is not read
+ * @throws IoError when it has become shorter
+ */
+export async function* readContent(
+  file: FileHandle,
+  size: number,
+  sparse: boolean,
+): AsyncGenerator<TreeEvent> {
+  for (let start = 0; start < size;) {
+    const chunk = Buffer.allocUnsafeSlow(Math.min(chunkBytes, size - start));
+    if ((await readChunk(file, chunk, start)) < chunk.length) throw becameShorter();
+    if (sparse) yield* withHoles(chunk);
+    else yield { type: "data", bytes: chunk };
+    start += chunk.length;
+  }
+}
+
+export function becameShorter(): IoError {
+  return new IoError("it became shorter while it was read", { hint: "Copy it when nobody writes to it." });
+}
+
+function* withHoles(chunk: Buffer): Generator<TreeEvent> {
+  let from = 0;
+  let isHole = false;
+  for (let at = 0; at <= chunk.length; at += blockBytes) {
+    const end = Math.min(at + blockBytes, chunk.length);
+    const zero = at < end && zeros.compare(chunk, at, end, 0, end - at) === 0;
+    if (at < end && zero === isHole) continue;
+    const until = Math.min(at, chunk.length);
+    if (until > from) yield part(chunk, from, until, isHole);
+    from = until;
+    isHole = zero;
+  }
+  if (from < chunk.length) yield part(chunk, from, chunk.length, isHole);
+}
+
+function part(chunk: Buffer, from: number, to: number, isHole: boolean): TreeEvent {
+  return isHole ? { type: "hole", length: to - from } : { type: "data", bytes: chunk.subarray(from, to) };
+}
