@@ -14,9 +14,11 @@ const STARTERS: Readonly<Record<string, string>> = {
   [COMMAND]: "cli/dispatch.ts",
   "supervisor/main.ts": "supervisor/program.ts",
 };
+/** Says which Node is needed, where this one is too old. */
+const FIRST = "require-node.ts";
 /** A thread of the supervisor's, started for a sandbox that has directories of the host. */
 const FILE_SERVER = "file-server/worker.ts";
-const PROGRAMS = [LIBRARY, ...Object.entries(STARTERS).flat(), FILE_SERVER];
+const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), FILE_SERVER];
 
 /** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
 const ENTRY = "index.js";
@@ -62,7 +64,10 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     ],
   });
   await chmod(join(dist, compiled(COMMAND)), 0o755);
-  await writeFile(join(dist, ENTRY), `export * from "./${compiled(LIBRARY)}";\n`);
+  await writeFile(
+    join(dist, ENTRY),
+    `import "./${compiled(FIRST)}";\nexport * from "./${compiled(LIBRARY)}";\n`,
+  );
   await writeFile(join(dist, NOTICES), await notices(root, metafile));
   return [...PROGRAMS.map(compiled), ENTRY, NOTICES];
 }

@@ -51,7 +51,10 @@ function optionOf(key: SettingKey, { type, cli }: AnySetting): [name: string, op
   if (cli === undefined) return [];
   const { flag: name, placeholder = "", ...words } = cli;
   const parse = repeatedParsers[key as keyof typeof repeatedParsers] as ParseValue<unknown> | undefined;
-  if (parse !== undefined) return [[name, repeated({ ...words, placeholder, parse })]];
+  if (parse !== undefined) {
+    const completes = key === "mounts" ? { completes: ["volume", ":"] as const } : {};
+    return [[name, repeated({ ...words, ...completes, placeholder, parse })]];
+  }
   if (key === "rootDisk") return [[name, value({ ...words, placeholder, parse: parseRootDisk })]];
   if (type.form.kind === "flag") return [[name, flag(words)]];
   const choices = type.form.kind === "choice" ? { choices: type.form.words } : {};

@@ -31,6 +31,7 @@ export const mountFlags = {
     description:
       "Mount a named volume, made if it is missing; OPTS such as ro, kind=disk, size=1G. Repeatable",
     parse: parseMountOf("named"),
+    completes: ["volume", ":"],
   }),
   tmpfs: repeated({
     placeholder: "PATH[:SIZE][:OPTS]",

@@ -9,6 +9,7 @@ import type {
   MetricsMessage,
   SandboxState,
 } from "../protocol/generated/messages.ts";
+import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { identifyProcess } from "../host/process/process-identity.ts";
 import { socketPath, type Home } from "../store/home.ts";
 import { holdMounts, type HeldMounts } from "../store/mounts/hold-mounts.ts";
@@ -111,6 +112,10 @@ export class Supervisor implements ClientServices {
       });
     }
     return this.#running().exec(request, client);
+  }
+
+  files(request: Message, client: Stream): StreamHandler {
+    return this.#running().files(request, client);
   }
 
   async ping(): Promise<void> {
