@@ -1,7 +1,7 @@
 import { FileServer } from "../../file-server/file-server.ts";
 import type { ServedPath } from "../../file-server/options.ts";
 import type { Machine } from "../../machine/machine.ts";
-import type { StartContext } from "./context.ts";
+import type { StartContext, StartLog } from "./context.ts";
 
 /**
  * Serves what a guest is to find of the host's files, as long as its machine runs.
@@ -15,9 +15,12 @@ export async function servedWhile(
   served: readonly ServedPath[],
   booted: Promise<void>,
 ): Promise<void> {
-  if (served.length === 0) return await booted;
-  const started = FileServer.start(machine.takeFilesPort(), served, (reason) => {
-    runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
+  await Promise.all([booted, serve(runtimeLog, machine, served)]);
+}
+
+async function serve(log: StartLog, machine: Machine, served: readonly ServedPath[]): Promise<void> {
+  if (served.length === 0) return;
+  await FileServer.start(machine.takeFilesPort(), served, (reason) => {
+    log.write("warn", `the host's files are no longer served to the guest: ${reason}`);
   });
-  await Promise.all([booted, started]);
 }
