@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { Request } from "./fuse/request.ts";
 import { MessageStream } from "./message-stream.ts";
+import { mostHandles } from "./open-limit.ts";
 import { serve } from "./operations/dispatch.ts";
 import type { ServedPath } from "./options.ts";
 import { ServedTree } from "./served-tree.ts";
@@ -22,8 +23,9 @@ export class ServedConnection {
   constructor(socket: Duplex, paths: readonly ServedPath[], ended: (reason: string | null) => void) {
     this.#socket = socket;
     try {
+      const most = mostHandles(paths.length);
       for (const [mount, path] of paths.entries()) {
-        this.#trees.push(new ServedTree(mount, path, (message) => this.#notify(message)));
+        this.#trees.push(new ServedTree(mount, path, most, (message) => this.#notify(message)));
       }
     } catch (error) {
       this.#closeTrees();

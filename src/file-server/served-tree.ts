@@ -17,8 +17,6 @@ import { Watches } from "./tree/watches.ts";
 /** How long the guest may believe what it was told, ms: where changes on the host are noticed, and where they are not. */
 const watchedMs = 30_000;
 const unwatchedMs = 1000;
-/** Files and directories that one guest has open in one mount. The guest's own limit for a process is 1024. */
-const mostHandles = 16_384;
 /** Names in one directory of which the guest was told that are remembered. */
 const mostTold = 200_000;
 
@@ -36,10 +34,11 @@ export class ServedTree {
   readonly #notify: (message: Buffer) => void;
 
   /**
+   * @param mostHandles how many files and directories the guest may have open
    * @param notify sends what nobody asked for
    * @throws the system's error when the path cannot be opened
    */
-  constructor(mount: number, options: ServedPath, notify: (message: Buffer) => void) {
+  constructor(mount: number, options: ServedPath, mostHandles: number, notify: (message: Buffer) => void) {
     this.mount = mount;
     this.readOnly = options.readOnly;
     this.#notify = notify;

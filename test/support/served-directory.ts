@@ -29,7 +29,7 @@ export class ServedDirectory implements Disposable {
   readonly notifications: Buffer[] = [];
 
   constructor(path: string, options: Partial<ServedPath> = {}) {
-    this.served = new ServedTree(0, { ...wantedByDefault, path, ...options }, (message) =>
+    this.served = new ServedTree(0, { ...wantedByDefault, path, ...options }, 1000, (message) =>
       this.notifications.push(message),
     );
   }
