@@ -29,3 +29,12 @@ test("a connection is read and written by who has taken it, and by nobody else",
   child.kill();
   await Promise.all([exited, once(own, "close")]);
 });
+
+test("a connection that nobody takes is closed when the child ends", async () => {
+  const child = spawn("/bin/sh", ["-c", "echo unread >&3"], {
+    stdio: ["ignore", "ignore", "inherit", "pipe"],
+  });
+  leaveUnread(child, 3);
+  await once(child, "close");
+  assert.throws(() => takeConnection(child, 3), RuntimeError);
+});

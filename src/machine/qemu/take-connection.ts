@@ -13,7 +13,12 @@ const given = new Set<Socket>();
  */
 export function leaveUnread(child: ChildProcess, index: number): void {
   const socket = (child.stdio as readonly unknown[])[index];
-  if (socket instanceof Socket) handleOf(socket)?.readStop();
+  if (!(socket instanceof Socket)) return;
+  handleOf(socket)?.readStop();
+  // Nobody reads its end.
+  child.once("exit", () => {
+    if (!given.has(socket)) socket.destroy();
+  });
 }
 
 /**
