@@ -14,7 +14,7 @@ pub enum Service {
     File,
     /// The contents of a file, as data.
     FileRead,
-    /// New contents of a file, as data. Aborted, the old ones stay.
+    /// New contents of a file, as data. Aborted, the old ones stay, unless they had to be written over in place.
     FileWrite,
     /// A tree out of the guest, as data.
     TreeSend,
