@@ -74,8 +74,8 @@ pub enum Event<'a> {
     Data(u32, FrameKind, &'a [u8]),
     /// The supervisor sends no more data.
     Ended(u32),
-    /// More can be sent than before.
-    Writable(u32),
+    /// So many bytes more can be sent than before; 0: whatever is sent is dropped from now on.
+    Writable(u32, usize),
     /// The supervisor wants no more of a stream that it has opened: it has to be told the last word.
     Aborted(u32, Failure),
     /// Nothing that a service has to know of.
@@ -172,7 +172,7 @@ impl Streams {
                     return Err(Rule::CreditNotEarned);
                 }
                 stream.credit = credit;
-                Ok(Event::Writable(id))
+                Ok(Event::Writable(id, bytes as usize))
             }
             Message::End => match stream.data_in() {
                 (false, false) => Err(Rule::NoDataThisWay),
@@ -186,7 +186,7 @@ impl Streams {
                 if std::mem::replace(&mut stream.stopped, true) {
                     return Err(Rule::SaidTwice);
                 }
-                Ok(Event::Writable(id))
+                Ok(Event::Writable(id, 0))
             }
             Message::Failure(failure) => {
                 if !stream.ours {
