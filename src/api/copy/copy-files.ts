@@ -67,7 +67,8 @@ export async function copyFiles(
   try {
     const first = await batches.next();
     const [root] = first.done === true ? [] : first.value;
-    if (root?.type !== "entry") throw new InvalidConfigError(`there is nothing to copy in ${shownSide(source)}`);
+    if (root?.type !== "entry")
+      throw new InvalidConfigError(`there is nothing to copy in ${shownSide(source)}`);
     const isDirectory = root.entry.kind === "directory";
     const sink = await sinkFor(source, destination, isDirectory, options);
     const tally = new Tally(isDirectory ? null : root.entry.size, options.onProgress);
@@ -118,7 +119,8 @@ async function sinkFor(
   const shown = shownSide(source);
   const destination = destinationOf({ isDirectory, contentsOnly, shown, name }, place);
   if (!isArchive && isDirectory) await refuseItself(source, side, destination, signal);
-  if (side.kind === "sandbox") return await GuestSink.open(side.fs.files, destination.path, keepOwners, signal);
+  if (side.kind === "sandbox")
+    return await GuestSink.open(side.fs.files, destination.path, keepOwners, signal);
   return treeSink(await HostSink.open(destination, keepOwners));
 }
 

@@ -62,7 +62,7 @@ export class GuestSink implements CopySink<ArchiveEvent> {
           this.#gather(encodeHole(event.length));
           break;
         case "link":
-          this.#gather(encodeLink(event));
+          this.#gather(encodeLink(event.path, event.target));
           break;
       }
       if (this.#bytes >= gatheredBytes) await this.#send();

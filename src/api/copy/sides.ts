@@ -54,7 +54,8 @@ export function nameOfSide({ kind, path }: HostSide | SandboxSide): string {
  * @throws IoError, SandboxFsError when it cannot be seen
  */
 export async function placeOf(side: HostSide | SandboxSide, signal: AbortSignal): Promise<CopyPlace> {
-  const standing = side.kind === "host" ? await standingOnHost(side.path) : await standingInGuest(side, signal);
+  const standing =
+    side.kind === "host" ? await standingOnHost(side.path) : await standingInGuest(side, signal);
   return { path: side.path, standing, shown: shownSide(side) };
 }
 
@@ -93,7 +94,11 @@ function isMissing(error: unknown): boolean {
  *
  * @throws IoError, SandboxFsError when the directory above is not there
  */
-export async function realPathOf(side: HostSide | SandboxSide, path: string, signal: AbortSignal): Promise<string> {
+export async function realPathOf(
+  side: HostSide | SandboxSide,
+  path: string,
+  signal: AbortSignal,
+): Promise<string> {
   const real = (of: string): Promise<string> =>
     side.kind === "host" ? realpath(of) : side.fs.realPath(of, { signal });
   try {
