@@ -1,3 +1,6 @@
+import { lstat } from "node:fs/promises";
+import { IoError } from "../../errors/index.ts";
+import { errorCode } from "../../host/system-error.ts";
 import { readTree } from "../../host/tree/read-tree.ts";
 import type { TreeEvent } from "../../host/tree/tree.ts";
 import type { CopySource } from "./copy-end.ts";
@@ -17,6 +20,12 @@ export class HostSource implements CopySource {
 
   /** @throws IoError when anything cannot be read */
   async *read(signal: AbortSignal): AsyncGenerator<readonly TreeEvent[], void, undefined> {
+    const isThere = await lstat(this.#path).then(
+      () => true,
+      (error: unknown) => errorCode(error) !== "ENOENT",
+    );
+    if (!isThere)
+      throw new IoError(`there is no ${this.#path} on this computer`, { hint: "Name a file or directory." });
     yield* readTree(this.#path, { followRoot: this.#followLinks, followAll: this.#followLinks, signal });
   }
 }

@@ -22,7 +22,8 @@ export function parseCopyOperand(text: string): CopyOperand {
   if (colon < 0 || text.startsWith("/") || text.startsWith(".")) return { kind: "host", path: text };
   const sandbox = text.slice(0, colon);
   const path = text.slice(colon + 1);
-  if (sandbox === "") throw new UsageError(`"${text}" names no sandbox.`, `${allowed}; ./${text} is a file here`);
+  if (sandbox === "")
+    throw new UsageError(`"${text}" names no sandbox.`, `${allowed}; ./${text} is a file here`);
   if (!path.startsWith("/")) {
     throw new UsageError(
       `"${text}" has no absolute path.`,
