@@ -44,7 +44,7 @@ export class FsWatcher implements AsyncDisposable, AsyncIterable<FsChange> {
   readonly #changes: FsChange[] = [];
   /** Changes were asked for and have not come. */
   #asked = false;
-  #closed = false;
+  readonly #closing = new AbortController();
   /** Those who ask at the same time are answered one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -73,16 +73,20 @@ export class FsWatcher implements AsyncDisposable, AsyncIterable<FsChange> {
 
   /** Watches no longer. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     this.#stream.abort(new RuntimeError("nobody watches any more"));
     return Promise.resolve();
+  }
+
+  #isClosed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   async #next(signal: AbortSignal): Promise<FsChange | null> {
     for (;;) {
       const change = this.#changes.shift();
       if (change !== undefined) return change;
-      if (this.#closed) return null;
+      if (this.#isClosed()) return null;
       try {
         // One who gives up leaves the question to the next one.
         const asked = this.#asked;
@@ -94,7 +98,7 @@ export class FsWatcher implements AsyncDisposable, AsyncIterable<FsChange> {
         this.#asked = false;
         for (const one of more.changes) this.#changes.push(this.#changeOf(one));
       } catch (error) {
-        if (this.#closed) return null;
+        if (this.#isClosed()) return null;
         throw error;
       }
     }
