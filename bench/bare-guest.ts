@@ -129,7 +129,7 @@ export class BareGuest implements AsyncDisposable {
   }
 
   /** What a program in the guest writes to a port by itself, nobody between it and this process. @returns ms */
-  async readPort(bytes: number): Promise<number> {
+  async readPort(bytes: number, from = "/dev/zero"): Promise<number> {
     let received = 0;
     const all = Promise.withResolvers<void>();
     const count = (chunk: Buffer): void => {
@@ -141,7 +141,7 @@ export class BareGuest implements AsyncDisposable {
     const done = this.exec([
       "sh",
       "-c",
-      `${findPort}; exec dd if=/dev/zero of=$port bs=65536 count=${bytes / 65536}`,
+      `${findPort}; exec dd if=${from} of=$port bs=65536 count=${bytes / 65536}`,
     ]);
     await all.promise;
     const elapsed = performance.now() - begun;
@@ -151,12 +151,12 @@ export class BareGuest implements AsyncDisposable {
   }
 
   /** The same in the other direction. @returns ms */
-  async writePort(bytes: number): Promise<number> {
+  async writePort(bytes: number, to = "/dev/null"): Promise<number> {
     const begun = performance.now();
     const done = this.exec([
       "sh",
       "-c",
-      `${findPort}; exec dd if=$port of=/dev/null bs=65536 count=${bytes / 65536} iflag=fullblock`,
+      `${findPort}; exec dd if=$port of=${to} bs=65536 count=${bytes / 65536} iflag=fullblock`,
     ]);
     const chunk = Buffer.alloc(65536);
     for (let sent = 0; sent < bytes; sent += chunk.length) {

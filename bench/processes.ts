@@ -44,6 +44,35 @@ export async function residentBytes(pid: number): Promise<number> {
   return kibibytes(await readFile(`/proc/${pid}/status`, "utf8"), "VmRSS");
 }
 
+export interface MemoryWatch extends AsyncDisposable {
+  /** Bytes; 0 where there is no /proc. */
+  highestBytes(): number;
+}
+
+/** Looks every 20 ms at how much memory a process has at its highest (proc(5), VmHWM), while it is there. */
+export function watchMemory(pid: number): MemoryWatch {
+  let highest = 0;
+  let looking: Promise<void> = Promise.resolve();
+  const look = (): void => {
+    looking = readFile(`/proc/${pid}/status`, "utf8").then(
+      (text) => {
+        // Of a process that has ended nothing is told.
+        if (text.includes("VmHWM")) highest = Math.max(highest, kibibytes(text, "VmHWM"));
+      },
+      () => undefined,
+    );
+  };
+  look();
+  const timer = setInterval(look, 20);
+  return {
+    highestBytes: () => highest,
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await looking;
+    },
+  };
+}
+
 function kibibytes(text: string, field: string): number {
   const value = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(text)?.[1];
   if (value === undefined) throw new Error(`there is no ${field}`);

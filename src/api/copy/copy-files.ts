@@ -1,4 +1,6 @@
+import { lstat } from "node:fs/promises";
 import { InvalidConfigError } from "../../errors/index.ts";
+import { errorCode } from "../../host/system-error.ts";
 import { ArchiveSink, ArchiveSource } from "./archive-ends.ts";
 import type { ArchiveEvent } from "./archive/archive-reader.ts";
 import type { CopySink, CopySource } from "./copy-end.ts";
@@ -121,7 +123,15 @@ async function sinkFor(
   if (!isArchive && isDirectory) await refuseItself(source, side, destination, signal);
   if (side.kind === "sandbox")
     return await GuestSink.open(side.fs.files, destination.path, keepOwners, signal);
-  return treeSink(await HostSink.open(destination, keepOwners));
+  const isNew = await isMissing(destination.path);
+  return treeSink(await HostSink.open(destination, isNew, keepOwners));
+}
+
+async function isMissing(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    () => false,
+    (error: unknown) => errorCode(error) === "ENOENT",
+  );
 }
 
 /** Only an archive has further names of files, and it goes into sandboxes only. */

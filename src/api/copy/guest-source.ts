@@ -1,4 +1,4 @@
-import { RuntimeError } from "../../errors/index.ts";
+import { ProtocolError, RuntimeError } from "../../errors/index.ts";
 import type { FileProblem } from "../../protocol/generated/messages.ts";
 import { TreeRecordReader, type TreeRecord } from "../../protocol/tree-records.ts";
 import type { GuestFiles, PathCall } from "../fs/guest-files.ts";
@@ -12,6 +12,7 @@ export class GuestSource implements CopySource {
   readonly #files: GuestFiles;
   readonly #path: GuestPath;
   readonly #followLinks: boolean;
+  #hasRoot = false;
   readonly problems: CopyProblem[] = [];
 
   /** @param followLinks all links, the path itself too; otherwise they are copied as such */
@@ -38,12 +39,20 @@ export class GuestSource implements CopySource {
         if (events.length > 0) yield events;
       }
       reader.end();
+      // It has ended, and says here how.
+      const done = await this.#files.control.explainLoss(stream.finished(operation.signal));
+      if (done.type !== "TreeDone") throw new ProtocolError(`the guest ended a tree with ${done.type}`);
     } finally {
       stream.abort(new RuntimeError("nobody copies it any more"));
     }
   }
 
   #isEvent(record: TreeRecord): record is TreeEvent & TreeRecord {
+    if (record.type === "entry") {
+      if (this.#hasRoot !== record.entry.path.length > 0)
+        throw new ProtocolError("the guest sent a tree that has no root, or two");
+      this.#hasRoot = true;
+    }
     if (record.type !== "problem") return true;
     this.problems.push(problemOf(record.problem));
     return false;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::files::link::{Outbox, Shared};
 use crate::files::records::{put_data, put_entry, put_hole};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
 /// A directory that goes with the test.

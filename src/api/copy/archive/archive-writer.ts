@@ -1,6 +1,7 @@
 import type { TreeEntry, TreeEvent } from "../../../host/tree/tree.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../image/tar/writer.ts";
 import type { CopyProblem } from "../copy-problem.ts";
+import { TreeOrder } from "./tree-order.ts";
 
 /** Small entries are gathered until there are so many bytes. */
 const gatheredBytes = 128 * 1024;
@@ -22,6 +23,8 @@ export class ArchiveWriter {
   /** Bytes of the present file that are still to come, and the zeros after it. */
   #left = 0;
   #padding: Uint8Array = Buffer.alloc(0);
+  readonly #order = new TreeOrder();
+  #isLeftOut = false;
   readonly problems: CopyProblem[] = [];
 
   /** @param root name of the tree's root in the archive; `.` for what is to be unpacked in place */
@@ -50,8 +53,11 @@ export class ArchiveWriter {
     const { kind, mode, uid, gid, size, target } = entry;
     this.#left = size;
     this.#padding = tarPadding(size);
-    if (kind === "other") {
-      this.problems.push({ path: entry.path, message: "it is a device, a pipe or a socket" });
+    const fault = this.#order.fault(entry);
+    this.#isLeftOut = fault !== null || kind === "other";
+    if (fault !== null || kind === "other") {
+      const message = fault ?? "it is a device, a pipe or a socket";
+      this.problems.push({ path: Buffer.from(entry.path), message });
       return;
     }
     const slash = entry.path.length === 0 ? "" : "/";
@@ -63,6 +69,7 @@ export class ArchiveWriter {
   }
 
   #content(bytes: Uint8Array): void {
+    if (this.#isLeftOut) return;
     this.#gather(bytes);
     this.#left -= bytes.length;
     if (this.#left === 0) this.#gather(this.#padding);

@@ -13,7 +13,7 @@ import { IoError } from "../../../errors/index.ts";
 import { readTree } from "../../../host/tree/read-tree.ts";
 import { shownPath } from "../../../host/tree/tree.ts";
 import { tarEnd, tarHeader, type TarFields } from "../../../image/tar/writer.ts";
-import { treeListing } from "../../../../test/support/tree-support.ts";
+import { directory, file, link as treeLink, treeListing } from "../../../../test/support/tree-support.ts";
 import { ArchiveReader, type ArchiveEvent } from "./archive-reader.ts";
 import { ArchiveWriter } from "./archive-writer.ts";
 
@@ -115,6 +115,28 @@ test("a file alone, and a device, which is told of and left out", async () => {
   const { archive: empty, problems } = await archiveOf("/dev/null", "null");
   assert.equal(execFileSync("tar", ["t"], { input: empty }).length, 0);
   assert.deepEqual(problems, [": it is a device, a pipe or a socket"]);
+});
+
+test("a guest that lies puts nothing into an archive that would lead out of where it is unpacked", async () => {
+  const parts: Uint8Array[] = [];
+  const writer = new ArchiveWriter(async (bytes) => void parts.push(bytes), "out");
+  await writer.write([
+    ...directory(""),
+    ...file("../above", "x"),
+    ...file("/absolute", "x"),
+    ...file("a/../../b", "x"),
+    ...treeLink("link", "/etc"),
+    ...file("link/through", "x"),
+    ...directory("dir"),
+    ...file("dir/kept", "kept"),
+    ...file("missing/file", "x"),
+    ...directory(""),
+    ...file("kept", "kept"),
+  ]);
+  await writer.finish();
+  const listed = execFileSync("tar", ["t"], { input: Buffer.concat(parts) }).toString();
+  assert.deepEqual(listed.trim().split("\n"), ["out/", "out/link", "out/dir/", "out/dir/kept", "out/kept"]);
+  assert.equal(writer.problems.length, 6);
 });
 
 test("sizes, owners and times beyond octal digits", async () => {
