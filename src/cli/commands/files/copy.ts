@@ -98,9 +98,7 @@ type Side = Exclude<CopyOperand, { readonly kind: "archive" }>;
 class Connections implements AsyncDisposable {
   readonly #sandboxes = new Map<string, Sandbox>();
 
-  async side(
-    operand: Side,
-  ): Promise<
+  async side(operand: Side): Promise<
     | { readonly kind: "host"; readonly path: string }
     | {
         readonly kind: "sandbox";
