@@ -25,11 +25,13 @@ interface Load {
   readonly title: string;
   readonly host: string;
   readonly bytes: number;
+  /** Of many files: what is compared with makes and reads files too. */
+  readonly isTree: boolean;
 }
 
 /**
  * Copies by `msb cp`, in and out, beside a program in a guest without a supervisor that moves as many bytes between a file and a port
- * like the agent's, and beside tar through exec. All three take turns.
+ * like the agent's (of many files: that is tar), and beside tar through exec. They take turns.
  */
 export async function measureFiles(
   report: Report,
@@ -60,8 +62,8 @@ async function loads(directory: string, { large, small }: { large: number; small
     await writeFile(join(below, String(index)), randomBytes(smallBytes));
   }
   return [
-    { title: `one file of ${large} MiB`, host: one, bytes: large << 20 },
-    { title: `${small} files of 4 KiB`, host: many, bytes: small * smallBytes },
+    { title: `one file of ${large} MiB`, host: one, bytes: large * 2 ** 20, isTree: false },
+    { title: `${small} files of 4 KiB`, host: many, bytes: small * smallBytes, isTree: true },
   ];
 }
 
@@ -69,7 +71,7 @@ async function measureLoad(
   report: Report,
   sandbox: Sandbox,
   bare: BareGuest,
-  { title, host, bytes }: Load,
+  { title, host, bytes, isTree }: Load,
   directory: string,
   rounds: number,
 ): Promise<void> {
@@ -86,30 +88,33 @@ async function measureLoad(
     await rm(join(directory, "back"), { recursive: true, force: true });
   };
   for (let round = 0; round < rounds; round++) {
-    await using watch = watchMemory(supervisor);
+    const back = join(directory, "back");
     await clear();
-    samples.in.push(rate(await copy([`${host}/.`, `${sandbox.name}:/srv/load`], samples.msb)));
-    samples.inPort.push(rate(await bare.writePort(whole, "/load")));
-    await run(sandbox, "mv /srv/load /root/load");
-    await run(sandbox, "mkdir /srv/load");
+    {
+      await using watch = await watchMemory(supervisor);
+      samples.in.push(rate(await copy([`${host}/.`, `${sandbox.name}:/srv/load`], samples.msb)));
+      samples.inPort.push(
+        rate(isTree ? await treeIntoPort(bare, host) : await bare.writePort(whole, "/load")),
+      );
+      samples.out.push(rate(await copy([`${sandbox.name}:/srv/load`, back], samples.msb)));
+      samples.outPort.push(rate(isTree ? await treeOutOfPort(bare) : await bare.readPort(whole, "/load")));
+      samples.supervisor.push(watch.highestBytes() / 1e6);
+    }
+    await runProgram("diff", ["-r", host, back]);
+    await clear();
+    await Promise.all([run(sandbox, "mkdir /srv/load"), mkdir(back)]);
     samples.inTar.push(rate(await timed(() => tarIn(sandbox, host))));
-    await run(sandbox, "rm -rf /srv/load; mv /root/load /srv/load");
-    samples.out.push(rate(await copy([`${sandbox.name}:/srv/load`, join(directory, "back")], samples.msb)));
-    samples.outPort.push(rate(await bare.readPort(whole, "/load")));
-    await runProgram("diff", ["-r", host, join(directory, "back")]);
-    await rm(join(directory, "back"), { recursive: true });
-    await mkdir(join(directory, "back"));
-    samples.outTar.push(rate(await timed(() => tarOut(sandbox, join(directory, "back")))));
-    samples.supervisor.push(watch.highestBytes() / 1e6);
-    await clear();
+    samples.outTar.push(rate(await timed(() => tarOut(sandbox, back))));
   }
+  await clear();
   for (const [way, of, port, tar] of [
     ["into the sandbox", "in", "inPort", "inTar"],
     ["out of it", "out", "outPort", "outTar"],
   ] as const) {
     report.section(`${title}, ${way}`);
     const copied = report.figure("msb cp", "MB/s", samples[of]);
-    const floor = report.figure("floor: dd between a file and a port of its own", "MB/s", samples[port]);
+    const program = isTree ? "tar between files" : "dd between a file";
+    const floor = report.figure(`floor: ${program} and a port of its own`, "MB/s", samples[port]);
     const piped = report.figure("tar through exec", "MB/s", samples[tar]);
     const goal = `${title}, ${way}`;
     report.goal(`${goal}: msb cp / port`, "×", wantedOfPort, copied.p50 / floor.p50, { atLeast: true });
@@ -119,6 +124,25 @@ async function measureLoad(
   const atMsb = report.figure("memory: msb cp, highest", "MB", samples.msb);
   report.goal(`${title}: memory of the supervisor`, "MB", wantedMemoryMb, atSupervisor.maximum);
   report.goal(`${title}: memory of msb cp`, "MB", wantedMemoryMb, atMsb.maximum);
+}
+
+/** An archive of the tree, unpacked by a program that has the port for itself. */
+async function treeIntoPort(bare: BareGuest, host: string): Promise<number> {
+  const archive = async (): Promise<Buffer[]> => {
+    const child = spawn("tar", ["c", "-C", host, "."], { stdio: ["ignore", "pipe", "inherit"] });
+    const chunks: Buffer[] = [];
+    for await (const chunk of child.stdout) chunks.push(chunk as Buffer);
+    return chunks;
+  };
+  const chunks = await archive();
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  await bare.exec(["sh", "-c", "rm -rf /load; mkdir /load"]);
+  return await bare.writePortOf(chunks, `head -c ${bytes} $port | tar x -C /load`);
+}
+
+async function treeOutOfPort(bare: BareGuest): Promise<number> {
+  const bytes = await bare.number("tar c -C /load . | wc -c");
+  return await bare.readPortOf(bytes, "tar c -C /load . > $port");
 }
 
 async function run(sandbox: Sandbox, script: string): Promise<void> {
@@ -132,7 +156,7 @@ async function copy(operands: readonly string[], memory: number[]): Promise<numb
   const child = spawn(process.execPath, [msb, "cp", "-q", ...operands], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  await using watch = watchMemory(child.pid ?? 0);
+  await using watch = await watchMemory(child.pid ?? 0);
   const [code] = (await once(child, "exit")) as [number | null];
   const elapsed = performance.now() - begun;
   if (code !== 0) throw new Error(`msb cp ended with ${String(code)}`);

@@ -1,6 +1,6 @@
 /** What the processes of a sandbox take on a Linux host. */
 import { spawn } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { processCpuTimeNs } from "../src/host/process/process-usage.ts";
 import { findSandbox } from "../src/store/sandboxes.ts";
 import { locateHome } from "../src/store/home.ts";
@@ -49,8 +49,9 @@ export interface MemoryWatch extends AsyncDisposable {
   highestBytes(): number;
 }
 
-/** Looks every 20 ms at how much memory a process has at its highest (proc(5), VmHWM), while it is there. */
-export function watchMemory(pid: number): MemoryWatch {
+/** How much memory a process has at its highest from now on (proc(5): VmHWM, clear_refs), looked at every 20 ms while it is there. */
+export async function watchMemory(pid: number): Promise<MemoryWatch> {
+  await writeFile(`/proc/${pid}/clear_refs`, "5").catch(() => undefined);
   let highest = 0;
   let looking: Promise<void> = Promise.resolve();
   const look = (): void => {

@@ -75,9 +75,13 @@ export async function copyFiles(
     const sink = await sinkFor(source, destination, isDirectory, options);
     const tally = new Tally(isDirectory ? null : root.entry.size, options.onProgress);
     try {
-      for (let batch = first; batch.done !== true; batch = await batches.next()) {
+      for (let batch = first; batch.done !== true;) {
+        // The next one is read while this one is written.
+        const next = batches.next();
+        next.catch(() => undefined);
         await sink.write(batch.value);
         tally.add(batch.value);
+        batch = await next;
       }
       const { problems, count } = await sink.finish();
       const all = [...from.problems, ...problems];

@@ -9,6 +9,8 @@ import { problemOf } from "./guest-source.ts";
 
 /** Records are sent when there are so many bytes of them: a frame's worth. */
 const gatheredBytes = 64 * 1024;
+/** What is as large is sent as it is, and not gathered. */
+const largeBytes = 32 * 1024;
 
 /** A place in a guest. What is to be there is written aside by the agent, which holds the directories on the way. */
 export class GuestSink implements CopySink<ArchiveEvent> {
@@ -56,7 +58,11 @@ export class GuestSink implements CopySink<ArchiveEvent> {
           break;
         case "data":
           this.#gather(encodeData(event.bytes.length));
-          this.#gather(event.bytes);
+          if (event.bytes.length < largeBytes) this.#gather(event.bytes);
+          else {
+            await this.#send();
+            await this.#write(event.bytes);
+          }
           break;
         case "hole":
           this.#gather(encodeHole(event.length));
@@ -88,9 +94,15 @@ export class GuestSink implements CopySink<ArchiveEvent> {
   }
 
   async #send(): Promise<void> {
+    if (this.#bytes === 0) return;
     const bytes = Buffer.concat(this.#gathered, this.#bytes);
     this.#gathered = [];
     this.#bytes = 0;
-    await this.#files.control.explainLoss(this.#stream.write(bytes, this.#signal));
+    await this.#write(bytes);
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    await this.#files.control.explainLoss(this.#stream.write(buffer, this.#signal));
   }
 }
