@@ -1,7 +1,7 @@
 import type { Sandbox } from "../../../api/index.ts";
 import { defineCommand, flag } from "../../grammar/command.ts";
 import { completionLine, errorBlock } from "../../output/blocks.ts";
-import { CopyDisplay } from "../../output/copy-display.ts";
+import { CopyDisplay } from "./copy-display.ts";
 import { bytes } from "../../output/format.ts";
 import { onInterruption } from "../../output/interrupt.ts";
 import { oneLine } from "../../output/sanitize.ts";

@@ -1,10 +1,10 @@
-import { bytes } from "./format.ts";
-import { onInterruption } from "./interrupt.ts";
-import type { DisplayStream } from "./pull-display.ts";
-import { oneLine } from "./sanitize.ts";
-import { print } from "./streams.ts";
-import { style, styled, Styled, type Text } from "./style.ts";
-import { cut } from "./table.ts";
+import { bytes } from "../../output/format.ts";
+import { onInterruption } from "../../output/interrupt.ts";
+import type { DisplayStream } from "../../output/pull-display.ts";
+import { oneLine } from "../../output/sanitize.ts";
+import { print } from "../../output/streams.ts";
+import { style, styled, Styled, type Text } from "../../output/style.ts";
+import { cut } from "../../output/table.ts";
 
 /** How far a copy is. */
 export interface CopyState {
