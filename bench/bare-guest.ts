@@ -91,7 +91,7 @@ export class BareGuest implements AsyncDisposable {
     });
     const socket = join(directory, "port.sock");
     const child = spawn(qemu.path, [...withBarePort(parameters, socket)], {
-      stdio: ["ignore", "ignore", "inherit", "pipe", "pipe", "pipe"],
+      stdio: ["ignore", "ignore", "inherit", "pipe", "pipe", "pipe", "ignore", "ignore", "pipe"],
       cwd: "/",
       env: { LC_ALL: "C" },
     });
@@ -227,7 +227,7 @@ const findPort = `for each in /sys/class/virtio-ports/*; do [ "$(cat $each/name)
 
 function withBarePort(parameters: readonly string[], socket: string): string[] {
   return [
-    ...parameters.map((word) => word.replace("max_ports=2", "max_ports=3")),
+    ...parameters.map((word) => word.replace("max_ports=3", "max_ports=4")),
     ...["-chardev", `socket,id=${portName},path=${socket},server=on,wait=off`],
     ...["-device", `virtserialport,chardev=${portName},name=${portName}`],
   ];

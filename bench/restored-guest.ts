@@ -113,7 +113,7 @@ export class RestoredGuest {
 
   #spawn(state: FileHandle): ChildProcess {
     const child = spawn(this.#program, this.#arguments, {
-      stdio: ["ignore", "ignore", "inherit", "pipe", "pipe", "pipe", "ignore", state.fd],
+      stdio: ["ignore", "ignore", "inherit", "pipe", "pipe", "pipe", "ignore", state.fd, "pipe"],
       cwd: "/",
       env: { LC_ALL: "C" },
     });

@@ -29,7 +29,7 @@ import { run, sha256File, sha256Strings, toolStamp } from "./tools.ts";
 const RECIPE = fileURLToPath(new URL(".", import.meta.url));
 const CACHE = join(RECIPE, ".cache");
 /** Of the recipe too, but not beside it: files and directories. */
-const OTHER_SOURCES = ["../src/host/files/extents.ts"];
+const OTHER_SOURCES = ["../src/host/files/extents.ts", "../src/protocol/schema/guest-modules.ts"];
 /** What writes the embedded image; other steps do not depend on it. */
 const WRITER_SOURCES = ["../src/image/erofs", "../src/image/import"];
 

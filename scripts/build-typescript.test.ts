@@ -35,6 +35,7 @@ before(async () => {
   await write("api/index.ts", `export const two = 2;\n`);
   await write("supervisor/main.ts", `await import("./program.ts");\nexport {};\n`);
   await write("supervisor/program.ts", `import { connect } from "node:net";\nconsole.log(typeof connect);\n`);
+  await write("file-server/worker.ts", "export {};\n");
   await write("one.ts", "export const one: number = 1;\n");
   await write("old.ts", "export const old = 0;\n");
   await write("one.test.ts", `throw new Error("never compiled");\n`);

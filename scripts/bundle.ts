@@ -16,7 +16,9 @@ const STARTERS: Readonly<Record<string, string>> = {
 };
 /** Says which Node is needed, where this one is too old. */
 const FIRST = "require-node.ts";
-const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat()];
+/** A thread of the supervisor's, started for a sandbox that has directories of the host. */
+const FILE_SERVER = "file-server/worker.ts";
+const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), FILE_SERVER];
 
 /** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
 const ENTRY = "index.js";

@@ -12,6 +12,7 @@ mod generated;
 mod guest;
 mod modules;
 mod protocol;
+mod relay;
 mod root;
 mod shutdown;
 mod stats;

@@ -43,6 +43,11 @@ export function supervisorProgram(): string {
   return join(packageDirectory(), fromSource ? "src/supervisor/main.ts" : "dist/supervisor/main.js");
 }
 
+/** The thread that serves directories of the host to one sandbox. @throws as `packageDirectory` */
+export function fileServerProgram(): string {
+  return join(packageDirectory(), fromSource ? "src/file-server/worker.ts" : "dist/file-server/worker.js");
+}
+
 /** Loads what this package depends on and what is not in its bundles: native code. @throws as `packageDirectory` */
 export function requireFromPackage(id: string): unknown {
   return createRequire(join(packageDirectory(), "package.json"))(id);

@@ -13,6 +13,7 @@ import type { QemuBinary } from "./qemu/qemu-binary.ts";
 import { asObject, QmpClient, type QmpCommand, type QmpEvent } from "./qmp/qmp.ts";
 import { openingCommands, restoreCommands, saveState } from "./memory/save-restore.ts";
 import { hasEnded, spawnQemu, type SpawnedQemu } from "./qemu/spawn.ts";
+import { takeConnection } from "./qemu/take-connection.ts";
 import { diskErrorOf } from "./disks/disk-error.ts";
 import { Tail } from "../host/files/tail.ts";
 import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
@@ -202,6 +203,16 @@ export class Machine implements AsyncDisposable {
    */
   async save(statePath: string, socketPath: string): Promise<void> {
     await saveState(this.#qmp, statePath, socketPath);
+  }
+
+  /**
+   * Gives away our end of the port through which the guest's relay asks for files of the host.
+   *
+   * @returns an open descriptor, which is the caller's from now on
+   * @throws RuntimeError when it was given away before
+   */
+  takeFilesPort(): number {
+    return takeConnection(this.#child, inheritedFds.files);
   }
 
   /** Goes on after {@link save}, and after {@link outOfSpace}. @throws QmpError */

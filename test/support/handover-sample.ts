@@ -5,6 +5,17 @@ const key = "0123456789abcdef".repeat(4);
 const upperPath = "/home/sandboxes/demo/upper.img";
 
 /** All that can be handed over to a supervisor. Nothing of it is there. */
+const servedSample = {
+  path: "/home/user/work",
+  isFile: false,
+  readOnly: false,
+  statVirtualization: "strict",
+  hostPermissions: "private",
+  owner: { uid: 1000, gid: 1000 },
+  quotaBytes: 1 << 30,
+  quotaCountsAll: true,
+} as const;
+
 export const handoverSample = {
   format: HANDOVER_FORMAT,
   protocolVersion: PROTOCOL_VERSION,
@@ -14,6 +25,7 @@ export const handoverSample = {
     isWatched: false,
     statePath: "/home/templates/state",
     opening: "{}\n",
+    served: [servedSample],
     bootFrames: "aGVsbG8=",
     accelerator: "tcg",
     template: {
@@ -66,13 +78,22 @@ export const handoverSample = {
           ...{ path: "/data", readOnly: true, noExec: false, noSuid: true, noDevices: true },
           memory: null,
           disk: { fileSystem: { serial: "mount0", fsType: "" }, fills: false },
+          files: null,
         },
         {
           ...{ path: "/scratch", readOnly: false, noExec: true, noSuid: false, noDevices: false },
           memory: { sizeMib: 64 },
           disk: null,
+          files: null,
+        },
+        {
+          ...{ path: "/work", readOnly: false, noExec: false, noSuid: false, noDevices: false },
+          memory: null,
+          disk: null,
+          files: { isFile: false },
         },
       ],
+      served: [servedSample],
     },
     candidates: [{ accelerator: "tcg", usable: true, detail: "works", fix: "" }],
     tscKhz: 2_000_000.5,

@@ -136,6 +136,7 @@ pub struct GuestMount {
     pub no_devices: bool,
     pub memory: Option<MemoryMount>,
     pub disk: Option<DiskMount>,
+    pub files: Option<HostFiles>,
 }
 
 impl GuestMount {
@@ -147,6 +148,7 @@ impl GuestMount {
         put_bool(out, self.no_devices);
         put_optional(out, &self.memory, |out, item| item.encode(out));
         put_optional(out, &self.disk, |out, item| item.encode(out));
+        put_optional(out, &self.files, |out, item| item.encode(out));
     }
 
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
@@ -158,6 +160,7 @@ impl GuestMount {
             no_devices: reader.bool()?,
             memory: reader.optional(MemoryMount::decode)?,
             disk: reader.optional(DiskMount::decode)?,
+            files: reader.optional(HostFiles::decode)?,
         })
     }
 }
@@ -195,6 +198,23 @@ impl DiskMount {
         Ok(DiskMount {
             file_system: DiskFileSystem::decode(reader)?,
             fills: reader.bool()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostFiles {
+    pub is_file: bool,
+}
+
+impl HostFiles {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bool(out, self.is_file);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(HostFiles {
+            is_file: reader.bool()?,
         })
     }
 }
@@ -552,7 +572,7 @@ impl Boot {
         Ok(Boot {
             hostname: reader.str()?,
             workdir: reader.str()?,
-            mounts: reader.list(10, GuestMount::decode)?,
+            mounts: reader.list(11, GuestMount::decode)?,
             scripts: reader.list(8, Script::decode)?,
         })
     }

@@ -22,6 +22,7 @@ pub const EARLY: &[&str] = &[
     "9pnet",
     "9pnet_virtio",
     "9p",
+    "fuse",
     "pvpanic",
     "pvpanic-mmio",
 ];

@@ -1,18 +1,23 @@
-//! What the user has mounted in the guest besides its root: memory and disks, each at a place that is made where it is missing.
+//! What the user has mounted in the guest besides its root: memory, disks and files of the host, each at a place that is made where
+//! it is missing.
 
 use super::places;
 use crate::failure::{While, MOUNT, PROTOCOL};
 use crate::generated::messages::{BootFailed, DiskMount, GuestMount};
 use crate::modules::Modules;
+use crate::relay::Relay;
 use crate::root::{disk, ext4};
 use crate::sys::{
     self, EROFS, MOUNT_NO_DEVICES, MOUNT_NO_EXEC, MOUNT_NO_SUID, MOUNT_READ_ONLY, MOUNT_REMOUNT,
 };
+use std::fs;
+use std::io;
 use std::path::Path;
 
 enum Kind<'a> {
     Memory { size_mib: u32 },
     Disk(&'a DiskMount),
+    Files { is_file: bool },
 }
 
 /// Mounts all of them, in the order in which they come: what encloses another one comes before it.
@@ -22,8 +27,12 @@ pub fn mount_all(mounts: &[GuestMount], modules: &Modules) -> Result<(), BootFai
     if !serials.is_empty() {
         disk::bind(modules, serials.into_iter())?;
     }
+    let relay = match mounts.iter().any(|mount| mount.files.is_some()) {
+        true => Some(Relay::start().during(MOUNT, "the way to the host's files")?),
+        false => None,
+    };
     for mount in mounts {
-        mount_one(mount)?;
+        mount_one(mount, relay.as_ref())?;
     }
     // Only now: places for what is mounted in them could not be made any more.
     for mount in mounts.iter().filter(|mount| mount.read_only) {
@@ -43,11 +52,14 @@ pub fn mount_all(mounts: &[GuestMount], modules: &Modules) -> Result<(), BootFai
 }
 
 fn kind(mount: &GuestMount) -> Result<Kind<'_>, BootFailed> {
-    match (&mount.memory, &mount.disk) {
-        (Some(memory), None) => Ok(Kind::Memory {
+    match (&mount.memory, &mount.disk, &mount.files) {
+        (Some(memory), None, None) => Ok(Kind::Memory {
             size_mib: memory.size_mib,
         }),
-        (None, Some(disk)) => Ok(Kind::Disk(disk)),
+        (None, Some(disk), None) => Ok(Kind::Disk(disk)),
+        (None, None, Some(files)) => Ok(Kind::Files {
+            is_file: files.is_file,
+        }),
         _ => Err(BootFailed {
             step: String::from(PROTOCOL),
             errno: 0,
@@ -56,18 +68,44 @@ fn kind(mount: &GuestMount) -> Result<Kind<'_>, BootFailed> {
     }
 }
 
-fn mount_one(mount: &GuestMount) -> Result<(), BootFailed> {
+fn mount_one(mount: &GuestMount, relay: Option<&Relay>) -> Result<(), BootFailed> {
     let kind = kind(mount)?;
     let path = &*mount.path;
-    places::make_directories(Path::new(path), 0o755)
-        .during(MOUNT, format_args!("the place {path} in the guest"))?;
+    let place = Path::new(path);
+    match kind {
+        Kind::Files { is_file: true } => make_file(place),
+        _ => places::make_directories(place, 0o755),
+    }
+    .during(MOUNT, format_args!("the place {path} in the guest"))?;
     match kind {
         Kind::Memory { size_mib } => {
             let options = memory_options(size_mib);
             sys::mount("tmpfs", path, "tmpfs", flags(mount), &options).during(MOUNT, path)
         }
         Kind::Disk(disk) => mount_disk(mount, disk),
+        Kind::Files { is_file } => {
+            let read_only = if mount.read_only { MOUNT_READ_ONLY } else { 0 };
+            let relay = relay.ok_or_else(|| io::Error::from_raw_os_error(sys::ENODEV));
+            relay
+                .and_then(|relay| relay.mount(path, is_file, flags(mount) | read_only))
+                .during(MOUNT, format_args!("the host's files at {path}"))
+        }
     }
+}
+
+/// Makes an empty file unless there is one.
+fn make_file(path: &Path) -> io::Result<()> {
+    if fs::metadata(path).map_or(false, |found| found.is_file()) {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        places::make_directories(parent, 0o755)?;
+    }
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map(drop)
 }
 
 fn mount_disk(mount: &GuestMount, disk: &DiskMount) -> Result<(), BootFailed> {
@@ -124,6 +162,7 @@ mod tests {
             no_devices: true,
             memory: None,
             disk: None,
+            files: None,
         }
     }
 

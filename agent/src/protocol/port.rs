@@ -43,7 +43,7 @@ pub enum Received {
 impl Port {
     /// Opens the port by its name and waits until the host's side is there.
     pub fn open() -> Result<Port> {
-        let fd = sys::open_device(&find_port()?)?;
+        let fd = sys::open_device(&find_port(PORT_NAME)?)?;
         while sys::poll_one(&fd, sys::READABLE, 0)? & sys::HANG_UP != 0 {
             std::thread::sleep(RETRY);
         }
@@ -168,13 +168,13 @@ impl Port {
 
 /// The device node of the port that bears our name. The driver learns the names from the device a little after it was
 /// loaded.
-fn find_port() -> Result<CString> {
+pub fn find_port(wanted: &str) -> Result<CString> {
     let deadline = Instant::now() + PORT_TIMEOUT;
     loop {
         let entries = fs::read_dir("/sys/class/virtio-ports");
         for entry in entries.into_iter().flatten().flatten() {
             let name = fs::read_to_string(entry.path().join("name")).unwrap_or_default();
-            if name.trim_end() == PORT_NAME {
+            if name.trim_end() == wanted {
                 let path = format!("/dev/{}", entry.file_name().to_string_lossy());
                 return CString::new(path).map_err(|_| Error::from(ErrorKind::InvalidData));
             }
@@ -182,7 +182,7 @@ fn find_port() -> Result<CString> {
         if Instant::now() >= deadline {
             return Err(Error::new(
                 ErrorKind::NotFound,
-                format!("no virtio-serial port is named {PORT_NAME}"),
+                format!("no virtio-serial port is named {wanted}"),
             ));
         }
         std::thread::sleep(RETRY);

@@ -49,6 +49,11 @@ pub fn open_device(path: &CStr) -> Result<OwnedFd> {
     open(path, O_RDWR | O_NONBLOCK | O_NOCTTY)
 }
 
+/// Opens a device for reading and writing whose calls wait.
+pub fn open_waiting_device(path: &CStr) -> Result<OwnedFd> {
+    open(path, O_RDWR | O_NOCTTY)
+}
+
 /// Opens a place in the file tree only to name it later through /proc/self/fd.
 pub fn open_path(path: &CStr) -> Result<OwnedFd> {
     open(path, O_PATH)

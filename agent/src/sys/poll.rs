@@ -82,6 +82,20 @@ pub fn poll_one(fd: &OwnedFd, events: u32, timeout_ms: i32) -> Result<u32> {
     Ok(entry.revents as u16 as u32)
 }
 
+/// Waits until one of two descriptors can be read, or is at its end.
+pub fn poll_either(first: &OwnedFd, second: &OwnedFd) -> Result<()> {
+    let mut entries = [first, second].map(|fd| pollfd {
+        fd: fd.as_raw_fd(),
+        events: READABLE as i16,
+        revents: 0,
+    });
+    // SAFETY: two live entries.
+    match check(unsafe { poll(entries.as_mut_ptr(), 2, -1) }) {
+        Err(error) if errno_of(&error) != EINTR => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Blocks these signals and returns a descriptor from which they are read with `next_signal`.
 pub fn signals(list: &[i32]) -> Result<OwnedFd> {
     let mut set = sigset_t { bits: [0; 16] };

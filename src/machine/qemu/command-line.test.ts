@@ -113,6 +113,7 @@ test("the machine has no network card and every device is a virtio-mmio one or t
     "pvpanic",
     "virtio-serial-device",
     "virtserialport",
+    "virtserialport",
     ...Array<string>(diskSlots).fill("virtio-blk-device"),
     ...Array<string>(shareSlots).fill("virtio-9p-device"),
   ]);
@@ -180,7 +181,7 @@ test("every disk and every share has its slot, in use or not, with nothing behin
       Array.from({ length: shareSlots }, (_, n) => (n < shares.length ? "local" : "synth")),
     );
     const devices = values(line, "-device").map((device) => device.split(",").slice(0, 2).join());
-    assert.deepEqual(devices.slice(3), [
+    assert.deepEqual(devices.slice(4), [
       ...Array.from({ length: diskSlots }, (_, n) => `virtio-blk-device,drive=disk${n}`),
       ...Array.from({ length: shareSlots }, (_, n) => `virtio-9p-device,fsdev=share${n}`),
     ]);

@@ -3,9 +3,9 @@ import type { Platform } from "./platform.ts";
 import type { Accelerator, Disk, MachineSpec, Share } from "../types.ts";
 
 /** Descriptors that QEMU inherits, each one end of a socket pair. No socket of QEMU has a path that others could open. */
-export const inheritedFds = { qmp: 3, console: 4, agent: 5 } as const;
+export const inheritedFds = { qmp: 3, console: 4, agent: 5, files: 8 } as const;
 
-/** In machines that are restored: the file with the state of the devices. 6 may be the lifeline's. */
+/** In machines that are restored: the file with the state of the devices. 6 may be the lifeline's, 8 is the port of files. */
 export const stateFd = 7;
 
 /**
@@ -22,6 +22,9 @@ export function shareTag(slot: number): string {
 
 /** What the guest finds under `/sys/class/virtio-ports/<port>/name`. */
 const agentPortName = "org.microsandbox.agent";
+
+/** Where the guest's relay finds whoever serves the host's directories. Nobody opens it in a sandbox without such a mount. */
+const filesPortName = "org.microsandbox.files";
 
 export interface CommandLineOptions {
   readonly platform: Platform;
@@ -63,9 +66,11 @@ export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): s
     ...inheritedSocket("console", inheritedFds.console),
     ...["-serial", "chardev:console"],
     ...inheritedSocket("agent", inheritedFds.agent),
-    // Port 0 is reserved for a console, so two are the least for one port.
-    ...["-device", "virtio-serial-device,max_ports=2"],
+    ...inheritedSocket("files", inheritedFds.files),
+    // Port 0 is reserved for a console, so three are the least for two ports.
+    ...["-device", "virtio-serial-device,max_ports=3"],
     ...["-device", `virtserialport,chardev=agent,name=${agentPortName}`],
+    ...["-device", `virtserialport,chardev=files,name=${filesPortName}`],
     ...slots("disks", spec.disks, diskSlots).flatMap(diskArguments),
     ...slots("shared directories", spec.shares ?? [], shareSlots).flatMap(shareArguments),
   ];

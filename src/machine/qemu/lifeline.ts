@@ -22,7 +22,7 @@ export const watcherRelease = "ended\n";
 const checkParent = '[ "$PPID" = "$1" ] || exit 125; shift; exec "$@"';
 
 // In a subshell $$ is the main shell's pid, which is QEMU's after exec. The watcher keeps none of QEMU's descriptors.
-const watchParent = `( exec 3<&- 4<&- 5<&- 7<&- >/dev/null 2>&1; trap '' HUP INT QUIT TERM
+const watchParent = `( exec 3<&- 4<&- 5<&- 7<&- 8<&- >/dev/null 2>&1; trap '' HUP INT QUIT TERM
   IFS= read -r word <&${watcherFd} || kill -KILL "$$" ) &
 exec "$@" ${watcherFd}<&-`;
 

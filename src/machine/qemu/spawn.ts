@@ -1,7 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { Tail } from "../../host/files/tail.ts";
+import { leaveUnread } from "./take-connection.ts";
 
 const outputTailBytes = 8 * 1024;
+
+/** The port of files, see `command-line.ts`. */
+const filesFd = 8;
 
 /** A QEMU that was started, and nobody has spoken to yet. */
 export interface SpawnedQemu {
@@ -29,12 +33,14 @@ export function spawnQemu(command: readonly string[], { isWatched, stateFd }: Sp
     stdio: [
       ...(["ignore", "pipe", "pipe", "pipe", "pipe", "pipe"] as const),
       isWatched ? "pipe" : "ignore",
-      ...(stateFd === null ? [] : [stateFd]),
+      stateFd ?? "ignore",
+      "pipe",
     ],
     // Not the user's directory, which would stay in use; paths in the command are absolute.
     cwd: "/",
     env: qemuEnvironment(),
   });
+  leaveUnread(child, filesFd);
   let error: Error | null = null;
   child.on("error", (cause) => (error ??= cause));
   const output = new Tail(outputTailBytes);

@@ -44,6 +44,7 @@ export interface GuestMount {
   readonly noDevices: boolean;
   readonly memory: MemoryMount | null;
   readonly disk: DiskMount | null;
+  readonly files: HostFiles | null;
 }
 
 export interface MemoryMount {
@@ -53,6 +54,10 @@ export interface MemoryMount {
 export interface DiskMount {
   readonly fileSystem: DiskFileSystem;
   readonly fills: boolean;
+}
+
+export interface HostFiles {
+  readonly isFile: boolean;
 }
 
 export interface Root {
@@ -1409,7 +1414,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         type: "Boot",
         hostname: reader.str(),
         workdir: reader.str(),
-        mounts: reader.list(10, () => readGuestMount(reader)),
+        mounts: reader.list(11, () => readGuestMount(reader)),
         scripts: reader.list(8, () => readScript(reader)),
       }),
     },
@@ -2254,6 +2259,7 @@ export function writeGuestMount(writer: WireWriter, value: GuestMount): void {
   writer.bool(value.noDevices);
   writer.optional(value.memory, (item) => writeMemoryMount(writer, item));
   writer.optional(value.disk, (item) => writeDiskMount(writer, item));
+  writer.optional(value.files, (item) => writeHostFiles(writer, item));
 }
 
 export function readGuestMount(reader: WireReader): GuestMount {
@@ -2265,6 +2271,7 @@ export function readGuestMount(reader: WireReader): GuestMount {
     noDevices: reader.bool(),
     memory: reader.optional(() => readMemoryMount(reader)),
     disk: reader.optional(() => readDiskMount(reader)),
+    files: reader.optional(() => readHostFiles(reader)),
   };
 }
 
@@ -2287,6 +2294,16 @@ export function readDiskMount(reader: WireReader): DiskMount {
   return {
     fileSystem: readDiskFileSystem(reader),
     fills: reader.bool(),
+  };
+}
+
+export function writeHostFiles(writer: WireWriter, value: HostFiles): void {
+  writer.bool(value.isFile);
+}
+
+export function readHostFiles(reader: WireReader): HostFiles {
+  return {
+    isFile: reader.bool(),
   };
 }
 

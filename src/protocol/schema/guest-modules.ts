@@ -25,6 +25,7 @@ export const earlyModules = [
   "9pnet",
   "9pnet_virtio",
   "9p",
+  "fuse",
   "pvpanic",
   "pvpanic-mmio",
 ] as const;

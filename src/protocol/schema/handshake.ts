@@ -9,8 +9,8 @@ export const handshake = {
   structs: {
     Script: { name: "str", content: "bytes" },
     /**
-     * What is mounted at a path of the guest, which is made where it is missing: exactly one of `memory` and `disk` is there. A read-only
-     * one is so on the host, too.
+     * What is mounted at a path of the guest, which is made where it is missing: exactly one of `memory`, `disk` and `files` is there. A
+     * read-only one is so on the host, too.
      */
     GuestMount: {
       path: "str",
@@ -20,11 +20,14 @@ export const handshake = {
       noDevices: "bool",
       memory: { optional: { struct: "MemoryMount" } },
       disk: { optional: { struct: "DiskMount" } },
+      files: { optional: { struct: "HostFiles" } },
     },
     /** A tmpfs; 0 = as large as the kernel makes it. */
     MemoryMount: { sizeMib: "u32" },
     /** `fills`: its file system is grown to the size of the disk. */
     DiskMount: { fileSystem: { struct: "DiskFileSystem" }, fills: "bool" },
+    /** A directory of the host, or one file: what the host serves next on the port of files, in the order of these. */
+    HostFiles: { isFile: "bool" },
     /** Exactly one of its fields is there: what the guest's `/` is made from. */
     Root: {
       layered: { optional: { struct: "LayeredRoot" } },

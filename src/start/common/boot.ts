@@ -8,6 +8,7 @@ import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import { AgentLink } from "../../agent-link/agent-link.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
+import { servedWhile } from "./serve-files.ts";
 import {
   AcceleratorFailedError,
   bootLimit,
@@ -111,7 +112,8 @@ export async function becomeSandbox(
   context.progress("guest");
   try {
     const messages = bootMessages(context.record, mounts.guest, isMounted ? null : root);
-    await untilReady(started, started.agent.boot(messages), context.operation);
+    const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
+    await untilReady(started, booted, context.operation);
     started.live();
     return started;
   } catch (error) {

@@ -17,6 +17,21 @@ const origin = v.object({
   durable: v.boolean(),
 });
 
+const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff));
+
+const served = v.array(
+  v.object({
+    path,
+    isFile: v.boolean(),
+    readOnly: v.boolean(),
+    statVirtualization: v.picklist(["strict", "relaxed", "off"]),
+    hostPermissions: v.picklist(["private", "mirror"]),
+    owner: v.nullable(v.object({ uid: id, gid: id })),
+    quotaBytes: v.nullable(count),
+    quotaCountsAll: v.boolean(),
+  }),
+);
+
 const prelaunch = v.variant("kind", [
   v.object({ kind: v.literal("none"), reason: v.string() }),
   v.object({
@@ -26,6 +41,7 @@ const prelaunch = v.variant("kind", [
     statePath: path,
     opening: v.string(),
     bootFrames: v.pipe(v.string(), v.base64()),
+    served,
     accelerator,
     template: origin,
     upperPath: v.nullable(path),
@@ -76,8 +92,10 @@ const mounts = v.object({
       noDevices: v.boolean(),
       memory: v.nullable(v.object({ sizeMib: count })),
       disk: v.nullable(v.object({ fileSystem, fills: v.boolean() })),
+      files: v.nullable(v.object({ isFile: v.boolean() })),
     }),
   ),
+  served,
 });
 
 const inputs = v.object({

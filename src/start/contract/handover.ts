@@ -1,4 +1,5 @@
 import type { HostAccelerator } from "../../machine/accelerator/host-accelerators.ts";
+import type { ServedPath } from "../../file-server/options.ts";
 import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";
 import type { Accelerator, Disk, GuestKernel, Share } from "../../machine/types.ts";
 import type { GuestMount, Root } from "../../protocol/generated/messages.ts";
@@ -40,6 +41,8 @@ export interface PrelaunchOrder {
   readonly opening: string;
   /** What the guest is told, in base64. */
   readonly bootFrames: string;
+  /** What it is to find on the host. */
+  readonly served: readonly ServedPath[];
   readonly accelerator: Accelerator;
   readonly template: TemplateOrigin;
   /** The sandbox's upper disk, when it was made for this start; else null. */
@@ -119,6 +122,8 @@ export interface PreparedMounts {
   readonly disks: readonly Disk[];
   /** In the order of mounting. */
   readonly guest: readonly GuestMount[];
+  /** Directories and files of the host, in that order, too. */
+  readonly served: readonly ServedPath[];
 }
 
 /** A root that is the same for all sandboxes of an image that have not run yet. */

@@ -1,25 +1,27 @@
 import { inMountOrder } from "../../config/mounts/guest-mount-path.ts";
-import type { VolumeMount } from "../../config/mounts/volume-mount.ts";
+import type { BindMount, NamedMount, VolumeMount } from "../../config/mounts/volume-mount.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
+import type { ServedPath } from "../../file-server/options.ts";
 import { checkDiskImage } from "../../machine/disks/disk-image.ts";
 import type { Disk } from "../../machine/types.ts";
 import type { GuestMount } from "../../protocol/generated/messages.ts";
 import type { Home } from "../../store/home.ts";
-import { noSharedDirectories } from "../../store/mounts/shared-directories.ts";
+import { requireServable, requireSharable } from "../../store/mounts/shared-directories.ts";
 import { findVolume } from "../../store/volumes/volumes.ts";
 import type { PreparedMounts } from "../contract/handover.ts";
 
 /** What one mount consists of. */
 interface Part {
   readonly disk: Disk | null;
+  readonly served: ServedPath | null;
   readonly guest: GuestMount;
 }
 
 /**
  * Makes what is mounted besides the root ready for the machine and the guest.
  *
- * @throws VolumeNotFoundError; InvalidConfigError for a disk image that is not there or cannot be used; UnsupportedOperationError for a
- *   directory of the host; IoError
+ * @throws VolumeNotFoundError; InvalidConfigError for a disk image that is not there or cannot be used, or a path of the host
+ *   that is not there; UnsupportedOperationError for a directory of a host that cannot serve any; IoError
  */
 export async function prepareMounts({ mounts }: StoredConfig, home: Home): Promise<PreparedMounts> {
   const parts = await Promise.all(
@@ -28,6 +30,7 @@ export async function prepareMounts({ mounts }: StoredConfig, home: Home): Promi
   return {
     disks: parts.flatMap(({ disk }) => (disk === null ? [] : [disk])),
     guest: parts.map(({ guest }) => guest),
+    served: parts.flatMap(({ served }) => (served === null ? [] : [served])),
   };
 }
 
@@ -42,31 +45,63 @@ async function prepareMount(mount: VolumeMount, serial: string, home: Home): Pro
     noDevices: mount.nodev,
     memory: null,
     disk: null,
+    files: null,
   };
   switch (mount.kind) {
     case "tmpfs":
-      return { disk: null, guest: { ...guest, memory: { sizeMib: mount.sizeMib ?? 0 } } };
+      return { disk: null, served: null, guest: { ...guest, memory: { sizeMib: mount.sizeMib ?? 0 } } };
     case "disk": {
       const { host: path, format, fstype } = mount;
       await checkDiskImage(path, format, { readOnly });
       const fileSystem = { serial, fsType: fstype ?? "" };
       return {
         disk: { path, format, readOnly, serial },
+        served: null,
         guest: { ...guest, disk: { fileSystem, fills: false } },
       };
     }
     case "named": {
       const { record, paths } = await findVolume(home, mount.name);
-      if (record.kind === "dir") throw noSharedDirectories(mount);
+      if (record.kind === "dir") {
+        requireSharable(mount);
+        const served = servedPath(mount, paths.directory, false, record.quotaMib);
+        return { disk: null, served, guest: { ...guest, files: { isFile: false } } };
+      }
       const path = paths.disk;
       await checkDiskImage(path, "raw", { readOnly });
       const fileSystem = { serial, fsType: "ext4" };
       return {
         disk: { path, format: "raw", readOnly, serial },
+        served: null,
         guest: { ...guest, disk: { fileSystem, fills: true } },
       };
     }
-    case "bind":
-      throw noSharedDirectories(mount);
+    case "bind": {
+      requireSharable(mount);
+      const isFile = await requireServable(mount.host, mount.guest);
+      const served = servedPath(mount, mount.host, isFile, mount.quotaMib ?? null);
+      return { disk: null, served, guest: { ...guest, files: { isFile } } };
+    }
   }
+}
+
+function servedPath(
+  mount: BindMount | NamedMount,
+  path: string,
+  isFile: boolean,
+  quotaMib: number | null,
+): ServedPath {
+  const { overrideUid, overrideGid } = mount;
+  const hasOwner = overrideUid !== undefined || overrideGid !== undefined;
+  return {
+    path,
+    isFile,
+    readOnly: mount.readonly,
+    statVirtualization: mount.statVirtualization ?? "strict",
+    hostPermissions: mount.hostPermissions ?? "private",
+    owner: hasOwner ? { uid: overrideUid ?? 0, gid: overrideGid ?? 0 } : null,
+    quotaBytes: quotaMib === null ? null : quotaMib * 2 ** 20,
+    // A volume has a size of its own; a directory of the user's is not all the guest's.
+    quotaCountsAll: mount.kind === "named",
+  };
 }

@@ -77,6 +77,7 @@ async function planPrelaunch(
     statePath: template.paths.state,
     opening: openingLines(),
     bootFrames: encode(bootMessages(record, mounts.guest, keys.image === null ? root : null)),
+    served: mounts.served,
     accelerator,
     template: originOf(template),
     upperPath: keys.image === null ? null : paths.upper,

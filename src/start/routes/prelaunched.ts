@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { Machine } from "../../machine/machine.ts";
 import { dropTemplate } from "../../store/templates/template-removal.ts";
 import { markUsed } from "../../store/templates/templates.ts";
+import { servedWhile } from "../common/serve-files.ts";
 import type { StartContext } from "../common/context.ts";
 import type { Received, RefusedPrelaunch, RunningPrelaunch } from "../prelaunch/receive.ts";
 import { becomeRestored, linkToRestored, TemplateFailedError } from "../templates/template-restore.ts";
@@ -32,7 +33,8 @@ async function becomePrelaunched(
   context.progress("restore");
   try {
     const started = linkToRestored(context, machine, startedAtMs, template);
-    const booted = started.agent.booted(template.kind === "machine");
+    const answered = started.agent.booted(template.kind === "machine");
+    const booted = servedWhile(context, machine, order.served, answered);
     await becomeRestored(context, started, booted, template);
     await markUsed(template.directory);
     return {

@@ -17,6 +17,7 @@ import { tryLockTemplate } from "../../store/templates/template-staging.ts";
 import { endedBy, linkTo, ownEnd, untilReady } from "../common/boot.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import type { StartContext, StartedMachine, StartPlan } from "../common/context.ts";
+import { servedWhile } from "../common/serve-files.ts";
 import { restoreDeadlineMs } from "../common/start-errors.ts";
 
 /** How long a sandbox has to run before it computes hashes that another one left undone. */
@@ -53,7 +54,9 @@ export async function restoreTemplate(
     return await spawnRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
   const messages = bootMessages(plan.context.record, plan.mounts.guest, isMounted ? null : plan.root);
-  await becomeRestored(plan.context, started, started.agent.boot(messages), originOf(template));
+  const { context, mounts } = plan;
+  const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
+  await becomeRestored(context, started, booted, originOf(template));
   return started;
 }
 

@@ -6,7 +6,7 @@ import { checkVolumeConfig, type VolumeConfig } from "../../config/volumes/volum
 import { InvalidConfigError, VolumeAlreadyExistsError } from "../../errors/index.ts";
 import type { Home } from "../home.ts";
 import { findIfThere, volumeNotFound, type FoundVolume } from "../volumes/volumes.ts";
-import { noSharedDirectories } from "./shared-directories.ts";
+import { requireServable, requireSharable } from "./shared-directories.ts";
 
 /** So many are free in every machine beside those of the root. */
 const mostDisks = 4;
@@ -33,48 +33,47 @@ export async function checkMounts(
   const checked: VolumeMount[] = [];
   const missing: VolumeConfig[] = [];
   const disks = new Map<string, string>();
+  let used = 0;
   if (image.kind === "disk") disks.set(await identityOf(image.path), "the root");
   for (const mount of mounts) {
     switch (mount.kind) {
       case "tmpfs":
         checked.push(mount);
         break;
-      case "bind":
-        await requireThere(resolve(mount.host), mount.guest);
-        throw noSharedDirectories(mount);
+      case "bind": {
+        const host = resolve(mount.host);
+        requireSharable(mount);
+        await requireServable(host, mount.guest);
+        checked.push({ ...mount, host });
+        break;
+      }
       case "disk": {
         const host = resolve(mount.host);
         await requireDisk(host);
         requireOnce(disks, await identityOf(host), host, mount.guest);
+        used++;
         checked.push({ ...mount, host });
         break;
       }
       case "named": {
         const found = await findIfThere(home, mount.name);
         const config = found === null ? configOf(mount) : agreeing(mount, found);
-        if (config.kind === "dir") throw noSharedDirectories(mount);
-        requireOnce(disks, `volume ${mount.name}`, mount.name, mount.guest);
+        if (config.kind === "dir") requireSharable(mount);
+        else {
+          requireOnce(disks, `volume ${mount.name}`, mount.name, mount.guest);
+          used++;
+        }
         if (found === null) missing.push(config);
         checked.push(mount);
       }
     }
   }
-  const used = checked.filter(({ kind }) => kind !== "tmpfs").length;
   if (used > mostDisks) {
     throw new InvalidConfigError(`a sandbox has at most ${mostDisks} disks besides its root, not ${used}`, {
       hint: "Mount fewer, or put what belongs together on one disk.",
     });
   }
   return { mounts: checked, missing };
-}
-
-async function requireThere(path: string, guest: string): Promise<void> {
-  await stat(path).catch((error: unknown) => {
-    throw new InvalidConfigError(`${path}, which is to be mounted at ${guest}, cannot be read`, {
-      cause: error,
-      hint: "Correct the path.",
-    });
-  });
 }
 
 async function requireDisk(path: string): Promise<void> {

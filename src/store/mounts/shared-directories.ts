@@ -1,10 +1,38 @@
+import { lstat } from "node:fs/promises";
 import type { VolumeMount } from "../../config/mounts/volume-mount.ts";
-import { UnsupportedOperationError } from "../../errors/index.ts";
+import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
 
-/** What whoever wants to mount a directory of the host is told, before anything is made. */
-export function noSharedDirectories({ guest, kind }: VolumeMount): UnsupportedOperationError {
-  return new UnsupportedOperationError(
-    `this version of microsandbox cannot mount a directory of the host yet (${kind} at ${guest})`,
+/**
+ * Directories of the host are served through names below `/proc/self/fd`, which only Linux has.
+ *
+ * @throws UnsupportedOperationError before anything is made
+ */
+export function requireSharable({ guest, kind }: VolumeMount): void {
+  if (process.platform === "linux") return;
+  throw new UnsupportedOperationError(
+    `directories of this host cannot be mounted in a guest (${kind} at ${guest}): that takes Linux`,
     { hint: "Use a disk: a named volume with kind disk, or a disk image." },
   );
+}
+
+/**
+ * Finds out what is to be mounted. A link is not followed: what it leads to may be changed by whoever owns it.
+ *
+ * @param path absolute, on the host
+ * @returns whether it is a file, and no directory
+ * @throws InvalidConfigError when it is neither, or not there
+ */
+export async function requireServable(path: string, guest: string): Promise<boolean> {
+  const found = await lstat(path).catch((error: unknown) => {
+    throw new InvalidConfigError(`${path}, which is to be mounted at ${guest}, cannot be read`, {
+      cause: error,
+      hint: "Correct the path.",
+    });
+  });
+  if (found.isDirectory()) return false;
+  if (found.isFile()) return true;
+  const what = found.isSymbolicLink() ? "a symbolic link" : "neither a directory nor a file";
+  throw new InvalidConfigError(`${path}, which is to be mounted at ${guest}, is ${what}`, {
+    hint: found.isSymbolicLink() ? "Name what it leads to." : "Mount the directory that it is in.",
+  });
 }

@@ -1,0 +1,244 @@
+//! Carries the kernel's FUSE messages to the host and its answers back, in threads of its own: the agent must never wait for a
+//! file system whose messages it has to pass on itself. Threads and no process, because nobody in the guest can kill them, and
+//! what is mounted can be unmounted in order when everything else has ended.
+//!
+//! On the port each message has the number of its mount before it, a `u32`; FUSE messages begin with their own length
+//! (linux/fuse.h, `fuse_in_header` and `fuse_out_header`). Nothing else of them is looked at here.
+
+use crate::protocol::port::find_port;
+use crate::sys::{self, ENODEV};
+use std::ffi::CString;
+use std::fs;
+use std::io::{Error, ErrorKind, Result};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::io::{AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+const PORT_NAME: &str = "org.microsandbox.files";
+/// Bytes of the number of the mount.
+const PREFIX: usize = 4;
+/// Bytes of `fuse_out_header`.
+const ANSWER_HEADER: usize = 16;
+/// The largest message: 1 MiB of data and a page of what describes it. The kernel wants room for as much as it may write at once.
+const MESSAGE: usize = (1 << 20) + 4096;
+/// Requests are gathered until there are so many bytes of them, or no more: each write to the port wakes the host.
+const BATCH: usize = 64 << 10;
+/// Bytes; the threads' calls are shallow, and their buffers are elsewhere.
+const STACK: usize = 128 << 10;
+/// KiB that the kernel reads ahead in files that are read from the beginning: as much as one message holds.
+const READ_AHEAD: &str = "1024";
+
+type Devices = Arc<Mutex<Vec<Arc<OwnedFd>>>>;
+
+/// The connection to whoever serves the host's files.
+pub struct Relay {
+    port: Arc<OwnedFd>,
+    /// Who writes to the port writes whole messages.
+    turn: Arc<Mutex<()>>,
+    devices: Devices,
+    /// At its end when there will be no more answers.
+    over: Arc<OwnedFd>,
+}
+
+impl Relay {
+    /// Opens the port and passes answers on from now on.
+    pub fn start() -> Result<Relay> {
+        let port = Arc::new(sys::open_waiting_device(&find_port(PORT_NAME)?)?);
+        let devices = Devices::default();
+        let (over, until) = sys::pipe()?;
+        let (its_port, its_devices) = (port.clone(), devices.clone());
+        start_thread(move || {
+            if let Err(error) = carry_answers(&its_port, &its_devices) {
+                eprintln!("agent: the host's files: {error}");
+            }
+            // With the last descriptor of a device its mount is over, and whoever waits for an answer gets an error.
+            locked(&its_devices).clear();
+            drop(until);
+        })?;
+        Ok(Relay {
+            port,
+            turn: Arc::default(),
+            devices,
+            over: Arc::new(over),
+        })
+    }
+
+    /// Mounts what the host serves next: it numbers its mounts in the order in which they are made here.
+    ///
+    /// `flags` are those of mount(2).
+    pub fn mount(&self, target: &str, is_file: bool, flags: u64) -> Result<()> {
+        let path = CString::new("/dev/fuse").unwrap_or_default();
+        let device = Arc::new(sys::open_device(&path)?);
+        let number = {
+            let mut devices = locked(&self.devices);
+            devices.push(device.clone());
+            devices.len() as u32 - 1
+        };
+        let mode = if is_file { "100000" } else { "40000" };
+        // Without default_permissions the host decides: whatever its user may do there, every user of the guest may.
+        let options = format!(
+            "fd={},rootmode={mode},user_id=0,group_id=0,allow_other,max_read=1048576",
+            device.as_raw_fd()
+        );
+        sys::mount("host", target, "fuse", flags, &options)?;
+        let (port, turn, over) = (self.port.clone(), self.turn.clone(), self.over.clone());
+        start_thread(move || {
+            if let Err(error) = carry_requests(number, &device, &port, &turn, &over) {
+                eprintln!("agent: the host's files: {error}");
+            }
+        })?;
+        // It waits for the host's first answer, which sets how far to read ahead; and a host that cannot serve is found out now.
+        let found = fs::metadata(target)?.dev();
+        let (major, minor) = (found >> 8 & 0xfff, found & 0xff | found >> 12 & !0xff);
+        let _ = fs::write(
+            format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb"),
+            READ_AHEAD,
+        );
+        Ok(())
+    }
+}
+
+fn start_thread(work: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new()
+        .name(String::from("files"))
+        .stack_size(STACK)
+        .spawn(work)
+        .map(drop)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From the kernel to the host, until the file system is unmounted or `over` is at its end.
+fn carry_requests(
+    number: u32,
+    device: &OwnedFd,
+    port: &OwnedFd,
+    turn: &Mutex<()>,
+    over: &OwnedFd,
+) -> Result<()> {
+    let mut buffer = vec![0; BATCH + PREFIX + MESSAGE];
+    let mut filled = 0;
+    loop {
+        let body = filled + PREFIX;
+        match sys::read(device, &mut buffer[body..]) {
+            Ok(count) => {
+                buffer[filled..body].copy_from_slice(&number.to_le_bytes());
+                filled = body + count;
+                if filled < BATCH {
+                    continue;
+                }
+            }
+            Err(error) if sys::errno_of(&error) == ENODEV => return Ok(()),
+            // A request that was taken back before it was read.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if filled == 0 {
+            sys::poll_either(device, over)?;
+            if sys::poll_one(over, sys::READABLE, 0)? != 0 {
+                return Ok(());
+            }
+            continue;
+        }
+        let _turn = locked(turn);
+        write_all(port, &buffer[..filled])?;
+        filled = 0;
+    }
+}
+
+/// From the host to the kernel, which wants each answer whole.
+fn carry_answers(port: &OwnedFd, devices: &Devices) -> Result<()> {
+    let mut buffer = vec![0; PREFIX + MESSAGE];
+    let mut filled = 0;
+    loop {
+        let mut begin = 0;
+        while let Some(message) = whole(&buffer[begin..filled])? {
+            let number = u32::from_le_bytes([message[0], message[1], message[2], message[3]]);
+            let device = locked(devices).get(number as usize).cloned();
+            if let Some(device) = device {
+                // Refused when nobody waits for it any more.
+                let _ = sys::write(&device, &message[PREFIX..]);
+            }
+            begin += message.len();
+        }
+        buffer.copy_within(begin..filled, 0);
+        filled -= begin;
+        match sys::read(port, &mut buffer[filled..]) {
+            Ok(0) => return Ok(()),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The first message with its prefix, if all of it is there.
+fn whole(bytes: &[u8]) -> Result<Option<&[u8]>> {
+    if bytes.len() < PREFIX + 4 {
+        return Ok(None);
+    }
+    let length = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]) as usize;
+    if !(ANSWER_HEADER..=MESSAGE).contains(&length) {
+        let what = format!("a message of {length} bytes");
+        return Err(Error::new(ErrorKind::InvalidData, what));
+    }
+    Ok(bytes.get(..PREFIX + length))
+}
+
+fn write_all(port: &OwnedFd, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match sys::write(port, bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_what_comes_into_messages() {
+        let mut bytes = Vec::new();
+        for length in [16_u32, 20] {
+            bytes.extend_from_slice(&7_u32.to_le_bytes());
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.resize(bytes.len() + length as usize - 4, 0);
+        }
+        for cut in 0..20 {
+            assert!(whole(&bytes[..cut]).unwrap().is_none());
+        }
+        assert_eq!(whole(&bytes).unwrap().unwrap().len(), 20);
+        assert_eq!(whole(&bytes[20..]).unwrap().unwrap().len(), 24);
+        for length in [0_u32, 15, MESSAGE as u32 + 1, u32::MAX] {
+            bytes[4..8].copy_from_slice(&length.to_le_bytes());
+            assert!(whole(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn carries_requests_as_they_come_with_the_number_of_their_mount() {
+        let (device, kernel) = sys::pipe().unwrap();
+        let (host, port) = sys::pipe().unwrap();
+        sys::set_nonblocking(&device).unwrap();
+        let (over, until) = sys::pipe().unwrap();
+        sys::write(&kernel, b"request").unwrap();
+        let carrier =
+            thread::spawn(move || carry_requests(3, &device, &port, &Mutex::new(()), &over));
+        let mut buffer = [0; 64];
+        assert_eq!(sys::read(&host, &mut buffer).unwrap(), 11);
+        assert_eq!(&buffer[..11], b"\x03\0\0\0request");
+        drop(until);
+        carrier.join().unwrap().unwrap();
+        // Nothing holds the port any more.
+        assert_eq!(sys::read(&host, &mut buffer).unwrap(), 0);
+    }
+}

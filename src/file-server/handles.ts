@@ -1,0 +1,101 @@
+import { closeSync } from "node:fs";
+import { errno } from "./fuse/numbers.ts";
+import { Refusal } from "./fuse/refusal.ts";
+import type { Node } from "./tree/node.ts";
+
+/** Names of directories that are being listed, in all: a guest that opens one again and again gets no more. */
+const mostNames = 2_000_000;
+
+/** One open file of the guest's. */
+export interface FileHandle {
+  readonly kind: "file";
+  readonly node: Node;
+  readonly fd: number;
+  readonly isWritable: boolean;
+  /** The descriptor appends whatever the offset is. */
+  readonly appends: boolean;
+  /** For what was written through mapped memory, which has its place: opened when `appends` and it is needed. */
+  placedFd: number;
+}
+
+/** One open directory, and its names as they were when it was read from the beginning. */
+export interface DirectoryHandle {
+  readonly kind: "directory";
+  readonly node: Node;
+  names: readonly string[] | null;
+}
+
+type Handle = FileHandle | DirectoryHandle;
+
+/** What the guest has open. */
+export class Handles {
+  readonly #handles = new Map<number, Handle>();
+  readonly #most: number;
+  #names = 0;
+  #next = 1;
+
+  /** @param most open at once */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get size(): number {
+    return this.#handles.size;
+  }
+
+  /** @throws Refusal ENFILE */
+  requireRoom(): void {
+    if (this.#handles.size >= this.#most) throw new Refusal(errno.nfile);
+  }
+
+  add(handle: Handle): number {
+    const number = this.#next++;
+    this.#handles.set(number, handle);
+    if (handle.kind === "file") handle.node.open.set(number, handle.fd);
+    return number;
+  }
+
+  peek(number: number): Handle | undefined {
+    return this.#handles.get(number);
+  }
+
+  /** @throws Refusal EBADF for anything that is not an open file */
+  file(number: number): FileHandle {
+    const handle = this.#handles.get(number);
+    if (handle?.kind !== "file") throw new Refusal(errno.badf);
+    return handle;
+  }
+
+  /** @throws Refusal EBADF for anything that is not an open directory */
+  directory(number: number): DirectoryHandle {
+    const handle = this.#handles.get(number);
+    if (handle?.kind !== "directory") throw new Refusal(errno.badf);
+    return handle;
+  }
+
+  /** @throws Refusal ENFILE when too many are held already */
+  holdNames(handle: DirectoryHandle, names: readonly string[] | null): void {
+    const held = this.#names - (handle.names?.length ?? 0) + (names?.length ?? 0);
+    if (names !== null && held > mostNames) throw new Refusal(errno.nfile);
+    this.#names = held;
+    handle.names = names;
+  }
+
+  /** @returns whose it was; null when it was nobody's */
+  release(number: number): Node | null {
+    const handle = this.#handles.get(number);
+    if (handle === undefined) return null;
+    this.#handles.delete(number);
+    handle.node.open.delete(number);
+    if (handle.kind === "directory") this.holdNames(handle, null);
+    else {
+      closeSync(handle.fd);
+      if (handle.placedFd >= 0) closeSync(handle.placedFd);
+    }
+    return handle.node;
+  }
+
+  closeAll(): void {
+    for (const number of [...this.#handles.keys()]) this.release(number);
+  }
+}

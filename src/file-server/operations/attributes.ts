@@ -1,0 +1,109 @@
+/** Operations on what is told of a file. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  futimesSync,
+  lutimesSync,
+  statfsSync,
+} from "node:fs";
+import { errno, getattrHandle, longestName, setattrFlags as valid } from "../fuse/numbers.ts";
+import { Refusal } from "../fuse/refusal.ts";
+import { answer, bodyAt, writeU64 } from "../fuse/reply.ts";
+import type { Request } from "../fuse/request.ts";
+import type { ServedTree } from "../served-tree.ts";
+import { fileTypes, type Node } from "../tree/node.ts";
+
+export function getattr(served: ServedTree, request: Request): Buffer {
+  const node = served.nodes.get(request.node);
+  const flags = request.u32();
+  request.skip(4);
+  const handle = request.u64();
+  const hasHandle = (flags & getattrHandle) !== 0;
+  const stat = hasHandle
+    ? fstatSync(served.handles.file(handle).fd, { bigint: true })
+    : served.tree.stat(node);
+  return served.attributes(request, node, stat);
+}
+
+export function setattr(served: ServedTree, request: Request): Buffer {
+  served.requireWritable();
+  const node = served.nodes.get(request.node);
+  const what = request.u32();
+  request.skip(4);
+  const [handle, size] = [request.u64(), request.u64()];
+  request.skip(8);
+  const [atime, mtime] = [request.i64(), request.i64()];
+  request.skip(8);
+  const [atimeNs, mtimeNs] = [request.u32(), request.u32()];
+  request.skip(4);
+  const mode = request.u32();
+  request.skip(4);
+  const [uid, gid] = [request.u32(), request.u32()];
+
+  if ((what & valid.size) !== 0) {
+    truncate(served, node, (what & valid.handle) === 0 ? null : handle, size);
+    if ((what & valid.killSuidgid) !== 0) served.owners.killSetId(node, served.tree.stat(node));
+  }
+  if ((what & (valid.mode | valid.uid | valid.gid)) !== 0) {
+    served.owners.change(node, {
+      ...((what & valid.mode) === 0 ? {} : { mode: mode & 0o7777 }),
+      ...((what & valid.uid) === 0 ? {} : { uid }),
+      ...((what & valid.gid) === 0 ? {} : { gid }),
+    });
+  }
+  if ((what & (valid.atime | valid.mtime)) !== 0) {
+    const before = served.tree.stat(node);
+    setTimes(served, node, {
+      atime: timeOf(what, valid.atime, valid.atimeNow, atime, atimeNs, before.atimeNs),
+      mtime: timeOf(what, valid.mtime, valid.mtimeNow, mtime, mtimeNs, before.mtimeNs),
+    });
+  }
+  return served.attributes(request, node, served.tree.stat(node));
+}
+
+function truncate(served: ServedTree, node: Node, handle: number | null, size: number): void {
+  if (node.identity.type !== fileTypes.regular) throw new Refusal(errno.inval);
+  const file = handle === null ? null : served.handles.file(handle);
+  const own = file?.isWritable === true && file.node === node ? file.fd : -1;
+  const fd = own >= 0 ? own : served.tree.open(node, constants.O_WRONLY | constants.O_NONBLOCK);
+  try {
+    const before = served.quota.isLimited ? fstatSync(fd).size : 0;
+    served.quota.add(size - before);
+    ftruncateSync(fd, size);
+    if (size < before) served.quota.giveBack(before - size);
+  } finally {
+    if (own < 0) closeSync(fd);
+  }
+}
+
+/** Seconds since 1970, as Node wants times: a number, which holds them to a quarter of a microsecond. */
+function timeOf(what: number, flag: number, now: number, s: bigint, ns: number, before: bigint): number {
+  if ((what & flag) === 0) return Number(before) / 1e9;
+  return (what & now) === 0 ? Number(s) + ns / 1e9 : Date.now() / 1000;
+}
+
+function setTimes(served: ServedTree, node: Node, { atime, mtime }: { atime: number; mtime: number }): void {
+  const fd = node.open.values().next().value;
+  if (fd !== undefined) futimesSync(fd, atime, mtime);
+  else lutimesSync(served.tree.pathOf(node), atime, mtime);
+}
+
+export function statfs(served: ServedTree, request: Request): Buffer {
+  const path = served.tree.pathOf(served.nodes.root);
+  const stat = statfsSync(path);
+  const left = served.quota.left;
+  const free = (blocks: number): number =>
+    left === null ? blocks : Math.min(blocks, Math.floor(left / stat.bsize));
+  const reply = answer(served.mount, request.unique, 80).fill(0, bodyAt);
+  writeU64(reply, stat.blocks, bodyAt);
+  writeU64(reply, free(stat.bfree), bodyAt + 8);
+  writeU64(reply, free(stat.bavail), bodyAt + 16);
+  writeU64(reply, stat.files, bodyAt + 24);
+  writeU64(reply, stat.ffree, bodyAt + 32);
+  reply.writeUInt32LE(stat.bsize, bodyAt + 40);
+  reply.writeUInt32LE(longestName, bodyAt + 44);
+  reply.writeUInt32LE(stat.bsize, bodyAt + 48);
+  return reply;
+}

@@ -1,0 +1,104 @@
+import { errno, initFlags, leastMinor, mostData, opcodes, version } from "../fuse/numbers.ts";
+import { errnoOf, Refusal } from "../fuse/refusal.ts";
+import { answer, bodyAt } from "../fuse/reply.ts";
+import type { Request } from "../fuse/request.ts";
+import type { ServedTree } from "../served-tree.ts";
+import { getattr, setattr, statfs } from "./attributes.ts";
+import { opendir, readdir, readdirplus } from "./directories.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "./extended-attributes.ts";
+import { create, fallocate, fsync, open, read, release, write } from "./files.ts";
+import { link, lookup, mkdir, mknod, readlink, rename, rename2, rmdir, symlink, unlink } from "./names.ts";
+
+type Operation = (served: ServedTree, request: Request) => Buffer | null;
+
+const operations = new Map<number, Operation>([
+  [opcodes.lookup, lookup],
+  [opcodes.forget, forget],
+  [opcodes.getattr, getattr],
+  [opcodes.setattr, setattr],
+  [opcodes.readlink, readlink],
+  [opcodes.symlink, symlink],
+  [opcodes.mknod, mknod],
+  [opcodes.mkdir, mkdir],
+  [opcodes.unlink, unlink],
+  [opcodes.rmdir, rmdir],
+  [opcodes.rename, rename],
+  [opcodes.link, link],
+  [opcodes.open, open],
+  [opcodes.read, read],
+  [opcodes.write, write],
+  [opcodes.statfs, statfs],
+  [opcodes.release, release],
+  [opcodes.fsync, fsync],
+  [opcodes.setxattr, setxattr],
+  [opcodes.getxattr, getxattr],
+  [opcodes.listxattr, listxattr],
+  [opcodes.removexattr, removexattr],
+  [opcodes.init, init],
+  [opcodes.opendir, opendir],
+  [opcodes.readdir, readdir],
+  [opcodes.releasedir, release],
+  [opcodes.create, create],
+  // Nothing here waits, so there is nothing to be broken off.
+  [opcodes.interrupt, () => null],
+  [opcodes.batchForget, batchForget],
+  [opcodes.fallocate, fallocate],
+  [opcodes.readdirplus, readdirplus],
+  [opcodes.rename2, rename2],
+]);
+
+/**
+ * Does what a message asks for. Whatever it is, nothing is thrown.
+ *
+ * @returns the answer; null for a message that wants none
+ */
+export function serve(served: ServedTree, request: Request): Buffer | null {
+  try {
+    const operation = operations.get(request.opcode);
+    // The kernel does without what is not there: locks and seeks for holes it does by itself, and so on.
+    if (operation === undefined) throw new Refusal(errno.nosys);
+    return operation(served, request);
+  } catch (error) {
+    return wantsNoAnswer(request) ? null : answer(served.mount, request.unique, 0, errnoOf(error));
+  }
+}
+
+function wantsNoAnswer({ opcode }: Request): boolean {
+  return opcode === opcodes.forget || opcode === opcodes.batchForget || opcode === opcodes.interrupt;
+}
+
+/** @throws Refusal EINVAL for a kernel that is too old */
+function init(served: ServedTree, request: Request): Buffer {
+  const [major, minor, readahead, offered] = [request.u32(), request.u32(), request.u32(), request.u32()];
+  if (major !== version.major || minor < leastMinor) throw new Refusal(errno.inval);
+  const reply = answer(served.mount, request.unique, 64).fill(0, bodyAt);
+  let flags = 0;
+  for (const flag of Object.values(initFlags)) flags |= flag;
+  reply.writeUInt32LE(version.major, bodyAt);
+  reply.writeUInt32LE(version.minor, bodyAt + 4);
+  reply.writeUInt32LE(Math.min(readahead, mostData), bodyAt + 8);
+  reply.writeUInt32LE((flags & offered) >>> 0, bodyAt + 12);
+  // Requests that nobody waits for, such as reading ahead, and from how many on there is a queue.
+  reply.writeUInt16LE(16, bodyAt + 16);
+  reply.writeUInt16LE(12, bodyAt + 18);
+  reply.writeUInt32LE(mostData, bodyAt + 20);
+  // Times are told in ns.
+  reply.writeUInt32LE(1, bodyAt + 24);
+  reply.writeUInt16LE(mostData / 4096, bodyAt + 28);
+  return reply;
+}
+
+function forget(served: ServedTree, request: Request): null {
+  served.nodes.forget(request.node, request.u64());
+  return null;
+}
+
+function batchForget(served: ServedTree, request: Request): null {
+  const count = request.u32();
+  request.skip(4);
+  for (let each = 0; each < count; each++) {
+    const node = request.u64();
+    served.nodes.forget(node, request.u64());
+  }
+  return null;
+}

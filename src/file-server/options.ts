@@ -1,0 +1,21 @@
+/** Whose the files are in the guest, and what becomes of the owners and modes that the guest gives to them. */
+export type StatVirtualization = "strict" | "relaxed" | "off";
+/** Whether permissions that the guest changes are the host's, too. */
+export type HostPermissions = "private" | "mirror";
+
+/** One directory or file of the host's, as a guest is to have it. */
+export interface ServedPath {
+  /** Absolute. */
+  readonly path: string;
+  /** Whether it is one file. */
+  readonly isFile: boolean;
+  readonly readOnly: boolean;
+  readonly statVirtualization: StatVirtualization;
+  readonly hostPermissions: HostPermissions;
+  /** Who owns all files, as the guest sees it; null: who made them in the guest, and root for the host's. */
+  readonly owner: { readonly uid: number; readonly gid: number } | null;
+  /** How many bytes the guest may add; null: as many as there is room for. */
+  readonly quotaBytes: number | null;
+  /** Whether what is there already is part of that. */
+  readonly quotaCountsAll: boolean;
+}

@@ -1,0 +1,175 @@
+import type { BigIntStats } from "node:fs";
+import { writeAttributes, writeValidity } from "./fuse/attributes.ts";
+import { errno, sizes } from "./fuse/numbers.ts";
+import { invalidEntry, invalidNode } from "./fuse/notifications.ts";
+import { Refusal } from "./fuse/refusal.ts";
+import { answer, bodyAt, writeU64 } from "./fuse/reply.ts";
+import type { Request } from "./fuse/request.ts";
+import { Handles } from "./handles.ts";
+import type { ServedPath } from "./options.ts";
+import { Owners } from "./ownership/owners.ts";
+import { Quota, usedBytes } from "./quota.ts";
+import { HostTree } from "./tree/host-tree.ts";
+import { fileTypes, type Node } from "./tree/node.ts";
+import type { NodeTable } from "./tree/node-table.ts";
+import { Watches } from "./tree/watches.ts";
+
+/** How long the guest may believe what it was told, ms: where changes on the host are noticed, and where they are not. */
+const watchedMs = 30_000;
+const unwatchedMs = 1000;
+/** Names in one directory of which the guest was told that are remembered. */
+const mostTold = 200_000;
+
+/** One directory or file of the host's that is served, and all that its operations have in common. */
+export class ServedTree {
+  /** The mount's number, before each of its messages. */
+  readonly mount: number;
+  readonly readOnly: boolean;
+  readonly tree: HostTree;
+  readonly nodes: NodeTable;
+  readonly owners: Owners;
+  readonly handles: Handles;
+  readonly quota: Quota;
+  readonly #watches: Watches;
+  readonly #notify: (message: Buffer) => void;
+
+  /**
+   * @param mostHandles how many files and directories the guest may have open
+   * @param notify sends what nobody asked for
+   * @throws the system's error when the path cannot be opened
+   */
+  constructor(mount: number, options: ServedPath, mostHandles: number, notify: (message: Buffer) => void) {
+    this.mount = mount;
+    this.readOnly = options.readOnly;
+    this.#notify = notify;
+    this.tree = new HostTree(options.path, options.isFile, (node) => this.#watches.drop(node));
+    this.nodes = this.tree.nodes;
+    this.owners = new Owners(this.tree, options);
+    this.handles = new Handles(mostHandles);
+    const { quotaBytes, quotaCountsAll } = options;
+    const used = quotaBytes !== null && quotaCountsAll ? usedBytes(options.path) : 0;
+    this.quota = new Quota(quotaBytes, used);
+    this.#watches = new Watches(this.tree, (directory, name) => this.#changedOnHost(directory, name));
+  }
+
+  /** @throws Refusal EROFS */
+  requireWritable(): void {
+    if (this.readOnly) throw new Refusal(errno.rofs);
+  }
+
+  /** @throws Refusal ESTALE, ENOTDIR */
+  directory(id: number): Node {
+    const node = this.nodes.get(id);
+    if (node.identity.type !== fileTypes.directory) throw new Refusal(errno.notdir);
+    return node;
+  }
+
+  done(request: Request): Buffer {
+    return answer(this.mount, request.unique, 0);
+  }
+
+  bytes(request: Request, bytes: Uint8Array): Buffer {
+    const reply = answer(this.mount, request.unique, bytes.length);
+    reply.set(bytes, bodyAt);
+    return reply;
+  }
+
+  /** An answer that tells of an entry, with room for more after that. */
+  entry(request: Request, node: Node, parent: Node, name: string, stat: BigIntStats, more = 0): Buffer {
+    const reply = answer(this.mount, request.unique, sizes.entryOut + more);
+    this.writeEntry(reply, bodyAt, node, parent, name, stat);
+    return reply;
+  }
+
+  /** An answer that there is no such entry. */
+  noEntry(request: Request, parent: Node, name: string): Buffer {
+    const reply = answer(this.mount, request.unique, sizes.entryOut).fill(0, bodyAt);
+    writeValidity(reply, bodyAt + 16, bodyAt + 32, this.#tellEntry(parent, name, 0));
+    return reply;
+  }
+
+  /** Writes a `fuse_entry_out`. */
+  writeEntry(target: Buffer, at: number, node: Node, parent: Node, name: string, stat: BigIntStats): void {
+    const ms = this.#tellEntry(parent, name, node.id);
+    writeU64(target, node.id, at);
+    writeU64(target, 0, at + 8);
+    writeValidity(target, at + 16, at + 32, ms);
+    // What happens to a file under another of its names is heard of only where that is watched.
+    writeValidity(target, at + 24, at + 36, stat.nlink > 1n && !stat.isDirectory() ? unwatchedMs : ms);
+    this.#writeAttributes(target, at + 40, node, stat);
+  }
+
+  /** The answer to GETATTR and SETATTR. */
+  attributes(request: Request, node: Node, stat: BigIntStats): Buffer {
+    const reply = answer(this.mount, request.unique, sizes.attrOut).fill(0, bodyAt, bodyAt + 16);
+    writeValidity(reply, bodyAt, bodyAt + 8, this.#attributesMs(node, stat));
+    this.#writeAttributes(reply, bodyAt + 16, node, stat);
+    return reply;
+  }
+
+  /** A name has gone, by the guest's own doing. */
+  forgetName(parent: Node, name: string): void {
+    parent.told?.delete(name);
+  }
+
+  /** Whether changes in a directory are noticed, so that its listing may be kept. */
+  watch(directory: Node): boolean {
+    return this.#watches.watch(directory);
+  }
+
+  close(): void {
+    this.#watches.close();
+    this.handles.closeAll();
+    this.tree.close();
+  }
+
+  #writeAttributes(target: Buffer, at: number, node: Node, stat: BigIntStats): void {
+    node.toldMtimeNs = stat.mtimeNs;
+    node.toldCtimeNs = stat.ctimeNs;
+    writeAttributes(target, at, stat, this.owners.view(node, stat));
+  }
+
+  /** Remembers what the kernel is told of a name. @returns for how many ms that is good */
+  #tellEntry(parent: Node, name: string, id: number): number {
+    if (!this.#watches.watch(parent) || parent.told === null) return unwatchedMs;
+    if (parent.told.size >= mostTold && !parent.told.has(name)) return unwatchedMs;
+    parent.told.set(name, id);
+    return watchedMs;
+  }
+
+  #attributesMs(node: Node, stat: BigIntStats): number {
+    const [place] = node.places;
+    const directory = stat.isDirectory() ? node : (place?.parent ?? null);
+    const isHeard =
+      directory?.told !== null && directory !== null && (stat.isDirectory() || stat.nlink === 1n);
+    return isHeard ? watchedMs : unwatchedMs;
+  }
+
+  /** Tells the kernel what is no longer so; most of what is heard of is the guest's own doing, of which it knows. */
+  #changedOnHost(directory: Node, name: string | null): void {
+    try {
+      if (name === null) {
+        for (const each of [...(directory.told?.keys() ?? [])]) this.#entryChanged(directory, each);
+      } else this.#entryChanged(directory, name);
+      const stat = this.tree.stat(directory);
+      if (stat.mtimeNs !== directory.toldMtimeNs) this.#notify(invalidNode(this.mount, directory.id, false));
+    } catch {
+      // The directory is gone. Whoever holds its own name hears of that.
+    }
+  }
+
+  #entryChanged(directory: Node, name: string): void {
+    const believed = directory.told?.get(name);
+    if (believed === undefined) return;
+    const stat = this.tree.statEntry(directory, name);
+    const node = stat === undefined ? undefined : this.nodes.known(stat);
+    if (believed !== (stat === undefined ? 0 : (node?.id ?? -1))) {
+      directory.told?.delete(name);
+      this.#notify(invalidEntry(this.mount, directory.id, name));
+    }
+    if (node === undefined || stat === undefined || stat.ctimeNs === node.toldCtimeNs) return;
+    // What the guest has written itself it has in its memory already, and looks at the file's time before it believes that.
+    const isHosts = stat.mtimeNs !== node.toldMtimeNs && node.open.size === 0;
+    this.#notify(invalidNode(this.mount, node.id, isHosts));
+  }
+}

@@ -1,0 +1,54 @@
+import { watch, type FSWatcher } from "node:fs";
+import type { HostTree } from "./host-tree.ts";
+import type { Node } from "./node.ts";
+
+/** Of one mount. The system has a limit for each user, too (inotify(7), max_user_watches). */
+const mostWatches = 4096;
+
+/**
+ * Hears of what the host changes in directories that the guest has looked into. In those the guest may believe what it was told
+ * for longer, because it is told when that is over.
+ */
+export class Watches {
+  readonly #tree: HostTree;
+  readonly #changed: (directory: Node, name: string | null) => void;
+  readonly #watchers = new Map<Node, FSWatcher>();
+  /** The system gives no more. */
+  #isExhausted = false;
+
+  /** @param changed something about this entry, or null: about any */
+  constructor(tree: HostTree, changed: (directory: Node, name: string | null) => void) {
+    this.#tree = tree;
+    this.#changed = changed;
+  }
+
+  /** Watches a directory from now on. @returns whether it is watched */
+  watch(directory: Node): boolean {
+    if (this.#watchers.has(directory)) return true;
+    if (this.#isExhausted || this.#watchers.size >= mostWatches) return false;
+    try {
+      const path = `/proc/self/fd/${this.#tree.directoryFd(directory)}`;
+      const watcher = watch(path, { persistent: false, encoding: "latin1" });
+      watcher.on("change", (_, name) => this.#changed(directory, typeof name === "string" ? name : null));
+      watcher.on("error", () => this.drop(directory));
+      this.#watchers.set(directory, watcher);
+      directory.told ??= new Map();
+      return true;
+    } catch {
+      this.#isExhausted = true;
+      return false;
+    }
+  }
+
+  drop(directory: Node): void {
+    const watcher = this.#watchers.get(directory);
+    if (watcher === undefined) return;
+    this.#watchers.delete(directory);
+    directory.told = null;
+    watcher.close();
+  }
+
+  close(): void {
+    for (const directory of [...this.#watchers.keys()]) this.drop(directory);
+  }
+}

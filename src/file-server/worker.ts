@@ -1,0 +1,28 @@
+/**
+ * The thread that serves the host's directories. Its calls on the file system are synchronous: each takes some microseconds where
+ * one through Node's thread pool takes ten times as long, and a directory that hangs holds up nobody but those who use it.
+ */
+import { Socket } from "node:net";
+import { parentPort, workerData } from "node:worker_threads";
+import { ServedConnection } from "./served-connection.ts";
+import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
+
+// Errors are answers here, and nobody reads where they come from.
+Error.stackTraceLimit = 0;
+
+function say(message: WorkerMessage): void {
+  parentPort?.postMessage(message);
+}
+
+const { fd, paths } = workerData as WorkerTask;
+const socket = new Socket({ fd, readable: true, writable: true });
+try {
+  new ServedConnection(socket, paths, (reason) => {
+    if (reason !== null) say({ kind: "broken", reason });
+  });
+  say({ kind: "ready" });
+} catch (error) {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  say({ kind: "failed", code, message: error instanceof Error ? error.message : String(error) });
+  socket.destroy();
+}
