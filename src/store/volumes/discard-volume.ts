@@ -1,4 +1,5 @@
 import { readdir, stat } from "node:fs/promises";
+import { ioError } from "../../host/system-error.ts";
 import type { Home } from "../home.ts";
 import { removeVolume } from "./volume-removal.ts";
 import { volumesInUse } from "./volumes-in-use.ts";
@@ -11,7 +12,7 @@ export interface NewVolume {
   readonly diskChangedNs: bigint | null;
 }
 
-/** To be called with a volume that was made just now. @throws what the system reports */
+/** To be called with a volume that was made just now. @throws IoError */
 export async function newVolume(volume: FoundVolume): Promise<NewVolume> {
   if (volume.record.kind !== "disk") return { volume, diskChangedNs: null };
   return { volume, diskChangedNs: await changedNs(volume.paths.disk) };
@@ -35,5 +36,9 @@ export async function discardVolume(home: Home, { volume, diskChangedNs }: NewVo
 }
 
 async function changedNs(path: string): Promise<bigint> {
-  return (await stat(path, { bigint: true })).mtimeNs;
+  try {
+    return (await stat(path, { bigint: true })).mtimeNs;
+  } catch (error) {
+    throw ioError(`look at ${path}`, error);
+  }
 }
