@@ -54,10 +54,9 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 function unknown(sandbox: string, why: string, cause: unknown): IoError {
+  const hint = cause instanceof MicrosandboxError ? cause.hint : "";
   return new IoError(`cannot tell which volumes the sandbox ${sandbox} has: ${why}`, {
     cause,
-    hint:
-      (cause instanceof MicrosandboxError ? cause.hint : undefined) ??
-      `Restore it, or remove it ("msb rm -f ${sandbox}").`,
+    hint: hint === "" ? `Restore it, or remove it ("msb rm -f ${sandbox}").` : hint,
   });
 }
