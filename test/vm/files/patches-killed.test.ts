@@ -36,7 +36,8 @@ async function isPatching(name: string): Promise<number> {
     const log = await readFile(join(directory, "logs/runtime.log"), "utf8").catch(() => "");
     if (!log.includes("patch after")) return null;
     const state = await readFile(join(directory, "state.json"), "utf8");
-    return (JSON.parse(state) as { supervisor: { pid: number } }).supervisor.pid;
+    // It is written while the machine comes up.
+    return (JSON.parse(state) as { supervisor: { pid: number } | null }).supervisor?.pid ?? null;
   });
 }
 
