@@ -41,6 +41,7 @@ export {
   type AttachOptions,
   type ExecOptions,
 } from "./exec/exec-options.ts";
+export type { FsCopyOptions, FsCopyProgress } from "./fs/copy/copy-options.ts";
 export { FsReadStream } from "./fs/fs-read-stream.ts";
 export type { GuestFsEntry, GuestFsMetadata } from "./fs/guest-entry.ts";
 export { FsChangeKinds, FsWatcher, type FsChange, type FsChangeKind } from "./fs/fs-watcher.ts";
@@ -49,12 +50,10 @@ export type { GuestPath } from "./fs/guest-path.ts";
 export {
   SandboxFs,
   SandboxFs as SandboxFsOps,
-  type FsLinkOptions,
-  type FsMkdirOptions,
   type FsReadOptions,
-  type FsTimes,
   type FsWriteOptions,
 } from "./fs/sandbox-fs.ts";
+export type { FsLinkOptions, FsMkdirOptions, FsTimes } from "./fs/fs-paths.ts";
 export { ExecOutput, type ExitStatus } from "./exec/exec-output.ts";
 export { ExecSink } from "./exec/exec-sink.ts";
 export { allSandboxMetrics, type ListedSandboxes } from "./sandbox/list.ts";
