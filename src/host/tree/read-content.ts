@@ -6,9 +6,30 @@ import type { TreeEvent } from "./tree.ts";
 /** A file of no more bytes is read at once, and ahead of its turn. */
 export const smallFileBytes = 64 * 1024;
 const chunkBytes = 256 * 1024;
+/** A batch is full after five files that are just too large to be small, and three batches are to be there at a time. */
+const ringSize = 16;
 /** Holes are found in units of this many bytes: the block size of most file systems. */
 const blockBytes = 4096;
 const zeros = Buffer.alloc(blockBytes);
+
+/** Where the contents of large files are read into. */
+export class ContentBuffers {
+  readonly #ring: Buffer[] = [];
+  readonly #recycles: boolean;
+  #turn = 0;
+
+  /** @param recycles gives each buffer again when so many others have been given */
+  constructor(recycles: boolean) {
+    this.#recycles = recycles;
+  }
+
+  next(bytes: number): Buffer {
+    if (!this.#recycles) return Buffer.allocUnsafeSlow(bytes);
+    this.#turn = (this.#turn + 1) % ringSize;
+    const buffer = (this.#ring[this.#turn] ??= Buffer.allocUnsafeSlow(chunkBytes));
+    return buffer.subarray(0, bytes);
+  }
+}
 
 /**
  * The content of an open file, from its start.
@@ -23,9 +44,10 @@ export async function* readContent(
   file: FileHandle,
   size: number,
   sparse: boolean,
+  buffers: ContentBuffers,
 ): AsyncGenerator<TreeEvent> {
   for (let start = 0; start < size;) {
-    const chunk = Buffer.allocUnsafeSlow(Math.min(chunkBytes, size - start));
+    const chunk = buffers.next(Math.min(chunkBytes, size - start));
     if ((await readChunk(file, chunk, start)) < chunk.length) throw becameShorter();
     if (sparse) yield* withHoles(chunk);
     else yield { type: "data", bytes: chunk };

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { treeListing } from "../../../test/support/tree-support.ts";
 import { IoError } from "../../errors/index.ts";
 import { readTree, type ReadTreeOptions } from "./read-tree.ts";
-import { shownPath, type TreeEntry } from "./tree.ts";
+import { shownPath, type TreeEntry, type TreeEvent } from "./tree.ts";
 import type { TreeResult } from "./tree-result.ts";
 import { TreeWriter, type TreeWriterOptions } from "./tree-writer.ts";
 
@@ -129,6 +129,35 @@ test("what is neither file, directory nor link is told of, and not opened", asyn
   assert.deepEqual(
     result.refused.map(({ path, reason }) => [shownPath(path), reason]),
     [["pipe", "special"]],
+  );
+});
+
+test("recycled buffers are there until the next batch but two", async () => {
+  const long = join(base, "long");
+  const content = randomBytes(20 * 65_537);
+  await mkdir(long);
+  // Five of the small ones fill a batch; in their names' order they are the content.
+  for (let index = 0; index < 20; index++) {
+    await writeFile(join(long, String(100 + index)), content.subarray(index * 65_537, (index + 1) * 65_537));
+  }
+  await writeFile(join(long, "large"), content);
+  const kept = new Map<string, Buffer[]>();
+  let name = "";
+  const waiting: TreeEvent[][] = [];
+  const take = (events: readonly TreeEvent[] = []): void => {
+    for (const event of events) {
+      if (event.type === "entry") kept.set((name = shownPath(event.entry.path)), []);
+      else if (event.type === "data") kept.get(name)?.push(Buffer.from(event.bytes));
+    }
+  };
+  for await (const events of readTree(long, { recycle: true })) {
+    waiting.push(events);
+    if (waiting.length === 3) take(waiting.shift());
+  }
+  for (const events of waiting) take(events);
+  const names = [...kept.keys()].sort();
+  assert.ok(
+    Buffer.concat(names.flatMap((key) => kept.get(key) ?? [])).equals(Buffer.concat([content, content])),
   );
 });
 
