@@ -83,7 +83,7 @@ export async function copyFiles(
         next.catch(() => undefined);
         await sink.write(batch.value);
         tally.add(batch.value);
-        batch = await next;
+        batch = await (sink.failed === undefined ? next : Promise.race([next, sink.failed]));
       }
       const { problems, count } = await sink.finish();
       const all = [...from.problems, ...problems];

@@ -301,7 +301,7 @@ test("a full disk of the guest ends the copy, also while its source has more to 
       mode: 0o644,
       uid: 0,
       gid: 0,
-      size: 2 ** 30,
+      size: 4 << 20,
       mtime: 0,
     }),
   );
