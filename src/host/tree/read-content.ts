@@ -23,11 +23,17 @@ export class ContentBuffers {
     this.#recycles = recycles;
   }
 
-  next(bytes: number): Buffer {
-    if (!this.#recycles) return Buffer.allocUnsafeSlow(bytes);
-    this.#turn = (this.#turn + 1) % ringSize;
-    const buffer = (this.#ring[this.#turn] ??= Buffer.allocUnsafeSlow(chunkBytes));
-    return buffer.subarray(0, bytes);
+  /** The one whose turn it is: the same again until it is {@link give}n. */
+  get(bytes: number): Buffer {
+    const buffer = (this.#ring[this.#turn] ??= Buffer.allocUnsafeSlow(this.#recycles ? chunkBytes : bytes));
+    if (buffer.length >= bytes) return buffer.subarray(0, bytes);
+    return (this.#ring[this.#turn] = Buffer.allocUnsafeSlow(bytes));
+  }
+
+  /** What was got last is somebody else's now. */
+  give(): void {
+    if (this.#recycles) this.#turn = (this.#turn + 1) % ringSize;
+    else this.#ring.length = 0;
   }
 }
 
@@ -47,11 +53,19 @@ export async function* readContent(
   buffers: ContentBuffers,
 ): AsyncGenerator<TreeEvent> {
   for (let start = 0; start < size;) {
-    const chunk = buffers.next(Math.min(chunkBytes, size - start));
+    const chunk = buffers.get(Math.min(chunkBytes, size - start));
     if ((await readChunk(file, chunk, start)) < chunk.length) throw becameShorter();
-    if (sparse) yield* withHoles(chunk);
-    else yield { type: "data", bytes: chunk };
     start += chunk.length;
+    // A batch can have the remains of any number of chunks with holes, so these are copied: they would need as many buffers.
+    const events = sparse ? [...withHoles(chunk)] : null;
+    if (events === null || (events.length === 1 && events[0]?.type === "data")) {
+      buffers.give();
+      yield { type: "data", bytes: chunk };
+      continue;
+    }
+    for (const event of events) {
+      yield event.type === "data" ? { type: "data", bytes: Buffer.from(event.bytes) } : event;
+    }
   }
 }
 

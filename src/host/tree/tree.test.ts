@@ -180,3 +180,31 @@ test("a path that is not there is told by its name", async () => {
   });
   await assert.rejects(TreeWriter.open(join(base, "missing")), IoError);
 });
+
+test("a sparse file comes as it is through buffers that are used again", async () => {
+  const path = join(base, "islands");
+  const megabyte = 1024 * 1024;
+  await using file = await open(path, "wx+");
+  await file.truncate(64 * megabyte);
+  // Islands of data in seas of holes, and some chunks that are whole: a batch has the remains of many chunks.
+  for (let at = 0; at < 64; at += 3) await file.write(randomBytes(4096), 0, 4096, at * megabyte);
+  await file.write(randomBytes(megabyte), 0, megabyte, 32 * megabyte);
+  const expected = Buffer.alloc(64 * megabyte);
+  await file.read(expected, 0, expected.length, 0);
+  const found = Buffer.alloc(64 * megabyte);
+  const batches: TreeEvent[][] = [];
+  let offset = 0;
+  const use = (batch: TreeEvent[] | undefined): void => {
+    for (const event of batch ?? []) {
+      if (event.type === "data") found.set(event.bytes, offset);
+      if (event.type !== "entry") offset += event.type === "data" ? event.bytes.length : event.length;
+    }
+  };
+  for await (const batch of readTree(path, { recycle: true })) {
+    // What a batch has is looked at as late as may be.
+    if (batches.push(batch) > 2) use(batches.shift());
+  }
+  for (const batch of batches) use(batch);
+  assert.equal(offset, expected.length);
+  assert.ok(found.equals(expected));
+});
