@@ -15,6 +15,7 @@ export { diagnose, type Diagnosis, type DiagnosisItem } from "./setup/diagnose.t
 export {
   DiskImageFormats,
   LogLevels,
+  PatchKinds,
   PullPolicies,
   RootfsSourceKinds,
   SandboxStatuses,
@@ -23,6 +24,7 @@ export {
   type DeploymentProfile,
   type DiskImageFormat,
   type LogLevel,
+  type PatchKind,
   type PullPolicy,
   type RootfsSourceKind,
   type SandboxStatus,
@@ -87,6 +89,8 @@ export {
   type RegistryConfig,
   type RegistryInput,
 } from "../config/registry-config.ts";
+export { Patch, type PatchConfig, type PatchOptions } from "../config/patches/patch.ts";
+export { PatchBuilder } from "../config/patches/patch-builder.ts";
 export type { Rlimit, RlimitResource } from "../config/rlimits.ts";
 export { RootDiskBuilder, type RootDiskInput } from "../config/root-disk-builder.ts";
 export type { RootDisk } from "../config/root-disk.ts";
@@ -110,7 +114,7 @@ export {
 } from "../config/volumes/volume-config.ts";
 export { VolumeBuilder } from "./volumes/volume-builder.ts";
 export { Volume, type VolumePruneReport } from "./volumes/entry.ts";
-export { VolumeFs } from "./volumes/volume-fs.ts";
+export { VolumeFs, type VolumeFsEntry } from "./volumes/volume-fs.ts";
 export { VolumeHandle } from "./volumes/volume-handle.ts";
 export type { VolumeHandle as VolumeInfo } from "./volumes/volume-handle.ts";
 export { VolumeFsReadStream, VolumeFsWriteSink } from "./volumes/volume-streams.ts";

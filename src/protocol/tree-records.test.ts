@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "../errors/index.ts";
 import type { TreeEntry } from "./generated/messages.ts";
-import { encodeData, encodeEntry, encodeHole, encodeProblem, TreeRecordReader } from "./tree-records.ts";
+import {
+  encodeData,
+  encodeEntry,
+  encodeHole,
+  encodeLink,
+  encodeProblem,
+  TreeRecordReader,
+} from "./tree-records.ts";
 
 const file: TreeEntry = {
   path: Buffer.from([0x61, 0xff]),
@@ -98,4 +105,23 @@ test("what does not add up, and what is cut off, is a ProtocolError", () => {
     Buffer.from([0, 0, 0, 2, 3, 0]),
   ];
   for (const bytes of wrong) assert.throws(() => read([bytes]), ProtocolError, bytes.toString("hex"));
+});
+
+test("a further name of a file is for guests: from one it is refused", () => {
+  const none = Buffer.alloc(0);
+  const root = {
+    path: none,
+    kind: "directory",
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    mtimeNs: 0n,
+    size: 0,
+    target: none,
+  } as const;
+  const reader = new TreeRecordReader();
+  assert.equal([...reader.push(encodeEntry(root))].length, 1);
+  const link = encodeLink(Buffer.from("a"), Buffer.from("b\xff", "latin1"));
+  assert.equal(link.toString("hex"), "0000000c" + "05" + "0000000161" + "0000000262ff");
+  assert.throws(() => [...reader.push(link)], ProtocolError);
 });

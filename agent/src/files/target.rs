@@ -15,6 +15,12 @@ pub trait Destination {
     fn file(&mut self) -> Result<&mut File>;
 }
 
+impl Destination for File {
+    fn file(&mut self) -> Result<&mut File> {
+        Ok(self)
+    }
+}
+
 pub enum Target {
     /// There was nothing by its name.
     New(NewFile),

@@ -28,7 +28,8 @@ export interface FsTimes {
 
 /** What can be done to names and attributes of a sandbox's files; a part of {@link SandboxFs}. */
 export class FsPaths {
-  protected readonly files: GuestFiles;
+  /** @internal */
+  readonly files: GuestFiles;
 
   /** @internal */
   constructor(control: SandboxControl) {

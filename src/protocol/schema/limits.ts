@@ -30,6 +30,7 @@ export const limits = {
     value: 4,
     doc: "In a tree: what could not be read. Within a file it ends the file, which is void.",
   },
+  RECORD_LINK: { value: 5, doc: "In a tree for a guest: a further name of a file that came before." },
   MAX_RECORD: { value: 64 * 1024, doc: "Bytes; what one record of a tree may take, without its length." },
 } as const;
 

@@ -30,8 +30,10 @@ after(() => {
 });
 
 const bigBytes = 48 << 20;
-/** Bytes; what the supervisor, and a program that does nothing else, may take whatever they copy. */
-const mostMemory = 100 << 20;
+/** Bytes; what the supervisor may take, whatever passes through it. */
+const supervisorMemory = 100 << 20;
+/** Bytes; the same of a program that does nothing else. V8 lets some 64 MiB of buffers pile up before it looks. */
+const programMemory = 128 << 20;
 
 async function pidOf(name: string, kind: SandboxProcess["kind"]): Promise<number> {
   const found = (await processesOf(home, name)).find((one) => one.kind === kind);
@@ -131,8 +133,8 @@ describe("copies that are cut off", () => {
     assert.equal(bytes, bigBytes);
     assert.equal(statSync(join(place, "measured")).size, bigBytes);
     rmSync(join(place, "measured"));
-    assert.ok(peak < mostMemory, `the program took ${peak >> 20} MiB`);
-    assert.ok(supervisor < mostMemory, `the supervisor took ${supervisor >> 20} MiB`);
+    assert.ok(peak < programMemory, `the program took ${peak >> 20} MiB`);
+    assert.ok(supervisor < supervisorMemory, `the supervisor took ${supervisor >> 20} MiB`);
   });
 
   test("a full disk of the host is told, and leaves what was there", { skip: mountingSkip }, async () => {
