@@ -322,3 +322,6 @@ pub fn aside_name() -> Result<OsString> {
     sys::random(&mut random)?;
     Ok(format!(".msb-{:016x}", u64::from_ne_bytes(random)).into())
 }
+
+#[cfg(test)]
+mod tests;

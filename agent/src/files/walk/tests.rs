@@ -5,6 +5,7 @@ use crate::files::remove::remove_tree;
 use crate::files::send::send;
 use crate::generated::limits::INITIAL_CREDIT;
 use crate::generated::messages::TreeSend;
+use crate::sys::EFBIG;
 use std::sync::Arc;
 
 fn link() -> Link {
@@ -155,6 +156,16 @@ fn a_file_that_becomes_shorter_ends_with_a_problem_and_no_zeros() {
     assert_eq!((sum, done.bytes), (1 << 20, 1 << 20));
     assert!(matches!(last, Some(Record::Problem(_))));
     fs::remove_dir_all(root).unwrap();
+}
+
+#[test]
+fn a_file_without_an_end_that_says_it_is_small_is_not_read_into_memory() {
+    // 8 bytes for each page of an address space.
+    let request = TreeSend {
+        contents: true,
+        ..listing(Path::new("/proc/self/pagemap"))
+    };
+    assert_eq!(send(&request, &link()).unwrap_err().errno(), EFBIG);
 }
 
 #[test]
