@@ -81,7 +81,7 @@ describe("the files of a sandbox", () => {
     await printed(
       sandbox,
       `cd /tmp && mkdir full fixed small && mount -t tmpfs -o nr_inodes=2 none full && echo old > full/file
-       mount -t tmpfs none fixed && echo old > fixed/file && mount --bind fixed/file fixed/file && mount -o remount,ro none fixed
+       mount -t tmpfs none fixed && echo old > fixed/file && mount --bind fixed/file fixed/file && mount -o remount,bind,ro fixed
        mount -t tmpfs -o size=16k none small && echo old > small/file && touch mounted && mount --bind small/file mounted`,
     );
     await assert.rejects(fs.write("/tmp/full/file", "new"), refused("open", "ENOSPC"));
