@@ -91,11 +91,17 @@ impl Service {
         match self {
             Service::Command => matches!(
                 message,
-                Message::ExecStarted(_) | Message::ExecExited(_) | Message::OutputsEnded | Message::ExecFailed(_)
+                Message::ExecStarted(_)
+                    | Message::ExecExited(_)
+                    | Message::OutputsEnded
+                    | Message::ExecFailed(_)
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_)
+                Message::FileMetadata(_)
+                    | Message::FilePath(_)
+                    | Message::FileDone
+                    | Message::FileFailed(_)
             ),
             Service::FileRead => matches!(
                 message,
@@ -115,7 +121,10 @@ impl Service {
             ),
             Service::FileWatch => matches!(
                 message,
-                Message::FileOpened(_) | Message::FileChanges(_) | Message::FileDone | Message::FileFailed(_)
+                Message::FileOpened(_)
+                    | Message::FileChanges(_)
+                    | Message::FileDone
+                    | Message::FileFailed(_)
             ),
             Service::Ping => matches!(message, Message::Pong(_)),
             Service::Shutdown => matches!(message, Message::ShuttingDown),
@@ -133,7 +142,11 @@ impl Service {
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
+                Message::FileMetadata(_)
+                    | Message::FilePath(_)
+                    | Message::FileDone
+                    | Message::FileFailed(_)
+                    | Message::Failure(_)
             ),
             Service::FileRead => matches!(
                 message,
@@ -201,9 +214,6 @@ impl Service {
 pub fn is_for_connection(message: &Message) -> bool {
     matches!(
         message,
-        Message::Seed(_)
-            | Message::Clock(_)
-            | Message::Mount(_)
-            | Message::Boot(_)
+        Message::Seed(_) | Message::Clock(_) | Message::Mount(_) | Message::Boot(_)
     )
 }
