@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { InvalidConfigError, Sandbox, type SandboxBuilder } from "../../../src/index.ts";
 import { output } from "../images/root-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
@@ -188,6 +189,41 @@ test("a thousand files and more are listed and removed", async () => {
     "1500\n1500",
   );
 });
+
+test("nobody becomes root by a file of the host's", async () => {
+  const script = `
+    cd /work && cp "$(command -v busybox || command -v id)" id && chown 0:0 id && chmod 4755 id && [ "$(stat -c '%u %a' id)" = '0 4755' ] && ./id -u
+  `;
+  const result = await sandbox.execWith("sh", (options) => options.args(["-c", script]).user("1000:1000"));
+  assert.equal(result.stdout().trim(), "1000", result.stderr());
+});
+
+test(
+  "whatever the host changes, whoever is at work in that directory goes on",
+  { timeout: 120_000 },
+  async () => {
+    mkdirSync(work("busy"));
+    const script = `
+    cd /work/busy
+    for worker in 1 2 3; do (
+      i=0; while [ $i -lt 150 ]; do
+        : > guest$worker; ls -l > /dev/null; stat file$((i % 20)) > /dev/null 2>&1; cat file$((i % 20)) > /dev/null 2>&1; rm guest$worker
+        i=$((i+1))
+      done ) & done
+    wait; echo done
+  `;
+    let isOver = false;
+    const guest = output(sandbox, script).finally(() => (isOver = true));
+    for (let each = 0; !isOver; each++) {
+      const name = work("busy", `file${each % 20}`);
+      writeFileSync(work("busy", "new"), `${each}`);
+      renameSync(work("busy", "new"), name);
+      if (each % 3 === 0) rmSync(name);
+      if (each % 10 === 0) await setImmediate();
+    }
+    assert.equal(await guest, "done");
+  },
+);
 
 test("what cannot be mounted is refused before anything is made", async () => {
   symlinkSync(at("outside"), at("link"));
