@@ -47,8 +47,8 @@ export class ServedConnection {
     socket.on("drain", () => {
       if (!this.#waits) return;
       this.#waits = false;
+      socket.resume();
       this.#answer();
-      if (!this.#waits) socket.resume();
     });
   }
 

@@ -37,10 +37,13 @@ test("what the kernel has forgotten is not remembered", () => {
   names.begin(nodes.root);
   for (let each = 0; each < 1000; each++) {
     const name = `file${each}`;
-    const node = nodes.tell({ parent: nodes.root, name }, {
-      ...stat,
-      ino: BigInt(each) + (1n << 40n),
-    } as typeof stat);
+    const node = nodes.tell(
+      { parent: nodes.root, name },
+      {
+        ...stat,
+        ino: BigInt(each) + (1n << 40n),
+      },
+    );
     assert.ok(names.add(nodes.root, name, node.id));
     nodes.forget(node.id, 1);
   }
