@@ -30,6 +30,7 @@ before(async () => {
      }
      console.log(one, await two(), safeParse(string(), "x").success);`,
   );
+  await write("require-node.ts", "export {};\n");
   await write("later.ts", `import { two as value } from "./api/index.ts";\nexport const two = value;\n`);
   await write("api/index.ts", `export const two = 2;\n`);
   await write("supervisor/main.ts", `await import("./program.ts");\nexport {};\n`);

@@ -14,7 +14,9 @@ const STARTERS: Readonly<Record<string, string>> = {
   [COMMAND]: "cli/dispatch.ts",
   "supervisor/main.ts": "supervisor/program.ts",
 };
-const PROGRAMS = [LIBRARY, ...Object.entries(STARTERS).flat()];
+/** Says which Node is needed, where this one is too old. */
+const FIRST = "require-node.ts";
+const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat()];
 
 /** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
 const ENTRY = "index.js";
@@ -60,7 +62,10 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     ],
   });
   await chmod(join(dist, compiled(COMMAND)), 0o755);
-  await writeFile(join(dist, ENTRY), `export * from "./${compiled(LIBRARY)}";\n`);
+  await writeFile(
+    join(dist, ENTRY),
+    `import "./${compiled(FIRST)}";\nexport * from "./${compiled(LIBRARY)}";\n`,
+  );
   await writeFile(join(dist, NOTICES), await notices(root, metafile));
   return [...PROGRAMS.map(compiled), ENTRY, NOTICES];
 }

@@ -126,10 +126,10 @@ pub struct ${name} {
 ${members.join("")}}
 
 impl ${name} {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
 ${writes.map((line) => `        ${line};\n`).join("")}    }
 
-${decodeInTestsOnly ? "    #[cfg(test)]\n" : ""}    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+${decodeInTestsOnly ? "    #[cfg(test)]\n" : ""}    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(${name} {
 ${reads.join("")}        })
     }

@@ -138,10 +138,10 @@ ${reads(fields, "        ")}      }),
 
 function structCodec([name, fields]: [string, Fields]): string {
   const writes = Object.entries(fields).map(([field, type]) => `  ${write(type, `value.${field}`)};\n`);
-  return `function write${name}(writer: WireWriter, value: ${name}): void {
+  return `export function write${name}(writer: WireWriter, value: ${name}): void {
 ${writes.join("")}}
 
-function read${name}(reader: WireReader): ${name} {
+export function read${name}(reader: WireReader): ${name} {
   return {
 ${reads(fields, "    ")}  };
 }
@@ -162,6 +162,7 @@ function typeName(type: FieldType): string {
   }
   switch (type) {
     case "u64":
+    case "i64":
       return "bigint";
     case "bool":
       return "boolean";

@@ -72,6 +72,7 @@ export function minimumBytes(type: FieldType): number {
       return 4;
     case "u53":
     case "u64":
+    case "i64":
       return 8;
   }
 }

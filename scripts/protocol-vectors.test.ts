@@ -90,7 +90,7 @@ function valueText(type: FieldType, value: unknown): string {
   } else if (type === "bytes" && value instanceof Uint8Array) return `[${value.join(", ")}]`;
   else if (type === "str" && typeof value === "string") return JSON.stringify(value);
   else if (type === "bool" && typeof value === "boolean") return String(value);
-  else if (type === "u64" && typeof value === "bigint") return String(value);
+  else if ((type === "u64" || type === "i64") && typeof value === "bigint") return String(value);
   else if (typeof value === "number") return String(value);
   return assert.fail(`${String(value)} is not a ${JSON.stringify(type)}`);
 }

@@ -1,8 +1,10 @@
-//! The event loop: the supervisor's messages, the commands' descriptors, and the signals of PID 1, one after another.
+//! The event loop: the supervisor's messages, the commands' descriptors, what the workers of files have done, and the signals of
+//! PID 1, one after another.
 
 mod dispatch;
 
 use crate::commands::session::{from_token, Channel, News, Session, Turn, GRACE};
+use crate::files::Files;
 use crate::generated::messages::{AgentHello, Message, OutOfMemory};
 use crate::modules::Modules;
 use crate::protocol::port::{Port, Received};
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 /// Tokens above those of any stream.
 const PORT: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
+const FILES: u64 = u64::MAX - 2;
 /// Reads from the port before anyone else gets a turn; 256 KiB if it has so much.
 const READS_PER_TURN: usize = 4;
 /// How long an output that writes in crumbs is left alone to collect some; too short for anyone to see.
@@ -72,6 +75,7 @@ pub struct Agent {
     /// Processes that the kernel has killed for want of memory, as far as they were told of.
     oom_kills: u64,
     sessions: BTreeMap<u32, Session>,
+    files: Files,
     /// Outputs that may have something to read, in the order in which they get their turns.
     turns: VecDeque<(u32, Channel)>,
     /// Outputs that write in crumbs, and when they get their next turn.
@@ -89,6 +93,8 @@ impl Agent {
         let epoll = Epoll::new()?;
         port.register(&epoll, PORT)?;
         epoll.add(&signals, sys::READABLE, SIGNALS)?;
+        let files = Files::new()?;
+        files.register(&epoll, FILES)?;
         Ok(Agent {
             epoll,
             port,
@@ -104,6 +110,7 @@ impl Agent {
             events: 0,
             oom_kills: 0,
             sessions: BTreeMap::new(),
+            files,
             turns: VecDeque::new(),
             later: Vec::new(),
             later_at: None,
@@ -122,6 +129,7 @@ impl Agent {
                 break stop;
             }
         };
+        self.files.stop();
         release_disks(&mut self.root);
         if let (Stop::ShutDown, Some(shutdown)) = (&stop, &self.shutdown) {
             for stream in &shutdown.streams {
@@ -139,6 +147,7 @@ impl Agent {
     fn turn(&mut self, events: &mut Vec<u64>) -> Result<(), Stop> {
         self.end_graces();
         self.pump_outputs()?;
+        self.files.pump(&mut self.streams, &mut self.port);
         self.port.flush(&self.epoll, PORT)?;
         let timeout = self.timeout()?;
         self.epoll.wait(events, timeout)?;
@@ -146,6 +155,7 @@ impl Agent {
             match *token {
                 PORT => self.receive()?,
                 SIGNALS => self.take_signals()?,
+                FILES => self.files.clear_wake(),
                 token => self.session_event(token)?,
             }
         }
@@ -154,7 +164,7 @@ impl Agent {
 
     /// Milliseconds that the next wait may take, -1 for any time.
     fn timeout(&mut self) -> Result<i32, Stop> {
-        if !self.turns.is_empty() && self.port.has_room() {
+        if self.port.has_room() && (!self.turns.is_empty() || self.files.waiting()) {
             return Ok(0);
         }
         let grace = self.graces.front().map(|(until, _)| *until);
@@ -176,11 +186,14 @@ impl Agent {
     fn shutdown_wait(&mut self) -> Result<Option<Duration>, Stop> {
         let remaining = Remaining {
             processes: self.processes,
-            commands: !self.sessions.is_empty() || !self.port.is_flushed(),
+            commands: !self.sessions.is_empty() || self.files.busy() || !self.port.is_flushed(),
         };
         match &mut self.shutdown {
             None => Ok(None),
-            Some(shutdown) => match shutdown.step(&remaining, || release_disks(&mut self.root)) {
+            Some(shutdown) => match shutdown.step(&remaining, || {
+                self.files.stop();
+                release_disks(&mut self.root)
+            }) {
                 None => Err(Stop::ShutDown),
                 wait => Ok(wait),
             },

@@ -7,6 +7,7 @@ mod agent;
 mod commands;
 mod extents;
 mod failure;
+mod files;
 mod generated;
 mod guest;
 mod modules;

@@ -9,7 +9,7 @@ import type {
   StatsMessage,
 } from "../protocol/generated/messages.ts";
 import { PROTOCOL_VERSION } from "../protocol/generated/messages.ts";
-import type { StreamHandler } from "../protocol/stream.ts";
+import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { Streams } from "../protocol/streams.ts";
 import { clockMessage, seedMessage } from "../guest-setup/boot-messages.ts";
 import { AgentSession, type SessionSink } from "./agent-session.ts";
@@ -124,6 +124,15 @@ export class AgentLink {
   /** Starts a command. What becomes of it is told to the sink. */
   exec(request: ExecMessage, sink: SessionSink): AgentSession {
     return new AgentSession(this.#streams, request, sink);
+  }
+
+  /**
+   * Asks for something that is about files.
+   *
+   * @param over called once, when the guest has said its last word or the connection is gone
+   */
+  openFiles(request: Message, handler: StreamHandler, over?: () => void): Stream {
+    return this.#streams.open(request, handler, over);
   }
 
   /** Resolves when the agent has answered a ping that was sent after this call. */

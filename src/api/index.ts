@@ -39,6 +39,20 @@ export {
   type AttachOptions,
   type ExecOptions,
 } from "./exec/exec-options.ts";
+export { FsReadStream } from "./fs/fs-read-stream.ts";
+export type { GuestFsEntry, GuestFsMetadata } from "./fs/guest-entry.ts";
+export { FsChangeKinds, FsWatcher, type FsChange, type FsChangeKind } from "./fs/fs-watcher.ts";
+export { FsWriteSink } from "./fs/fs-write-sink.ts";
+export type { GuestPath } from "./fs/guest-path.ts";
+export {
+  SandboxFs,
+  SandboxFs as SandboxFsOps,
+  type FsLinkOptions,
+  type FsMkdirOptions,
+  type FsReadOptions,
+  type FsTimes,
+  type FsWriteOptions,
+} from "./fs/sandbox-fs.ts";
 export { ExecOutput, type ExitStatus } from "./exec/exec-output.ts";
 export { ExecSink } from "./exec/exec-sink.ts";
 export { allSandboxMetrics, type ListedSandboxes } from "./sandbox/list.ts";

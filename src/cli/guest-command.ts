@@ -203,7 +203,7 @@ async function stream(sandbox: Sandbox, command: GuestCommand, tty: boolean): Pr
     for (const limit of command.rlimits) options.rlimitRange(limit.resource, limit.soft, limit.hard);
     return options;
   });
-  const ended = Promise.withResolvers<true>();
+  const ended = Promise.withResolvers<number | "lost">();
   using _interruption = onInterruption((reason) => passOn(handle, reason, ended.promise));
   const input: { failure: Error | null } = { failure: null };
   void forwardStdin(handle, tty).catch(async (error: unknown) => {
@@ -218,8 +218,9 @@ async function stream(sandbox: Sandbox, command: GuestCommand, tty: boolean): Pr
       else if (event.kind === "stderr") await writeAll(process.stderr, event.data);
       else if (event.kind === "exited") code = event.code;
     }
+    ended.resolve(code);
   } finally {
-    ended.resolve(true);
+    ended.resolve("lost");
   }
   if (input.failure !== null) throw input.failure;
   return code;
@@ -241,10 +242,21 @@ async function forwardStdin(handle: ExecHandle, tty: boolean): Promise<void> {
 /** How long a command may take to end after a signal that was passed on to it. */
 const SIGNAL_GRACE_MS = 5000;
 
-async function passOn(handle: ExecHandle, reason: Interruption, ended: Promise<true>): Promise<void> {
+/**
+ * What came for this process is the command's business, as far as it is a signal: as with docker, it decides how both of them end.
+ *
+ * @returns the command's exit code, if a signal was passed on and it ended in time
+ */
+async function passOn(
+  handle: ExecHandle,
+  reason: Interruption,
+  ended: Promise<number | "lost">,
+): Promise<number | undefined> {
   if (reason.kind === "signal") {
     await handle.signal(reason.number);
-    if ((await orTimeout(ended, SIGNAL_GRACE_MS)) !== null) return;
+    const end = await orTimeout(ended, SIGNAL_GRACE_MS);
+    if (end !== null) return end === "lost" ? undefined : end;
   }
   await handle.kill();
+  return undefined;
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// The entry of `msb`. It imports nothing before it knows that this Node can run the rest.
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+// The entry of `msb`. It imports nothing else before it knows that this Node can run the rest.
+import { nodeTooOld } from "../host/node-version.ts";
+
+const fault = nodeTooOld("msb", process.versions.node);
 const argv = process.argv.slice(2);
 
-if (major < 22 || (major === 22 && minor < 15)) {
-  process.stderr.write(
-    `error: msb needs Node 22.15 or newer, this is ${process.versions.node}\n  → Install a newer Node from https://nodejs.org\n`,
-  );
+if (fault !== null) {
+  process.stderr.write(`error: ${fault.message}\n  → ${fault.hint}\n`);
   process.exitCode = 1;
 } else if (argv.length === 1 && argv[0] === "--version") {
   const { packageVersion } = await import("./version.ts");
@@ -20,5 +20,3 @@ if (major < 22 || (major === 22 && minor < 15)) {
   const { dispatch } = await import("./dispatch.ts");
   await dispatch(argv);
 }
-
-export {};

@@ -249,6 +249,59 @@ export class ExecTimeoutError extends MicrosandboxError {
   }
 }
 
+export interface FsFailure {
+  /** The step that failed, such as `open`. */
+  readonly operation: string;
+  /** In the guest or the volume; bytes that are no UTF-8 are replaced by U+FFFD. */
+  readonly path: string;
+  /** Linux errno, null when no system call failed. */
+  readonly errno: number | null;
+  /** Such as `ENOENT`. */
+  readonly errnoName: string | null;
+}
+
+/** An operation on files of a sandbox failed, or a path leads out of the volume that it is about. */
+export class SandboxFsError extends MicrosandboxError implements FsFailure {
+  readonly operation: string;
+  readonly path: string;
+  readonly errno: number | null;
+  readonly errnoName: string | null;
+
+  constructor(message: string, failure: FsFailure, options?: ErrorOptionsWithHint) {
+    super("sandboxFs", message, options, failure);
+    this.operation = failure.operation;
+    this.path = failure.path;
+    this.errno = failure.errno;
+    this.errnoName = failure.errnoName;
+  }
+}
+
+/** One entry of a tree that was not copied. */
+export interface CopyRefusal {
+  /** Below the directory that was copied; bytes that are no UTF-8 are replaced by U+FFFD. */
+  readonly path: string;
+  readonly pathBytes: Uint8Array;
+  readonly message: string;
+}
+
+/** A directory was copied but for some of its entries. */
+export class PartialCopyError extends MicrosandboxError {
+  /** How many entries were not copied as they are. */
+  readonly refusedCount: number;
+  /** The first of them. */
+  readonly refused: readonly CopyRefusal[];
+
+  constructor(
+    message: string,
+    details: ErrorDetails<"partialCopy"> & { readonly refused?: readonly CopyRefusal[] },
+    options?: ErrorOptionsWithHint,
+  ) {
+    super("partialCopy", message, options, { refusedCount: details.refusedCount });
+    this.refusedCount = details.refusedCount;
+    this.refused = details.refused ?? [];
+  }
+}
+
 /** Why a command could not be started. */
 export type ExecFailureKind = (typeof execFailureKinds)[number];
 
@@ -307,13 +360,6 @@ export class BootStartError extends MicrosandboxError implements BootFailure {
     this.errno = failure.errno;
     this.consoleTail = failure.consoleTail;
     this.qemuOutput = failure.qemuOutput;
-  }
-}
-
-/** An operation on files of a sandbox failed, or a path leads out of the volume that it is about. */
-export class SandboxFsError extends MicrosandboxError {
-  constructor(message: string, options?: ErrorOptionsWithHint) {
-    super("sandboxFs", message, options);
   }
 }
 

@@ -79,6 +79,8 @@ function randomValue(random: Random, type: FieldType): unknown {
       return Uint8Array.from(randomBytes(random, random(40)));
     case "u64":
       return pick(random, [0n, BigInt(random(2 ** 32)), 2n ** 64n - 1n]);
+    case "i64":
+      return pick(random, [0n, BigInt(random(2 ** 32)) - 2n ** 31n, -(2n ** 63n), 2n ** 63n - 1n]);
     case "u53":
       return pick(random, [0, random(2 ** 53), Number.MAX_SAFE_INTEGER]);
     case "i32":

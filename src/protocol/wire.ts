@@ -60,6 +60,13 @@ export class WireWriter {
     this.#bytes.writeBigUInt64BE(value, at);
   }
 
+  i64(value: bigint): void {
+    if (value < -0x8000_0000_0000_0000n || value > 0x7fff_ffff_ffff_ffffn)
+      throw this.#refuse(value, "an i64");
+    const at = this.#reserve(8);
+    this.#bytes.writeBigInt64BE(value, at);
+  }
+
   bool(value: boolean): void {
     this.u8(value ? 1 : 0);
   }
@@ -161,6 +168,10 @@ export class WireReader {
 
   u64(): bigint {
     return this.#bytes.readBigUInt64BE(this.#take(8));
+  }
+
+  i64(): bigint {
+    return this.#bytes.readBigInt64BE(this.#take(8));
   }
 
   bool(): boolean {

@@ -211,7 +211,8 @@ export async function lockStoppedSandbox(
   if (lock === null) {
     if (!(await nameExists(home, name))) throw notFound(name);
     await requireId(paths, name, expectedId);
-    throw new SandboxStillRunningError(`cannot ${action} sandbox '${name}': already running`, {
+    const state = action === "remove" ? "it is running" : "already running";
+    throw new SandboxStillRunningError(`cannot ${action} sandbox '${name}': ${state}`, {
       hint:
         action === "remove"
           ? `Stop it first ("msb stop ${name}"), or remove it with force ("msb rm -f ${name}").`

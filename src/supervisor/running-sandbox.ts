@@ -8,7 +8,8 @@ import { numberFromEnvironment } from "../host/process/environment-settings.ts";
 import { orTimeout } from "../host/or-timeout.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { MachineExit } from "../machine/types.ts";
-import type { ExecMessage, MetricsMessage } from "../protocol/generated/messages.ts";
+import type { ExecMessage, Message, MetricsMessage } from "../protocol/generated/messages.ts";
+import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { startedMarker, stoppedMarker } from "../store/log-format.ts";
 import type { FoundSandbox } from "../store/sandboxes.ts";
 import type { TerminationReason } from "../store/state.ts";
@@ -18,6 +19,7 @@ import type { Logs } from "./logs/logs.ts";
 import { logEvents } from "./logs/machine-log.ts";
 import { AgentWatch } from "./services/agent-watch.ts";
 import { DiskShortage } from "./services/disk-shortage.ts";
+import { FileRelay } from "./services/file-relay.ts";
 import { GuestShutdown } from "./services/guest-shutdown.ts";
 import { TimeLimits } from "./time-limits.ts";
 import { MetricsSampler } from "./services/metrics-sampler.ts";
@@ -37,6 +39,8 @@ export interface RunningSandboxOptions {
   readonly commandEnded: () => void;
 }
 
+/** Each has a thread in the guest while it lasts. */
+const mostFileStreams = 256;
 /** How long a machine whose connection broke may take to end, and what it left there to be read, ms. */
 const lastWordsMs = 1_000;
 
@@ -55,6 +59,7 @@ export class RunningSandbox {
   readonly #shortage: DiskShortage;
   #nextSessionId = 1;
   #commands = 0;
+  #fileStreams = 0;
 
   constructor({ sandbox, started, logs, expired, overdue, notice, commandEnded }: RunningSandboxOptions) {
     const { machine, agent, startedAtMs } = started;
@@ -117,6 +122,30 @@ export class RunningSandbox {
     this.#limits.sessionStarted();
     this.#logs.runtime.write("debug", `session ${session.id}: ${JSON.stringify(request.argv)}`);
     return session;
+  }
+
+  /** @throws RuntimeError when too much is asked for at a time */
+  files(request: Message, client: Stream): StreamHandler {
+    if (this.#fileStreams >= mostFileStreams) {
+      throw new RuntimeError(
+        `${mostFileStreams} operations on files are under way in sandbox ${this.#name}`,
+        {
+          hint: "Wait for some of them to end, and close the streams that are not needed any more.",
+        },
+      );
+    }
+    const relay = new FileRelay({
+      request,
+      agent: this.#agent,
+      client,
+      sandbox: this.#name,
+      activity: () => this.#limits.activity(),
+      over: () => {
+        this.#fileStreams--;
+      },
+    });
+    this.#fileStreams++;
+    return relay.clientHandler;
   }
 
   async ping(): Promise<void> {

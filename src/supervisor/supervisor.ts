@@ -9,6 +9,7 @@ import type {
   MetricsMessage,
   SandboxState,
 } from "../protocol/generated/messages.ts";
+import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { identifyProcess } from "../host/process/process-identity.ts";
 import { socketPath, type Home } from "../store/home.ts";
 import type { SandboxState as StoredState, TerminationReason } from "../store/state.ts";
@@ -108,6 +109,10 @@ export class Supervisor implements ClientServices {
       });
     }
     return this.#running().exec(request, client);
+  }
+
+  files(request: Message, client: Stream): StreamHandler {
+    return this.#running().files(request, client);
   }
 
   async ping(): Promise<void> {

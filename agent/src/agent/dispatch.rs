@@ -27,25 +27,34 @@ impl Agent {
                 Event::Connection(message) => self.introduce(message)?,
                 Event::Opened(stream, message) => self.serve(stream, message)?,
                 Event::Message(stream, message) => self.command(stream, &message),
-                // The kind was checked: a command has one kind of input.
+                // The kind was checked: a command has one kind of input, and so has a file.
                 Event::Data(stream, _, payload) => {
                     if let Some(session) = self.sessions.get_mut(&stream) {
                         session.stdin.receive(payload);
+                        self.flush_stdin(stream);
+                    } else {
+                        self.files.data(stream, payload);
                     }
-                    self.flush_stdin(stream);
                 }
                 Event::Ended(stream) => {
                     if let Some(session) = self.sessions.get_mut(&stream) {
                         session.stdin.end();
+                        self.flush_stdin(stream);
+                    } else {
+                        self.files.end(stream);
                     }
-                    self.flush_stdin(stream);
                 }
-                Event::Writable(stream) => {
+                Event::Writable(stream, bytes) => {
                     if let Some(session) = self.sessions.get_mut(&stream) {
                         session.wake_starved(&mut self.turns);
+                    } else {
+                        self.files.grant(stream, bytes);
                     }
                 }
                 Event::Aborted(stream, failure) => {
+                    if self.files.abort(stream, &failure) {
+                        continue;
+                    }
                     // Its descriptors are closed with it. Its processes are reaped as those that nobody knows.
                     if let Some(mut session) = self.sessions.remove(&stream) {
                         session.signal(SIGKILL as u8);
@@ -86,10 +95,25 @@ impl Agent {
                 self.begin_shutdown(Some(stream), grace, signal.into());
                 return Ok(());
             }
-            _ => return Err(fault("a service that nobody serves")),
+            // Whatever else a stream can be opened for is about files.
+            request => {
+                self.serve_files(stream, request);
+                return Ok(());
+            }
         };
         self.streams.send(&mut self.port, stream, &answer);
         Ok(())
+    }
+
+    fn serve_files(&mut self, stream: u32, request: Message) {
+        if self.shutdown.is_some() {
+            self.files
+                .refuse(stream, ESHUTDOWN, "the sandbox is shutting down");
+        } else if self.root.is_none() {
+            self.files.refuse(stream, 0, "the sandbox has no root yet");
+        } else {
+            self.files.open(stream, request);
+        }
     }
 
     fn command(&mut self, stream: u32, message: &Message) {
@@ -99,6 +123,8 @@ impl Agent {
                 Message::Resize(Resize { rows, cols }) => session.resize(*rows, *cols),
                 _ => {}
             }
+        } else if *message == Message::Next {
+            self.files.want(stream);
         }
     }
 

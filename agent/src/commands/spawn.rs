@@ -75,14 +75,8 @@ fn failure(stage: SpawnStage, error: &Error) -> ExecFailed {
     ExecFailed {
         stage,
         errno: sys::errno_of(error),
-        message: words_of(error),
+        message: sys::words_of(error),
     }
-}
-
-/// The system's words without the number, which travels beside them.
-fn words_of(error: &Error) -> String {
-    let text = error.to_string();
-    String::from(text.split(" (os error").next().unwrap_or(&text))
 }
 
 fn identify(user: &str) -> std::result::Result<Identity, ExecFailed> {

@@ -12,6 +12,16 @@ pub const CREDIT_PORTIONS: usize = 4;
 pub const FRAME_HEADER_BYTES: usize = 9;
 /// Bytes of a frame's header that its length counts: stream and kind.
 pub const COUNTED_HEADER_BYTES: usize = 5;
+/// In a tree: an entry of it.
+pub const RECORD_ENTRY: usize = 1;
+/// In a tree: so many bytes of the file before follow.
+pub const RECORD_DATA: usize = 2;
+/// In a tree: so many bytes of the file before are a hole.
+pub const RECORD_HOLE: usize = 3;
+/// In a tree: what could not be read.
+pub const RECORD_PROBLEM: usize = 4;
+/// Bytes; what one record of a tree may take, without its length.
+pub const MAX_RECORD: usize = 65536;
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -57,6 +57,56 @@ impl SpawnStage {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FileKind {
+    File,
+    Directory,
+    Symlink,
+    Other,
+}
+
+impl FileKind {
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        match reader.u8()? {
+            0 => Ok(FileKind::File),
+            1 => Ok(FileKind::Directory),
+            2 => Ok(FileKind::Symlink),
+            3 => Ok(FileKind::Other),
+            _ => Err(WireError::BadEnum),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FileChangeKind {
+    Created,
+    Modified,
+    Closed,
+    Attributes,
+    Deleted,
+    MovedFrom,
+    MovedTo,
+    Gone,
+    Overflow,
+}
+
+impl FileChangeKind {
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        match reader.u8()? {
+            0 => Ok(FileChangeKind::Created),
+            1 => Ok(FileChangeKind::Modified),
+            2 => Ok(FileChangeKind::Closed),
+            3 => Ok(FileChangeKind::Attributes),
+            4 => Ok(FileChangeKind::Deleted),
+            5 => Ok(FileChangeKind::MovedFrom),
+            6 => Ok(FileChangeKind::MovedTo),
+            7 => Ok(FileChangeKind::Gone),
+            8 => Ok(FileChangeKind::Overflow),
+            _ => Err(WireError::BadEnum),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     pub name: String,
@@ -64,12 +114,12 @@ pub struct Script {
 }
 
 impl Script {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_str(out, &self.name);
         put_bytes(out, &self.content);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Script {
             name: reader.str()?,
             content: reader.bytes()?,
@@ -85,13 +135,13 @@ pub struct Root {
 }
 
 impl Root {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_optional(out, &self.layered, |out, item| item.encode(out));
         put_optional(out, &self.shared, |out, item| item.encode(out));
         put_optional(out, &self.disk, |out, item| item.encode(out));
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Root {
             layered: reader.optional(LayeredRoot::decode)?,
             shared: reader.optional(SharedRoot::decode)?,
@@ -108,13 +158,13 @@ pub struct LayeredRoot {
 }
 
 impl LayeredRoot {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         self.lower.encode(out);
         put_optional(out, &self.upper_serial, |out, item| put_str(out, item));
         put_u32(out, self.upper_size_mib);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(LayeredRoot {
             lower: DiskFileSystem::decode(reader)?,
             upper_serial: reader.optional(Reader::str)?,
@@ -129,11 +179,11 @@ pub struct SharedRoot {
 }
 
 impl SharedRoot {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_str(out, &self.tag);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(SharedRoot {
             tag: reader.str()?,
         })
@@ -147,12 +197,12 @@ pub struct DiskFileSystem {
 }
 
 impl DiskFileSystem {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_str(out, &self.serial);
         put_str(out, &self.fs_type);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(DiskFileSystem {
             serial: reader.str()?,
             fs_type: reader.str()?,
@@ -168,17 +218,107 @@ pub struct ResourceLimit {
 }
 
 impl ResourceLimit {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u8(out, self.resource);
         put_u64(out, self.soft);
         put_u64(out, self.hard);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(ResourceLimit {
             resource: reader.u8()?,
             soft: reader.u64()?,
             hard: reader.u64()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeEntry {
+    pub path: Vec<u8>,
+    pub kind: FileKind,
+    pub mode: u16,
+    pub uid: u32,
+    pub gid: u32,
+    pub mtime_ns: i64,
+    pub size: u64,
+    pub target: Vec<u8>,
+}
+
+impl TreeEntry {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_u8(out, self.kind as u8);
+        put_u16(out, self.mode);
+        put_u32(out, self.uid);
+        put_u32(out, self.gid);
+        put_i64(out, self.mtime_ns);
+        put_u53(out, self.size);
+        put_bytes(out, &self.target);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(TreeEntry {
+            path: reader.bytes()?,
+            kind: FileKind::decode(reader)?,
+            mode: reader.u16()?,
+            uid: reader.u32()?,
+            gid: reader.u32()?,
+            mtime_ns: reader.i64()?,
+            size: reader.u53()?,
+            target: reader.bytes()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileProblem {
+    pub path: Vec<u8>,
+    pub operation: String,
+    pub errno: i32,
+    pub message: String,
+}
+
+impl FileProblem {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_str(out, &self.operation);
+        put_i32(out, self.errno);
+        put_str(out, &self.message);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileProblem {
+            path: reader.bytes()?,
+            operation: reader.str()?,
+            errno: reader.i32()?,
+            message: reader.str()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileChange {
+    pub kind: FileChangeKind,
+    pub name: Vec<u8>,
+    pub is_directory: bool,
+    pub cookie: u32,
+}
+
+impl FileChange {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_u8(out, self.kind as u8);
+        put_bytes(out, &self.name);
+        put_bool(out, self.is_directory);
+        put_u32(out, self.cookie);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileChange {
+            kind: FileChangeKind::decode(reader)?,
+            name: reader.bytes()?,
+            is_directory: reader.bool()?,
+            cookie: reader.u32()?,
         })
     }
 }
@@ -190,11 +330,11 @@ pub struct Credit {
 }
 
 impl Credit {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.bytes);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Credit {
             bytes: reader.u32()?,
         })
@@ -211,14 +351,14 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_str(out, &self.code);
         put_str(out, &self.message);
         put_str(out, &self.hint);
         put_str(out, &self.details);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Failure {
             code: reader.str()?,
             message: reader.str()?,
@@ -237,14 +377,14 @@ pub struct AgentHello {
 }
 
 impl AgentHello {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.protocol_version);
         put_str(out, &self.agent_version);
         put_str(out, &self.kernel_release);
     }
 
     #[cfg(test)]
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(AgentHello {
             protocol_version: reader.u32()?,
             agent_version: reader.str()?,
@@ -261,12 +401,12 @@ pub struct Seed {
 }
 
 impl Seed {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.protocol_version);
         put_bytes(out, &self.entropy);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Seed {
             protocol_version: reader.u32()?,
             entropy: reader.bytes()?,
@@ -282,12 +422,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u53(out, self.seconds);
         put_u32(out, self.nanoseconds);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Clock {
             seconds: reader.u53()?,
             nanoseconds: reader.u32()?,
@@ -304,13 +444,13 @@ pub struct Mount {
 }
 
 impl Mount {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         self.root.encode(out);
         put_u32(out, self.tmp_size_mib);
         put_list(out, &self.programs, |out, item| put_str(out, item));
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Mount {
             root: Root::decode(reader)?,
             tmp_size_mib: reader.u32()?,
@@ -328,13 +468,13 @@ pub struct Boot {
 }
 
 impl Boot {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_str(out, &self.hostname);
         put_str(out, &self.workdir);
         put_list(out, &self.scripts, |out, item| item.encode(out));
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Boot {
             hostname: reader.str()?,
             workdir: reader.str()?,
@@ -352,14 +492,14 @@ pub struct BootFailed {
 }
 
 impl BootFailed {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_str(out, &self.step);
         put_i32(out, self.errno);
         put_str(out, &self.message);
     }
 
     #[cfg(test)]
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(BootFailed {
             step: reader.str()?,
             errno: reader.i32()?,
@@ -383,7 +523,7 @@ pub struct Exec {
 }
 
 impl Exec {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_list(out, &self.argv, |out, item| put_str(out, item));
         put_list(out, &self.env, |out, item| put_str(out, item));
         put_str(out, &self.cwd);
@@ -395,7 +535,7 @@ impl Exec {
         put_list(out, &self.rlimits, |out, item| item.encode(out));
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Exec {
             argv: reader.list(4, Reader::str)?,
             env: reader.list(4, Reader::str)?,
@@ -418,13 +558,13 @@ pub struct ExecStarted {
 }
 
 impl ExecStarted {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.pid);
         put_u32(out, self.session_id);
     }
 
     #[cfg(test)]
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(ExecStarted {
             pid: reader.u32()?,
             session_id: reader.u32()?,
@@ -441,14 +581,14 @@ pub struct ExecFailed {
 }
 
 impl ExecFailed {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u8(out, self.stage as u8);
         put_i32(out, self.errno);
         put_str(out, &self.message);
     }
 
     #[cfg(test)]
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(ExecFailed {
             stage: SpawnStage::decode(reader)?,
             errno: reader.i32()?,
@@ -465,13 +605,13 @@ pub struct ExecExited {
 }
 
 impl ExecExited {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_i32(out, self.code);
         put_u8(out, self.signal);
     }
 
     #[cfg(test)]
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(ExecExited {
             code: reader.i32()?,
             signal: reader.u8()?,
@@ -486,11 +626,11 @@ pub struct Signal {
 }
 
 impl Signal {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u8(out, self.signal);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Signal {
             signal: reader.u8()?,
         })
@@ -505,15 +645,537 @@ pub struct Resize {
 }
 
 impl Resize {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u16(out, self.rows);
         put_u16(out, self.cols);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Resize {
             rows: reader.u16()?,
             cols: reader.u16()?,
+        })
+    }
+}
+
+/// Answered by FileMetadata. follow: of what a link leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileStat {
+    pub path: Vec<u8>,
+    pub follow: bool,
+}
+
+impl FileStat {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_bool(out, self.follow);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileStat {
+            path: reader.bytes()?,
+            follow: reader.bool()?,
+        })
+    }
+}
+
+/// The path of the entry is empty. createdNs: where the file system knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileMetadata {
+    pub entry: TreeEntry,
+    pub created_ns: Option<i64>,
+    pub links: u64,
+    pub inode: u64,
+}
+
+impl FileMetadata {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.entry.encode(out);
+        put_optional(out, &self.created_ns, |out, item| put_i64(out, *item));
+        put_u53(out, self.links);
+        put_u64(out, self.inode);
+    }
+
+    #[cfg(test)]
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileMetadata {
+            entry: TreeEntry::decode(reader)?,
+            created_ns: reader.optional(Reader::i64)?,
+            links: reader.u53()?,
+            inode: reader.u64()?,
+        })
+    }
+}
+
+/// Answered by FileOpened, the contents, and FileDone. length null: to the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileRead {
+    pub path: Vec<u8>,
+    pub offset: u64,
+    pub length: Option<u64>,
+}
+
+impl FileRead {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_u53(out, self.offset);
+        put_optional(out, &self.length, |out, item| put_u53(out, *item));
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileRead {
+            path: reader.bytes()?,
+            offset: reader.u53()?,
+            length: reader.optional(Reader::u53)?,
+        })
+    }
+}
+
+/// What was asked for is there and can be used. size is what it had then, bytes; 0 where that means nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileOpened {
+    pub size: u64,
+}
+
+impl FileOpened {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_u53(out, self.size);
+    }
+
+    #[cfg(test)]
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileOpened {
+            size: reader.u53()?,
+        })
+    }
+}
+
+/// Answered by FileOpened; the contents follow, and End, which is answered by FileDone. Until then the old file is there, where the file system can do that. mode null: as the old file's, or 0644.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileWrite {
+    pub path: Vec<u8>,
+    pub mode: Option<u16>,
+}
+
+impl FileWrite {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_optional(out, &self.mode, |out, item| put_u16(out, *item));
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileWrite {
+            path: reader.bytes()?,
+            mode: reader.optional(Reader::u16)?,
+        })
+    }
+}
+
+/// parents: makes those that are missing too, and one that is there is no error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileMakeDirectory {
+    pub path: Vec<u8>,
+    pub parents: bool,
+    pub mode: Option<u16>,
+}
+
+impl FileMakeDirectory {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_bool(out, self.parents);
+        put_optional(out, &self.mode, |out, item| put_u16(out, *item));
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileMakeDirectory {
+            path: reader.bytes()?,
+            parents: reader.bool()?,
+            mode: reader.optional(Reader::u16)?,
+        })
+    }
+}
+
+/// recursive: a directory with all that is in it. Else anything but a directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileRemove {
+    pub path: Vec<u8>,
+    pub recursive: bool,
+}
+
+impl FileRemove {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_bool(out, self.recursive);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileRemove {
+            path: reader.bytes()?,
+            recursive: reader.bool()?,
+        })
+    }
+}
+
+/// As rename(2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileRename {
+    pub from: Vec<u8>,
+    pub to: Vec<u8>,
+}
+
+impl FileRename {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.from);
+        put_bytes(out, &self.to);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileRename {
+            from: reader.bytes()?,
+            to: reader.bytes()?,
+        })
+    }
+}
+
+/// One file with its mode; what was there is replaced as by FileWrite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileCopy {
+    pub from: Vec<u8>,
+    pub to: Vec<u8>,
+}
+
+impl FileCopy {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.from);
+        put_bytes(out, &self.to);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileCopy {
+            from: reader.bytes()?,
+            to: reader.bytes()?,
+        })
+    }
+}
+
+/// As symlink(2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileSymlink {
+    pub target: Vec<u8>,
+    pub path: Vec<u8>,
+}
+
+impl FileSymlink {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.target);
+        put_bytes(out, &self.path);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileSymlink {
+            target: reader.bytes()?,
+            path: reader.bytes()?,
+        })
+    }
+}
+
+/// Answered by FilePath.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileReadLink {
+    pub path: Vec<u8>,
+}
+
+impl FileReadLink {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileReadLink {
+            path: reader.bytes()?,
+        })
+    }
+}
+
+/// Answered by FilePath.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileRealPath {
+    pub path: Vec<u8>,
+}
+
+impl FileRealPath {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileRealPath {
+            path: reader.bytes()?,
+        })
+    }
+}
+
+/// The answer to FileReadLink and FileRealPath.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilePath {
+    pub path: Vec<u8>,
+}
+
+impl FilePath {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+    }
+
+    #[cfg(test)]
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FilePath {
+            path: reader.bytes()?,
+        })
+    }
+}
+
+/// As chmod(2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileSetMode {
+    pub path: Vec<u8>,
+    pub mode: u16,
+}
+
+impl FileSetMode {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_u16(out, self.mode);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileSetMode {
+            path: reader.bytes()?,
+            mode: reader.u16()?,
+        })
+    }
+}
+
+/// As chown(2), or lchown(2) without follow. null: as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileSetOwner {
+    pub path: Vec<u8>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub follow: bool,
+}
+
+impl FileSetOwner {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_optional(out, &self.uid, |out, item| put_u32(out, *item));
+        put_optional(out, &self.gid, |out, item| put_u32(out, *item));
+        put_bool(out, self.follow);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileSetOwner {
+            path: reader.bytes()?,
+            uid: reader.optional(Reader::u32)?,
+            gid: reader.optional(Reader::u32)?,
+            follow: reader.bool()?,
+        })
+    }
+}
+
+/// As utimensat(2). null: as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileSetTimes {
+    pub path: Vec<u8>,
+    pub accessed_ns: Option<i64>,
+    pub modified_ns: Option<i64>,
+    pub follow: bool,
+}
+
+impl FileSetTimes {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_optional(out, &self.accessed_ns, |out, item| put_i64(out, *item));
+        put_optional(out, &self.modified_ns, |out, item| put_i64(out, *item));
+        put_bool(out, self.follow);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileSetTimes {
+            path: reader.bytes()?,
+            accessed_ns: reader.optional(Reader::i64)?,
+            modified_ns: reader.optional(Reader::i64)?,
+            follow: reader.bool()?,
+        })
+    }
+}
+
+/// As truncate(2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileTruncate {
+    pub path: Vec<u8>,
+    pub size: u64,
+}
+
+impl FileTruncate {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_u53(out, self.size);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileTruncate {
+            path: reader.bytes()?,
+            size: reader.u53()?,
+        })
+    }
+}
+
+/// It could not be done. operation: the step that failed, such as open. errno 0 when no system call failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileFailed {
+    pub path: Vec<u8>,
+    pub operation: String,
+    pub errno: i32,
+    pub message: String,
+}
+
+impl FileFailed {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_str(out, &self.operation);
+        put_i32(out, self.errno);
+        put_str(out, &self.message);
+    }
+
+    #[cfg(test)]
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileFailed {
+            path: reader.bytes()?,
+            operation: reader.str()?,
+            errno: reader.i32()?,
+            message: reader.str()?,
+        })
+    }
+}
+
+/// Answered by FileOpened, the records of the tree, and TreeDone. followRoot: what path is, if it is a link. followAll: every link. contents: those of files too; without them a file has no data and no holes. depth: so many levels below the root, null for all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeSend {
+    pub path: Vec<u8>,
+    pub follow_root: bool,
+    pub follow_all: bool,
+    pub contents: bool,
+    pub depth: Option<u32>,
+}
+
+impl TreeSend {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_bool(out, self.follow_root);
+        put_bool(out, self.follow_all);
+        put_bool(out, self.contents);
+        put_optional(out, &self.depth, |out, item| put_u32(out, *item));
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(TreeSend {
+            path: reader.bytes()?,
+            follow_root: reader.bool()?,
+            follow_all: reader.bool()?,
+            contents: reader.bool()?,
+            depth: reader.optional(Reader::u32)?,
+        })
+    }
+}
+
+/// Answered by FileOpened; the records of a tree follow, and End, which is answered by TreeDone. What is there already is kept or replaced. keepMode, keepTimes, keepOwner: as the entries say, else as a program of root's would make them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeReceive {
+    pub path: Vec<u8>,
+    pub keep_mode: bool,
+    pub keep_times: bool,
+    pub keep_owner: bool,
+}
+
+impl TreeReceive {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+        put_bool(out, self.keep_mode);
+        put_bool(out, self.keep_times);
+        put_bool(out, self.keep_owner);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(TreeReceive {
+            path: reader.bytes()?,
+            keep_mode: reader.bool()?,
+            keep_times: reader.bool()?,
+            keep_owner: reader.bool()?,
+        })
+    }
+}
+
+/// The tree has travelled but for what is named; of many problems the first ones are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeDone {
+    pub entries: u64,
+    pub bytes: u64,
+    pub problem_count: u64,
+    pub problems: Vec<FileProblem>,
+}
+
+impl TreeDone {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_u53(out, self.entries);
+        put_u53(out, self.bytes);
+        put_u53(out, self.problem_count);
+        put_list(out, &self.problems, |out, item| item.encode(out));
+    }
+
+    #[cfg(test)]
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(TreeDone {
+            entries: reader.u53()?,
+            bytes: reader.u53()?,
+            problem_count: reader.u53()?,
+            problems: reader.list(16, FileProblem::decode)?,
+        })
+    }
+}
+
+/// Answered by FileOpened, by FileChanges for each Next, and by FileDone when what was watched is gone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileWatch {
+    pub path: Vec<u8>,
+}
+
+impl FileWatch {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.path);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileWatch {
+            path: reader.bytes()?,
+        })
+    }
+}
+
+/// What has happened since the last one, at least one change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileChanges {
+    pub changes: Vec<FileChange>,
+}
+
+impl FileChanges {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_list(out, &self.changes, |out, item| item.encode(out));
+    }
+
+    #[cfg(test)]
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FileChanges {
+            changes: reader.list(10, FileChange::decode)?,
         })
     }
 }
@@ -525,11 +1187,11 @@ pub struct Ping {
 }
 
 impl Ping {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.nonce);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Ping {
             nonce: reader.u32()?,
         })
@@ -543,12 +1205,12 @@ pub struct Pong {
 }
 
 impl Pong {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.nonce);
     }
 
     #[cfg(test)]
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Pong {
             nonce: reader.u32()?,
         })
@@ -563,12 +1225,12 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.grace_ms);
         put_u8(out, self.signal);
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Shutdown {
             grace_ms: reader.u32()?,
             signal: reader.u8()?,
@@ -586,7 +1248,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u53(out, self.memory_total);
         put_u53(out, self.memory_available);
         put_u53(out, self.root_total);
@@ -594,7 +1256,7 @@ impl Stats {
     }
 
     #[cfg(test)]
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(Stats {
             memory_total: reader.u53()?,
             memory_available: reader.u53()?,
@@ -611,12 +1273,12 @@ pub struct OutOfMemory {
 }
 
 impl OutOfMemory {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         put_u53(out, self.kills);
     }
 
     #[cfg(test)]
-    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(OutOfMemory {
             kills: reader.u53()?,
         })
@@ -649,11 +1311,38 @@ pub enum Message {
     OutputsEnded,
     Signal(Signal),
     Resize(Resize),
+    FileStat(FileStat),
+    FileMetadata(FileMetadata),
+    FileRead(FileRead),
+    FileOpened(FileOpened),
+    FileWrite(FileWrite),
+    FileMakeDirectory(FileMakeDirectory),
+    FileRemove(FileRemove),
+    FileRename(FileRename),
+    FileCopy(FileCopy),
+    FileSymlink(FileSymlink),
+    FileReadLink(FileReadLink),
+    FileRealPath(FileRealPath),
+    FilePath(FilePath),
+    FileSetMode(FileSetMode),
+    FileSetOwner(FileSetOwner),
+    FileSetTimes(FileSetTimes),
+    FileTruncate(FileTruncate),
+    /// It was done.
+    FileDone,
+    FileFailed(FileFailed),
+    TreeSend(TreeSend),
+    TreeReceive(TreeReceive),
+    TreeDone(TreeDone),
+    FileWatch(FileWatch),
+    FileChanges(FileChanges),
     Ping(Ping),
     Pong(Pong),
     Shutdown(Shutdown),
     /// Processes are gone and file systems are flushed; the guest powers off next.
     ShuttingDown,
+    /// The subscriber has used the last item and can take one more. So one that is slow has at most one under way, the newest.
+    Next,
     /// Answered by Stats.
     StatsRequest,
     Stats(Stats),
@@ -729,6 +1418,99 @@ impl Message {
                 put_u8(out, 17);
                 message.encode(out);
             }
+            Message::FileStat(message) => {
+                put_u8(out, 90);
+                message.encode(out);
+            }
+            Message::FileMetadata(message) => {
+                put_u8(out, 91);
+                message.encode(out);
+            }
+            Message::FileRead(message) => {
+                put_u8(out, 92);
+                message.encode(out);
+            }
+            Message::FileOpened(message) => {
+                put_u8(out, 93);
+                message.encode(out);
+            }
+            Message::FileWrite(message) => {
+                put_u8(out, 94);
+                message.encode(out);
+            }
+            Message::FileMakeDirectory(message) => {
+                put_u8(out, 95);
+                message.encode(out);
+            }
+            Message::FileRemove(message) => {
+                put_u8(out, 96);
+                message.encode(out);
+            }
+            Message::FileRename(message) => {
+                put_u8(out, 97);
+                message.encode(out);
+            }
+            Message::FileCopy(message) => {
+                put_u8(out, 98);
+                message.encode(out);
+            }
+            Message::FileSymlink(message) => {
+                put_u8(out, 99);
+                message.encode(out);
+            }
+            Message::FileReadLink(message) => {
+                put_u8(out, 100);
+                message.encode(out);
+            }
+            Message::FileRealPath(message) => {
+                put_u8(out, 101);
+                message.encode(out);
+            }
+            Message::FilePath(message) => {
+                put_u8(out, 102);
+                message.encode(out);
+            }
+            Message::FileSetMode(message) => {
+                put_u8(out, 103);
+                message.encode(out);
+            }
+            Message::FileSetOwner(message) => {
+                put_u8(out, 104);
+                message.encode(out);
+            }
+            Message::FileSetTimes(message) => {
+                put_u8(out, 105);
+                message.encode(out);
+            }
+            Message::FileTruncate(message) => {
+                put_u8(out, 106);
+                message.encode(out);
+            }
+            Message::FileDone => put_u8(out, 107),
+            Message::FileFailed(message) => {
+                put_u8(out, 108);
+                message.encode(out);
+            }
+            Message::TreeSend(message) => {
+                put_u8(out, 109);
+                message.encode(out);
+            }
+            Message::TreeReceive(message) => {
+                put_u8(out, 110);
+                message.encode(out);
+            }
+            Message::TreeDone(message) => {
+                put_u8(out, 111);
+                message.encode(out);
+            }
+            Message::FileWatch(message) => {
+                put_u8(out, 112);
+                message.encode(out);
+            }
+            Message::FileChanges(message) => {
+                put_u8(out, 113);
+                message.encode(out);
+            }
             Message::Ping(message) => {
                 put_u8(out, 30);
                 message.encode(out);
@@ -742,6 +1524,7 @@ impl Message {
                 message.encode(out);
             }
             Message::ShuttingDown => put_u8(out, 35),
+            Message::Next => put_u8(out, 64),
             Message::StatsRequest => put_u8(out, 32),
             Message::Stats(message) => {
                 put_u8(out, 33);
@@ -771,8 +1554,26 @@ impl Message {
             10 => Message::Exec(Exec::decode(&mut reader)?),
             16 => Message::Signal(Signal::decode(&mut reader)?),
             17 => Message::Resize(Resize::decode(&mut reader)?),
+            90 => Message::FileStat(FileStat::decode(&mut reader)?),
+            92 => Message::FileRead(FileRead::decode(&mut reader)?),
+            94 => Message::FileWrite(FileWrite::decode(&mut reader)?),
+            95 => Message::FileMakeDirectory(FileMakeDirectory::decode(&mut reader)?),
+            96 => Message::FileRemove(FileRemove::decode(&mut reader)?),
+            97 => Message::FileRename(FileRename::decode(&mut reader)?),
+            98 => Message::FileCopy(FileCopy::decode(&mut reader)?),
+            99 => Message::FileSymlink(FileSymlink::decode(&mut reader)?),
+            100 => Message::FileReadLink(FileReadLink::decode(&mut reader)?),
+            101 => Message::FileRealPath(FileRealPath::decode(&mut reader)?),
+            103 => Message::FileSetMode(FileSetMode::decode(&mut reader)?),
+            104 => Message::FileSetOwner(FileSetOwner::decode(&mut reader)?),
+            105 => Message::FileSetTimes(FileSetTimes::decode(&mut reader)?),
+            106 => Message::FileTruncate(FileTruncate::decode(&mut reader)?),
+            109 => Message::TreeSend(TreeSend::decode(&mut reader)?),
+            110 => Message::TreeReceive(TreeReceive::decode(&mut reader)?),
+            112 => Message::FileWatch(FileWatch::decode(&mut reader)?),
             30 => Message::Ping(Ping::decode(&mut reader)?),
             34 => Message::Shutdown(Shutdown::decode(&mut reader)?),
+            64 => Message::Next,
             32 => Message::StatsRequest,
             _ => return Err(WireError::UnexpectedTag),
         };
@@ -797,6 +1598,13 @@ impl Message {
             12 => Message::ExecFailed(ExecFailed::decode(&mut reader)?),
             13 => Message::ExecExited(ExecExited::decode(&mut reader)?),
             21 => Message::OutputsEnded,
+            91 => Message::FileMetadata(FileMetadata::decode(&mut reader)?),
+            93 => Message::FileOpened(FileOpened::decode(&mut reader)?),
+            102 => Message::FilePath(FilePath::decode(&mut reader)?),
+            107 => Message::FileDone,
+            108 => Message::FileFailed(FileFailed::decode(&mut reader)?),
+            111 => Message::TreeDone(TreeDone::decode(&mut reader)?),
+            113 => Message::FileChanges(FileChanges::decode(&mut reader)?),
             31 => Message::Pong(Pong::decode(&mut reader)?),
             35 => Message::ShuttingDown,
             33 => Message::Stats(Stats::decode(&mut reader)?),

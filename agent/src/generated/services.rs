@@ -10,6 +10,18 @@ use super::messages::Message;
 pub enum Service {
     /// A command. Data is its standard input one way, its standard output the other way; extra its standard error. Aborted, its process group is killed.
     Command,
+    /// A question about a file, or something to be done to it. Aborted, what takes long is left half done.
+    File,
+    /// The contents of a file, as data.
+    FileRead,
+    /// New contents of a file, as data. Aborted, the old ones stay.
+    FileWrite,
+    /// A tree out of the guest, as data.
+    TreeSend,
+    /// A tree into the guest, as data. Aborted, a file that was under way is not there, those before it are.
+    TreeReceive,
+    /// A subscription to what happens to a file or in a directory.
+    FileWatch,
     /// A sign of life of the guest.
     Ping,
     /// The orderly end of the guest.
@@ -25,6 +37,23 @@ impl Service {
     pub fn opened_by(message: &Message) -> Option<Service> {
         match message {
             Message::Exec(_) => Some(Service::Command),
+            Message::FileStat(_) => Some(Service::File),
+            Message::FileMakeDirectory(_) => Some(Service::File),
+            Message::FileRemove(_) => Some(Service::File),
+            Message::FileRename(_) => Some(Service::File),
+            Message::FileCopy(_) => Some(Service::File),
+            Message::FileSymlink(_) => Some(Service::File),
+            Message::FileReadLink(_) => Some(Service::File),
+            Message::FileRealPath(_) => Some(Service::File),
+            Message::FileSetMode(_) => Some(Service::File),
+            Message::FileSetOwner(_) => Some(Service::File),
+            Message::FileSetTimes(_) => Some(Service::File),
+            Message::FileTruncate(_) => Some(Service::File),
+            Message::FileRead(_) => Some(Service::FileRead),
+            Message::FileWrite(_) => Some(Service::FileWrite),
+            Message::TreeSend(_) => Some(Service::TreeSend),
+            Message::TreeReceive(_) => Some(Service::TreeReceive),
+            Message::FileWatch(_) => Some(Service::FileWatch),
             Message::Ping(_) => Some(Service::Ping),
             Message::Shutdown(_) => Some(Service::Shutdown),
             Message::StatsRequest => Some(Service::Stats),
@@ -44,6 +73,12 @@ impl Service {
     pub fn from_opener(self, message: &Message) -> bool {
         match self {
             Service::Command => matches!(message, Message::Signal(_) | Message::Resize(_)),
+            Service::File => false,
+            Service::FileRead => false,
+            Service::FileWrite => false,
+            Service::TreeSend => false,
+            Service::TreeReceive => false,
+            Service::FileWatch => matches!(message, Message::Next),
             Service::Ping => false,
             Service::Shutdown => false,
             Service::Stats => false,
@@ -57,6 +92,30 @@ impl Service {
             Service::Command => matches!(
                 message,
                 Message::ExecStarted(_) | Message::ExecExited(_) | Message::OutputsEnded | Message::ExecFailed(_)
+            ),
+            Service::File => matches!(
+                message,
+                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_)
+            ),
+            Service::FileRead => matches!(
+                message,
+                Message::FileOpened(_) | Message::FileDone | Message::FileFailed(_)
+            ),
+            Service::FileWrite => matches!(
+                message,
+                Message::FileOpened(_) | Message::FileDone | Message::FileFailed(_)
+            ),
+            Service::TreeSend => matches!(
+                message,
+                Message::FileOpened(_) | Message::TreeDone(_) | Message::FileFailed(_)
+            ),
+            Service::TreeReceive => matches!(
+                message,
+                Message::FileOpened(_) | Message::TreeDone(_) | Message::FileFailed(_)
+            ),
+            Service::FileWatch => matches!(
+                message,
+                Message::FileOpened(_) | Message::FileChanges(_) | Message::FileDone | Message::FileFailed(_)
             ),
             Service::Ping => matches!(message, Message::Pong(_)),
             Service::Shutdown => matches!(message, Message::ShuttingDown),
@@ -72,6 +131,30 @@ impl Service {
                 message,
                 Message::OutputsEnded | Message::ExecFailed(_) | Message::Failure(_)
             ),
+            Service::File => matches!(
+                message,
+                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
+            ),
+            Service::FileRead => matches!(
+                message,
+                Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
+            ),
+            Service::FileWrite => matches!(
+                message,
+                Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
+            ),
+            Service::TreeSend => matches!(
+                message,
+                Message::TreeDone(_) | Message::FileFailed(_) | Message::Failure(_)
+            ),
+            Service::TreeReceive => matches!(
+                message,
+                Message::TreeDone(_) | Message::FileFailed(_) | Message::Failure(_)
+            ),
+            Service::FileWatch => matches!(
+                message,
+                Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
+            ),
             Service::Ping => matches!(message, Message::Pong(_) | Message::Failure(_)),
             Service::Shutdown => matches!(message, Message::ShuttingDown | Message::Failure(_)),
             Service::Stats => matches!(message, Message::Stats(_) | Message::Failure(_)),
@@ -83,6 +166,12 @@ impl Service {
     pub fn opener_data(self) -> (bool, bool) {
         match self {
             Service::Command => (true, false),
+            Service::File => (false, false),
+            Service::FileRead => (false, false),
+            Service::FileWrite => (true, false),
+            Service::TreeSend => (false, false),
+            Service::TreeReceive => (true, false),
+            Service::FileWatch => (false, false),
             Service::Ping => (false, false),
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),
@@ -94,6 +183,12 @@ impl Service {
     pub fn acceptor_data(self) -> (bool, bool) {
         match self {
             Service::Command => (true, true),
+            Service::File => (false, false),
+            Service::FileRead => (true, false),
+            Service::FileWrite => (false, false),
+            Service::TreeSend => (true, false),
+            Service::TreeReceive => (false, false),
+            Service::FileWatch => (false, false),
             Service::Ping => (false, false),
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),

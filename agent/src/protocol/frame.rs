@@ -137,8 +137,7 @@ fn header(stream: u32, kind: FrameKind, payload_length: usize) -> [u8; HEADER_BY
     header
 }
 
-/// Appends a frame, as a test's other side does. Nothing is appended when the receiver would have to refuse it.
-#[cfg(test)]
+/// Appends a frame. Nothing is appended when the receiver would have to refuse it.
 pub fn encode_frame(
     out: &mut Vec<u8>,
     stream: u32,

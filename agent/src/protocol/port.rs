@@ -1,7 +1,7 @@
 //! The byte stream to the supervisor: a virtio-serial port.
 
 use crate::generated::messages::Message;
-use crate::protocol::frame::{encode_message, read_frames, FrameDecoder, FrameKind};
+use crate::protocol::frame::{encode_frame, encode_message, read_frames, FrameDecoder, FrameKind};
 use crate::sys::{self, Epoll};
 use std::ffi::CString;
 use std::fs;
@@ -94,6 +94,13 @@ impl Port {
         if let Err(error) = encode_message(&mut self.queue, stream, message) {
             // Only a text of megabytes could be too long, and the agent makes none.
             eprintln!("agent: cannot send a message on stream {stream}: {error}");
+        }
+    }
+
+    /// Queues data of a stream.
+    pub fn send_data(&mut self, stream: u32, kind: FrameKind, bytes: &[u8]) {
+        if let Err(error) = encode_frame(&mut self.queue, stream, kind, bytes) {
+            eprintln!("agent: cannot send data on stream {stream}: {error}");
         }
     }
 

@@ -76,8 +76,8 @@ pub enum Event<'a> {
     Data(u32, FrameKind, &'a [u8]),
     /// The supervisor sends no more data.
     Ended(u32),
-    /// More can be sent than before.
-    Writable(u32),
+    /// So many bytes more can be sent than before; 0: whatever is sent is dropped from now on.
+    Writable(u32, usize),
     /// The supervisor wants no more of a stream that it has opened: it has to be told the last word.
     Aborted(u32, Failure),
     /// Nothing that a service has to know of.
@@ -174,7 +174,7 @@ impl Streams {
                     return Err(Rule::CreditNotEarned);
                 }
                 stream.credit = credit;
-                Ok(Event::Writable(id))
+                Ok(Event::Writable(id, bytes as usize))
             }
             Message::End => match stream.data_in() {
                 (false, false) => Err(Rule::NoDataThisWay),
@@ -188,7 +188,7 @@ impl Streams {
                 if std::mem::replace(&mut stream.stopped, true) {
                     return Err(Rule::SaidTwice);
                 }
-                Ok(Event::Writable(id))
+                Ok(Event::Writable(id, 0))
             }
             Message::Failure(failure) => {
                 if !stream.ours {
@@ -288,6 +288,17 @@ impl Streams {
             Some(stream) if stream.stopped => usize::MAX,
             Some(stream) => stream.credit,
             None => 0,
+        }
+    }
+
+    /// Sends bytes, at most as many as there is credit for.
+    pub fn send_data(&mut self, port: &mut Port, id: u32, kind: FrameKind, bytes: &[u8]) {
+        match self.open.get_mut(&id) {
+            Some(stream) if !stream.stopped => {
+                stream.credit -= bytes.len();
+                port.send_data(id, kind, bytes);
+            }
+            _ => {}
         }
     }
 

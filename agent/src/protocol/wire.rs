@@ -87,6 +87,10 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
+    pub fn i64(&mut self) -> Result<i64, WireError> {
+        self.array().map(i64::from_be_bytes)
+    }
+
     pub fn u53(&mut self) -> Result<u64, WireError> {
         match self.u64()? {
             value if value <= U53_MAX => Ok(value),
@@ -166,6 +170,10 @@ pub fn put_i32(out: &mut Vec<u8>, value: i32) {
 }
 
 pub fn put_u64(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+pub fn put_i64(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 

@@ -10,19 +10,25 @@ pub const ENXIO: i32 = 6;
 pub const EINTR: i32 = 4;
 pub const EIO: i32 = 5;
 pub const EACCES: i32 = 13;
+pub const EBUSY: i32 = 16;
 pub const EEXIST: i32 = 17;
+pub const EXDEV: i32 = 18;
 pub const ENODEV: i32 = 19;
 pub const ENOTDIR: i32 = 20;
 pub const EISDIR: i32 = 21;
 pub const EINVAL: i32 = 22;
+pub const EFBIG: i32 = 27;
 pub const EROFS: i32 = 30;
+pub const ELOOP: i32 = 40;
 pub const ESHUTDOWN: i32 = 108;
 pub const ETIMEDOUT: i32 = 110;
 pub const ESTALE: i32 = 116;
+pub const ECANCELED: i32 = 125;
 
 pub const O_RDWR: c_int = 2;
 pub const O_NOCTTY: c_int = 0o400;
 pub const O_NONBLOCK: c_int = 0o4000;
+pub const O_DIRECTORY: c_int = DIRECTORY;
 pub const O_NOFOLLOW: c_int = NOFOLLOW;
 pub const O_CLOEXEC: c_int = 0o2000000;
 pub const O_PATH: c_int = 0o10000000;
@@ -51,6 +57,15 @@ pub const CLONE_VM: c_int = 0x100;
 pub const CLONE_VFORK: c_int = 0x4000;
 pub const WNOHANG: c_int = 1;
 
+pub const AT_FDCWD: c_int = -100;
+pub const AT_SYMLINK_NOFOLLOW: c_int = 0x100;
+/// In the place of nanoseconds: leaves the time as it is (linux/stat.h).
+pub const UTIME_OMIT: i64 = 0x3fff_fffe;
+pub const EFD_CLOEXEC: c_int = O_CLOEXEC;
+pub const EFD_NONBLOCK: c_int = O_NONBLOCK;
+pub const IN_CLOEXEC: c_int = O_CLOEXEC;
+pub const IN_NONBLOCK: c_int = O_NONBLOCK;
+
 pub const CLOCK_REALTIME: c_int = 0;
 pub const RLIMIT_NOFILE: c_int = 7;
 
@@ -78,14 +93,30 @@ pub const RB_POWER_OFF: c_int = 0x4321_fedc_u32 as c_int;
 
 #[cfg(target_arch = "x86_64")]
 pub const SYS_FINIT_MODULE: c_long = 313;
+#[cfg(target_arch = "x86_64")]
+pub const SYS_SETUID: c_long = 105;
+#[cfg(target_arch = "x86_64")]
+pub const SYS_SETGID: c_long = 106;
+#[cfg(target_arch = "x86_64")]
+pub const SYS_SETGROUPS: c_long = 116;
 #[cfg(target_arch = "aarch64")]
 pub const SYS_FINIT_MODULE: c_long = 273;
+#[cfg(target_arch = "aarch64")]
+pub const SYS_SETUID: c_long = 146;
+#[cfg(target_arch = "aarch64")]
+pub const SYS_SETGID: c_long = 144;
+#[cfg(target_arch = "aarch64")]
+pub const SYS_SETGROUPS: c_long = 159;
 
 /// arm64 has numbers of its own for what the other architectures agree on (arch/arm64/include/uapi/asm/fcntl.h).
 #[cfg(target_arch = "x86_64")]
 const NOFOLLOW: c_int = 0o400000;
+#[cfg(target_arch = "x86_64")]
+const DIRECTORY: c_int = 0o200000;
 #[cfg(target_arch = "aarch64")]
 const NOFOLLOW: c_int = 0o100000;
+#[cfg(target_arch = "aarch64")]
+const DIRECTORY: c_int = 0o40000;
 
 /// The kernel packs this structure on x86-64 only (`EPOLL_PACKED`).
 #[derive(Clone, Copy)]
@@ -169,6 +200,18 @@ extern "C" {
     pub fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     pub fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     pub fn fchown(fd: c_int, uid: u32, gid: u32) -> c_int;
+    pub fn chown(path: *const c_char, uid: u32, gid: u32) -> c_int;
+    pub fn lchown(path: *const c_char, uid: u32, gid: u32) -> c_int;
+    pub fn utimensat(
+        directory: c_int,
+        path: *const c_char,
+        times: *const timespec,
+        flags: c_int,
+    ) -> c_int;
+    pub fn futimens(fd: c_int, times: *const timespec) -> c_int;
+    pub fn eventfd(initial: c_uint, flags: c_int) -> c_int;
+    pub fn inotify_init1(flags: c_int) -> c_int;
+    pub fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int;
     pub fn poll(fds: *mut pollfd, count: c_ulong, timeout: c_int) -> c_int;
     pub fn epoll_create1(flags: c_int) -> c_int;
     pub fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut epoll_event) -> c_int;
@@ -191,9 +234,6 @@ extern "C" {
         envp: *const *const c_char,
     ) -> c_int;
     pub fn setsid() -> c_int;
-    pub fn setgroups(count: usize, groups: *const u32) -> c_int;
-    pub fn setgid(gid: u32) -> c_int;
-    pub fn setuid(uid: u32) -> c_int;
     pub fn umask(mask: c_uint) -> c_uint;
     pub fn chdir(path: *const c_char) -> c_int;
     pub fn chroot(path: *const c_char) -> c_int;

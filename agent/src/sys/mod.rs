@@ -2,6 +2,7 @@
 //! The only part of the agent with `unsafe`. Paths are taken as `&CStr` where the caller may be a freshly forked child.
 
 mod ffi;
+mod files;
 mod io;
 mod kernel;
 mod poll;
@@ -9,9 +10,11 @@ mod process;
 mod terminal;
 
 pub use ffi::{
-    EACCES, EEXIST, EINVAL, EIO, EISDIR, ENODEV, ENOENT, ENOTDIR, EROFS, ESHUTDOWN, ESTALE,
-    ETIMEDOUT, O_NOFOLLOW, SIGCHLD, SIGCONT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2,
+    EACCES, EBUSY, ECANCELED, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ELOOP, ENODEV, ENOENT, ENOTDIR,
+    EROFS, ESHUTDOWN, ESTALE, ETIMEDOUT, EXDEV, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, SIGCHLD,
+    SIGCONT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2,
 };
+pub use files::*;
 pub use io::*;
 pub use kernel::*;
 pub use poll::*;
@@ -25,12 +28,26 @@ pub fn errno_of(error: &Error) -> i32 {
     error.raw_os_error().unwrap_or(0)
 }
 
+/// The system's words without the number, which travels beside them.
+pub fn words_of(error: &Error) -> String {
+    let text = error.to_string();
+    String::from(text.split(" (os error").next().unwrap_or(&text))
+}
+
 /// Turns the -1 of a C function into its error.
 fn check(result: ffi::c_int) -> Result<ffi::c_int> {
     if result < 0 {
         Err(Error::last_os_error())
     } else {
         Ok(result)
+    }
+}
+
+fn check_long(result: ffi::c_long) -> Result<()> {
+    if result < 0 {
+        Err(Error::last_os_error())
+    } else {
+        Ok(())
     }
 }
 

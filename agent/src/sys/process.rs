@@ -1,7 +1,7 @@
 //! Processes: starting one and what a child does before its program takes over, signals, reaping.
 
 use super::ffi::*;
-use super::{check, errno_of};
+use super::{check, check_long, errno_of};
 use std::ffi::{CStr, CString};
 use std::io::{Error, Result};
 use std::os::unix::io::RawFd;
@@ -36,8 +36,8 @@ const CHILD_STACK: usize = 64 << 10;
 pub fn start_child(child: &mut dyn FnMut()) -> Result<i32> {
     let mut stack: Vec<u8> = Vec::with_capacity(CHILD_STACK);
     let mut child = child;
-    // SAFETY: the agent has one thread, and it is suspended while the child uses its memory, so this is a call on
-    // another stack. The stack grows down from an address within its block, aligned as both ABIs ask; it and the
+    // SAFETY: the agent's event loop, the only thread that starts children, is suspended while the child uses its memory,
+    // so this is a call on another stack, beside which the other threads go on as they do beside the event loop. The stack grows down from an address within its block, aligned as both ABIs ask; it and the
     // closure outlive the child's use of them.
     check(unsafe {
         let top = (stack.as_mut_ptr() as usize + CHILD_STACK) & !15;
@@ -92,12 +92,15 @@ pub fn copy_fd(from: RawFd, to: RawFd) -> Result<()> {
 }
 
 /// Sets user, group and supplementary groups, in the order that keeps the right to do so until the end.
+///
+/// By the kernel's own calls: the C library's change all threads of the process, and a child that shares the agent's memory
+/// sees those of the agent as its own.
 pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<()> {
     // SAFETY: pointer and length describe one live slice.
     unsafe {
-        check(setgroups(groups.len(), groups.as_ptr()))?;
-        check(setgid(gid))?;
-        check(setuid(uid))?;
+        check_long(syscall(SYS_SETGROUPS, groups.len(), groups.as_ptr()))?;
+        check_long(syscall(SYS_SETGID, gid as c_ulong))?;
+        check_long(syscall(SYS_SETUID, uid as c_ulong))?;
     }
     Ok(())
 }

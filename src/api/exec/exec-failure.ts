@@ -1,37 +1,6 @@
 import { ExecFailedError, type ExecFailureKind } from "../../errors/index.ts";
+import { errnoNames } from "../control/guest-errno.ts";
 import type { ExecFailedMessage } from "../../protocol/generated/messages.ts";
-
-/** Linux's numbers, whatever the host is: include/uapi/asm-generic/errno-base.h and errno.h. */
-const errnoNames: Readonly<Record<number, string>> = {
-  1: "EPERM",
-  2: "ENOENT",
-  3: "ESRCH",
-  4: "EINTR",
-  5: "EIO",
-  7: "E2BIG",
-  8: "ENOEXEC",
-  9: "EBADF",
-  11: "EAGAIN",
-  12: "ENOMEM",
-  13: "EACCES",
-  14: "EFAULT",
-  16: "EBUSY",
-  17: "EEXIST",
-  19: "ENODEV",
-  20: "ENOTDIR",
-  21: "EISDIR",
-  22: "EINVAL",
-  23: "ENFILE",
-  24: "EMFILE",
-  25: "ENOTTY",
-  26: "ETXTBSY",
-  28: "ENOSPC",
-  30: "EROFS",
-  36: "ENAMETOOLONG",
-  40: "ELOOP",
-  80: "ELIBBAD",
-  108: "ESHUTDOWN",
-};
 
 const kindsByErrno: Readonly<Record<string, ExecFailureKind>> = {
   ENOENT: "not_found",

@@ -38,13 +38,13 @@ export interface PullChoice extends RegistryChoice {
 }
 
 /**
- * @returns the image's reference in full
+ * @returns the image's reference in full; null for the embedded image, which is there without a pull
  * @throws as `pullImage`
  */
-export async function pull(reference: string, choice: PullChoice): Promise<string> {
+export async function pull(reference: string, choice: PullChoice): Promise<string | null> {
   if (isEmbeddedImage(reference)) {
     await embeddedRootFileSystem();
-    return reference;
+    return null;
   }
   const { policy, onProgress, signal } = choice;
   const home = locateHome();

@@ -28,12 +28,13 @@ import { checkStartEnvironment } from "../setup/backend.ts";
 import { runtimeKernelPath } from "../setup/runtime-kernel.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observed } from "./observed.ts";
-import { observerCallbacks, type CreateObserver } from "./progress.ts";
+import { observerCallbacks, tellNotice, type CreateObserver } from "./progress.ts";
 import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./create-root.ts";
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "../../config/sandbox/sandbox-draft.ts";
 import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
 import { checkMemory } from "../../config/sandbox/least-memory.ts";
+import { shortOfProcessors } from "../../config/sandbox/processors.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 import { killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
 
@@ -110,6 +111,8 @@ export async function carryOut(
   callerObserver: CreateObserver,
 ): Promise<Sandbox> {
   const observer = observed(operation, callerObserver);
+  const shortage = shortOfProcessors(creation.stored);
+  if (shortage !== null) tellNotice(observer, shortage);
   for (let tries = 1; tries <= pullTries; tries += 1) {
     const root = await resolveRoot(creation, observer);
     const sandbox = await makeAndBoot(creation, root, attached, operation, observer);

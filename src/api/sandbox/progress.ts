@@ -40,6 +40,12 @@ export interface StartObserver extends WaitOptions {
   readonly onStarted?: ((report: StartReport) => void) | undefined;
 }
 
+/** Tells whoever starts a sandbox what he should know. */
+export function tellNotice({ onNotice }: StartObserver, message: string): void {
+  if (onNotice === undefined) process.emitWarning(message, "MicrosandboxWarning");
+  else onNotice(message);
+}
+
 /** What observers have beside {@link WaitOptions}. One that was made for creations may watch a start, which pulls nothing. */
 export const observerCallbacks = {
   onProgress: "function",

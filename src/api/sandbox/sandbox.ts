@@ -8,6 +8,7 @@ import { configOf } from "../../config/sandbox/effective-config.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 import type { ExitStatus } from "../exec/exec-output.ts";
 import { SandboxCommands } from "../exec/sandbox-commands.ts";
+import { SandboxFs } from "../fs/sandbox-fs.ts";
 import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
@@ -48,6 +49,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   /** How this run of the sandbox was started; null when its own process is of a version that does not tell. */
   readonly startReport: StartReport | null;
   #ownsLifecycle: boolean;
+  #fs: SandboxFs | null = null;
 
   /** @internal */
   constructor(control: SandboxControl, ownsLifecycle: boolean, startReport: StartReport | null) {
@@ -62,6 +64,11 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   /** Whether the sandbox ends with this process. */
   get ownsLifecycle(): boolean {
     return this.#ownsLifecycle;
+  }
+
+  /** The sandbox's files. Always the same object. */
+  fs(): SandboxFs {
+    return (this.#fs ??= new SandboxFs(this.control));
   }
 
   /** Gives up ownership: the sandbox goes on after this process. The object stays usable. Again does nothing. */

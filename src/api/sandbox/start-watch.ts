@@ -1,6 +1,6 @@
 import { decodeFailure } from "../../protocol/failure.ts";
 import type { Message, StartedMessage } from "../../protocol/generated/messages.ts";
-import type { StartObserver, StartReport } from "./progress.ts";
+import { tellNotice, type StartObserver, type StartReport } from "./progress.ts";
 
 /** What a supervisor says while its sandbox starts, told to whoever observes the start. */
 export class StartWatch {
@@ -45,9 +45,7 @@ export class StartWatch {
         this.#observer.onProgress?.({ stage: message.stage, elapsedMs: message.elapsedMs });
         return;
       case "Notice":
-        if (this.#observer.onNotice === undefined)
-          process.emitWarning(message.message, "MicrosandboxWarning");
-        else this.#observer.onNotice(message.message);
+        tellNotice(this.#observer, message.message);
         return;
       case "Started": {
         const report = reportOf(message);

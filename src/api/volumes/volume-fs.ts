@@ -55,10 +55,11 @@ export class VolumeFs {
     try {
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     } catch (error) {
-      throw new SandboxFsError(`${JSON.stringify(path)} in the volume is no UTF-8`, {
-        cause: error,
-        hint: "Read it with read().",
-      });
+      throw new SandboxFsError(
+        `${JSON.stringify(path)} in the volume is no UTF-8`,
+        { operation: "decode", path, errno: null, errnoName: null },
+        { cause: error, hint: "Read it with read()." },
+      );
     }
   }
 
@@ -139,9 +140,11 @@ export class VolumeFs {
   async removeDir(path: string, options: WaitOptions = {}): Promise<void> {
     await this.#atName(path, "remove", options, async (place, { signal }) => {
       if (place.name === ".") {
-        throw new SandboxFsError("the root of a volume is not removed like a directory in it", {
-          hint: "Remove the volume: Volume.remove(name).",
-        });
+        throw new SandboxFsError(
+          "the root of a volume is not removed like a directory in it",
+          { operation: "remove", path, errno: null, errnoName: null },
+          { hint: "Remove the volume: Volume.remove(name)." },
+        );
       }
       await removeTree(place, signal);
     });

@@ -42,6 +42,7 @@ export async function atPlace<T>(
         if (error instanceof OutsideError) {
           throw new SandboxFsError(
             `cannot ${what}: path traversal outside the volume root: ${error.message}`,
+            { operation: action, path, errno: null, errnoName: null },
             {
               hint: "Name a path inside the volume. Absolute links in it are not followed on the host.",
             },

@@ -92,7 +92,11 @@ export class VolumeFsWriteSink implements AsyncDisposable {
   /** Appends; text as UTF-8. @throws IoError; SandboxFsError after `close()` */
   async write(data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
     if (this.#closing !== null) {
-      throw new SandboxFsError(`${JSON.stringify(this.#path)} is closed`, { hint: "Write before close()." });
+      throw new SandboxFsError(
+        `${JSON.stringify(this.#path)} is closed`,
+        { operation: "write", path: this.#path, errno: null, errnoName: null },
+        { hint: "Write before close()." },
+      );
     }
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
     this.#work = this.#work.then(async () => {

@@ -9,7 +9,8 @@ import type { Styled } from "./style.ts";
  * Commands register what they must undo; the last registered is undone first, then the process exits.
  */
 
-type Cleanup = (reason: Interruption) => void | Promise<void>;
+/** A number that it returns, or resolves to, is the exit code that this process ends with. */
+type Cleanup = (reason: Interruption) => unknown;
 
 export type Interruption =
   | { readonly kind: "signal"; readonly signal: "SIGINT" | "SIGTERM" | "SIGHUP"; readonly number: number }
@@ -65,25 +66,29 @@ function interrupt(reason: Interruption): void {
     return;
   }
   interruption = reason;
-  void cleanUp(reason).finally(() => {
-    leave(reason);
+  void cleanUp(reason).then((code) => {
+    leave(reason, code);
   });
 }
 
-async function cleanUp(reason: Interruption): Promise<void> {
+/** @returns the exit code that the first of them has given */
+async function cleanUp(reason: Interruption): Promise<number | undefined> {
+  let code: number | undefined;
   for (let cleanup = cleanups.pop(); cleanup !== undefined; cleanup = cleanups.pop()) {
     try {
-      await cleanup(reason);
+      const own = await cleanup(reason);
+      if (typeof own === "number") code ??= own;
     } catch {
       // The next one still has to be undone, and the exit code already tells that the command was cut off.
     }
   }
+  return code;
 }
 
-function leave(reason: Interruption): never {
+function leave(reason: Interruption, code = exitCodeOf(reason)): never {
   if (process.stdin.isTTY && process.stdin.isRaw) process.stdin.setRawMode(false);
   if (reason.kind === "output-failed") err(outputFailure(reason.failure));
-  process.exit(exitCodeOf(reason));
+  process.exit(code);
 }
 
 function exitCodeOf(reason: Interruption): number {

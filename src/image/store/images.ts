@@ -1,4 +1,5 @@
 import { ImageError, ImageNotFoundError, JsonError } from "../../errors/index.ts";
+import { embeddedImage, isEmbeddedImage } from "../embedded.ts";
 import { parseImageConfig, type ImageConfig } from "../image-config.ts";
 import { parseManifest, type Descriptor } from "../manifest.ts";
 import { annotationKeys, entryName, readEntries, type IndexEntry } from "./index-file.ts";
@@ -72,6 +73,14 @@ export async function requireImage(store: ImageStore, reference: string): Promis
 }
 
 export function notStored(reference: string): ImageNotFoundError {
+  if (isEmbeddedImage(reference)) {
+    return new ImageNotFoundError(
+      `${embeddedImage} is not among the stored images: it comes with this package`,
+      {
+        hint: "Sandboxes can be made from it as it is; there is nothing to pull, save or remove.",
+      },
+    );
+  }
   return new ImageNotFoundError(`no image ${reference} is stored here`, {
     hint: 'See "msb images" for the ones there are, or pull it.',
   });

@@ -14,6 +14,16 @@ export const CREDIT_PORTIONS = 4;
 export const FRAME_HEADER_BYTES = 9;
 /** Bytes of a frame's header that its length counts: stream and kind. */
 export const COUNTED_HEADER_BYTES = 5;
+/** In a tree: an entry of it. */
+export const RECORD_ENTRY = 1;
+/** In a tree: so many bytes of the file before follow. */
+export const RECORD_DATA = 2;
+/** In a tree: so many bytes of the file before are a hole. */
+export const RECORD_HOLE = 3;
+/** In a tree: what could not be read. */
+export const RECORD_PROBLEM = 4;
+/** Bytes; what one record of a tree may take, without its length. */
+export const MAX_RECORD = 65536;
 
 /** What a frame carries. */
 export const FrameKind = { control: 0, data: 1, extra: 2 } as const;

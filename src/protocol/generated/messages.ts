@@ -16,6 +16,12 @@ export type StdinMode = (typeof stdinModes)[number];
 export const spawnStages = ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec", "interpreter"] as const;
 export type SpawnStage = (typeof spawnStages)[number];
 
+export const fileKinds = ["file", "directory", "symlink", "other"] as const;
+export type FileKind = (typeof fileKinds)[number];
+
+export const fileChangeKinds = ["created", "modified", "closed", "attributes", "deleted", "movedFrom", "movedTo", "gone", "overflow"] as const;
+export type FileChangeKind = (typeof fileChangeKinds)[number];
+
 export const sandboxStates = ["starting", "running", "draining", "stopped", "crashed"] as const;
 export type SandboxState = (typeof sandboxStates)[number];
 
@@ -55,6 +61,31 @@ export interface ResourceLimit {
   readonly resource: number;
   readonly soft: bigint;
   readonly hard: bigint;
+}
+
+export interface TreeEntry {
+  readonly path: Uint8Array;
+  readonly kind: FileKind;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: bigint;
+  readonly size: number;
+  readonly target: Uint8Array;
+}
+
+export interface FileProblem {
+  readonly path: Uint8Array;
+  readonly operation: string;
+  readonly errno: number;
+  readonly message: string;
+}
+
+export interface FileChange {
+  readonly kind: FileChangeKind;
+  readonly name: Uint8Array;
+  readonly isDirectory: boolean;
+  readonly cookie: number;
 }
 
 export interface Finding {
@@ -240,6 +271,183 @@ export interface ResizeMessage {
 /** The client leaves the command, or those who hold its outputs after its end, without it. Answered by Done. */
 export interface ReleaseMessage {
   readonly type: "Release";
+}
+
+/** Answered by FileMetadata. follow: of what a link leads to. */
+export interface FileStatMessage {
+  readonly type: "FileStat";
+  readonly path: Uint8Array;
+  readonly follow: boolean;
+}
+
+/** The path of the entry is empty. createdNs: where the file system knows it. */
+export interface FileMetadataMessage {
+  readonly type: "FileMetadata";
+  readonly entry: TreeEntry;
+  readonly createdNs: bigint | null;
+  readonly links: number;
+  readonly inode: bigint;
+}
+
+/** Answered by FileOpened, the contents, and FileDone. length null: to the end. */
+export interface FileReadMessage {
+  readonly type: "FileRead";
+  readonly path: Uint8Array;
+  readonly offset: number;
+  readonly length: number | null;
+}
+
+/** What was asked for is there and can be used. size is what it had then, bytes; 0 where that means nothing. */
+export interface FileOpenedMessage {
+  readonly type: "FileOpened";
+  readonly size: number;
+}
+
+/** Answered by FileOpened; the contents follow, and End, which is answered by FileDone. Until then the old file is there, where the file system can do that. mode null: as the old file's, or 0644. */
+export interface FileWriteMessage {
+  readonly type: "FileWrite";
+  readonly path: Uint8Array;
+  readonly mode: number | null;
+}
+
+/** parents: makes those that are missing too, and one that is there is no error. */
+export interface FileMakeDirectoryMessage {
+  readonly type: "FileMakeDirectory";
+  readonly path: Uint8Array;
+  readonly parents: boolean;
+  readonly mode: number | null;
+}
+
+/** recursive: a directory with all that is in it. Else anything but a directory. */
+export interface FileRemoveMessage {
+  readonly type: "FileRemove";
+  readonly path: Uint8Array;
+  readonly recursive: boolean;
+}
+
+/** As rename(2). */
+export interface FileRenameMessage {
+  readonly type: "FileRename";
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+/** One file with its mode; what was there is replaced as by FileWrite. */
+export interface FileCopyMessage {
+  readonly type: "FileCopy";
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+/** As symlink(2). */
+export interface FileSymlinkMessage {
+  readonly type: "FileSymlink";
+  readonly target: Uint8Array;
+  readonly path: Uint8Array;
+}
+
+/** Answered by FilePath. */
+export interface FileReadLinkMessage {
+  readonly type: "FileReadLink";
+  readonly path: Uint8Array;
+}
+
+/** Answered by FilePath. */
+export interface FileRealPathMessage {
+  readonly type: "FileRealPath";
+  readonly path: Uint8Array;
+}
+
+/** The answer to FileReadLink and FileRealPath. */
+export interface FilePathMessage {
+  readonly type: "FilePath";
+  readonly path: Uint8Array;
+}
+
+/** As chmod(2). */
+export interface FileSetModeMessage {
+  readonly type: "FileSetMode";
+  readonly path: Uint8Array;
+  readonly mode: number;
+}
+
+/** As chown(2), or lchown(2) without follow. null: as it is. */
+export interface FileSetOwnerMessage {
+  readonly type: "FileSetOwner";
+  readonly path: Uint8Array;
+  readonly uid: number | null;
+  readonly gid: number | null;
+  readonly follow: boolean;
+}
+
+/** As utimensat(2). null: as it is. */
+export interface FileSetTimesMessage {
+  readonly type: "FileSetTimes";
+  readonly path: Uint8Array;
+  readonly accessedNs: bigint | null;
+  readonly modifiedNs: bigint | null;
+  readonly follow: boolean;
+}
+
+/** As truncate(2). */
+export interface FileTruncateMessage {
+  readonly type: "FileTruncate";
+  readonly path: Uint8Array;
+  readonly size: number;
+}
+
+/** It was done. */
+export interface FileDoneMessage {
+  readonly type: "FileDone";
+}
+
+/** It could not be done. operation: the step that failed, such as open. errno 0 when no system call failed. */
+export interface FileFailedMessage {
+  readonly type: "FileFailed";
+  readonly path: Uint8Array;
+  readonly operation: string;
+  readonly errno: number;
+  readonly message: string;
+}
+
+/** Answered by FileOpened, the records of the tree, and TreeDone. followRoot: what path is, if it is a link. followAll: every link. contents: those of files too; without them a file has no data and no holes. depth: so many levels below the root, null for all. */
+export interface TreeSendMessage {
+  readonly type: "TreeSend";
+  readonly path: Uint8Array;
+  readonly followRoot: boolean;
+  readonly followAll: boolean;
+  readonly contents: boolean;
+  readonly depth: number | null;
+}
+
+/** Answered by FileOpened; the records of a tree follow, and End, which is answered by TreeDone. What is there already is kept or replaced. keepMode, keepTimes, keepOwner: as the entries say, else as a program of root's would make them. */
+export interface TreeReceiveMessage {
+  readonly type: "TreeReceive";
+  readonly path: Uint8Array;
+  readonly keepMode: boolean;
+  readonly keepTimes: boolean;
+  readonly keepOwner: boolean;
+}
+
+/** The tree has travelled but for what is named; of many problems the first ones are. */
+export interface TreeDoneMessage {
+  readonly type: "TreeDone";
+  readonly entries: number;
+  readonly bytes: number;
+  readonly problemCount: number;
+  readonly problems: readonly FileProblem[];
+}
+
+/** Answered by FileOpened, by FileChanges for each Next, and by FileDone when what was watched is gone. */
+export interface FileWatchMessage {
+  readonly type: "FileWatch";
+  readonly path: Uint8Array;
+}
+
+/** What has happened since the last one, at least one change. */
+export interface FileChangesMessage {
+  readonly type: "FileChanges";
+  readonly changes: readonly FileChange[];
 }
 
 /** Answered by Pong. Does not count as activity. */
@@ -454,6 +662,30 @@ export type Message =
   | SignalMessage
   | ResizeMessage
   | ReleaseMessage
+  | FileStatMessage
+  | FileMetadataMessage
+  | FileReadMessage
+  | FileOpenedMessage
+  | FileWriteMessage
+  | FileMakeDirectoryMessage
+  | FileRemoveMessage
+  | FileRenameMessage
+  | FileCopyMessage
+  | FileSymlinkMessage
+  | FileReadLinkMessage
+  | FileRealPathMessage
+  | FilePathMessage
+  | FileSetModeMessage
+  | FileSetOwnerMessage
+  | FileSetTimesMessage
+  | FileTruncateMessage
+  | FileDoneMessage
+  | FileFailedMessage
+  | TreeSendMessage
+  | TreeReceiveMessage
+  | TreeDoneMessage
+  | FileWatchMessage
+  | FileChangesMessage
   | PingMessage
   | PongMessage
   | ShutdownMessage
@@ -497,6 +729,23 @@ export interface MessageOn {
     | SignalMessage
     | ResizeMessage
     | ReleaseMessage
+    | FileStatMessage
+    | FileReadMessage
+    | FileWriteMessage
+    | FileMakeDirectoryMessage
+    | FileRemoveMessage
+    | FileRenameMessage
+    | FileCopyMessage
+    | FileSymlinkMessage
+    | FileReadLinkMessage
+    | FileRealPathMessage
+    | FileSetModeMessage
+    | FileSetOwnerMessage
+    | FileSetTimesMessage
+    | FileTruncateMessage
+    | TreeSendMessage
+    | TreeReceiveMessage
+    | FileWatchMessage
     | PingMessage
     | TouchMessage
     | DetachMessage
@@ -523,8 +772,26 @@ export interface MessageOn {
     | ExecMessage
     | SignalMessage
     | ResizeMessage
+    | FileStatMessage
+    | FileReadMessage
+    | FileWriteMessage
+    | FileMakeDirectoryMessage
+    | FileRemoveMessage
+    | FileRenameMessage
+    | FileCopyMessage
+    | FileSymlinkMessage
+    | FileReadLinkMessage
+    | FileRealPathMessage
+    | FileSetModeMessage
+    | FileSetOwnerMessage
+    | FileSetTimesMessage
+    | FileTruncateMessage
+    | TreeSendMessage
+    | TreeReceiveMessage
+    | FileWatchMessage
     | PingMessage
     | ShutdownMessage
+    | NextMessage
     | StatsRequestMessage;
   readonly "agent→supervisor":
     | EndMessage
@@ -539,6 +806,13 @@ export interface MessageOn {
     | ExecFailedMessage
     | ExecExitedMessage
     | OutputsEndedMessage
+    | FileMetadataMessage
+    | FileOpenedMessage
+    | FilePathMessage
+    | FileDoneMessage
+    | FileFailedMessage
+    | TreeDoneMessage
+    | FileChangesMessage
     | PongMessage
     | ShuttingDownMessage
     | StatsMessage
@@ -558,6 +832,13 @@ export interface MessageOn {
     | ExecFailedMessage
     | ExecExitedMessage
     | OutputsEndedMessage
+    | FileMetadataMessage
+    | FileOpenedMessage
+    | FilePathMessage
+    | FileDoneMessage
+    | FileFailedMessage
+    | TreeDoneMessage
+    | FileChangesMessage
     | PongMessage
     | TouchedMessage
     | DoneMessage
@@ -705,6 +986,135 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "Release":
       writer.u8(19);
+      break;
+    case "FileStat":
+      writer.u8(90);
+      writer.bytes(message.path);
+      writer.bool(message.follow);
+      break;
+    case "FileMetadata":
+      writer.u8(91);
+      writeTreeEntry(writer, message.entry);
+      writer.optional(message.createdNs, (item) => writer.i64(item));
+      writer.u53(message.links);
+      writer.u64(message.inode);
+      break;
+    case "FileRead":
+      writer.u8(92);
+      writer.bytes(message.path);
+      writer.u53(message.offset);
+      writer.optional(message.length, (item) => writer.u53(item));
+      break;
+    case "FileOpened":
+      writer.u8(93);
+      writer.u53(message.size);
+      break;
+    case "FileWrite":
+      writer.u8(94);
+      writer.bytes(message.path);
+      writer.optional(message.mode, (item) => writer.u16(item));
+      break;
+    case "FileMakeDirectory":
+      writer.u8(95);
+      writer.bytes(message.path);
+      writer.bool(message.parents);
+      writer.optional(message.mode, (item) => writer.u16(item));
+      break;
+    case "FileRemove":
+      writer.u8(96);
+      writer.bytes(message.path);
+      writer.bool(message.recursive);
+      break;
+    case "FileRename":
+      writer.u8(97);
+      writer.bytes(message.from);
+      writer.bytes(message.to);
+      break;
+    case "FileCopy":
+      writer.u8(98);
+      writer.bytes(message.from);
+      writer.bytes(message.to);
+      break;
+    case "FileSymlink":
+      writer.u8(99);
+      writer.bytes(message.target);
+      writer.bytes(message.path);
+      break;
+    case "FileReadLink":
+      writer.u8(100);
+      writer.bytes(message.path);
+      break;
+    case "FileRealPath":
+      writer.u8(101);
+      writer.bytes(message.path);
+      break;
+    case "FilePath":
+      writer.u8(102);
+      writer.bytes(message.path);
+      break;
+    case "FileSetMode":
+      writer.u8(103);
+      writer.bytes(message.path);
+      writer.u16(message.mode);
+      break;
+    case "FileSetOwner":
+      writer.u8(104);
+      writer.bytes(message.path);
+      writer.optional(message.uid, (item) => writer.u32(item));
+      writer.optional(message.gid, (item) => writer.u32(item));
+      writer.bool(message.follow);
+      break;
+    case "FileSetTimes":
+      writer.u8(105);
+      writer.bytes(message.path);
+      writer.optional(message.accessedNs, (item) => writer.i64(item));
+      writer.optional(message.modifiedNs, (item) => writer.i64(item));
+      writer.bool(message.follow);
+      break;
+    case "FileTruncate":
+      writer.u8(106);
+      writer.bytes(message.path);
+      writer.u53(message.size);
+      break;
+    case "FileDone":
+      writer.u8(107);
+      break;
+    case "FileFailed":
+      writer.u8(108);
+      writer.bytes(message.path);
+      writer.str(message.operation);
+      writer.i32(message.errno);
+      writer.str(message.message);
+      break;
+    case "TreeSend":
+      writer.u8(109);
+      writer.bytes(message.path);
+      writer.bool(message.followRoot);
+      writer.bool(message.followAll);
+      writer.bool(message.contents);
+      writer.optional(message.depth, (item) => writer.u32(item));
+      break;
+    case "TreeReceive":
+      writer.u8(110);
+      writer.bytes(message.path);
+      writer.bool(message.keepMode);
+      writer.bool(message.keepTimes);
+      writer.bool(message.keepOwner);
+      break;
+    case "TreeDone":
+      writer.u8(111);
+      writer.u53(message.entries);
+      writer.u53(message.bytes);
+      writer.u53(message.problemCount);
+      writer.list(message.problems, (item) => writeFileProblem(writer, item));
+      break;
+    case "FileWatch":
+      writer.u8(112);
+      writer.bytes(message.path);
+      break;
+    case "FileChanges":
+      writer.u8(113);
+      writer.list(message.changes, (item) => writeFileChange(writer, item));
       break;
     case "Ping":
       writer.u8(30);
@@ -1168,6 +1578,303 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
+    90,
+    {
+      type: "FileStat",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileStat",
+        path: reader.bytes(),
+        follow: reader.bool(),
+      }),
+    },
+  ],
+  [
+    91,
+    {
+      type: "FileMetadata",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "FileMetadata",
+        entry: readTreeEntry(reader),
+        createdNs: reader.optional(() => reader.i64()),
+        links: reader.u53(),
+        inode: reader.u64(),
+      }),
+    },
+  ],
+  [
+    92,
+    {
+      type: "FileRead",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileRead",
+        path: reader.bytes(),
+        offset: reader.u53(),
+        length: reader.optional(() => reader.u53()),
+      }),
+    },
+  ],
+  [
+    93,
+    {
+      type: "FileOpened",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "FileOpened",
+        size: reader.u53(),
+      }),
+    },
+  ],
+  [
+    94,
+    {
+      type: "FileWrite",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileWrite",
+        path: reader.bytes(),
+        mode: reader.optional(() => reader.u16()),
+      }),
+    },
+  ],
+  [
+    95,
+    {
+      type: "FileMakeDirectory",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileMakeDirectory",
+        path: reader.bytes(),
+        parents: reader.bool(),
+        mode: reader.optional(() => reader.u16()),
+      }),
+    },
+  ],
+  [
+    96,
+    {
+      type: "FileRemove",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileRemove",
+        path: reader.bytes(),
+        recursive: reader.bool(),
+      }),
+    },
+  ],
+  [
+    97,
+    {
+      type: "FileRename",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileRename",
+        from: reader.bytes(),
+        to: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    98,
+    {
+      type: "FileCopy",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileCopy",
+        from: reader.bytes(),
+        to: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    99,
+    {
+      type: "FileSymlink",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileSymlink",
+        target: reader.bytes(),
+        path: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    100,
+    {
+      type: "FileReadLink",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileReadLink",
+        path: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    101,
+    {
+      type: "FileRealPath",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileRealPath",
+        path: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    102,
+    {
+      type: "FilePath",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "FilePath",
+        path: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    103,
+    {
+      type: "FileSetMode",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileSetMode",
+        path: reader.bytes(),
+        mode: reader.u16(),
+      }),
+    },
+  ],
+  [
+    104,
+    {
+      type: "FileSetOwner",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileSetOwner",
+        path: reader.bytes(),
+        uid: reader.optional(() => reader.u32()),
+        gid: reader.optional(() => reader.u32()),
+        follow: reader.bool(),
+      }),
+    },
+  ],
+  [
+    105,
+    {
+      type: "FileSetTimes",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileSetTimes",
+        path: reader.bytes(),
+        accessedNs: reader.optional(() => reader.i64()),
+        modifiedNs: reader.optional(() => reader.i64()),
+        follow: reader.bool(),
+      }),
+    },
+  ],
+  [
+    106,
+    {
+      type: "FileTruncate",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileTruncate",
+        path: reader.bytes(),
+        size: reader.u53(),
+      }),
+    },
+  ],
+  [
+    107,
+    {
+      type: "FileDone",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: () => ({
+        type: "FileDone",
+      }),
+    },
+  ],
+  [
+    108,
+    {
+      type: "FileFailed",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "FileFailed",
+        path: reader.bytes(),
+        operation: reader.str(),
+        errno: reader.i32(),
+        message: reader.str(),
+      }),
+    },
+  ],
+  [
+    109,
+    {
+      type: "TreeSend",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "TreeSend",
+        path: reader.bytes(),
+        followRoot: reader.bool(),
+        followAll: reader.bool(),
+        contents: reader.bool(),
+        depth: reader.optional(() => reader.u32()),
+      }),
+    },
+  ],
+  [
+    110,
+    {
+      type: "TreeReceive",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "TreeReceive",
+        path: reader.bytes(),
+        keepMode: reader.bool(),
+        keepTimes: reader.bool(),
+        keepOwner: reader.bool(),
+      }),
+    },
+  ],
+  [
+    111,
+    {
+      type: "TreeDone",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "TreeDone",
+        entries: reader.u53(),
+        bytes: reader.u53(),
+        problemCount: reader.u53(),
+        problems: reader.list(16, () => readFileProblem(reader)),
+      }),
+    },
+  ],
+  [
+    112,
+    {
+      type: "FileWatch",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "FileWatch",
+        path: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    113,
+    {
+      type: "FileChanges",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "FileChanges",
+        changes: reader.list(10, () => readFileChange(reader)),
+      }),
+    },
+  ],
+  [
     30,
     {
       type: "Ping",
@@ -1308,7 +2015,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     64,
     {
       type: "Next",
-      routes: ["client→supervisor"],
+      routes: ["client→supervisor", "supervisor→agent"],
       read: () => ({
         type: "Next",
       }),
@@ -1505,25 +2212,25 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
   ],
 ]);
 
-function writeScript(writer: WireWriter, value: Script): void {
+export function writeScript(writer: WireWriter, value: Script): void {
   writer.str(value.name);
   writer.bytes(value.content);
 }
 
-function readScript(reader: WireReader): Script {
+export function readScript(reader: WireReader): Script {
   return {
     name: reader.str(),
     content: reader.bytes(),
   };
 }
 
-function writeRoot(writer: WireWriter, value: Root): void {
+export function writeRoot(writer: WireWriter, value: Root): void {
   writer.optional(value.layered, (item) => writeLayeredRoot(writer, item));
   writer.optional(value.shared, (item) => writeSharedRoot(writer, item));
   writer.optional(value.disk, (item) => writeDiskFileSystem(writer, item));
 }
 
-function readRoot(reader: WireReader): Root {
+export function readRoot(reader: WireReader): Root {
   return {
     layered: reader.optional(() => readLayeredRoot(reader)),
     shared: reader.optional(() => readSharedRoot(reader)),
@@ -1531,13 +2238,13 @@ function readRoot(reader: WireReader): Root {
   };
 }
 
-function writeLayeredRoot(writer: WireWriter, value: LayeredRoot): void {
+export function writeLayeredRoot(writer: WireWriter, value: LayeredRoot): void {
   writeDiskFileSystem(writer, value.lower);
   writer.optional(value.upperSerial, (item) => writer.str(item));
   writer.u32(value.upperSizeMib);
 }
 
-function readLayeredRoot(reader: WireReader): LayeredRoot {
+export function readLayeredRoot(reader: WireReader): LayeredRoot {
   return {
     lower: readDiskFileSystem(reader),
     upperSerial: reader.optional(() => reader.str()),
@@ -1545,35 +2252,35 @@ function readLayeredRoot(reader: WireReader): LayeredRoot {
   };
 }
 
-function writeSharedRoot(writer: WireWriter, value: SharedRoot): void {
+export function writeSharedRoot(writer: WireWriter, value: SharedRoot): void {
   writer.str(value.tag);
 }
 
-function readSharedRoot(reader: WireReader): SharedRoot {
+export function readSharedRoot(reader: WireReader): SharedRoot {
   return {
     tag: reader.str(),
   };
 }
 
-function writeDiskFileSystem(writer: WireWriter, value: DiskFileSystem): void {
+export function writeDiskFileSystem(writer: WireWriter, value: DiskFileSystem): void {
   writer.str(value.serial);
   writer.str(value.fsType);
 }
 
-function readDiskFileSystem(reader: WireReader): DiskFileSystem {
+export function readDiskFileSystem(reader: WireReader): DiskFileSystem {
   return {
     serial: reader.str(),
     fsType: reader.str(),
   };
 }
 
-function writeResourceLimit(writer: WireWriter, value: ResourceLimit): void {
+export function writeResourceLimit(writer: WireWriter, value: ResourceLimit): void {
   writer.u8(value.resource);
   writer.u64(value.soft);
   writer.u64(value.hard);
 }
 
-function readResourceLimit(reader: WireReader): ResourceLimit {
+export function readResourceLimit(reader: WireReader): ResourceLimit {
   return {
     resource: reader.u8(),
     soft: reader.u64(),
@@ -1581,14 +2288,70 @@ function readResourceLimit(reader: WireReader): ResourceLimit {
   };
 }
 
-function writeFinding(writer: WireWriter, value: Finding): void {
+export function writeTreeEntry(writer: WireWriter, value: TreeEntry): void {
+  writer.bytes(value.path);
+  writer.choice(fileKinds, value.kind);
+  writer.u16(value.mode);
+  writer.u32(value.uid);
+  writer.u32(value.gid);
+  writer.i64(value.mtimeNs);
+  writer.u53(value.size);
+  writer.bytes(value.target);
+}
+
+export function readTreeEntry(reader: WireReader): TreeEntry {
+  return {
+    path: reader.bytes(),
+    kind: reader.choice(fileKinds),
+    mode: reader.u16(),
+    uid: reader.u32(),
+    gid: reader.u32(),
+    mtimeNs: reader.i64(),
+    size: reader.u53(),
+    target: reader.bytes(),
+  };
+}
+
+export function writeFileProblem(writer: WireWriter, value: FileProblem): void {
+  writer.bytes(value.path);
+  writer.str(value.operation);
+  writer.i32(value.errno);
+  writer.str(value.message);
+}
+
+export function readFileProblem(reader: WireReader): FileProblem {
+  return {
+    path: reader.bytes(),
+    operation: reader.str(),
+    errno: reader.i32(),
+    message: reader.str(),
+  };
+}
+
+export function writeFileChange(writer: WireWriter, value: FileChange): void {
+  writer.choice(fileChangeKinds, value.kind);
+  writer.bytes(value.name);
+  writer.bool(value.isDirectory);
+  writer.u32(value.cookie);
+}
+
+export function readFileChange(reader: WireReader): FileChange {
+  return {
+    kind: reader.choice(fileChangeKinds),
+    name: reader.bytes(),
+    isDirectory: reader.bool(),
+    cookie: reader.u32(),
+  };
+}
+
+export function writeFinding(writer: WireWriter, value: Finding): void {
   writer.str(value.name);
   writer.choice(findingStatuss, value.status);
   writer.str(value.detail);
   writer.str(value.fix);
 }
 
-function readFinding(reader: WireReader): Finding {
+export function readFinding(reader: WireReader): Finding {
   return {
     name: reader.str(),
     status: reader.choice(findingStatuss),

@@ -32,6 +32,60 @@ const command: Service = {
   ends: ["OutputsEnded", "ExecFailed", "Done"],
 };
 
+/** A question about a file, or something to be done to it. Aborted, what takes long is left half done. */
+const file: Service = {
+  name: "file",
+  routes: ["client→supervisor", "supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["FileMetadata", "FilePath", "FileDone", "FileFailed"],
+};
+
+/** The contents of a file, as data. */
+const fileRead: Service = {
+  name: "fileRead",
+  routes: ["client→supervisor", "supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: ["FileOpened"], data: true, extra: false },
+  ends: ["FileDone", "FileFailed"],
+};
+
+/** New contents of a file, as data. Aborted, the old ones stay. */
+const fileWrite: Service = {
+  name: "fileWrite",
+  routes: ["client→supervisor", "supervisor→agent"],
+  opener: { messages: [], data: true, extra: false },
+  acceptor: { messages: ["FileOpened"], data: false, extra: false },
+  ends: ["FileDone", "FileFailed"],
+};
+
+/** A tree out of the guest, as data. */
+const treeSend: Service = {
+  name: "treeSend",
+  routes: ["client→supervisor", "supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: ["FileOpened"], data: true, extra: false },
+  ends: ["TreeDone", "FileFailed"],
+};
+
+/** A tree into the guest, as data. Aborted, a file that was under way is not there, those before it are. */
+const treeReceive: Service = {
+  name: "treeReceive",
+  routes: ["client→supervisor", "supervisor→agent"],
+  opener: { messages: [], data: true, extra: false },
+  acceptor: { messages: ["FileOpened"], data: false, extra: false },
+  ends: ["TreeDone", "FileFailed"],
+};
+
+/** A subscription to what happens to a file or in a directory. */
+const fileWatch: Service = {
+  name: "fileWatch",
+  routes: ["client→supervisor", "supervisor→agent"],
+  opener: { messages: ["Next"], data: false, extra: false },
+  acceptor: { messages: ["FileOpened", "FileChanges"], data: false, extra: false },
+  ends: ["FileDone", "FileFailed"],
+};
+
 /** A sign of life of the guest. */
 const ping: Service = {
   name: "ping",
@@ -134,6 +188,23 @@ const host: Service = {
 /** By the message that opens a stream of it. */
 export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<MessageType, Service>([
   ["Exec", command],
+  ["FileStat", file],
+  ["FileMakeDirectory", file],
+  ["FileRemove", file],
+  ["FileRename", file],
+  ["FileCopy", file],
+  ["FileSymlink", file],
+  ["FileReadLink", file],
+  ["FileRealPath", file],
+  ["FileSetMode", file],
+  ["FileSetOwner", file],
+  ["FileSetTimes", file],
+  ["FileTruncate", file],
+  ["FileRead", fileRead],
+  ["FileWrite", fileWrite],
+  ["TreeSend", treeSend],
+  ["TreeReceive", treeReceive],
+  ["FileWatch", fileWatch],
   ["Ping", ping],
   ["Touch", touch],
   ["Detach", end],

@@ -75,7 +75,7 @@ export const lifecycle = {
     },
     Next: {
       tag: 64,
-      routes: toSupervisor,
+      routes: down,
       doc: "The subscriber has used the last item and can take one more. So one that is slow has at most one under way, the newest.",
       fields: {},
     },

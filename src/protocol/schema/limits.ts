@@ -23,6 +23,11 @@ export const limits = {
     value: 5,
     doc: "Bytes of a frame's header that its length counts: stream and kind.",
   },
+  RECORD_ENTRY: { value: 1, doc: "In a tree: an entry of it." },
+  RECORD_DATA: { value: 2, doc: "In a tree: so many bytes of the file before follow." },
+  RECORD_HOLE: { value: 3, doc: "In a tree: so many bytes of the file before are a hole." },
+  RECORD_PROBLEM: { value: 4, doc: "In a tree: what could not be read." },
+  MAX_RECORD: { value: 64 * 1024, doc: "Bytes; what one record of a tree may take, without its length." },
 } as const;
 
 /** What a frame carries, by the byte that says so: a message, or raw bytes of the stream's service. */

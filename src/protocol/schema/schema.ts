@@ -13,6 +13,7 @@
 
 import { commands } from "./commands.ts";
 import { events } from "./events.ts";
+import { files } from "./files.ts";
 import { handshake } from "./handshake.ts";
 import { host } from "./host.ts";
 import { lifecycle } from "./lifecycle.ts";
@@ -22,7 +23,17 @@ import { stream } from "./stream.ts";
 import type { Area, Fields, MessageDefinition, ServiceDefinition } from "./types.ts";
 
 /** All of them; no two may give one name to two things. */
-export const areas: readonly Area[] = [stream, handshake, commands, lifecycle, metrics, logs, events, host];
+export const areas: readonly Area[] = [
+  stream,
+  handshake,
+  commands,
+  files,
+  lifecycle,
+  metrics,
+  logs,
+  events,
+  host,
+];
 
 export const enums: Readonly<Record<string, readonly string[]>> = join(({ enums }) => enums);
 export const structs: Readonly<Record<string, Fields>> = join(({ structs }) => structs);

@@ -9,6 +9,7 @@
  * | `i32`        | big-endian, two's complement               | `number`        | `i32`       |
  * | `u53`        | 8 bytes big-endian, at most 2^53 - 1       | `number`        | `u64`       |
  * | `u64`        | 8 bytes big-endian                         | `bigint`        | `u64`       |
+ * | `i64`        | big-endian, two's complement               | `bigint`        | `i64`       |
  * | `bool`       | one byte, 0 or 1                           | `boolean`       | `bool`      |
  * | `str`        | u32 length, UTF-8 (invalid UTF-8 is refused)| `string`       | `String`    |
  * | `bytes`      | u32 length, bytes                          | `Uint8Array`    | `Vec<u8>`   |
@@ -27,6 +28,7 @@ export type FieldType =
   | "i32"
   | "u53"
   | "u64"
+  | "i64"
   | "bool"
   | "str"
   | "bytes"

@@ -8,8 +8,22 @@ import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import { AgentLink } from "../../agent-link/agent-link.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
-import { AcceleratorFailedError, bootLimit, restoreLimit, startError } from "./start-errors.ts";
+import {
+  AcceleratorFailedError,
+  bootLimit,
+  restoreLimit,
+  startError,
+  type WaitLimit,
+} from "./start-errors.ts";
 import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "./context.ts";
+
+/** A guest whose kernel is booted. */
+export interface BootOptions {
+  /** Its memory, when it is to be saved. */
+  readonly template?: TemplateUse;
+  /** How long it is waited for, when that is not as long as the start may take. */
+  readonly limit?: WaitLimit;
+}
 
 /**
  * Starts a machine from its kernel and waits for its agent.
@@ -17,24 +31,24 @@ import { unlessOver, type StartContext, type StartedMachine, type StartPlan } fr
  * @throws AcceleratorFailedError when the accelerator was on trial and failed before the guest's first sign of life;
  *   BootStartError, InvalidConfigError; why the start is over: no machine is started then
  */
-export async function bootToHello(plan: StartPlan, template?: TemplateUse): Promise<StartedMachine> {
+export async function bootToHello(plan: StartPlan, options: BootOptions = {}): Promise<StartedMachine> {
   const { context, choice, qemu, kernel, root, tscKhz, trial } = plan;
   const { accelerator } = choice;
   const { signal, operation } = context;
   const { probe } = trial;
-  const limit = probe === null ? bootLimit() : { ...bootLimit(), ms: probe.deadlineMs };
+  const own = probe === null ? options.limit : { ...bootLimit(), ms: probe.deadlineMs };
   operation.throwIfOver();
   context.progress("boot");
   const startedAtMs = performance.now();
-  const spec = machineSpec(context.record, kernel, root, template);
+  const spec = machineSpec(context.record, kernel, root, options.template);
   const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
   context.kernelLog.follow(machine.console);
   const started = linkTo(context, machine, startedAtMs);
   const hello = (within: Operation): Promise<unknown> => unlessOver(started.agent.hello, machine, within);
   try {
     // A trial gets all of its time, so that whoever comes next knows the outcome.
-    if (probe === null) await hello(operation);
-    else await Operation.run(`try ${accelerator}`, { signal, timeoutMs: limit.ms }, hello);
+    if (probe !== null) await Operation.run(`try ${accelerator}`, { signal, timeoutMs: own?.ms }, hello);
+    else await within(operation, own, hello);
     // What comes later says nothing about the accelerator any more.
     trial.probe = null;
     await probe?.succeeded();
@@ -47,8 +61,20 @@ export async function bootToHello(plan: StartPlan, template?: TemplateUse): Prom
     if (!isFailure) await probe?.abandoned();
     signal.throwIfAborted();
     if (probe !== null && isFailure) throw new AcceleratorFailedError(accelerator, probe, exit);
+    const limit = own === undefined || (probe === null && operation.signal.aborted) ? bootLimit() : own;
     throw startError(context, "build_vm", error, exit, limit);
   }
+}
+
+/** Does a step of a start in the time that it has: its own, or all that is left of the start. */
+export async function within<T>(
+  operation: Operation,
+  limit: WaitLimit | undefined,
+  step: (operation: Operation) => Promise<T>,
+): Promise<T> {
+  if (limit === undefined) return await step(operation);
+  const { signal } = operation;
+  return await Operation.run("wait for the guest", { signal, timeoutMs: limit.ms }, step);
 }
 
 /** @param hello what the agent said when it was saved, for a machine that is restored */
@@ -108,15 +134,20 @@ export async function ownEnd(
   return await orTimeout(machine.exited, isBroken ? lastWordsMs : 0);
 }
 
-/** Ends the machine. @returns what to tell the user. @throws the signal's reason, when the sandbox is not wanted any more */
+/**
+ * Ends the machine.
+ *
+ * @param shorter what the guest was waited for, if that was not all of the start's time
+ * @returns what to tell the user. @throws the signal's reason, when the sandbox is not wanted any more
+ */
 export async function endedBy(
   context: StartContext,
   started: StartedMachine,
   stage: BootStage,
   error: unknown,
+  shorter: WaitLimit = restoreLimit(),
 ): Promise<Error> {
-  // The only other limit is that of a template's restore, which is shorter.
-  const limit = context.operation.signal.aborted ? bootLimit() : restoreLimit();
+  const limit = context.operation.signal.aborted ? bootLimit() : shorter;
   await ownEnd(started, error);
   started.machine.kill();
   const exit = await started.machine.exited;

@@ -5,6 +5,7 @@ import {
   OperationTimeoutError,
   type BootStage,
 } from "../../errors/index.ts";
+import type { Operation } from "../../host/operation.ts";
 import { numberFromEnvironment } from "../../host/process/environment-settings.ts";
 import { isDiskInUse } from "../../machine/disks/disk-lock.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
@@ -45,6 +46,14 @@ export function bootLimit(): WaitLimit {
 /** Of a guest that goes on from a template. */
 export function restoreLimit(): WaitLimit {
   return { ms: restoreDeadlineMs(), missed: "the restored guest did not answer" };
+}
+
+/** Of a step on the way to a template: of what is left of the start, enough has to stay for a boot in its stead. */
+export function makingLimit({ leftMs }: Pick<Operation, "leftMs">): WaitLimit {
+  return {
+    ms: Math.ceil(Math.min(leftMs, bootDeadlineMs()) / 3),
+    missed: "the guest to be saved was not ready",
+  };
 }
 
 /** The accelerator that was on trial does not work here: the next one is to be tried. */

@@ -37,10 +37,17 @@ export async function withAccelerator<T>(
       if (!(error instanceof AcceleratorFailedError)) throw error;
       runtimeLog.write("warn", `${choice.accelerator} does not work here: ${error.message}`);
       operation.log(`${choice.accelerator} does not work here: ${error.message}`);
+      const failed = choice.accelerator;
       choice = await error.next();
-      context.notice(`${error.message}; using ${choice.accelerator} instead`);
+      context.notice(insteadOf(failed, choice.accelerator));
     }
   }
+}
+
+/** QEMU's own words are in `runtime.log` and in what `msb doctor` says. */
+function insteadOf(failed: string, next: string): string {
+  const what = next === "tcg" ? "software emulation (tcg), which is slower" : next;
+  return `${failed} does not work on this host: sandboxes run in ${what}. "msb doctor" says why.`;
 }
 
 async function probe(context: StartContext): Promise<StartInputs> {

@@ -19,9 +19,9 @@ import {
 } from "../../store/templates/template-staging.ts";
 import type { Template } from "../../store/templates/templates.ts";
 import type { TemplateDetails } from "../../store/templates/template-record.ts";
-import { bootToHello, endedBy } from "../common/boot.ts";
+import { bootToHello, endedBy, within } from "../common/boot.ts";
 import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "../common/context.ts";
-import { restoreDeadlineMs } from "../common/start-errors.ts";
+import { makingLimit, restoreDeadlineMs } from "../common/start-errors.ts";
 import { keep, spawnRestored } from "./template-restore.ts";
 
 const bytesPerMib = 1024 * 1024;
@@ -64,11 +64,11 @@ export async function makeMachineTemplate(
   const use = { memoryPath: staged.paths.memory, shared: true, restored: false };
   let started: StartedMachine;
   try {
-    started = await bootToHello(plan, use);
+    started = await bootToHello(plan, { template: use, limit: makingLimit(context.operation) });
   } catch (error) {
-    if (!isAboutMemory(error)) throw error;
-    // Such as a file system whose files cannot be mapped, or a disk that has become full meanwhile.
-    return notMade(error.message);
+    // About memory: such as a file system whose files cannot be mapped, or a disk that has become full meanwhile.
+    if (isAboutMemory(error) || tookTooLong(context, error)) return notMade(error.message);
+    throw error;
   }
   await using _machine = started.machine;
   const details = await detailsOf(plan, started, "machine");
@@ -133,6 +133,15 @@ function isAboutMemory(error: unknown): error is BootStartError {
   );
 }
 
+/** Whether a guest only took longer than the making of a template may: there is time for one without. */
+function tookTooLong({ operation }: StartContext, error: unknown): error is BootStartError {
+  return (
+    error instanceof BootStartError &&
+    error.cause instanceof OperationTimeoutError &&
+    !operation.signal.aborted
+  );
+}
+
 interface ImageInTheMaking {
   readonly staged: StagedTemplate;
   readonly lock: TemplateLock;
@@ -147,13 +156,16 @@ async function mountAndSave(
   const { context, kernel, root } = plan;
   const { machine, agent } = started;
   context.progress("guest");
+  const limit = makingLimit(context.operation);
   try {
     agent.seed();
     agent.setClock();
     const mount = mountMessage(context.record, root, root.template?.programs);
-    await unlessOver(agent.mount(mount), machine, context.operation);
+    await within(context.operation, limit, (operation) => unlessOver(agent.mount(mount), machine, operation));
   } catch (error) {
-    throw await endedBy(context, started, "build_vm", error);
+    const startError = await endedBy(context, started, "build_vm", error, limit);
+    if (tookTooLong(context, startError)) return notMade(startError.message);
+    throw startError;
   }
   const details = await detailsOf(plan, started, "image");
   const refused = await save(plan, started, staged, lock, details);

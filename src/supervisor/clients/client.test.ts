@@ -60,6 +60,9 @@ class FakeSandbox implements ClientServices {
   exec(): never {
     throw new SandboxNotRunningError("not now");
   }
+  files(): never {
+    throw new SandboxNotRunningError("not now");
+  }
   ping(): Promise<void> {
     return this.pinged.promise;
   }

@@ -11,6 +11,7 @@ import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import { Streams, type ConnectionHandler } from "../../protocol/streams.ts";
 import { violation } from "../../protocol/violation.ts";
 import type { CommandServices } from "../services/commands.ts";
+import type { FileServices } from "../services/files.ts";
 import type { LifecycleServices } from "../services/lifecycle.ts";
 import type { LogServices } from "../services/log-growth.ts";
 import type { MetricsServices } from "../services/metrics.ts";
@@ -19,7 +20,7 @@ import type { StateServices } from "../services/states.ts";
 
 /** What a connected client can ask of the sandbox. */
 export interface ClientServices
-  extends CommandServices, LifecycleServices, LogServices, MetricsServices, StateServices {
+  extends CommandServices, FileServices, LifecycleServices, LogServices, MetricsServices, StateServices {
   readonly id: string;
   readonly name: string;
   readonly state: SandboxState;

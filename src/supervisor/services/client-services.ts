@@ -1,4 +1,5 @@
 import { registerCommands, type CommandServices } from "./commands.ts";
+import { registerFiles, type FileServices } from "./files.ts";
 import { registerLifecycle, type LifecycleServices } from "./lifecycle.ts";
 import { registerLogs, type LogServices } from "./log-growth.ts";
 import { registerMetrics, type MetricsServices } from "./metrics.ts";
@@ -7,10 +8,11 @@ import { registerStates, type StateServices } from "./states.ts";
 
 /** Everything that a client can ask for. A new area registers itself here. */
 export function clientServices(
-  sandbox: CommandServices & LifecycleServices & LogServices & MetricsServices & StateServices,
+  sandbox: CommandServices & FileServices & LifecycleServices & LogServices & MetricsServices & StateServices,
 ): ServiceRegistry {
   const registry = new ServiceRegistry();
   registerCommands(registry, sandbox);
+  registerFiles(registry, sandbox);
   registerLifecycle(registry, sandbox);
   registerLogs(registry, sandbox);
   registerMetrics(registry, sandbox);

@@ -49,6 +49,42 @@ describe("a sandbox for one command", () => {
     assert.deepEqual(await home.names(), []);
   });
 
+  test("a signal that is passed on leaves the exit code to the command", async () => {
+    const script = 'trap "echo caught; exit 7" TERM; echo ready; while :; do sleep 1; done';
+    const { child, result, stdoutHas } = home.start(["run", "--", "sh", "-c", script]);
+    await stdoutHas("ready");
+    child.kill("SIGTERM");
+    const { code, stdout } = await result;
+    assert.deepEqual([code, stdout], [7, "ready\ncaught\n"]);
+    assert.deepEqual(await home.names(), []);
+  });
+
+  test("more virtual CPUs than the host has processors are told of before anything takes long", async () => {
+    const { child, result, stderrHas } = home.start(["run", "-c", "99", "--", "true"]);
+    await stderrHas("99 virtual CPUs share");
+    child.kill("SIGINT");
+    assert.equal((await result).code, 130);
+    assert.deepEqual(await home.names(), []);
+  });
+
+  test("the image that comes with the package: nothing is pulled, and nothing is stored", async () => {
+    const pulled = await home.msb("pull", "localhost/base");
+    assert.equal(pulled.code, 0);
+    assert.match(pulled.stderr, /^localhost\/base comes with this package: there is nothing to pull\n$/);
+    for (const args of [
+      ["save", "localhost/base", "-o", join(home.path, "base.tar")],
+      ["image", "inspect", "localhost/base"],
+      ["rmi", "localhost/base"],
+    ]) {
+      const { code, stderr } = await home.msb(...args);
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /localhost\/base is not among the stored images: it comes with this package\n {2}→ /,
+      );
+    }
+  });
+
   test("a signal during the start leaves nothing either, whether the sandbox has a name or not", async () => {
     // A start that does not end before the signal comes: its QEMU never says a word.
     const qemu = join(home.path, "silent-qemu");
@@ -278,7 +314,7 @@ describe("a sandbox that stays", () => {
     await stdoutHas("ready");
     child.kill("SIGTERM");
     const { code, stdout } = await result;
-    assert.deepEqual([code, stdout], [143, "ready\ncaught\n"]);
+    assert.deepEqual([code, stdout], [0, "ready\ncaught\n"]);
   });
 
   test("a reader that goes away ends msb quietly, and the command with it", async () => {
@@ -439,7 +475,7 @@ describe("a sandbox that stays", () => {
     assert.match(start.stderr, /^error: cannot start sandbox 'demo': already running\n {2}→ /m);
     const remove = await home.msb("rm", "demo");
     assert.equal(remove.code, 1);
-    assert.match(remove.stderr, /^error: /m);
+    assert.match(remove.stderr, /^error: cannot remove sandbox 'demo': it is running\n {2}→ /m);
     const create = await home.msb("create", "-n", "demo");
     assert.equal(create.code, 1);
     assert.match(create.stderr, /^error: .*demo.*exists/m);

@@ -6,10 +6,24 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { promisify } from "node:util";
 import { hello, HostilePackage, type Part } from "../failures/hostile-support.ts";
-import { processesGone, processOf, smallMemory, timeout, withEnvironment } from "../lifecycle-support.ts";
+import {
+  processesGone,
+  processesOf,
+  processOf,
+  smallMemory,
+  timeout,
+  withEnvironment,
+} from "../lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
-import { filesInTheMaking, kindsOf, small, templateEntries, works } from "../templates/template-support.ts";
+import {
+  filesInTheMaking,
+  kindsOf,
+  small,
+  templateEntries,
+  works,
+  runtimeLog,
+} from "../templates/template-support.ts";
 
 export const needs: Needs = ["template", "rust"];
 
@@ -63,9 +77,34 @@ for (const [what, parts] of Object.entries(hanging)) {
       (await templateEntries(home)).filter((name) => name.startsWith(".")),
       [],
     );
+    // Who made the template gave up in time for a boot of his own.
+    const logs = await Promise.all(names.map((name) => runtimeLog(home, name)));
+    assert.match(
+      logs.join(""),
+      /WARN +no template is made: the guest to be saved was not ready within \d+ ms/,
+    );
     for (const name of names) await Sandbox.remove(name);
   });
 }
+
+test(
+  "a QEMU that stands still while it makes a template is given up, and the sandbox boots",
+  { timeout },
+  async () => {
+    const booted = works(home, "sandbox", { MSB_BOOT_TIMEOUT_MS: "45000" });
+    booted.catch(() => undefined);
+    const qemu = await eventually("the QEMU of the making", async () => {
+      const found = (await processesOf(home, "sandbox")).find(({ kind }) => kind === "qemu");
+      return found?.pid ?? null;
+    });
+    process.kill(qemu, "SIGSTOP");
+    assert.ok((await filesInTheMaking(home)).includes("memory"));
+    const log = await booted;
+    assert.match(log, /WARN +no template is made: the guest to be saved was not ready within 1\d{4} ms/);
+    assert.doesNotMatch(log, /made the|started from/);
+    assert.deepEqual(await kindsOf(home), []);
+  },
+);
 
 test(
   "a maker that stands still is not waited for longer than leaves time for a boot",

@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, before, test } from "node:test";
+import { promisify } from "node:util";
+import { Sandbox } from "../../../src/index.ts";
 import { findQemu } from "../../../src/machine/qemu/qemu-binary.ts";
 import { hostAccelerators } from "../../../src/machine/accelerator/host-accelerators.ts";
 import { measureTscKhz } from "../../../src/machine/accelerator/tsc.ts";
 import { resolveKernel } from "../../../src/machine/kernel/kernel.ts";
 import { warmImage } from "../../../src/api/setup/warm.ts";
 import { guestDirectory } from "../../../src/host/package-files.ts";
-import { processesGone, processOf, timeout, withEnvironment } from "../lifecycle-support.ts";
+import { processesGone, processOf, smallMemory, timeout, withEnvironment } from "../lifecycle-support.ts";
 import { output } from "../images/root-support.ts";
 import { useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
@@ -115,7 +118,19 @@ test(
     const before = await templatesOf(home);
     await writeFile(broken, "");
     await rm(verdicts);
-    const log = await start("broken");
+    const notices: string[] = [];
+    const sandbox = await Sandbox.builder("broken")
+      .image("localhost/base")
+      .memory(smallMemory)
+      .logLevel("info")
+      .onNotice((notice) => notices.push(notice))
+      .create();
+    assert.equal(await output(sandbox, "hostname"), "broken");
+    assert.deepEqual(notices, [
+      'kvm does not work on this host: sandboxes run in software emulation (tcg), which is slower. "msb doctor" says why.',
+    ]);
+    const log = await runtimeLog(home, "broken");
+    await destroy(sandbox);
     assert.match(log, /kvm does not work here: kvm failed: failed to initialize kvm/);
     assert.match(log, /starting with tcg[^]*started from the image template/);
     assert.doesNotMatch(log, /dropped/);
@@ -127,6 +142,18 @@ test(
     await withEnvironment({ MSB_ACCEL: "tcg" }, async () => {
       assert.match(await start("software"), /started from the image template/);
     });
+  },
+);
+
+test(
+  "the quickstart shows each stage once, however often it was gone through",
+  { timeout, skip },
+  async () => {
+    await rm(verdicts);
+    const example = join(import.meta.dirname, "..", "..", "..", "examples", "quickstart.ts");
+    const { stdout } = await promisify(execFile)(process.execPath, [example]);
+    assert.match(stdout, /kvm does not work on this host/);
+    assert.equal(stdout.split("boot the kernel").length, 2, stdout);
   },
 );
 

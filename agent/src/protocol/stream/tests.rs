@@ -48,7 +48,7 @@ fn say(streams: &mut Streams, id: u32, message: &Message) -> Result<Event<'stati
         Ok(Event::Opened(id, message)) => Ok(Event::Opened(id, message)),
         Ok(Event::Message(id, message)) => Ok(Event::Message(id, message)),
         Ok(Event::Ended(id)) => Ok(Event::Ended(id)),
-        Ok(Event::Writable(id)) => Ok(Event::Writable(id)),
+        Ok(Event::Writable(id, bytes)) => Ok(Event::Writable(id, bytes)),
         Ok(Event::Aborted(id, failure)) => Ok(Event::Aborted(id, failure)),
         Ok(Event::Nothing) => Ok(Event::Nothing),
         Err(fault) => Err(fault.rule),
@@ -174,7 +174,7 @@ fn credit_bounds_both_directions() {
     let credit = |bytes| Message::Credit(Credit { bytes });
     assert_eq!(
         say(&mut streams, 1, &credit(INITIAL_CREDIT as u32)),
-        Ok(Event::Writable(1))
+        Ok(Event::Writable(1, INITIAL_CREDIT))
     );
     assert_eq!(streams.credit(1), INITIAL_CREDIT);
     assert_eq!(say(&mut streams, 1, &credit(1)), Err(Rule::CreditNotEarned));

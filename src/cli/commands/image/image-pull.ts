@@ -52,7 +52,11 @@ export const imagePull = defineCommand({
         },
         signal: abort.signal,
       });
-      progress.done("Pulled", pulled);
+      if (pulled !== null) progress.done("Pulled", pulled);
+      else {
+        progress.clear();
+        progress.notice(`${reference} comes with this package: there is nothing to pull`);
+      }
     } catch (error) {
       progress.failed("Pulled", reference);
       throw error;

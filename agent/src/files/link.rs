@@ -1,0 +1,222 @@
+//! What joins a worker with its stream. The event loop puts in what arrives; the worker takes it when it comes to it, and
+//! leaves what is to be sent in the outbox of them all.
+
+use crate::generated::limits::{INITIAL_CREDIT, MAX_DATA_PAYLOAD};
+use crate::generated::messages::{Failure, Message};
+use crate::sys::{Wake, ECANCELED};
+use std::collections::VecDeque;
+use std::io::{Error, Result};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+/// What a worker leaves for the event loop.
+pub enum Post {
+    Message(Message),
+    /// At most as many as there is credit for.
+    Data(Vec<u8>),
+    /// So many of the bytes that arrived are done with.
+    Consumed(usize),
+    /// The worker has let go of everything.
+    Last(Message),
+}
+
+/// In the order in which it is to be sent. It is bounded by the credit of the streams.
+pub struct Outbox {
+    posts: Mutex<VecDeque<(u32, Post)>>,
+    pub wake: Wake,
+}
+
+impl Outbox {
+    pub fn new() -> Result<Outbox> {
+        Ok(Outbox {
+            posts: Mutex::default(),
+            wake: Wake::new()?,
+        })
+    }
+
+    pub fn post(&self, stream: u32, post: Post) {
+        let mut posts = lock(&self.posts);
+        posts.push_back((stream, post));
+        if posts.len() == 1 {
+            self.wake.wake();
+        }
+    }
+
+    pub fn take(&self) -> Option<(u32, Post)> {
+        lock(&self.posts).pop_front()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        lock(&self.posts).is_empty()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// Data that arrived, as it arrived.
+    arrived: VecDeque<Vec<u8>>,
+    ended: bool,
+    /// Items that the supervisor has asked for.
+    wanted: usize,
+    credit: usize,
+    /// The supervisor wants no more data.
+    stopped: bool,
+    aborted: Option<Failure>,
+    /// Woken as well as those who wait for a change.
+    wake: Option<Arc<Wake>>,
+}
+
+/// The event loop's end.
+pub struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    pub fn new() -> Shared {
+        Shared {
+            state: Mutex::new(State {
+                credit: INITIAL_CREDIT,
+                ..State::default()
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = lock(&self.state);
+        change(&mut state);
+        if let Some(wake) = &state.wake {
+            wake.wake();
+        }
+        self.changed.notify_all();
+    }
+
+    pub fn data(&self, bytes: &[u8]) {
+        self.change(|state| state.arrived.push_back(bytes.to_vec()));
+    }
+
+    pub fn end(&self) {
+        self.change(|state| state.ended = true);
+    }
+
+    pub fn want(&self) {
+        self.change(|state| state.wanted += 1);
+    }
+
+    pub fn grant(&self, bytes: usize) {
+        self.change(|state| match bytes {
+            0 => state.stopped = true,
+            bytes => state.credit += bytes,
+        });
+    }
+
+    pub fn abort(&self, failure: Failure) {
+        self.change(|state| state.aborted = Some(failure));
+    }
+
+    /// Why the supervisor wants no more of it, if it does not.
+    pub fn aborted(&self) -> Option<Failure> {
+        lock(&self.state).aborted.clone()
+    }
+}
+
+/// The worker's end.
+pub struct Link {
+    stream: u32,
+    shared: Arc<Shared>,
+    outbox: Arc<Outbox>,
+    /// Bytes of the last piece that was taken.
+    taken: usize,
+}
+
+impl Link {
+    pub fn new(stream: u32, shared: Arc<Shared>, outbox: Arc<Outbox>) -> Link {
+        Link {
+            stream,
+            shared,
+            outbox,
+            taken: 0,
+        }
+    }
+
+    /// Whether it is to go on. Whoever does something that takes long asks now and then.
+    pub fn check(&self) -> Result<()> {
+        still_wanted(&lock(&self.shared.state))
+    }
+
+    pub fn tell(&self, message: Message) {
+        self.outbox.post(self.stream, Post::Message(message));
+    }
+
+    /// The last word.
+    pub fn finish(self, message: Message) {
+        self.outbox.post(self.stream, Post::Last(message));
+    }
+
+    /// Sends bytes, as soon as there is credit for them.
+    pub fn send(&self, mut bytes: Vec<u8>) -> Result<()> {
+        while !bytes.is_empty() {
+            let mut state = self.wait(|state| state.credit > 0)?;
+            let count = bytes.len().min(state.credit).min(MAX_DATA_PAYLOAD);
+            state.credit -= count;
+            drop(state);
+            let rest = bytes.split_off(count);
+            self.outbox.post(self.stream, Post::Data(bytes));
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// The next piece of what the supervisor sends; None at its end. The one before it is done with then.
+    pub fn receive(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.taken > 0 {
+            let taken = std::mem::take(&mut self.taken);
+            self.outbox.post(self.stream, Post::Consumed(taken));
+        }
+        let mut state = self.wait(|state| state.ended || !state.arrived.is_empty())?;
+        let piece = state.arrived.pop_front();
+        drop(state);
+        self.taken = piece.as_ref().map_or(0, Vec::len);
+        Ok(piece)
+    }
+
+    /// Waits until the supervisor wants an item.
+    pub fn wanted(&self) -> Result<()> {
+        self.wait(|state| state.wanted > 0)?.wanted -= 1;
+        Ok(())
+    }
+
+    /// Has this woken, too, when it is not to go on.
+    pub fn wake_by(&self, wake: &Arc<Wake>) {
+        lock(&self.shared.state).wake = Some(Arc::clone(wake));
+    }
+
+    fn wait(&self, until: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
+        let mut state = lock(&self.shared.state);
+        loop {
+            still_wanted(&state)?;
+            if until(&state) {
+                return Ok(state);
+            }
+            state = self
+                .shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+    }
+}
+
+fn still_wanted(state: &State) -> Result<()> {
+    match state.stopped || state.aborted.is_some() {
+        true => Err(Error::from_raw_os_error(ECANCELED)),
+        false => Ok(()),
+    }
+}
+
+/// A thread that panics ends the agent, so nobody leaves a lock half done.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}

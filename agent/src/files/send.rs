@@ -1,0 +1,252 @@
+//! A tree out of the guest: a directory's entries, or all of it with the contents of its files.
+
+use super::attributes::{entry, must_be_regular};
+use super::failed::{path_of, refusal, During, Failed, Outcome};
+use super::link::Link;
+use super::records::{put_data, put_entry, put_hole, put_problem};
+use super::walk::{Directory, Level};
+use crate::generated::limits::MAX_DATA_PAYLOAD;
+use crate::generated::messages::{
+    FileKind, FileOpened, FileProblem, Message, TreeDone, TreeEntry, TreeSend,
+};
+use crate::sys::{self, ECANCELED, EFBIG, ELOOP, O_NOFOLLOW, O_NONBLOCK};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{Error, Result, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Of problems, so many are named at the end.
+pub const MOST_PROBLEMS: usize = 100;
+/// Bytes; a file of no more is read before its size is told: files of proc and sys have another size than they say.
+const SMALL: u64 = 64 << 10;
+
+pub fn send(request: &TreeSend, link: &Link) -> Outcome<TreeDone> {
+    let path = path_of(&request.path);
+    let metadata = match request.follow_root || request.follow_all {
+        true => fs::metadata(path),
+        false => fs::symlink_metadata(path),
+    }
+    .during("stat", path)?;
+    let mut levels = Vec::new();
+    if metadata.is_dir() && request.depth != Some(0) {
+        let directory = Directory::open(path).during("open", path)?;
+        levels.push(Level::new(directory, Vec::new()).during("list", path)?);
+    }
+    link.tell(Message::FileOpened(FileOpened {
+        size: metadata.len(),
+    }));
+    let mut sender = Sender::new(link, request);
+    sender
+        .entry(Vec::new(), path, &metadata)
+        .during("send", path)?;
+    while let Some(level) = levels.last_mut() {
+        let next = level.next(link).during("list", path_of(&level.path));
+        match next {
+            Ok(Some(name)) => {
+                let (below, at) = (level.below(&name), level.directory.at(&name));
+                match sender.visit(&below, &at, &levels) {
+                    Ok(Some(deeper)) => levels.push(deeper),
+                    Ok(None) => {}
+                    Err(failed) => sender.problem(failed, &below)?,
+                }
+            }
+            Ok(None) => {
+                levels.pop();
+            }
+            Err(failed) => {
+                let unread = levels.pop().map(|level| level.path).unwrap_or_default();
+                sender.problem(failed, &unread)?;
+            }
+        }
+    }
+    sender.finish().during("send", path)
+}
+
+struct Sender<'a> {
+    link: &'a Link,
+    request: &'a TreeSend,
+    /// What is not sent yet: less than a frame.
+    out: Vec<u8>,
+    done: TreeDone,
+}
+
+impl<'a> Sender<'a> {
+    fn new(link: &'a Link, request: &'a TreeSend) -> Sender<'a> {
+        Sender {
+            link,
+            request,
+            out: Vec::new(),
+            done: TreeDone {
+                entries: 0,
+                bytes: 0,
+                problem_count: 0,
+                problems: Vec::new(),
+            },
+        }
+    }
+
+    /// Sends an entry. Returns the directory that it is, if its entries are to be sent too.
+    fn visit(&mut self, path: &[u8], at: &Path, levels: &[Level]) -> Outcome<Option<Level>> {
+        let metadata = match self.request.follow_all {
+            // A link that leads nowhere is sent as a link.
+            true => fs::metadata(at).or_else(|_| fs::symlink_metadata(at)),
+            false => fs::symlink_metadata(at),
+        }
+        .during("stat", path_of(path))?;
+        self.entry(path.to_vec(), at, &metadata)
+            .during("read", path_of(path))?;
+        let depth = self.request.depth.unwrap_or(u32::MAX) as usize;
+        if !metadata.is_dir() || levels.len() >= depth {
+            return Ok(None);
+        }
+        let id = (metadata.dev(), metadata.ino());
+        if levels.iter().any(|level| level.id == id) {
+            // A link that was followed leads back to where it is.
+            return Err(Error::from_raw_os_error(ELOOP)).during("open", path_of(path));
+        }
+        match self.request.follow_all {
+            true => Directory::open(at),
+            false => Directory::open_itself(at),
+        }
+        .and_then(|directory| Level::new(directory, path.to_vec()))
+        .during("open", path_of(path))
+        .map(Some)
+    }
+
+    fn entry(&mut self, path: Vec<u8>, at: &Path, metadata: &Metadata) -> Result<()> {
+        let mut entry = entry(path, at, metadata);
+        if entry.kind != FileKind::File || !self.request.contents {
+            return self.put_entry(&entry);
+        }
+        let file = self.open(at)?;
+        let metadata = file.metadata()?;
+        must_be_regular(&metadata)?;
+        entry.size = metadata.len();
+        if entry.size >= 1 << 53 {
+            return Err(Error::from_raw_os_error(EFBIG));
+        }
+        if entry.size > SMALL {
+            self.put_entry(&entry)?;
+            return self.contents(file, &metadata);
+        }
+        let mut bytes = Vec::new();
+        while sys::read_more(&file, &mut bytes, SMALL as usize)? > 0 {
+            self.link.check()?;
+        }
+        entry.size = bytes.len() as u64;
+        self.put_entry(&entry)?;
+        if !bytes.is_empty() {
+            self.done.bytes += entry.size;
+            self.put(|out| {
+                put_data(out, bytes.len() as u64);
+                out.extend(&bytes);
+            })?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, at: &Path) -> Result<File> {
+        let flags = match self.request.follow_all {
+            true => O_NONBLOCK,
+            false => O_NONBLOCK | O_NOFOLLOW,
+        };
+        let root = self.done.entries == 0 && self.request.follow_root;
+        let flags = if root { O_NONBLOCK } else { flags };
+        OpenOptions::new().read(true).custom_flags(flags).open(at)
+    }
+
+    fn contents(&mut self, mut file: File, metadata: &Metadata) -> Result<()> {
+        let size = metadata.len();
+        let sparse = metadata.blocks().saturating_mul(512) < size;
+        let mut at = 0;
+        let mut lost = Ok(());
+        while at < size {
+            let stretch = match sparse {
+                true => sys::next_data(&file, at).unwrap_or(Some((at, size))),
+                false => Some((at, size)),
+            };
+            let (start, end) = stretch.unwrap_or((size, size));
+            let (start, end) = (start.min(size), end.min(size));
+            if start > at {
+                self.put(|out| put_hole(out, start - at))?;
+            }
+            if end > start {
+                file.seek(SeekFrom::Start(start))?;
+                self.put(|out| put_data(out, end - start))?;
+                lost = lost.and(self.stretch(&file, end - start)?);
+            }
+            at = end;
+        }
+        lost
+    }
+
+    /// Sends so many bytes of a file; zeros for what cannot be read, since it was told how many come. Returns how the reading
+    /// went.
+    fn stretch(&mut self, file: &File, mut left: u64) -> Result<Result<()>> {
+        let mut lost = Ok(());
+        self.done.bytes += left;
+        while left > 0 {
+            let room = (MAX_DATA_PAYLOAD - self.out.len()) as u64;
+            let most = left.min(room) as usize;
+            let count = match sys::read_more(file, &mut self.out, most) {
+                Ok(0) => Err(refusal("It has become shorter while it was read")),
+                count => count,
+            };
+            let count = count.unwrap_or_else(|error| {
+                lost = Err(error);
+                self.out.resize(self.out.len() + most, 0);
+                most
+            });
+            left -= count as u64;
+            self.flush(MAX_DATA_PAYLOAD)?;
+        }
+        Ok(lost)
+    }
+
+    fn put_entry(&mut self, entry: &TreeEntry) -> Result<()> {
+        self.done.entries += 1;
+        self.put(|out| put_entry(out, entry))
+    }
+
+    /// Appends to what is to be sent, and sends whole frames.
+    fn put(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        append(&mut self.out);
+        self.flush(MAX_DATA_PAYLOAD)
+    }
+
+    /// Sends what there is in frames, as long as there are so many bytes.
+    fn flush(&mut self, least: usize) -> Result<()> {
+        while self.out.len() >= least {
+            let rest = self.out.split_off(self.out.len().min(MAX_DATA_PAYLOAD));
+            let frame = std::mem::replace(&mut self.out, rest);
+            self.link.send(frame)?;
+        }
+        Ok(())
+    }
+
+    /// Takes note of what could not be sent; the rest goes on, unless nobody wants it.
+    fn problem(&mut self, failed: Failed, path: &[u8]) -> Outcome<()> {
+        if failed.errno() == ECANCELED {
+            return Err(failed);
+        }
+        let problem = failed.into_problem(path);
+        self.put(|out| put_problem(out, &problem))
+            .during("send", path_of(path))?;
+        note(&mut self.done, problem);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<TreeDone> {
+        if !self.out.is_empty() {
+            self.flush(1)?;
+        }
+        Ok(self.done)
+    }
+}
+
+pub fn note(done: &mut TreeDone, problem: FileProblem) {
+    done.problem_count += 1;
+    if done.problems.len() < MOST_PROBLEMS {
+        done.problems.push(problem);
+    }
+}

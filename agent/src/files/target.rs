@@ -1,0 +1,124 @@
+//! Where a file of a tree is written, and how.
+
+use super::replace::{Attributes, Replacement};
+use super::walk::Directory;
+use crate::sys::{EISDIR, O_NOFOLLOW};
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Error, ErrorKind, Result, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+pub enum Target {
+    /// There was nothing by its name.
+    New(NewFile),
+    Old(Replacement),
+}
+
+impl Target {
+    pub fn open(directory: &Directory, name: &OsStr) -> Result<Target> {
+        let at = directory.at(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(NewFile::MODE);
+        match options.custom_flags(O_NOFOLLOW).open(&at) {
+            Ok(file) => Ok(Target::New(NewFile {
+                file,
+                at,
+                whole: false,
+            })),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let metadata = fs::symlink_metadata(&at)?;
+                if metadata.is_dir() {
+                    return Err(Error::from_raw_os_error(EISDIR));
+                }
+                // A link, a pipe or a device is replaced, not written to.
+                let old = Some(metadata).filter(|metadata| metadata.is_file());
+                let directory = Directory::open(&directory.path())?;
+                Replacement::in_directory(directory, name, old).map(Target::Old)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn file(&mut self) -> &mut File {
+        match self {
+            Target::New(new) => &mut new.file,
+            Target::Old(replacement) => replacement.file(),
+        }
+    }
+
+    pub fn finish(self, attributes: Attributes) -> Result<()> {
+        match self {
+            Target::New(new) => new.finish(attributes),
+            Target::Old(replacement) => replacement.finish(attributes),
+        }
+    }
+}
+
+/// Goes away unless it is finished.
+pub struct NewFile {
+    file: File,
+    at: PathBuf,
+    whole: bool,
+}
+
+impl NewFile {
+    const MODE: u32 = 0o644;
+
+    fn finish(mut self, mut attributes: Attributes) -> Result<()> {
+        // Mostly it has the right one already, and every call counts where there are many files.
+        if attributes.mode == Some(NewFile::MODE) && attributes.owner.is_none() {
+            attributes.mode = None;
+        }
+        attributes.apply(&self.file)?;
+        self.whole = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.whole {
+            let _ = fs::remove_file(&self.at);
+        }
+    }
+}
+
+/// A file that is written as far as it can be.
+pub struct Contents<'a> {
+    file: &'a mut File,
+    result: Result<()>,
+    hole: bool,
+}
+
+impl<'a> Contents<'a> {
+    pub fn of(file: &'a mut File) -> Contents<'a> {
+        Contents {
+            file,
+            result: Ok(()),
+            hole: false,
+        }
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) {
+        if self.result.is_ok() {
+            self.hole = false;
+            self.result = self.file.write_all(bytes);
+        }
+    }
+
+    pub fn skip(&mut self, to: u64) {
+        if self.result.is_ok() {
+            self.hole = true;
+            self.result = self.file.seek(SeekFrom::Start(to)).map(drop);
+        }
+    }
+
+    pub fn finish(self, size: u64) -> Result<()> {
+        self.result?;
+        match self.hole {
+            true => self.file.set_len(size),
+            false => Ok(()),
+        }
+    }
+}
