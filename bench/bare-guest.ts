@@ -272,6 +272,6 @@ function introduction(): Message[] {
     { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 },
     { type: "Mount", root, tmpSizeMib: 64, programs: [] },
     seed(),
-    { type: "Boot", hostname: "bare", workdir: "", scripts: [] },
+    { type: "Boot", hostname: "bare", workdir: "", mounts: [], scripts: [] },
   ];
 }

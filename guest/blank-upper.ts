@@ -1,4 +1,4 @@
-/** The blank ext4 disks that every sandbox gets a copy of, so that users need no mkfs. */
+/** The blank ext4 disks that every sandbox and every named disk gets a copy of, so that users need no mkfs. */
 import { chmod, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,7 @@ const CONFIGURATION = fileURLToPath(new URL("./mke2fs.conf", import.meta.url));
 const BYTES_PER_MIB = 1024 * 1024;
 /** Room in the group descriptors to grow online to 1 TiB; in blocks of 4096 bytes. */
 const GROWABLE_BLOCKS = (1024 * 1024 * 1024 * 1024) / 4096;
-/** Fixed, so that the same inputs give the same bytes. A guest never sees two of these disks. */
+/** Fixed, so that the same inputs give the same bytes. A guest may see several of these disks; it tells them apart by their serials. */
 const UUID = "6d736200-0000-4000-8000-000000000002";
 const HASH_SEED = "6d736200-0000-4000-8000-000000000003";
 

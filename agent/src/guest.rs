@@ -4,9 +4,11 @@ mod files;
 mod mounts;
 pub mod places;
 mod preread;
+mod volumes;
 
 use crate::failure::{While, GUEST, WORKDIR};
 use crate::generated::messages::{Boot, BootFailed, Clock, Mount, Seed};
+use crate::modules::Modules;
 use crate::root::Owner;
 use crate::sys::{self, EEXIST};
 use std::fs::{self, File};
@@ -38,9 +40,15 @@ pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed
 }
 
 /// Sets up what makes this sandbox itself.
-pub fn become_sandbox(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
+pub fn become_sandbox(
+    boot: &Boot,
+    owner: Owner,
+    modules: &Modules,
+) -> std::result::Result<(), BootFailed> {
     sys::set_host_name(&boot.hostname).during(GUEST, "host name")?;
     files::write_all(boot, owner)?;
+    // After what the agent writes: nothing of that is to land in what is mounted.
+    volumes::mount_all(&boot.mounts, modules)?;
     make_working_directory(&boot.workdir)
 }
 

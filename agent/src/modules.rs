@@ -2,6 +2,7 @@
 
 pub use crate::generated::modules::{DISK, EARLY};
 use crate::sys::{self, EEXIST};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 pub struct Modules {
     files: BTreeMap<String, PathBuf>,
+    /// Open, because the files go with the initramfs.
+    kept: RefCell<BTreeMap<String, File>>,
 }
 
 impl Modules {
@@ -40,14 +43,25 @@ impl Modules {
         }
     }
 
+    /// Keeps a module's file, so that it can be loaded when the initramfs is gone.
+    pub fn keep(&self, name: &str) {
+        let name = normalized(name);
+        if let Some(Ok(file)) = self.files.get(&name).map(File::open) {
+            self.kept.borrow_mut().insert(name, file);
+        }
+    }
+
     /// Loads a module. One without a file is taken to be built in; a failure is told on the console, because what it
     /// means shows only later, when something misses the driver.
     pub fn load(&self, name: &str) {
-        let path = match self.files.get(&normalized(name)) {
+        let name = &normalized(name);
+        let path = match self.files.get(name) {
             Some(path) => path,
             None => return,
         };
-        let result = File::open(path).and_then(|file| sys::load_module(&file));
+        let kept = self.kept.borrow_mut().remove(name);
+        let file = kept.map_or_else(|| File::open(path), Ok);
+        let result = file.and_then(|file| sys::load_module(&file));
         match result {
             Ok(()) => {}
             Err(error) if sys::errno_of(&error) == EEXIST => {}

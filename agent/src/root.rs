@@ -1,14 +1,14 @@
 //! The sandbox's root file system: layers, a directory of the host or a disk of the user's, and the move to it.
 
 pub mod disk;
-mod ext4;
+pub mod ext4;
 mod skeleton;
 
 use crate::failure::{While, GUEST, MOUNT, PROTOCOL};
 use crate::generated::messages::{
     self as messages, BootFailed, DiskFileSystem, LayeredRoot, SharedRoot,
 };
-use crate::modules::Modules;
+use crate::modules::{self, Modules};
 use crate::sys;
 use std::ffi::CStr;
 use std::fs;
@@ -81,6 +81,8 @@ pub fn enter(root: &messages::Root, modules: &Modules) -> std::result::Result<Ro
             enter_layers(layered)?
         }
         Kind::Shared(shared) => {
+            // Its file is about to go, and disks may be mounted later.
+            modules.keep(modules::DISK);
             sys::mount(&shared.tag, ROOT, "9p", 0, SHARED_OPTIONS)
                 .during(MOUNT, "the host's directory as 9p")?;
             None

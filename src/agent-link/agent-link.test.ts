@@ -31,7 +31,7 @@ const mount: MountMessage = {
   tmpSizeMib: 1,
   programs: [],
 };
-const boot: BootMessage = { type: "Boot", hostname: "h", workdir: "", scripts: [] };
+const boot: BootMessage = { type: "Boot", hostname: "h", workdir: "", mounts: [], scripts: [] };
 const mounted = control(0, { type: "Mounted" });
 const ready = control(0, { type: "Ready" });
 

@@ -115,3 +115,21 @@ export { VolumeFs } from "./volumes/volume-fs.ts";
 export { VolumeHandle } from "./volumes/volume-handle.ts";
 export type { VolumeHandle as VolumeInfo } from "./volumes/volume-handle.ts";
 export { VolumeFsReadStream, VolumeFsWriteSink } from "./volumes/volume-streams.ts";
+export { Mount, type MountConfig } from "../config/mounts/mount-config.ts";
+export { MountBuilder } from "../config/mounts/mount-builder.ts";
+export {
+  HostPermissionsList,
+  NamedVolumeModes,
+  StatVirtualizations,
+  VolumeMountKinds,
+  type BindMount,
+  type DiskMount,
+  type HostPermissions,
+  type NamedMount,
+  type NamedVolumeMode,
+  type SharedFiles,
+  type StatVirtualization,
+  type TmpfsMount,
+  type VolumeMount,
+  type VolumeMountKind,
+} from "../config/mounts/volume-mount.ts";

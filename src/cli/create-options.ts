@@ -1,4 +1,5 @@
 import type { SandboxBuilder } from "../api/index.ts";
+import { configureMount } from "../config/mounts/mount-config.ts";
 import type { AnySetting, FlagOf, InputValue } from "../config/settings/setting.ts";
 import { settersOf, settingEntries, type SettingKey, type Settings } from "../config/settings/table.ts";
 import {
@@ -14,9 +15,11 @@ import {
   type Repeated,
   type Value,
 } from "./grammar/command.ts";
+import { mountFlags, mountsOf } from "./mount-flags.ts";
 import type { Progress } from "./output/progress.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath, type Pair } from "./values/pairs.ts";
 import { parseRootDisk, type RootDiskChoice } from "./values/root-disk.ts";
+import { parseVolume, type MountChoice } from "./values/mount.ts";
 import { parserOf } from "./values/setting-value.ts";
 import { filled } from "./values/simple.ts";
 
@@ -26,15 +29,16 @@ export const embeddedImage = "localhost/base";
 /** About the operand IMAGE, for the help. */
 export const imageDetails = `IMAGE is a reference such as alpine or ghcr.io/owner/name:tag, which is fetched when it is not stored here; a directory of this computer (/path, ./path), which the guest then changes; or a disk image (.qcow2, .raw, .vmdk). It is ${embeddedImage}, which comes with this package, when it is not given.`;
 
-/** The settings that are given as pairs, each time one. */
-const pairParsers = {
+/** The settings of which each option adds something. */
+const repeatedParsers = {
   env: (pair: string) => parseEnvironment(pair),
   labels: parseLabel,
   scripts: parseScript,
-} as const satisfies Partial<Record<SettingKey, ParseValue<Pair>>>;
+  mounts: parseVolume,
+} as const satisfies Partial<Record<SettingKey, ParseValue<Pair | MountChoice>>>;
 
-type OptionOf<Key extends SettingKey> = Key extends keyof typeof pairParsers
-  ? Repeated<Pair>
+type OptionOf<Key extends SettingKey> = Key extends keyof typeof repeatedParsers
+  ? Repeated<ReturnType<(typeof repeatedParsers)[Key]>>
   : Key extends "rootDisk"
     ? Value<RootDiskChoice>
     : InputValue<Settings[Key]> extends boolean
@@ -46,8 +50,11 @@ type SettingOptions = { readonly [Key in SettingKey as FlagOf<Settings[Key]>]: O
 function optionOf(key: SettingKey, { type, cli }: AnySetting): [name: string, option: OptionSpec][] {
   if (cli === undefined) return [];
   const { flag: name, placeholder = "", ...words } = cli;
-  const pair = pairParsers[key as keyof typeof pairParsers] as ParseValue<Pair> | undefined;
-  if (pair !== undefined) return [[name, repeated({ ...words, placeholder, parse: pair })]];
+  const parse = repeatedParsers[key as keyof typeof repeatedParsers] as ParseValue<unknown> | undefined;
+  if (parse !== undefined) {
+    const completes = key === "mounts" ? { completes: ["volume", ":"] as const } : {};
+    return [[name, repeated({ ...words, ...completes, placeholder, parse })]];
+  }
   if (key === "rootDisk") return [[name, value({ ...words, placeholder, parse: parseRootDisk })]];
   if (type.form.kind === "flag") return [[name, flag(words)]];
   const choices = type.form.kind === "choice" ? { choices: type.form.words } : {};
@@ -71,6 +78,7 @@ export const creationOptions = {
     description: "As --script, from a file. Repeatable",
     parse: parseScriptPath,
   }),
+  ...mountFlags,
   quiet: flag({ short: "q", description: "Print nothing but errors and the command's own output" }),
 } as const;
 
@@ -121,13 +129,15 @@ export function configure(
   const values: Readonly<Record<string, unknown>> = { ...options, logLevel: options.logLevel ?? logLevel };
   for (const [key, setting] of settingEntries) {
     const given = setting.cli === undefined ? undefined : values[setting.cli.flag];
-    if (given === undefined || given === null || key in pairParsers || key === "rootDisk") continue;
+    if (given === undefined || given === null || key in repeatedParsers || key === "rootDisk") continue;
     setterOf(builder, key, setting)(given);
   }
   if (options.rootDisk !== undefined) setRootDisk(builder, options.rootDisk);
   for (const [key, content] of options.env) builder.env(key, content);
   for (const [key, content] of options.label) builder.label(key, content);
   for (const [name, content] of [...options.script, ...options.scriptPath]) builder.script(name, content);
+  for (const { guest, config } of mountsOf(options))
+    builder.volume(guest, (mount) => configureMount(mount, `the mount at ${guest}`, config));
   return builder;
 }
 

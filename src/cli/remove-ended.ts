@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { writesToHost } from "../config/mounts/writes-to-host.ts";
 import type { Sandbox, SandboxHandle } from "../api/index.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../errors/index.ts";
 
@@ -24,13 +25,13 @@ export async function killAndRemove(handle: SandboxHandle): Promise<void> {
 }
 
 /**
- * Ends and removes a sandbox that nobody is to find again; its name may be nobody's. What was written to a disk or a directory
- * of the user's stays his: such a sandbox is shut down in order, so that nothing of it is still in the guest's memory.
+ * Ends and removes a sandbox that nobody is to find again; its name may be nobody's. What was written to a disk, a volume or a
+ * directory of the user's stays his: such a sandbox is shut down in order, so that nothing of it is still in the guest's memory.
  *
  * @param started the sandbox itself, when this program has started it
  */
 export async function discard(name: string, started: Sandbox | null = null): Promise<void> {
-  if (started?.config.image.kind === "oci" && started.config.ephemeral) {
+  if (started?.config.ephemeral === true && !writesToHost(started.config)) {
     try {
       // The rest is its own process's work, and nobody's time.
       await started.discard();
@@ -42,7 +43,7 @@ export async function discard(name: string, started: Sandbox | null = null): Pro
   const { Sandbox } = await import("../api/index.ts");
   try {
     const handle = await Sandbox.get(name);
-    if (handle.config().image.kind !== "oci") await handle.stop();
+    if (writesToHost(handle.config())) await handle.stop();
     await killAndRemove(handle);
   } catch (error) {
     // An ephemeral one removes itself.

@@ -2,6 +2,7 @@ import {
   PROTOCOL_VERSION,
   type BootMessage,
   type ClockMessage,
+  type GuestMount,
   type Message,
   type MountMessage,
   type Root,
@@ -40,12 +41,13 @@ export function mountMessage(
   return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs] };
 }
 
-function bootMessage({ config }: SandboxRecord): BootMessage {
+function bootMessage({ config }: SandboxRecord, mounts: readonly GuestMount[]): BootMessage {
   const { hostname, workdir, scripts } = config;
   return {
     type: "Boot",
     hostname,
     workdir: workdir ?? "",
+    mounts: [...mounts],
     scripts: scripts.map(([name, content]) => ({ name, content: Buffer.from(content) })),
   };
 }
@@ -53,10 +55,15 @@ function bootMessage({ config }: SandboxRecord): BootMessage {
 /**
  * Everything a guest is told before it runs its first command, in this order.
  *
+ * @param mounts what is mounted besides the root, in that order
  * @param root null when it is mounted already
  */
-export function bootMessages(record: SandboxRecord, root: GuestRoot | null): Message[] {
+export function bootMessages(
+  record: SandboxRecord,
+  mounts: readonly GuestMount[],
+  root: GuestRoot | null,
+): Message[] {
   // Who has mounted a root boots only when seeded again: it may be saved there, and its copies must not go on without.
   const mount = root === null ? [] : [mountMessage(record, root), seedMessage()];
-  return [seedMessage(), clockMessage(), ...mount, bootMessage(record)];
+  return [seedMessage(), clockMessage(), ...mount, bootMessage(record, mounts)];
 }

@@ -48,6 +48,7 @@ function record(name: string, createdAt = "2026-01-01T00:00:00.000Z"): SandboxRe
     config: {
       image: { kind: "oci", reference: "localhost/base" },
       imageDigest: null,
+      mounts: [],
       stopSignal: null,
       rootDisk: { kind: "managed", sizeMib: 4096 },
       cpus: 1,

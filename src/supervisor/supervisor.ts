@@ -12,6 +12,7 @@ import type {
 import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { identifyProcess } from "../host/process/process-identity.ts";
 import { socketPath, type Home } from "../store/home.ts";
+import { holdMounts, type HeldMounts } from "../store/mounts/hold-mounts.ts";
 import type { SandboxState as StoredState, TerminationReason } from "../store/state.ts";
 import type { BackgroundJob } from "../start/common/context.ts";
 import type { Inherited } from "../start/prelaunch/prelaunch-qemu.ts";
@@ -70,6 +71,8 @@ export class Supervisor implements ClientServices {
   #attached: boolean;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
   #ending: Ending | null = null;
+  /** Until its end. */
+  #heldMounts: HeldMounts | null = null;
   /** How the sandbox has ended, once everything about it is on disk. */
   #ended: EndedMessage | null = null;
   readonly #endWatchers = new Set<(ended: EndedMessage) => void>();
@@ -232,6 +235,8 @@ export class Supervisor implements ClientServices {
   }
 
   async #start(signal: AbortSignal): Promise<RunningSandbox> {
+    // Somebody else may have got hold of them since it was asked for.
+    this.#heldMounts = await holdMounts(this.#options.home, this.#options.sandbox.record.config);
     const outcome = await this.#startGuest(signal);
     const sandbox = new RunningSandbox({
       sandbox: this.#options.sandbox,
@@ -319,6 +324,7 @@ export class Supervisor implements ClientServices {
 
   async #finishSandbox(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
     this.#attached = false;
+    await this.#heldMounts?.release();
     const aside = this.#discarding === null ? null : await this.#discarding.catch(() => null);
     const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients, aside };
     const finished = finishSandbox(remains, this.#logs.runtime, exit, change);

@@ -10,12 +10,14 @@ import { mergeImageConfig } from "../../src/api/images/image-merge.ts";
 import { toText } from "../../src/cli/commands/sandbox/inspect.ts";
 import { configure, creationOptions, type CreationValues } from "../../src/cli/create-options.ts";
 import { longName } from "../../src/cli/grammar/command.ts";
+import { mountFlags } from "../../src/cli/mount-flags.ts";
 import { Progress } from "../../src/cli/output/progress.ts";
 import { showValue } from "../../src/cli/values/setting-value.ts";
 import { checkGlobalConfig } from "../../src/config/global/global-config.ts";
 import { draftFromConfig } from "../../src/config/sandbox/config-object.ts";
 import { configOf, effectiveConfig } from "../../src/config/sandbox/effective-config.ts";
 import type { SandboxConfig } from "../../src/config/sandbox/sandbox-config.ts";
+import { MountBuilder } from "../../src/config/mounts/mount-builder.ts";
 import { storedConfigSchema } from "../../src/config/sandbox/stored-config.ts";
 import type { AnySetting, Form } from "../../src/config/settings/setting.ts";
 import { settersOf, settingEntries, settings, type SettingKey } from "../../src/config/settings/table.ts";
@@ -25,6 +27,11 @@ const structures: Partial<Record<SettingKey, readonly [input: unknown, ...args: 
   image: ["localhost/other", "localhost/other"],
   rootDisk: [64, 64],
   registry: [{ insecure: true }, (registry: { insecure(): unknown }) => registry.insecure()],
+  mounts: [
+    [new MountBuilder("/data").named("cache").readonly().build()],
+    "/data",
+    (mount: MountBuilder) => mount.named("cache").readonly(),
+  ],
   env: [{ A: "1" }, "A", "1"],
   scripts: [{ hi: "echo hi" }, "hi", "echo hi"],
   labels: [{ stage: "test" }, "stage", "test"],
@@ -134,7 +141,9 @@ for (const [key, setting] of settingEntries) {
       test(`has the option --${longName(cli.flag)}`, () => {
         assert.ok(cli.flag in creationOptions, `msb create has no option --${longName(cli.flag)} for ${key}`);
         if (!simple) return;
-        const given = { env: [], label: [], script: [], scriptPath: [], [cli.flag]: input } as unknown;
+        const repeated = Object.entries(creationOptions).filter(([, option]) => option.kind === "repeated");
+        const nothing = Object.fromEntries(repeated.map(([name]) => [name, []]));
+        const given = { ...nothing, [cli.flag]: input } as unknown;
         const builder = new SandboxBuilder("name");
         const progress = new Progress({ quiet: true, logLevel: null });
         configure(builder, "localhost/base", given as CreationValues, null, progress);
@@ -241,7 +250,10 @@ test("the builder has no setter that is in no table", () => {
 
 test("a new sandbox has no option that is in no table", () => {
   const flags = settingEntries.flatMap(([, { cli }]) => (cli === undefined ? [] : [cli.flag]));
-  assert.deepEqual(Object.keys(creationOptions).sort(), ["name", "quiet", "scriptPath", ...flags].sort());
+  assert.deepEqual(
+    Object.keys(creationOptions).sort(),
+    ["name", "quiet", "scriptPath", ...Object.keys(mountFlags), ...flags].sort(),
+  );
   const shorts = Object.values(creationOptions).flatMap((option) =>
     "short" in option ? [option.short] : [],
   );

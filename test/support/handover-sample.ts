@@ -59,6 +59,21 @@ export const handoverSample = {
       },
       upper: { path: upperPath, sizeMib: 4096 },
     },
+    mounts: {
+      disks: [{ path: "/srv/data.qcow2", format: "qcow2", readOnly: true, serial: "mount0" }],
+      guest: [
+        {
+          ...{ path: "/data", readOnly: true, noExec: false, noSuid: true, noDevices: true },
+          memory: null,
+          disk: { fileSystem: { serial: "mount0", fsType: "" }, fills: false },
+        },
+        {
+          ...{ path: "/scratch", readOnly: false, noExec: true, noSuid: false, noDevices: false },
+          memory: { sizeMib: 64 },
+          disk: null,
+        },
+      ],
+    },
     candidates: [{ accelerator: "tcg", usable: true, detail: "works", fix: "" }],
     tscKhz: 2_000_000.5,
     accelerator: { accelerator: "tcg", why: "nothing else is there" },

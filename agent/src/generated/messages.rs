@@ -128,6 +128,78 @@ impl Script {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+pub struct GuestMount {
+    pub path: String,
+    pub read_only: bool,
+    pub no_exec: bool,
+    pub no_suid: bool,
+    pub no_devices: bool,
+    pub memory: Option<MemoryMount>,
+    pub disk: Option<DiskMount>,
+}
+
+impl GuestMount {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.path);
+        put_bool(out, self.read_only);
+        put_bool(out, self.no_exec);
+        put_bool(out, self.no_suid);
+        put_bool(out, self.no_devices);
+        put_optional(out, &self.memory, |out, item| item.encode(out));
+        put_optional(out, &self.disk, |out, item| item.encode(out));
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(GuestMount {
+            path: reader.str()?,
+            read_only: reader.bool()?,
+            no_exec: reader.bool()?,
+            no_suid: reader.bool()?,
+            no_devices: reader.bool()?,
+            memory: reader.optional(MemoryMount::decode)?,
+            disk: reader.optional(DiskMount::decode)?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryMount {
+    pub size_mib: u32,
+}
+
+impl MemoryMount {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.size_mib);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(MemoryMount {
+            size_mib: reader.u32()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiskMount {
+    pub file_system: DiskFileSystem,
+    pub fills: bool,
+}
+
+impl DiskMount {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.file_system.encode(out);
+        put_bool(out, self.fills);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(DiskMount {
+            file_system: DiskFileSystem::decode(reader)?,
+            fills: reader.bool()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct Root {
     pub layered: Option<LayeredRoot>,
     pub shared: Option<SharedRoot>,
@@ -464,6 +536,7 @@ impl Mount {
 pub struct Boot {
     pub hostname: String,
     pub workdir: String,
+    pub mounts: Vec<GuestMount>,
     pub scripts: Vec<Script>,
 }
 
@@ -471,6 +544,7 @@ impl Boot {
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_str(out, &self.hostname);
         put_str(out, &self.workdir);
+        put_list(out, &self.mounts, |out, item| item.encode(out));
         put_list(out, &self.scripts, |out, item| item.encode(out));
     }
 
@@ -478,6 +552,7 @@ impl Boot {
         Ok(Boot {
             hostname: reader.str()?,
             workdir: reader.str()?,
+            mounts: reader.list(10, GuestMount::decode)?,
             scripts: reader.list(8, Script::decode)?,
         })
     }

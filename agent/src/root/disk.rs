@@ -1,4 +1,4 @@
-//! Disks of the root: found by their serial numbers, mounted as what they hold.
+//! Disks, of the root and mounted later: found by their serial numbers, mounted as what they hold.
 
 use crate::failure::{While, MOUNT};
 use crate::generated::messages::{BootFailed, DiskFileSystem};
@@ -110,10 +110,21 @@ pub fn bind<'a>(
     serials: impl Iterator<Item = &'a str>,
 ) -> std::result::Result<(), BootFailed> {
     let mut missing: Vec<&str> = serials.collect();
-    modules.load(modules::DISK);
+    if !Path::new(DRIVER).exists() {
+        modules.load(modules::DISK);
+    }
     for device in devices().during(MOUNT, BUS)? {
         if missing.is_empty() {
             break;
+        }
+        // Those of the root, when others come after it.
+        if Path::new(BUS)
+            .join("devices")
+            .join(&device)
+            .join("driver")
+            .exists()
+        {
+            continue;
         }
         fs::write(DRIVER.to_owned() + "/bind", &device).during(MOUNT, &device)?;
         let serial = serial_of(&device);

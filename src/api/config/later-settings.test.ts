@@ -25,7 +25,6 @@ const setters: Readonly<Record<string, (b: SandboxBuilder) => SandboxBuilder>> =
   deploymentProfile: (b) => b.deploymentProfile("multi-tenant"),
   init: (b) => b.init("auto"),
   initWith: (b) => b.initWith("/sbin/init", unused),
-  volume: (b) => b.volume("/data", unused),
   patch: (b) => b.patch(unused),
   addPatch: (b) => b.addPatch({ kind: "text" }),
   port: (b) => b.port(8080, 80),
@@ -65,10 +64,6 @@ test("wrong arguments of a later setting are told first", async () => {
     Sandbox.builder("later").image("localhost/base").port(0, 80).create(),
     InvalidConfigError,
   );
-  await assert.rejects(
-    Sandbox.builder("later").image("localhost/base").volume("data", unused).create(),
-    InvalidConfigError,
-  );
 });
 
 const base: SandboxConfigInput = { name: "later", image: "localhost/base" };
@@ -77,7 +72,6 @@ const fields: Readonly<Record<string, unknown>> = {
   patches: [{ kind: "mkdir", path: "/a" }],
   ports: { "8080": 80 },
   secrets: [{}],
-  volumes: { "/data": { tmpfs: true } },
   security: "restricted",
   securityProfile: "restricted",
   fromSnapshot: "s",

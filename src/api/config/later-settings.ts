@@ -1,4 +1,4 @@
-import { checkGuestPath, checkOneOf, checkWhole } from "../../config/checks.ts";
+import { checkOneOf, checkWhole } from "../../config/checks.ts";
 import {
   CpuPlacements,
   DeploymentProfiles,
@@ -77,12 +77,6 @@ export class LaterSettings {
   /** Not in this version. */
   initWith(command: string, _configure: (init: never) => unknown): this {
     this.draft.notYet("initWith", () => checkString("initWith", command));
-    return this;
-  }
-
-  /** Not in this version. */
-  volume(guestPath: string, _configure: (mount: never) => unknown): this {
-    this.draft.notYet("volume", () => checkGuestPath("the mount point", guestPath));
     return this;
   }
 

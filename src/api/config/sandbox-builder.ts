@@ -1,5 +1,7 @@
 import { checkCallOptions, type WaitOptions } from "../../host/call-options.ts";
 import { createSandbox } from "../sandbox/create.ts";
+import { built } from "../../config/checks.ts";
+import { MountBuilder } from "../../config/mounts/mount-builder.ts";
 import type { EnvInput } from "../../config/env.ts";
 import type { PairsInput } from "../../config/pairs.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
@@ -77,6 +79,15 @@ export class SandboxBuilder extends LaterSettings {
    */
   rootDisk(disk: number | Mebibytes | ((disk: RootDiskBuilder) => RootDiskBuilder)): this {
     return this.#set("rootDisk", disk);
+  }
+
+  /**
+   * Mounts something at an absolute path of the guest: `volume("/data", m => m.named("data").readonly())`. The place is made where it is
+   * missing. Enclosing places are mounted before those in them, whatever the order of the calls.
+   */
+  volume(guestPath: string, configure: (mount: MountBuilder) => MountBuilder): this {
+    this.draft.add("mounts", () => [built("volume", configure, new MountBuilder(guestPath)).build()]);
+    return this;
   }
 
   /** How the image's registry is spoken to: `r => r.auth({ kind: "basic", username, password })`. Not stored. */

@@ -21,6 +21,11 @@ import {
   removeSandbox,
 } from "../../store/sandboxes.ts";
 import { locateHome, prepareHome, type Home } from "../../store/home.ts";
+import { checkMounts } from "../../store/mounts/check-mounts.ts";
+import { requireFreeMounts } from "../../store/mounts/hold-mounts.ts";
+import type { VolumeMount } from "../../config/mounts/volume-mount.ts";
+import type { VolumeConfig } from "../../config/volumes/volume-config.ts";
+import { makeMissing } from "../volumes/missing-volumes.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
 import { Operation } from "../../host/operation.ts";
@@ -47,6 +52,8 @@ export interface Creation {
   readonly settings: GlobalConfig;
   readonly config: SandboxConfig;
   readonly stored: StoredConfig;
+  /** The volumes that are made for it. */
+  readonly missing: readonly VolumeConfig[];
   readonly registry: RegistryOptions | undefined;
 }
 
@@ -83,9 +90,10 @@ export async function prepareCreation(
   checkStartEnvironment();
   const image = await checkRoot(config.image);
   const home = locateHome();
+  const { mounts, missing } = await checkMounts(home, { image, mounts: config.mounts });
   const settings = await readGlobalConfig(home);
   const kernelPath = await chooseKernel(config, settings);
-  const stored = effectiveConfig({ ...config, image }, settings, kernelPath);
+  const stored = effectiveConfig({ ...config, image, mounts }, settings, kernelPath);
   checkMemory(stored);
   const { rootDisk, memoryMib } = stored;
   if (rootDisk.kind === "tmpfs" && rootDisk.sizeMib !== null && rootDisk.sizeMib > memoryMib) {
@@ -96,8 +104,16 @@ export async function prepareCreation(
   }
   const registry = config.registry === null ? undefined : await registryOptions(config.registry);
   await prepareHome(home);
-  if (!config.replace && (await nameExists(home, config.name))) throw await nameTaken(home, config.name);
-  return { home, settings, config, stored, registry };
+  const isThere = await nameExists(home, config.name);
+  if (isThere && !config.replace) throw await nameTaken(home, config.name);
+  // The one that is replaced may use them now.
+  if (!isThere) await requireFreeMounts(home, { image, mounts: without(missing, mounts) });
+  return { home, settings, config, stored, missing, registry };
+}
+
+function without(missing: readonly VolumeConfig[], mounts: readonly VolumeMount[]): readonly VolumeMount[] {
+  const names = missing.map(({ name }) => name);
+  return mounts.filter((mount) => mount.kind !== "named" || !names.includes(mount.name));
 }
 
 /**
@@ -123,9 +139,15 @@ export async function carryOut(
   });
 }
 
+function isEnsured(volume: string, mounts: readonly VolumeMount[]): boolean {
+  return mounts.some(
+    (mount) => mount.kind === "named" && mount.name === volume && mount.namedMode === "ensure-exists",
+  );
+}
+
 /** @returns null when the image was removed before the sandbox's record could hold it; nothing is left of the sandbox then */
 async function makeAndBoot(
-  { home, config }: Creation,
+  { home, config, missing }: Creation,
   root: ResolvedRoot,
   attached: boolean,
   operation: Operation,
@@ -138,10 +160,16 @@ async function makeAndBoot(
   checkRecord(record);
   signal?.throwIfAborted();
   if (config.replace && (await nameExists(home, name))) await removeOld(operation, home, config);
-  const lock = await createSandboxDirectory(home, record);
+  await requireFreeMounts(home, { ...root.stored, mounts: without(missing, root.stored.mounts) });
+  const made = await makeMissing(home, missing, (volume) => isEnsured(volume, root.stored.mounts));
+  const lock = await createSandboxDirectory(home, record).catch(async (error: unknown) => {
+    await made.undo();
+    throw error;
+  });
   const discard = async (): Promise<void> => {
     await lock.release();
     await removeSandbox(home, name, record.id).catch(() => undefined);
+    await made.undo();
   };
   try {
     if (!(await root.isStored(signal))) {
@@ -153,7 +181,8 @@ async function makeAndBoot(
     return new Sandbox(new SandboxControl(home, record, connection, true), attached, report);
   } catch (error) {
     // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping.
-    if (!(error instanceof BootStartError)) await discard();
+    // Its volumes go with it, if they were made for it.
+    if (!(error instanceof BootStartError) || missing.length > 0) await discard();
     throw error;
   } finally {
     await lock.release();

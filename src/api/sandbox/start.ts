@@ -6,6 +6,7 @@ import { observed } from "./observed.ts";
 import { SandboxNotFoundError, SandboxStillRunningError } from "../../errors/index.ts";
 import { lockStoppedSandbox } from "../../store/sandboxes.ts";
 import { prepareHome } from "../../store/home.ts";
+import { requireFreeMounts } from "../../store/mounts/hold-mounts.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observerCallbacks, type StartObserver, type StartReport } from "./progress.ts";
 import { defaultGraceMs, killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
@@ -69,6 +70,7 @@ export async function startSandbox(
   operation.throwIfOver();
   const lock = await lockStoppedSandbox(home, name, id, "start");
   try {
+    await requireFreeMounts(home, found.record.config);
     const { connection, report } = await launchSupervisor(
       home,
       found.record,

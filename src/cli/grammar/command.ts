@@ -35,6 +35,8 @@ export interface Repeated<T> extends OptionBase {
   readonly kind: "repeated";
   readonly placeholder: string;
   readonly parse: ParseValue<T>;
+  /** What a shell completes the beginning of a value with, and what follows that. */
+  readonly completes?: readonly [kind: NameKind, suffix: string];
 }
 
 export type OptionSpec = Flag | Value<unknown> | Repeated<unknown>;

@@ -42,10 +42,13 @@ test("members of a family, and what follows them", async () => {
   assert.deepEqual(await values("template inspect 3f9a", ""), []);
   assert.deepEqual(await values("volume rm", "c"), ["cache"]);
   assert.deepEqual(await values("vol inspect", ""), ["cache"]);
+  for (const option of ["run -v", "create --volume", "run --mount-named"])
+    assert.deepEqual(await values(option, "c"), ["cache:"]);
+  assert.deepEqual(await values("run", "--volume=c"), ["--volume=cache:"]);
 });
 
 test("options, once a dash is typed", async () => {
-  assert.deepEqual(await values("run", "--m"), ["--memory", "--max-duration"]);
+  assert.deepEqual(await values("run", "--me"), ["--memory"]);
   assert.deepEqual(await values("logs", "--no"), ["--no-color"]);
   assert.ok((await values("ls", "-")).includes("-q"));
   assert.ok(!(await values("start", "")).some((value) => value.startsWith("-")));

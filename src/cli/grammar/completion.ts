@@ -67,7 +67,8 @@ async function inCommand(
   const specs: OptionSpecs = { ...globalOptions, ...command.options };
   const assignment = /^(--[a-z-]+)=/.exec(current);
   if (assignment !== null) {
-    return choicesOf(findOption(specs, assignment[1] ?? "")).map((value) => ({
+    const choices = await choicesOf(findOption(specs, assignment[1] ?? ""), names);
+    return choices.map((value) => ({
       value: `${assignment[1] ?? ""}=${value}`,
       description: "",
     }));
@@ -80,7 +81,8 @@ async function inCommand(
       pending = word.includes("=") ? undefined : takesValue(findOption(specs, word));
     else operands.push(word);
   }
-  if (pending !== undefined) return choicesOf(pending).map((value) => ({ value, description: "" }));
+  if (pending !== undefined)
+    return (await choicesOf(pending, names)).map((value) => ({ value, description: "" }));
   return [...(await operandCandidates(command, operands, names)), ...optionCandidates(specs)];
 }
 
@@ -130,6 +132,9 @@ function takesValue(spec: OptionSpec | undefined): OptionSpec | undefined {
   return spec === undefined || spec.kind === "flag" ? undefined : spec;
 }
 
-function choicesOf(spec: OptionSpec | undefined): readonly string[] {
-  return spec?.kind === "value" ? (spec.choices ?? []) : [];
+async function choicesOf(spec: OptionSpec | undefined, names: FindNames): Promise<readonly string[]> {
+  if (spec?.kind === "value") return spec.choices ?? [];
+  if (spec?.kind !== "repeated" || spec.completes === undefined) return [];
+  const [kind, suffix] = spec.completes;
+  return (await names(kind)).map((name) => name + suffix);
 }

@@ -123,7 +123,7 @@ const wrong: [string, RegExp][] = [
   ["image pull", /missing required argument 'REFERENCE'[^]*msb image pull --help/],
   ["image ls -q --format json", /cannot be used with/],
   ["save --format tar x", /"tar" is not known/],
-  ["run -v /a:/b", /unknown option '-v'/],
+  ["run -y /a:/b", /unknown option '-y'/],
   ["run --port 80:80", /unknown option '--port'/],
   ["run -m 1X", /"1X" is not a size\.\n {2}→ Sizes are written/],
   ["run -c 0", /not a whole number from 1 to 255/],

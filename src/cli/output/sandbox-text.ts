@@ -1,3 +1,4 @@
+import type { VolumeMount } from "../../api/index.ts";
 import { resolve } from "node:path";
 import type { RootfsSource, SandboxConfig, SandboxStatus } from "../../api/index.ts";
 
@@ -26,4 +27,29 @@ export function quoteWord(word: string): string {
 /** Whether a sandbox with this status has no machine: there is something to start and nothing to talk to. */
 export function isDown(status: SandboxStatus): boolean {
   return status === "created" || status === "stopped" || status === "crashed";
+}
+
+/** `/data named cache (ro, nosuid)`: where, what, and how. */
+export function describeMount(mount: VolumeMount): string {
+  const { guest, kind } = mount;
+  const how = [
+    ...(mount.readonly ? ["ro"] : []),
+    ...(["noexec", "nosuid", "nodev"] as const).filter((flag) => mount[flag]),
+    ...(kind === "disk" ? [mount.format, ...(mount.fstype === null ? [] : [mount.fstype])] : []),
+    ...(kind === "tmpfs" && mount.sizeMib !== null ? [`${String(mount.sizeMib)} MiB`] : []),
+    ...((kind === "bind" || kind === "named") && mount.quotaMib !== undefined
+      ? [`quota ${String(mount.quotaMib)} MiB`]
+      : []),
+    ...((kind === "bind" || kind === "named") && mount.overrideUid !== undefined
+      ? [`owner ${String(mount.overrideUid)}:${String(mount.overrideGid)}`]
+      : []),
+    ...((kind === "bind" || kind === "named") && mount.statVirtualization !== undefined
+      ? [`stat-virt ${mount.statVirtualization}`]
+      : []),
+    ...((kind === "bind" || kind === "named") && mount.hostPermissions !== undefined
+      ? [`host-perms ${mount.hostPermissions}`]
+      : []),
+  ];
+  const what = kind === "tmpfs" ? "tmpfs" : `${kind} ${kind === "named" ? mount.name : mount.host}`;
+  return `${guest} ${what}${how.length === 0 ? "" : ` (${how.join(", ")})`}`;
 }

@@ -14,7 +14,6 @@ export const laterConfigKeys: LaterKeys = {
   init: [],
   maxCpus: [],
   maxMemoryMib: [],
-  mounts: [],
   network: [],
   patches: [],
   placementProfile: [],
@@ -25,7 +24,6 @@ export const laterConfigKeys: LaterKeys = {
   secrets: [],
   security: ["default"],
   securityProfile: ["default"],
-  volumes: [],
   vsock: [],
 };
 

@@ -1,5 +1,6 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import { asksForNothing, laterConfigKeys } from "../keys/later-keys.ts";
+import { mountFromConfig, type MountConfig } from "../mounts/mount-config.ts";
 import { refuseUnknownLoginKeys, type RegistryInput } from "../registry-config.ts";
 import type { RootfsSource } from "../rootfs-source.ts";
 import type { InputOf } from "../settings/setting.ts";
@@ -13,10 +14,12 @@ export interface SandboxConfigInput extends InputOf<Settings> {
   readonly image: string | RootfsSource;
   /** Who pulls the image; `registry.auth` wins over it. */
   readonly registryAuth?: { readonly username: string; readonly password: string } | null;
+  /** What is mounted, by its place in the guest; `mounts` may have more. */
+  readonly volumes?: Readonly<Record<string, MountConfig>> | null;
 }
 
 const settingKeys = Object.keys(settings) as readonly SettingKey[];
-const knownKeys = ["name", ...settingKeys, "registryAuth", ...Object.keys(laterConfigKeys)];
+const knownKeys = ["name", ...settingKeys, "registryAuth", "volumes", ...Object.keys(laterConfigKeys)];
 
 /** @throws InvalidConfigError when it is no object; what is wrong with its fields is told by the draft */
 export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
@@ -32,10 +35,24 @@ export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
     // Each setting checks what it is given.
     if (value !== null && value !== undefined) draft.set(key, value as never);
   }
+  addVolumes(draft, input.volumes);
   for (const [key, done] of Object.entries(laterConfigKeys)) {
     if (Object.hasOwn(given, key) && !asksForNothing(Reflect.get(given, key), done)) draft.notYet(key);
   }
   return draft;
+}
+
+function addVolumes(draft: SandboxDraft, volumes: SandboxConfigInput["volumes"]): void {
+  if (volumes === null || volumes === undefined) return;
+  draft.attempt(() => {
+    if (typeof volumes !== "object" || Array.isArray(volumes)) {
+      throw new InvalidConfigError("volumes is no object", {
+        hint: 'Write {"/data": Mount.named("data")}.',
+      });
+    }
+  });
+  for (const [guest, config] of Object.entries(volumes))
+    draft.add("mounts", () => [mountFromConfig(guest, config)]);
 }
 
 /** `registryAuth` is the login of a registry that has none of its own. */

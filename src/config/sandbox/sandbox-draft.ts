@@ -61,6 +61,14 @@ export class SandboxDraft {
     });
   }
 
+  /** Adds what a builder of its own has made, and the setting's check looks at again. */
+  add<Key extends SettingKey>(key: Key, make: () => InputValue<Settings[Key]>): void {
+    this.attempt(() => {
+      const made = make();
+      this.set(key, made);
+    });
+  }
+
   /** Sets what a builder of its own has made and checked. */
   put<Key extends SettingKey>(key: Key, make: () => SandboxConfig[Key]): void {
     this.attempt(() => this.#values.set(key, make()));

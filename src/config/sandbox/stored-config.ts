@@ -3,6 +3,7 @@ import { keyed } from "../keys/keyed.ts";
 import { UnsupportedOperationError } from "../../errors/index.ts";
 import { DiskImageFormats } from "../enums.ts";
 import { asksForNothing } from "../keys/later-keys.ts";
+import { mountsSchema } from "../mounts/mounts-setting.ts";
 import { rlimitResources } from "../rlimits.ts";
 import { defaultRootDisk } from "../root-disk.ts";
 import { schemaOf } from "../settings/schema.ts";
@@ -45,6 +46,7 @@ const structures: Partial<Record<SettingKey, v.GenericSchema>> = {
     ]),
     () => defaultRootDisk,
   ),
+  mounts: mountsSchema,
   env: pairs,
   scripts: pairs,
   labels: keyed(v.string()),

@@ -1,8 +1,9 @@
 import { PullPolicies } from "../enums.ts";
+import { mountsType } from "../mounts/mounts-setting.ts";
 import { registryType } from "../registry-config.ts";
 import { rootDiskType } from "../root-disk-builder.ts";
 import { imageType } from "../rootfs-source.ts";
-import { creationSetting, derivedSetting, requiredSetting, setting } from "./setting.ts";
+import { creationSetting, derivedSetting, requiredSetting, setting, settledSetting } from "./setting.ts";
 import { choice } from "./types.ts";
 
 /** What a sandbox's root file system is, and where it comes from. */
@@ -28,6 +29,22 @@ export const storageSettings = {
         "What the guest writes to, over the image: a size such as 8G, or tmpfs[:SIZE] for memory (4G)",
     },
     inspect: "Root disk",
+    change: "restart",
+  }),
+  /** Each with its place in the guest. */
+  mounts: settledSetting({
+    type: mountsType,
+    meaning: "volumes, memory and disks in the guest; in a configuration object also `volumes`",
+    setters: ["volume"],
+    default: [],
+    cli: {
+      flag: "volume",
+      short: "v",
+      placeholder: "SRC:DEST[:OPTS]",
+      description:
+        "Mount a named volume, or a path of this computer (/, ./, ~/), at DEST; OPTS such as ro. Repeatable",
+    },
+    inspect: "Mounts",
     change: "restart",
   }),
   pullPolicy: setting({

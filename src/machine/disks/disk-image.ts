@@ -13,11 +13,16 @@ const convertHint = "Make a plain image of it: qemu-img convert -O qcow2 OLD NEW
  *
  * Formats: QEMU's docs/interop/qcow2.txt; VMware's "Virtual Disk Format 5.0" and QEMU's block/vmdk.c.
  *
+ * @param options.readOnly it is not going to be written
  * @throws InvalidConfigError when the file is missing, no regular file, not this user's to write, of another format, or
  *   depends on other files; IoError when it cannot be read
  */
-export async function checkDiskImage(path: string, format: Disk["format"]): Promise<void> {
-  const file = await openImage(path);
+export async function checkDiskImage(
+  path: string,
+  format: Disk["format"],
+  { readOnly = false } = {},
+): Promise<void> {
+  const file = await openImage(path, readOnly);
   try {
     const status = await file.stat();
     if (!status.isFile()) throw refused(path, "is no regular file", "Name a disk image.");
@@ -31,10 +36,10 @@ export async function checkDiskImage(path: string, format: Disk["format"]): Prom
   }
 }
 
-async function openImage(path: string): Promise<FileHandle> {
+async function openImage(path: string, readOnly: boolean): Promise<FileHandle> {
   try {
-    // To write, as QEMU will; without waiting, should it be a pipe.
-    return await open(path, constants.O_RDWR | constants.O_NONBLOCK);
+    // As QEMU will; without waiting, should it be a pipe.
+    return await open(path, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK);
   } catch (error) {
     const code = errorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") {
@@ -44,8 +49,10 @@ async function openImage(path: string): Promise<FileHandle> {
     if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
       throw refused(
         path,
-        "cannot be read and written by this user",
-        "A sandbox writes to its root. Change the file's permissions, or name a copy of it.",
+        readOnly ? "cannot be read by this user" : "cannot be read and written by this user",
+        readOnly
+          ? "Change the file's permissions, or name a copy of it."
+          : "A sandbox writes to it, unless it is mounted readonly. Change the file's permissions, or name a copy of it.",
       );
     }
     throw ioError(`open ${path}`, error);

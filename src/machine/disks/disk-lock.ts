@@ -7,3 +7,8 @@
 export function isDiskInUse(qemuOutput: string): boolean {
   return /Failed to get (?:shared )?"[^"]*" lock/.test(qemuOutput);
 }
+
+/** Which disk it was, if QEMU says so; its "Is another process using the image" is a hint to the same error. */
+export function diskInUse(qemuOutput: string): string | null {
+  return /Is another process using the image \[(.+)\]\?/.exec(qemuOutput)?.[1] ?? null;
+}

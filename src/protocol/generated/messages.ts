@@ -36,6 +36,25 @@ export interface Script {
   readonly content: Uint8Array;
 }
 
+export interface GuestMount {
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly noExec: boolean;
+  readonly noSuid: boolean;
+  readonly noDevices: boolean;
+  readonly memory: MemoryMount | null;
+  readonly disk: DiskMount | null;
+}
+
+export interface MemoryMount {
+  readonly sizeMib: number;
+}
+
+export interface DiskMount {
+  readonly fileSystem: DiskFileSystem;
+  readonly fills: boolean;
+}
+
 export interface Root {
   readonly layered: LayeredRoot | null;
   readonly shared: SharedRoot | null;
@@ -160,6 +179,7 @@ export interface BootMessage {
   readonly type: "Boot";
   readonly hostname: string;
   readonly workdir: string;
+  readonly mounts: readonly GuestMount[];
   readonly scripts: readonly Script[];
 }
 
@@ -905,6 +925,7 @@ export function encodeMessage(message: Message): Buffer {
       writer.u8(2);
       writer.str(message.hostname);
       writer.str(message.workdir);
+      writer.list(message.mounts, (item) => writeGuestMount(writer, item));
       writer.list(message.scripts, (item) => writeScript(writer, item));
       break;
     case "Ready":
@@ -1388,6 +1409,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         type: "Boot",
         hostname: reader.str(),
         workdir: reader.str(),
+        mounts: reader.list(10, () => readGuestMount(reader)),
         scripts: reader.list(8, () => readScript(reader)),
       }),
     },
@@ -2221,6 +2243,50 @@ export function readScript(reader: WireReader): Script {
   return {
     name: reader.str(),
     content: reader.bytes(),
+  };
+}
+
+export function writeGuestMount(writer: WireWriter, value: GuestMount): void {
+  writer.str(value.path);
+  writer.bool(value.readOnly);
+  writer.bool(value.noExec);
+  writer.bool(value.noSuid);
+  writer.bool(value.noDevices);
+  writer.optional(value.memory, (item) => writeMemoryMount(writer, item));
+  writer.optional(value.disk, (item) => writeDiskMount(writer, item));
+}
+
+export function readGuestMount(reader: WireReader): GuestMount {
+  return {
+    path: reader.str(),
+    readOnly: reader.bool(),
+    noExec: reader.bool(),
+    noSuid: reader.bool(),
+    noDevices: reader.bool(),
+    memory: reader.optional(() => readMemoryMount(reader)),
+    disk: reader.optional(() => readDiskMount(reader)),
+  };
+}
+
+export function writeMemoryMount(writer: WireWriter, value: MemoryMount): void {
+  writer.u32(value.sizeMib);
+}
+
+export function readMemoryMount(reader: WireReader): MemoryMount {
+  return {
+    sizeMib: reader.u32(),
+  };
+}
+
+export function writeDiskMount(writer: WireWriter, value: DiskMount): void {
+  writeDiskFileSystem(writer, value.fileSystem);
+  writer.bool(value.fills);
+}
+
+export function readDiskMount(reader: WireReader): DiskMount {
+  return {
+    fileSystem: readDiskFileSystem(reader),
+    fills: reader.bool(),
   };
 }
 

@@ -8,6 +8,23 @@ export const handshake = {
   },
   structs: {
     Script: { name: "str", content: "bytes" },
+    /**
+     * What is mounted at a path of the guest, which is made where it is missing: exactly one of `memory` and `disk` is there. A read-only
+     * one is so on the host, too.
+     */
+    GuestMount: {
+      path: "str",
+      readOnly: "bool",
+      noExec: "bool",
+      noSuid: "bool",
+      noDevices: "bool",
+      memory: { optional: { struct: "MemoryMount" } },
+      disk: { optional: { struct: "DiskMount" } },
+    },
+    /** A tmpfs; 0 = as large as the kernel makes it. */
+    MemoryMount: { sizeMib: "u32" },
+    /** `fills`: its file system is grown to the size of the disk. */
+    DiskMount: { fileSystem: { struct: "DiskFileSystem" }, fills: "bool" },
     /** Exactly one of its fields is there: what the guest's `/` is made from. */
     Root: {
       layered: { optional: { struct: "LayeredRoot" } },
@@ -70,6 +87,8 @@ export const handshake = {
         hostname: "str",
         /** Made where it is missing, with mode 0755; BootFailed with step "workdir" when it cannot be. Empty = nothing to make. */
         workdir: "str",
+        /** In the order of mounting. */
+        mounts: { list: { struct: "GuestMount" } },
         scripts: { list: { struct: "Script" } },
       },
     },

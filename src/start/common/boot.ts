@@ -32,7 +32,7 @@ export interface BootOptions {
  *   BootStartError, InvalidConfigError; why the start is over: no machine is started then
  */
 export async function bootToHello(plan: StartPlan, options: BootOptions = {}): Promise<StartedMachine> {
-  const { context, choice, qemu, kernel, root, tscKhz, trial } = plan;
+  const { context, choice, qemu, kernel, root, mounts, tscKhz, trial } = plan;
   const { accelerator } = choice;
   const { signal, operation } = context;
   const { probe } = trial;
@@ -40,7 +40,7 @@ export async function bootToHello(plan: StartPlan, options: BootOptions = {}): P
   operation.throwIfOver();
   context.progress("boot");
   const startedAtMs = performance.now();
-  const spec = machineSpec(context.record, kernel, root, options.template);
+  const spec = machineSpec(context.record, kernel, root, mounts, options.template);
   const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
   context.kernelLog.follow(machine.console);
   const started = linkTo(context, machine, startedAtMs);
@@ -104,13 +104,13 @@ export function linkTo(
  * @throws BootStartError, InvalidConfigError; the signal's reason. The machine has ended then
  */
 export async function becomeSandbox(
-  { context, root }: StartPlan,
+  { context, root, mounts }: StartPlan,
   started: StartedMachine,
   isMounted: boolean,
 ): Promise<StartedMachine> {
   context.progress("guest");
   try {
-    const messages = bootMessages(context.record, isMounted ? null : root);
+    const messages = bootMessages(context.record, mounts.guest, isMounted ? null : root);
     await untilReady(started, started.agent.boot(messages), context.operation);
     started.live();
     return started;

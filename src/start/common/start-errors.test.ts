@@ -18,7 +18,10 @@ const exit: MachineExit = {
 
 /** What is told of a guest that was waited for until a limit was reached. */
 function toldOf(limit: WaitLimit, memoryMib = 512): BootStartError {
-  const record = { name: "demo", config: { image: { kind: "oci" }, memoryMib } } as SandboxRecord;
+  const record = {
+    name: "demo",
+    config: { image: { kind: "oci" }, mounts: [], memoryMib },
+  } as unknown as SandboxRecord;
   const kernelLog = { follow: () => undefined, lastLines: () => "the last line" };
   const error = new OperationTimeoutError("start took too long", { operation: "start", timeoutMs: 1 });
   const failure = startError({ record, kernelLog }, "build_vm", error, exit, limit);

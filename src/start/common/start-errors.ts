@@ -7,7 +7,7 @@ import {
 } from "../../errors/index.ts";
 import type { Operation } from "../../host/operation.ts";
 import { numberFromEnvironment } from "../../host/process/environment-settings.ts";
-import { isDiskInUse } from "../../machine/disks/disk-lock.ts";
+import { diskInUse, isDiskInUse } from "../../machine/disks/disk-lock.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
 import type { MachineExit } from "../../machine/types.ts";
 import { comfortableMemoryMib } from "../../config/sandbox/least-memory.ts";
@@ -100,7 +100,11 @@ export function startError(
 }
 
 /** The fault is in what was asked for, not in the machine. */
-function configError({ workdir, image }: StoredConfig, error: unknown, exit: MachineExit): Error | null {
+function configError(
+  { workdir, image, mounts }: StoredConfig,
+  error: unknown,
+  exit: MachineExit,
+): Error | null {
   if (error instanceof GuestBootError && error.step === "workdir") {
     const what = isNoDirectory(error)
       ? "is not a directory in the guest: a file is in its place, or in its path"
@@ -115,9 +119,11 @@ function configError({ workdir, image }: StoredConfig, error: unknown, exit: Mac
       hint: "Make it there, empty, or make the root writable for this user.",
     });
   }
-  if (image.kind === "disk" && isDiskInUse(exit.qemuOutput)) {
-    return new InvalidConfigError(`the disk image ${image.path} is in use`, {
-      hint: "One sandbox at a time can write it: stop the other one, or give this one a copy.",
+  const isOnDisks = image.kind === "disk" || mounts.some(({ kind }) => kind === "disk" || kind === "named");
+  if (isOnDisks && isDiskInUse(exit.qemuOutput)) {
+    const named = diskInUse(exit.qemuOutput) ?? (image.kind === "disk" ? image.path : null);
+    return new InvalidConfigError(`the disk image ${named ?? "of one of its mounts"} is in use`, {
+      hint: "One sandbox at a time can write it, or several read it: stop the other one, or give this one a copy.",
     });
   }
   return null;

@@ -34,15 +34,17 @@ const prelaunch = v.variant("kind", [
 
 const fileSystem = v.object({ serial: v.string(), fsType: v.string() });
 
+const disks = v.array(
+  v.object({
+    path,
+    format: v.picklist(["raw", "qcow2", "vmdk"]),
+    readOnly: v.boolean(),
+    serial: v.string(),
+  }),
+);
+
 const root = v.object({
-  disks: v.array(
-    v.object({
-      path,
-      format: v.picklist(["raw", "qcow2", "vmdk"]),
-      readOnly: v.boolean(),
-      serial: v.string(),
-    }),
-  ),
+  disks,
   shares: v.array(v.object({ path, readOnly: v.boolean() })),
   description: v.object({
     layered: v.nullable(
@@ -61,6 +63,21 @@ const root = v.object({
     }),
   ),
   upper: v.nullable(v.object({ path, sizeMib: count })),
+});
+
+const mounts = v.object({
+  disks,
+  guest: v.array(
+    v.object({
+      path,
+      readOnly: v.boolean(),
+      noExec: v.boolean(),
+      noSuid: v.boolean(),
+      noDevices: v.boolean(),
+      memory: v.nullable(v.object({ sizeMib: count })),
+      disk: v.nullable(v.object({ fileSystem, fills: v.boolean() })),
+    }),
+  ),
 });
 
 const inputs = v.object({
@@ -82,6 +99,7 @@ const inputs = v.object({
     identity: v.string(),
   }),
   root,
+  mounts,
   candidates: v.array(v.object({ accelerator, usable: v.boolean(), detail: v.string(), fix: v.string() })),
   tscKhz: v.nullable(v.number()),
   accelerator: v.nullable(v.object({ accelerator, why: v.string() })),

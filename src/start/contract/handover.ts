@@ -1,10 +1,10 @@
 import type { HostAccelerator } from "../../machine/accelerator/host-accelerators.ts";
 import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";
 import type { Accelerator, Disk, GuestKernel, Share } from "../../machine/types.ts";
-import type { Root } from "../../protocol/generated/messages.ts";
+import type { GuestMount, Root } from "../../protocol/generated/messages.ts";
 
 /** Raised whenever something below changes, or what QEMU's monitor is told first: the supervisor may be of another version. */
-export const HANDOVER_FORMAT: number = 2;
+export const HANDOVER_FORMAT: number = 3;
 
 /**
  * What whoever starts a supervisor has found out while Node comes up in it: how to start QEMU at once, where that can be done,
@@ -65,6 +65,7 @@ export interface StartInputs {
   readonly qemu: QemuBinary;
   readonly kernel: GuestKernel;
   readonly root: PreparedRoot;
+  readonly mounts: PreparedMounts;
   /** What this host can run guests with, the best first. */
   readonly candidates: readonly HostAccelerator[];
   /** The host's time stamp counter, in kHz; null when it is unknown. */
@@ -111,6 +112,13 @@ export interface PreparedRoot {
   readonly template: RootTemplate | null;
   /** The disk that the guest writes to, to be made unless it is there; null when there is none. */
   readonly upper: { readonly path: string; readonly sizeMib: number } | null;
+}
+
+/** What is mounted in the guest besides its root: what the machine gets for it, and what the agent makes of that. */
+export interface PreparedMounts {
+  readonly disks: readonly Disk[];
+  /** In the order of mounting. */
+  readonly guest: readonly GuestMount[];
 }
 
 /** A root that is the same for all sandboxes of an image that have not run yet. */

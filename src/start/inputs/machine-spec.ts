@@ -1,12 +1,13 @@
 import type { Accelerator, GuestKernel, MachineSpec, TemplateUse } from "../../machine/types.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
-import type { PreparedRoot } from "../contract/handover.ts";
+import type { PreparedMounts, PreparedRoot } from "../contract/handover.ts";
 
 /** The machine of a sandbox. */
 export function machineSpec(
   record: SandboxRecord,
   kernel: GuestKernel,
   { disks, shares }: Pick<PreparedRoot, "disks" | "shares">,
+  mounts: Pick<PreparedMounts, "disks">,
   template?: TemplateUse,
 ): MachineSpec {
   const { cpus, memoryMib, thp } = record.config;
@@ -15,7 +16,8 @@ export function machineSpec(
     cpus,
     memoryMib,
     kernel,
-    disks,
+    // A machine that is saved for others has only what all of them have.
+    disks: template?.shared === true ? disks : [...disks, ...mounts.disks],
     shares,
     kernelArguments: [`transparent_hugepage=${thp}`],
     ...(template === undefined ? {} : { template }),

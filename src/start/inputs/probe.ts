@@ -11,6 +11,7 @@ import type { SandboxPaths } from "../../store/sandboxes.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { templateLimitBytes, whyNoTemplates } from "../../store/templates/template-settings.ts";
 import type { StartInputs, TemplateUsage } from "../contract/handover.ts";
+import { prepareMounts } from "./mounts.ts";
 import { prepareRoot } from "./root.ts";
 import { templateKeys } from "./template-key.ts";
 
@@ -40,13 +41,15 @@ export async function probeInputs(subject: Subject, signal: AbortSignal): Promis
     stagingDirectory: paths.directory,
   });
   const root = prepareRoot(record.config, paths, home, signal);
+  const mounts = prepareMounts(record.config, home);
   const candidates = hostAccelerators();
   const tscKhz = kernel.then((found) => measureTscKhz(found, home.cache));
-  await Promise.allSettled([usage, qemu, kernel, root, candidates, tscKhz]);
+  await Promise.allSettled([usage, qemu, kernel, root, mounts, candidates, tscKhz]);
   const found = {
     qemu: await qemu,
     kernel: await kernel,
     root: await root,
+    mounts: await mounts,
     candidates: await candidates,
     tscKhz: await tscKhz,
     templates: await usage,

@@ -35,7 +35,7 @@ export async function templateKeys(subject: TemplateSubject): Promise<TemplateKe
  * they may differ.
  */
 async function machineKey({ record, qemu, kernel, accelerator }: TemplateSubject): Promise<string> {
-  const spec = machineSpec(record, kernel, { disks: [], shares: [] });
+  const spec = machineSpec(record, kernel, { disks: [], shares: [] }, { disks: [] });
   const devices = qemuArguments(
     { ...spec, name: "", kernel: { ...kernel, vmlinux: "", initramfs: "" } },
     {

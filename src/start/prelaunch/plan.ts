@@ -49,7 +49,7 @@ export async function planHandover(subject: Subject, supervisorPid: number): Pro
 
 async function planPrelaunch(
   { home, record, paths }: Subject,
-  { qemu, kernel, root, tscKhz, accelerator: settled, templates, keys }: StartInputs,
+  { qemu, kernel, root, mounts, tscKhz, accelerator: settled, templates, keys }: StartInputs,
   supervisorPid: number,
 ): Promise<Prelaunch> {
   if (templates.kind === "barred") return none(templates.reason);
@@ -68,7 +68,7 @@ async function planPrelaunch(
   const use = { memoryPath: template.paths.memory, shared: false, restored: true };
   const order: PrelaunchOrder = {
     kind: "qemu",
-    command: machineCommand(machineSpec(record, kernel, root, use), accelerator, {
+    command: machineCommand(machineSpec(record, kernel, root, mounts, use), accelerator, {
       qemu,
       tscKhz: khz,
       parentPid: supervisorPid,
@@ -76,7 +76,7 @@ async function planPrelaunch(
     isWatched: qemu.lifeline.kind === "watcher",
     statePath: template.paths.state,
     opening: openingLines(),
-    bootFrames: encode(bootMessages(record, keys.image === null ? root : null)),
+    bootFrames: encode(bootMessages(record, mounts.guest, keys.image === null ? root : null)),
     accelerator,
     template: originOf(template),
     upperPath: keys.image === null ? null : paths.upper,

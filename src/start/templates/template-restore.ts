@@ -52,7 +52,7 @@ export async function restoreTemplate(
     if (isMounted && !upperIsMade) await copyTemplateUpper(plan.root, template);
     return await spawnRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
-  const messages = bootMessages(plan.context.record, isMounted ? null : plan.root);
+  const messages = bootMessages(plan.context.record, plan.mounts.guest, isMounted ? null : plan.root);
   await becomeRestored(plan.context, started, started.agent.boot(messages), originOf(template));
   return started;
 }
@@ -97,10 +97,10 @@ export async function spawnRestored(
   template: Template,
   memory: { readonly memoryPath: string; readonly shared: boolean },
 ): Promise<StartedMachine> {
-  const { context, choice, qemu, kernel, root, tscKhz } = plan;
+  const { context, choice, qemu, kernel, root, mounts, tscKhz } = plan;
   await using state = await open(template.paths.state);
   context.signal.throwIfAborted();
-  const spec = machineSpec(context.record, kernel, root, { ...memory, restored: true });
+  const spec = machineSpec(context.record, kernel, root, mounts, { ...memory, restored: true });
   const startedAtMs = performance.now();
   const machine = Machine.start(spec, choice.accelerator, { qemu, tscKhz, stateFd: state.fd });
   return linkToRestored(context, machine, startedAtMs, originOf(template));

@@ -1,5 +1,6 @@
 import { readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { InvalidConfigError, VolumeNotFoundError } from "../../errors/index.ts";
 import { removeTree } from "../../host/contained/remove-tree.ts";
 import { randomHex } from "../../host/system/entropy.ts";
@@ -47,7 +48,7 @@ export interface VolumePruning {
 /**
  * Removes every volume that no sandbox has, running or not.
  *
- * @param mountsOf the names of the volumes that a sandbox's configuration has
+ * @param signal given up between two of them
  */
 export async function pruneVolumes(home: Home, signal: AbortSignal): Promise<VolumePruning> {
   await sweepVolumes(home);
@@ -72,9 +73,8 @@ export async function pruneVolumes(home: Home, signal: AbortSignal): Promise<Vol
   return { volumesRemoved, bytesReclaimed };
 }
 
-/** The volumes that a sandbox is to have, by name. */
-function namedVolumesOf(_config: object): string[] {
-  return [];
+function namedVolumesOf({ mounts }: StoredConfig): string[] {
+  return mounts.flatMap((mount) => (mount.kind === "named" ? [mount.name] : []));
 }
 
 /** Clears what a process left that was killed while it made or removed a volume. */

@@ -75,7 +75,7 @@ export class Agent {
     });
     // A guest may be saved once it has its root, so it wants to be seeded again.
     this.seed();
-    this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", scripts: [] });
+    this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", mounts: [], scripts: [] });
   }
 
   seed(): void {

@@ -4,7 +4,7 @@ import { defineCommand } from "../../grammar/command.ts";
 import { fieldLines, json, jsonStatus, jsonTime, tableStatus, tableTime } from "../../output/format.ts";
 import { out } from "../../output/streams.ts";
 import type { Styled } from "../../output/style.ts";
-import { describeCommand, describeImage, isDown } from "../../output/sandbox-text.ts";
+import { describeCommand, describeImage, describeMount, isDown } from "../../output/sandbox-text.ts";
 import { showValue } from "../../values/setting-value.ts";
 import { formatOption } from "./list.ts";
 
@@ -76,6 +76,7 @@ export function toText(handle: Described): Styled {
 const composed: Readonly<Record<string, (config: SandboxConfig) => string | readonly string[]>> = {
   Image: ({ image }) => describeImage(image),
   "Root disk": describeRootDisk,
+  Mounts: ({ mounts }) => mounts.map(describeMount),
   Resources: ({ cpus, memoryMib }) => `${String(cpus)} cpus, ${String(memoryMib)} MiB memory`,
   Command: describeCommand,
   Environment: ({ env }) => env.map(([key, value]) => `${key}=${value}`),

@@ -1,0 +1,81 @@
+import type { MountConfig } from "../../api/index.ts";
+import { UsageError } from "../output/usage-error.ts";
+import { parseSizeMib } from "./size.ts";
+
+/** What an option says about a mount. */
+export type MountChange = Partial<{ -readonly [Key in keyof MountConfig]: MountConfig[Key] }>;
+
+type Apply = (value: string, change: MountChange) => void;
+
+/** What the SDK refuses, it refuses with the value. */
+const words =
+  (key: keyof MountConfig): Apply =>
+  (value, change) => {
+    Object.assign(change, { [key]: value });
+  };
+const size =
+  (key: keyof MountConfig): Apply =>
+  (value, change) => {
+    Object.assign(change, { [key]: parseSizeMib(value) });
+  };
+
+const valued: Readonly<Record<string, Apply>> = {
+  "stat-virt": words("statVirtualization"),
+  "host-perms": words("hostPermissions"),
+  quota: size("quotaMib"),
+  size: size("sizeMib"),
+  kind: words("kind"),
+  mode: words("mode"),
+  fstype: words("fstype"),
+  format: words("format"),
+  owner: (value, change) => {
+    const [, uid, gid] = /^(\d{1,10}):(\d{1,10})$/.exec(value) ?? [];
+    if (uid === undefined)
+      throw new UsageError(`"${value}" is no owner.`, "It is written UID:GID, in digits");
+    change.owner = { uid: Number(uid), gid: Number(gid) };
+  },
+};
+
+const flags: Readonly<Record<string, keyof MountConfig & ("readonly" | "noexec" | "nosuid" | "nodev")>> = {
+  ro: "readonly",
+  readonly: "readonly",
+  noexec: "noexec",
+  nosuid: "nosuid",
+  nodev: "nodev",
+};
+/** The opposites, which are what is done anyway. */
+const opposites: Readonly<Record<string, keyof MountConfig>> = {
+  rw: "readonly",
+  exec: "noexec",
+  suid: "nosuid",
+  dev: "nodev",
+};
+
+export const knownMountOptions = [
+  ...Object.keys(flags),
+  ...Object.keys(opposites),
+  ...Object.keys(valued).map((key) => `${key}=`),
+];
+
+/** Reads one option, such as `ro` or `size=64M`. @throws UsageError */
+export function applyMountOption(option: string, change: MountChange): void {
+  const equals = option.indexOf("=");
+  const key = equals === -1 ? option : option.slice(0, equals);
+  const value = option.slice(equals + 1);
+  const flag = Object.hasOwn(flags, key) ? flags[key] : undefined;
+  const opposite = Object.hasOwn(opposites, key) ? opposites[key] : undefined;
+  const apply = Object.hasOwn(valued, key) ? valued[key] : undefined;
+  if (flag !== undefined && equals === -1) change[flag] = true;
+  else if (opposite !== undefined && equals === -1) Object.assign(change, { [opposite]: false });
+  else if (apply !== undefined && equals !== -1 && value !== "") apply(value, change);
+  else {
+    throw new UsageError(`"${option}" is no option of a mount.`, `There are ${knownMountOptions.join(", ")}`);
+  }
+}
+
+/** Reads a list of options, separated by commas. @throws UsageError */
+export function parseMountOptions(text: string): MountChange {
+  const change: MountChange = {};
+  for (const option of text.split(",")) applyMountOption(option, change);
+  return change;
+}

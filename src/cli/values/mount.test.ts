@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { UsageError } from "../output/usage-error.ts";
+import { parseLongMount } from "./long-mount.ts";
+import { parseMountOf, parseTmpfs, parseVolume, type MountChoice } from "./mount.ts";
+
+const ensured = { mode: "ensure-exists" } as const;
+
+for (const [parse, text, guest, config] of [
+  [parseVolume, "cache:/data", "/data", { named: "cache", ...ensured }],
+  [
+    parseVolume,
+    "cache:/data:ro,nosuid",
+    "/data",
+    { named: "cache", readonly: true, nosuid: true, ...ensured },
+  ],
+  [
+    parseVolume,
+    "c:/d:kind=disk,size=1G,mode=create",
+    "/d",
+    { named: "c", kind: "disk", sizeMib: 1024, mode: "create" },
+  ],
+  [parseVolume, "/srv/tree:/data:rw", "/data", { bind: "/srv/tree", readonly: false }],
+  [parseVolume, "./x:/d", "/d", { bind: "./x" }],
+  [parseVolume, "..:/d", "/d", { bind: ".." }],
+  [parseVolume, "./x.img:/d:format=raw", "/d", { disk: "./x.img", format: "raw" }],
+  [
+    parseMountOf("dir"),
+    "x:/d:quota=5,stat-virt=off",
+    "/d",
+    { bind: "x", quotaMib: 5, statVirtualization: "off" },
+  ],
+  [parseMountOf("file"), "x:/d", "/d", { bind: "x" }],
+  [parseMountOf("disk"), "x.qcow2:/d:ro", "/d", { disk: "x.qcow2", readonly: true }],
+  [parseMountOf("named"), "n:/d", "/d", { named: "n", ...ensured }],
+  [parseTmpfs, "/t", "/t", { tmpfs: true }],
+  [parseTmpfs, "/t:64M", "/t", { tmpfs: true, sizeMib: 64 }],
+  [parseTmpfs, "/t:64:noexec", "/t", { tmpfs: true, sizeMib: 64, noexec: true }],
+  [
+    parseTmpfs,
+    "/t:rw,noexec,nosuid,size=65536k",
+    "/t",
+    { tmpfs: true, readonly: false, noexec: true, nosuid: true, sizeMib: 64 },
+  ],
+  [parseLongMount, "type=bind,source=/a:b,target=/d,readonly", "/d", { bind: "/a:b", readonly: true }],
+  [parseLongMount, '"src=/a,b ""c""",type=bind,dst=/d,ro=false', "/d", { bind: '/a,b "c"', readonly: false }],
+  [parseLongMount, "source=n,destination=/d", "/d", { named: "n", ...ensured }],
+  [parseLongMount, "type=tmpfs,target=/d,tmpfs-size=1048577", "/d", { tmpfs: true, sizeMib: 2 }],
+  [
+    parseLongMount,
+    "type=disk,src=x.raw,dst=/d,fstype=ext4,noexec",
+    "/d",
+    { disk: "x.raw", fstype: "ext4", noexec: true },
+  ],
+] as const) {
+  test(`${text} is a mount`, () => {
+    const found: MountChoice = parse(text);
+    assert.deepEqual([found.guest, found.config], [guest, config]);
+  });
+}
+
+for (const [parse, text, pattern] of [
+  [parseVolume, "/data", /is no mount/],
+  [parseVolume, ":/data", /is no mount/],
+  [parseVolume, "a:b:c:d", /is no mount/],
+  [parseVolume, "a:/d:", /is no option/],
+  [parseVolume, "a:/d:rO", /is no option/],
+  [parseVolume, "a:/d:ro=1", /is no option/],
+  [parseVolume, "a:/d:constructor", /is no option/],
+  [parseVolume, "a:/d:z", /is no option/],
+  [parseVolume, "a:/d:size=x", /is not a size/],
+  [parseTmpfs, ":5", /is no mount/],
+  [parseTmpfs, "/t:5:ro:x", /is no mount/],
+  [parseTmpfs, "/t:mode=1777,uid=5", /is no option/],
+  [parseLongMount, "type=bind,source=/x", /names no target/],
+  [parseLongMount, "target=/x", /names no source/],
+  [parseLongMount, "type=tmpfs,target=/x,source=/y", /memory has no source/],
+  [parseLongMount, "type=npipe,source=x,target=/y", /no type of a mount/],
+  [parseLongMount, "type=bind,source=/x,target=/y,bind-propagation=rslave", /is no option/],
+  [parseLongMount, 'type=bind,sou"rce=/x,target=/y', /quote in the middle/],
+  [parseLongMount, "type=bind,source=/x,target=/y,readonly=perhaps", /neither true nor false/],
+] as const) {
+  test(`${text} is refused`, () => {
+    assert.throws(
+      () => parse(text),
+      (error) => {
+        assert.ok(error instanceof UsageError, String(error));
+        assert.match(error.message, pattern);
+        return true;
+      },
+    );
+  });
+}

@@ -1,0 +1,130 @@
+import * as v from "valibot";
+import { InvalidConfigError } from "../../errors/index.ts";
+import { checkFlag, checkList } from "../checks.ts";
+import { DiskImageFormats } from "../enums.ts";
+import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
+import type { SettingType } from "../settings/setting.ts";
+import { VolumeKinds } from "../volumes/volume-config.ts";
+import { MountBuilder } from "./mount-builder.ts";
+import {
+  HostPermissionsList,
+  NamedVolumeModes,
+  StatVirtualizations,
+  type SharedFiles,
+  type VolumeMount,
+} from "./volume-mount.ts";
+
+/** What is mounted, as `MountBuilder.build()` makes it. */
+export const mountsType: SettingType<readonly VolumeMount[], readonly VolumeMount[]> = {
+  form: { kind: "structure" },
+  values: "places with what is mounted there, see [volumes](volumes.md)",
+  check: (name, input) =>
+    checkDistinct(checkList(name, input).map((mount, index) => checkMount(`mounts[${index}]`, mount))),
+  join: (earlier, later) => checkDistinct([...earlier, ...later]),
+};
+
+/** @throws InvalidConfigError when two are at one place */
+function checkDistinct(mounts: readonly VolumeMount[]): readonly VolumeMount[] {
+  const places = new Set<string>();
+  for (const { guest } of mounts) {
+    if (places.has(guest)) {
+      throw new InvalidConfigError(`two mounts are at ${guest}`, { hint: "Give one of them another place." });
+    }
+    places.add(guest);
+  }
+  return mounts;
+}
+
+const common = ["kind", "guest", "readonly", "noexec", "nosuid", "nodev"];
+const shared = ["statVirtualization", "hostPermissions", "overrideUid", "overrideGid", "quotaMib"];
+const keys: Readonly<Record<string, readonly string[]>> = {
+  bind: [...common, ...shared, "host"],
+  named: [...common, ...shared, "name", "namedMode", "namedKind", "sizeMib"],
+  tmpfs: [...common, "sizeMib"],
+  disk: [...common, "host", "format", "fstype"],
+};
+
+/** Checks again what may have been made by hand. */
+function checkMount(path: string, input: unknown): VolumeMount {
+  const mount = Object(input) as VolumeMount;
+  const kind: unknown = mount.kind;
+  if (typeof kind !== "string" || !Object.hasOwn(keys, kind)) {
+    throw new InvalidConfigError(`${path} is no mount`, {
+      hint: "Make it with a MountBuilder, or use volumes with Mount.named(), Mount.tmpfs() and the like.",
+    });
+  }
+  refuseUnknownKeys(path, mount, keys[kind] ?? []);
+  const builder = new MountBuilder(mount.guest);
+  for (const flag of ["readonly", "noexec", "nosuid", "nodev"] as const) {
+    const value: unknown = mount[flag];
+    if (value !== undefined) builder[flag](checkFlag(`${path}.${flag}`, value as boolean));
+  }
+  switch (mount.kind) {
+    case "bind":
+      builder.bind(mount.host);
+      if (mount.quotaMib !== undefined) builder.quota(mount.quotaMib);
+      return applyShared(builder, mount).build();
+    case "named":
+      builder.namedWith(mount.name, mount.namedMode, mount.namedKind, mount.sizeMib, mount.quotaMib);
+      return applyShared(builder, mount).build();
+    case "tmpfs":
+      builder.tmpfs();
+      if (typeof mount.sizeMib === "number") builder.size(mount.sizeMib);
+      return builder.build();
+    case "disk":
+      builder.disk(mount.host);
+      if (typeof mount.format === "string") builder.format(mount.format);
+      if (typeof mount.fstype === "string") builder.fstype(mount.fstype);
+      return builder.build();
+  }
+}
+
+function applyShared(
+  builder: MountBuilder,
+  { statVirtualization, hostPermissions, overrideUid, overrideGid }: SharedFiles,
+): MountBuilder {
+  if (statVirtualization !== undefined) builder.statVirtualization(statVirtualization);
+  if (hostPermissions !== undefined) builder.hostPermissions(hostPermissions);
+  if (overrideUid !== undefined || overrideGid !== undefined)
+    builder.owner(overrideUid ?? 0, overrideGid ?? 0);
+  return builder;
+}
+
+const flags = {
+  guest: v.string(),
+  readonly: v.boolean(),
+  noexec: v.boolean(),
+  nosuid: v.boolean(),
+  nodev: v.boolean(),
+};
+const sharedFiles = {
+  statVirtualization: v.exactOptional(v.picklist(StatVirtualizations)),
+  hostPermissions: v.exactOptional(v.picklist(HostPermissionsList)),
+  overrideUid: v.exactOptional(v.number()),
+  overrideGid: v.exactOptional(v.number()),
+  quotaMib: v.exactOptional(v.number()),
+};
+
+/** The stored form. */
+export const mountsSchema: v.GenericSchema<readonly VolumeMount[]> = v.array(
+  v.variant("kind", [
+    v.object({ kind: v.literal("bind"), host: v.string(), ...flags, ...sharedFiles }),
+    v.object({
+      kind: v.literal("named"),
+      name: v.string(),
+      ...flags,
+      ...sharedFiles,
+      namedMode: v.exactOptional(v.picklist(NamedVolumeModes)),
+      namedKind: v.exactOptional(v.picklist(VolumeKinds)),
+      sizeMib: v.exactOptional(v.number()),
+    }),
+    v.object({ kind: v.literal("tmpfs"), ...flags, sizeMib: v.nullable(v.number()) }),
+    v.object({
+      kind: v.literal("disk"),
+      host: v.string(),
+      ...flags,
+      format: v.picklist(DiskImageFormats),
+      fstype: v.nullable(v.string()),
+    }),
+  ]),
+);

@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as v from "valibot";
+import { InvalidConfigError } from "../../errors/index.ts";
+import { draftFromConfig } from "../sandbox/config-object.ts";
+import type { SandboxConfig } from "../sandbox/sandbox-config.ts";
+import { inMountOrder } from "./guest-mount-path.ts";
+import { MountBuilder } from "./mount-builder.ts";
+import { Mount, mountFromConfig, type MountConfig } from "./mount-config.ts";
+import { mountsSchema } from "./mounts-setting.ts";
+import type { VolumeMount } from "./volume-mount.ts";
+
+const plain = { readonly: false, noexec: false, nosuid: false, nodev: false };
+const at = (path: string): MountBuilder => new MountBuilder(path);
+
+function isRefused(make: () => unknown, pattern: RegExp): void {
+  assert.throws(make, (error) => {
+    assert.ok(error instanceof InvalidConfigError, String(error));
+    assert.match(error.message, pattern);
+    return true;
+  });
+}
+
+test("the last kind counts, and the object says the same", () => {
+  const cases: readonly (readonly [VolumeMount, MountBuilder, MountConfig])[] = [
+    [
+      { kind: "tmpfs", guest: "/a", ...plain, sizeMib: 64, noexec: true },
+      at("/a").bind("/x").tmpfs().size(64.9).noexec(),
+      Mount.tmpfs({ sizeMib: 64, noexec: true }),
+    ],
+    [
+      { kind: "disk", guest: "/a", ...plain, host: "./x.QCOW2", format: "qcow2", fstype: null },
+      at("/a").disk("./x.QCOW2"),
+      Mount.disk("./x.QCOW2"),
+    ],
+    [
+      { kind: "disk", guest: "/a", ...plain, host: "x.img", format: "raw", fstype: "ext4", readonly: true },
+      at("/a").disk("x.img").fstype("ext4").readonly(),
+      Mount.disk("x.img", { fstype: "ext4", readonly: true }),
+    ],
+    [
+      { kind: "named", guest: "/a", ...plain, name: "n", nosuid: true, nodev: true },
+      at("/a").named("n").nosuid().nodev(),
+      Mount.named("n", { nosuid: true, nodev: true }),
+    ],
+    [
+      {
+        kind: "named",
+        guest: "/a",
+        ...plain,
+        name: "n",
+        namedMode: "create",
+        namedKind: "disk",
+        sizeMib: 16,
+      },
+      at("/a").namedWith("n", "create", "disk", 16),
+      Mount.named("n", { mode: "create", kind: "disk", sizeMib: 16 }),
+    ],
+    [
+      { kind: "bind", guest: "/a", ...plain, host: "/x:y, z", quotaMib: 5, overrideUid: 1, overrideGid: 0 },
+      at("/a").bind("/x:y, z").quota(5).owner(1, 0),
+      Mount.bind("/x:y, z", { quotaMib: 5, owner: { uid: 1, gid: 0 } }),
+    ],
+    [
+      {
+        kind: "bind",
+        guest: "/a",
+        ...plain,
+        host: "/x",
+        statVirtualization: "off",
+        hostPermissions: "private",
+      },
+      at("/a").bind("/x").statVirtualization("off").hostPermissions("private"),
+      Mount.bind("/x", { statVirtualization: "off", hostPermissions: "private" }),
+    ],
+  ];
+  for (const [expected, builder, config] of cases) {
+    const built = builder.build();
+    assert.deepEqual({ ...built }, expected);
+    assert.deepEqual(mountFromConfig("/a/", config), built);
+    assert.ok(Object.isFrozen(built));
+    // As it is stored.
+    assert.deepEqual(v.parse(mountsSchema, JSON.parse(JSON.stringify([built]))), [{ ...built }]);
+  }
+});
+
+for (const [path, canonical] of [
+  ["/a/", "/a"],
+  ["/a//b/./c", "/a/b/c"],
+  ["/a/b/../c", "/a/c"],
+  ["/../a", "/a"],
+  ["/dev/shm", "/dev/shm"],
+  ["/devices", "/devices"],
+] as const) {
+  test(`the place ${path} is ${canonical}`, () => {
+    assert.equal(at(path).tmpfs().build().guest, canonical);
+  });
+}
+
+for (const path of [
+  "",
+  "a",
+  "./a",
+  "/",
+  "/a/..",
+  "/a:b",
+  "/a;b",
+  "/a,b",
+  "/proc",
+  "/proc/x",
+  "/a/../sys/fs",
+  "/dev/",
+  "/.msb/scripts",
+  "/a\0",
+  `/${"x".repeat(256)}`,
+]) {
+  test(`${JSON.stringify(path).slice(0, 30)} is no place for a mount`, () => {
+    isRefused(() => at(path).tmpfs().build(), /mount point/);
+  });
+}
+
+const wrong: readonly (readonly [RegExp, () => MountBuilder])[] = [
+  [/not said what is mounted at \/a/, () => at("/a").readonly()],
+  [/size\(\) has no meaning .*\(disk\)/, () => at("/a").disk("/x").size(5)],
+  [/size\(\) has no meaning .*\(named\)/, () => at("/a").named("x").size(5)],
+  [/format\(\) has no meaning .*\(tmpfs\)/, () => at("/a").tmpfs().format("raw")],
+  [/fstype\(\) has no meaning .*\(bind\)/, () => at("/a").bind("/x").fstype("ext4")],
+  [/no name of a file system/, () => at("/a").disk("/x").fstype("")],
+  [/no name of a file system/, () => at("/a").disk("/x").fstype("ext4,ro")],
+  [/statVirtualization\(\) has no meaning/, () => at("/a").tmpfs().statVirtualization("off")],
+  [/hostPermissions\(\) has no meaning/, () => at("/a").disk("/x").hostPermissions("mirror")],
+  [
+    /statVirtualization\(\) has no meaning .*a disk/,
+    () => at("/a").namedWith("x", "create", "disk", 16).statVirtualization("off"),
+  ],
+  [/owner\(\) has no meaning/, () => at("/a").tmpfs().owner(0, 0)],
+  [/quota\(\) has no meaning/, () => at("/a").named("x").quota(1)],
+  [
+    /"off" with hostPermissions "mirror"/,
+    () => at("/a").bind("/x").statVirtualization("off").hostPermissions("mirror"),
+  ],
+  [/has no quota/, () => at("/a").namedWith("x", "create", "disk", 16, 5)],
+  [/no size of its own/, () => at("/a").namedWith("x", "create", "dir", 16)],
+  [/at least 1/, () => at("/a").tmpfs().size(0)],
+  [/volume name .* is not allowed/, () => at("/a").named("../x")],
+  [/directory to mount is empty/, () => at("/a").bind("")],
+  [/disk image to mount holds a NUL/, () => at("/a").disk("/x\0")],
+  [/mode of a named volume/, () => at("/a").namedWith("x", "maybe" as never)],
+  [/user id/, () => at("/a").bind("/x").owner(-1, 0)],
+  [
+    /group id/,
+    () =>
+      at("/a")
+        .bind("/x")
+        .owner(0, 2 ** 32 - 1),
+  ],
+];
+for (const [pattern, make] of wrong)
+  test(`what is wrong is told when it is built: ${pattern.source}`, () => {
+    isRefused(() => make().build(), pattern);
+  });
+
+const finish = (fields: object): SandboxConfig =>
+  draftFromConfig({ name: "one", image: "localhost/base", ...fields }).finish();
+
+test("a configuration has both forms", () => {
+  const { mounts } = finish({
+    mounts: [at("/a").tmpfs().build()],
+    volumes: { "/b/": { named: "n", readonly: true }, "/c": { tmpfs: true, disk: null, bind: undefined } },
+  });
+  assert.deepEqual(
+    mounts.map(({ guest, kind, readonly }) => [guest, kind, readonly]),
+    [
+      ["/a", "tmpfs", false],
+      ["/b", "named", true],
+      ["/c", "tmpfs", false],
+    ],
+  );
+});
+
+for (const [fields, pattern] of [
+  [{ volumes: { "/a": {} } }, /exactly one of .* it has none/],
+  [{ volumes: { "/a": { tmpfs: false } } }, /it has none/],
+  [{ volumes: { "/a": { tmpfs: true, named: "x" } } }, /it has named and tmpfs/],
+  [{ volumes: { "/a": { tmpfs: 5 } } }, /neither true nor false/],
+  [{ volumes: { "/a": { tmpfs: true, readOnly: true } } }, /readonly/],
+  [{ volumes: { "/a": { tmpfs: true, kind: "dir" } } }, /kind has no meaning/],
+  [{ volumes: { "/a": "tmpfs" } }, /must be an object/],
+  [{ volumes: { "/a": { tmpfs: true }, "/a/": { tmpfs: true } } }, /two mounts are at \/a/],
+  [{ volumes: { "/b/../a": { tmpfs: true } }, mounts: [at("/a").tmpfs().build()] }, /two mounts are at \/a/],
+  [{ volumes: ["/a"] }, /volumes is no object/],
+  [{ mounts: [{ kind: "tape", guest: "/a" }] }, /mounts\[0\] is no mount/],
+  [{ mounts: [{ kind: "tmpfs", guest: "/a", readonly: "yes" }] }, /neither true nor false/],
+  [{ mounts: [{ kind: "tmpfs", guest: "/a", host: "/x" }] }, /host/],
+] as const) {
+  test(`${JSON.stringify(fields)} is refused`, () => {
+    isRefused(() => finish(fields), pattern);
+  });
+}
+
+test("enclosing places come first, and else the order stays", () => {
+  const order = inMountOrder(["/a/b/c", "/z", "/a/b", "/a", "/m/n"].map((guest) => ({ guest })));
+  assert.deepEqual(
+    order.map(({ guest }) => guest),
+    ["/z", "/a", "/a/b", "/m/n", "/a/b/c"],
+  );
+});

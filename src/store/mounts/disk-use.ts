@@ -1,0 +1,34 @@
+import { InvalidConfigError } from "../../errors/index.ts";
+import type { FileLock } from "../../host/locks/lock.ts";
+import { tryLockExisting } from "../../host/locks/range-lock.ts";
+import { errorCode } from "../../host/system-error.ts";
+
+/** Far from the bytes that QEMU locks in what it opens (its block/file-posix.c: from 100 and from 200 on), and from each image's end. */
+const ours = { offset: 2 ** 52, length: 1 };
+
+/**
+ * Says that a disk image is used, until the lock is released or this process ends: alone by who writes it, by any number who read it.
+ * Whatever the home directory is. QEMU's own locks do the same while a machine runs; these tell before there is one.
+ *
+ * @throws InvalidConfigError when it is in use in a way that excludes this one, or is not there or not this user's; IoError
+ */
+export async function holdDisk(path: string, readOnly: boolean): Promise<FileLock> {
+  let lock: FileLock | "missing" | "held";
+  try {
+    lock = await tryLockExisting(path, readOnly ? "shared" : "exclusive", ours);
+  } catch (error) {
+    const code = errorCode((error as Error).cause);
+    if (code !== "EACCES" && code !== "EPERM" && code !== "EROFS") throw error;
+    throw new InvalidConfigError(
+      `the disk image ${path} cannot be ${readOnly ? "read" : "read and written"} by this user`,
+      { cause: error, hint: "Change the file's permissions, name a copy of it, or mount it readonly." },
+    );
+  }
+  if (lock === "missing") {
+    throw new InvalidConfigError(`there is no disk image ${path}`, { hint: "Name one that exists." });
+  }
+  if (lock !== "held") return lock;
+  throw new InvalidConfigError(`the disk image ${path} is in use`, {
+    hint: "One sandbox at a time can write it, or several read it: stop the other one, or give this one a copy.",
+  });
+}
