@@ -17,6 +17,7 @@ import { resolveKernel } from "../src/machine/kernel/kernel.ts";
 import { inheritedFds, qemuArguments } from "../src/machine/qemu/command-line.ts";
 import { hostPlatform } from "../src/machine/qemu/platform.ts";
 import type { Accelerator } from "../src/machine/types.ts";
+import { ReceiveWindow } from "../src/protocol/credit.ts";
 import { encodeFrame, FrameDecoder, FrameKind } from "../src/protocol/frame.ts";
 import {
   decodeMessage,
@@ -35,6 +36,7 @@ export interface BareResult {
 
 interface Waiter {
   bytes: number;
+  readonly window: ReceiveWindow;
   readonly done: PromiseWithResolvers<BareResult>;
 }
 
@@ -105,7 +107,11 @@ export class BareGuest implements AsyncDisposable {
   /** Runs a command and counts its output. */
   exec(argv: string[]): Promise<BareResult> {
     const stream = this.#newStream();
-    const waiter: Waiter = { bytes: 0, done: Promise.withResolvers<BareResult>() };
+    const waiter: Waiter = {
+      bytes: 0,
+      window: new ReceiveWindow(),
+      done: Promise.withResolvers<BareResult>(),
+    };
     this.#commands.set(stream, waiter);
     this.#send(stream, {
       type: "Exec",
@@ -128,8 +134,13 @@ export class BareGuest implements AsyncDisposable {
     await this.#pong.promise;
   }
 
-  /** What a program in the guest writes to a port by itself, nobody between it and this process. @returns ms */
-  async readPort(bytes: number): Promise<number> {
+  /**
+   * What a program in the guest writes to a port, nobody between it and this process.
+   *
+   * @param piped through a pipe, from which another program copies it to the port
+   * @returns ms
+   */
+  async readPort(bytes: number, piped: boolean): Promise<number> {
     let received = 0;
     const all = Promise.withResolvers<void>();
     const count = (chunk: Buffer): void => {
@@ -138,11 +149,9 @@ export class BareGuest implements AsyncDisposable {
     };
     this.#barePort.on("data", count);
     const begun = performance.now();
-    const done = this.exec([
-      "sh",
-      "-c",
-      `${findPort}; exec dd if=/dev/zero of=$port bs=65536 count=${bytes / 65536}`,
-    ]);
+    const dd = `dd if=/dev/zero bs=65536 count=${bytes / 65536}`;
+    const command = piped ? `${dd} | dd of=$port bs=65536` : `exec ${dd} of=$port`;
+    const done = this.exec(["sh", "-c", `${findPort}; ${command}`]);
     await all.promise;
     const elapsed = performance.now() - begun;
     await done;
@@ -151,13 +160,11 @@ export class BareGuest implements AsyncDisposable {
   }
 
   /** The same in the other direction. @returns ms */
-  async writePort(bytes: number): Promise<number> {
+  async writePort(bytes: number, piped: boolean): Promise<number> {
     const begun = performance.now();
-    const done = this.exec([
-      "sh",
-      "-c",
-      `${findPort}; exec dd if=$port of=/dev/null bs=65536 count=${bytes / 65536} iflag=fullblock`,
-    ]);
+    const dd = `dd if=$port bs=65536 count=${bytes / 65536} iflag=fullblock`;
+    const command = piped ? `${dd} | dd of=/dev/null bs=65536` : `exec ${dd} of=/dev/null`;
+    const done = this.exec(["sh", "-c", `${findPort}; ${command}`]);
     const chunk = Buffer.alloc(65536);
     for (let sent = 0; sent < bytes; sent += chunk.length) {
       if (!this.#barePort.write(chunk)) await once(this.#barePort, "drain");
@@ -189,7 +196,9 @@ export class BareGuest implements AsyncDisposable {
     const waiter = this.#commands.get(stream);
     if (waiter === undefined) return;
     waiter.bytes += bytes;
-    this.#send(stream, { type: "Credit", bytes });
+    waiter.window.receive(bytes);
+    const granted = waiter.window.consume(bytes);
+    if (granted > 0) this.#send(stream, { type: "Credit", bytes: granted });
   }
 
   #receive(stream: number, message: Message): void {
