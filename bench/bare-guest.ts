@@ -17,7 +17,6 @@ import { resolveKernel } from "../src/machine/kernel/kernel.ts";
 import { inheritedFds, qemuArguments } from "../src/machine/qemu/command-line.ts";
 import { hostPlatform } from "../src/machine/qemu/platform.ts";
 import type { Accelerator } from "../src/machine/types.ts";
-import { ReceiveWindow } from "../src/protocol/credit.ts";
 import { encodeFrame, FrameDecoder, FrameKind } from "../src/protocol/frame.ts";
 import {
   decodeMessage,
@@ -36,7 +35,6 @@ export interface BareResult {
 
 interface Waiter {
   bytes: number;
-  readonly window: ReceiveWindow;
   readonly done: PromiseWithResolvers<BareResult>;
 }
 
@@ -107,11 +105,7 @@ export class BareGuest implements AsyncDisposable {
   /** Runs a command and counts its output. */
   exec(argv: string[]): Promise<BareResult> {
     const stream = this.#newStream();
-    const waiter: Waiter = {
-      bytes: 0,
-      window: new ReceiveWindow(),
-      done: Promise.withResolvers<BareResult>(),
-    };
+    const waiter: Waiter = { bytes: 0, done: Promise.withResolvers<BareResult>() };
     this.#commands.set(stream, waiter);
     this.#send(stream, {
       type: "Exec",
@@ -135,12 +129,26 @@ export class BareGuest implements AsyncDisposable {
   }
 
   /**
-   * What a program in the guest writes to a port, nobody between it and this process.
+   * What a program in the guest writes to a port by itself, nobody between it and this process.
    *
-   * @param piped through a pipe, from which another program copies it to the port
+   * @param options.pipe it writes to a pipe, from which another program copies it to the port
    * @returns ms
    */
-  async readPort(bytes: number, piped: boolean): Promise<number> {
+  async readPort(bytes: number, { file = "/dev/zero", pipe = false } = {}): Promise<number> {
+    const dd = `dd if=${file} bs=65536 count=${bytes / 65536}`;
+    return await this.readPortOf(bytes, pipe ? `${dd} | dd of=$port bs=65536` : `${dd} of=$port`);
+  }
+
+  /** The same in the other direction. @returns ms */
+  async writePort(bytes: number, { file = "/dev/null", pipe = false } = {}): Promise<number> {
+    const chunk = Buffer.alloc(65536);
+    const chunks = Array.from({ length: bytes / chunk.length }, () => chunk);
+    const dd = `dd if=$port bs=65536 count=${chunks.length} iflag=fullblock`;
+    return await this.writePortOf(chunks, pipe ? `${dd} | dd of=${file} bs=65536` : `${dd} of=${file}`);
+  }
+
+  /** @param command of the shell, which writes so many bytes to $port. @returns ms */
+  async readPortOf(bytes: number, command: string): Promise<number> {
     let received = 0;
     const all = Promise.withResolvers<void>();
     const count = (chunk: Buffer): void => {
@@ -149,8 +157,6 @@ export class BareGuest implements AsyncDisposable {
     };
     this.#barePort.on("data", count);
     const begun = performance.now();
-    const dd = `dd if=/dev/zero bs=65536 count=${bytes / 65536}`;
-    const command = piped ? `${dd} | dd of=$port bs=65536` : `exec ${dd} of=$port`;
     const done = this.exec(["sh", "-c", `${findPort}; ${command}`]);
     await all.promise;
     const elapsed = performance.now() - begun;
@@ -159,18 +165,25 @@ export class BareGuest implements AsyncDisposable {
     return elapsed;
   }
 
-  /** The same in the other direction. @returns ms */
-  async writePort(bytes: number, piped: boolean): Promise<number> {
+  /** @param command of the shell, which reads all of it from $port. @returns ms */
+  async writePortOf(chunks: AsyncIterable<Buffer> | Iterable<Buffer>, command: string): Promise<number> {
     const begun = performance.now();
-    const dd = `dd if=$port bs=65536 count=${bytes / 65536} iflag=fullblock`;
-    const command = piped ? `${dd} | dd of=/dev/null bs=65536` : `exec ${dd} of=/dev/null`;
     const done = this.exec(["sh", "-c", `${findPort}; ${command}`]);
-    const chunk = Buffer.alloc(65536);
-    for (let sent = 0; sent < bytes; sent += chunk.length) {
+    for await (const chunk of chunks) {
       if (!this.#barePort.write(chunk)) await once(this.#barePort, "drain");
     }
-    await done;
+    const { code } = await done;
+    if (code !== 0) throw new Error(`${command} ended with ${code}`);
     return performance.now() - begun;
+  }
+
+  /** What a command of the shell prints, as a number. */
+  async number(command: string): Promise<number> {
+    const size = (await this.exec(["sh", "-c", `${command} > /tmp/number`])).code;
+    if (size !== 0) throw new Error(`${command} ended with ${size}`);
+    // Printed as so many bytes, which are what is counted here.
+    const { bytes } = await this.exec(["sh", "-c", "head -c $(cat /tmp/number) /dev/zero"]);
+    return bytes;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -196,9 +209,7 @@ export class BareGuest implements AsyncDisposable {
     const waiter = this.#commands.get(stream);
     if (waiter === undefined) return;
     waiter.bytes += bytes;
-    waiter.window.receive(bytes);
-    const granted = waiter.window.consume(bytes);
-    if (granted > 0) this.#send(stream, { type: "Credit", bytes: granted });
+    this.#send(stream, { type: "Credit", bytes });
   }
 
   #receive(stream: number, message: Message): void {

@@ -95,12 +95,12 @@ export async function measureThroughput(
         }),
       ),
     );
-    throughPort.push(rate(await bare.readPort(bytes, false)));
-    throughPipe.push(rate(await bare.readPort(bytes, true)));
+    throughPort.push(rate(await bare.readPort(bytes)));
+    throughPipe.push(rate(await bare.readPort(bytes, { pipe: true })));
     throughPair.push(rate(await readThroughSocketPair(bytes)));
     inThroughSdk.push(rate(await timed(() => feed(sandbox, bytes))));
-    inThroughPort.push(rate(await bare.writePort(bytes, false)));
-    inThroughPipe.push(rate(await bare.writePort(bytes, true)));
+    inThroughPort.push(rate(await bare.writePort(bytes)));
+    inThroughPipe.push(rate(await bare.writePort(bytes, { pipe: true })));
   }
   report.section(`stdout of dd, ${options.mebibytes} MiB`);
   const sdk = report.figure("execStream", "MB/s", throughSdk);

@@ -68,6 +68,8 @@ pub struct Agent {
     root: Option<Root>,
     /// The guest is a sandbox; there is only one in its life.
     booted: bool,
+    /// Its root was changed for it since it was mounted.
+    patched: bool,
     /// It cannot become one, which was answered. The rest of what was asked for in the same breath is passed over.
     boot_failed: bool,
     /// The stream on which the supervisor is told what happens; 0 before there is a sandbox.
@@ -106,6 +108,7 @@ impl Agent {
             seeded: false,
             root: None,
             booted: false,
+            patched: false,
             boot_failed: false,
             events: 0,
             oom_kills: 0,

@@ -6,6 +6,8 @@ pub mod places;
 mod preread;
 mod volumes;
 
+pub use files::is_managed;
+
 use crate::failure::{While, GUEST, WORKDIR};
 use crate::generated::messages::{Boot, BootFailed, Clock, Mount, Seed};
 use crate::modules::Modules;
@@ -40,11 +42,17 @@ pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed
 }
 
 /// Sets up what makes this sandbox itself.
+///
+/// `patched`: its root was changed since it was set up, so the places of what is written now are looked after again.
 pub fn become_sandbox(
     boot: &Boot,
     owner: Owner,
     modules: &Modules,
+    patched: bool,
 ) -> std::result::Result<(), BootFailed> {
+    if patched && owner == Owner::Sandbox {
+        files::prepare(owner)?;
+    }
     sys::set_host_name(&boot.hostname).during(GUEST, "host name")?;
     files::write_all(boot, owner)?;
     // After what the agent writes: nothing of that is to land in what is mounted.

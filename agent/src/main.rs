@@ -11,6 +11,7 @@ mod files;
 mod generated;
 mod guest;
 mod modules;
+mod patches;
 mod protocol;
 mod relay;
 mod root;

@@ -3,6 +3,7 @@ import { AgentUnresponsiveError, ProtocolError, RuntimeError } from "../errors/i
 import { orTimeout } from "../host/or-timeout.ts";
 import type {
   AgentHelloMessage,
+  BootMessage,
   ExecMessage,
   Message,
   MountMessage,
@@ -12,7 +13,9 @@ import { PROTOCOL_VERSION } from "../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { Streams } from "../protocol/streams.ts";
 import { clockMessage, seedMessage } from "../guest-setup/boot-messages.ts";
+import type { GuestFill } from "../guest-setup/guest-fill.ts";
 import { AgentSession, type SessionSink } from "./agent-session.ts";
+import { applyFill } from "./apply-fill.ts";
 import { GuestBootError } from "./guest-boot-error.ts";
 import { GuestEvents, type TellEvent } from "./guest-events.ts";
 
@@ -100,13 +103,27 @@ export class AgentLink {
   /**
    * Tells the guest what to become, with all that has to come before it.
    *
-   * @param messages the last one is a Boot
+   * @param messages the last one is a Boot, unless {@link sendBoot} follows
    * @throws as {@link booted}
    */
   boot(messages: readonly Message[]): Promise<void> {
     const ready = this.booted(messages.some(({ type }) => type === "Mount"));
     for (const message of messages) this.#streams.send(message);
     return ready;
+  }
+
+  /** Tells a guest what to become for which {@link booted} waits already. */
+  sendBoot(message: BootMessage): void {
+    this.#streams.send(message);
+  }
+
+  /**
+   * Puts something into the root of a guest that is not booted.
+   *
+   * @throws PatchFailedError; the signal's reason; what ended the connection
+   */
+  async fill(fill: GuestFill, signal: AbortSignal): Promise<void> {
+    await applyFill((request, handler) => this.#streams.open(request, handler), fill, signal);
   }
 
   /**

@@ -15,6 +15,7 @@ export { diagnose, type Diagnosis, type DiagnosisItem } from "./setup/diagnose.t
 export {
   DiskImageFormats,
   LogLevels,
+  PatchKinds,
   PullPolicies,
   RootfsSourceKinds,
   SandboxStatuses,
@@ -23,6 +24,7 @@ export {
   type DeploymentProfile,
   type DiskImageFormat,
   type LogLevel,
+  type PatchKind,
   type PullPolicy,
   type RootfsSourceKind,
   type SandboxStatus,
@@ -39,6 +41,7 @@ export {
   type AttachOptions,
   type ExecOptions,
 } from "./exec/exec-options.ts";
+export type { FsCopyOptions, FsCopyProgress } from "./fs/copy/copy-options.ts";
 export { FsReadStream } from "./fs/fs-read-stream.ts";
 export type { GuestFsEntry, GuestFsMetadata } from "./fs/guest-entry.ts";
 export { FsChangeKinds, FsWatcher, type FsChange, type FsChangeKind } from "./fs/fs-watcher.ts";
@@ -47,12 +50,10 @@ export type { GuestPath } from "./fs/guest-path.ts";
 export {
   SandboxFs,
   SandboxFs as SandboxFsOps,
-  type FsLinkOptions,
-  type FsMkdirOptions,
   type FsReadOptions,
-  type FsTimes,
   type FsWriteOptions,
 } from "./fs/sandbox-fs.ts";
+export type { FsLinkOptions, FsMkdirOptions, FsTimes } from "./fs/fs-paths.ts";
 export { ExecOutput, type ExitStatus } from "./exec/exec-output.ts";
 export { ExecSink } from "./exec/exec-sink.ts";
 export { allSandboxMetrics, type ListedSandboxes } from "./sandbox/list.ts";
@@ -88,6 +89,8 @@ export {
   type RegistryConfig,
   type RegistryInput,
 } from "../config/registry-config.ts";
+export { Patch, type PatchConfig, type PatchOptions } from "../config/patches/patch.ts";
+export { PatchBuilder } from "../config/patches/patch-builder.ts";
 export type { Rlimit, RlimitResource } from "../config/rlimits.ts";
 export { RootDiskBuilder, type RootDiskInput } from "../config/root-disk-builder.ts";
 export type { RootDisk } from "../config/root-disk.ts";

@@ -1,4 +1,4 @@
-import type { SandboxBuilder } from "../api/index.ts";
+import { Patch, type SandboxBuilder } from "../api/index.ts";
 import { configureMount } from "../config/mounts/mount-config.ts";
 import type { AnySetting, FlagOf, InputValue } from "../config/settings/setting.ts";
 import { settersOf, settingEntries, type SettingKey, type Settings } from "../config/settings/table.ts";
@@ -18,6 +18,7 @@ import {
 import { mountFlags, mountsOf } from "./mount-flags.ts";
 import type { Progress } from "./output/progress.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath, type Pair } from "./values/pairs.ts";
+import { parseCopy, parseCopyDir, parseCopyFile } from "./values/patches.ts";
 import { parseRootDisk, type RootDiskChoice } from "./values/root-disk.ts";
 import { parseVolume, type MountChoice } from "./values/mount.ts";
 import { parserOf } from "./values/setting-value.ts";
@@ -79,6 +80,32 @@ export const creationOptions = {
     parse: parseScriptPath,
   }),
   ...mountFlags,
+  copy: repeated({
+    placeholder: "SRC:DST",
+    description:
+      "Copy a file or directory of this computer into the root, before the first command. Repeatable",
+    parse: parseCopy,
+  }),
+  copyFile: repeated({
+    placeholder: "SRC:DST",
+    description: "As --copy, for a file alone. Repeatable",
+    parse: parseCopyFile,
+  }),
+  copyDir: repeated({
+    placeholder: "SRC:DST",
+    description: "As --copy, for a directory alone. Repeatable",
+    parse: parseCopyDir,
+  }),
+  mkdir: repeated({
+    placeholder: "PATH",
+    description: "Make a directory in the root, before anything is copied. Repeatable",
+    parse: filled("a path"),
+  }),
+  rm: repeated({
+    placeholder: "PATH",
+    description: "Remove a file or directory from the root, before all else. Repeatable",
+    parse: filled("a path"),
+  }),
   quiet: flag({ short: "q", description: "Print nothing but errors and the command's own output" }),
 } as const;
 
@@ -138,6 +165,9 @@ export function configure(
   for (const [name, content] of [...options.script, ...options.scriptPath]) builder.script(name, content);
   for (const { guest, config } of mountsOf(options))
     builder.volume(guest, (mount) => configureMount(mount, `the mount at ${guest}`, config));
+  const { copy, copyFile, copyDir, mkdir, rm } = options;
+  const made = [...rm.map(Patch.remove), ...mkdir.map((path) => Patch.mkdir(path))];
+  for (const patch of [...made, ...copy, ...copyFile, ...copyDir]) builder.addPatch(patch);
   return builder;
 }
 

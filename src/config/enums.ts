@@ -14,6 +14,19 @@ export type SandboxStatus = (typeof SandboxStatuses)[number];
 export const DiskImageFormats = ["qcow2", "raw", "vmdk"] as const;
 export type DiskImageFormat = (typeof DiskImageFormats)[number];
 
+/** The kinds of changes of a root file system. */
+export const PatchKinds = [
+  "text",
+  "file",
+  "copyFile",
+  "copyDir",
+  "symlink",
+  "mkdir",
+  "remove",
+  "append",
+] as const;
+export type PatchKind = (typeof PatchKinds)[number];
+
 export const RootfsSourceKinds = ["bind", "oci", "disk"] as const;
 export type RootfsSourceKind = (typeof RootfsSourceKinds)[number];
 

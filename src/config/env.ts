@@ -71,27 +71,15 @@ export function checkEnvSize(env: readonly EnvPair[], rlimits: readonly Rlimit[]
   );
 }
 
-/** Scripts travel to the guest in one message. */
-const scriptsMaximumBytes = 3 * 1024 * 1024;
-
 export const scriptsType: SettingType<readonly EnvPair[], EnvInput> = {
   form: { kind: "structure" },
-  values: "names with texts, 3 MiB together",
+  values: "names with texts",
   check: (setting, input) => {
     const scripts = pairsOf(setting, input).map(([name, content]): EnvPair => {
       const checked = checkFileName("a script's name", name);
       return [checked, checkContent(`the content of the script ${checked}`, content)];
     });
-    return joinScripts([], scripts);
+    return joinPairs([], scripts);
   },
-  join: joinScripts,
+  join: joinPairs,
 };
-
-function joinScripts(earlier: readonly EnvPair[], later: readonly EnvPair[]): EnvPair[] {
-  const scripts = joinPairs(earlier, later);
-  const bytes = scripts.reduce((sum, [name, content]) => sum + Buffer.byteLength(name + content), 0);
-  if (bytes <= scriptsMaximumBytes) return scripts;
-  throw new InvalidConfigError(
-    `the scripts are ${bytes} bytes together; at most ${scriptsMaximumBytes} are allowed`,
-  );
-}

@@ -249,6 +249,29 @@ export class ExecTimeoutError extends MicrosandboxError {
   }
 }
 
+export interface PatchFailure {
+  /** Of the patch, such as `copyDir`. */
+  readonly kind: string;
+  /** What it was to change in the guest. */
+  readonly path: string;
+  /** Linux errno, null when no system call failed. */
+  readonly errno: number | null;
+}
+
+/** A patch of the root file system could not be applied: there is no sandbox. */
+export class PatchFailedError extends MicrosandboxError implements PatchFailure {
+  readonly kind: string;
+  readonly path: string;
+  readonly errno: number | null;
+
+  constructor(message: string, failure: PatchFailure, options?: ErrorOptionsWithHint) {
+    super("patchFailed", message, options, failure);
+    this.kind = failure.kind;
+    this.path = failure.path;
+    this.errno = failure.errno;
+  }
+}
+
 export interface FsFailure {
   /** The step that failed, such as `open`. */
   readonly operation: string;

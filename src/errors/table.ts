@@ -68,6 +68,11 @@ export const errorTable = {
     details: { operation: "string", timeoutMs: "number" },
   },
   outputTooLong: { class: "OutputTooLongError", details: {} },
+  /** `kind` and `path` are those of the patch. */
+  patchFailed: {
+    class: "PatchFailedError",
+    details: { kind: "string", path: "string", errno: "number?" },
+  },
   partialCopy: { class: "PartialCopyError", details: { refusedCount: "number" } },
   protocol: { class: "ProtocolError", details: {} },
   qemuNotFound: { class: "QemuNotFoundError", details: {} },

@@ -41,8 +41,19 @@ export function mountMessage(
   return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs] };
 }
 
-function bootMessage({ config }: SandboxRecord, mounts: readonly GuestMount[]): BootMessage {
-  const { hostname, workdir, scripts } = config;
+/** What goes to the guest in one message, bytes; it may have 4 MiB. */
+const longestScripts = 3 * 1024 * 1024;
+
+/** Whether scripts go with `Boot`, as nearly all do. */
+export function scriptsFit(scripts: SandboxRecord["config"]["scripts"]): boolean {
+  const bytes = scripts.reduce((sum, [name, content]) => sum + Buffer.byteLength(name + content), 0);
+  return bytes <= longestScripts;
+}
+
+/** What makes a guest whose root is there a sandbox. It answers Ready. */
+export function bootMessage({ config }: SandboxRecord, mounts: readonly GuestMount[]): BootMessage {
+  const { hostname, workdir } = config;
+  const scripts = scriptsFit(config.scripts) ? config.scripts : [];
   return {
     type: "Boot",
     hostname,
@@ -57,13 +68,15 @@ function bootMessage({ config }: SandboxRecord, mounts: readonly GuestMount[]): 
  *
  * @param mounts what is mounted besides the root, in that order
  * @param root null when it is mounted already
+ * @param isFilled something is put into its root before it boots: so `Boot` is left for later
  */
 export function bootMessages(
   record: SandboxRecord,
   mounts: readonly GuestMount[],
   root: GuestRoot | null,
+  isFilled = false,
 ): Message[] {
   // Who has mounted a root boots only when seeded again: it may be saved there, and its copies must not go on without.
   const mount = root === null ? [] : [mountMessage(record, root), seedMessage()];
-  return [seedMessage(), clockMessage(), ...mount, bootMessage(record, mounts)];
+  return [seedMessage(), clockMessage(), ...mount, ...(isFilled ? [] : [bootMessage(record, mounts)])];
 }

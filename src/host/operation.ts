@@ -26,14 +26,20 @@ export class Operation {
   /** Aborted when the caller does not want it any more, or its time is over. */
   readonly signal: AbortSignal;
   readonly #startedAt = performance.now();
-  readonly #endsAt: number;
+  #endsAt: number;
+  readonly #expire: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  /** How many pieces of work under way are not counted. */
+  #uncounted = 0;
   readonly #lines: string[] = [];
   #dropped = 0;
 
-  private constructor(name: string, signal: AbortSignal, endsAt: number) {
+  private constructor(name: string, signal: AbortSignal, timeoutMs: number | undefined, expire: () => void) {
     this.name = name;
     this.signal = signal;
-    this.#endsAt = endsAt;
+    this.#endsAt = performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
+    this.#expire = expire;
+    this.#arm();
   }
 
   /**
@@ -56,21 +62,18 @@ export class Operation {
     checkCallOptions(name, options, others);
     const { signal, timeoutMs } = options;
     const over = new AbortController();
-    const endsAt = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
-    const operation = new Operation(name, over.signal, endsAt);
+    const expire = (): void => {
+      const message = `${name} took longer than ${String(timeoutMs)} ms`;
+      over.abort(new OperationTimeoutError(message, { operation: name, timeoutMs: timeoutMs ?? 0 }));
+    };
+    const operation = new Operation(name, over.signal, timeoutMs, expire);
     const abort = (): void => {
       over.abort(signal?.reason);
     };
-    let timer: NodeJS.Timeout | undefined;
     try {
       signal?.throwIfAborted();
       signal?.addEventListener("abort", abort, { once: true });
-      const expire = (): void => {
-        const message = `${name} took longer than ${String(timeoutMs)} ms`;
-        over.abort(new OperationTimeoutError(message, { operation: name, timeoutMs: timeoutMs ?? 0 }));
-      };
       if (timeoutMs === 0) expire();
-      else if (timeoutMs !== undefined && timeoutMs <= longestTimerMs) timer = setTimeout(expire, timeoutMs);
       operation.throwIfOver();
       return await work(operation);
     } catch (error) {
@@ -80,7 +83,7 @@ export class Operation {
       if (told instanceof MicrosandboxError) told.addLog(operation.lines());
       throw told;
     } finally {
-      clearTimeout(timer);
+      clearTimeout(operation.#timer);
       signal?.removeEventListener("abort", abort);
     }
   }
@@ -88,6 +91,28 @@ export class Operation {
   /** ms until its time is over, 0 when it is; Infinity when there is no limit. */
   get leftMs(): number {
     return Math.max(0, this.#endsAt - performance.now());
+  }
+
+  /** Does something whose time does not count, because nobody knows how much there is to do. It has to see to its own end. */
+  async uncounted<T>(work: () => Promise<T>): Promise<T> {
+    const begin = performance.now();
+    clearTimeout(this.#timer);
+    this.#uncounted += 1;
+    try {
+      return await work();
+    } finally {
+      this.#uncounted -= 1;
+      if (this.#uncounted === 0) {
+        this.#endsAt += performance.now() - begin;
+        this.#arm();
+      }
+    }
+  }
+
+  /** A time that is over already is seen to by whoever makes the operation. */
+  #arm(): void {
+    const { leftMs } = this;
+    if (leftMs > 0 && leftMs <= longestTimerMs) this.#timer = setTimeout(this.#expire, Math.ceil(leftMs));
   }
 
   /** Notes what is being done now, with the time since the beginning. */

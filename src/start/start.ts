@@ -1,5 +1,6 @@
 import { BootStartError, OperationTimeoutError } from "../errors/index.ts";
 import { Operation } from "../host/operation.ts";
+import { fillOf } from "../guest-setup/guest-fill.ts";
 import type { StartRoute } from "../protocol/generated/messages.ts";
 import type { StartInputs } from "./contract/handover.ts";
 import type { StartContext, StartedMachine, StartPlan, StartRequest } from "./common/context.ts";
@@ -40,7 +41,9 @@ export async function startGuest(request: StartRequest, inherited: Inherited): P
         operation.log(stage);
         request.progress(stage);
       };
-      return await takeRoute({ ...request, operation, progress }, inherited);
+      const fill = await fillOf(record, request.paths);
+      const underWay = fill === null ? null : { fill, begun: false };
+      return await takeRoute({ ...request, operation, progress, fill: underWay }, inherited);
     });
   } catch (error) {
     throw error instanceof OperationTimeoutError ? outOfTime(record.name, error) : error;

@@ -72,6 +72,7 @@ export async function warm({ home, config, notice, openLogs, signal }: WarmReque
       progress: (stage) => operation.log(stage),
       notice,
       background: (job) => jobs.push(job),
+      fill: null,
       agentLost: () => undefined,
     };
     return await withAccelerator(context, null, warmTemplate);

@@ -50,6 +50,7 @@ function record(name: string, createdAt = "2026-01-01T00:00:00.000Z"): SandboxRe
       imageDigest: null,
       mounts: [],
       stopSignal: null,
+      patches: [],
       rootDisk: { kind: "managed", sizeMib: 4096 },
       cpus: 1,
       memoryMib: 128,

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   MicrosandboxError,
@@ -31,6 +31,8 @@ export interface SandboxPaths {
   /** Held by the sandbox's supervisor for as long as it lives. */
   readonly lock: string;
   readonly upper: string;
+  /** There until the sandbox's patches are applied. */
+  readonly unpatched: string;
   readonly logs: string;
   readonly execLog: string;
   readonly runtimeLog: string;
@@ -51,6 +53,7 @@ export function pathsIn(directory: string): SandboxPaths {
     state: join(directory, "state.json"),
     lock: join(directory, "lock"),
     upper: join(directory, "upper.img"),
+    unpatched: join(directory, "unpatched"),
     logs,
     execLog: join(logs, "exec.log"),
     runtimeLog: join(logs, "runtime.log"),
@@ -95,6 +98,7 @@ export async function createSandboxDirectory(home: Home, record: SandboxRecord):
       await Promise.all([
         writeFileAtomically(staging.config, JSON.stringify(record, null, 2) + "\n"),
         writeState(staging.state, initialState()),
+        record.config.patches.length === 0 ? undefined : writeFile(staging.unpatched, "", { mode: 0o600 }),
       ]);
       await rename(staging.directory, final.directory);
       return lock;
@@ -160,7 +164,43 @@ export async function findSandbox(home: Home, name: string): Promise<FoundSandbo
     await removeSandbox(home, name, found.record.id).catch(() => undefined);
     throw notFound(name);
   }
+  if (isOver(status) && (await isUnpatched(paths, found.record)) && (await isGivenUp(home, found.record))) {
+    throw notFound(name);
+  }
   return { paths, record: found.record, configJson: found.json, state, status };
+}
+
+function isOver(status: StoredStatus): boolean {
+  return status === "created" || status === "stopped" || status === "crashed";
+}
+
+/** Whether a sandbox has patches that are not applied, or not all of them: it is only being created, or never was. */
+export async function isUnpatched(paths: SandboxPaths, { config }: SandboxRecord): Promise<boolean> {
+  if (config.patches.length === 0) return false;
+  try {
+    await stat(paths.unpatched);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    throw ioError(`look at ${paths.unpatched}`, error);
+  }
+}
+
+/** Notes that all patches of a sandbox are applied. @throws IoError */
+export async function markPatched({ unpatched }: SandboxPaths): Promise<void> {
+  await rm(unpatched, { force: true }).catch((error: unknown) => {
+    throw ioError(`remove ${unpatched}`, error);
+  });
+}
+
+/** Removes a sandbox whose creation has ended before its patches were applied. @returns false for one that is being created */
+async function isGivenUp(home: Home, { name, id }: SandboxRecord): Promise<boolean> {
+  try {
+    await removeSandbox(home, name, id);
+    return true;
+  } catch (error) {
+    return !(error instanceof SandboxStillRunningError);
+  }
 }
 
 /** What a sandbox's record says, and how it is really. */

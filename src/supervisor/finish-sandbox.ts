@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import type { MachineExit } from "../machine/types.ts";
 import type { EndedMessage } from "../protocol/generated/messages.ts";
-import { setAside, type FoundSandbox } from "../store/sandboxes.ts";
+import { isUnpatched, setAside, type FoundSandbox } from "../store/sandboxes.ts";
 import type { Home } from "../store/home.ts";
 import type { SandboxState } from "../store/state.ts";
 import type { Clients } from "./clients/clients.ts";
@@ -36,7 +36,9 @@ export async function finishSandbox(
     runtimeLog.write("error", `cannot record the end: ${String(error)}`);
   });
   await clients.stopListening();
-  if (sandbox.record.config.ephemeral) {
+  // One that was not patched to the end is none that could be started.
+  const isUnfit = await isUnpatched(sandbox.paths, sandbox.record).catch(() => false);
+  if (sandbox.record.config.ephemeral || isUnfit) {
     try {
       const left = aside ?? (await setAside(home, sandbox.paths, sandbox.record.id));
       // Nothing else is to be done here, and in the background each file would cost a way to another thread and back.

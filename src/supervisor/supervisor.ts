@@ -22,7 +22,7 @@ import { clearBootError, recordBootError } from "./boot-error-file.ts";
 import type { Client, ClientServices } from "./clients/client.ts";
 import { Clients } from "./clients/clients.ts";
 import { finishSandbox } from "./finish-sandbox.ts";
-import { setAside, sweepLeftovers, type FoundSandbox } from "../store/sandboxes.ts";
+import { markPatched, setAside, sweepLeftovers, type FoundSandbox } from "../store/sandboxes.ts";
 import { closeLogs, openLogs, watchLogs, type Logs } from "./logs/logs.ts";
 import { endingOf, type Ending } from "./logs/exit-reason.ts";
 import { logExit } from "./logs/machine-log.ts";
@@ -255,6 +255,9 @@ export class Supervisor implements ClientServices {
       },
     });
     this.#phase = { kind: "running", sandbox };
+    const { paths, record } = this.#options.sandbox;
+    // From here on it is a sandbox that can be started again.
+    if (record.config.patches.length > 0) await markPatched(paths);
     await Promise.all([this.#clients.listen(), clearBootError(this.#options.sandbox.paths.bootError)]);
     const { accelerator } = sandbox.machine;
     const { route, reason } = outcome;

@@ -35,8 +35,12 @@ const structures: Partial<Record<SettingKey, readonly [input: unknown, ...args: 
   env: [{ A: "1" }, "A", "1"],
   scripts: [{ hi: "echo hi" }, "hi", "echo hi"],
   labels: [{ stage: "test" }, "stage", "test"],
+  patches: [[{ kind: "mkdir", path: "/a" }], (patch: { mkdir(path: string): unknown }) => patch.mkdir("/a")],
   rlimits: [[{ resource: "nofile", soft: 5, hard: 5 }], "nofile", 5],
 };
+
+/** They say together what the patches are. */
+const patchFlags = ["copy", "copyFile", "copyDir", "mkdir", "rm"];
 
 /** Values of which a setting takes the first that passes its check. */
 const samples: Readonly<Record<Form["kind"], (form: Form) => readonly unknown[]>> = {
@@ -252,7 +256,7 @@ test("a new sandbox has no option that is in no table", () => {
   const flags = settingEntries.flatMap(([, { cli }]) => (cli === undefined ? [] : [cli.flag]));
   assert.deepEqual(
     Object.keys(creationOptions).sort(),
-    ["name", "quiet", "scriptPath", ...Object.keys(mountFlags), ...flags].sort(),
+    ["name", "quiet", "scriptPath", ...patchFlags, ...Object.keys(mountFlags), ...flags].sort(),
   );
   const shorts = Object.values(creationOptions).flatMap((option) =>
     "short" in option ? [option.short] : [],

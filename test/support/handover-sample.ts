@@ -27,6 +27,7 @@ export const handoverSample = {
     opening: "{}\n",
     served: [servedSample],
     bootFrames: "aGVsbG8=",
+    isFilled: false,
     accelerator: "tcg",
     template: {
       key,

@@ -111,7 +111,10 @@ impl Agent {
                 .refuse(stream, ESHUTDOWN, "the sandbox is shutting down");
         } else if self.root.is_none() {
             self.files.refuse(stream, 0, "the sandbox has no root yet");
+        } else if self.booted && matches!(request, Message::PatchApply(_)) {
+            self.files.refuse(stream, 0, "the sandbox has booted");
         } else {
+            self.patched |= matches!(request, Message::PatchApply(_));
             self.files.open(stream, request);
         }
     }
@@ -189,7 +192,7 @@ impl Agent {
             Some(root) if self.null.is_some() && self.seeded && !self.booted => root,
             _ => return Err(fault("Boot out of its order")),
         };
-        match guest::become_sandbox(boot, root.owner, &self.modules) {
+        match guest::become_sandbox(boot, root.owner, &self.modules, self.patched) {
             Ok(()) => {
                 self.booted = true;
                 self.port.send(0, &Message::Ready);

@@ -3,16 +3,16 @@
 //! and the workers' links. Read `work.rs` for what there is, and `link.rs` for how it talks.
 
 mod attributes;
-mod failed;
-mod link;
+pub mod failed;
+pub mod link;
 mod read;
 mod receive;
-mod records;
-mod remove;
-mod replace;
+pub mod records;
+pub mod remove;
+pub mod replace;
 mod send;
-mod target;
-mod walk;
+pub mod target;
+pub mod walk;
 mod watch;
 mod work;
 mod workers;

@@ -4,6 +4,7 @@ use super::failed::{path_of, During, Outcome};
 use super::link::Link;
 use super::{attributes, read, receive, remove, replace, send, watch};
 use crate::generated::messages::{FilePath, Message};
+use crate::patches;
 use crate::sys::{self, EINVAL};
 use std::fs;
 use std::io::Error;
@@ -68,6 +69,7 @@ pub fn perform(request: Message, link: &mut Link) -> Outcome<Message> {
         Message::TreeSend(request) => send::send(&request, link).map(Message::TreeDone),
         Message::TreeReceive(request) => receive::receive(&request, link).map(Message::TreeDone),
         Message::FileWatch(request) => watch::watch(path_of(&request.path), link).map(done),
+        Message::PatchApply(request) => patches::apply(&request, link),
         // Whoever opens a link has looked at what the message is.
         _ => Err(Error::from_raw_os_error(EINVAL)).during("begin", ""),
     }

@@ -107,6 +107,32 @@ impl FileChangeKind {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PatchKind {
+    File,
+    Script,
+    Tree,
+    Append,
+    Symlink,
+    Directory,
+    Remove,
+}
+
+impl PatchKind {
+    fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        match reader.u8()? {
+            0 => Ok(PatchKind::File),
+            1 => Ok(PatchKind::Script),
+            2 => Ok(PatchKind::Tree),
+            3 => Ok(PatchKind::Append),
+            4 => Ok(PatchKind::Symlink),
+            5 => Ok(PatchKind::Directory),
+            6 => Ok(PatchKind::Remove),
+            _ => Err(WireError::BadEnum),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     pub name: String,
@@ -1275,6 +1301,39 @@ impl FileChanges {
     }
 }
 
+/// Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatchApply {
+    pub kind: PatchKind,
+    pub path: Vec<u8>,
+    pub mode: Option<u16>,
+    pub replace: bool,
+    pub target: Vec<u8>,
+    pub in_place: bool,
+}
+
+impl PatchApply {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_u8(out, self.kind as u8);
+        put_bytes(out, &self.path);
+        put_optional(out, &self.mode, |out, item| put_u16(out, *item));
+        put_bool(out, self.replace);
+        put_bytes(out, &self.target);
+        put_bool(out, self.in_place);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(PatchApply {
+            kind: PatchKind::decode(reader)?,
+            path: reader.bytes()?,
+            mode: reader.optional(Reader::u16)?,
+            replace: reader.bool()?,
+            target: reader.bytes()?,
+            in_place: reader.bool()?,
+        })
+    }
+}
+
 /// Answered by Pong. Does not count as activity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ping {
@@ -1431,6 +1490,7 @@ pub enum Message {
     TreeDone(TreeDone),
     FileWatch(FileWatch),
     FileChanges(FileChanges),
+    PatchApply(PatchApply),
     Ping(Ping),
     Pong(Pong),
     Shutdown(Shutdown),
@@ -1606,6 +1666,10 @@ impl Message {
                 put_u8(out, 113);
                 message.encode(out);
             }
+            Message::PatchApply(message) => {
+                put_u8(out, 130);
+                message.encode(out);
+            }
             Message::Ping(message) => {
                 put_u8(out, 30);
                 message.encode(out);
@@ -1666,6 +1730,7 @@ impl Message {
             109 => Message::TreeSend(TreeSend::decode(&mut reader)?),
             110 => Message::TreeReceive(TreeReceive::decode(&mut reader)?),
             112 => Message::FileWatch(FileWatch::decode(&mut reader)?),
+            130 => Message::PatchApply(PatchApply::decode(&mut reader)?),
             30 => Message::Ping(Ping::decode(&mut reader)?),
             34 => Message::Shutdown(Shutdown::decode(&mut reader)?),
             64 => Message::Next,

@@ -22,6 +22,8 @@ pub enum Service {
     TreeReceive,
     /// A subscription to what happens to a file or in a directory.
     FileWatch,
+    /// A change of the root. The data, if the patch has any, ends with End.
+    Patch,
     /// A sign of life of the guest.
     Ping,
     /// The orderly end of the guest.
@@ -54,6 +56,7 @@ impl Service {
             Message::TreeSend(_) => Some(Service::TreeSend),
             Message::TreeReceive(_) => Some(Service::TreeReceive),
             Message::FileWatch(_) => Some(Service::FileWatch),
+            Message::PatchApply(_) => Some(Service::Patch),
             Message::Ping(_) => Some(Service::Ping),
             Message::Shutdown(_) => Some(Service::Shutdown),
             Message::StatsRequest => Some(Service::Stats),
@@ -79,6 +82,7 @@ impl Service {
             Service::TreeSend => false,
             Service::TreeReceive => false,
             Service::FileWatch => matches!(message, Message::Next),
+            Service::Patch => false,
             Service::Ping => false,
             Service::Shutdown => false,
             Service::Stats => false,
@@ -117,6 +121,7 @@ impl Service {
                 message,
                 Message::FileOpened(_) | Message::FileChanges(_) | Message::FileDone | Message::FileFailed(_)
             ),
+            Service::Patch => matches!(message, Message::FileDone | Message::FileFailed(_)),
             Service::Ping => matches!(message, Message::Pong(_)),
             Service::Shutdown => matches!(message, Message::ShuttingDown),
             Service::Stats => matches!(message, Message::Stats(_)),
@@ -155,6 +160,10 @@ impl Service {
                 message,
                 Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
             ),
+            Service::Patch => matches!(
+                message,
+                Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
+            ),
             Service::Ping => matches!(message, Message::Pong(_) | Message::Failure(_)),
             Service::Shutdown => matches!(message, Message::ShuttingDown | Message::Failure(_)),
             Service::Stats => matches!(message, Message::Stats(_) | Message::Failure(_)),
@@ -172,6 +181,7 @@ impl Service {
             Service::TreeSend => (false, false),
             Service::TreeReceive => (true, false),
             Service::FileWatch => (false, false),
+            Service::Patch => (true, false),
             Service::Ping => (false, false),
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),
@@ -189,6 +199,7 @@ impl Service {
             Service::TreeSend => (true, false),
             Service::TreeReceive => (false, false),
             Service::FileWatch => (false, false),
+            Service::Patch => (false, false),
             Service::Ping => (false, false),
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),

@@ -50,6 +50,14 @@ pub fn prepare(owner: Owner) -> std::result::Result<(), BootFailed> {
     Ok(())
 }
 
+/// Whether a file is written anew at each start, so that nobody else's words stay in it. The machine's id is not: an image may
+/// have one.
+pub fn is_managed(path: &Path) -> bool {
+    [HOST_NAME, HOSTS, PROFILE]
+        .iter()
+        .any(|managed| path == Path::new(managed))
+}
+
 /// Writes what makes a sandbox itself into the places that [prepare] has made.
 pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
     let name = format!("{}\n", boot.hostname);

@@ -12,6 +12,11 @@ pub fn is_directory(path: &str) -> bool {
     fs::symlink_metadata(path).map_or(false, |found| found.is_dir())
 }
 
+/// The same for a path of any bytes.
+pub fn is_directory_at(path: &Path) -> bool {
+    fs::symlink_metadata(path).map_or(false, |found| found.is_dir())
+}
+
 /// Makes the path itself a directory: what else is there goes, except one that is there.
 pub fn claim_directory(path: &str, mode: u32) -> Result<()> {
     if !is_directory(path) {
@@ -97,6 +102,15 @@ pub fn open_claimed(path: &str) -> Result<File> {
 
 pub fn set_mode(path: &str, mode: u32) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// The same for a path of any bytes.
+pub fn set_mode_at(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+pub fn set_mode_of(file: &File, mode: u32) -> Result<()> {
+    file.set_permissions(fs::Permissions::from_mode(mode))
 }
 
 /// Removes what has this name, if anything has.

@@ -25,8 +25,6 @@ const setters: Readonly<Record<string, (b: SandboxBuilder) => SandboxBuilder>> =
   deploymentProfile: (b) => b.deploymentProfile("multi-tenant"),
   init: (b) => b.init("auto"),
   initWith: (b) => b.initWith("/sbin/init", unused),
-  patch: (b) => b.patch(unused),
-  addPatch: (b) => b.addPatch({ kind: "text" }),
   port: (b) => b.port(8080, 80),
   portUdp: (b) => b.portUdp(5353, 53),
   portBind: (b) => b.portBind("127.0.0.1", 8080, 80),
@@ -69,7 +67,6 @@ test("wrong arguments of a later setting are told first", async () => {
 const base: SandboxConfigInput = { name: "later", image: "localhost/base" };
 const fields: Readonly<Record<string, unknown>> = {
   network: { policy: "none" },
-  patches: [{ kind: "mkdir", path: "/a" }],
   ports: { "8080": 80 },
   secrets: [{}],
   security: "restricted",

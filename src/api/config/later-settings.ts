@@ -81,18 +81,6 @@ export class LaterSettings {
   }
 
   /** Not in this version. */
-  patch(_configure: (patch: never) => unknown): this {
-    this.draft.notYet("patch");
-    return this;
-  }
-
-  /** Not in this version. */
-  addPatch(_patch: object): this {
-    this.draft.notYet("addPatch");
-    return this;
-  }
-
-  /** Not in this version. */
   port(host: number, guest: number): this {
     return this.#portNotYet("port", host, guest);
   }

@@ -120,7 +120,6 @@ describe("building a configuration", () => {
     "a reserved label": (b) => b.label("microsandbox.x", "v"),
     "a script in a directory": (b) => b.script("a/b", ""),
     "a script named ..": (b) => b.script("..", ""),
-    "scripts that are too large": (b) => b.script("s", "x".repeat(3 * 1024 * 1024 + 1)),
     "a soft limit above the hard one": (b) => b.rlimitRange("nofile", 2, 1),
     "a limit of nothing": (b) => b.rlimit("files" as "nofile", 1),
     "no duration": (b) => b.maxDuration(0),

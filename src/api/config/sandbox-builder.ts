@@ -6,6 +6,8 @@ import type { EnvInput } from "../../config/env.ts";
 import type { PairsInput } from "../../config/pairs.ts";
 import type { LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
 import { chooseImage, type ImageBuilder } from "../../config/image-builder.ts";
+import type { Patch, PatchConfig } from "../../config/patches/patch.ts";
+import { PatchBuilder } from "../../config/patches/patch-builder.ts";
 import { LaterSettings } from "./later-settings.ts";
 import type { CreateObserver, PullProgress, StartProgressEvent, StartReport } from "../sandbox/progress.ts";
 import { createWithPullProgress, type PullProgressCreate } from "../sandbox/pull-progress-create.ts";
@@ -218,6 +220,22 @@ export class SandboxBuilder extends LaterSettings {
   /** Puts executable files into `/.msb/scripts`. */
   scripts(values: EnvInput): this {
     return this.#set("scripts", values);
+  }
+
+  /**
+   * Changes the root file system once, before the first command: `p => p.mkdir("/srv").copyDir("./site", "/srv/www")`. Several
+   * calls add to each other.
+   */
+  patch(configure: (patch: PatchBuilder) => PatchBuilder): this {
+    this.draft.attempt(() => {
+      this.draft.set("patches", built("patch", configure, new PatchBuilder()).build());
+    });
+    return this;
+  }
+
+  /** The same for one patch that was made with `Patch.text(…)` and the like. */
+  addPatch(patch: Patch | PatchConfig): this {
+    return this.#set("patches", [patch]);
   }
 
   /** Limits a resource for every command, soft and hard alike. */

@@ -1,7 +1,7 @@
 import { RuntimeError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { untilLeft } from "../../host/until-left.ts";
-import type { SandboxControl } from "../control/sandbox-control.ts";
+import type { FilesOwner } from "./guest-files.ts";
 import type { GuestStream } from "./guest-stream.ts";
 
 /**
@@ -20,12 +20,12 @@ import type { GuestStream } from "./guest-stream.ts";
 export class FsReadStream implements AsyncDisposable, AsyncIterable<Uint8Array> {
   /** Of the file when it was opened, bytes; files of `/proc` say 0. */
   readonly size: number;
-  readonly #control: SandboxControl;
+  readonly #control: FilesOwner;
   readonly #stream: GuestStream;
   #closed = false;
 
   /** @internal */
-  constructor(control: SandboxControl, stream: GuestStream, size: number) {
+  constructor(control: FilesOwner, stream: GuestStream, size: number) {
     this.#control = control;
     this.#stream = stream;
     this.size = size;

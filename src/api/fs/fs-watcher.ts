@@ -2,7 +2,7 @@ import { RuntimeError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { untilLeft } from "../../host/until-left.ts";
 import type { FileChange } from "../../protocol/generated/messages.ts";
-import type { SandboxControl } from "../control/sandbox-control.ts";
+import type { FilesOwner } from "./guest-files.ts";
 import { isTextPath, joinPath, pathText } from "./guest-path.ts";
 import type { GuestStream } from "./guest-stream.ts";
 
@@ -38,7 +38,7 @@ export interface FsChange {
 
 /** Tells what happens to a file, or in a directory. What nobody takes waits in the guest. */
 export class FsWatcher implements AsyncDisposable, AsyncIterable<FsChange> {
-  readonly #control: SandboxControl;
+  readonly #control: FilesOwner;
   readonly #stream: GuestStream;
   readonly #path: Uint8Array;
   readonly #changes: FsChange[] = [];
@@ -49,7 +49,7 @@ export class FsWatcher implements AsyncDisposable, AsyncIterable<FsChange> {
   #turn: Promise<unknown> = Promise.resolve();
 
   /** @internal */
-  constructor(control: SandboxControl, stream: GuestStream, path: Uint8Array) {
+  constructor(control: FilesOwner, stream: GuestStream, path: Uint8Array) {
     this.#control = control;
     this.#stream = stream;
     this.#path = path;

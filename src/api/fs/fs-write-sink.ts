@@ -1,7 +1,7 @@
 import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
-import type { SandboxControl } from "../control/sandbox-control.ts";
+import type { FilesOwner } from "./guest-files.ts";
 import type { GuestStream } from "./guest-stream.ts";
 
 /**
@@ -20,7 +20,7 @@ import type { GuestStream } from "./guest-stream.ts";
  * ```
  */
 export class FsWriteSink implements AsyncDisposable {
-  readonly #control: SandboxControl;
+  readonly #control: FilesOwner;
   readonly #stream: GuestStream;
   /** What is written goes one after the other. */
   #writing: Promise<void> = Promise.resolve();
@@ -28,7 +28,7 @@ export class FsWriteSink implements AsyncDisposable {
   #aborted = false;
 
   /** @internal */
-  constructor(control: SandboxControl, stream: GuestStream) {
+  constructor(control: FilesOwner, stream: GuestStream) {
     this.#control = control;
     this.#stream = stream;
   }

@@ -19,12 +19,15 @@ export interface PathCall {
   readonly path: Buffer;
 }
 
+/** Whose files they are. */
+export type FilesOwner = Pick<SandboxControl, "run" | "borrow" | "explainLoss">;
+
 /** How the calls of fs() reach the guest. */
 export class GuestFiles {
-  readonly control: SandboxControl;
+  readonly control: FilesOwner;
   readonly #slots = new Slots(mostAtOnce);
 
-  constructor(control: SandboxControl) {
+  constructor(control: FilesOwner) {
     this.control = control;
   }
 

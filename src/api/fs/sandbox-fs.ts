@@ -1,14 +1,18 @@
 import { checkWhole } from "../../config/checks.ts";
-import { InvalidConfigError, OutputTooLongError, SandboxFsError } from "../../errors/index.ts";
+import { checkString } from "../../config/guest-text.ts";
+import { OutputTooLongError, SandboxFsError } from "../../errors/index.ts";
 import type { WaitOptions } from "../../host/operation.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
-import type { SandboxControl } from "../control/sandbox-control.ts";
+import { copyFromHost } from "./copy/copy-from-host.ts";
+import { copyOptions, type FsCopyOptions } from "./copy/copy-options.ts";
+import { copyToHost } from "./copy/copy-to-host.ts";
 import { readListing } from "./fs-listing.ts";
+import { checkMode, FsPaths } from "./fs-paths.ts";
 import { FsReadStream } from "./fs-read-stream.ts";
-import { metadataOf, type GuestFsEntry, type GuestFsMetadata } from "./guest-entry.ts";
+import type { GuestFsEntry } from "./guest-entry.ts";
 import { FsWatcher } from "./fs-watcher.ts";
 import { bytesOf, FsWriteSink } from "./fs-write-sink.ts";
-import { GuestFiles, type PathCall } from "./guest-files.ts";
+import type { PathCall } from "./guest-files.ts";
 import { guestPath, pathText, type GuestPath } from "./guest-path.ts";
 
 /** Which part of a file is read. */
@@ -22,24 +26,6 @@ export interface FsReadOptions extends WaitOptions {
 export interface FsWriteOptions extends WaitOptions {
   /** The twelve bits of chmod(2). By default those of the file that is replaced, 0o644 for a new one. */
   readonly mode?: number | undefined;
-}
-
-export interface FsMkdirOptions extends WaitOptions {
-  /** Make missing directories above it too, and take one that is there. True by default. */
-  readonly parents?: boolean | undefined;
-  /** Of the directory that is made; by default 0o755. */
-  readonly mode?: number | undefined;
-}
-
-export interface FsLinkOptions extends WaitOptions {
-  /** Of what a symbolic link leads to, as by default, or of the link itself. */
-  readonly followSymlinks?: boolean | undefined;
-}
-
-/** Times as a Date, or as ms since 1970. */
-export interface FsTimes {
-  readonly accessed?: Date | number | undefined;
-  readonly modified?: Date | number | undefined;
 }
 
 /**
@@ -60,22 +46,15 @@ export interface FsTimes {
  * for (const { path, kind, size } of await fs.list("/work/data")) console.log(path, kind, size);
  * ```
  */
-export class SandboxFs {
-  readonly #files: GuestFiles;
-
-  /** @internal */
-  constructor(control: SandboxControl) {
-    this.#files = new GuestFiles(control);
-  }
-
+export class SandboxFs extends FsPaths {
   /** All of a file, or a part of it. @throws SandboxFsError */
   async read(path: GuestPath, options: FsReadOptions = {}): Promise<Uint8Array> {
-    return await this.#files.run(
+    return await this.files.run(
       "read",
       path,
       options,
       (call) =>
-        this.#files.during(call, readRequest(call, options), async (stream) => {
+        this.files.during(call, readRequest(call, options), async (stream) => {
           const { signal } = call.operation;
           const chunks: Buffer[] = [];
           for (let chunk = await stream.next(signal); chunk !== null; chunk = await stream.next(signal))
@@ -121,15 +100,15 @@ export class SandboxFs {
 
   /** Opens a file to be read as it arrives, in pieces. @throws SandboxFsError when it cannot be opened */
   async readStream(path: GuestPath, options: FsReadOptions = {}): Promise<FsReadStream> {
-    return await this.#files.open(
+    return await this.files.open(
       "read",
       path,
       options,
       async (call) => {
-        const stream = await this.#files.stream(call, readRequest(call, options));
+        const stream = await this.files.stream(call, readRequest(call, options));
         try {
           const { size } = await stream.opened(call.operation.signal);
-          return new FsReadStream(this.#files.control, stream, size);
+          return new FsReadStream(this.files.control, stream, size);
         } catch (error) {
           stream.abort(error as Error);
           throw error;
@@ -149,12 +128,12 @@ export class SandboxFs {
    */
   async write(path: GuestPath, data: Uint8Array | string, options: FsWriteOptions = {}): Promise<void> {
     const bytes = bytesOf(data);
-    await this.#files.run(
+    await this.files.run(
       "write",
       path,
       options,
       (call) =>
-        this.#files.during(call, writeRequest(call, options), async (stream) => {
+        this.files.during(call, writeRequest(call, options), async (stream) => {
           const { signal } = call.operation;
           await stream.write(bytes, signal);
           stream.end();
@@ -166,15 +145,15 @@ export class SandboxFs {
 
   /** Opens a file to be written in pieces, as {@link write} does it. @throws SandboxFsError when it cannot be opened */
   async writeStream(path: GuestPath, options: FsWriteOptions = {}): Promise<FsWriteSink> {
-    return await this.#files.open(
+    return await this.files.open(
       "write",
       path,
       options,
       async (call) => {
-        const stream = await this.#files.stream(call, writeRequest(call, options));
+        const stream = await this.files.stream(call, writeRequest(call, options));
         try {
           await stream.opened(call.operation.signal);
-          return new FsWriteSink(this.#files.control, stream);
+          return new FsWriteSink(this.files.control, stream);
         } catch (error) {
           stream.abort(error as Error);
           throw error;
@@ -213,13 +192,13 @@ export class SandboxFs {
   }
 
   async #list(path: GuestPath, options: WaitOptions): Promise<GuestFsEntry[]> {
-    return await this.#files.run(
+    return await this.files.run(
       "list",
       path,
       options,
       async (call) => {
         const entries: GuestFsEntry[] = [];
-        for await (const entry of readListing(this.#files, call, false)) entries.push(entry);
+        for await (const entry of readListing(this.files, call, false)) entries.push(entry);
         return entries;
       },
       { recursive: "boolean" },
@@ -227,185 +206,63 @@ export class SandboxFs {
   }
 
   async *#walk(path: GuestPath, options: WaitOptions): AsyncGenerator<GuestFsEntry, void, undefined> {
-    yield* this.#files.iterate("list", path, options, (call) => readListing(this.#files, call, true), {
+    yield* this.files.iterate("list", path, options, (call) => readListing(this.files, call, true), {
       recursive: "boolean",
     });
   }
 
-  /** Makes a directory. @throws SandboxFsError, when there is one only with `parents: false` */
-  async mkdir(path: GuestPath, options: FsMkdirOptions = {}): Promise<void> {
-    const others = { parents: "boolean", mode: "any" } as const;
-    await this.#do(
-      "make directory",
-      path,
+  /**
+   * Copies a file or a directory of the host into the guest: one stream, however many files it has. Holes stay holes.
+   *
+   * A directory comes with modes, times and links; if one is there, its contents go into that. A single file gets the mode of the file
+   * that it replaces, or 0o644. All of it is root's. `archive` keeps more.
+   *
+   * @param hostPath relative to this process's working directory
+   * @throws IoError for the host's side; SandboxFsError for the guest's; PartialCopyError when all but some entries was copied, such as
+   *   devices
+   *
+   * @example
+   * ```ts
+   * import { mkdtemp, writeFile } from "node:fs/promises";
+   * import { Sandbox } from "microsandbox";
+   *
+   * const directory = await mkdtemp("/tmp/copy-example-");
+   * await writeFile(`${directory}/input.txt`, "hello\n");
+   * await using sandbox = await Sandbox.builder("copy-example").image("localhost/base").replace().create();
+   * await sandbox.fs().copyFromHost(directory, "/work");
+   * await sandbox.shell("tr a-z A-Z < /work/input.txt > /work/output.txt");
+   * await sandbox.fs().copyToHost("/work", `${directory}/results`);
+   * ```
+   */
+  async copyFromHost(hostPath: string, guestPath: GuestPath, options: FsCopyOptions = {}): Promise<void> {
+    const source = checkString("the path to copy", hostPath);
+    await this.files.run(
+      "copy to",
+      guestPath,
       options,
-      (bytes) => ({
-        type: "FileMakeDirectory",
-        path: bytes,
-        parents: options.parents ?? true,
-        mode: checkMode(options.mode),
-      }),
-      others,
+      (call) => copyFromHost(this.files, call, source, options),
+      copyOptions,
     );
   }
 
   /**
-   * Removes a directory with all that is in it. Links are removed, not followed; what is mounted below is not entered.
+   * Copies a file or a directory of the guest to the host, as {@link copyFromHost} does it the other way. The guest is not trusted:
+   * whatever names and links it offers, nothing is written outside `hostPath`. What did not stand there is there when it is whole.
+   * A single file that replaces one keeps that one's owner and mode; links, pipes and devices are written through. Everything else
+   * belongs to the caller.
    *
-   * @throws SandboxFsError, also for what is no directory
+   * @param hostPath its directory must be there
+   * @throws as {@link copyFromHost}
    */
-  async removeDir(path: GuestPath, options: WaitOptions = {}): Promise<void> {
-    await this.#do("remove directory", path, options, (bytes) => ({
-      type: "FileRemove",
-      path: bytes,
-      recursive: true,
-    }));
-  }
-
-  /** Removes a file, a link, or whatever else is no directory. @throws SandboxFsError */
-  async remove(path: GuestPath, options: WaitOptions = {}): Promise<void> {
-    await this.#do("remove", path, options, (bytes) => ({
-      type: "FileRemove",
-      path: bytes,
-      recursive: false,
-    }));
-  }
-
-  /** Copies one file within the guest, with its mode and its holes; what is there is replaced. @throws SandboxFsError */
-  async copy(from: GuestPath, to: GuestPath, options: WaitOptions = {}): Promise<void> {
-    const target = guestPath("the path to copy to", to);
-    await this.#do("copy", from, options, (bytes) => ({ type: "FileCopy", from: bytes, to: target }));
-  }
-
-  /** Renames a file or a directory, as rename(2): a file that is there is replaced. @throws SandboxFsError */
-  async rename(from: GuestPath, to: GuestPath, options: WaitOptions = {}): Promise<void> {
-    const target = guestPath("the new path", to);
-    await this.#do("rename", from, options, (bytes) => ({ type: "FileRename", from: bytes, to: target }));
-  }
-
-  /** What is known of a file; of what a link leads to unless `followSymlinks` is false. @throws SandboxFsError */
-  async stat(path: GuestPath, options: FsLinkOptions = {}): Promise<GuestFsMetadata> {
-    return await this.#files.run(
-      "look at",
-      path,
+  async copyToHost(guestPath: GuestPath, hostPath: string, options: FsCopyOptions = {}): Promise<void> {
+    const target = checkString("the path to copy to", hostPath);
+    await this.files.run(
+      "copy from",
+      guestPath,
       options,
-      async (call) => {
-        const follow = options.followSymlinks ?? true;
-        return metadataOf(
-          await this.#files.ask(call, { type: "FileStat", path: call.path, follow }, "FileMetadata"),
-        );
-      },
-      { followSymlinks: "boolean" },
+      (call) => copyToHost(this.files, call, target, options),
+      copyOptions,
     );
-  }
-
-  /** Whether there is something; a link that leads nowhere is nothing. @throws what is not about the file */
-  async exists(path: GuestPath, options: WaitOptions = {}): Promise<boolean> {
-    try {
-      await this.stat(path, options);
-      return true;
-    } catch (error) {
-      if (error instanceof SandboxFsError) return false;
-      throw error;
-    }
-  }
-
-  /** Sets the twelve bits of chmod(2), of what a link leads to. @throws SandboxFsError */
-  async chmod(path: GuestPath, mode: number, options: WaitOptions = {}): Promise<void> {
-    const bits = checkMode(mode) ?? 0;
-    await this.#do("change the mode of", path, options, (bytes) => ({
-      type: "FileSetMode",
-      path: bytes,
-      mode: bits,
-    }));
-  }
-
-  /** Sets the owner, by numbers; null: as it is. @throws SandboxFsError */
-  async chown(
-    path: GuestPath,
-    uid: number | null,
-    gid: number | null,
-    options: FsLinkOptions = {},
-  ): Promise<void> {
-    const owner = { uid: checkId("the uid", uid), gid: checkId("the gid", gid) };
-    await this.#do(
-      "change the owner of",
-      path,
-      options,
-      (bytes) => ({
-        type: "FileSetOwner",
-        path: bytes,
-        ...owner,
-        follow: options.followSymlinks ?? true,
-      }),
-      { followSymlinks: "boolean" },
-    );
-  }
-
-  /** Sets when a file was read and written last; what is left out stays. @throws SandboxFsError */
-  async utimes(path: GuestPath, times: FsTimes, options: FsLinkOptions = {}): Promise<void> {
-    const { accessed, modified, ...others } = times;
-    if (Object.keys(others).length > 0)
-      throw new InvalidConfigError(`there is no time ${Object.keys(others).join(", ")}`, {
-        hint: "Give accessed, modified, or both.",
-      });
-    const set = {
-      accessedNs: nanoseconds("accessed", accessed),
-      modifiedNs: nanoseconds("modified", modified),
-    };
-    await this.#do(
-      "change the times of",
-      path,
-      options,
-      (bytes) => ({ type: "FileSetTimes", path: bytes, ...set, follow: options.followSymlinks ?? true }),
-      { followSymlinks: "boolean" },
-    );
-  }
-
-  /** Cuts a file off, or makes it longer by a hole. @param size bytes @throws SandboxFsError */
-  async truncate(path: GuestPath, size = 0, options: WaitOptions = {}): Promise<void> {
-    const bytes = checkWhole("the size", size, 0, Number.MAX_SAFE_INTEGER);
-    await this.#do("truncate", path, options, (target) => ({
-      type: "FileTruncate",
-      path: target,
-      size: bytes,
-    }));
-  }
-
-  /** Makes a symbolic link. @param target where it leads, from where it is; need not be there @throws SandboxFsError */
-  async symlink(target: GuestPath, path: GuestPath, options: WaitOptions = {}): Promise<void> {
-    const bytes = linkTarget(target);
-    await this.#do("make link", path, options, (link) => ({
-      type: "FileSymlink",
-      target: bytes,
-      path: link,
-    }));
-  }
-
-  /** Where a symbolic link leads, as it says. @throws SandboxFsError, also when it is no UTF-8: see {@link readLinkBytes} */
-  async readLink(path: GuestPath, options: WaitOptions = {}): Promise<string> {
-    return asText("readlink", await this.readLinkBytes(path, options));
-  }
-
-  /** The same in bytes. */
-  async readLinkBytes(path: GuestPath, options: WaitOptions = {}): Promise<Uint8Array> {
-    return await this.#files.run("read link", path, options, async (call) => {
-      const answer = await this.#files.ask(call, { type: "FileReadLink", path: call.path }, "FilePath");
-      return answer.path;
-    });
-  }
-
-  /** The path without links, `.` and `..`. @throws SandboxFsError, also when it is no UTF-8: see {@link realPathBytes} */
-  async realPath(path: GuestPath, options: WaitOptions = {}): Promise<string> {
-    return asText("realpath", await this.realPathBytes(path, options));
-  }
-
-  /** The same in bytes. */
-  async realPathBytes(path: GuestPath, options: WaitOptions = {}): Promise<Uint8Array> {
-    return await this.#files.run("resolve", path, options, async (call) => {
-      const answer = await this.#files.ask(call, { type: "FileRealPath", path: call.path }, "FilePath");
-      return answer.path;
-    });
   }
 
   /**
@@ -427,35 +284,16 @@ export class SandboxFs {
    * ```
    */
   async watch(path: GuestPath, options: WaitOptions = {}): Promise<FsWatcher> {
-    return await this.#files.open("watch", path, options, async (call) => {
-      const stream = await this.#files.stream(call, { type: "FileWatch", path: call.path });
+    return await this.files.open("watch", path, options, async (call) => {
+      const stream = await this.files.stream(call, { type: "FileWatch", path: call.path });
       try {
         await stream.opened(call.operation.signal);
-        return new FsWatcher(this.#files.control, stream, call.path);
+        return new FsWatcher(this.files.control, stream, call.path);
       } catch (error) {
         stream.abort(error as Error);
         throw error;
       }
     });
-  }
-
-  /** Asks for something that is answered by its having been done. */
-  async #do(
-    verb: string,
-    path: GuestPath,
-    options: WaitOptions,
-    request: (path: Buffer) => Message,
-    others?: Parameters<GuestFiles["run"]>[4],
-  ): Promise<void> {
-    await this.#files.run(
-      verb,
-      path,
-      options,
-      async (call) => {
-        await this.#files.ask(call, request(call.path), "FileDone");
-      },
-      others,
-    );
   }
 }
 
@@ -470,43 +308,4 @@ function readRequest({ path }: PathCall, { offset, length }: FsReadOptions): Mes
 
 function writeRequest({ path }: PathCall, { mode }: FsWriteOptions): Message {
   return { type: "FileWrite", path, mode: checkMode(mode) };
-}
-
-function checkMode(mode: number | undefined): number | null {
-  return mode === undefined ? null : checkWhole("the mode", mode, 0, 0o7777);
-}
-
-/** -1 means "as it is" to chown(2). */
-function checkId(name: string, id: number | null): number | null {
-  return id === null ? null : checkWhole(name, id, 0, 0xffff_fffe);
-}
-
-function nanoseconds(name: string, time: Date | number | undefined): bigint | null {
-  if (time === undefined) return null;
-  const ms = time instanceof Date ? time.getTime() : time;
-  // What 64 bits of nanoseconds hold: 1677 to 2262.
-  if (typeof ms === "number" && Math.abs(ms) <= 9.2e15 / 1000) return BigInt(Math.round(ms * 1000)) * 1000n;
-  throw new InvalidConfigError(`the time ${name} is none that can be set`, {
-    hint: "Give a Date, or ms since 1970.",
-  });
-}
-
-/** A target need not be absolute. */
-function linkTarget(target: GuestPath): Buffer {
-  const bytes = typeof target === "string" && target.isWellFormed() ? Buffer.from(target) : target;
-  if (bytes instanceof Uint8Array && bytes.length > 0 && bytes.length < 4096 && !bytes.includes(0))
-    return Buffer.from(bytes);
-  throw new InvalidConfigError("the target of the link is none", {
-    hint: "Give 1 to 4095 bytes of text without a NUL, or a Uint8Array of them.",
-  });
-}
-
-function asText(operation: string, bytes: Uint8Array): string {
-  const text = pathText(bytes);
-  if (Buffer.from(text).equals(bytes)) return text;
-  throw new SandboxFsError(
-    `${operation}: the path is no UTF-8: ${text}`,
-    { operation, path: text, errno: null, errnoName: null },
-    { hint: "Ask for its bytes (readLinkBytes, realPathBytes)." },
-  );
 }

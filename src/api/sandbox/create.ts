@@ -38,6 +38,8 @@ import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./cr
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "../../config/sandbox/sandbox-draft.ts";
 import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
+import { checkPatchable } from "../../config/patches/check-patchable.ts";
+import { checkPatchSources } from "../../config/patches/check-sources.ts";
 import { checkMemory } from "../../config/sandbox/least-memory.ts";
 import { shortOfProcessors } from "../../config/sandbox/processors.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
@@ -95,6 +97,9 @@ export async function prepareCreation(
   const kernelPath = await chooseKernel(config, settings);
   const stored = effectiveConfig({ ...config, image, mounts }, settings, kernelPath);
   checkMemory(stored);
+  // The root disk may be one that config.json says.
+  checkPatchable(stored.image, stored.patches, stored.rootDisk);
+  await checkPatchSources(stored.patches);
   const { rootDisk, memoryMib } = stored;
   if (rootDisk.kind === "tmpfs" && rootDisk.sizeMib !== null && rootDisk.sizeMib > memoryMib) {
     throw new InvalidConfigError(
@@ -180,9 +185,10 @@ async function makeAndBoot(
     const { connection, report } = await launchSupervisor(home, record, lock, attached, observer);
     return new Sandbox(new SandboxControl(home, record, connection, true), attached, report);
   } catch (error) {
-    // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping.
-    // Its volumes go with it, if they were made for it.
-    if (!(error instanceof BootStartError) || missing.length > 0) await discard();
+    // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping. One that was not
+    // patched to the end cannot be started either. Its volumes go with it, if they were made for it.
+    const isUnfit = record.config.patches.length > 0 || missing.length > 0;
+    if (!(error instanceof BootStartError) || isUnfit) await discard();
     throw error;
   } finally {
     await lock.release();

@@ -15,7 +15,6 @@ export const laterConfigKeys: LaterKeys = {
   maxCpus: [],
   maxMemoryMib: [],
   network: [],
-  patches: [],
   placementProfile: [],
   ports: [],
   portsTcp: [],

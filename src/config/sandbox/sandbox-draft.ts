@@ -1,4 +1,5 @@
 import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
+import { checkPatchable } from "../patches/check-patchable.ts";
 import { checkEnvSize } from "../env.ts";
 import { checkSandboxName } from "../sandbox-name.ts";
 import type { AnySetting, InputValue } from "../settings/setting.ts";
@@ -97,6 +98,7 @@ export class SandboxDraft {
     // `SandboxConfig` is made from the table, and so is what is in the map.
     const values = Object.fromEntries(this.#values) as unknown as SandboxConfig;
     checkEnvSize(values.env, values.rlimits);
+    checkPatchable(values.image, values.patches, values.rootDisk);
     return deepFreeze({ ...values, name: this.#name, imageDigest: null });
   }
 }

@@ -4,6 +4,7 @@ import { UnsupportedOperationError } from "../../errors/index.ts";
 import { DiskImageFormats } from "../enums.ts";
 import { asksForNothing } from "../keys/later-keys.ts";
 import { mountsSchema } from "../mounts/mounts-setting.ts";
+import { storedPatchSchema } from "../patches/stored-patch.ts";
 import { rlimitResources } from "../rlimits.ts";
 import { defaultRootDisk } from "../root-disk.ts";
 import { schemaOf } from "../settings/schema.ts";
@@ -50,6 +51,7 @@ const structures: Partial<Record<SettingKey, v.GenericSchema>> = {
   env: pairs,
   scripts: pairs,
   labels: keyed(v.string()),
+  patches: v.array(storedPatchSchema),
   rlimits: v.array(v.object({ resource: v.picklist(rlimitResources), soft: limit, hard: limit })),
 };
 

@@ -1,6 +1,7 @@
 import { PullPolicies } from "../enums.ts";
 import { mountsType } from "../mounts/mounts-setting.ts";
 import { registryType } from "../registry-config.ts";
+import { patchesType } from "../patches/patches-type.ts";
 import { rootDiskType } from "../root-disk-builder.ts";
 import { imageType } from "../rootfs-source.ts";
 import { creationSetting, derivedSetting, requiredSetting, setting, settledSetting } from "./setting.ts";
@@ -46,6 +47,15 @@ export const storageSettings = {
     },
     inspect: "Mounts",
     change: "restart",
+  }),
+  /** Applied once, when the sandbox is created. */
+  patches: settledSetting({
+    type: patchesType,
+    meaning: "changes of the root file system before the first command",
+    setters: ["patch", "addPatch"],
+    default: [],
+    inspect: "Patches",
+    change: "never",
   }),
   pullPolicy: setting({
     type: choice(PullPolicies),

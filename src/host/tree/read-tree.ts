@@ -4,7 +4,7 @@ import { IoError } from "../../errors/index.ts";
 import { ioError } from "../system-error.ts";
 import { HeldDirectory } from "./held-directory.ts";
 import { openEntry, type OpenEntry } from "./open-entry.ts";
-import { readContent } from "./read-content.ts";
+import { ContentBuffers, readContent } from "./read-content.ts";
 import { shownPath, type TreeEvent, type TreeKind } from "./tree.ts";
 
 export interface ReadTreeOptions {
@@ -12,6 +12,11 @@ export interface ReadTreeOptions {
   readonly followRoot?: boolean | undefined;
   /** Follow every link in the tree too. One that leads to a directory in which it is itself is an error. */
   readonly followAll?: boolean | undefined;
+  /**
+   * Read the contents of large files into the same few buffers again and again, so that they leave no garbage: what a batch has is there
+   * until the next batch but two is asked for.
+   */
+  readonly recycle?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -68,12 +73,14 @@ class TreeReader {
   readonly #path: string;
   readonly #options: ReadTreeOptions;
   readonly #levels: Level[] = [];
+  readonly #buffers: ContentBuffers;
   /** What is read now, for errors. */
   #at: Uint8Array = Buffer.alloc(0);
 
   constructor(path: string, options: ReadTreeOptions) {
     this.#path = path;
     this.#options = options;
+    this.#buffers = new ContentBuffers(options.recycle === true);
   }
 
   async *events(): AsyncGenerator<TreeEvent> {
@@ -103,7 +110,7 @@ class TreeReader {
       if (content !== null && content.length > 0) yield { type: "data", bytes: content };
       if (handle === null) return;
       if (entry.kind === "file") {
-        for await (const event of readContent(handle, entry.size, sparse)) {
+        for await (const event of readContent(handle, entry.size, sparse, this.#buffers)) {
           yield event;
           this.#options.signal?.throwIfAborted();
         }

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { treeListing } from "../../../test/support/tree-support.ts";
 import { IoError } from "../../errors/index.ts";
 import { readTree, type ReadTreeOptions } from "./read-tree.ts";
-import { shownPath, type TreeEntry } from "./tree.ts";
+import { shownPath, type TreeEntry, type TreeEvent } from "./tree.ts";
 import type { TreeResult } from "./tree-result.ts";
 import { TreeWriter, type TreeWriterOptions } from "./tree-writer.ts";
 
@@ -132,6 +132,35 @@ test("what is neither file, directory nor link is told of, and not opened", asyn
   );
 });
 
+test("recycled buffers are there until the next batch but two", async () => {
+  const long = join(base, "long");
+  const content = randomBytes(20 * 65_537);
+  await mkdir(long);
+  // Five of the small ones fill a batch; in their names' order they are the content.
+  for (let index = 0; index < 20; index++) {
+    await writeFile(join(long, String(100 + index)), content.subarray(index * 65_537, (index + 1) * 65_537));
+  }
+  await writeFile(join(long, "large"), content);
+  const kept = new Map<string, Buffer[]>();
+  let name = "";
+  const waiting: TreeEvent[][] = [];
+  const take = (events: readonly TreeEvent[] = []): void => {
+    for (const event of events) {
+      if (event.type === "entry") kept.set((name = shownPath(event.entry.path)), []);
+      else if (event.type === "data") kept.get(name)?.push(Buffer.from(event.bytes));
+    }
+  };
+  for await (const events of readTree(long, { recycle: true })) {
+    waiting.push(events);
+    if (waiting.length === 3) take(waiting.shift());
+  }
+  for (const events of waiting) take(events);
+  const names = [...kept.keys()].sort();
+  assert.ok(
+    Buffer.concat(names.flatMap((key) => kept.get(key) ?? [])).equals(Buffer.concat([content, content])),
+  );
+});
+
 test("an abort ends it with the signal's reason, and closes what was open", async () => {
   const controller = new AbortController();
   const reason = new Error("enough");
@@ -150,4 +179,32 @@ test("a path that is not there is told by its name", async () => {
     return error instanceof IoError && error.message.includes("missing");
   });
   await assert.rejects(TreeWriter.open(join(base, "missing")), IoError);
+});
+
+test("a sparse file comes as it is through buffers that are used again", async () => {
+  const path = join(base, "islands");
+  const megabyte = 1024 * 1024;
+  await using file = await open(path, "wx+");
+  await file.truncate(64 * megabyte);
+  // Islands of data in seas of holes, and some chunks that are whole: a batch has the remains of many chunks.
+  for (let at = 0; at < 64; at += 3) await file.write(randomBytes(4096), 0, 4096, at * megabyte);
+  await file.write(randomBytes(megabyte), 0, megabyte, 32 * megabyte);
+  const expected = Buffer.alloc(64 * megabyte);
+  await file.read(expected, 0, expected.length, 0);
+  const found = Buffer.alloc(64 * megabyte);
+  const batches: TreeEvent[][] = [];
+  let offset = 0;
+  const use = (batch: TreeEvent[] | undefined): void => {
+    for (const event of batch ?? []) {
+      if (event.type === "data") found.set(event.bytes, offset);
+      if (event.type !== "entry") offset += event.type === "data" ? event.bytes.length : event.length;
+    }
+  };
+  for await (const batch of readTree(path, { recycle: true })) {
+    // What a batch has is looked at as late as may be.
+    if (batches.push(batch) > 2) use(batches.shift());
+  }
+  for (const batch of batches) use(batch);
+  assert.equal(offset, expected.length);
+  assert.ok(found.equals(expected));
 });

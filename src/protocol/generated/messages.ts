@@ -22,6 +22,9 @@ export type FileKind = (typeof fileKinds)[number];
 export const fileChangeKinds = ["created", "modified", "closed", "attributes", "deleted", "movedFrom", "movedTo", "gone", "overflow"] as const;
 export type FileChangeKind = (typeof fileChangeKinds)[number];
 
+export const patchKinds = ["file", "script", "tree", "append", "symlink", "directory", "remove"] as const;
+export type PatchKind = (typeof patchKinds)[number];
+
 export const sandboxStates = ["starting", "running", "draining", "stopped", "crashed"] as const;
 export type SandboxState = (typeof sandboxStates)[number];
 
@@ -475,6 +478,17 @@ export interface FileChangesMessage {
   readonly changes: readonly FileChange[];
 }
 
+/** Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's. */
+export interface PatchApplyMessage {
+  readonly type: "PatchApply";
+  readonly kind: PatchKind;
+  readonly path: Uint8Array;
+  readonly mode: number | null;
+  readonly replace: boolean;
+  readonly target: Uint8Array;
+  readonly inPlace: boolean;
+}
+
 /** Answered by Pong. Does not count as activity. */
 export interface PingMessage {
   readonly type: "Ping";
@@ -711,6 +725,7 @@ export type Message =
   | TreeDoneMessage
   | FileWatchMessage
   | FileChangesMessage
+  | PatchApplyMessage
   | PingMessage
   | PongMessage
   | ShutdownMessage
@@ -814,6 +829,7 @@ export interface MessageOn {
     | TreeSendMessage
     | TreeReceiveMessage
     | FileWatchMessage
+    | PatchApplyMessage
     | PingMessage
     | ShutdownMessage
     | NextMessage
@@ -1141,6 +1157,15 @@ export function encodeMessage(message: Message): Buffer {
     case "FileChanges":
       writer.u8(113);
       writer.list(message.changes, (item) => writeFileChange(writer, item));
+      break;
+    case "PatchApply":
+      writer.u8(130);
+      writer.choice(patchKinds, message.kind);
+      writer.bytes(message.path);
+      writer.optional(message.mode, (item) => writer.u16(item));
+      writer.bool(message.replace);
+      writer.bytes(message.target);
+      writer.bool(message.inPlace);
       break;
     case "Ping":
       writer.u8(30);
@@ -1898,6 +1923,22 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       read: (reader) => ({
         type: "FileChanges",
         changes: reader.list(10, () => readFileChange(reader)),
+      }),
+    },
+  ],
+  [
+    130,
+    {
+      type: "PatchApply",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "PatchApply",
+        kind: reader.choice(patchKinds),
+        path: reader.bytes(),
+        mode: reader.optional(() => reader.u16()),
+        replace: reader.bool(),
+        target: reader.bytes(),
+        inPlace: reader.bool(),
       }),
     },
   ],

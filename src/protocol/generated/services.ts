@@ -86,6 +86,15 @@ const fileWatch: Service = {
   ends: ["FileDone", "FileFailed"],
 };
 
+/** A change of the root. The data, if the patch has any, ends with End. */
+const patch: Service = {
+  name: "patch",
+  routes: ["supervisor→agent"],
+  opener: { messages: [], data: true, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["FileDone", "FileFailed"],
+};
+
 /** A sign of life of the guest. */
 const ping: Service = {
   name: "ping",
@@ -205,6 +214,7 @@ export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<Messag
   ["TreeSend", treeSend],
   ["TreeReceive", treeReceive],
   ["FileWatch", fileWatch],
+  ["PatchApply", patch],
   ["Ping", ping],
   ["Touch", touch],
   ["Detach", end],

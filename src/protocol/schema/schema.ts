@@ -18,6 +18,7 @@ import { handshake } from "./handshake.ts";
 import { host } from "./host.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { logs } from "./logs.ts";
+import { patches } from "./patches.ts";
 import { metrics } from "./metrics.ts";
 import { stream } from "./stream.ts";
 import type { Area, Fields, MessageDefinition, ServiceDefinition } from "./types.ts";
@@ -28,6 +29,7 @@ export const areas: readonly Area[] = [
   handshake,
   commands,
   files,
+  patches,
   lifecycle,
   metrics,
   logs,

@@ -4,9 +4,10 @@ import { orTimeout } from "../../host/or-timeout.ts";
 import { isAcceleratorFailure } from "../../machine/accelerator/accelerator-failure.ts";
 import { Machine } from "../../machine/machine.ts";
 import type { MachineExit, TemplateUse } from "../../machine/types.ts";
-import { bootMessages } from "../../guest-setup/boot-messages.ts";
+import { bootMessage, bootMessages } from "../../guest-setup/boot-messages.ts";
 import { AgentLink } from "../../agent-link/agent-link.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
+import { prepareMounts } from "../inputs/mounts.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
 import { servedWhile } from "./serve-files.ts";
 import {
@@ -16,7 +17,13 @@ import {
   startError,
   type WaitLimit,
 } from "./start-errors.ts";
-import { unlessOver, type StartContext, type StartedMachine, type StartPlan } from "./context.ts";
+import {
+  unlessOver,
+  type FillUnderWay,
+  type StartContext,
+  type StartedMachine,
+  type StartPlan,
+} from "./context.ts";
 
 /** A guest whose kernel is booted. */
 export interface BootOptions {
@@ -111,9 +118,10 @@ export async function becomeSandbox(
 ): Promise<StartedMachine> {
   context.progress("guest");
   try {
-    const messages = bootMessages(context.record, mounts.guest, isMounted ? null : root);
+    const isFilled = context.fill !== null;
+    const messages = bootMessages(context.record, mounts.guest, isMounted ? null : root, isFilled);
     const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
-    await untilReady(started, booted, context.operation);
+    await untilReady(context, started, booted, context.operation);
     started.live();
     return started;
   } catch (error) {
@@ -158,18 +166,31 @@ export async function endedBy(
 }
 
 /**
- * Waits until a guest is what it was told to become.
+ * Waits until a guest is what it was told to become. Fills its root first, when there is something to fill it with: then the guest was
+ * not told to boot yet.
  *
  * @param booted what the agent answers
- * @throws what it answered; what ended the machine; why the operation is over
+ * @param operation the context's, or a shorter one
+ * @param beforeFill what has to be certain before the root is changed
+ * @throws what it answered; what ended the machine; why the operation is over; PatchFailedError
  */
 export async function untilReady(
-  { machine, agent }: StartedMachine,
+  context: StartContext,
+  started: StartedMachine,
   booted: Promise<void>,
   operation: Operation,
+  beforeFill?: () => Promise<void>,
 ): Promise<void> {
+  const { machine, agent } = started;
   // Whatever becomes of it before the machine is ready is told by that: a machine that cannot be restored says so at once.
   booted.catch(() => undefined);
+  if (context.fill !== null) {
+    // The guest answers this when its root is mounted. That it cannot be is told by the other one.
+    const listens = machine.ready.then(() => Promise.race([agent.ping(), booted]));
+    await unlessOver(listens, machine, operation);
+    await beforeFill?.();
+    await fillRoot(context, context.fill, started, booted, operation);
+  }
   await unlessOver(
     machine.ready.then(() => booted),
     machine,
@@ -177,4 +198,22 @@ export async function untilReady(
   );
   // Again, now that the way to the guest is short: what was sent first had to wait for a machine that was being restored.
   agent.setClock();
+}
+
+/** How long that takes depends on what is copied, so it is no part of the time for a start. */
+async function fillRoot(
+  { operation, progress, record, home }: StartContext,
+  underWay: FillUnderWay,
+  { machine, agent }: StartedMachine,
+  booted: Promise<void>,
+  restore: Operation,
+): Promise<void> {
+  progress("patch");
+  underWay.begun = true;
+  const filled = operation.uncounted(() =>
+    restore.uncounted(() => Promise.race([agent.fill(underWay.fill, restore.signal), booted])),
+  );
+  await unlessOver(filled, machine, restore);
+  const mounts = await prepareMounts(record.config, home);
+  agent.sendBoot(bootMessage(record, mounts.guest));
 }

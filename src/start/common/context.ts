@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { RuntimeError } from "../../errors/index.ts";
 import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelerator/accelerator.ts";
 import type { Machine } from "../../machine/machine.ts";
+import type { GuestFill } from "../../guest-setup/guest-fill.ts";
 import type { AgentLink } from "../../agent-link/agent-link.ts";
 import { noSpaceLeft } from "../../host/system-error.ts";
 import type { Operation } from "../../host/operation.ts";
@@ -38,8 +39,16 @@ export interface StartRequest extends Subject {
   readonly agentLost: (error: Error | null) => void;
 }
 
+/** What is put into a guest's root, and whether it has been begun: a guest whose root was changed is not begun anew. */
+export interface FillUnderWay {
+  readonly fill: GuestFill;
+  begun: boolean;
+}
+
 /** A start that is under way. */
 export interface StartContext extends StartRequest {
+  /** What is put into the guest's root before it boots; null for nothing. */
+  readonly fill: FillUnderWay | null;
   /** All of it: aborted with the request's signal, and when the time for the start is over. */
   readonly operation: Operation;
 }

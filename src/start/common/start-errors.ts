@@ -3,6 +3,7 @@ import {
   InvalidConfigError,
   IoError,
   OperationTimeoutError,
+  PatchFailedError,
   type BootStage,
 } from "../../errors/index.ts";
 import type { Operation } from "../../host/operation.ts";
@@ -88,7 +89,7 @@ export function startError(
   limit: WaitLimit,
 ): Error {
   // What the host could not do is told as it is everywhere else.
-  if (error instanceof IoError) return error;
+  if (error instanceof IoError || error instanceof PatchFailedError) return error;
   return (
     configError(record.config, error, exit) ??
     bootError(

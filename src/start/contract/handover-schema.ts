@@ -41,6 +41,7 @@ const prelaunch = v.variant("kind", [
     statePath: path,
     opening: v.string(),
     bootFrames: v.pipe(v.string(), v.base64()),
+    isFilled: v.boolean(),
     served,
     accelerator,
     template: origin,

@@ -41,6 +41,8 @@ export interface PrelaunchOrder {
   readonly opening: string;
   /** What the guest is told, in base64. */
   readonly bootFrames: string;
+  /** Its root is filled before it boots: so it is not told to boot yet. */
+  readonly isFilled: boolean;
   /** What it is to find on the host. */
   readonly served: readonly ServedPath[];
   readonly accelerator: Accelerator;

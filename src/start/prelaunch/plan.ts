@@ -12,6 +12,7 @@ import {
   type StartInputs,
 } from "../contract/handover.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
+import { fillOf } from "../../guest-setup/guest-fill.ts";
 import { bootMessages } from "../../guest-setup/boot-messages.ts";
 import { guestTscKhz, machineSpec } from "../inputs/machine-spec.ts";
 import { probeInputs, type Subject } from "../inputs/probe.ts";
@@ -66,6 +67,7 @@ async function planPrelaunch(
     return none(`no template is of use here: ${template.record.unusable}`);
   if (!clockFits(template.record, khz)) return none("its template's clock does not fit this host");
   const use = { memoryPath: template.paths.memory, shared: false, restored: true };
+  const isFilled = (await fillOf(record, paths)) !== null;
   const order: PrelaunchOrder = {
     kind: "qemu",
     command: machineCommand(machineSpec(record, kernel, root, mounts, use), accelerator, {
@@ -76,7 +78,8 @@ async function planPrelaunch(
     isWatched: qemu.lifeline.kind === "watcher",
     statePath: template.paths.state,
     opening: openingLines(),
-    bootFrames: encode(bootMessages(record, mounts.guest, keys.image === null ? root : null)),
+    bootFrames: encode(bootMessages(record, mounts.guest, keys.image === null ? root : null, isFilled)),
+    isFilled,
     served: mounts.served,
     accelerator,
     template: originOf(template),

@@ -29,6 +29,14 @@ async function becomePrelaunched(
 ): Promise<RouteResult> {
   const { home, runtimeLog } = context;
   const { template, upperPath, accelerator } = order;
+  if (order.isFilled !== (context.fill !== null)) {
+    const refused = { kind: "none", stray: spawned, strayUpper: upperPath } as const;
+    return await discardRefused(context, {
+      ...refused,
+      reason: "it was told to boot too early",
+      isFault: true,
+    });
+  }
   const machine = Machine.adopt(spawned, accelerator);
   context.progress("restore");
   try {

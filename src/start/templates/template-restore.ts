@@ -53,8 +53,9 @@ export async function restoreTemplate(
     if (isMounted && !upperIsMade) await copyTemplateUpper(plan.root, template);
     return await spawnRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
-  const messages = bootMessages(plan.context.record, plan.mounts.guest, isMounted ? null : plan.root);
   const { context, mounts } = plan;
+  const isFilled = context.fill !== null;
+  const messages = bootMessages(context.record, mounts.guest, isMounted ? null : plan.root, isFilled);
   const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
   await becomeRestored(context, started, booted, originOf(template));
   return started;
@@ -75,9 +76,9 @@ export async function becomeRestored(
   const { signal } = context.operation;
   try {
     await Operation.run("restore", { signal, timeoutMs: restoreDeadlineMs() }, (operation) =>
-      untilReady(started, booted, operation),
+      untilReady(context, started, booted, operation, () => requireSame(origin)),
     );
-    await requireSame(origin);
+    if (context.fill === null) await requireSame(origin);
     started.live();
     keep(context, origin);
   } catch (error) {
@@ -86,6 +87,8 @@ export async function becomeRestored(
     // What the guest itself says, what is wrong with the sandbox's own files, and a full disk of the host would be so without a
     // template too. And when nothing is left of the start's time, that was used up before.
     const isOfTheSandbox =
+      // Its root was changed: that it is not changed once more is worth more than another try.
+      context.fill?.begun === true ||
       error instanceof GuestBootError ||
       startError instanceof InvalidConfigError ||
       startError instanceof IoError;

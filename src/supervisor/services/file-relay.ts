@@ -8,6 +8,7 @@ import type { AgentLink } from "../../agent-link/agent-link.ts";
 import { encodeFailure } from "../../protocol/failure.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
+import { notePassed } from "../young-garbage.ts";
 
 export interface FileRelayOptions {
   readonly request: Message;
@@ -44,6 +45,7 @@ export class FileRelay {
           if (!this.#opened) throw new ProtocolError("the guest sent a file that it had not opened");
           activity();
           client.sendData(kind, payload);
+          notePassed(payload.length);
         },
         credit: (bytes) => {
           client.consume(bytes);
@@ -73,6 +75,7 @@ export class FileRelay {
       data: (kind, payload) => {
         activity();
         stream.sendData(kind, payload);
+        notePassed(payload.length);
       },
       credit: (bytes) => {
         stream.consume(Math.min(bytes, stream.held));

@@ -124,8 +124,6 @@ test(
       init: (b) => b.init("/sbin/init"),
       initWith: (b) => b.initWith("auto", (init) => init),
       volume: (b) => b.volume("/data", (mount) => mount),
-      patch: (b) => b.patch((patch) => patch),
-      addPatch: (b) => b.addPatch({}),
       port: (b) => b.port(8080, 80),
       portUdp: (b) => b.portUdp(5353, 53),
       portBind: (b) => b.portBind("127.0.0.1", 8080, 80),
@@ -143,7 +141,6 @@ test(
     }
     const keys: Record<string, unknown> = {
       network: { policy: "none" },
-      patches: [{}],
       ports: { 80: 80 },
       volumes: { "/data": {} },
       secrets: [{}],

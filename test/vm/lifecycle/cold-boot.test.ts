@@ -20,6 +20,8 @@ before(async () => {
     .image("localhost/base")
     .cpus(2)
     .memory(256)
+    .volume("/data/memory", (m) => m.tmpfs().size(4))
+    .volume("/data", (m) => m.namedWith("booted", "create", "disk", 32))
     .script("greet", "#!/bin/sh\necho hello\n")
     .logLevel("info")
     .create();
@@ -46,6 +48,14 @@ test("a command on a terminal", { timeout }, async () => {
     .execWith("sh", (e) => e.args(["-c", "stty size; tty"]).tty(true))
     .then((ended) => ({ stdout: ended.stdout() }));
   assert.match(stdout, /^24 80\r\n\/dev\/pts\/\d+\r\n$/);
+});
+
+test("a disk and memory in it are mounted", { timeout }, async () => {
+  assert.equal(
+    await output(sandbox, "awk '$2 ~ /^.data/ { print $2, $3 }' /proc/mounts"),
+    "/data ext4\n/data/memory tmpfs",
+  );
+  await output(sandbox, "echo written > /data/file; sync");
 });
 
 test("a megabyte in and out", { timeout }, async () => {

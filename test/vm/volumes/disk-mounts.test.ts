@@ -22,11 +22,10 @@ import { assertClean, busyboxTree, convert, diskOf, emptyDisk, output } from "..
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
-export const needs: Needs = ["boots", "disks"];
+export const needs: Needs = ["running", "disks"];
 
 const home = useTemporaryHome();
 const at = (name: string): string => join(home, name);
-const booting = process.env["MSB_TEMPLATES"] === "off";
 
 const small = (name: string): SandboxBuilder => Sandbox.builder(name).image("localhost/base").memory(256);
 const digestOf = async (path: string): Promise<string> =>
@@ -71,7 +70,7 @@ test("each is mounted at its place, enclosing ones first, from a template like o
     "from the host\nfrom the host",
   );
   assert.equal(await output(sandbox, "/made/ro/tools/tool"), "ran");
-  assert.equal(sandbox.startReport?.route === "cold", booting);
+  assert.notEqual(sandbox.startReport?.route, "cold");
 });
 
 test("the file system of a named disk fills it, and it takes what was written", async () => {

@@ -83,6 +83,7 @@ const composed: Readonly<Record<string, (config: SandboxConfig) => string | read
   Labels: ({ labels }) =>
     Object.entries(labels).map(([key, value]) => (value === "" ? key : `${key}=${value}`)),
   Scripts: ({ scripts }) => scripts.map(([script]) => `/.msb/scripts/${script}`),
+  Patches: ({ patches }) => patches.map(describePatch),
   Limits: ({ rlimits }) =>
     rlimits.map((limit) => `${limit.resource} ${String(limit.soft)}:${String(limit.hard)}`),
 };
@@ -94,6 +95,18 @@ function line(title: string, config: SandboxConfig): string | readonly string[] 
   if (key === undefined || setting === undefined) throw new Error(`no setting has the title ${title}`);
   const value = config[key];
   return value === null ? (setting.otherwise ?? "-") : showValue(setting.type.form, value);
+}
+
+function describePatch(patch: SandboxConfig["patches"][number]): string {
+  switch (patch.kind) {
+    case "copyFile":
+    case "copyDir":
+      return `${patch.kind} ${patch.src} to ${patch.dst}`;
+    case "symlink":
+      return `symlink ${patch.link} to ${patch.target}`;
+    default:
+      return `${patch.kind} ${patch.path}`;
+  }
 }
 
 /** What the guest writes itself, a directory or a disk image, has none. */

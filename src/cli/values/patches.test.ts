@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { UsageError } from "../output/usage-error.ts";
+import { parseCopy, parseCopyDir, parseCopyFile } from "./patches.ts";
+
+test("what is copied where", () => {
+  assert.deepEqual(parseCopyFile("a:b/c.txt:/srv/c.txt"), {
+    ...{ kind: "copyFile", src: "a:b/c.txt", dst: "/srv/c.txt", replace: true },
+  });
+  assert.equal(parseCopyDir("site:/srv/www").kind, "copyDir");
+  assert.equal(parseCopy(`${import.meta.dirname}:/srv`).kind, "copyDir");
+  assert.equal(parseCopy(`${import.meta.filename}:/srv/x`).kind, "copyFile");
+});
+
+test("what does not say it is refused", () => {
+  for (const text of ["", "file", ":/srv", "file:srv", "file:"]) {
+    assert.throws(() => parseCopyFile(text), UsageError, text);
+  }
+  assert.throws(() => parseCopy("/no/such/file:/srv"), UsageError);
+});
