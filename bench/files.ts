@@ -97,7 +97,9 @@ async function measureLoad(
         rate(isTree ? await treeIntoPort(bare, host) : await bare.writePort(whole, { file: "/load" })),
       );
       samples.out.push(rate(await copy([`${sandbox.name}:/srv/load`, back], samples.msb)));
-      samples.outPort.push(rate(isTree ? await treeOutOfPort(bare) : await bare.readPort(whole, { file: "/load" })));
+      samples.outPort.push(
+        rate(isTree ? await treeOutOfPort(bare) : await bare.readPort(whole, { file: "/load" })),
+      );
       samples.supervisor.push(watch.highestBytes() / 1e6);
     }
     await runProgram("diff", ["-r", host, back]);
