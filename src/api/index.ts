@@ -114,7 +114,7 @@ export {
 } from "../config/volumes/volume-config.ts";
 export { VolumeBuilder } from "./volumes/volume-builder.ts";
 export { Volume, type VolumePruneReport } from "./volumes/entry.ts";
-export { VolumeFs } from "./volumes/volume-fs.ts";
+export { VolumeFs, type VolumeFsEntry } from "./volumes/volume-fs.ts";
 export { VolumeHandle } from "./volumes/volume-handle.ts";
 export type { VolumeHandle as VolumeInfo } from "./volumes/volume-handle.ts";
 export { VolumeFsReadStream, VolumeFsWriteSink } from "./volumes/volume-streams.ts";

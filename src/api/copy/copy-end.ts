@@ -11,6 +11,8 @@ export interface CopySource {
 
 /** Where a copy goes. Whatever becomes of it, nothing is under its final name before it is whole. */
 export interface CopySink<Event extends ArchiveEvent = TreeEvent> {
+  /** Rejects when it has failed, whether or not anything is being written; else it stays as it is. */
+  readonly failed?: Promise<never> | undefined;
   /** Takes what comes next; resolves when there is room for more. The bytes must not change before `finish()`. */
   write(events: readonly Event[]): Promise<void>;
   /** Waits until all is there. @returns what is not */

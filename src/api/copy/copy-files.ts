@@ -65,7 +65,9 @@ export async function copyFiles(
     });
   }
   const from = sourceOf(source, followLinks);
-  const batches = from.read(signal);
+  // What is being read ahead is given up when the other side fails: nobody may ever write to a pipe.
+  const over = new AbortController();
+  const batches = from.read(AbortSignal.any([signal, over.signal]));
   try {
     const first = await batches.next();
     const [root] = first.done === true ? [] : first.value;
@@ -81,7 +83,7 @@ export async function copyFiles(
         next.catch(() => undefined);
         await sink.write(batch.value);
         tally.add(batch.value);
-        batch = await next;
+        batch = await (sink.failed === undefined ? next : Promise.race([next, sink.failed]));
       }
       const { problems, count } = await sink.finish();
       const all = [...from.problems, ...problems];
@@ -91,7 +93,8 @@ export async function copyFiles(
       throw error;
     }
   } finally {
-    await batches.return();
+    over.abort();
+    await batches.return().catch(() => undefined);
   }
 }
 

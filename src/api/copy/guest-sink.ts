@@ -17,6 +17,7 @@ export class GuestSink implements CopySink<ArchiveEvent> {
   readonly #files: GuestFiles;
   readonly #stream: GuestStream;
   readonly #signal: AbortSignal;
+  readonly failed: Promise<never>;
   #gathered: Uint8Array[] = [];
   #bytes = 0;
 
@@ -24,6 +25,8 @@ export class GuestSink implements CopySink<ArchiveEvent> {
     this.#files = files;
     this.#stream = stream;
     this.#signal = signal;
+    this.failed = new Promise((_, reject) => void stream.finished(signal).catch(reject));
+    this.failed.catch(() => undefined);
   }
 
   /**

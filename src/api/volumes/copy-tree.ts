@@ -1,11 +1,12 @@
 import type { BigIntStats } from "node:fs";
 import { chmod, mkdir, readdir, readlink, symlink, unlink } from "node:fs/promises";
 import {
-  OpenDirectory,
   statusOf,
   unlessThere,
+  type OpenDirectory,
   type Place,
 } from "../../host/contained/contained-directory.ts";
+import { Descent } from "../../host/contained/descent.ts";
 import { copyRegular, systemError, type AnyPlace } from "./volume-write.ts";
 
 /**
@@ -25,38 +26,54 @@ export async function copyTree(source: Place, target: Place, signal?: AbortSigna
     return;
   }
   if (target.name !== ".") await mkdir(target.path, 0o755).catch(unlessThere);
-  await using top = await OpenDirectory.open(target.path);
-  await fill(source.path, target.path, await identityOf(top), signal);
+  await fill(source.path, target.path, signal);
 }
 
-/** @param top identity of the outermost target: met in what is copied, there would be no end */
-async function fill(
-  source: Buffer,
-  target: Buffer,
-  top: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await using from = await OpenDirectory.open(source);
-  if ((await identityOf(from)) === top)
-    throw systemError("EINVAL", "a directory cannot be copied into itself");
-  await using to = await OpenDirectory.open(target);
-  for (const name of await readdir(from.at(), { encoding: "buffer" })) {
+async function fill(source: Buffer, target: Buffer, signal: AbortSignal | undefined): Promise<void> {
+  await using from = await Descent.open(source);
+  await using to = await Descent.open(target);
+  // Met in what is copied, there would be no end.
+  const top = to.identity;
+  /** What is still to be copied in each directory on the way. */
+  const way = [await namesIn(from, top)];
+  for (let names = way.at(-1); names !== undefined; names = way.at(-1)) {
     signal?.throwIfAborted();
-    const inner = { directory: from, name, path: from.at(name) };
-    const into = { directory: to, name, path: to.at(name) };
-    const found = await statusOf(inner.path);
-    if (found?.isDirectory() === true) {
-      await mkdir(into.path, 0o755).catch(unlessThere);
-      await fill(inner.path, into.path, top, signal);
-    } else if (found !== null) await copyNode(inner, into, found.isSymbolicLink());
+    const name = names.pop();
+    if (name !== undefined) {
+      if (await copyNamed(from, to, name)) way.push(await namesIn(from, top));
+      continue;
+    }
+    const mode = (await statusNow(from.here)).mode & 0o7777n;
+    way.pop();
+    if (way.length === 0) {
+      await chmod(to.here.itself, Number(mode));
+      return;
+    }
+    await (await from.up()).close();
+    // Its mode may allow no way up from it.
+    await using left = await to.up();
+    await chmod(left.itself, Number(mode));
   }
-  const { mode } = await statusNow(from);
-  await chmod(to.at(), Number(mode) & 0o7777);
 }
 
-async function identityOf(directory: OpenDirectory): Promise<string> {
-  const { dev, ino } = await statusNow(directory);
-  return `${dev}:${ino}`;
+async function namesIn({ here, identity }: Descent, top: string): Promise<Buffer[]> {
+  if (identity === top) throw systemError("EINVAL", "a directory cannot be copied into itself");
+  return await readdir(here.at(), { encoding: "buffer" });
+}
+
+/** Copies what has a name. A directory is made and entered. @returns whether it was one */
+async function copyNamed(from: Descent, to: Descent, name: Buffer): Promise<boolean> {
+  const inner = { directory: from.here, name, path: from.here.at(name) };
+  const into = { directory: to.here, name, path: to.here.at(name) };
+  const found = await statusOf(inner.path);
+  if (found?.isDirectory() === true) {
+    await mkdir(into.path, 0o755).catch(unlessThere);
+    await from.down(name);
+    await to.down(name);
+    return true;
+  }
+  if (found !== null) await copyNode(inner, into, found.isSymbolicLink());
+  return false;
 }
 
 async function statusNow(directory: OpenDirectory): Promise<BigIntStats> {

@@ -52,7 +52,11 @@ const statics = {
     await removeNamed(name, options);
   },
 
-  /** Removes every volume that no sandbox has, running or not. @throws IoError */
+  /**
+   * Removes every volume that no sandbox has, running or not.
+   *
+   * @throws IoError, also when a sandbox cannot be read, so that it may have any of them
+   */
   async prune(options: WaitOptions = {}): Promise<VolumePruneReport> {
     return await Operation.run("prune the volumes", options, ({ signal }) =>
       pruneVolumes(locateHome(), signal),

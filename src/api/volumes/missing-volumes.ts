@@ -1,12 +1,12 @@
 import type { VolumeConfig } from "../../config/volumes/volume-config.ts";
 import { VolumeAlreadyExistsError } from "../../errors/index.ts";
 import type { Home } from "../../store/home.ts";
-import { removeVolume } from "../../store/volumes/volume-removal.ts";
+import { discardVolume, newVolume, type NewVolume } from "../../store/volumes/discard-volume.ts";
 import { createVolume } from "../../store/volumes/volumes.ts";
 
 /** Volumes that were made for a sandbox. */
 export interface MadeVolumes {
-  /** Removes those that nobody else has begun to use: the sandbox is not made. */
+  /** Removes those that nobody else has begun to use, or has put anything in: the sandbox is not made, and is gone itself. */
   undo(): Promise<void>;
 }
 
@@ -21,15 +21,14 @@ export async function makeMissing(
   missing: readonly VolumeConfig[],
   mayBeThere: (name: string) => boolean,
 ): Promise<MadeVolumes> {
-  const made: string[] = [];
+  const made: NewVolume[] = [];
   const undo = async (): Promise<void> => {
-    for (const name of made.splice(0)) await removeVolume(home, name).catch(() => undefined);
+    for (const volume of made.splice(0)) await discardVolume(home, volume).catch(() => undefined);
   };
   try {
     for (const config of missing) {
       try {
-        await createVolume(home, config);
-        made.push(config.name);
+        made.push(await newVolume(await createVolume(home, config)));
       } catch (error) {
         if (!(error instanceof VolumeAlreadyExistsError) || !mayBeThere(config.name)) throw error;
       }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -19,6 +20,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
+import { deepTree, withFewDescriptors } from "../../../test/support/few-descriptors.ts";
 import { IoError, SandboxFsError } from "../../errors/index.ts";
 import { treeUsage } from "../../host/contained/tree-usage.ts";
 import { VolumeFs } from "./volume-fs.ts";
@@ -129,6 +131,36 @@ test("copies and renames, files and trees", async () => {
   assert.equal(await fs.readToString("far/away/one"), "1");
   for (const to of ["t", "t/in", "t/sub/in/deeper"]) await assert.rejects(fs.copy("t", to), IoError);
   await assert.rejects(fs.copy("nothing", "b"), IoError);
+});
+
+test("copies a tree that is deeper than a process may have files open, with its modes", async () => {
+  const bottom = deepTree(join(root, "deep"));
+  const closed = join(root, "deep/d/d/closed");
+  mkdirSync(closed);
+  writeFileSync(join(closed, "f"), "x");
+  chmodSync(closed, 0o555);
+  const code = `
+import { VolumeFs } from ${JSON.stringify(import.meta.resolve("./volume-fs.ts"))};
+await new VolumeFs(process.argv[2]).copy("deep", "copy");`;
+  await withFewDescriptors(code, root);
+  assert.equal(readFileSync(join(root, "copy", bottom), "utf8"), "reached");
+  assert.equal(statSync(join(root, "copy/d/d/closed")).mode & 0o777, 0o555);
+  assert.equal(readFileSync(join(root, "copy/d/d/closed/f"), "utf8"), "x");
+});
+
+test("lists names that are no text, in bytes", async () => {
+  const name = Buffer.from([0x61, 0xff, 0xfe]);
+  writeFileSync(Buffer.concat([Buffer.from(`${root}/`), name]), "12345");
+  writeFileSync(join(root, "ä"), "");
+  const entries = (await fs.list(".")).sort((a, b) => b.size - a.size);
+  assert.deepEqual(
+    entries.map(({ path, isUtf8, size }) => [path, isUtf8, size]),
+    [
+      ["/a\ufffd\ufffd", false, 5],
+      ["/ä", true, 0],
+    ],
+  );
+  assert.deepEqual(entries[0]?.pathBytes, Buffer.concat([Buffer.from("/"), name]));
 });
 
 test("tells what is not there, no text, and no file", async () => {

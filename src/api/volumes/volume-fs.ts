@@ -11,10 +11,19 @@ import { removeTree } from "../../host/contained/remove-tree.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
 import type { FsEntry, FsEntryKind, FsMetadata } from "../fs/fs-types.ts";
+import { isTextPath, joinPath, pathText } from "../fs/guest-path.ts";
 import { copyTree } from "./copy-tree.ts";
 import { atPlace } from "./volume-place.ts";
 import { VolumeFsReadStream, VolumeFsWriteSink } from "./volume-streams.ts";
 import { AsideFile, openToRead, systemError } from "./volume-write.ts";
+
+/** One name in a directory of a volume; what a symbolic link leads to is not looked at. */
+export interface VolumeFsEntry extends FsEntry {
+  /** The path as it is: in `path`, bytes that are no UTF-8 are U+FFFD, and that text does not lead to the file. */
+  readonly pathBytes: Uint8Array;
+  /** Whether `path` says all of it. */
+  readonly isUtf8: boolean;
+}
 
 /**
  * The files of a volume, from the host: no sandbox is needed. Paths are below the volume's root, with or without a leading `/`. Neither
@@ -102,20 +111,20 @@ export class VolumeFs {
   }
 
   /** The names in a directory, in no order; `path` begins with a `/`, which is the volume's root. @throws IoError, SandboxFsError */
-  async list(path: string, options: WaitOptions = {}): Promise<FsEntry[]> {
+  async list(path: string, options: WaitOptions = {}): Promise<VolumeFsEntry[]> {
     return await this.#at(path, "list", options, async (place) => {
       await using directory = await OpenDirectory.open(place.path);
-      const prefix = `/${path
-        .split("/")
-        .filter((part) => part !== "" && part !== ".")
-        .join("/")}`;
+      const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+      const listed = Buffer.from(`/${parts.join("/")}`);
       const entries = await Promise.all(
-        (await readdir(directory.at())).map(async (name) => {
+        (await readdir(directory.at(), { encoding: "buffer" })).map(async (name) => {
           const status = await statusOf(directory.at(name));
           // It has been removed since.
           if (status === null) return null;
           const { kind, size, mode, modified } = metadataOf(status);
-          return { path: `${prefix === "/" ? "" : prefix}/${name}`, kind, size, mode, modified };
+          const pathBytes = joinPath(listed, name);
+          const isUtf8 = isTextPath(pathBytes);
+          return { path: pathText(pathBytes), pathBytes, isUtf8, kind, size, mode, modified };
         }),
       );
       return entries.filter((entry) => entry !== null);

@@ -36,6 +36,11 @@ export class OpenDirectory implements AsyncDisposable {
     return Buffer.concat([this.#path, Buffer.from("/"), Buffer.from(name)]);
   }
 
+  /** Its own path, for what may be done to a directory that one may not go through. It is followed. */
+  get itself(): Buffer {
+    return this.#path;
+  }
+
   async close(): Promise<void> {
     await this.#handle.close();
   }

@@ -1,4 +1,4 @@
-import { chmod, readdir, rename, rmdir, unlink } from "node:fs/promises";
+import { chmod, readdir, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { errorCode } from "../system-error.ts";
 import { randomHex } from "../system/entropy.ts";
 import { OpenDirectory, statusOf, type Place } from "./contained-directory.ts";
@@ -16,6 +16,8 @@ export async function removeTree({ path }: Pick<Place, "path">, signal?: AbortSi
     const prefix = `.msb-removing-${randomHex(4)}-`;
     let brought = 0;
     const bringUp = async (at: Buffer): Promise<void> => {
+      // Its entry `..` changes, for which it must be writable itself (rename(2), EACCES).
+      await (await openWritable(at)).close();
       await rename(at, top.at(`${prefix}${brought++}`));
     };
     for (let names = await namesIn(top); names.length > 0; names = await namesIn(top)) {
@@ -54,8 +56,12 @@ async function removeShallow(path: Buffer, bringUp: (at: Buffer) => Promise<void
 /** Its own mode must not keep its owner from emptying it. */
 async function openWritable(path: Buffer): Promise<OpenDirectory> {
   const directory = await OpenDirectory.open(path);
-  const mode = Number((await statusOf(directory.at()))?.mode ?? 0n) & 0o7777;
-  if ((mode & 0o700) !== 0o700) await chmod(directory.at(), mode | 0o700).catch(() => undefined);
+  try {
+    const { mode } = await stat(directory.itself);
+    if ((mode & 0o700) !== 0o700) await chmod(directory.itself, (mode & 0o7777) | 0o700);
+  } catch {
+    // It is another's, or has gone: what is to be done with it tells.
+  }
   return directory;
 }
 

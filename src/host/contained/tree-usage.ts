@@ -1,44 +1,60 @@
 import { readdir } from "node:fs/promises";
 import { errorCode } from "../system-error.ts";
-import { OpenDirectory, statusOf } from "./contained-directory.ts";
+import { statusOf } from "./contained-directory.ts";
+import { Descent } from "./descent.ts";
 
 /** What st_blocks counts in (stat(2)), whatever the file system's blocks are. */
 const blockBytes = 512n;
+/** Of what has gone, has become something else, or cannot be read. */
+const passedOver: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM", "ESTALE"]);
 
 /**
  * What a directory with all that is in it takes on the disk, in bytes. A file with several names counts once; holes do not count. What
- * comes and goes meanwhile may or may not be counted, and what cannot be read is not.
+ * comes and goes meanwhile may or may not be counted, and what cannot be read is not. When somebody moves the directory that is being
+ * counted, the rest is not counted.
  *
  * @throws what the system reports about the directory itself
  */
 export async function treeUsage(path: string): Promise<number> {
   const severalNames = new Set<string>();
-  let blocks = 0n;
-  const visit = async (directory: OpenDirectory): Promise<void> => {
-    for (const name of await readdir(directory.at(), { encoding: "buffer" })) {
-      const status = await statusOf(directory.at(name));
-      if (status === null) continue;
-      if (status.nlink > 1n && !status.isDirectory()) {
-        const key = `${status.dev}:${status.ino}`;
-        if (severalNames.has(key)) continue;
-        severalNames.add(key);
-      }
-      blocks += status.blocks;
-      if (status.isDirectory()) await visitNamed(directory, name);
+  await using tree = await Descent.open(path);
+  let blocks = (await statusOf(tree.here.at()))?.blocks ?? 0n;
+  /** What is still to be counted in each directory on the way. */
+  const way: Buffer[][] = [await readdir(tree.here.at(), { encoding: "buffer" })];
+  for (let names = way.at(-1); names !== undefined; names = way.at(-1)) {
+    const name = names.pop();
+    if (name === undefined) {
+      way.pop();
+      if (way.length > 0 && (await unlessPassedOver(async () => await (await tree.up()).close())) === null)
+        break;
+      continue;
     }
-  };
-  const visitNamed = async (above: OpenDirectory, name: Buffer): Promise<void> => {
-    try {
-      await using directory = await OpenDirectory.open(above.at(name));
-      await visit(directory);
-    } catch (error) {
-      // EMFILE and ENFILE: deeper than this process may have files open.
-      const code = errorCode(error) ?? "";
-      if (!["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM", "EMFILE", "ENFILE"].includes(code)) throw error;
+    const status = await unlessPassedOver(() => statusOf(tree.here.at(name)));
+    if (status === null) continue;
+    if (status.nlink > 1n && !status.isDirectory()) {
+      const key = `${status.dev}:${status.ino}`;
+      if (severalNames.has(key)) continue;
+      severalNames.add(key);
     }
-  };
-  await using root = await OpenDirectory.open(path);
-  blocks += (await statusOf(root.at()))?.blocks ?? 0n;
-  await visit(root);
+    blocks += status.blocks;
+    if (!status.isDirectory()) continue;
+    const isInside = await unlessPassedOver(async () => {
+      await tree.down(name);
+      return true;
+    });
+    if (isInside !== true) continue;
+    const inner = await unlessPassedOver(() => readdir(tree.here.at(), { encoding: "buffer" }));
+    way.push(inner ?? []);
+  }
   return Number(blocks * blockBytes);
+}
+
+/** @returns null for what is passed over */
+async function unlessPassedOver<T>(look: () => Promise<T>): Promise<T | null> {
+  try {
+    return await look();
+  } catch (error) {
+    if (passedOver.has(errorCode(error) ?? "")) return null;
+    throw error;
+  }
 }

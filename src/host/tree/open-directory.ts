@@ -9,7 +9,7 @@ export class OpenDirectory {
   readonly directory: HeldDirectory;
   /** Its path in the tree; empty for the place where the tree goes. */
   readonly path: Uint8Array;
-  /** What it gets when all that is in it is written; null for the place where the tree goes, which stays as it is. */
+  /** What it gets when all that is in it is written; null for one that was there, which stays as it is. */
   readonly entry: TreeEntry | null;
   readonly twins: Twins;
   #pending = 0;

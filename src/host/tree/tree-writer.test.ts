@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
@@ -149,8 +160,35 @@ test("setuid, setgid and sticky bits are dropped unless asked for", async () => 
     await Promise.all(["su", "t"].map(async (name) => (await stat(join(place, name))).mode & 0o7777));
   await write(events);
   assert.deepEqual(await modes(), [0o755, 0o777]);
+  await rm(join(place, "t"), { recursive: true });
   await write(events, { specialBits: true });
   assert.deepEqual(await modes(), [0o6755, 0o3777]);
+});
+
+test("a directory that was there keeps its mode, owner and time; one that is made in it gets its own", async () => {
+  const old = join(place, ".ssh");
+  await mkdir(join(old, "inner"), { recursive: true });
+  await chmod(join(old, "inner"), 0o710);
+  await chmod(old, 0o700);
+  const owner = process.getuid?.() === 0 ? 1234 : -1;
+  if (owner > 0) await chown(old, owner, owner);
+  const before = await stat(old);
+  const mode = { mode: 0o777, uid: 0, gid: 0 };
+  await write(
+    [
+      ...directory(".ssh", mode),
+      ...directory(".ssh/inner", mode),
+      ...directory(".ssh/new", mode),
+      ...file(".ssh/f", "x"),
+    ],
+    { owners: owner > 0 },
+  );
+  const after = await stat(old);
+  assert.deepEqual([after.mode, after.uid, after.gid], [before.mode, before.uid, before.gid]);
+  assert.ok(after.mtimeMs >= before.mtimeMs, "it was written to");
+  assert.equal((await stat(join(old, "inner"))).mode & 0o777, 0o710);
+  const made = await stat(join(old, "new"));
+  assert.deepEqual([made.mode & 0o777, made.mtimeMs], [0o777, 1000]);
 });
 
 test("names that the system refuses are told, and the others written", async () => {

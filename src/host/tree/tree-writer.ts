@@ -44,7 +44,7 @@ const occupiedCodes: ReadonlySet<string> = new Set(["EISDIR", "ENOTDIR", "ENOTEM
  *
  * - A file or link is written aside, as `.msb-partial-…`, and renamed when it is whole: under its own name there is the old one or the
  *   new one. What it replaces may be a file or a link, which is not followed, but no directory.
- * - A directory that is there is kept, with what is in it. It gets its mode and time last.
+ * - A directory that is made gets its mode and time last. One that is there is kept as it is, with what is in it.
  * - Devices, pipes and sockets are not made. setuid, setgid and sticky bits are dropped unless asked for.
  * - Holes stay holes. Times are kept to the microsecond.
  * - Whatever is not written is in the result, by name. A full disk and the like end all: then {@link abort} is to be called.
@@ -206,7 +206,7 @@ export class TreeWriter implements AsyncDisposable {
     await twins.probe(directory, Buffer.from(name));
     await twins.add(directory, name);
     const inside = opened.made ? twins.ofChild : new Twins(undefined);
-    this.#way.push(new OpenDirectory(opened.directory, entry.path, entry, inside));
+    this.#way.push(new OpenDirectory(opened.directory, entry.path, opened.made ? entry : null, inside));
     this.#tally.directories++;
   }
 

@@ -83,11 +83,10 @@ test("copied again it takes the place of what is there, and leaves the rest", as
   await writeFile(join(target, "script"), "changed");
   await writeFile(join(target, "own"), "stays");
   await copy(source, target);
-  const lines = (await treeListing(target)).filter(
-    (line) => !line.startsWith("/own ") && !line.startsWith("/ "),
-  );
-  const expected = (await treeListing(source)).filter((line) => !line.startsWith("/ "));
-  assert.deepEqual(lines, expected);
+  // A directory that was there has the time at which it was written to.
+  const listed = async (root: string): Promise<string[]> =>
+    (await treeListing(root)).filter((line) => !line.startsWith("/own ") && !line.includes("/ "));
+  assert.deepEqual(await listed(target), await listed(source));
 });
 
 test("a single file gets the name that it is to have", async () => {

@@ -1,16 +1,15 @@
 import { readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { InvalidConfigError, VolumeNotFoundError } from "../../errors/index.ts";
 import { removeTree } from "../../host/contained/remove-tree.ts";
 import { randomHex } from "../../host/system/entropy.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import type { Home } from "../home.ts";
-import { listSandboxes } from "../sandboxes.ts";
 import { removedPrefix, stagingPrefix, volumePaths } from "./volume-paths.ts";
 import { volumeUsage } from "./volume-usage.ts";
 import { claimVolume } from "./volume-use.ts";
-import { findVolume, listVolumes } from "./volumes.ts";
+import { volumesInUse } from "./volumes-in-use.ts";
+import { findVolume, listVolumes, type FoundVolume } from "./volumes.ts";
 
 /** How long what is put together aside may take before it is taken for left behind, ms. */
 const stagingMs = 60_000;
@@ -18,14 +17,22 @@ const stagingMs = 60_000;
 /**
  * Removes a volume with its data.
  *
- * @throws VolumeNotFoundError; InvalidConfigError when a sandbox that runs uses it; JsonError, IoError
+ * @param mayGo asked once nobody can begin to use it any more: it stays unless this is true
+ * @returns whether it was removed
+ * @throws VolumeNotFoundError; InvalidConfigError when a sandbox that runs uses it; JsonError, IoError; what `mayGo` throws
  */
-export async function removeVolume(home: Home, name: string): Promise<void> {
+export async function removeVolume(
+  home: Home,
+  name: string,
+  mayGo: (volume: FoundVolume) => Promise<boolean> = () => Promise.resolve(true),
+): Promise<boolean> {
   await findVolume(home, name);
   const lock = await claimVolume(home, name);
   const { directory, record } = volumePaths(home, name);
   const aside = join(home.volumes, removedPrefix + randomHex(8));
   try {
+    // Again: it may have been another one a moment ago.
+    if (!(await mayGo(await findVolume(home, name)))) return false;
     await rename(directory, aside);
     await unlink(record);
   } catch (error) {
@@ -37,6 +44,7 @@ export async function removeVolume(home: Home, name: string): Promise<void> {
     throw ioError(`remove ${aside}`, error);
   });
   await sweepVolumes(home);
+  return true;
 }
 
 /** What {@link pruneVolumes} has done. */
@@ -49,10 +57,11 @@ export interface VolumePruning {
  * Removes every volume that no sandbox has, running or not.
  *
  * @param signal given up between two of them
+ * @throws IoError, also when it cannot be told which volumes some sandbox has: the volumes that are left stay then
  */
 export async function pruneVolumes(home: Home, signal: AbortSignal): Promise<VolumePruning> {
   await sweepVolumes(home);
-  const used = new Set((await listSandboxes(home)).flatMap(({ record }) => namedVolumesOf(record.config)));
+  const used = await volumesInUse(home);
   const volumesRemoved: string[] = [];
   let bytesReclaimed = 0;
   for (const volume of await listVolumes(home)) {
@@ -60,8 +69,10 @@ export async function pruneVolumes(home: Home, signal: AbortSignal): Promise<Vol
     const { name } = volume.record;
     if (used.has(name)) continue;
     const bytes = await volumeUsage(volume);
+    // A sandbox that has it may have been made since.
+    const mayGo = async (): Promise<boolean> => !(await volumesInUse(home)).has(name);
     try {
-      await removeVolume(home, name);
+      if (!(await removeVolume(home, name, mayGo))) continue;
     } catch (error) {
       // Another one has begun to use it, or has removed it.
       if (error instanceof InvalidConfigError || error instanceof VolumeNotFoundError) continue;
@@ -71,10 +82,6 @@ export async function pruneVolumes(home: Home, signal: AbortSignal): Promise<Vol
     bytesReclaimed += bytes;
   }
   return { volumesRemoved, bytesReclaimed };
-}
-
-function namedVolumesOf({ mounts }: StoredConfig): string[] {
-  return mounts.flatMap((mount) => (mount.kind === "named" ? [mount.name] : []));
 }
 
 /** Clears what a process left that was killed while it made or removed a volume. */

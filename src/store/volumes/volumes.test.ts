@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -13,9 +14,17 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { sandboxWithVolume } from "../../../test/support/volume-sandbox.ts";
 import { checkVolumeConfig, type VolumeConfigInput } from "../../config/volumes/volume-config.ts";
-import { InvalidConfigError, VolumeAlreadyExistsError, VolumeNotFoundError } from "../../errors/index.ts";
+import {
+  InvalidConfigError,
+  IoError,
+  VolumeAlreadyExistsError,
+  VolumeNotFoundError,
+} from "../../errors/index.ts";
 import { locateHome, type Home } from "../home.ts";
+import { removeSandbox, sandboxPaths } from "../sandboxes.ts";
+import { discardVolume, newVolume } from "./discard-volume.ts";
 import { stagingPath, volumePaths } from "./volume-paths.ts";
 import { pruneVolumes, removeVolume } from "./volume-removal.ts";
 import { volumeUsage } from "./volume-usage.ts";
@@ -126,6 +135,98 @@ test("a volume that is held is not removed, by anyone who holds it", async () =>
   await two.lock.release();
   assert.deepEqual((await pruneVolumes(home, never)).volumesRemoved, ["held"]);
   await assert.rejects(holdVolume(home, "held"), VolumeNotFoundError);
+});
+
+const damages: Readonly<Record<string, (config: string) => void>> = {
+  "is damaged": (config) => {
+    writeFileSync(config, "{");
+  },
+  "is of a later version": (config) => {
+    const stored = JSON.parse(readFileSync(config, "utf8")) as object;
+    writeFileSync(config, JSON.stringify({ ...stored, format: 99 }));
+  },
+  "cannot be read": (config) => {
+    rmSync(config);
+    mkdirSync(config);
+  },
+  "is gone": (config) => {
+    rmSync(config);
+  },
+};
+
+for (const [what, damage] of Object.entries(damages)) {
+  test(`no volume is pruned while the record of a sandbox ${what}`, async () => {
+    const home = newHome();
+    const { paths } = await make(home, { name: "data" });
+    writeFileSync(join(paths.directory, "kept"), "kept");
+    await sandboxWithVolume(home, "box", "data");
+    await sandboxWithVolume(home, "other", "another");
+    damage(sandboxPaths(home, "box").config);
+    await assert.rejects(pruneVolumes(home, never), (error) => {
+      assert.ok(error instanceof IoError, String(error));
+      assert.match(error.message, /cannot tell which volumes the sandbox box has/);
+      assert.match(error.hint, /[a-z]/);
+      return true;
+    });
+    assert.deepEqual(readdirSync(paths.directory), ["kept"]);
+    await removeSandbox(home, "box", null);
+    assert.deepEqual((await pruneVolumes(home, never)).volumesRemoved, ["data"]);
+  });
+}
+
+test("what is no sandbox's directory keeps no volume", async () => {
+  const home = newHome();
+  await make(home, { name: "data" });
+  mkdirSync(home.sandboxes, { recursive: true });
+  writeFileSync(join(home.sandboxes, "file"), "");
+  mkdirSync(join(home.sandboxes, ".new-0"));
+  assert.deepEqual((await pruneVolumes(home, never)).volumesRemoved, ["data"]);
+});
+
+test("a volume of a sandbox that is made while volumes are pruned stays", async () => {
+  const home = newHome();
+  await make(home, { name: "a" });
+  const { paths } = await make(home, { name: "b" });
+  await sandboxWithVolume(home, "box", "b");
+  const { directory: place } = sandboxPaths(home, "box");
+  const aside = join(home.sandboxes, ".new-0");
+  renameSync(place, aside);
+  // Between the first look at the sandboxes and the removal of the first volume.
+  const signal = Object.create(never, {
+    throwIfAborted: {
+      value: () => {
+        if (existsSync(aside)) renameSync(aside, place);
+      },
+    },
+  }) as AbortSignal;
+  assert.deepEqual((await pruneVolumes(home, signal)).volumesRemoved, ["a"]);
+  assert.ok(existsSync(paths.directory));
+});
+
+test("a volume that is not needed after all goes, unless it is another's by now", async () => {
+  const home = newHome();
+  const fresh = async (fields: VolumeConfigInput): ReturnType<typeof newVolume> =>
+    await newVolume(await make(home, fields));
+  assert.equal(await discardVolume(home, await fresh({ name: "dir" })), true);
+  assert.equal(await discardVolume(home, await fresh({ name: "disk", kind: "disk", sizeMib: 16 })), true);
+  assert.deepEqual(readdirSync(home.volumes), [".records"]);
+
+  const filled = await fresh({ name: "filled" });
+  writeFileSync(join(filled.volume.paths.directory, "data"), "of another program");
+  const written = await fresh({ name: "written", kind: "disk", sizeMib: 16 });
+  utimesSync(written.volume.paths.disk, 0, 0);
+  const taken = await fresh({ name: "taken" });
+  await sandboxWithVolume(home, "box", "taken");
+  const replaced = await fresh({ name: "replaced" });
+  await removeVolume(home, "replaced");
+  await make(home, { name: "replaced" });
+  for (const volume of [filled, written, taken, replaced]) {
+    assert.equal(await discardVolume(home, volume), false, volume.volume.record.name);
+    assert.ok(existsSync(volume.volume.paths.directory));
+  }
+  const gone = await fresh({ name: "gone" });
+  await removeVolume(home, "gone");
+  await assert.rejects(discardVolume(home, gone), VolumeNotFoundError);
 });
 
 test("a volume is removed however deep and whatever its modes are", async () => {

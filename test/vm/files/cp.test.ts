@@ -291,6 +291,27 @@ test("errors have a hint and their exit code, and nothing is on stdout but the a
   }
 });
 
+test("a full disk of the guest ends the copy, also while its source has more to come", async () => {
+  await guest("mkdir /srv/full; mount -t tmpfs -o size=1m none /srv/full");
+  const copy = home.start(["cp", "-", `${name}:/srv/full`], null);
+  copy.child.stdin?.write(
+    tarHeader({
+      name: Buffer.from("big"),
+      type: "file",
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      size: 4 << 20,
+      mtime: 0,
+    }),
+  );
+  copy.child.stdin?.write(Buffer.alloc(4 << 20));
+  const { code, stderr } = await copy.result;
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /No space left/);
+  assert.equal(await guest("ls -A /srv/full; umount /srv/full"), "");
+});
+
 test("what is interrupted is not there", async () => {
   await guest("mkdir -p /tmp/in; dd if=/dev/zero of=/var/big bs=1M count=200 2>/dev/null");
   const out = join(place, "interrupted");
