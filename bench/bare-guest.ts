@@ -128,19 +128,23 @@ export class BareGuest implements AsyncDisposable {
     await this.#pong.promise;
   }
 
-  /** What a program in the guest writes to a port by itself, nobody between it and this process. @returns ms */
-  async readPort(bytes: number, from = "/dev/zero"): Promise<number> {
-    return await this.readPortOf(bytes, `dd if=${from} of=$port bs=65536 count=${bytes / 65536}`);
+  /**
+   * What a program in the guest writes to a port by itself, nobody between it and this process.
+   *
+   * @param options.pipe it writes to a pipe, from which another program copies it to the port
+   * @returns ms
+   */
+  async readPort(bytes: number, { file = "/dev/zero", pipe = false } = {}): Promise<number> {
+    const dd = `dd if=${file} bs=65536 count=${bytes / 65536}`;
+    return await this.readPortOf(bytes, pipe ? `${dd} | dd of=$port bs=65536` : `${dd} of=$port`);
   }
 
   /** The same in the other direction. @returns ms */
-  async writePort(bytes: number, to = "/dev/null"): Promise<number> {
+  async writePort(bytes: number, { file = "/dev/null", pipe = false } = {}): Promise<number> {
     const chunk = Buffer.alloc(65536);
     const chunks = Array.from({ length: bytes / chunk.length }, () => chunk);
-    return await this.writePortOf(
-      chunks,
-      `dd if=$port of=${to} bs=65536 count=${chunks.length} iflag=fullblock`,
-    );
+    const dd = `dd if=$port bs=65536 count=${chunks.length} iflag=fullblock`;
+    return await this.writePortOf(chunks, pipe ? `${dd} | dd of=${file} bs=65536` : `${dd} of=${file}`);
   }
 
   /** @param command of the shell, which writes so many bytes to $port. @returns ms */

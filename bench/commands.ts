@@ -58,10 +58,12 @@ export async function measureConcurrency(report: Report, sandbox: Sandbox, count
 
 /** Wanted of the streams of a command: at least so much of what a program in the guest makes of the port by itself. */
 const wantedOfPort = 0.8;
+/** And of what a program makes that copies between the port and a pipe: a command has pipes, and each costs a copy and a switch. */
+const wantedOfPipe = 0.8;
 
 /**
- * A command's standard output and input as fast as they go, against the bare agent, a program in the guest that has a port like the
- * agent's for itself, and a local socket pair.
+ * A command's standard output and input as fast as they go, against the bare agent, programs in the guest that have a port like the
+ * agent's for themselves, with and without a pipe between them, and a local socket pair.
  */
 export async function measureThroughput(
   report: Report,
@@ -75,9 +77,11 @@ export async function measureThroughput(
   const throughSdk: number[] = [];
   const throughBare: number[] = [];
   const throughPort: number[] = [];
+  const throughPipe: number[] = [];
   const throughPair: number[] = [];
   const inThroughSdk: number[] = [];
   const inThroughPort: number[] = [];
+  const inThroughPipe: number[] = [];
   const memory: number[] = [];
   for (let run = 0; run < options.runs; run++) {
     await using watch = await watchSupervisor(sandbox.name);
@@ -92,25 +96,31 @@ export async function measureThroughput(
       ),
     );
     throughPort.push(rate(await bare.readPort(bytes)));
+    throughPipe.push(rate(await bare.readPort(bytes, { pipe: true })));
     throughPair.push(rate(await readThroughSocketPair(bytes)));
     inThroughSdk.push(rate(await timed(() => feed(sandbox, bytes))));
     inThroughPort.push(rate(await bare.writePort(bytes)));
+    inThroughPipe.push(rate(await bare.writePort(bytes, { pipe: true })));
   }
   report.section(`stdout of dd, ${options.mebibytes} MiB`);
   const sdk = report.figure("execStream", "MB/s", throughSdk);
   const agent = report.figure("bare agent", "MB/s", throughBare);
   const port = report.figure("floor: dd to a port of its own", "MB/s", throughPort);
+  const pipe = report.figure("floor: dd to a pipe, dd from there to the port", "MB/s", throughPipe);
   const pair = report.figure("floor: Node to Node over a socket pair", "MB/s", throughPair);
   if (memory.length > 0) {
     const highest = report.figure("memory: supervisor (RSS), highest", "MB", memory);
     report.goal("supervisor's resident memory while dd prints", "MB", wantedMemoryMb, highest.maximum);
   }
   report.ratio("bare agent / execStream, p50", agent.p50 / sdk.p50);
+  report.goal("execStream / pipe and port, p50", "×", wantedOfPipe, sdk.p50 / pipe.p50, { atLeast: true });
   report.goal("execStream / port, p50", "×", wantedOfPort, sdk.p50 / port.p50, { atLeast: true });
   report.ratio("socket pair / execStream, p50", pair.p50 / sdk.p50);
   report.section(`stdin of dd, ${options.mebibytes} MiB`);
   const inSdk = report.figure("stdinPipe", "MB/s", inThroughSdk);
   const inPort = report.figure("floor: dd from a port of its own", "MB/s", inThroughPort);
+  const inPipe = report.figure("floor: dd from the port to a pipe, dd from there", "MB/s", inThroughPipe);
+  report.goal("stdinPipe / port and pipe, p50", "×", wantedOfPipe, inSdk.p50 / inPipe.p50, { atLeast: true });
   report.goal("stdinPipe / port, p50", "×", wantedOfPort, inSdk.p50 / inPort.p50, { atLeast: true });
 }
 

@@ -94,10 +94,12 @@ async function measureLoad(
       await using watch = await watchMemory(supervisor);
       samples.in.push(rate(await copy([`${host}/.`, `${sandbox.name}:/srv/load`], samples.msb)));
       samples.inPort.push(
-        rate(isTree ? await treeIntoPort(bare, host) : await bare.writePort(whole, "/load")),
+        rate(isTree ? await treeIntoPort(bare, host) : await bare.writePort(whole, { file: "/load" })),
       );
       samples.out.push(rate(await copy([`${sandbox.name}:/srv/load`, back], samples.msb)));
-      samples.outPort.push(rate(isTree ? await treeOutOfPort(bare) : await bare.readPort(whole, "/load")));
+      samples.outPort.push(
+        rate(isTree ? await treeOutOfPort(bare) : await bare.readPort(whole, { file: "/load" })),
+      );
       samples.supervisor.push(watch.highestBytes() / 1e6);
     }
     await runProgram("diff", ["-r", host, back]);

@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 const PORT: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
 const FILES: u64 = u64::MAX - 2;
-/// Reads from the port before anyone else gets a turn; 64 KiB with the driver's buffers.
-const READS_PER_TURN: usize = 16;
+/// Reads from the port before anyone else gets a turn; 256 KiB if it has so much.
+const READS_PER_TURN: usize = 4;
 /// How long an output that writes in crumbs is left alone to collect some; too short for anyone to see.
 const BREATHER: Duration = Duration::from_millis(2);
 /// How long the last words may take.
@@ -85,8 +85,6 @@ pub struct Agent {
     later_at: Option<Instant>,
     /// Commands whose leader has ended, and until when their outputs may end with it; the next one first.
     graces: VecDeque<(Instant, u32)>,
-    /// Scratch space for output.
-    buffer: Vec<u8>,
     processes: bool,
     shutdown: Option<Shutdown>,
 }
@@ -120,7 +118,6 @@ impl Agent {
             later: Vec::new(),
             later_at: None,
             graces: VecDeque::new(),
-            buffer: Vec::new(),
             processes: false,
             shutdown: None,
         })
@@ -221,7 +218,7 @@ impl Agent {
                 None => continue,
             };
             let (streams, port) = (&mut self.streams, &mut self.port);
-            match session.pump(channel, streams, port, &self.epoll, &mut self.buffer)? {
+            match session.pump(channel, streams, port, &self.epoll)? {
                 Turn::Again => self.turns.push_back((stream, channel)),
                 Turn::Rest => {}
                 Turn::Later => {

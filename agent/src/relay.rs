@@ -3,8 +3,11 @@
 //! what is mounted can be unmounted in order when everything else has ended.
 //!
 //! On the port each message has the number of its mount before it, a `u32`; FUSE messages begin with their own length
-//! (linux/fuse.h, `fuse_in_header` and `fuse_out_header`). Nothing else of them is looked at here.
+//! (linux/fuse.h, `fuse_in_header` and `fuse_out_header`). Nothing else of them is looked at here, but whether anybody waits for it.
 
+mod notices;
+
+use self::notices::Notices;
 use crate::protocol::port::find_port;
 use crate::sys::{self, ENODEV};
 use std::ffi::CString;
@@ -48,10 +51,14 @@ impl Relay {
         let devices = Devices::default();
         let (over, until) = sys::pipe()?;
         let (its_port, its_devices) = (port.clone(), devices.clone());
+        let notices = Arc::new(Notices::default());
+        let its_notices = notices.clone();
+        start_thread(move || notices.carry(PREFIX))?;
         start_thread(move || {
-            if let Err(error) = carry_answers(&its_port, &its_devices) {
+            if let Err(error) = carry_answers(&its_port, &its_devices, &its_notices) {
                 eprintln!("agent: the host's files: {error}");
             }
+            its_notices.end();
             // With the last descriptor of a device its mount is over, and whoever waits for an answer gets an error.
             locked(&its_devices).clear();
             drop(until);
@@ -152,7 +159,7 @@ fn carry_requests(
 }
 
 /// From the host to the kernel, which wants each answer whole.
-fn carry_answers(port: &OwnedFd, devices: &Devices) -> Result<()> {
+fn carry_answers(port: &OwnedFd, devices: &Devices, notices: &Notices) -> Result<()> {
     let mut buffer = vec![0; PREFIX + MESSAGE];
     let mut filled = 0;
     loop {
@@ -160,9 +167,11 @@ fn carry_answers(port: &OwnedFd, devices: &Devices) -> Result<()> {
         while let Some(message) = whole(&buffer[begin..filled])? {
             let number = u32::from_le_bytes([message[0], message[1], message[2], message[3]]);
             let device = locked(devices).get(number as usize).cloned();
-            if let Some(device) = device {
+            match device {
+                Some(device) if answers_nothing(message) => notices.add(device, message),
                 // Refused when nobody waits for it any more.
-                let _ = sys::write(&device, &message[PREFIX..]);
+                Some(device) => drop(sys::write(&device, &message[PREFIX..])),
+                None => {}
             }
             begin += message.len();
         }
@@ -175,6 +184,11 @@ fn carry_answers(port: &OwnedFd, devices: &Devices) -> Result<()> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether `fuse_out_header` names no request: it is a notification.
+fn answers_nothing(message: &[u8]) -> bool {
+    message[PREFIX + 8..PREFIX + ANSWER_HEADER] == [0; 8]
 }
 
 /// The first message with its prefix, if all of it is there.
@@ -240,5 +254,37 @@ mod tests {
         carrier.join().unwrap().unwrap();
         // Nothing holds the port any more.
         assert_eq!(sys::read(&host, &mut buffer).unwrap(), 0);
+    }
+
+    #[test]
+    fn no_answer_waits_for_what_nobody_asked_for() {
+        // One of the two takes nothing more, as a kernel whose locks are held by whoever waits for the other's answer.
+        let (unread, full) = sys::pipe().unwrap();
+        // As much as a pipe holds (pipe(7)).
+        assert_eq!(sys::write(&full, &[0; 65536]).unwrap(), 65536);
+        let (answered, device) = sys::pipe().unwrap();
+        let devices: Devices = Arc::new(Mutex::new(vec![Arc::new(full), Arc::new(device)]));
+        let (port, host) = sys::pipe().unwrap();
+        let notices = Arc::new(Notices::default());
+        let its = notices.clone();
+        let notifier = thread::spawn(move || its.carry(PREFIX));
+        let its = notices.clone();
+        let carrier = thread::spawn(move || carry_answers(&port, &devices, &its));
+        for (mount, unique) in [(0_u32, 0_u64), (0, 0), (1, 7)] {
+            let mut message = mount.to_le_bytes().to_vec();
+            message.extend_from_slice(&20_u32.to_le_bytes());
+            message.extend_from_slice(&3_u32.to_le_bytes());
+            message.extend_from_slice(&unique.to_le_bytes());
+            message.extend_from_slice(b"text");
+            sys::write(&host, &message).unwrap();
+        }
+        let mut buffer = [0; 64];
+        assert_eq!(sys::read(&answered, &mut buffer).unwrap(), 20);
+        assert_eq!(&buffer[8..20], b"\x07\0\0\0\0\0\0\0text");
+        drop(host);
+        carrier.join().unwrap().unwrap();
+        notices.end();
+        drop(unread);
+        notifier.join().unwrap();
     }
 }

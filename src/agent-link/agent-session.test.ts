@@ -84,7 +84,7 @@ test("credit that was given again can be used again, and no more", async (t) => 
     assert.equal(session.outputOwed, 0);
   }
   // What others write after its end counts as what it wrote itself.
-  const piece = INITIAL_CREDIT / 8;
+  const piece = MAX_DATA_PAYLOAD / 2;
   socket.write(Buffer.concat([output(piece), exited, output(piece), outputsEnded]));
   socket.end();
   assert.equal(await lost, null);

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import { errno } from "./fuse/numbers.ts";
 import { Refusal } from "./fuse/refusal.ts";
-import type { Node } from "./tree/node.ts";
+import { setOpen, type Node } from "./tree/node.ts";
 
 /** Names of directories that are being listed, in all: a guest that opens one again and again gets no more. */
 const mostNames = 2_000_000;
@@ -51,7 +51,7 @@ export class Handles {
   add(handle: Handle): number {
     const number = this.#next++;
     this.#handles.set(number, handle);
-    if (handle.kind === "file") handle.node.open.set(number, handle.fd);
+    if (handle.kind === "file") setOpen(handle.node, number, handle.fd);
     return number;
   }
 
@@ -86,7 +86,7 @@ export class Handles {
     const handle = this.#handles.get(number);
     if (handle === undefined) return null;
     this.#handles.delete(number);
-    handle.node.open.delete(number);
+    if (handle.kind === "file") setOpen(handle.node, number, null);
     if (handle.kind === "directory") this.holdNames(handle, null);
     else {
       closeSync(handle.fd);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, constants, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -47,4 +47,36 @@ test("a guest adds as much as it may, in whatever way, and gets back what it rem
   const { id: last, handle: open } = guest.create(root, "last");
   assert.equal(guest.write(last, open, "x".repeat(100 * kib)).errno, errno.nospc);
   assert.equal(guest.write(last, open, "x".repeat(90 * kib)).errno, 0);
+});
+
+test("what fails takes no room and gives none back", (t) => {
+  const host = mkdtempSync(join(tmpdir(), "msb-quota-"));
+  t.after(() => rmSync(host, { recursive: true, force: true }));
+  writeFileSync(join(host, "there"), "x".repeat(30 * kib));
+  using guest = new ServedDirectory(host, { quotaBytes: 100 * kib });
+  const { id, handle } = guest.create(root, "mine");
+  assert.equal(guest.write(id, handle, "x".repeat(40 * kib)).errno, 0);
+  const { left } = guest.served.quota;
+  assert.equal(left, (100 - 4 - 40) * kib);
+  const mode = fields([32, 0o755], [32, 0]);
+  assert.equal(guest.ask("mkdir", root, Buffer.concat([mode, texts("there")])).errno, errno.exist);
+  assert.equal(guest.ask("symlink", root, texts("there", "to")).errno, errno.exist);
+  const node = fields([32, 0o100644], [32, 0], [32, 0], [32, 0]);
+  assert.equal(guest.ask("mknod", root, Buffer.concat([node, texts("there")])).errno, errno.exist);
+  // O_TRUNC with O_EXCL, of what the guest has not made itself; and a name that is longer than there may be.
+  const create = (name: string): Buffer =>
+    Buffer.concat([fields([32, 0o1000 | 0o200 | 2], [32, 0o644], [32, 0], [32, 0]), texts(name)]);
+  assert.equal(guest.ask("create", root, create("there")).errno, errno.exist);
+  assert.notEqual(guest.ask("create", root, create("x".repeat(256))).errno, 0);
+  // Descriptors that cannot be written to, so that the calls on them fail.
+  const { tree, handles } = guest.served;
+  const open = tree.open.bind(tree);
+  tree.open = (node) => open(node, constants.O_RDONLY);
+  assert.equal(guest.setattr(id, valid.size, { size: 60 * kib }).errno, errno.inval);
+  const readable = openSync(join(host, "mine"), constants.O_RDONLY);
+  t.after(() => closeSync(readable));
+  const handleOfIt = handles.file(handle);
+  handles.file = () => ({ ...handleOfIt, fd: readable });
+  assert.equal(guest.write(id, handle, "x".repeat(kib), 40 * kib).errno, errno.badf);
+  assert.equal(guest.served.quota.left, left);
 });

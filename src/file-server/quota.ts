@@ -1,10 +1,9 @@
-import { lstatSync, readdirSync, type BigIntStats } from "node:fs";
-import { join } from "node:path";
+import type { BigIntStats } from "node:fs";
 import { errno } from "./fuse/numbers.ts";
 import { Refusal } from "./fuse/refusal.ts";
 
 /** What a name and its file take at least: a guest fills a disk with empty files, too. */
-const fileBytes = 4096;
+export const fileBytes = 4096;
 
 /** Counts what the guest has added, and refuses what is more than it may add. What it removes is given back to it. */
 export class Quota {
@@ -36,9 +35,20 @@ export class Quota {
     this.#added += bytes;
   }
 
-  /** @throws Refusal ENOSPC */
-  addFile(): void {
-    this.add(fileBytes);
+  /** Takes room for what is done then, and gives it back when that fails. @throws Refusal ENOSPC */
+  adding<T>(bytes: number, act: () => T): T {
+    this.add(bytes);
+    try {
+      return act();
+    } catch (error) {
+      if (bytes > 0) this.giveBack(bytes);
+      throw error;
+    }
+  }
+
+  /** The same for a file, or another name. */
+  addingFile<T>(make: () => T): T {
+    return this.adding(fileBytes, make);
   }
 
   giveBack(bytes: number): void {
@@ -49,14 +59,4 @@ export class Quota {
   removed(stat: BigIntStats): void {
     this.giveBack(fileBytes + (stat.isDirectory() ? 0 : Number(stat.size)));
   }
-}
-
-/** What a directory holds, as it is counted here. Links are not followed. */
-export function usedBytes(directory: string): number {
-  let bytes = 0;
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    const { size } = lstatSync(join(entry.parentPath, entry.name));
-    bytes += fileBytes + (entry.isDirectory() ? 0 : size);
-  }
-  return bytes;
 }

@@ -266,3 +266,25 @@ test("a guest that asks and does not listen is not asked on", async (t) => {
   const used = process.memoryUsage().arrayBuffers - before;
   assert.ok(used < 64 << 20, `${used} bytes are held`);
 });
+
+test("nor when all that it asks comes at once", async (t) => {
+  const { relay, hosts, next } = serveDirectories(t, [{}]);
+  writeFileSync(join(hosts[0] ?? "", "big"), Buffer.alloc(1 << 20));
+  relay.write(requestOf("lookup", root, texts("big")));
+  relay.write(requestOf("open", 2, fields([32, 0], [32, 0])));
+  // 400 MiB of answers, if they were made.
+  const questions = Array.from({ length: 400 }, () => requestOf("read", 2, readBody(1, 0, 1 << 20)));
+  const before = process.memoryUsage().arrayBuffers;
+  relay.write(Buffer.concat(questions));
+  for (let turn = 0; turn < 200; turn++) await setImmediate();
+  const used = process.memoryUsage().arrayBuffers - before;
+  assert.ok(used < 64 << 20, `${used} bytes are held`);
+  // Whoever reads then gets all of it, in order.
+  await next();
+  await next();
+  for (const question of questions) {
+    const { unique, body } = await next();
+    assert.equal(unique, question.readBigUInt64LE(12));
+    assert.equal(body.length, 1 << 20);
+  }
+});

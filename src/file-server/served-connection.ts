@@ -6,14 +6,19 @@ import { serve } from "./operations/dispatch.ts";
 import type { ServedPath } from "./options.ts";
 import { ServedTree } from "./served-tree.ts";
 
-/** Bytes of what nobody asked for that wait for a guest that does not read; it is not told more then. */
-const mostUnread = 4 << 20;
+/** Bytes of answers that wait for a guest that does not read: it is not answered more then. */
+const mostAnswers = 4 << 20;
+/** With what nobody asked for: it is not told more then, and believes what it was told until that runs out. */
+const mostUnread = 8 << 20;
 
 /** Serves directories on a connection to a guest's relay, until that ends. */
 export class ServedConnection {
   readonly #socket: Duplex;
   readonly #stream = new MessageStream();
   readonly #trees: ServedTree[] = [];
+  readonly #ended: (reason: string | null) => void;
+  /** For the guest to read what it was answered. */
+  #waits = false;
   #isOver = false;
 
   /**
@@ -31,43 +36,54 @@ export class ServedConnection {
       this.#closeTrees();
       throw error;
     }
-    const end = (reason: string | null): void => {
-      if (this.#isOver) return;
-      this.#isOver = true;
-      socket.destroy();
-      this.#closeTrees();
-      ended(reason);
-    };
-    socket.on("error", () => end(null));
-    socket.on("close", () => end(null));
-    socket.on("end", () => end(null));
+    this.#ended = ended;
+    socket.on("error", () => this.#end(null));
+    socket.on("close", () => this.#end(null));
+    socket.on("end", () => this.#end(null));
     socket.on("data", (chunk: Buffer) => {
-      try {
-        this.#receive(chunk);
-      } catch (error) {
-        end(error instanceof Error ? error.message : String(error));
-      }
+      this.#stream.push(chunk);
+      this.#answer();
+    });
+    socket.on("drain", () => {
+      if (!this.#waits) return;
+      this.#waits = false;
+      socket.resume();
+      this.#answer();
     });
   }
 
-  #receive(chunk: Buffer): void {
-    if (this.#isOver) return;
-    // One write for all answers: each wakes the guest.
-    this.#socket.cork();
-    for (const { mount, message } of this.#stream.push(chunk)) {
-      const tree = this.#trees[mount];
-      const reply = tree === undefined ? null : serve(tree, new Request(message));
-      if (reply !== null) this.#socket.write(reply);
+  /** Answers what has come, as long as the guest takes the answers. */
+  #answer(): void {
+    if (this.#isOver || this.#waits) return;
+    try {
+      // One write for all answers: each wakes the guest.
+      this.#socket.cork();
+      while (this.#socket.writableLength < mostAnswers) {
+        const next = this.#stream.next();
+        if (next === null) break;
+        const tree = this.#trees[next.mount];
+        const reply = tree === undefined ? null : serve(tree, new Request(next.message));
+        if (reply !== null) this.#socket.write(reply);
+      }
+      this.#waits = this.#socket.writableNeedDrain;
+      if (this.#waits) this.#socket.pause();
+      this.#socket.uncork();
+    } catch (error) {
+      this.#end(error instanceof Error ? error.message : String(error));
     }
-    this.#socket.uncork();
-    if (!this.#socket.writableNeedDrain) return;
-    this.#socket.pause();
-    this.#socket.once("drain", () => this.#socket.resume());
   }
 
   #notify(message: Buffer): void {
     if (this.#isOver || this.#socket.writableLength > mostUnread) return;
     this.#socket.write(message);
+  }
+
+  #end(reason: string | null): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#socket.destroy();
+    this.#closeTrees();
+    this.#ended(reason);
   }
 
   #closeTrees(): void {

@@ -8,17 +8,18 @@ import type { Request } from "./fuse/request.ts";
 import { Handles } from "./handles.ts";
 import type { ServedPath } from "./options.ts";
 import { Owners } from "./ownership/owners.ts";
-import { Quota, usedBytes } from "./quota.ts";
+import { Quota } from "./quota.ts";
 import { HostTree } from "./tree/host-tree.ts";
 import { fileTypes, type Node } from "./tree/node.ts";
 import type { NodeTable } from "./tree/node-table.ts";
+import type { Place } from "./tree/node.ts";
+import { ToldNames } from "./tree/told-names.ts";
 import { Watches } from "./tree/watches.ts";
+import { usedBytes } from "./used-bytes.ts";
 
 /** How long the guest may believe what it was told, ms: where changes on the host are noticed, and where they are not. */
 const watchedMs = 30_000;
 const unwatchedMs = 1000;
-/** Names in one directory of which the guest was told that are remembered. */
-const mostTold = 200_000;
 
 /** One directory or file of the host's that is served, and all that its operations have in common. */
 export class ServedTree {
@@ -30,6 +31,7 @@ export class ServedTree {
   readonly owners: Owners;
   readonly handles: Handles;
   readonly quota: Quota;
+  readonly #names = new ToldNames();
   readonly #watches: Watches;
   readonly #notify: (message: Buffer) => void;
 
@@ -42,14 +44,19 @@ export class ServedTree {
     this.mount = mount;
     this.readOnly = options.readOnly;
     this.#notify = notify;
-    this.tree = new HostTree(options.path, options.isFile, (node) => this.#watches.drop(node));
+    this.tree = new HostTree(options.path, options.isFile, (node) => {
+      this.#names.forget(node);
+      this.#watches.drop(node);
+    });
     this.nodes = this.tree.nodes;
     this.owners = new Owners(this.tree, options);
     this.handles = new Handles(mostHandles);
     const { quotaBytes, quotaCountsAll } = options;
     const used = quotaBytes !== null && quotaCountsAll ? usedBytes(options.path) : 0;
     this.quota = new Quota(quotaBytes, used);
-    this.#watches = new Watches(this.tree, (directory, name) => this.#changedOnHost(directory, name));
+    this.#watches = new Watches(this.tree, this.#names, (directory, name) =>
+      this.#changedOnHost(directory, name),
+    );
   }
 
   /** @throws Refusal EROFS */
@@ -72,6 +79,17 @@ export class ServedTree {
     const reply = answer(this.mount, request.unique, bytes.length);
     reply.set(bytes, bodyAt);
     return reply;
+  }
+
+  /** Tells the kernel of a file that was found at a place, unless `say` fails: then it does not hear of it. @throws Refusal ENFILE */
+  tell<T>(place: Place, stat: BigIntStats, say: (node: Node) => T): T {
+    const node = this.nodes.tell(place, stat);
+    try {
+      return say(node);
+    } catch (error) {
+      this.nodes.forget(node.id, 1);
+      throw error;
+    }
   }
 
   /** An answer that tells of an entry, with room for more after that. */
@@ -109,7 +127,7 @@ export class ServedTree {
 
   /** A name has gone, by the guest's own doing. */
   forgetName(parent: Node, name: string): void {
-    parent.told?.delete(name);
+    this.#names.remove(parent, name);
   }
 
   /** Whether changes in a directory are noticed, so that its listing may be kept. */
@@ -131,17 +149,13 @@ export class ServedTree {
 
   /** Remembers what the kernel is told of a name. @returns for how many ms that is good */
   #tellEntry(parent: Node, name: string, id: number): number {
-    if (!this.#watches.watch(parent) || parent.told === null) return unwatchedMs;
-    if (parent.told.size >= mostTold && !parent.told.has(name)) return unwatchedMs;
-    parent.told.set(name, id);
-    return watchedMs;
+    return this.#watches.watch(parent) && this.#names.add(parent, name, id) ? watchedMs : unwatchedMs;
   }
 
   #attributesMs(node: Node, stat: BigIntStats): number {
+    if (stat.isDirectory()) return node.told === null ? unwatchedMs : watchedMs;
     const [place] = node.places;
-    const directory = stat.isDirectory() ? node : (place?.parent ?? null);
-    const isHeard =
-      directory?.told !== null && directory !== null && (stat.isDirectory() || stat.nlink === 1n);
+    const isHeard = stat.nlink === 1n && place?.parent.told?.get(place.name) === node.id;
     return isHeard ? watchedMs : unwatchedMs;
   }
 
@@ -164,7 +178,7 @@ export class ServedTree {
     const stat = this.tree.statEntry(directory, name);
     const node = stat === undefined ? undefined : this.nodes.known(stat);
     if (believed !== (stat === undefined ? 0 : (node?.id ?? -1))) {
-      directory.told?.delete(name);
+      this.#names.remove(directory, name);
       this.#notify(invalidEntry(this.mount, directory.id, name));
     }
     if (node === undefined || stat === undefined || stat.ctimeNs === node.toldCtimeNs) return;

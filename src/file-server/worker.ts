@@ -1,6 +1,7 @@
 /**
- * The thread that serves the host's directories. Its calls on the file system are synchronous: each takes some microseconds where
- * one through Node's thread pool takes ten times as long, and a directory that hangs holds up nobody but those who use it.
+ * The thread that serves the host's directories to one guest. Its calls on the file system are synchronous: each takes some
+ * microseconds where one through Node's thread pool takes ten times as long. A file system of the host's that hangs holds up all
+ * mounts of this guest, and neither the supervisor nor any other guest.
  */
 import { Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";

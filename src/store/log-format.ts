@@ -25,13 +25,19 @@ const lineSchema = v.object({
 /** One line of `exec.log`, JSON Lines. */
 export type LogLine = v.InferOutput<typeof lineSchema>;
 
-export function formatLogLine(source: LogSource, data: Buffer, sessionId: number | null): string {
+export function encodeLogLine(source: LogSource, data: Buffer, sessionId: number | null): Buffer {
   const t = new Date().toISOString();
   const id = sessionId === null ? {} : { id: sessionId };
-  if (isText(data)) return `${JSON.stringify({ t, s: source, d: data.toString(), ...id })}\n`;
-  // Nothing in base64 has to be escaped; to look for that would take longer than all the rest.
-  const head = JSON.stringify({ t, s: source, ...id, e: "b64" });
-  return `${head.slice(0, -1)},"d":"${data.toString("base64")}"}\n`;
+  if (isText(data)) return Buffer.from(`${JSON.stringify({ t, s: source, d: data.toString(), ...id })}\n`);
+  // Nothing in base64 has to be escaped or is more than a byte long; to look for that would take longer than all the rest.
+  const head = `${JSON.stringify({ t, s: source, ...id, e: "b64" }).slice(0, -1)},"d":"`;
+  const tail = '"}\n';
+  const base64 = data.toString("base64");
+  const line = Buffer.allocUnsafe(head.length + base64.length + tail.length);
+  line.write(head, 0, "latin1");
+  line.write(base64, head.length, "latin1");
+  line.write(tail, head.length + base64.length, "latin1");
+  return line;
 }
 
 /** As grep has it, what holds a NUL is no text: JSON would write six characters for each, and take ten times as long. */

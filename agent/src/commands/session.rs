@@ -15,8 +15,13 @@ use std::io::{ErrorKind, Result};
 use std::os::unix::io::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// Bytes; the most that one read takes, so that commands take turns.
-const CHUNK_BYTES: usize = 32 << 10;
+/// Bytes; the most that one turn takes, so that commands take turns.
+const TURN_BYTES: usize = 256 << 10;
+/// Bytes; what a pipe holds that nobody has widened (pipe(7)).
+const PIPE_BYTES: usize = 64 << 10;
+/// Bytes; what the pipe of a command holds that has filled one. Every change between two processes costs an emulated processor
+/// its cache of page tables, so that the size of what is passed on each time decides how fast it goes.
+pub const WIDE_PIPE_BYTES: usize = TURN_BYTES;
 /// How long after the leader's end its outputs may take to end before that is told without it: whoever was only to pass on
 /// what the leader wrote, such as a `tee`, still belongs to the command.
 pub const GRACE: Duration = Duration::from_millis(200);
@@ -61,6 +66,8 @@ struct Output {
     /// Has bytes, perhaps, and no credit to send them.
     starved: bool,
     crumbs: Crumbs,
+    /// A pipe whose size was seen to.
+    widened: bool,
     /// Bytes that may be the leader's: it has ended, and they are still to be read.
     leaders: usize,
 }
@@ -131,6 +138,7 @@ impl Session {
                     row: 0,
                     last: Instant::now(),
                 },
+                widened: false,
                 leaders: 0,
             })
         };
@@ -178,30 +186,32 @@ impl Session {
         streams: &mut Streams,
         port: &mut Port,
         epoll: &Epoll,
-        buffer: &mut Vec<u8>,
     ) -> Result<Turn> {
         let index = usize::from(channel == Channel::Stderr);
         let output = match &mut self.outputs[index] {
             Some(output) => output,
             None => return Ok(Turn::Rest),
         };
-        let wanted = CHUNK_BYTES.min(streams.credit(self.stream));
+        let wanted = TURN_BYTES.min(streams.credit(self.stream));
         // Without credit even the end has to wait: whether it has come shows only in a read.
         output.starved = wanted == 0;
         if wanted == 0 {
             return Ok(Turn::Rest);
         }
-        buffer.resize(CHUNK_BYTES, 0);
-        match sys::read(&output.fd, &mut buffer[..wanted]) {
+        let kind = match index {
+            0 => FrameKind::Data,
+            _ => FrameKind::Extra,
+        };
+        match streams.forward(port, self.stream, kind, (&output.fd, wanted)) {
             Ok(0) => self.outputs[index] = None,
             Ok(count) => {
-                let kind = match index {
-                    0 => FrameKind::Data,
-                    _ => FrameKind::Extra,
-                };
+                if count >= PIPE_BYTES && !output.widened {
+                    output.widened = true;
+                    // Without it the command is slower, and that is all.
+                    let _ = sys::widen_pipe(&output.fd, WIDE_PIPE_BYTES);
+                }
                 output.crumbs.note(count, Instant::now());
                 output.leaders = output.leaders.saturating_sub(count);
-                streams.send_data(port, self.stream, kind, &buffer[..count]);
                 return Ok(Turn::Again);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {

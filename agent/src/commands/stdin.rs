@@ -1,5 +1,6 @@
 //! A command's standard input: a queue in front of a pipe or a terminal, as long as the stream's credit allows.
 
+use crate::commands::session::WIDE_PIPE_BYTES;
 use crate::protocol::port::Port;
 use crate::protocol::stream::Streams;
 use crate::sys::{self, Epoll};
@@ -9,6 +10,8 @@ use std::os::unix::io::OwnedFd;
 pub struct Stdin {
     fd: Option<OwnedFd>,
     terminal: bool,
+    /// A pipe whose size was seen to.
+    widened: bool,
     queue: Vec<u8>,
     /// How much of the queue's front has been written.
     written: usize,
@@ -25,6 +28,7 @@ impl Stdin {
         Stdin {
             fd,
             terminal: false,
+            widened: false,
             queue: Vec::new(),
             written: 0,
             done: 0,
@@ -40,13 +44,26 @@ impl Stdin {
         }
     }
 
-    /// Takes bytes from the supervisor.
+    /// Takes bytes from the supervisor: what the command takes now is written at once, the rest waits for [`Stdin::flush`].
     pub fn receive(&mut self, bytes: &[u8]) {
-        if self.fd.is_some() && !self.end_follows {
-            self.queue.extend_from_slice(bytes);
-        } else {
-            self.done += bytes.len();
+        let fd = match &self.fd {
+            Some(fd) if !self.end_follows => fd,
+            _ => {
+                self.done += bytes.len();
+                return;
+            }
+        };
+        let mut taken = 0;
+        if self.queue.is_empty() {
+            taken = sys::write(fd, bytes).unwrap_or(0);
+            if taken < bytes.len() && !self.widened && !self.terminal {
+                self.widened = true;
+                // Without it the command is slower, and that is all. What stands in the way of a write is found by `flush`.
+                let _ = sys::widen_pipe(fd, WIDE_PIPE_BYTES);
+            }
         }
+        self.done += taken;
+        self.queue.extend_from_slice(&bytes[taken..]);
     }
 
     /// No more bytes will follow. A terminal has no end that could be closed; there the command ends it.
@@ -146,5 +163,30 @@ mod tests {
         let mut pipe = Stdin::pipe(None);
         pipe.end();
         assert!(pipe.end_follows);
+    }
+
+    #[test]
+    fn a_pipe_that_was_too_small_once_is_wide_from_then_on_and_nothing_is_lost_or_moved() {
+        let (reader, writer) = sys::pipe().unwrap();
+        sys::set_nonblocking(&writer).unwrap();
+        let mut stdin = Stdin::pipe(Some(writer));
+        let (mut streams, mut port) = (Streams::default(), Port::for_test());
+        let epoll = Epoll::new().unwrap();
+        let sent: Vec<u8> = (0..3 * WIDE_PIPE_BYTES / 2)
+            .map(|at| (at / 7) as u8)
+            .collect();
+        for part in sent.chunks(100_000) {
+            stdin.receive(part);
+            stdin.flush((1, 1), &mut streams, &mut port, &epoll);
+        }
+        // Not every page is full.
+        assert!(sys::unread(&reader).unwrap() > WIDE_PIPE_BYTES / 2);
+        let mut received = Vec::new();
+        while received.len() < sent.len() {
+            sys::read_pieces(&reader, &mut received, 70_000, (0, 70_000)).unwrap();
+            stdin.flush((1, 1), &mut streams, &mut port, &epoll);
+        }
+        assert!(received == sent);
+        assert!(stdin.queue.is_empty());
     }
 }

@@ -5,7 +5,7 @@ pub const MAX_CONTROL_PAYLOAD: usize = 4194304;
 /// Bytes; what one frame of data may take. Longer data takes several frames.
 pub const MAX_DATA_PAYLOAD: usize = 65536;
 /// Bytes that each side may send on a stream before the other has granted any.
-pub const INITIAL_CREDIT: usize = 262144;
+pub const INITIAL_CREDIT: usize = 524288;
 /// Credit is granted in portions of at least the initial credit divided by this.
 pub const CREDIT_PORTIONS: usize = 4;
 /// Bytes before a frame's payload: its length, stream and kind.

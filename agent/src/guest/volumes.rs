@@ -86,8 +86,9 @@ fn mount_one(mount: &GuestMount, relay: Option<&Relay>) -> Result<(), BootFailed
         Kind::Files { is_file } => {
             let read_only = if mount.read_only { MOUNT_READ_ONLY } else { 0 };
             let relay = relay.ok_or_else(|| io::Error::from_raw_os_error(sys::ENODEV));
+            let flags = files_flags(mount) | read_only;
             relay
-                .and_then(|relay| relay.mount(path, is_file, flags(mount) | read_only))
+                .and_then(|relay| relay.mount(path, is_file, flags))
                 .during(MOUNT, format_args!("the host's files at {path}"))
         }
     }
@@ -140,6 +141,11 @@ fn flags(mount: &GuestMount) -> u64 {
     })
 }
 
+/// Any user of the guest may give the host's files to anyone, with any mode: nobody becomes root by that.
+fn files_flags(mount: &GuestMount) -> u64 {
+    flags(mount) | MOUNT_NO_SUID
+}
+
 /// As tmpfs has them: everybody may write, nobody may remove what is another's.
 fn memory_options(size_mib: u32) -> String {
     match size_mib {
@@ -185,6 +191,15 @@ mod tests {
     #[test]
     fn flags_are_those_that_are_wanted() {
         assert_eq!(flags(&at("/data")), MOUNT_NO_EXEC | MOUNT_NO_DEVICES);
+    }
+
+    #[test]
+    fn files_of_the_host_make_nobody_root() {
+        let mut mount = at("/data");
+        for no_suid in [false, true] {
+            mount.no_suid = no_suid;
+            assert_ne!(files_flags(&mount) & MOUNT_NO_SUID, 0);
+        }
     }
 
     #[test]

@@ -8,7 +8,10 @@
 pub use crate::generated::limits::{FrameKind, FRAME_HEADER_BYTES as HEADER_BYTES};
 use crate::generated::limits::{COUNTED_HEADER_BYTES, MAX_CONTROL_PAYLOAD, MAX_DATA_PAYLOAD};
 use crate::generated::messages::Message;
-use crate::protocol::wire::{put_u32, put_u8, WireError};
+use crate::protocol::wire::WireError;
+use crate::sys;
+use std::io;
+use std::os::unix::io::OwnedFd;
 
 /// Bytes; memory above this is given back once a large frame has been handled.
 const KEPT_CAPACITY: usize = 256 << 10;
@@ -33,16 +36,29 @@ pub struct FrameDecoder {
 
 impl FrameDecoder {
     /// Takes the next bytes. Call `next` until it returns `None` before the next push, so that at most one frame is held.
+    #[cfg(test)]
     pub fn push(&mut self, bytes: &[u8]) {
-        // The front goes once for each frame returned, not for each push, so the copying stays linear.
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-            if self.buffer.len() < KEPT_CAPACITY {
-                self.buffer.shrink_to(KEPT_CAPACITY);
-            }
-        }
+        self.make_room();
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Takes what a device has to read now, at most `most` bytes in pieces of `piece` bytes, as `push` does. Returns how many
+    /// bytes that was; 0 at the end.
+    pub fn read(&mut self, fd: &OwnedFd, most: usize, piece: usize) -> io::Result<usize> {
+        self.make_room();
+        sys::read_pieces(fd, &mut self.buffer, most, (0, piece))
+    }
+
+    /// Forgets the frames that were returned, if that costs less than they were long: so the copying stays linear.
+    fn make_room(&mut self) {
+        if self.start * 2 < self.buffer.len() {
+            return;
+        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        if self.buffer.len() < KEPT_CAPACITY {
+            self.buffer.shrink_to(KEPT_CAPACITY);
+        }
     }
 
     /// Returns the next complete frame. An error comes with the first byte that no correct stream can have, and the
@@ -112,10 +128,13 @@ fn parse_header(bytes: &[u8]) -> Result<Option<Header>, WireError> {
     }))
 }
 
-fn put_header(out: &mut Vec<u8>, stream: u32, kind: FrameKind, payload_length: usize) {
-    put_u32(out, (COUNTED_HEADER_BYTES + payload_length) as u32);
-    put_u32(out, stream);
-    put_u8(out, kind as u8);
+fn header(stream: u32, kind: FrameKind, payload_length: usize) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    let length = (COUNTED_HEADER_BYTES + payload_length) as u32;
+    header[..4].copy_from_slice(&length.to_be_bytes());
+    header[4..8].copy_from_slice(&stream.to_be_bytes());
+    header[8] = kind as u8;
+    header
 }
 
 /// Appends a frame. Nothing is appended when the receiver would have to refuse it.
@@ -135,15 +154,34 @@ pub fn encode_frame(
     if stream == 0 && kind != FrameKind::Control {
         return Err(WireError::FrameStream);
     }
-    put_header(out, stream, kind, payload.len());
+    out.extend_from_slice(&header(stream, kind, payload.len()));
     out.extend_from_slice(payload);
     Ok(())
+}
+
+/// Appends frames with what a descriptor has to read now, at most `most` bytes, read in place. Returns how many bytes that
+/// was; 0 at the end.
+pub fn read_frames(
+    out: &mut Vec<u8>,
+    stream: u32,
+    kind: FrameKind,
+    fd: &OwnedFd,
+    most: usize,
+) -> io::Result<usize> {
+    let start = out.len();
+    let count = sys::read_pieces(fd, out, most, (HEADER_BYTES, MAX_DATA_PAYLOAD))?;
+    let frames = out[start..].chunks_mut(HEADER_BYTES + MAX_DATA_PAYLOAD);
+    for frame in frames {
+        let payload_length = frame.len() - HEADER_BYTES;
+        frame[..HEADER_BYTES].copy_from_slice(&header(stream, kind, payload_length));
+    }
+    Ok(count)
 }
 
 /// Appends a control frame with this message, encoded in place. Nothing is appended when the message is too long.
 pub fn encode_message(out: &mut Vec<u8>, stream: u32, message: &Message) -> Result<(), WireError> {
     let start = out.len();
-    put_header(out, stream, FrameKind::Control, 0);
+    out.extend_from_slice(&header(stream, FrameKind::Control, 0));
     message.encode(out);
     let payload_length = out.len() - start - HEADER_BYTES;
     if payload_length > MAX_CONTROL_PAYLOAD {

@@ -1,7 +1,7 @@
 //! The byte stream to the supervisor: a virtio-serial port.
 
 use crate::generated::messages::Message;
-use crate::protocol::frame::{encode_frame, encode_message, FrameDecoder, FrameKind};
+use crate::protocol::frame::{encode_frame, encode_message, read_frames, FrameDecoder, FrameKind};
 use crate::sys::{self, Epoll};
 use std::ffi::CString;
 use std::fs;
@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 const PORT_NAME: &str = "org.microsandbox.agent";
 /// Bytes; while more than this waits for the supervisor, no command's output is read.
 const QUEUE_BOUND: usize = 256 << 10;
-/// Bytes; the driver hands out one of its own buffers per read, and they have the size of a page.
-const READ_BYTES: usize = 4096;
+/// Bytes; the driver hands out one of its own buffers at a time, and they have the size of a page.
+const DRIVER_BYTES: usize = 4096;
+/// Bytes; the most that one read takes, one buffer after the other.
+const READ_BYTES: usize = 16 * DRIVER_BYTES;
 /// How long the device may take to announce its port.
 const PORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a wait for the port or for its host's side looks again: before the first connection the driver reports
@@ -76,19 +78,12 @@ impl Port {
         epoll.add(&self.fd, sys::READABLE, token)
     }
 
-    /// Moves what has arrived, at most one driver buffer, to the decoder.
+    /// Moves what has arrived, at most [`READ_BYTES`], to the decoder.
     pub fn receive(&mut self) -> Result<Received> {
-        let mut buffer = [0; READ_BYTES];
-        match sys::read(&self.fd, &mut buffer) {
+        match self.decoder.read(&self.fd, READ_BYTES, DRIVER_BYTES) {
             Ok(0) => Ok(Received::Closed),
-            Ok(count) => {
-                self.decoder.push(&buffer[..count]);
-                Ok(if count == READ_BYTES {
-                    Received::Full
-                } else {
-                    Received::Some
-                })
-            }
+            Ok(READ_BYTES) => Ok(Received::Full),
+            Ok(_) => Ok(Received::Some),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Nothing),
             Err(error) => Err(error),
         }
@@ -107,6 +102,26 @@ impl Port {
         if let Err(error) = encode_frame(&mut self.queue, stream, kind, bytes) {
             eprintln!("agent: cannot send data on stream {stream}: {error}");
         }
+    }
+
+    /// Queues what a descriptor has to read now as data of a stream, at most `most` bytes. Returns how many bytes that was; 0
+    /// at the end.
+    pub fn forward(
+        &mut self,
+        stream: u32,
+        kind: FrameKind,
+        from: &OwnedFd,
+        most: usize,
+    ) -> Result<usize> {
+        read_frames(&mut self.queue, stream, kind, from, most)
+    }
+
+    /// Reads what a descriptor has now, at most `most` bytes, and drops it. Returns as [`Port::forward`] does.
+    pub fn discard(&mut self, from: &OwnedFd, most: usize) -> Result<usize> {
+        let queued = self.queue.len();
+        let count = sys::read_pieces(from, &mut self.queue, most, (0, most))?;
+        self.queue.truncate(queued);
+        Ok(count)
     }
 
     /// True when more output may be queued.

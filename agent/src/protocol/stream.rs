@@ -12,6 +12,8 @@ use crate::protocol::port::Port;
 use crate::protocol::wire::WireError;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
+use std::os::unix::io::OwnedFd;
 
 /// The rule that a frame of the supervisor's breaks.
 #[derive(Debug, PartialEq)]
@@ -297,6 +299,25 @@ impl Streams {
                 port.send_data(id, kind, bytes);
             }
             _ => {}
+        }
+    }
+
+    /// Sends what a descriptor has to read now, at most `most` bytes, for which there must be credit. Returns how many bytes
+    /// that was; 0 at the end.
+    pub fn forward(
+        &mut self,
+        port: &mut Port,
+        id: u32,
+        kind: FrameKind,
+        (from, most): (&OwnedFd, usize),
+    ) -> io::Result<usize> {
+        match self.open.get_mut(&id) {
+            Some(stream) if !stream.stopped => {
+                let count = port.forward(id, kind, from, most.min(stream.credit))?;
+                stream.credit -= count;
+                Ok(count)
+            }
+            _ => port.discard(from, most),
         }
     }
 

@@ -39,6 +39,8 @@ pub const O_PATH: c_int = 0o10000000;
 pub const F_DUPFD_CLOEXEC: c_int = 1030;
 pub const F_GETFL: c_int = 3;
 pub const F_SETFL: c_int = 4;
+pub const F_SETPIPE_SZ: c_int = 1031;
+pub const F_GETPIPE_SZ: c_int = 1032;
 
 pub const EPOLL_CLOEXEC: c_int = O_CLOEXEC;
 pub const EPOLL_CTL_ADD: c_int = 1;
@@ -142,6 +144,13 @@ pub struct sigset_t {
     pub bits: [u64; 16],
 }
 
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct iovec {
+    pub base: *mut c_void,
+    pub length: usize,
+}
+
 #[repr(C)]
 pub struct timespec {
     pub tv_sec: i64,
@@ -187,6 +196,7 @@ pub struct ifreq {
 
 extern "C" {
     pub fn read(fd: c_int, buffer: *mut c_void, count: usize) -> isize;
+    pub fn readv(fd: c_int, parts: *const iovec, count: c_int) -> isize;
     pub fn write(fd: c_int, buffer: *const c_void, count: usize) -> isize;
     pub fn open(path: *const c_char, flags: c_int, ...) -> c_int;
     pub fn pipe2(fds: *mut c_int, flags: c_int) -> c_int;

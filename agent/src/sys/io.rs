@@ -20,6 +20,56 @@ pub fn read(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize> {
     })
 }
 
+/// The most pieces of [`read_pieces`].
+const MOST_PIECES: usize = 16;
+
+/// Appends what there is, at most `most` bytes, to `out`: cut into pieces of `piece` bytes, each behind `gap` zeros, which the
+/// caller may fill. One call of the kernel, so that whoever has filled a pipe is woken when it is empty, not for each piece.
+/// Returns how many bytes were read; 0 at the end.
+pub fn read_pieces(
+    fd: &OwnedFd,
+    out: &mut Vec<u8>,
+    most: usize,
+    (gap, piece): (usize, usize),
+) -> Result<usize> {
+    let most = most.min(MOST_PIECES * piece);
+    let pieces = (most + piece - 1) / piece;
+    let start = out.len();
+    out.reserve(most + pieces * gap);
+    let free = out.spare_capacity_mut();
+    let mut parts = [iovec {
+        base: std::ptr::null_mut(),
+        length: 0,
+    }; MOST_PIECES];
+    for (index, part) in parts[..pieces].iter_mut().enumerate() {
+        part.length = piece.min(most - index * piece);
+        let from = index * (gap + piece) + gap;
+        part.base = free[from..from + part.length].as_mut_ptr().cast();
+    }
+    // SAFETY: each part is a stretch of its own of the vector's spare capacity, which nobody else looks at.
+    let count = check_size(unsafe { readv(fd.as_raw_fd(), parts.as_ptr(), pieces as c_int) })?;
+    let filled = (count + piece - 1) / piece;
+    for index in 0..filled {
+        for byte in &mut free[index * (gap + piece)..][..gap] {
+            byte.write(0);
+        }
+    }
+    // SAFETY: readv(2) fills one part after the other, and the gaps before those that have something are zeros.
+    unsafe { out.set_len(start + filled * gap + count) };
+    Ok(count)
+}
+
+/// Has a pipe hold so many bytes, unless it holds more already.
+pub fn widen_pipe(fd: &OwnedFd, bytes: usize) -> Result<()> {
+    // SAFETY: fcntl with integer arguments touches no memory of ours.
+    unsafe {
+        if check(fcntl(fd.as_raw_fd(), F_GETPIPE_SZ))? < bytes as c_int {
+            check(fcntl(fd.as_raw_fd(), F_SETPIPE_SZ, bytes as c_int))?;
+        }
+    }
+    Ok(())
+}
+
 /// Bytes that a pipe holds and nobody has read.
 pub fn unread(fd: &OwnedFd) -> Result<usize> {
     let mut count: c_int = 0;

@@ -15,7 +15,7 @@ import {
 } from "../../errors/index.ts";
 import { Channel } from "../../protocol/channel.ts";
 import { FrameKind, type DataKind } from "../../protocol/frame.ts";
-import { INITIAL_CREDIT } from "../../protocol/generated/limits.ts";
+import { INITIAL_CREDIT, MAX_DATA_PAYLOAD } from "../../protocol/generated/limits.ts";
 import { PROTOCOL_VERSION, type ExecMessage, type Message } from "../../protocol/generated/messages.ts";
 import { SupervisorConnection } from "../control/connection.ts";
 import { ExecHandle } from "./exec-handle.ts";
@@ -147,13 +147,14 @@ test("events come in order, then null for ever", async () => {
   assert.deepEqual(await handle.wait(), { code: 4, success: false });
 });
 
+const framesOfCredit = INITIAL_CREDIT / MAX_DATA_PAYLOAD;
+
 test("credit is given for what was used, not for what waits", async () => {
   const { handle, supervisor } = await start();
   supervisor.send(begin);
-  const half = Buffer.alloc(INITIAL_CREDIT / 8);
-  for (let n = 0; n < 8; n++) supervisor.output(FrameKind.data, half);
+  for (let n = 0; n < framesOfCredit; n++) supervisor.output(FrameKind.data, Buffer.alloc(MAX_DATA_PAYLOAD));
   await handle.recv();
-  for (let n = 0; n < 4; n++) await handle.recv();
+  for (let n = 0; n < framesOfCredit / 2; n++) await handle.recv();
   await supervisor.has("Credit");
   const granted = (): number =>
     supervisor.received.reduce((sum, message) => sum + (message.type === "Credit" ? message.bytes : 0), 0);
@@ -167,7 +168,8 @@ test("credit is given for what was used, not for what waits", async () => {
 test("a supervisor that sends more than it may is cut off", async () => {
   const { handle, supervisor } = await start();
   supervisor.send(begin);
-  for (let n = 0; n < 5; n++) supervisor.output(FrameKind.data, Buffer.alloc(INITIAL_CREDIT / 4));
+  for (let n = 0; n < framesOfCredit + 1; n++)
+    supervisor.output(FrameKind.data, Buffer.alloc(MAX_DATA_PAYLOAD));
   await once(supervisor.socket, "close");
   await assert.rejects(handle.wait(), ProtocolError);
 });

@@ -30,7 +30,7 @@ const killWaitMs = 5000;
  * its process had written. Others may still hold its output then, such as a server that a script has left in the background: they
  * go on, what they write goes to the sandbox's log, and to this handle if it was asked for with {@link followOutput}.
  *
- * A command that is not listened to is slowed down, not buffered without end: at most 256 KiB wait for `recv()`.
+ * A command that is not listened to is slowed down, not buffered without end: at most 512 KiB wait for `recv()`.
  *
  * Leaving a `for await` loop over a handle before its end (`break`, `return`, an error) kills the command, as disposing of the handle
  * does; after {@link release} it goes on.

@@ -5,7 +5,7 @@ import { fsError } from "./fs-error.ts";
 import type { GuestFiles, PathCall } from "./guest-files.ts";
 import type { GuestStream } from "./guest-stream.ts";
 
-/** A directory, entry by entry, with what is below when it is asked for: at most 256 KiB of it wait here. */
+/** A directory, entry by entry, with what is below when it is asked for: at most 512 KiB of it wait here. */
 export async function* readListing(
   files: GuestFiles,
   call: PathCall,

@@ -5,7 +5,7 @@ import type { FilesOwner } from "./guest-files.ts";
 import type { GuestStream } from "./guest-stream.ts";
 
 /**
- * The contents of a file in the guest, as they arrive: at most 256 KiB wait here, the guest reads on when they are taken.
+ * The contents of a file in the guest, as they arrive: at most 512 KiB wait here, the guest reads on when they are taken.
  *
  * @example
  * ```ts

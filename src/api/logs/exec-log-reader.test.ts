@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { InvalidConfigError, InvalidCursorError, MissedRotationError } from "../../errors/index.ts";
-import { formatLogEnd, formatLogHeader, formatLogLine, startedMarker } from "../../store/log-format.ts";
+import { encodeLogLine, formatLogEnd, formatLogHeader, startedMarker } from "../../store/log-format.ts";
 import { readExecLog } from "./exec-log-reader.ts";
 import {
   checkLogOptions,
@@ -25,6 +25,8 @@ beforeEach(async () => {
 });
 after(() => rm(directory, { recursive: true, force: true }));
 
+const formatLogLine = (...parameters: Parameters<typeof encodeLogLine>): string =>
+  encodeLogLine(...parameters).toString();
 const line = (text: string): string => formatLogLine("stdout", Buffer.from(text), 1);
 
 async function texts(position: number | null): Promise<string[]> {

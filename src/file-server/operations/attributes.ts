@@ -70,8 +70,7 @@ function truncate(served: ServedTree, node: Node, handle: number | null, size: n
   const fd = own >= 0 ? own : served.tree.open(node, constants.O_WRONLY | constants.O_NONBLOCK);
   try {
     const before = served.quota.isLimited ? fstatSync(fd).size : 0;
-    served.quota.add(size - before);
-    ftruncateSync(fd, size);
+    served.quota.adding(size - before, () => ftruncateSync(fd, size));
     if (size < before) served.quota.giveBack(before - size);
   } finally {
     if (own < 0) closeSync(fd);

@@ -1,5 +1,4 @@
 /** Listing directories. */
-import { readdirSync } from "node:fs";
 import { errno, mostData, openReplyFlags, sizes } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
 import { answer, bodyAt, shortened, writeU64 } from "../fuse/reply.ts";
@@ -37,11 +36,18 @@ function list(served: ServedTree, request: Request, plus: boolean): Buffer {
   const entryBytes = plus ? sizes.entryOut : 0;
   let at = bodyAt;
   let index = offset;
-  for (; index < names.length; index++) {
-    const name = names[index] ?? "";
-    const bytes = entryBytes + ((sizes.dirent + name.length + 7) & ~7);
-    if (at + bytes > bodyAt + size) break;
-    if (writeOne(served, handle, { reply, at, entryBytes, name, next: index + 1 })) at += bytes;
+  const told: number[] = [];
+  try {
+    for (; index < names.length; index++) {
+      const name = names[index] ?? "";
+      const bytes = entryBytes + ((sizes.dirent + name.length + 7) & ~7);
+      if (at + bytes > bodyAt + size) break;
+      if (writeOne(served, handle, { reply, at, entryBytes, name, next: index + 1, told })) at += bytes;
+    }
+  } catch (error) {
+    // The kernel does not hear of those before, either.
+    for (const id of told) served.nodes.forget(id, 1);
+    throw error;
   }
   // Nobody goes on from here, unless it begins anew.
   if (index >= names.length && at === bodyAt) served.handles.holdNames(handle, null);
@@ -50,8 +56,7 @@ function list(served: ServedTree, request: Request, plus: boolean): Buffer {
 
 function namesOf(served: ServedTree, handle: DirectoryHandle, offset: number): readonly string[] {
   if (handle.names !== null && offset !== 0) return handle.names;
-  const fd = served.tree.directoryFd(handle.node);
-  const names = [".", "..", ...readdirSync(`/proc/self/fd/${fd}`, { encoding: "latin1" })];
+  const names = [".", "..", ...served.tree.names(handle.node)];
   served.handles.holdNames(handle, names);
   return names;
 }
@@ -64,11 +69,13 @@ interface One {
   readonly name: string;
   /** The offset of the one after it. */
   readonly next: number;
+  /** Nodes of which the kernel is told. */
+  readonly told: number[];
 }
 
 /** @returns false when the entry has gone meanwhile */
 function writeOne(served: ServedTree, handle: DirectoryHandle, one: One): boolean {
-  const { reply, at, entryBytes, name, next } = one;
+  const { reply, at, entryBytes, name, next, told } = one;
   const isDots = name === "." || name === "..";
   // What lies above the directory is not the guest's to know.
   const stat = isDots ? served.tree.stat(handle.node) : served.tree.statEntry(handle.node, name);
@@ -77,10 +84,15 @@ function writeOne(served: ServedTree, handle: DirectoryHandle, one: One): boolea
   reply.fill(0, at, dirent + ((sizes.dirent + name.length + 7) & ~7));
   let type = typeOf(stat);
   if (entryBytes > 0 && !isDots) {
-    const node = served.nodes.tell({ parent: handle.node, name }, stat);
-    served.writeEntry(reply, at, node, handle.node, name, stat);
-    // As the guest sees it: it may be a device there.
-    type = reply.readUInt32LE(at + 40 + 60) & 0o170000;
+    // Where there is no room for another node, 0 says no more than that there is such a name.
+    if (!served.nodes.isFull || served.nodes.known(stat) !== undefined) {
+      served.tell({ parent: handle.node, name }, stat, (node) => {
+        served.writeEntry(reply, at, node, handle.node, name, stat);
+        told.push(node.id);
+      });
+      // As the guest sees it: it may be a device there.
+      type = reply.readUInt32LE(at + 40 + 60) & 0o170000;
+    }
   }
   reply.writeBigUInt64LE(stat.ino, dirent);
   writeU64(reply, next, dirent + 8);

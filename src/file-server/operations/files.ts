@@ -16,6 +16,7 @@ import { Refusal } from "../fuse/refusal.ts";
 import { answer, bodyAt, shortened, writeU64 } from "../fuse/reply.ts";
 import type { Request } from "../fuse/request.ts";
 import type { FileHandle } from "../handles.ts";
+import { fileBytes, type Quota } from "../quota.ts";
 import type { ServedTree } from "../served-tree.ts";
 import { fileTypes, typeOf, type Node } from "../tree/node.ts";
 import { fresh } from "./names.ts";
@@ -45,26 +46,24 @@ export function create(served: ServedTree, request: Request): Buffer {
   const name = request.name();
   served.handles.requireRoom();
   const before = served.tree.statEntry(parent, name);
-  if (before === undefined) served.quota.addFile();
   // Opening anything else might do something, or wait.
-  else if (typeOf(before) !== fileTypes.regular) throw new Refusal(errno.exist);
-  else if ((flags & openFlags.truncate) !== 0) served.quota.giveBack(Number(before.size));
+  if (before !== undefined && typeOf(before) !== fileTypes.regular) throw new Refusal(errno.exist);
   const kept = (flags & (keptFlags | openFlags.exclusive)) | constants.O_CREAT;
-  const path = served.tree.pathIn(parent, name);
-  const fd = openSync(
-    path,
-    kept | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    served.owners.hostMode(mode, false),
+  const hostMode = served.owners.hostMode(mode, false);
+  const fd = served.quota.adding(before === undefined ? fileBytes : 0, () =>
+    openSync(served.tree.pathIn(parent, name), kept | constants.O_NOFOLLOW | constants.O_NONBLOCK, hostMode),
   );
+  if (before !== undefined && (flags & openFlags.truncate) !== 0) served.quota.giveBack(Number(before.size));
   try {
     const stat = fstatSync(fd, { bigint: true });
     if (typeOf(stat) !== fileTypes.regular) throw new Refusal(errno.acces);
-    const node = served.nodes.tell({ parent, name }, stat);
     const maker = { uid: request.uid, gid: request.gid, mode: fileTypes.regular | mode, rdev: 0 };
-    if (before === undefined) served.owners.created(node, stat, maker);
-    const reply = served.entry(request, node, parent, name, fresh(served, node, stat), sizes.openOut);
-    writeOpened(served, reply, bodyAt + sizes.entryOut, handleOf(node, fd, flags));
-    return reply;
+    return served.tell({ parent, name }, stat, (node) => {
+      if (before === undefined) served.owners.created(node, stat, maker);
+      const reply = served.entry(request, node, parent, name, fresh(served, node, stat), sizes.openOut);
+      writeOpened(served, reply, bodyAt + sizes.entryOut, handleOf(node, fd, flags));
+      return reply;
+    });
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -93,18 +92,41 @@ export function write(served: ServedTree, request: Request): Buffer {
   const data = request.bytes(size);
   if (!handle.isWritable) throw new Refusal(errno.badf);
   const fd = placed(handle, flags);
-  if (served.quota.isLimited) {
-    const { size: before } = fstatSync(fd);
-    served.quota.add((handle.appends ? before : offset) + size - before);
-  }
-  let written = 0;
-  while (written < size) written += writeSync(fd, data, written, size - written, offset + written);
+  const written = served.quota.isLimited
+    ? writeLimited(served.quota, handle, fd, data, offset)
+    : writeAll(fd, data, offset);
   if ((flags & writeFlags.killSuidgid) !== 0) {
     served.owners.killSetId(handle.node, fstatSync(fd, { bigint: true }));
   }
   const reply = answer(served.mount, request.unique, 8);
   writeU64(reply, written, bodyAt);
   return reply;
+}
+
+function writeAll(fd: number, data: Uint8Array, offset: number): number {
+  let written = 0;
+  while (written < data.length)
+    written += writeSync(fd, data, written, data.length - written, offset + written);
+  return written;
+}
+
+function writeLimited(
+  quota: Quota,
+  handle: FileHandle,
+  fd: number,
+  data: Uint8Array,
+  offset: number,
+): number {
+  const { size: before } = fstatSync(fd);
+  const more = Math.max(0, (handle.appends && fd === handle.fd ? before : offset) + data.length - before);
+  quota.add(more);
+  try {
+    return writeAll(fd, data, offset);
+  } catch (error) {
+    // A part of it may be there.
+    quota.giveBack(more - Math.min(more, Math.max(0, fstatSync(fd).size - before)));
+    throw error;
+  }
 }
 
 export function release(served: ServedTree, request: Request): Buffer {

@@ -24,7 +24,7 @@ export function lookup(served: ServedTree, request: Request): Buffer {
   const name = request.name();
   const stat = served.tree.statEntry(parent, name);
   if (stat === undefined) return served.noEntry(request, parent, name);
-  return served.entry(request, served.nodes.tell({ parent, name }, stat), parent, name, stat);
+  return served.tell({ parent, name }, stat, (node) => served.entry(request, node, parent, name, stat));
 }
 
 export function readlink(served: ServedTree, request: Request): Buffer {
@@ -38,8 +38,7 @@ export function symlink(served: ServedTree, request: Request): Buffer {
   const name = request.name();
   // It is a text for the guest, and the host never looks at what it says.
   const target = Buffer.from(request.text(longestPath), "latin1");
-  served.quota.addFile();
-  symlinkSync(target, served.tree.pathIn(parent, name));
+  served.quota.addingFile(() => symlinkSync(target, served.tree.pathIn(parent, name)));
   return made(served, request, parent, name, fileTypes.symbolicLink | 0o777);
 }
 
@@ -49,8 +48,8 @@ export function mkdir(served: ServedTree, request: Request): Buffer {
   const mode = request.u32() & 0o7777;
   request.skip(4);
   const name = request.name();
-  served.quota.addFile();
-  mkdirSync(served.tree.pathIn(parent, name), { mode: served.owners.hostMode(mode, true) });
+  const hostMode = served.owners.hostMode(mode, true);
+  served.quota.addingFile(() => mkdirSync(served.tree.pathIn(parent, name), { mode: hostMode }));
   return made(served, request, parent, name, fileTypes.directory | mode);
 }
 
@@ -63,9 +62,9 @@ export function mknod(served: ServedTree, request: Request): Buffer {
   const name = request.name();
   const type = mode & fileTypes.mask;
   if (type !== fileTypes.regular && !served.owners.keepsTypes) throw new Refusal(errno.perm);
-  served.quota.addFile();
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
-  closeSync(openSync(served.tree.pathIn(parent, name), flags, served.owners.hostMode(mode & 0o7777, false)));
+  const hostMode = served.owners.hostMode(mode & 0o7777, false);
+  closeSync(served.quota.addingFile(() => openSync(served.tree.pathIn(parent, name), flags, hostMode)));
   return made(served, request, parent, name, mode & 0o177777, rdev);
 }
 
@@ -110,12 +109,8 @@ function move(served: ServedTree, request: Request, toId: number, flags: number)
   if (flags === 0) renameSync(...paths);
   else if (flags === renameFlags.noReplace) {
     if (replaced !== undefined) throw new Refusal(errno.exist);
-    // There is no call for it in Node. A link is made only where nothing is.
-    if (stat.isDirectory()) renameSync(...paths);
-    else {
-      linkSync(...paths);
-      unlinkSync(paths[0]);
-    }
+    if (stat.isDirectory()) moveDirectoryToFree(...paths);
+    else moveFileToFree(...paths);
   } else if (flags === renameFlags.exchange) {
     if (replaced === undefined) throw new Refusal(errno.noent);
     swapNames(...paths);
@@ -137,6 +132,28 @@ function move(served: ServedTree, request: Request, toId: number, flags: number)
     served.nodes.removePlace(moved, { parent: from, name: oldName });
   }
   return served.done(request);
+}
+
+/** There is no call for it in Node: a link is made only where nothing is. */
+function moveFileToFree(from: Buffer, to: Buffer): void {
+  linkSync(from, to);
+  try {
+    unlinkSync(from);
+  } catch (error) {
+    unlinkSync(to);
+    throw error;
+  }
+}
+
+/** So is a directory, whose place the other one may then take, but only as long as it is empty. */
+function moveDirectoryToFree(from: Buffer, to: Buffer): void {
+  mkdirSync(to, 0o700);
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    rmdirSync(to);
+    throw error;
+  }
 }
 
 function remove(served: ServedTree, request: Request, call: (path: Buffer) => void): Buffer {
@@ -170,9 +187,10 @@ function made(
 ): Buffer {
   const stat = served.tree.statEntry(parent, name);
   if (stat === undefined) throw new Refusal(errno.noent);
-  const node = served.nodes.tell({ parent, name }, stat);
-  served.owners.created(node, stat, { uid: request.uid, gid: request.gid, mode, rdev });
-  return served.entry(request, node, parent, name, fresh(served, node, stat));
+  return served.tell({ parent, name }, stat, (node) => {
+    served.owners.created(node, stat, { uid: request.uid, gid: request.gid, mode, rdev });
+    return served.entry(request, node, parent, name, fresh(served, node, stat));
+  });
 }
 
 /** What was remembered with a file has changed the time of its last change. */
@@ -183,5 +201,5 @@ export function fresh(served: ServedTree, node: Node, stat: BigIntStats): BigInt
 function found(served: ServedTree, request: Request, parent: Node, name: string): Buffer {
   const stat = served.tree.statEntry(parent, name);
   if (stat === undefined) throw new Refusal(errno.noent);
-  return served.entry(request, served.nodes.tell({ parent, name }, stat), parent, name, stat);
+  return served.tell({ parent, name }, stat, (node) => served.entry(request, node, parent, name, stat));
 }

@@ -16,9 +16,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { entryIn, ServedDirectory } from "../../../test/support/served-directory.ts";
+import { entryIn, readBody, ServedDirectory } from "../../../test/support/served-directory.ts";
 import { fields, texts } from "../../../test/support/fuse-kernel.ts";
-import { errno, setattrFlags as valid, writeFlags } from "../fuse/numbers.ts";
+import { errno, renameFlags, setattrFlags as valid, writeFlags } from "../fuse/numbers.ts";
+import { Refusal } from "../fuse/refusal.ts";
 import type { ServedPath } from "../options.ts";
 
 const root = 1;
@@ -325,4 +326,60 @@ test("a file by itself is whatever file has its name, and nothing beside it is t
   assert.equal(guest.ask("lookup", root, texts("beside")).errno, errno.notdir);
   assert.equal(guest.ask("opendir", root, fields([32, 0], [32, 0])).errno, errno.notdir);
   assert.equal(guest.ask("unlink", 0, texts("beside")).errno, errno.stale);
+});
+
+test("a directory is moved to a free name alone, even if that has just been taken", (t) => {
+  const { guest, host } = serveDirectory(t);
+  guest.mkdir(root, "from");
+  writeFileSync(join(host, "from/file"), "kept");
+  mkdirSync(join(host, "taken"));
+  const move = (to: string): number =>
+    guest.ask(
+      "rename2",
+      root,
+      Buffer.concat([fields([64, root], [32, renameFlags.noReplace], [32, 0]), texts("from", to)]),
+    ).errno;
+  // As if the host had made it after it was looked for.
+  const { tree } = guest.served;
+  const statEntry = tree.statEntry.bind(tree);
+  tree.statEntry = (parent, name) => (name === "taken" ? undefined : statEntry(parent, name));
+  assert.equal(move("taken"), errno.exist);
+  tree.statEntry = statEntry;
+  assert.deepEqual(readdirSync(join(host, "taken")), []);
+  assert.equal(move("taken"), errno.exist);
+  assert.equal(move("free"), 0);
+  assert.equal(readFileSync(join(host, "free/file"), "utf8"), "kept");
+  // Into itself: what was made for it is gone again.
+  guest.mkdir(root, "from");
+  const { id } = guest.lookup(root, "from");
+  const into = Buffer.concat([fields([64, id], [32, renameFlags.noReplace], [32, 0]), texts("from", "in")]);
+  assert.equal(guest.ask("rename2", root, into).errno, errno.inval);
+  assert.deepEqual(readdirSync(join(host, "from")), []);
+});
+
+test("a listing goes on when there is no room for more nodes, and one that fails tells of none", (t) => {
+  const host = realpathSync(mkdtempSync(join(tmpdir(), "msb-full-")));
+  t.after(() => rmSync(host, { recursive: true, force: true }));
+  for (let each = 0; each < 10; each++) writeFileSync(join(host, `file${each}`), "");
+  using guest = new ServedDirectory(host);
+  const { nodes, tree } = guest.served;
+  Object.defineProperty(nodes, "isFull", { get: () => nodes.size >= 5 });
+  const handle = Number(guest.must("opendir", root, fields([32, 0], [32, 0])).readBigUInt64LE(0));
+  const statEntry = tree.statEntry.bind(tree);
+  tree.statEntry = (parent, name) => {
+    if (name === "file3" || name === "file7") throw new Refusal(errno.io);
+    return statEntry(parent, name);
+  };
+  assert.equal(guest.ask("readdirplus", root, readBody(handle, 0, 4096)).errno, errno.io);
+  assert.equal(nodes.size, 1);
+  tree.statEntry = statEntry;
+  assert.equal(guest.list(root, true).length, 12);
+  assert.equal(nodes.size, 5);
+  // Whoever asks for one of the others by name hears why.
+  const answers = Array.from(
+    { length: 10 },
+    (_, each) => guest.ask("lookup", root, texts(`file${each}`)).errno,
+  );
+  assert.deepEqual([...new Set(answers)].sort(), [0, errno.nfile]);
+  assert.equal(answers.filter((number) => number === 0).length, 4);
 });

@@ -1,7 +1,17 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, type BigIntStats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  statfsSync,
+  type BigIntStats,
+} from "node:fs";
 import { basename, dirname } from "node:path";
 import { errno } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
+import { kindOfFileSystem, type FileSystemKind } from "./file-system-kinds.ts";
 import { fileTypes, identityOf, isSame, makeNode, typeOf, type Node } from "./node.ts";
 import { NodeTable } from "./node-table.ts";
 
@@ -25,14 +35,22 @@ export class HostTree {
   readonly #isFile: boolean;
   /** The least recently used one first. */
   readonly #openDirectories = new Set<Node>();
+  readonly #kindOfType: (type: number) => FileSystemKind;
 
   /**
    * @param path of a directory, or of a file; not followed when it is a link
    * @param gone called for each node that is known no more
-   * @throws the system's error when it cannot be opened, or is of the other kind
+   * @param kindOfType of a file system, by its type as statfs(2) has it
+   * @throws the system's error when it cannot be opened, or is of the other kind; Refusal EACCES when it is the system's own
    */
-  constructor(path: string, isFile: boolean, gone: (node: Node) => void = () => undefined) {
+  constructor(
+    path: string,
+    isFile: boolean,
+    gone: (node: Node) => void = () => undefined,
+    kindOfType = kindOfFileSystem,
+  ) {
     this.#isFile = isFile;
+    this.#kindOfType = kindOfType;
     const flags = O_PATH | constants.O_DIRECTORY | (isFile ? 0 : constants.O_NOFOLLOW);
     this.#topFd = openSync(isFile ? dirname(path) : path, flags);
     try {
@@ -49,19 +67,26 @@ export class HostTree {
         });
         this.#top = this.nodes.root;
       }
+      if (this.kindOf(this.nodes.root) === "system") throw new Refusal(errno.acces);
     } catch (error) {
       closeSync(this.#topFd);
       throw error;
     }
   }
 
-  /** How the host names an entry of a directory. Good until the call after the next one. */
+  /**
+   * How the host names an entry of a directory. Good until the call after the next one.
+   *
+   * @throws Refusal EACCES where nothing is given to a guest
+   */
   pathIn(parent: Node, name: string): Buffer {
+    this.#requireFiles(parent);
     return Buffer.from(`/proc/self/fd/${this.directoryFd(parent)}/${name}`, "latin1");
   }
 
   /** How the host names a file; good as long as {@link pathIn}. @throws Refusal ESTALE when no name of it is known any more */
   pathOf(node: Node): Buffer {
+    this.#requireFiles(node);
     if (node === this.#top) return Buffer.from(`/proc/self/fd/${this.#topFd}/.`);
     return this.#located(node).path;
   }
@@ -86,14 +111,12 @@ export class HostTree {
     closed.reverse();
     closed.forEach((each, index) => {
       each.fd = this.#openNode(each, constants.O_DIRECTORY);
+      // At once: opening the next one may fail.
+      this.#openDirectories.add(each);
       // Of a long way only the end is kept open, so that two calls never close what the first of them has found.
       const above = closed[index - 1];
-      if (above !== undefined && closed.length - index >= mostOpenDirectories / 4) {
-        closeSync(above.fd);
-        above.fd = -1;
-      } else if (above !== undefined) this.#openDirectories.add(above);
+      if (above !== undefined && closed.length - index >= mostOpenDirectories / 4) this.closeDirectory(above);
     });
-    this.#openDirectories.add(node);
     for (const oldest of this.#openDirectories) {
       if (this.#openDirectories.size <= mostOpenDirectories) break;
       this.closeDirectory(oldest);
@@ -117,13 +140,37 @@ export class HostTree {
     return this.#located(node).stat;
   }
 
+  /** On what kind of file system a file is. It is asked where one begins: numbers of devices are used again, and say nothing. */
+  kindOf(node: Node): FileSystemKind {
+    const way: Node[] = [];
+    let kind: FileSystemKind | null = null;
+    for (let each = node; kind === null;) {
+      way.push(each);
+      const above = each.places[0]?.parent;
+      if (each.kind !== null) kind = each.kind;
+      else if (above?.identity.dev === each.identity.dev) each = above;
+      else kind = this.#kindOfType(this.#typeOfFileSystem(each));
+    }
+    for (const each of way) each.kind = kind;
+    return kind;
+  }
+
+  /** The names in a directory as the host has them now, one character for each byte. */
+  names(directory: Node): string[] {
+    // What the system says of itself is an empty directory for the guest.
+    if (this.kindOf(directory) === "system") return [];
+    return readdirSync(`/proc/self/fd/${this.directoryFd(directory)}`, { encoding: "latin1" });
+  }
+
   /** What the host says of an entry; undefined when there is none. */
   statEntry(parent: Node, name: string): BigIntStats | undefined {
+    if (this.kindOf(parent) === "system") return undefined;
     return lstatSync(this.pathIn(parent, name), { bigint: true, throwIfNoEntry: false });
   }
 
   /** Opens this very file and no other, which must be a regular file or a directory: opening anything else might do something. */
   open(node: Node, flags: number): number {
+    this.#requireFiles(node);
     const { type } = node.identity;
     if (type !== fileTypes.regular && type !== fileTypes.directory) throw new Refusal(errno.acces);
     if (!this.#isServedFile(node)) {
@@ -165,6 +212,21 @@ export class HostTree {
     throw new Refusal(errno.stale);
   }
 
+  #typeOfFileSystem(node: Node): number {
+    if (node === this.#top) return statfsSync(`/proc/self/fd/${this.#topFd}`).type;
+    // Not by its name, which may be a link's.
+    const fd = this.#openNode(node, 0);
+    try {
+      return statfsSync(`/proc/self/fd/${fd}`).type;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #requireFiles(node: Node): void {
+    if (this.kindOf(node) === "system") throw new Refusal(errno.acces);
+  }
+
   #located(node: Node): { readonly path: Buffer; readonly stat: BigIntStats } {
     for (const { parent, name } of [...node.places]) {
       let path: Buffer;
@@ -184,6 +246,7 @@ export class HostTree {
     if (isSame(node, stat)) return true;
     if (!this.#isServedFile(node) || typeOf(stat) !== fileTypes.regular) return false;
     node.identity = identityOf(stat);
+    node.kind = null;
     node.overrideAtNs = -1n;
     return true;
   }

@@ -3,8 +3,14 @@ import { errno, rootNodeId } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
 import { isSame, makeNode, type Node, type Place } from "./node.ts";
 
-/** More than the kernel of a guest of a gigabyte has room for; a guest that never forgets gets no more. */
+/**
+ * More than the kernel of a guest of a gigabyte has room for; a guest that never forgets gets no more. Each takes some 500 bytes here,
+ * measured with Node 24, and its names.
+ */
 const mostNodes = 1 << 20;
+/** Bytes of names, with what each name takes beside them. */
+const mostNameBytes = 128 << 20;
+const eachNameBytes = 64;
 /** Of a file with more names, those that were seen last are known. */
 const mostPlaces = 8;
 
@@ -16,13 +22,21 @@ export class NodeTable {
   readonly #byKey = new Map<bigint | string, Node>();
   readonly #gone: (node: Node) => void;
   readonly #most: number;
+  readonly #mostNameBytes: number;
+  #nameBytes = 0;
   #nextId = rootNodeId + 1;
 
   /** @param gone called for each node that is known no more */
-  constructor(rootStat: BigIntStats, gone: (node: Node) => void, most = mostNodes) {
+  constructor(
+    rootStat: BigIntStats,
+    gone: (node: Node) => void,
+    most = mostNodes,
+    mostBytesOfNames = mostNameBytes,
+  ) {
     this.#rootDevice = rootStat.dev;
     this.#gone = gone;
     this.#most = most;
+    this.#mostNameBytes = mostBytesOfNames;
     this.root = this.#make(rootNodeId, rootStat);
     // The kernel never looks it up and never forgets it.
     this.root.lookups = 1;
@@ -30,6 +44,11 @@ export class NodeTable {
 
   get size(): number {
     return this.#byId.size;
+  }
+
+  /** Whether the kernel is told of no more files before it forgets some. */
+  get isFull(): boolean {
+    return this.#byId.size >= this.#most || this.#nameBytes >= this.#mostNameBytes;
   }
 
   /** @throws Refusal ESTALE for a number that was never given or has been forgotten */
@@ -49,7 +68,7 @@ export class NodeTable {
   tell(place: Place, stat: BigIntStats): Node {
     let node = this.known(stat);
     if (node === undefined) {
-      if (this.#byId.size >= this.#most) throw new Refusal(errno.nfile);
+      if (this.isFull) throw new Refusal(errno.nfile);
       // One that had the key before keeps its number, and is found by that alone.
       node = this.#make(this.#nextId++, stat);
     }
@@ -71,9 +90,12 @@ export class NodeTable {
     const [first] = node.places;
     if (first?.parent === place.parent && first.name === place.name) return;
     const others = without(node.places, place);
-    if (others.length === node.places.length) place.parent.children++;
+    if (others.length === node.places.length) {
+      place.parent.children++;
+      this.#nameBytes += eachNameBytes + place.name.length;
+    }
     node.places = [place, ...others.slice(0, mostPlaces - 1)];
-    for (const { parent } of others.slice(mostPlaces - 1)) this.#leave(parent);
+    for (const lost of others.slice(mostPlaces - 1)) this.#leave(lost);
   }
 
   /** A file has lost this name. */
@@ -81,7 +103,7 @@ export class NodeTable {
     const others = without(node.places, place);
     if (others.length === node.places.length) return;
     node.places = others;
-    this.#leave(place.parent);
+    this.#leave(place);
   }
 
   /** Called when a handle of the node was closed, too. */
@@ -94,15 +116,17 @@ export class NodeTable {
       if (!this.#byId.delete(next.id)) continue;
       if (this.#byKey.get(next.key) === next) this.#byKey.delete(next.key);
       this.#gone(next);
-      for (const { parent } of next.places) {
+      for (const { parent, name } of next.places) {
         parent.children--;
+        this.#nameBytes -= eachNameBytes + name.length;
         waiting.push(parent);
       }
       next.places = [];
     }
   }
 
-  #leave(parent: Node): void {
+  #leave({ parent, name }: Place): void {
+    this.#nameBytes -= eachNameBytes + name.length;
     parent.children--;
     this.dropUnused(parent);
   }

@@ -1,4 +1,5 @@
 import type { BigIntStats } from "node:fs";
+import type { FileSystemKind } from "./file-system-kinds.ts";
 
 /** Where a file's name is. */
 export interface Place {
@@ -31,7 +32,9 @@ export interface Node {
   /** An O_PATH descriptor of a directory; -1 when there is none at the moment. */
   fd: number;
   /** Descriptors of it that are open for the guest, by the number of the handle. */
-  readonly open: Map<number, number>;
+  open: Map<number, number>;
+  /** Of the file system that it is on; null: it was not asked yet. */
+  kind: FileSystemKind | null;
   /** What the guest has made of owner and mode; null: nothing. */
   override: Override | null;
   /** ctime of the file when the override was read; -1n when it never was. */
@@ -77,6 +80,17 @@ export function isSame({ identity }: Node, stat: BigIntStats): boolean {
   );
 }
 
+/** Of most nodes nothing is open: a map of its own would be a third of what each takes. */
+const nothingOpen = new Map<number, number>();
+
+/** A handle of a node has a descriptor from now on; null: it has none any more. */
+export function setOpen(node: Node, handle: number, fd: number | null): void {
+  const open = node.open === nothingOpen ? new Map<number, number>() : node.open;
+  if (fd === null) open.delete(handle);
+  else open.set(handle, fd);
+  node.open = open.size === 0 ? nothingOpen : open;
+}
+
 export function makeNode(id: number, key: bigint | string, stat: BigIntStats): Node {
   return {
     id,
@@ -86,7 +100,8 @@ export function makeNode(id: number, key: bigint | string, stat: BigIntStats): N
     lookups: 0,
     children: 0,
     fd: -1,
-    open: new Map(),
+    open: nothingOpen,
+    kind: null,
     override: null,
     overrideAtNs: -1n,
     told: null,

@@ -1,6 +1,8 @@
+import { errorCode } from "../../host/system-error.ts";
 import { watch, type FSWatcher } from "node:fs";
 import type { HostTree } from "./host-tree.ts";
 import type { Node } from "./node.ts";
+import type { ToldNames } from "./told-names.ts";
 
 /** Of one mount. The system has a limit for each user, too (inotify(7), max_user_watches). */
 const mostWatches = 4096;
@@ -11,14 +13,16 @@ const mostWatches = 4096;
  */
 export class Watches {
   readonly #tree: HostTree;
+  readonly #names: ToldNames;
   readonly #changed: (directory: Node, name: string | null) => void;
   readonly #watchers = new Map<Node, FSWatcher>();
   /** The system gives no more. */
   #isExhausted = false;
 
   /** @param changed something about this entry, or null: about any */
-  constructor(tree: HostTree, changed: (directory: Node, name: string | null) => void) {
+  constructor(tree: HostTree, names: ToldNames, changed: (directory: Node, name: string | null) => void) {
     this.#tree = tree;
+    this.#names = names;
     this.#changed = changed;
   }
 
@@ -27,15 +31,18 @@ export class Watches {
     if (this.#watchers.has(directory)) return true;
     if (this.#isExhausted || this.#watchers.size >= mostWatches) return false;
     try {
+      // What others change there is not heard of.
+      if (this.#tree.kindOf(directory) !== "files") return false;
       const path = `/proc/self/fd/${this.#tree.directoryFd(directory)}`;
       const watcher = watch(path, { persistent: false, encoding: "latin1" });
       watcher.on("change", (_, name) => this.#changed(directory, typeof name === "string" ? name : null));
       watcher.on("error", () => this.drop(directory));
       this.#watchers.set(directory, watcher);
-      directory.told ??= new Map();
+      this.#names.begin(directory);
       return true;
-    } catch {
-      this.#isExhausted = true;
+    } catch (error) {
+      // Any other is this directory's alone: it has just been removed, or may not be read.
+      this.#isExhausted = ["ENOSPC", "EMFILE", "ENFILE"].includes(errorCode(error) ?? "");
       return false;
     }
   }
@@ -44,7 +51,7 @@ export class Watches {
     const watcher = this.#watchers.get(directory);
     if (watcher === undefined) return;
     this.#watchers.delete(directory);
-    directory.told = null;
+    this.#names.end(directory);
     watcher.close();
   }
 

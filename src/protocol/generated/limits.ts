@@ -7,7 +7,7 @@ export const MAX_CONTROL_PAYLOAD = 4194304;
 /** Bytes; what one frame of data may take. Longer data takes several frames. */
 export const MAX_DATA_PAYLOAD = 65536;
 /** Bytes that each side may send on a stream before the other has granted any. */
-export const INITIAL_CREDIT = 262144;
+export const INITIAL_CREDIT = 524288;
 /** Credit is granted in portions of at least the initial credit divided by this. */
 export const CREDIT_PORTIONS = 4;
 /** Bytes before a frame's payload: its length, stream and kind. */

@@ -11,7 +11,7 @@ export const limits = {
     doc: "Bytes; what one frame of data may take. Longer data takes several frames.",
   },
   INITIAL_CREDIT: {
-    value: 256 * 1024,
+    value: 512 * 1024,
     doc: "Bytes that each side may send on a stream before the other has granted any.",
   },
   CREDIT_PORTIONS: {

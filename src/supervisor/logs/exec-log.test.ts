@@ -3,8 +3,28 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { parseLogLine } from "../../store/log-format.ts";
+import { logLineData, parseLogLine, type LogLine } from "../../store/log-format.ts";
 import { ExecLog } from "./exec-log.ts";
+
+test("long output is cut into lines between its characters, and bytes that are no text arrive as they were", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "msb-exec-log-"));
+  t.after(() => rm(directory, { recursive: true }));
+  const path = join(directory, "exec.log");
+  const log = await ExecLog.open(path);
+  const text = Buffer.from(`a${"€😀".repeat(30_000)}`);
+  const binary = Buffer.alloc(200_001, Buffer.from([0, 0x80, 0x80, 0x80, 0xff]));
+  log.write("stdout", text, 1);
+  log.write("stderr", binary, 1);
+  log.write("stdout", Buffer.alloc(0), 1);
+  await log.close();
+  const lines = (await readFile(path, "utf8")).trim().split("\n").map(parseLogLine).slice(1);
+  const of = (source: string): LogLine[] =>
+    lines.filter((line) => line !== null).filter((line) => line.s === source);
+  assert.ok(of("stdout").length > 3 && of("stderr").length > 3);
+  assert.ok(of("stdout").every((line) => line.e === undefined && !line.d.includes("\ufffd")));
+  assert.deepEqual(Buffer.concat(of("stdout").map(logLineData)), text);
+  assert.deepEqual(Buffer.concat(of("stderr").map(logLineData)), binary);
+});
 
 test("a session that ends within a line leaves a mark, for each source that does", async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "msb-exec-log-"));

@@ -1,8 +1,8 @@
 import { open } from "node:fs/promises";
 import {
+  encodeLogLine,
   formatLogEnd,
   formatLogHeader,
-  formatLogLine,
   logMaximumBytes,
   logMaximumFiles,
   parseLogLine,
@@ -12,6 +12,9 @@ import { RotatingFile } from "../../host/files/rotating-file.ts";
 
 /** Commands wait for their output to be logged once so many bytes are queued. */
 const fullAtBytes = 4 * 1024 * 1024;
+
+/** Bytes of output that a line holds at most: of longer strings V8 keeps each in pages of its own, which costs more than the rest. */
+const lineBytes = 60 * 1024;
 
 const newline = 0x0a;
 
@@ -31,7 +34,7 @@ export class ExecLog {
   }
 
   write(source: LogSource, data: Buffer, sessionId: number | null): void {
-    this.#file.append(Buffer.from(formatLogLine(source, data, sessionId)));
+    for (const piece of piecesOf(data)) this.#file.append(encodeLogLine(source, piece, sessionId));
     if (sessionId === null || data.length === 0) return;
     const unfinished = this.#unfinished.get(sessionId);
     if (data.at(-1) === newline) unfinished?.delete(source);
@@ -74,6 +77,21 @@ export class ExecLog {
   close(): Promise<void> {
     return this.#file.close();
   }
+}
+
+/** Pieces that fit into a line each, cut between characters where the data is text (RFC 3629, section 3). */
+function* piecesOf(data: Buffer): Generator<Buffer> {
+  let from = 0;
+  for (let to = lineBytes; to < data.length; to = from + lineBytes) {
+    for (let back = 0; back < 3 && isContinuation(data[to]); back++) to--;
+    yield data.subarray(from, to);
+    from = to;
+  }
+  yield data.subarray(from);
+}
+
+function isContinuation(byte = 0): boolean {
+  return (byte & 0b1100_0000) === 0b1000_0000;
 }
 
 /** The position in the whole log at which the existing file begins, from its first line. */

@@ -103,6 +103,39 @@ describe("events", () => {
     assert.equal(text, Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join(""));
   });
 
+  test("of several commands at once are whole, whatever their readers do, and whoever is killed beside them", async () => {
+    const file = "/tmp/random";
+    // Not a whole number of pages, so that pieces end anywhere.
+    await sandbox.shell(`head -c 5000011 /dev/urandom > ${file}`);
+    const print = `cat ${Array.from({ length: 8 }, () => file).join(" ")}`;
+    const expected = (await sandbox.shell(`${print} | sha256sum`)).stdout().slice(0, 64);
+    const read = async (script: string, kind: "stdout" | "stderr", eachMs: number): Promise<string> => {
+      const hash = createHash("sha256");
+      for await (const event of await sandbox.shellStream(script)) {
+        if (event.kind === kind) hash.update(event.data);
+        // A slow reader is what is tested: it holds its own command back for longer than the others take.
+        if (eachMs > 0) await new Promise((resolve) => setTimeout(resolve, eachMs));
+      }
+      return hash.digest("hex");
+    };
+    const killed = await sandbox.shellStream("cat /dev/zero");
+    const hashes = await Promise.all([
+      read(print, "stdout", 0),
+      read(print, "stdout", 2),
+      read(`${print} >&2`, "stderr", 0),
+      read(
+        `for n in 1 2 3 4 5 6 7 8; do dd if=${file} bs=777 count=6435 2>/dev/null; dd if=${file} bs=4999995 skip=1; done`,
+        "stdout",
+        0,
+      ),
+      killed.recv().then(() => killed[Symbol.asyncDispose]()),
+    ]);
+    assert.deepEqual(
+      hashes.slice(0, 4),
+      Array.from({ length: 4 }, () => expected),
+    );
+  });
+
   test("after the last one there is null for ever", async () => {
     const handle = await sandbox.execStream("true");
     assert.deepEqual(

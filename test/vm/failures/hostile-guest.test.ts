@@ -63,7 +63,10 @@ for (const [what, [parts, message]] of Object.entries(atBoot)) {
 
 /** What the guest answers to the first command, and what is said of it. */
 const atWork: Record<string, [Buffer, RegExp]> = {
-  "floods beyond its credit": [Buffer.concat([started, ...Array<Buffer>(8).fill(output)]), /with credit for/],
+  "floods beyond its credit": [
+    Buffer.concat([started, ...Array<Buffer>(INITIAL_CREDIT / MAX_DATA_PAYLOAD + 1).fill(output)]),
+    /with credit for/,
+  ],
   "answers on a stream that nobody opened": [
     control(77, { type: "ExecStarted", pid: 1, sessionId: 0 }),
     /stream 77, which is not open/,

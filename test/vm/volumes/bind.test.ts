@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { InvalidConfigError, Sandbox, type SandboxBuilder } from "../../../src/index.ts";
 import { output } from "../images/root-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
@@ -188,6 +189,51 @@ test("a thousand files and more are listed and removed", async () => {
     "1500\n1500",
   );
 });
+
+test("nobody becomes root by a file of the host's", async () => {
+  // BusyBox' su says so unless its file makes it root's.
+  const script = (directory: string): string => `
+    cd ${directory} && cp -L /proc/self/exe su && chown 0:0 su && chmod 4755 su && stat -c '%u %a' su; ./su -c 'id -u' < /dev/null 2>&1; true`;
+  const refused = /must be suid/;
+  const shared = await sandbox.execWith("sh", (options) =>
+    options.args(["-c", script("/work")]).user("1000:1000"),
+  );
+  assert.match(shared.stdout(), /^0 4755\n/);
+  assert.match(shared.stdout(), refused);
+  // On the guest's own disk it does make it root's.
+  await output(sandbox, `mkdir /own && chmod 755 /own; ${script("/own")}`);
+  const own = await sandbox.execWith("sh", (options) =>
+    options.args(["-c", "/own/su -c 'id -u' < /dev/null 2>&1; true"]).user("1000:1000"),
+  );
+  assert.doesNotMatch(own.stdout(), refused);
+});
+
+test(
+  "whatever the host changes, whoever is at work in that directory goes on",
+  { timeout: 120_000 },
+  async () => {
+    mkdirSync(work("busy"));
+    const script = `
+    cd /work/busy
+    for worker in 1 2 3; do (
+      i=0; while [ $i -lt 60 ]; do
+        : > guest$worker; ls -l > /dev/null; stat file$((i % 20)) > /dev/null 2>&1; cat file$((i % 20)) > /dev/null 2>&1; rm guest$worker
+        i=$((i+1))
+      done ) & done
+    wait; echo done
+  `;
+    const over = new AbortController();
+    const guest = output(sandbox, script).finally(() => over.abort());
+    for (let each = 0; !over.signal.aborted; each++) {
+      const name = work("busy", `file${each % 20}`);
+      writeFileSync(work("busy", "new"), `${each}`);
+      renameSync(work("busy", "new"), name);
+      if (each % 3 === 0) rmSync(name);
+      if (each % 10 === 0) await setImmediate();
+    }
+    assert.equal(await guest, "done");
+  },
+);
 
 test("what cannot be mounted is refused before anything is made", async () => {
   symlinkSync(at("outside"), at("link"));

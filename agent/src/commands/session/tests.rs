@@ -100,7 +100,7 @@ impl Printing {
     fn pump(&mut self, channel: Channel) -> Turn {
         let (streams, port) = (&mut self.streams, &mut self.port);
         self.session
-            .pump(channel, streams, port, &self.epoll, &mut Vec::new())
+            .pump(channel, streams, port, &self.epoll)
             .unwrap()
     }
 
@@ -158,9 +158,10 @@ fn what_the_leader_wrote_goes_before_its_end_however_much_heirs_write() {
 #[test]
 fn the_leaders_output_waits_for_credit_and_its_end_with_it() {
     let mut command = Printing::new();
-    let all = vec![0; command.streams.credit(STREAM)];
-    let (streams, port) = (&mut command.streams, &mut command.port);
-    streams.send_data(port, STREAM, FrameKind::Data, &all);
+    for _ in 0..command.streams.credit(STREAM) / PIPE_BYTES {
+        command.print(&"x".repeat(PIPE_BYTES));
+        assert_eq!(command.pump(Channel::Stdout), Turn::Again);
+    }
     command.print("last");
     command.end_leader();
     command.session.end_grace();
@@ -169,4 +170,28 @@ fn the_leaders_output_waits_for_credit_and_its_end_with_it() {
     command.hear(&Message::StopSending);
     command.pump(Channel::Stdout);
     assert_eq!(command.session.news(), EXITED);
+}
+
+#[test]
+fn a_pipe_that_was_full_once_is_wide_from_then_on() {
+    let mut command = Printing::new();
+    let writer = command.stdout.take().unwrap();
+    sys::set_nonblocking(&writer).unwrap();
+    let much = vec![0; 2 * WIDE_PIPE_BYTES];
+    assert_eq!(
+        sys::write(&writer, &much[1..PIPE_BYTES]).unwrap(),
+        PIPE_BYTES - 1
+    );
+    assert_eq!(command.pump(Channel::Stdout), Turn::Again);
+    assert_eq!(sys::write(&writer, &much).unwrap(), PIPE_BYTES);
+    assert_eq!(command.pump(Channel::Stdout), Turn::Again);
+    assert_eq!(sys::write(&writer, &much).unwrap(), WIDE_PIPE_BYTES);
+    // Whoever has made his pipe wider himself keeps it.
+    sys::widen_pipe(&writer, 4 * WIDE_PIPE_BYTES).unwrap();
+    sys::widen_pipe(&writer, WIDE_PIPE_BYTES).unwrap();
+    assert_eq!(command.pump(Channel::Stdout), Turn::Again);
+    assert_eq!(
+        sys::write(&writer, &vec![0; 8 * WIDE_PIPE_BYTES]).unwrap(),
+        4 * WIDE_PIPE_BYTES
+    );
 }

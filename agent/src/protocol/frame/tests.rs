@@ -301,3 +301,29 @@ fn hostile_streams_and_messages_never_panic() {
     }
     assert!(accepted > 0 && accepted < rounds);
 }
+
+#[test]
+fn what_a_pipe_holds_is_cut_into_frames_as_if_they_were_encoded_one_by_one() {
+    let bytes: Vec<u8> = (0..2 * MAX_DATA_PAYLOAD + 5).map(|at| at as u8).collect();
+    let (reader, writer) = crate::sys::pipe().unwrap();
+    crate::sys::widen_pipe(&writer, 4 * MAX_DATA_PAYLOAD).unwrap();
+    for count in [1, MAX_DATA_PAYLOAD, MAX_DATA_PAYLOAD + 1, bytes.len()] {
+        crate::sys::write(&writer, &bytes[..count]).unwrap();
+        // What is queued already stays, and what is beyond the limit waits.
+        let (mut out, mut expected) = (vec![7, 8], vec![7, 8]);
+        let most = count - count / 3;
+        let frames = [&bytes[..most], &bytes[most..count]];
+        for part in frames.iter().filter(|part| !part.is_empty()) {
+            let read = read_frames(&mut out, 3, FrameKind::Extra, &reader, part.len());
+            assert_eq!(read.unwrap(), part.len());
+            for payload in part.chunks(MAX_DATA_PAYLOAD) {
+                encode_frame(&mut expected, 3, FrameKind::Extra, payload).unwrap();
+            }
+        }
+        assert!(out == expected, "{count} bytes");
+    }
+    drop(writer);
+    let mut out = Vec::new();
+    let end = read_frames(&mut out, 3, FrameKind::Data, &reader, 100);
+    assert_eq!((end.unwrap(), out.len()), (0, 0));
+}

@@ -1,9 +1,10 @@
 //! Holds the agent's streams to `test/vectors/protocol.txt`, to credit, and to never panic on any frames.
 
 use super::*;
-use crate::generated::limits::MAX_DATA_PAYLOAD;
+use crate::generated::limits::{CREDIT_PORTIONS, MAX_DATA_PAYLOAD};
 use crate::generated::messages::{Exec, OutOfMemory, Ping, Pong, Signal, StdinMode};
 use crate::protocol::frame::{encode_frame, encode_message, FrameDecoder};
+use crate::sys;
 
 const VECTORS: &str = include_str!("../../../../test/vectors/protocol.txt");
 
@@ -67,6 +68,16 @@ fn data(streams: &mut Streams, id: u32, kind: FrameKind, count: usize) -> Result
     }
 }
 
+/// Has stream 1 send so many bytes of a pipe.
+fn forward(streams: &mut Streams, port: &mut Port, kind: FrameKind, count: usize) {
+    let (from, to) = sys::pipe().unwrap();
+    sys::write(&to, &vec![0; count]).unwrap();
+    assert_eq!(
+        streams.forward(port, 1, kind, (&from, count)).unwrap(),
+        count
+    );
+}
+
 /// The messages that were sent, as `{:?}` prints them, and for data its length.
 fn sent(port: &mut Port) -> Vec<String> {
     let mut decoder = FrameDecoder::default();
@@ -124,12 +135,12 @@ fn a_stream_from_its_first_message_to_its_last() {
         say(&mut streams, 1, &signal),
         Ok(Event::Message(1, signal.clone()))
     );
-    streams.send_data(&mut port, 1, FrameKind::Extra, &[0; 5]);
+    forward(&mut streams, &mut port, FrameKind::Extra, 5);
     streams.stop_sending(&mut port, 1);
     streams.send(&mut port, 1, &ENDED);
     // What is said after the last word is not said, and what met it on the way is passed over.
     streams.send(&mut port, 1, &ENDED);
-    streams.send_data(&mut port, 1, FrameKind::Data, &[0; 5]);
+    forward(&mut streams, &mut port, FrameKind::Data, 5);
     assert_eq!(
         sent(&mut port),
         ["1: Extra 5", "1: StopSending", "1: OutputsEnded"]
@@ -145,15 +156,17 @@ fn credit_bounds_both_directions() {
     say(&mut streams, 1, &exec()).unwrap();
     for _ in 0..INITIAL_CREDIT / MAX_DATA_PAYLOAD {
         data(&mut streams, 1, FrameKind::Data, MAX_DATA_PAYLOAD).unwrap();
-        streams.send_data(&mut port, 1, FrameKind::Data, &[0; MAX_DATA_PAYLOAD]);
+        forward(&mut streams, &mut port, FrameKind::Data, MAX_DATA_PAYLOAD);
     }
     assert_eq!(streams.credit(1), 0);
     port.take_queue();
-    streams.consume(&mut port, 1, INITIAL_CREDIT / 4 - 1);
+    streams.consume(&mut port, 1, INITIAL_CREDIT / CREDIT_PORTIONS - 1);
     assert_eq!(sent(&mut port), [] as [&str; 0]);
     streams.consume(&mut port, 1, 1);
-    assert_eq!(sent(&mut port), ["1: Credit(Credit { bytes: 65536 })"]);
-    data(&mut streams, 1, FrameKind::Data, INITIAL_CREDIT / 4).unwrap();
+    let portion = INITIAL_CREDIT / CREDIT_PORTIONS;
+    let credit = format!("1: Credit(Credit {{ bytes: {portion} }})");
+    assert_eq!(sent(&mut port), [credit]);
+    data(&mut streams, 1, FrameKind::Data, portion).unwrap();
     assert_eq!(
         data(&mut streams, 1, FrameKind::Data, 1),
         Err(Rule::MoreThanCredit)
@@ -171,11 +184,11 @@ fn credit_bounds_both_directions() {
 fn who_wants_no_more_data_holds_nothing_up() {
     let (mut streams, mut port) = (Streams::default(), Port::for_test());
     say(&mut streams, 1, &exec()).unwrap();
-    streams.send_data(&mut port, 1, FrameKind::Data, &[0; MAX_DATA_PAYLOAD]);
+    forward(&mut streams, &mut port, FrameKind::Data, MAX_DATA_PAYLOAD);
     port.take_queue();
     say(&mut streams, 1, &Message::StopSending).unwrap();
     assert!(streams.credit(1) > INITIAL_CREDIT);
-    streams.send_data(&mut port, 1, FrameKind::Data, &[0; 9]);
+    forward(&mut streams, &mut port, FrameKind::Data, 9);
     assert_eq!(sent(&mut port), [] as [&str; 0]);
 }
 
