@@ -129,7 +129,22 @@ export class BareGuest implements AsyncDisposable {
   }
 
   /** What a program in the guest writes to a port by itself, nobody between it and this process. @returns ms */
-  async readPort(bytes: number): Promise<number> {
+  async readPort(bytes: number, from = "/dev/zero"): Promise<number> {
+    return await this.readPortOf(bytes, `dd if=${from} of=$port bs=65536 count=${bytes / 65536}`);
+  }
+
+  /** The same in the other direction. @returns ms */
+  async writePort(bytes: number, to = "/dev/null"): Promise<number> {
+    const chunk = Buffer.alloc(65536);
+    const chunks = Array.from({ length: bytes / chunk.length }, () => chunk);
+    return await this.writePortOf(
+      chunks,
+      `dd if=$port of=${to} bs=65536 count=${chunks.length} iflag=fullblock`,
+    );
+  }
+
+  /** @param command of the shell, which writes so many bytes to $port. @returns ms */
+  async readPortOf(bytes: number, command: string): Promise<number> {
     let received = 0;
     const all = Promise.withResolvers<void>();
     const count = (chunk: Buffer): void => {
@@ -138,11 +153,7 @@ export class BareGuest implements AsyncDisposable {
     };
     this.#barePort.on("data", count);
     const begun = performance.now();
-    const done = this.exec([
-      "sh",
-      "-c",
-      `${findPort}; exec dd if=/dev/zero of=$port bs=65536 count=${bytes / 65536}`,
-    ]);
+    const done = this.exec(["sh", "-c", `${findPort}; ${command}`]);
     await all.promise;
     const elapsed = performance.now() - begun;
     await done;
@@ -150,20 +161,25 @@ export class BareGuest implements AsyncDisposable {
     return elapsed;
   }
 
-  /** The same in the other direction. @returns ms */
-  async writePort(bytes: number): Promise<number> {
+  /** @param command of the shell, which reads all of it from $port. @returns ms */
+  async writePortOf(chunks: AsyncIterable<Buffer> | Iterable<Buffer>, command: string): Promise<number> {
     const begun = performance.now();
-    const done = this.exec([
-      "sh",
-      "-c",
-      `${findPort}; exec dd if=$port of=/dev/null bs=65536 count=${bytes / 65536} iflag=fullblock`,
-    ]);
-    const chunk = Buffer.alloc(65536);
-    for (let sent = 0; sent < bytes; sent += chunk.length) {
+    const done = this.exec(["sh", "-c", `${findPort}; ${command}`]);
+    for await (const chunk of chunks) {
       if (!this.#barePort.write(chunk)) await once(this.#barePort, "drain");
     }
-    await done;
+    const { code } = await done;
+    if (code !== 0) throw new Error(`${command} ended with ${code}`);
     return performance.now() - begun;
+  }
+
+  /** What a command of the shell prints, as a number. */
+  async number(command: string): Promise<number> {
+    const size = (await this.exec(["sh", "-c", `${command} > /tmp/number`])).code;
+    if (size !== 0) throw new Error(`${command} ended with ${size}`);
+    // Printed as so many bytes, which are what is counted here.
+    const { bytes } = await this.exec(["sh", "-c", "head -c $(cat /tmp/number) /dev/zero"]);
+    return bytes;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 
 /** What can be measured; all of it unless some are named. */
-export const partNames = ["start-stop", "commands", "command-line", "images", "templates"] as const;
+export const partNames = ["start-stop", "commands", "command-line", "files", "images", "templates"] as const;
 
 export type PartName = (typeof partNames)[number];
 
@@ -11,6 +11,10 @@ const counts = {
   runs: 5,
   /** commands: MiB of each throughput run. */
   mebibytes: 256,
+  /** files: MiB of the one large file. */
+  large: 512,
+  /** files: how many small ones, of 4 KiB. */
+  small: 10_000,
   /** templates: starts one after another. */
   starts: 50,
   /** templates: cold boots among these. */

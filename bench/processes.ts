@@ -1,6 +1,6 @@
 /** What the processes of a sandbox take on a Linux host. */
 import { spawn } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { processCpuTimeNs } from "../src/host/process/process-usage.ts";
 import { findSandbox } from "../src/store/sandboxes.ts";
 import { locateHome } from "../src/store/home.ts";
@@ -42,6 +42,36 @@ export async function cpuTimeMs(pid: number): Promise<number> {
 /** Resident memory now, bytes. Cheap enough to be asked for often. */
 export async function residentBytes(pid: number): Promise<number> {
   return kibibytes(await readFile(`/proc/${pid}/status`, "utf8"), "VmRSS");
+}
+
+export interface MemoryWatch extends AsyncDisposable {
+  /** Bytes; 0 where there is no /proc. */
+  highestBytes(): number;
+}
+
+/** How much memory a process has at its highest from now on (proc(5): VmHWM, clear_refs), looked at every 20 ms while it is there. */
+export async function watchMemory(pid: number): Promise<MemoryWatch> {
+  await writeFile(`/proc/${pid}/clear_refs`, "5").catch(() => undefined);
+  let highest = 0;
+  let looking: Promise<void> = Promise.resolve();
+  const look = (): void => {
+    looking = readFile(`/proc/${pid}/status`, "utf8").then(
+      (text) => {
+        // Of a process that has ended nothing is told.
+        if (text.includes("VmHWM")) highest = Math.max(highest, kibibytes(text, "VmHWM"));
+      },
+      () => undefined,
+    );
+  };
+  look();
+  const timer = setInterval(look, 20);
+  return {
+    highestBytes: () => highest,
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await looking;
+    },
+  };
 }
 
 function kibibytes(text: string, field: string): number {

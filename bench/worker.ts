@@ -5,6 +5,7 @@ import { isAccelerator } from "./accelerator.ts";
 import { BareGuest } from "./bare-guest.ts";
 import { measureCommandLine } from "./command-line.ts";
 import { measureConcurrency, measureRoundTrips, measureThroughput } from "./commands.ts";
+import { measureFiles } from "./files.ts";
 import { measureImages } from "./image.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { parseOptions, type Counts, type PartName } from "./options.ts";
@@ -20,6 +21,7 @@ const parts: Readonly<Record<PartName, Part>> = {
   "start-stop": (report, { runs }) => measureLifecycle(report, runs),
   commands: measureCommands,
   "command-line": (report, { runs }) => measureCommandLine(report, runs * 4),
+  files: measureFilesPart,
   images: (report, { runs }) => measureImages(report, Math.max(1, Math.ceil(runs / 2))),
   templates: measureTemplates,
 };
@@ -34,6 +36,14 @@ async function measureCommands(report: Report, { runs, mebibytes }: Counts): Pro
     await measureThroughput(report, sandbox, bare, { mebibytes, runs: Math.max(1, Math.ceil(runs / 2)) });
   }
   await measureConcurrency(report, sandbox, 200);
+}
+
+async function measureFilesPart(report: Report, { runs, large, small }: Counts): Promise<void> {
+  await using sandbox = await Sandbox.builder("bench").image("localhost/base").memory(memoryMib).create();
+  const { accelerator } = await Sandbox.get("bench");
+  if (!isAccelerator(accelerator)) throw new Error(`unknown accelerator ${String(accelerator)}`);
+  await using bare = await BareGuest.boot(accelerator, memoryMib);
+  await measureFiles(report, sandbox, bare, { large, small, rounds: Math.max(1, Math.ceil(runs / 4)) });
 }
 
 /** What all figures depend on besides the host. */

@@ -138,6 +138,11 @@ export const commandEntries: CommandEntries = [
   },
   { names: ["exec"], group: sandboxes, load: async () => (await import("./commands/sandbox/exec.ts")).exec },
   {
+    names: ["copy", "cp"],
+    group: sandboxes,
+    load: async () => (await import("./commands/files/copy.ts")).copy,
+  },
+  {
     names: ["remove", "rm"],
     group: sandboxes,
     load: async () => (await import("./commands/sandbox/remove.ts")).remove,

@@ -1,4 +1,11 @@
-import { MAX_RECORD, RECORD_DATA, RECORD_ENTRY, RECORD_HOLE, RECORD_PROBLEM } from "./generated/limits.ts";
+import {
+  MAX_RECORD,
+  RECORD_DATA,
+  RECORD_ENTRY,
+  RECORD_HOLE,
+  RECORD_LINK,
+  RECORD_PROBLEM,
+} from "./generated/limits.ts";
 import {
   readFileProblem,
   readTreeEntry,
@@ -125,6 +132,14 @@ export function encodeData(length: number): Buffer {
 export function encodeHole(length: number): Buffer {
   return record(RECORD_HOLE, (writer) => {
     writer.u53(length);
+  });
+}
+
+/** A further name of a file that came before; for the guest only. */
+export function encodeLink(path: Uint8Array, target: Uint8Array): Buffer {
+  return record(RECORD_LINK, (writer) => {
+    writer.bytes(path);
+    writer.bytes(target);
   });
 }
 

@@ -10,11 +10,12 @@ use super::target::{Contents, Target};
 use super::walk::Directory;
 use crate::generated::messages::{FileKind, FileOpened, Message, TreeDone, TreeEntry, TreeReceive};
 use crate::sys::{self, EISDIR, ENOTDIR};
+use links::{put_hard_link, MadeLinks};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{symlink, MetadataExt};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 pub fn receive(request: &TreeReceive, link: &mut Link) -> Outcome<TreeDone> {
@@ -27,6 +28,7 @@ pub fn receive(request: &TreeReceive, link: &mut Link) -> Outcome<TreeDone> {
         request,
         path,
         levels: Vec::new(),
+        made_links: MadeLinks::default(),
         done: TreeDone {
             entries: 0,
             bytes: 0,
@@ -43,6 +45,7 @@ pub fn receive(request: &TreeReceive, link: &mut Link) -> Outcome<TreeDone> {
     while let Some(record) = records.next(link).during("receive", path)? {
         match record {
             Record::Entry(entry) => receiver.below(entry, &mut records, link)?,
+            Record::Link { path, target } => receiver.further_name(&path, &target)?,
             Record::Problem(problem) => note(&mut receiver.done, problem),
             _ => return Err(broken("it has data without a file")).during("receive", path),
         }
@@ -66,6 +69,7 @@ struct Receiver<'a> {
     request: &'a TreeReceive,
     path: &'a Path,
     levels: Vec<Level>,
+    made_links: MadeLinks,
     done: TreeDone,
 }
 
@@ -120,16 +124,47 @@ impl Receiver<'_> {
                 Err(error)
             }
         };
+        self.judge(result.during("write", &shown), &entry.path)
+    }
+
+    /// Counts an entry, and takes note of what went wrong with it alone.
+    fn judge(&mut self, result: Outcome<()>, path: &[u8]) -> Outcome<()> {
         self.done.entries += 1;
-        match result.during("write", &shown) {
+        match result {
             Ok(()) => Ok(()),
             // Nothing that follows would fare better.
             Err(failed) if ends_all(&failed) => Err(failed),
             Err(failed) => {
-                note(&mut self.done, failed.into_problem(&entry.path));
+                note(&mut self.done, failed.into_problem(path));
                 Ok(())
             }
         }
+    }
+
+    /// A further name of what came before.
+    fn further_name(&mut self, path: &[u8], target: &[u8]) -> Outcome<()> {
+        let shown = path_of(path).to_path_buf();
+        let name = names(path).during("receive", &shown)?;
+        let target = names(target).during("receive", &shown)?;
+        let result = match (name.split_last(), target.split_last()) {
+            (Some((name, above)), Some((old, old_above))) => {
+                self.go_to(above).and_then(|()| match &self.levels[..] {
+                    [root, ..] => {
+                        let made = &self.made_links;
+                        let (top, at) = (&root.directory, &self.levels[self.levels.len() - 1]);
+                        let old_directory = made.open_way(top, old_above)?;
+                        let old_directory = old_directory.as_ref().unwrap_or(top);
+                        let old = old_directory.at(OsStr::from_bytes(old));
+                        put_hard_link(&old, &at.directory, OsStr::from_bytes(name))
+                    }
+                    [] => Err(Error::from_raw_os_error(ENOTDIR)),
+                })
+            }
+            _ => {
+                Err(broken("a further name of it is that of its root")).during("receive", &shown)?
+            }
+        };
+        self.judge(result.during("link", &shown), path)
     }
 
     /// Puts an entry into the directory that was gone to. The outer result is about the stream, the inner about the entry.
@@ -160,7 +195,7 @@ impl Receiver<'_> {
             FileKind::Directory => {
                 let at = directory.at(&name);
                 make_directory(&at)
-                    .and_then(|made| Ok((made, open_below(directory, &name)?)))
+                    .and_then(|made| Ok((made, self.made_links.open_below(directory, &name)?)))
                     .map(|(made, deeper)| self.enter(name, deeper, entry, made))
             }
             FileKind::Symlink => self.make_link(entry, directory, &name),
@@ -187,7 +222,7 @@ impl Receiver<'_> {
                 .last()
                 .ok_or_else(|| Error::from_raw_os_error(ENOTDIR))?;
             let level = Level {
-                directory: open_below(&above.directory, name)?,
+                directory: self.made_links.open_below(&above.directory, name)?,
                 name: name.to_os_string(),
                 attributes: Attributes::default(),
             };
@@ -252,6 +287,7 @@ impl Receiver<'_> {
             }
             made => made?,
         }
+        self.made_links.add(&at)?;
         if self.request.keep_owner {
             sys::set_owner(&at, Some(entry.uid), Some(entry.gid), false)?;
         }
@@ -330,18 +366,6 @@ fn make_directory(path: &Path) -> Result<bool> {
     }
 }
 
-/// Opens a directory in another one. A link to one is followed if root has made it, as in `/lib`.
-fn open_below(directory: &Directory, name: &OsStr) -> Result<Directory> {
-    let at = directory.at(name);
-    match Directory::open_itself(&at) {
-        Ok(directory) => Ok(directory),
-        Err(error) => match fs::symlink_metadata(&at) {
-            Ok(metadata) if metadata.is_symlink() && metadata.uid() == 0 => Directory::open(&at),
-            _ => Err(error),
-        },
-    }
-}
-
 /// The names of a path below the root.
 fn names(path: &[u8]) -> Result<Vec<&[u8]>> {
     if path.is_empty() {
@@ -367,6 +391,8 @@ fn ends_all(failed: &Failed) -> bool {
     const LASTING: [i32; 4] = [28, 122, 30, 5];
     LASTING.contains(&failed.errno())
 }
+
+mod links;
 
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,10 @@
 use super::failed::refusal;
 use super::link::Link;
 use crate::generated::limits::{
-    MAX_RECORD, RECORD_DATA, RECORD_ENTRY, RECORD_HOLE, RECORD_PROBLEM,
+    MAX_RECORD, RECORD_DATA, RECORD_ENTRY, RECORD_HOLE, RECORD_LINK, RECORD_PROBLEM,
 };
 use crate::generated::messages::{FileProblem, TreeEntry};
-use crate::protocol::wire::Reader;
+use crate::protocol::wire::{Reader, WireError};
 use std::io::{Error, ErrorKind, Result};
 
 pub fn put_entry(out: &mut Vec<u8>, entry: &TreeEntry) {
@@ -41,6 +41,11 @@ pub enum Record {
     Data(u64),
     Hole(u64),
     Problem(FileProblem),
+    /// A further name of a file before.
+    Link {
+        path: Vec<u8>,
+        target: Vec<u8>,
+    },
 }
 
 /// Takes records, and the data between them, from what arrives in pieces.
@@ -113,6 +118,7 @@ fn parse(bytes: &[u8]) -> Result<Record> {
     let record = match reader.u8().map(usize::from) {
         Ok(RECORD_ENTRY) => TreeEntry::decode(&mut reader).map(Record::Entry),
         Ok(RECORD_PROBLEM) => FileProblem::decode(&mut reader).map(Record::Problem),
+        Ok(RECORD_LINK) => further_name(&mut reader),
         Ok(RECORD_DATA) => reader.u53().map(Record::Data),
         Ok(RECORD_HOLE) => reader.u53().map(Record::Hole),
         Ok(_) => return Err(broken("its kind is unknown")),
@@ -121,6 +127,11 @@ fn parse(bytes: &[u8]) -> Result<Record> {
     record
         .and_then(|record| reader.end().map(|()| record))
         .map_err(|error| broken(&error.to_string()))
+}
+
+fn further_name(reader: &mut Reader) -> std::result::Result<Record, WireError> {
+    let (path, target) = (reader.bytes()?, reader.bytes()?);
+    Ok(Record::Link { path, target })
 }
 
 /// The supervisor passes on what a client has sent: this ends the stream and not the connection.

@@ -20,6 +20,8 @@ pub const RECORD_DATA: usize = 2;
 pub const RECORD_HOLE: usize = 3;
 /// In a tree: what could not be read.
 pub const RECORD_PROBLEM: usize = 4;
+/// In a tree for a guest: a further name of a file that came before.
+pub const RECORD_LINK: usize = 5;
 /// Bytes; what one record of a tree may take, without its length.
 pub const MAX_RECORD: usize = 65536;
 

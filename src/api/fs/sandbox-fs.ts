@@ -68,6 +68,11 @@ export class SandboxFs {
     this.#files = new GuestFiles(control);
   }
 
+  /** @internal */
+  get files(): GuestFiles {
+    return this.#files;
+  }
+
   /** All of a file, or a part of it. @throws SandboxFsError */
   async read(path: GuestPath, options: FsReadOptions = {}): Promise<Uint8Array> {
     return await this.#files.run(

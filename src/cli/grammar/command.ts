@@ -56,8 +56,8 @@ export type OptionValues<S extends OptionSpecs> = { readonly [K in keyof S]: Opt
 
 export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
 
-/** What a shell can find the names of. */
-export type NameKind = "sandbox" | "image" | "template" | "volume";
+/** What a shell can find the names of. `side`: of a copy, NAME:/path or a path of this computer. */
+export type NameKind = "sandbox" | "image" | "template" | "volume" | "side";
 
 export interface Operand {
   /** Upper case, as shown in the help. */

@@ -17,6 +17,7 @@ async function values(before: string, current: string): Promise<string[]> {
         sandbox: ["demo", "other"],
         template: ["3f9a", "41bc"],
         volume: ["cache"],
+        side: ["demo:", "demo:/etc/", "demo:/etc/passwd", "local"],
       }[kind],
     ),
   );
@@ -70,6 +71,17 @@ test("values of options", async () => {
   assert.deepEqual(await values("run --pull", "="), ["always", "if-missing", "never"]);
   assert.deepEqual(await values("run --name", ""), []);
   assert.deepEqual(await values("completion", "b"), ["bash"]);
+});
+
+test("sides of a copy, also as bash takes them apart", async () => {
+  assert.deepEqual(await values("cp", "d"), ["demo:", "demo:/etc/", "demo:/etc/passwd"]);
+  assert.deepEqual(await values("cp local", "l"), []);
+  assert.deepEqual(await values("cp -q", "demo:/etc/"), ["demo:/etc/", "demo:/etc/passwd"]);
+  assert.deepEqual(await values("cp demo", ":"), ["", "/etc/", "/etc/passwd"]);
+  assert.deepEqual(await values("cp demo :", "/etc/p"), ["/etc/passwd"]);
+  assert.deepEqual(await values("cp demo : /a", "l"), ["local"]);
+  assert.deepEqual(await values("cp demo : /a demo :", "/etc/p"), ["/etc/passwd"]);
+  assert.deepEqual(await values("cp a b", ""), []);
 });
 
 test("the bash script asks msb and offers what it answers", () => {

@@ -1,14 +1,15 @@
 import { longName, type AnyCommand, type NameKind, type OptionSpec, type OptionSpecs } from "./command.ts";
 import { findEntry, isFamily, type CommandEntries } from "./entries.ts";
 import { globalOptions } from "./globals.ts";
+import { joinSplitWords } from "./split-words.ts";
 
 export interface Candidate {
   readonly value: string;
   readonly description: string;
 }
 
-/** Finds what a kind of operand can be; asked only where one can stand. */
-export type FindNames = (kind: NameKind) => Promise<readonly string[]>;
+/** Finds what a kind of operand can be, of which `typed` is the beginning; asked only where one can stand. */
+export type FindNames = (kind: NameKind, typed: string) => Promise<readonly string[]>;
 
 /**
  * What can stand where the user is typing.
@@ -16,7 +17,7 @@ export type FindNames = (kind: NameKind) => Promise<readonly string[]>;
  * @param entries - all commands
  * @param before - the words between `msb` and the one being typed
  * @param current - the word being typed, up to the cursor
- * @param names - finds the names of the sandboxes, images, templates or volumes
+ * @param names - finds the names of sandboxes, images, templates or volumes, and the sides of a copy
  */
 export async function candidates(
   entries: CommandEntries,
@@ -24,9 +25,7 @@ export async function candidates(
   current: string,
   names: FindNames,
 ): Promise<readonly Candidate[]> {
-  // bash takes "=" for a word of its own: `--format=j` arrives as `--format`, `=`, `j`.
-  const words = before.filter((word) => word !== "=");
-  const typed = current === "=" ? "" : current;
+  const { words, current: typed, given } = joinSplitWords(before, current);
   const index = words.findIndex((word) => !word.startsWith("-"));
   const named = index === -1 ? null : findEntry(entries, words.slice(index));
   const after = named === null ? [] : words.slice(index + named.length);
@@ -38,10 +37,12 @@ export async function candidates(
     found = await commandCandidates(named.entry.members);
   }
   // Options are offered when asked for by their dash, so that they do not crowd out names.
-  return found.filter(
-    ({ value }) =>
-      value.startsWith(typed) && (typed.startsWith("-") || value === "--" || !value.startsWith("-")),
-  );
+  return found
+    .filter(
+      ({ value }) =>
+        value.startsWith(typed) && (typed.startsWith("-") || value === "--" || !value.startsWith("-")),
+    )
+    .map(({ value, description }) => ({ value: value.slice(given.length), description }));
 }
 
 async function commandCandidates(entries: CommandEntries): Promise<Candidate[]> {
@@ -83,12 +84,13 @@ async function inCommand(
   }
   if (pending !== undefined)
     return (await choicesOf(pending, names)).map((value) => ({ value, description: "" }));
-  return [...(await operandCandidates(command, operands, names)), ...optionCandidates(specs)];
+  return [...(await operandCandidates(command, operands, current, names)), ...optionCandidates(specs)];
 }
 
 async function operandCandidates(
   command: AnyCommand,
   given: readonly string[],
+  typed: string,
   names: FindNames,
 ): Promise<Candidate[]> {
   const operands = command.operands ?? [];
@@ -99,7 +101,8 @@ async function operandCandidates(
       ? [{ value: "--", description: "The command for the guest follows" }]
       : [];
   if (operand?.completes === undefined) return separator;
-  const values = typeof operand.completes === "string" ? await names(operand.completes) : operand.completes;
+  const values =
+    typeof operand.completes === "string" ? await names(operand.completes, typed) : operand.completes;
   return [
     ...values.filter((value) => !given.includes(value)).map((value) => ({ value, description: "" })),
     ...separator,
@@ -136,5 +139,5 @@ async function choicesOf(spec: OptionSpec | undefined, names: FindNames): Promis
   if (spec?.kind === "value") return spec.choices ?? [];
   if (spec?.kind !== "repeated" || spec.completes === undefined) return [];
   const [kind, suffix] = spec.completes;
-  return (await names(kind)).map((name) => name + suffix);
+  return (await names(kind, "")).map((name) => name + suffix);
 }

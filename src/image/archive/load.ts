@@ -28,7 +28,7 @@ import { spoolArchive } from "./spool.ts";
 
 /**
  * Images from files and to files. Reading order: `load.ts`, `spool.ts` (the archive's files, put aside) and
- * `layout-directory.ts`, `contents.ts` (which images they are), `adopt.ts`, `save.ts`, `tar-writer.ts`.
+ * `layout-directory.ts`, `contents.ts` (which images they are), `adopt.ts`, `save.ts`.
  */
 export interface LoadOptions {
   /** Names the first image, instead of what the archive calls it. */

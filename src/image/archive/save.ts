@@ -11,7 +11,7 @@ import { damageError, requireImage, type NamedImage } from "../store/images.ts";
 import { annotationKeys } from "../store/index-file.ts";
 import { blobPath, hasBlob, imageStore, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
-import { tarEnd, tarHeader, tarPadding } from "./tar-writer.ts";
+import { tarEnd, tarHeader, tarPadding } from "../tar/writer.ts";
 
 /** `docker`: an OCI layout with docker's `manifest.json` in it, as docker itself writes since 25; `oci`: the layout alone. */
 export type ArchiveFormat = "docker" | "oci";
@@ -83,12 +83,12 @@ async function* archiveOf(
   if (format === "docker") documents["manifest.json"] = dockerManifest(images);
   for (const [name, document] of Object.entries(documents)) {
     const bytes = Buffer.from(JSON.stringify(document));
-    yield tarHeader(name, bytes.length);
+    yield headerOf(name, bytes.length);
     yield bytes;
     yield tarPadding(bytes.length);
   }
   for (const [digest, size] of blobs) {
-    yield tarHeader(archivePath(digest), size);
+    yield headerOf(archivePath(digest), size);
     const expected = requireDigest(digest, "a blob");
     const hash = hashFor(expected);
     let written = 0;
@@ -102,6 +102,11 @@ async function* archiveOf(
     yield tarPadding(size);
   }
   yield tarEnd;
+}
+
+/** No time and no owner: the same images make the same archive. */
+function headerOf(name: string, size: number): Buffer {
+  return tarHeader({ name: Buffer.from(name), type: "file", mode: 0o644, uid: 0, gid: 0, size, mtime: 0 });
 }
 
 async function* read(path: string): AsyncGenerator<Buffer> {

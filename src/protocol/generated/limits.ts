@@ -22,6 +22,8 @@ export const RECORD_DATA = 2;
 export const RECORD_HOLE = 3;
 /** In a tree: what could not be read. */
 export const RECORD_PROBLEM = 4;
+/** In a tree for a guest: a further name of a file that came before. */
+export const RECORD_LINK = 5;
 /** Bytes; what one record of a tree may take, without its length. */
 export const MAX_RECORD = 65536;
 

@@ -4,7 +4,7 @@ import { down, requests, silent, up, type Area } from "./types.ts";
  * The guest's files. Paths are bytes, as Linux has them: whatever but NUL. Times are ns since 1970, which may be before it.
  *
  * A tree travels as data: a sequence of records, which frames may cut anywhere. A record is its length (u32, without itself), its
- * kind (one byte, the RECORD_ numbers of `limits.ts`) and its fields: a TreeEntry or a FileProblem, or the length (u53) of data or of a
+ * kind (one byte, the RECORD_ numbers of `limits.ts`) and its fields: a TreeEntry, a FileProblem, the path of a further name of a file (bytes) and the one that came before (bytes), or the length (u53) of data or of a
  * hole. The bytes of data follow its record and are not counted by it. So small files cost no frames and no answers of their own.
  * Parents come before their children; after a file come its data and holes, which add up to its size.
  */

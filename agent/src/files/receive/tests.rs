@@ -1,7 +1,7 @@
 use super::*;
 use crate::files::link::{Outbox, Shared};
 use crate::files::records::{put_data, put_entry, put_hole};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
 /// A directory that goes with the test.
@@ -192,4 +192,86 @@ fn the_root_may_be_a_file_or_a_link() {
     put(&place.0.join("link"), &bytes).unwrap();
     assert_eq!(fs::read(place.0.join("link")).unwrap(), b"contents");
     assert!(put(&place.0.join("missing/link"), &bytes).is_err());
+}
+
+fn symlink_to(out: &mut Vec<u8>, path: &[u8], target: &[u8]) {
+    put_entry(out, &entry(path, FileKind::Symlink, 0, target));
+}
+
+/// As the host encodes it.
+fn further_name(out: &mut Vec<u8>, path: &[u8], target: &[u8]) {
+    let length = 1 + 4 + path.len() + 4 + target.len();
+    out.extend((length as u32).to_be_bytes());
+    out.push(crate::generated::limits::RECORD_LINK as u8);
+    crate::protocol::wire::put_bytes(out, path);
+    crate::protocol::wire::put_bytes(out, target);
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::symlink_metadata(path).unwrap().ino()
+}
+
+#[test]
+fn a_file_gets_further_names_and_none_outside_of_the_tree() {
+    let place = Place::new("receive-further-names");
+    let root = place.0.join("root");
+    fs::write(place.0.join("victim"), "outside").unwrap();
+    let mut out = Vec::new();
+    directory(&mut out, b"");
+    directory(&mut out, b"a");
+    file(&mut out, b"a/one", b"contents");
+    file(&mut out, b"old", b"to be replaced");
+    further_name(&mut out, b"two", b"a/one");
+    further_name(&mut out, b"old", b"a/one");
+    further_name(&mut out, b"old", b"two");
+    further_name(&mut out, b"a", b"a/one");
+    further_name(&mut out, b"none", b"a/missing");
+    further_name(&mut out, b"none/below", b"a/one");
+    let done = put(&root, &out).unwrap();
+    let problems: Vec<i32> = done.problems.iter().map(|problem| problem.errno).collect();
+    assert_eq!(problems, [EISDIR, sys::ENOENT, sys::ENOENT]);
+    for name in ["two", "old"] {
+        assert_eq!(inode(&root.join(name)), inode(&root.join("a/one")));
+    }
+    let mut names: Vec<_> = fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["a", "old", "two"]);
+
+    for target in [&b"../victim"[..], b"/victim", b"", b"a/../../victim"] {
+        let mut out = Vec::new();
+        directory(&mut out, b"");
+        further_name(&mut out, b"stolen", target);
+        assert!(put(&root, &out).is_err());
+    }
+    assert!(!root.join("stolen").exists());
+}
+
+#[test]
+fn a_link_that_a_tree_brings_leads_nowhere_in_it() {
+    let place = Place::new("receive-own-links");
+    let (root, outside) = (place.0.join("root"), place.0.join("outside"));
+    fs::create_dir(&outside).unwrap();
+    fs::create_dir(&root).unwrap();
+    fs::write(outside.join("victim"), "outside").unwrap();
+    // What was there before leads on: a system's /lib.
+    fs::create_dir(place.0.join("usr")).unwrap();
+    symlink("../usr", root.join("lib")).unwrap();
+    let mut out = Vec::new();
+    directory(&mut out, b"");
+    symlink_to(&mut out, b"out", b"../outside");
+    directory(&mut out, b"out");
+    file(&mut out, b"out/victim", b"overwritten");
+    further_name(&mut out, b"stolen", b"out/victim");
+    further_name(&mut out, b"out/planted", b"lib/kept");
+    file(&mut out, b"lib/kept", b"kept");
+    let done = put(&root, &out).unwrap();
+    assert_eq!(done.problem_count, 4);
+    assert_eq!(fs::read(outside.join("victim")).unwrap(), b"outside");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    assert!(!root.join("stolen").exists());
+    let root_owns = fs::symlink_metadata(root.join("lib")).unwrap().uid() == 0;
+    assert_eq!(place.0.join("usr/kept").exists(), root_owns);
 }

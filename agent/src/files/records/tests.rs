@@ -44,6 +44,7 @@ fn read(pieces: &[&[u8]]) -> Result<Vec<String>> {
             Record::Entry(entry) => format!("{:?} {}", entry.path, entry.size),
             Record::Hole(length) => format!("hole {length}"),
             Record::Problem(problem) => problem.message,
+            Record::Link { path, target } => format!("{path:?} {target:?}"),
             Record::Data(mut left) => {
                 let mut text = Vec::new();
                 while left > 0 {

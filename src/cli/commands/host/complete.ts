@@ -22,7 +22,8 @@ export function completeFrom(entries: CommandEntries): AnyCommand {
   });
 }
 
-const names: FindNames = async (kind) => {
+const names: FindNames = async (kind, typed) => {
+  if (kind === "side") return await (await import("../files/side-names.ts")).sideNames(typed);
   if (kind === "template") {
     const { list } = await import("../../../api/setup/msb-templates.ts");
     return (await list()).map((template) => template.key.slice(0, 12));

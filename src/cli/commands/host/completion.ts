@@ -10,18 +10,25 @@ const scripts = {
     while IFS=$'\t' read -r candidate _; do
         COMPREPLY+=("$candidate")
     done < <(msb __complete --word="\${COMP_WORDS[COMP_CWORD]}" -- "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)
+    if [[ \${#COMPREPLY[@]} == 1 && "\${COMPREPLY[0]}" == *[:/] ]]; then
+        compopt -o nospace 2>/dev/null
+    fi
 }
 complete -o default -F _msb msb microsandbox
 `,
   zsh: String.raw`#compdef msb microsandbox
 _msb() {
-    local -a candidates
+    local -a candidates beginnings
     local candidate description
     while IFS=$'\t' read -r candidate description; do
-        candidates+=("\${candidate//:/\\:}\${description:+:$description}")
+        if [[ "$candidate" == *[:/] ]]; then
+            beginnings+=("\${candidate//:/\\:}")
+        else
+            candidates+=("\${candidate//:/\\:}\${description:+:$description}")
+        fi
     done < <(msb __complete --word="\${words[CURRENT]}" -- "\${(@)words[2,CURRENT-1]}" 2>/dev/null)
-    if (( \${#candidates} )); then
-        _describe -t msb msb candidates
+    if (( \${#candidates} + \${#beginnings} )); then
+        _describe -t msb msb candidates -- beginnings -S ''
     else
         _files
     fi

@@ -1,0 +1,82 @@
+//! Links in a tree that is received: which of them lead on, and further names of files.
+
+use super::super::replace::aside_name;
+use super::super::walk::Directory;
+use crate::sys::EISDIR;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::io::{Error, ErrorKind, Result};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// The symbolic links that the tree itself has brought, by device and inode. They are root's, and yet they are not followed:
+/// whoever made an archive is not to lead out of the place where it is unpacked.
+#[derive(Default)]
+pub struct MadeLinks {
+    ids: RefCell<BTreeSet<(u64, u64)>>,
+}
+
+impl MadeLinks {
+    pub fn add(&self, at: &Path) -> Result<()> {
+        let id = id(&fs::symlink_metadata(at)?);
+        self.ids.borrow_mut().insert(id);
+        Ok(())
+    }
+
+    /// Opens a directory in another one. A link to one is followed if root has made it, as in `/lib`, and not with this tree.
+    pub fn open_below(&self, directory: &Directory, name: &OsStr) -> Result<Directory> {
+        let at = directory.at(name);
+        match Directory::open_itself(&at) {
+            Ok(directory) => Ok(directory),
+            Err(error) => match fs::symlink_metadata(&at) {
+                Ok(link) if self.leads_on(&link) => Directory::open(&at),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// The directory that these names lead to; None for the one in which they begin.
+    pub fn open_way(&self, from: &Directory, names: &[&[u8]]) -> Result<Option<Directory>> {
+        let mut reached = None;
+        for name in names {
+            let at = reached.as_ref().unwrap_or(from);
+            reached = Some(self.open_below(at, OsStr::from_bytes(name))?);
+        }
+        Ok(reached)
+    }
+
+    fn leads_on(&self, metadata: &Metadata) -> bool {
+        metadata.is_symlink() && metadata.uid() == 0 && !self.ids.borrow().contains(&id(metadata))
+    }
+}
+
+/// Gives a file a further name, in the place of what has it. Links are not followed.
+pub fn put_hard_link(old: &Path, directory: &Directory, name: &OsStr) -> Result<()> {
+    let at = directory.at(name);
+    match fs::hard_link(old, &at) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let there = fs::symlink_metadata(&at)?;
+            if there.is_dir() {
+                return Err(Error::from_raw_os_error(EISDIR));
+            }
+            // To rename one name of a file to another one does nothing.
+            if id(&fs::symlink_metadata(old)?) == id(&there) {
+                return Ok(());
+            }
+            let aside = directory.at(&aside_name()?);
+            fs::hard_link(old, &aside)?;
+            fs::rename(&aside, &at).map_err(|error| {
+                let _ = fs::remove_file(&aside);
+                error
+            })
+        }
+        linked => linked,
+    }
+}
+
+fn id(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
