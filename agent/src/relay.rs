@@ -13,7 +13,6 @@ use crate::sys::{self, ENODEV};
 use std::ffi::CString;
 use std::fs;
 use std::io::{Error, ErrorKind, Result};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::io::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -90,20 +89,31 @@ impl Relay {
         );
         sys::mount("host", target, "fuse", flags, &options)?;
         let (port, turn, over) = (self.port.clone(), self.turn.clone(), self.over.clone());
+        // Nobody waits for the host here: whoever uses the files first does.
+        let read_ahead = read_ahead_path(&fs::read_to_string("/proc/self/mountinfo")?, target);
         start_thread(move || {
-            if let Err(error) = carry_requests(number, &device, &port, &turn, &over) {
+            let begun = || {
+                if let Some(path) = &read_ahead {
+                    let _ = fs::write(path, READ_AHEAD);
+                }
+            };
+            if let Err(error) = carry_requests(number, &device, &port, &turn, &over, begun) {
                 eprintln!("agent: the host's files: {error}");
             }
         })?;
-        // It waits for the host's first answer, which sets how far to read ahead; and a host that cannot serve is found out now.
-        let found = fs::metadata(target)?.dev();
-        let (major, minor) = (found >> 8 & 0xfff, found & 0xff | found >> 12 & !0xff);
-        let _ = fs::write(
-            format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb"),
-            READ_AHEAD,
-        );
         Ok(())
     }
+}
+
+/// Where the kernel is told how far to read ahead in the file system that was mounted last at `target` (proc(5), mountinfo: the third
+/// field is the device's number, the fifth the target).
+fn read_ahead_path(table: &str, target: &str) -> Option<String> {
+    let line = table
+        .lines()
+        .rev()
+        .find(|line| line.split(' ').nth(4) == Some(target))?;
+    let device = line.split(' ').nth(2)?;
+    Some(format!("/sys/class/bdi/{device}/read_ahead_kb"))
 }
 
 fn start_thread(work: impl FnOnce() + Send + 'static) -> Result<()> {
@@ -119,19 +129,30 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// From the kernel to the host, until the file system is unmounted or `over` is at its end.
+///
+/// `begun` is called when the host has answered the first request, before which the kernel makes no other one.
 fn carry_requests(
     number: u32,
     device: &OwnedFd,
     port: &OwnedFd,
     turn: &Mutex<()>,
     over: &OwnedFd,
+    begun: impl FnOnce(),
 ) -> Result<()> {
     let mut buffer = vec![0; BATCH + PREFIX + MESSAGE];
     let mut filled = 0;
+    let mut begun = Some(begun);
+    let mut is_first = true;
     loop {
         let body = filled + PREFIX;
         match sys::read(device, &mut buffer[body..]) {
             Ok(count) => {
+                if !is_first {
+                    if let Some(begun) = begun.take() {
+                        begun();
+                    }
+                }
+                is_first = false;
                 buffer[filled..body].copy_from_slice(&number.to_le_bytes());
                 filled = body + count;
                 if filled < BATCH {
@@ -239,6 +260,14 @@ mod tests {
     }
 
     #[test]
+    fn finds_the_mount_that_was_made_last() {
+        let table = "20 1 0:5 / /work rw - tmpfs a rw\n21 1 0:41 / /work rw - fuse host rw\n22 1 0:6 / /x rw - tmpfs a rw\n";
+        let found = read_ahead_path(table, "/work");
+        assert_eq!(found.as_deref(), Some("/sys/class/bdi/0:41/read_ahead_kb"));
+        assert_eq!(read_ahead_path(table, "/y"), None);
+    }
+
+    #[test]
     fn carries_requests_as_they_come_with_the_number_of_their_mount() {
         let (device, kernel) = sys::pipe().unwrap();
         let (host, port) = sys::pipe().unwrap();
@@ -246,7 +275,7 @@ mod tests {
         let (over, until) = sys::pipe().unwrap();
         sys::write(&kernel, b"request").unwrap();
         let carrier =
-            thread::spawn(move || carry_requests(3, &device, &port, &Mutex::new(()), &over));
+            thread::spawn(move || carry_requests(3, &device, &port, &Mutex::new(()), &over, || {}));
         let mut buffer = [0; 64];
         assert_eq!(sys::read(&host, &mut buffer).unwrap(), 11);
         assert_eq!(&buffer[..11], b"\x03\0\0\0request");

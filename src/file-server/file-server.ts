@@ -1,3 +1,4 @@
+import { access, constants, lstat } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { IoError } from "../errors/index.ts";
 import { fileServerProgram } from "../host/package-files.ts";
@@ -45,12 +46,30 @@ export class FileServer implements AsyncDisposable {
     worker.unref();
     if (first.kind !== "failed") return new FileServer(worker);
     await worker.terminate();
-    throw new IoError(`a directory of the host cannot be given to the sandbox: ${first.message}`, {
-      hint: "See that it is there and that you may read it.",
-    });
+    throw cannotServe(first.message);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#worker.terminate();
   }
+}
+
+/** Finds out what would keep the server from serving, without it. @throws IoError */
+export async function requireOpenable(paths: readonly ServedPath[]): Promise<void> {
+  for (const { path, isFile } of paths) {
+    const found = await lstat(path).catch((error: unknown) => {
+      throw cannotServe(error instanceof Error ? error.message : String(error));
+    });
+    if (isFile ? !found.isFile() : !found.isDirectory())
+      throw cannotServe(`${path} has become another thing`);
+    await access(path, isFile ? constants.R_OK : constants.R_OK | constants.X_OK).catch((error: unknown) => {
+      throw cannotServe(error instanceof Error ? error.message : String(error));
+    });
+  }
+}
+
+function cannotServe(reason: string): IoError {
+  return new IoError(`a directory of the host cannot be given to the sandbox: ${reason}`, {
+    hint: "See that it is there and that you may read it.",
+  });
 }

@@ -1,10 +1,10 @@
-import { FileServer } from "../../file-server/file-server.ts";
+import { FileServer, requireOpenable } from "../../file-server/file-server.ts";
 import type { ServedPath } from "../../file-server/options.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { StartContext, StartLog } from "./context.ts";
 
 /**
- * Serves what a guest is to find of the host's files, as long as its machine runs.
+ * Serves what a guest is to find of the host's files, as long as its machine runs. The guest does not wait for it before it is used.
  *
  * @param booted what the agent answers
  * @throws IoError when one of them cannot be opened; whatever `booted` does
@@ -20,7 +20,11 @@ export async function servedWhile(
 
 async function serve(log: StartLog, machine: Machine, served: readonly ServedPath[]): Promise<void> {
   if (served.length === 0) return;
-  await FileServer.start(machine.takeFilesPort(), served, (reason) => {
+  const over = (reason: string): void => {
     log.write("warn", `the host's files are no longer served to the guest: ${reason}`);
+  };
+  FileServer.start(machine.takeFilesPort(), served, over).catch((error: unknown) => {
+    over(error instanceof Error ? error.message : String(error));
   });
+  await requireOpenable(served);
 }

@@ -235,6 +235,16 @@ test(
   },
 );
 
+test("root in the guest can take the way to the host's files from nobody", async () => {
+  await sandbox.shell("kill -9 -1");
+  const script = `
+    ls /dev/vport* | wc -l
+    for port in /dev/vport*; do (echo garbage > $port) 2>/dev/null && echo took $port; done
+    head -n 1 /work/from-host
+  `;
+  assert.equal(await output(sandbox, script), "2\nhello");
+});
+
 test("what cannot be mounted is refused before anything is made", async () => {
   symlinkSync(at("outside"), at("link"));
   for (const path of [at("nothing"), at("link"), "/dev/null"]) {
