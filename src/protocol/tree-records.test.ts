@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "../errors/index.ts";
 import type { TreeEntry } from "./generated/messages.ts";
-import { encodeData, encodeEntry, encodeHole, encodeLink, TreeRecordReader } from "./tree-records.ts";
+import {
+  encodeData,
+  encodeEntry,
+  encodeHole,
+  encodeLink,
+  encodeProblem,
+  TreeRecordReader,
+} from "./tree-records.ts";
 
 const file: TreeEntry = {
   path: Buffer.from([0x61, 0xff]),
@@ -53,6 +60,24 @@ test("records may come in any pieces", () => {
   for (let at = 0; at <= whole.length; at++)
     assert.deepEqual(read([whole.subarray(0, at), whole.subarray(at)]), expected);
   assert.deepEqual(read(Array.from(whole, (byte) => Buffer.from([byte]))), expected);
+});
+
+test("a problem within a file ends it, and says that what came of it is void", () => {
+  const problem = encodeProblem({ path: file.path, operation: "read", errno: 5, message: "I/O" });
+  const reader = new TreeRecordReader();
+  const bytes = Buffer.concat([
+    encodeEntry(file),
+    encodeData(4),
+    Buffer.from("data"),
+    problem,
+    problem,
+    encodeEntry(link),
+  ]);
+  const told = [...reader.push(bytes)].map((record) =>
+    record.type === "problem" ? record.voids : record.type,
+  );
+  reader.end();
+  assert.deepEqual(told, ["entry", "data", true, false, "entry"]);
 });
 
 test("a list has files without contents", () => {

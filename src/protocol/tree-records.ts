@@ -9,6 +9,7 @@ import {
 import {
   readFileProblem,
   readTreeEntry,
+  writeFileProblem,
   writeTreeEntry,
   type FileProblem,
   type TreeEntry,
@@ -21,7 +22,8 @@ export type TreeRecord =
   | { readonly type: "entry"; readonly entry: TreeEntry }
   | { readonly type: "data"; readonly bytes: Buffer }
   | { readonly type: "hole"; readonly length: number }
-  | { readonly type: "problem"; readonly problem: FileProblem };
+  /** voids: the file before could not be read to its end, and what came of it is not to be kept. */
+  | { readonly type: "problem"; readonly problem: FileProblem; readonly voids: boolean };
 
 const lengthBytes = 4;
 const none = Buffer.alloc(0);
@@ -79,7 +81,7 @@ export class TreeRecordReader {
     const reader = new WireReader(bytes);
     const kind = reader.u8();
     reader.message = `record ${kind}`;
-    if (this.#file > 0 && kind !== RECORD_DATA && kind !== RECORD_HOLE)
+    if (this.#file > 0 && kind === RECORD_ENTRY)
       throw violation(`a file of the tree lacks ${this.#file} bytes`);
     switch (kind) {
       case RECORD_ENTRY: {
@@ -91,7 +93,9 @@ export class TreeRecordReader {
       case RECORD_PROBLEM: {
         const problem = readFileProblem(reader);
         reader.end();
-        return { type: "problem", problem };
+        const voids = this.#file > 0;
+        this.#file = 0;
+        return { type: "problem", problem, voids };
       }
       case RECORD_DATA:
       case RECORD_HOLE: {
@@ -119,6 +123,12 @@ function recordLength(bytes: Buffer): number {
 export function encodeEntry(entry: TreeEntry): Buffer {
   return record(RECORD_ENTRY, (writer) => {
     writeTreeEntry(writer, entry);
+  });
+}
+
+export function encodeProblem(problem: FileProblem): Buffer {
+  return record(RECORD_PROBLEM, (writer) => {
+    writeFileProblem(writer, problem);
   });
 }
 

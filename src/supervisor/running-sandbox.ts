@@ -139,7 +139,7 @@ export class RunningSandbox {
       agent: this.#agent,
       client,
       sandbox: this.#name,
-      activity: () => this.#limits.activity(),
+      limits: this.#limits,
       over: () => {
         this.#fileStreams--;
       },

@@ -9,7 +9,7 @@ export interface TimeLimitsOptions {
 /**
  * Ends a sandbox that has run long enough (`maxDuration`), or in which no command has run for a while (`idleTimeout`). The start
  * of a command counts as activity, and so do its output, its end, and `touch()`; `ping()` and metrics do not. While a command
- * runs the sandbox is not idle, however silent that is. What commands leave in the background counts for nothing.
+ * runs, or something is done about a file, the sandbox is not idle, however silent that is. What commands leave in the background counts for nothing.
  */
 export class TimeLimits {
   readonly #idleTimeoutMs: number | null;

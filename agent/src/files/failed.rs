@@ -12,6 +12,8 @@ pub struct Failed {
     path: Vec<u8>,
     operation: &'static str,
     error: Error,
+    /// What else there is to say.
+    more: &'static str,
 }
 
 pub type Outcome<T> = std::result::Result<T, Failed>;
@@ -27,6 +29,7 @@ impl<T> During<T> for Result<T> {
             path: path.as_ref().as_bytes().to_vec(),
             operation,
             error,
+            more: "",
         })
     }
 }
@@ -35,7 +38,7 @@ impl Failed {
     pub fn into_message(self) -> Message {
         Message::FileFailed(FileFailed {
             errno: sys::errno_of(&self.error),
-            message: sys::words_of(&self.error),
+            message: self.message(),
             operation: String::from(self.operation),
             path: self.path,
         })
@@ -51,7 +54,20 @@ impl Failed {
             path: path.to_vec(),
             operation: String::from(self.operation),
             errno: sys::errno_of(&self.error),
-            message: sys::words_of(&self.error),
+            message: self.message(),
+        }
+    }
+
+    /// The same, with something else to say.
+    pub fn and(self, more: &'static str) -> Failed {
+        Failed { more, ..self }
+    }
+
+    fn message(&self) -> String {
+        let words = sys::words_of(&self.error);
+        match self.more {
+            "" => words,
+            more => format!("{words}; {more}"),
         }
     }
 }

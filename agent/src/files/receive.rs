@@ -6,13 +6,13 @@ use super::link::Link;
 use super::records::{broken, Record, Records};
 use super::replace::{aside_name, Attributes, Replacement};
 use super::send::note;
-use super::target::{Contents, Target};
+use super::target::{Contents, Destination, Target};
 use super::walk::Directory;
 use crate::generated::messages::{FileKind, FileOpened, Message, TreeDone, TreeEntry, TreeReceive};
 use crate::sys::{self, EISDIR, ENOTDIR};
 use links::{put_hard_link, MadeLinks};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -93,9 +93,16 @@ impl Receiver<'_> {
             }
             FileKind::File => {
                 let mut new = Replacement::begin(path).during("open", path)?;
-                let written = self.contents(&entry, Some(new.file()), records, link)?;
-                written.during("write", path)?;
-                new.finish(self.attributes(&entry)).during("write", path)
+                let done = self.contents(&entry, Some(&mut new), records, link);
+                let done = done.and_then(|written| match written {
+                    Contained::Whole => {
+                        let attributes = self.attributes(&entry);
+                        new.finish(attributes).during("write", path)
+                    }
+                    Contained::Void => Err(broken("its file is not whole")).during("write", path),
+                    Contained::Failed(error) => Err(error).during("write", path),
+                });
+                new.explain(done)
             }
             FileKind::Symlink => {
                 let name = path
@@ -121,10 +128,10 @@ impl Receiver<'_> {
             Some(Ok(name)) => self.put(&entry, name, records, link)?,
             Some(Err(error)) => {
                 self.drop_contents(&entry, records, link)?;
-                Err(error)
+                Err(error).during("write", &shown)
             }
         };
-        self.judge(result.during("write", &shown), &entry.path)
+        self.judge(result, &entry.path)
     }
 
     /// Counts an entry, and takes note of what went wrong with it alone.
@@ -174,19 +181,27 @@ impl Receiver<'_> {
         name: OsString,
         records: &mut Records,
         link: &mut Link,
-    ) -> Outcome<Result<()>> {
+    ) -> Outcome<Outcome<()>> {
+        let path = path_of(&entry.path);
         let directory = match self.levels.last() {
             Some(level) => &level.directory,
             None => {
                 self.drop_contents(entry, records, link)?;
-                return Ok(Err(Error::from_raw_os_error(ENOTDIR)));
+                return Ok(Err(Error::from_raw_os_error(ENOTDIR)).during("write", path));
             }
         };
-        Ok(match entry.kind {
+        let done = match entry.kind {
             FileKind::File => match Target::open(directory, &name) {
-                Ok(mut target) => self
-                    .contents(entry, Some(target.file()), records, link)?
-                    .and_then(|()| target.finish(self.attributes(entry))),
+                Ok(mut target) => {
+                    let contained = self.contents(entry, Some(&mut target), records, link);
+                    let done = match target.explain(contained)? {
+                        Contained::Whole => target.finish(self.attributes(entry)),
+                        // What is wrong with it has been noted.
+                        Contained::Void => Ok(()),
+                        Contained::Failed(error) => Err(error),
+                    };
+                    return Ok(target.explain(done.during("write", path)));
+                }
                 Err(error) => {
                     self.drop_contents(entry, records, link)?;
                     Err(error)
@@ -200,7 +215,8 @@ impl Receiver<'_> {
             }
             FileKind::Symlink => self.make_link(entry, directory, &name),
             FileKind::Other => Err(special()),
-        })
+        };
+        Ok(done.during("write", path))
     }
 
     /// Leaves directories, and opens others, until the last one is the one with these names below the root.
@@ -309,22 +325,25 @@ impl Receiver<'_> {
         }
     }
 
-    /// Takes what a file consists of, and writes it where there is something to write to. The outer result is about the
-    /// stream, the inner about the file.
+    /// Takes what a file consists of, and writes it where there is something to write to. Fails when the stream does.
     fn contents(
         &mut self,
         entry: &TreeEntry,
-        file: Option<&mut File>,
+        target: Option<&mut dyn Destination>,
         records: &mut Records,
         link: &mut Link,
-    ) -> Outcome<Result<()>> {
-        let mut file = file.map(Contents::of);
+    ) -> Outcome<Contained> {
+        let mut file = target.map(Contents::of);
         let mut at = 0;
         let path = path_of(&entry.path);
         while at < entry.size {
             let (length, hole) = match records.next(link).during("receive", path)? {
                 Some(Record::Data(length)) => (length, false),
                 Some(Record::Hole(length)) => (length, true),
+                Some(Record::Problem(problem)) => {
+                    note(&mut self.done, problem);
+                    return Ok(Contained::Void);
+                }
                 _ => return Err(broken("a file is not whole")).during("receive", path),
             };
             if length == 0 || length > entry.size - at {
@@ -347,11 +366,20 @@ impl Receiver<'_> {
             }
             self.done.bytes += length;
         }
-        Ok(match file {
-            Some(file) => file.finish(entry.size),
-            None => Ok(()),
+        Ok(match file.map(|file| file.finish(entry.size)) {
+            Some(Err(error)) => Contained::Failed(error),
+            _ => Contained::Whole,
         })
     }
+}
+
+/// What has come of the contents of a file.
+enum Contained {
+    Whole,
+    /// Whoever sends it could not read it to its end.
+    Void,
+    /// It could not be written.
+    Failed(Error),
 }
 
 /// Whether it was made; one that is there is as good.

@@ -13,9 +13,13 @@ pub fn put_entry(out: &mut Vec<u8>, entry: &TreeEntry) {
     put(out, RECORD_ENTRY, |out| entry.encode(out));
 }
 
+/// In the middle of a file: what came of it is void.
 pub fn put_problem(out: &mut Vec<u8>, problem: &FileProblem) {
     put(out, RECORD_PROBLEM, |out| problem.encode(out));
 }
+
+/// Bytes of a record of data, which are followed by those that it tells of.
+pub const DATA_RECORD: usize = 13;
 
 /// So many bytes of the file before follow.
 pub fn put_data(out: &mut Vec<u8>, length: u64) {

@@ -3,14 +3,17 @@
 
 use super::failed::{During, Outcome};
 use super::link::Link;
-use super::walk::{Directory, Level};
+use super::walk::{Directory, Way};
 use crate::sys::{EBUSY, ENOTDIR};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Error, Result};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Bytes; PATH_MAX.
+const MOST_SHOWN: usize = 4096;
 
 pub fn remove_tree(path: &Path, link: &Link) -> Outcome<()> {
     let metadata = fs::symlink_metadata(path).during("remove", path)?;
@@ -23,43 +26,44 @@ pub fn remove_tree(path: &Path, link: &Link) -> Outcome<()> {
     if parent.ino() == metadata.ino() || parent.dev() != metadata.dev() {
         return Err(Error::from_raw_os_error(EBUSY)).during("remove", path);
     }
-    let mut levels = vec![Level::new(root, Vec::new()).during("list", path)?];
-    while let Some(level) = levels.last_mut() {
-        let full = path.join(OsStr::from_bytes(&level.path));
-        let next = level.next(link).during("list", &full)?;
-        match next {
+    let mut way = Way::new();
+    way.enter(root, OsStr::new("")).during("list", path)?;
+    while way.depth() > 0 {
+        match way.next(link).during("list", shown(path, way.path()))? {
             Some(name) => {
-                let below = full.join(&name);
-                let entered = remove_or_enter(level, &name, metadata.dev());
-                if let Some(deeper) = entered.during("remove", &below)? {
-                    levels.push(deeper);
-                }
+                let removed = remove_or_enter(&mut way, &name, metadata.dev());
+                removed.during("remove", shown(path, &way.below(&name)))?;
             }
             None => {
-                let left = levels.pop().map(|level| level.path).unwrap_or_default();
-                match levels.last() {
-                    Some(parent) => {
-                        let name = left.rsplit(|byte| *byte == b'/').next().unwrap_or(&left);
-                        fs::remove_dir(parent.directory.at(OsStr::from_bytes(name)))
-                    }
-                    None => fs::remove_dir(path),
+                let left = shown(path, way.path());
+                let name = way.leave();
+                match way.depth() {
+                    0 => fs::remove_dir(path),
+                    _ => way
+                        .directory()
+                        .and_then(|parent| fs::remove_dir(parent.at(&name))),
                 }
-                .during("remove", &full)?;
+                .during("remove", left)?;
             }
         }
     }
     Ok(())
 }
 
-/// Removes what is no directory.
-fn remove_or_enter(level: &Level, name: &OsStr, device: u64) -> Result<Option<Level>> {
-    let at = level.directory.at(name);
+/// Removes what is no directory, and enters what is one.
+fn remove_or_enter(way: &mut Way, name: &OsStr, device: u64) -> Result<()> {
+    let at = way.directory()?.at(name);
     if !fs::symlink_metadata(&at)?.is_dir() {
-        return fs::remove_file(&at).map(|()| None);
+        return fs::remove_file(&at);
     }
     let directory = Directory::open_itself(&at)?;
     if directory.metadata()?.dev() != device {
         return Err(Error::from_raw_os_error(EBUSY));
     }
-    Level::new(directory, level.below(name)).map(Some)
+    way.enter(directory, name)
+}
+
+/// What to call what is below a path; of a very deep one the beginning.
+fn shown(path: &Path, below: &[u8]) -> PathBuf {
+    path.join(OsStr::from_bytes(&below[..below.len().min(MOST_SHOWN)]))
 }

@@ -1,15 +1,18 @@
 //! New contents for a file, all at once: written aside, then renamed over it. Whoever reads meanwhile sees the old ones to the
 //! end, and so does everybody when the writing is given up.
 //!
-//! Where a file cannot be replaced (a mount of its own, a directory without room for another name, a file system such as proc)
-//! it is written in place.
+//! Where a file cannot be replaced (a mount of its own, a directory that takes no other name, a file system such as proc) it is
+//! written in place, from the first byte on that comes. A full disk is no such place: there the old contents are worth more.
 
 use super::attributes::{must_be_regular, open_regular};
 use super::failed::{path_of, During, Outcome};
 use super::link::Link;
+use super::target::Destination;
 use super::walk::Directory;
 use crate::generated::messages::{FileCopy, FileOpened, FileWrite, Message};
-use crate::sys::{self, EBUSY, EISDIR, ELOOP, ENOENT, EXDEV};
+use crate::sys::{
+    self, EACCES, EBUSY, EISDIR, ELOOP, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, EROFS, EXDEV,
+};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{Error, Read, Result, Seek, SeekFrom, Write};
@@ -59,11 +62,20 @@ pub fn write(request: &FileWrite, link: &mut Link) -> Outcome<()> {
     let path = path_of(&request.path);
     let mut new = Replacement::begin(path).during("open", path)?;
     link.tell(Message::FileOpened(FileOpened { size: 0 }));
+    let written = fill(&mut new, path, link).and_then(|()| {
+        let mode = request.mode.map(u32::from);
+        new.finish(Attributes::mode(mode)).during("write", path)
+    });
+    new.explain(written)
+}
+
+fn fill(new: &mut Replacement, path: &Path, link: &mut Link) -> Outcome<()> {
     while let Some(bytes) = link.receive().during("receive", path)? {
-        new.file().write_all(&bytes).during("write", path)?;
+        new.file()
+            .and_then(|file| file.write_all(&bytes))
+            .during("write", path)?;
     }
-    let mode = request.mode.map(u32::from);
-    new.finish(Attributes::mode(mode)).during("write", path)
+    Ok(())
 }
 
 pub fn copy(request: &FileCopy, link: &Link) -> Outcome<()> {
@@ -71,9 +83,15 @@ pub fn copy(request: &FileCopy, link: &Link) -> Outcome<()> {
     let (mut source, metadata) =
         open_regular(from, OpenOptions::new().read(true), 0).during("open", from)?;
     let mut new = Replacement::begin(to).during("open", to)?;
-    copy_sparsely(&mut source, new.file(), &|| link.check()).during("copy", from)?;
-    let mode = Some(metadata.mode() & 0o7777);
-    new.finish(Attributes::mode(mode)).during("write", to)
+    let copied = new
+        .file()
+        .and_then(|file| copy_sparsely(&mut source, file, &|| link.check()))
+        .during("copy", from)
+        .and_then(|()| {
+            let mode = Some(metadata.mode() & 0o7777);
+            new.finish(Attributes::mode(mode)).during("write", to)
+        });
+    new.explain(copied)
 }
 
 /// Copies to the end, and leaves holes.
@@ -125,6 +143,8 @@ pub struct Replacement {
     aside: Option<PathBuf>,
     file: File,
     old: Option<Metadata>,
+    /// What was in the old file is there no more, and the new contents are not all there yet.
+    old_is_lost: bool,
 }
 
 impl Replacement {
@@ -153,9 +173,9 @@ impl Replacement {
             .open(&aside);
         let (file, aside) = match (new, &old) {
             (Ok(file), _) => (file, Some(aside)),
-            (Err(_), Some(_)) => {
+            (Err(error), Some(_)) if takes_no_names(&error) => {
                 let mut in_place = OpenOptions::new();
-                in_place.read(true).write(true).truncate(true);
+                in_place.read(true).write(true);
                 let at = directory.at(name);
                 match open_regular(&at, &in_place, 0) {
                     Ok((file, _)) => (file, None),
@@ -163,7 +183,7 @@ impl Replacement {
                     Err(_) => (open_regular(&at, in_place.read(false), 0)?.0, None),
                 }
             }
-            (Err(error), None) => return Err(error),
+            (Err(error), _) => return Err(error),
         };
         Ok(Replacement {
             directory,
@@ -171,18 +191,20 @@ impl Replacement {
             aside,
             file,
             old,
+            old_is_lost: false,
         })
     }
 
-    pub fn file(&mut self) -> &mut File {
-        &mut self.file
-    }
-
     /// Puts it in its place. Mode and owner are those of what was there, unless others are asked for.
-    pub fn finish(mut self, wanted: Attributes) -> Result<()> {
+    pub fn finish(&mut self, wanted: Attributes) -> Result<()> {
         let aside = match &self.aside {
             Some(aside) => aside.clone(),
-            None => return wanted.apply(&self.file),
+            None => {
+                self.file()?;
+                wanted.apply(&self.file)?;
+                self.old_is_lost = false;
+                return Ok(());
+            }
         };
         let old = self.old.as_ref();
         let kept = Attributes {
@@ -198,11 +220,12 @@ impl Replacement {
             modified: wanted.modified,
         };
         let set = attributes.apply(&self.file);
-        if old.is_none() {
-            set?;
-        } else if set.is_err() {
+        match set {
             // It cannot be made such as the old one is.
-            return self.write_in_place(wanted);
+            Err(error) if old.is_some() && takes_no_names(&error) => {
+                return self.write_in_place(wanted)
+            }
+            set => set?,
         }
         match fs::rename(&aside, self.directory.at(&self.name)) {
             Ok(()) => {
@@ -217,9 +240,33 @@ impl Replacement {
     /// For what cannot be replaced, such as a file with a mount of its own.
     fn write_in_place(&mut self, wanted: Attributes) -> Result<()> {
         let at = self.directory.at(&self.name);
-        let (mut target, _) = open_regular(&at, OpenOptions::new().write(true).truncate(true), 0)?;
+        let (mut target, _) = open_regular(&at, OpenOptions::new().write(true), 0)?;
+        self.old_is_lost = true;
+        empty(&target)?;
         copy_sparsely(&mut self.file, &mut target, &|| Ok(()))?;
-        wanted.apply(&target)
+        wanted.apply(&target)?;
+        self.old_is_lost = false;
+        Ok(())
+    }
+
+    /// Says it when what failed has cost the old contents.
+    pub fn explain<T>(&self, outcome: Outcome<T>) -> Outcome<T> {
+        match self.old_is_lost {
+            true => outcome.map_err(|failed| {
+                failed.and("the file could only be written in place: what was in it is lost")
+            }),
+            false => outcome,
+        }
+    }
+}
+
+impl Destination for Replacement {
+    fn file(&mut self) -> Result<&mut File> {
+        if self.aside.is_none() && !self.old_is_lost {
+            self.old_is_lost = true;
+            empty(&self.file)?;
+        }
+        Ok(&mut self.file)
     }
 }
 
@@ -229,6 +276,19 @@ impl Drop for Replacement {
             let _ = fs::remove_file(aside);
         }
     }
+}
+
+/// Files of proc and sys say that they are empty, and some of them cannot be made so.
+fn empty(file: &File) -> Result<()> {
+    match file.metadata()?.len() {
+        0 => Ok(()),
+        _ => file.set_len(0),
+    }
+}
+
+/// Whether it is the place that does not let a file be replaced. Anything else, such as a full disk, must not cost the old one.
+fn takes_no_names(error: &Error) -> bool {
+    [EACCES, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, EROFS].contains(&sys::errno_of(error))
 }
 
 fn is_mount(error: &Error) -> bool {
@@ -262,3 +322,6 @@ pub fn aside_name() -> Result<OsString> {
     sys::random(&mut random)?;
     Ok(format!(".msb-{:016x}", u64::from_ne_bytes(random)).into())
 }
+
+#[cfg(test)]
+mod tests;

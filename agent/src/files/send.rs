@@ -3,13 +3,14 @@
 use super::attributes::{entry, must_be_regular};
 use super::failed::{path_of, refusal, During, Failed, Outcome};
 use super::link::Link;
-use super::records::{put_data, put_entry, put_hole, put_problem};
-use super::walk::{Directory, Level};
+use super::records::{put_data, put_entry, put_hole, put_problem, DATA_RECORD};
+use super::walk::{id_of, Directory, Way};
 use crate::generated::limits::MAX_DATA_PAYLOAD;
 use crate::generated::messages::{
     FileKind, FileOpened, FileProblem, Message, TreeDone, TreeEntry, TreeSend,
 };
-use crate::sys::{self, ECANCELED, EFBIG, ELOOP, O_NOFOLLOW, O_NONBLOCK};
+use crate::sys::{self, ECANCELED, EFBIG, ELOOP, ENAMETOOLONG, O_NOFOLLOW, O_NONBLOCK};
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{Error, Result, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -19,6 +20,14 @@ use std::path::Path;
 pub const MOST_PROBLEMS: usize = 100;
 /// Bytes; a file of no more is read before its size is told: files of proc and sys have another size than they say.
 const SMALL: u64 = 64 << 10;
+/// Bytes; what such a file may have all the same. Some have no end, or none that is worth its memory.
+const MOST_UNTOLD: usize = 16 << 20;
+/// Directories below each other that are entered; whoever receives the tree takes no more (`tree-path.ts`).
+const DEEPEST: usize = 512;
+/// The same where links are followed: there is no way back by `..`, and all of them have to be held open.
+const DEEPEST_FOLLOWED: usize = 32;
+/// Bytes of a path; with all else an entry has to fit in a record.
+const LONGEST: usize = 32 << 10;
 
 pub fn send(request: &TreeSend, link: &Link) -> Outcome<TreeDone> {
     let path = path_of(&request.path);
@@ -27,10 +36,10 @@ pub fn send(request: &TreeSend, link: &Link) -> Outcome<TreeDone> {
         false => fs::symlink_metadata(path),
     }
     .during("stat", path)?;
-    let mut levels = Vec::new();
+    let mut way = Way::new();
     if metadata.is_dir() && request.depth != Some(0) {
         let directory = Directory::open(path).during("open", path)?;
-        levels.push(Level::new(directory, Vec::new()).during("list", path)?);
+        way.enter(directory, OsStr::new("")).during("list", path)?;
     }
     link.tell(Message::FileOpened(FileOpened {
         size: metadata.len(),
@@ -39,23 +48,20 @@ pub fn send(request: &TreeSend, link: &Link) -> Outcome<TreeDone> {
     sender
         .entry(Vec::new(), path, &metadata)
         .during("send", path)?;
-    while let Some(level) = levels.last_mut() {
-        let next = level.next(link).during("list", path_of(&level.path));
-        match next {
+    while way.depth() > 0 {
+        match way.next(link).during("list", path_of(way.path())) {
             Ok(Some(name)) => {
-                let (below, at) = (level.below(&name), level.directory.at(&name));
-                match sender.visit(&below, &at, &levels) {
-                    Ok(Some(deeper)) => levels.push(deeper),
-                    Ok(None) => {}
-                    Err(failed) => sender.problem(failed, &below)?,
+                let below = way.below(&name);
+                if let Err(failed) = sender.visit(&mut way, &name, &below) {
+                    sender.problem(failed, &below)?;
                 }
             }
             Ok(None) => {
-                levels.pop();
+                way.leave();
             }
             Err(failed) => {
-                let unread = levels.pop().map(|level| level.path).unwrap_or_default();
-                sender.problem(failed, &unread)?;
+                sender.problem(failed, way.path())?;
+                way.leave();
             }
         }
     }
@@ -85,32 +91,41 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Sends an entry. Returns the directory that it is, if its entries are to be sent too.
-    fn visit(&mut self, path: &[u8], at: &Path, levels: &[Level]) -> Outcome<Option<Level>> {
-        let metadata = match self.request.follow_all {
+    /// Sends an entry. Enters the directory that it is, if its entries are to be sent too.
+    fn visit(&mut self, way: &mut Way, name: &OsStr, path: &[u8]) -> Outcome<()> {
+        let shown = path_of(path);
+        if path.len() > LONGEST {
+            return Err(Error::from_raw_os_error(ENAMETOOLONG)).during("stat", shown);
+        }
+        let at = way.directory().during("stat", shown)?.at(name);
+        let follow = self.request.follow_all;
+        let metadata = match follow {
             // A link that leads nowhere is sent as a link.
-            true => fs::metadata(at).or_else(|_| fs::symlink_metadata(at)),
-            false => fs::symlink_metadata(at),
+            true => fs::metadata(&at).or_else(|_| fs::symlink_metadata(&at)),
+            false => fs::symlink_metadata(&at),
         }
-        .during("stat", path_of(path))?;
-        self.entry(path.to_vec(), at, &metadata)
-            .during("read", path_of(path))?;
+        .during("stat", shown)?;
+        self.entry(path.to_vec(), &at, &metadata)
+            .during("read", shown)?;
         let depth = self.request.depth.unwrap_or(u32::MAX) as usize;
-        if !metadata.is_dir() || levels.len() >= depth {
-            return Ok(None);
+        if !metadata.is_dir() || way.depth() >= depth {
+            return Ok(());
         }
-        let id = (metadata.dev(), metadata.ino());
-        if levels.iter().any(|level| level.id == id) {
+        let deepest = if follow { DEEPEST_FOLLOWED } else { DEEPEST };
+        if way.depth() >= deepest {
+            let words = format!("It is deeper than {deepest} directories");
+            return Err(refusal(&words)).during("open", shown);
+        }
+        if way.has(id_of(&metadata)) {
             // A link that was followed leads back to where it is.
-            return Err(Error::from_raw_os_error(ELOOP)).during("open", path_of(path));
+            return Err(Error::from_raw_os_error(ELOOP)).during("open", shown);
         }
-        match self.request.follow_all {
-            true => Directory::open(at),
-            false => Directory::open_itself(at),
+        match follow {
+            true => Directory::open(&at),
+            false => Directory::open_itself(&at),
         }
-        .and_then(|directory| Level::new(directory, path.to_vec()))
-        .during("open", path_of(path))
-        .map(Some)
+        .and_then(|directory| way.enter(directory, name))
+        .during("open", shown)
     }
 
     fn entry(&mut self, path: Vec<u8>, at: &Path, metadata: &Metadata) -> Result<()> {
@@ -131,6 +146,9 @@ impl<'a> Sender<'a> {
         }
         let mut bytes = Vec::new();
         while sys::read_more(&file, &mut bytes, SMALL as usize)? > 0 {
+            if bytes.len() > MOST_UNTOLD {
+                return Err(Error::from_raw_os_error(EFBIG));
+            }
             self.link.check()?;
         }
         entry.size = bytes.len() as u64;
@@ -155,11 +173,11 @@ impl<'a> Sender<'a> {
         OpenOptions::new().read(true).custom_flags(flags).open(at)
     }
 
+    /// Fails when it cannot be read to its end; the problem that is sent then says that what came of it is void.
     fn contents(&mut self, mut file: File, metadata: &Metadata) -> Result<()> {
         let size = metadata.len();
         let sparse = metadata.blocks().saturating_mul(512) < size;
         let mut at = 0;
-        let mut lost = Ok(());
         while at < size {
             let stretch = match sparse {
                 true => sys::next_data(&file, at).unwrap_or(Some((at, size))),
@@ -167,40 +185,50 @@ impl<'a> Sender<'a> {
             };
             let (start, end) = stretch.unwrap_or((size, size));
             let (start, end) = (start.min(size), end.min(size));
+            // A hole at the end is one only while the file is as long as it was.
+            if end == start && file.metadata()?.len() < size {
+                return Err(became_shorter());
+            }
             if start > at {
                 self.put(|out| put_hole(out, start - at))?;
             }
             if end > start {
                 file.seek(SeekFrom::Start(start))?;
-                self.put(|out| put_data(out, end - start))?;
-                lost = lost.and(self.stretch(&file, end - start)?);
+                self.stretch(&file, end - start)?;
             }
             at = end;
         }
-        lost
+        Ok(())
     }
 
-    /// Sends so many bytes of a file; zeros for what cannot be read, since it was told how many come. Returns how the reading
-    /// went.
-    fn stretch(&mut self, file: &File, mut left: u64) -> Result<Result<()>> {
-        let mut lost = Ok(());
-        self.done.bytes += left;
+    /// Sends so many bytes of a file. What cannot be read any more is not told of.
+    fn stretch(&mut self, file: &File, mut left: u64) -> Result<()> {
         while left > 0 {
-            let room = (MAX_DATA_PAYLOAD - self.out.len()) as u64;
-            let most = left.min(room) as usize;
-            let count = match sys::read_more(file, &mut self.out, most) {
-                Ok(0) => Err(refusal("It has become shorter while it was read")),
+            let before = self.out.len();
+            let room = MAX_DATA_PAYLOAD
+                .saturating_sub(before + DATA_RECORD)
+                .max(4096);
+            let most = left.min(room as u64);
+            put_data(&mut self.out, most);
+            let body = self.out.len();
+            let count = match sys::read_more(file, &mut self.out, most as usize) {
+                Ok(0) => Err(became_shorter()),
                 count => count,
             };
-            let count = count.unwrap_or_else(|error| {
-                lost = Err(error);
-                self.out.resize(self.out.len() + most, 0);
-                most
-            });
-            left -= count as u64;
+            if count.as_ref().map_or(true, |count| *count as u64 != most) {
+                // As many as there were, after a record that says so.
+                let bytes = self.out.split_off(body);
+                self.out.truncate(before);
+                let count = count?;
+                put_data(&mut self.out, count as u64);
+                self.out.extend(bytes);
+            }
+            let sent = (self.out.len() - body) as u64;
+            self.done.bytes += sent;
+            left -= sent;
             self.flush(MAX_DATA_PAYLOAD)?;
         }
-        Ok(lost)
+        Ok(())
     }
 
     fn put_entry(&mut self, entry: &TreeEntry) -> Result<()> {
@@ -242,6 +270,10 @@ impl<'a> Sender<'a> {
         }
         Ok(self.done)
     }
+}
+
+fn became_shorter() -> Error {
+    refusal("It has become shorter while it was read")
 }
 
 pub fn note(done: &mut TreeDone, problem: FileProblem) {

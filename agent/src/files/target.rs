@@ -1,5 +1,6 @@
 //! Where a file of a tree is written, and how.
 
+use super::failed::Outcome;
 use super::replace::{Attributes, Replacement};
 use super::walk::Directory;
 use crate::sys::{EISDIR, O_NOFOLLOW};
@@ -8,6 +9,17 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+
+/// What new contents go into. Old ones may go when the file is asked for, so that is not done before there is something to write.
+pub trait Destination {
+    fn file(&mut self) -> Result<&mut File>;
+}
+
+impl Destination for File {
+    fn file(&mut self) -> Result<&mut File> {
+        Ok(self)
+    }
+}
 
 pub enum Target {
     /// There was nothing by its name.
@@ -40,17 +52,27 @@ impl Target {
         }
     }
 
-    pub fn file(&mut self) -> &mut File {
-        match self {
-            Target::New(new) => &mut new.file,
-            Target::Old(replacement) => replacement.file(),
-        }
-    }
-
-    pub fn finish(self, attributes: Attributes) -> Result<()> {
+    pub fn finish(&mut self, attributes: Attributes) -> Result<()> {
         match self {
             Target::New(new) => new.finish(attributes),
             Target::Old(replacement) => replacement.finish(attributes),
+        }
+    }
+
+    /// Says it when what failed has cost old contents.
+    pub fn explain<T>(&self, outcome: Outcome<T>) -> Outcome<T> {
+        match self {
+            Target::New(_) => outcome,
+            Target::Old(replacement) => replacement.explain(outcome),
+        }
+    }
+}
+
+impl Destination for Target {
+    fn file(&mut self) -> Result<&mut File> {
+        match self {
+            Target::New(new) => Ok(&mut new.file),
+            Target::Old(replacement) => replacement.file(),
         }
     }
 }
@@ -65,7 +87,7 @@ pub struct NewFile {
 impl NewFile {
     const MODE: u32 = 0o644;
 
-    fn finish(mut self, mut attributes: Attributes) -> Result<()> {
+    fn finish(&mut self, mut attributes: Attributes) -> Result<()> {
         // Mostly it has the right one already, and every call counts where there are many files.
         if attributes.mode == Some(NewFile::MODE) && attributes.owner.is_none() {
             attributes.mode = None;
@@ -86,39 +108,40 @@ impl Drop for NewFile {
 
 /// A file that is written as far as it can be.
 pub struct Contents<'a> {
-    file: &'a mut File,
+    target: &'a mut dyn Destination,
     result: Result<()>,
     hole: bool,
 }
 
 impl<'a> Contents<'a> {
-    pub fn of(file: &'a mut File) -> Contents<'a> {
+    pub fn of(target: &'a mut dyn Destination) -> Contents<'a> {
         Contents {
-            file,
+            target,
             result: Ok(()),
             hole: false,
         }
     }
 
     pub fn write(&mut self, bytes: &[u8]) {
-        if self.result.is_ok() {
-            self.hole = false;
-            self.result = self.file.write_all(bytes);
-        }
+        self.hole = false;
+        self.change(|file| file.write_all(bytes));
     }
 
     pub fn skip(&mut self, to: u64) {
-        if self.result.is_ok() {
-            self.hole = true;
-            self.result = self.file.seek(SeekFrom::Start(to)).map(drop);
-        }
+        self.hole = true;
+        self.change(|file| file.seek(SeekFrom::Start(to)).map(drop));
     }
 
-    pub fn finish(self, size: u64) -> Result<()> {
-        self.result?;
-        match self.hole {
-            true => self.file.set_len(size),
-            false => Ok(()),
+    pub fn finish(mut self, size: u64) -> Result<()> {
+        if self.hole {
+            self.change(|file| file.set_len(size));
+        }
+        self.result
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut File) -> Result<()>) {
+        if self.result.is_ok() {
+            self.result = self.target.file().and_then(change);
         }
     }
 }

@@ -18,7 +18,7 @@ pub const RECORD_ENTRY: usize = 1;
 pub const RECORD_DATA: usize = 2;
 /// In a tree: so many bytes of the file before are a hole.
 pub const RECORD_HOLE: usize = 3;
-/// In a tree: what could not be read.
+/// In a tree: what could not be read. Within a file it ends the file, which is void.
 pub const RECORD_PROBLEM: usize = 4;
 /// In a tree for a guest: a further name of a file that came before.
 pub const RECORD_LINK: usize = 5;

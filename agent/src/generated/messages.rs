@@ -302,7 +302,9 @@ impl SharedRoot {
     }
 
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
-        Ok(SharedRoot { tag: reader.str()? })
+        Ok(SharedRoot {
+            tag: reader.str()?,
+        })
     }
 }
 
@@ -869,7 +871,7 @@ impl FileOpened {
     }
 }
 
-/// Answered by FileOpened; the contents follow, and End, which is answered by FileDone. Until then the old file is there, where the file system can do that. mode null: as the old file's, or 0644.
+/// Answered by FileOpened; the contents follow, and End, which is answered by FileDone. Until then the old file is there; where no file can be made beside it, until the first byte comes. mode null: as the old file's, or 0644.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileWrite {
     pub path: Vec<u8>,

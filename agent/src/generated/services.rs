@@ -14,7 +14,7 @@ pub enum Service {
     File,
     /// The contents of a file, as data.
     FileRead,
-    /// New contents of a file, as data. Aborted, the old ones stay.
+    /// New contents of a file, as data. Aborted, the old ones stay, unless they had to be written over in place.
     FileWrite,
     /// A tree out of the guest, as data.
     TreeSend,
@@ -95,17 +95,11 @@ impl Service {
         match self {
             Service::Command => matches!(
                 message,
-                Message::ExecStarted(_)
-                    | Message::ExecExited(_)
-                    | Message::OutputsEnded
-                    | Message::ExecFailed(_)
+                Message::ExecStarted(_) | Message::ExecExited(_) | Message::OutputsEnded | Message::ExecFailed(_)
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_)
-                    | Message::FilePath(_)
-                    | Message::FileDone
-                    | Message::FileFailed(_)
+                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_)
             ),
             Service::FileRead => matches!(
                 message,
@@ -125,10 +119,7 @@ impl Service {
             ),
             Service::FileWatch => matches!(
                 message,
-                Message::FileOpened(_)
-                    | Message::FileChanges(_)
-                    | Message::FileDone
-                    | Message::FileFailed(_)
+                Message::FileOpened(_) | Message::FileChanges(_) | Message::FileDone | Message::FileFailed(_)
             ),
             Service::Patch => matches!(message, Message::FileDone | Message::FileFailed(_)),
             Service::Ping => matches!(message, Message::Pong(_)),
@@ -147,11 +138,7 @@ impl Service {
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_)
-                    | Message::FilePath(_)
-                    | Message::FileDone
-                    | Message::FileFailed(_)
-                    | Message::Failure(_)
+                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
             ),
             Service::FileRead => matches!(
                 message,
@@ -225,6 +212,9 @@ impl Service {
 pub fn is_for_connection(message: &Message) -> bool {
     matches!(
         message,
-        Message::Seed(_) | Message::Clock(_) | Message::Mount(_) | Message::Boot(_)
+        Message::Seed(_)
+            | Message::Clock(_)
+            | Message::Mount(_)
+            | Message::Boot(_)
     )
 }

@@ -9,6 +9,7 @@ use crate::files::failed::{path_of, refusal, During, Outcome};
 use crate::files::link::Link;
 use crate::files::remove::remove_tree;
 use crate::files::replace::{Attributes, Replacement};
+use crate::files::target::Destination;
 use crate::files::walk::Directory;
 use crate::generated::messages::{Message, PatchApply, PatchKind};
 use crate::guest::places;
@@ -46,7 +47,9 @@ fn file(request: &PatchApply, place: &Place, link: &mut Link) -> Outcome<()> {
     let path = place.path();
     let mut new = NewFile::begin(request, place).during("open", path)?;
     while let Some(bytes) = link.receive().during("receive", path)? {
-        new.file().write_all(&bytes).during("write", path)?;
+        new.file()
+            .and_then(|file| file.write_all(&bytes))
+            .during("write", path)?;
     }
     let mode = request.mode.map_or(FILE_MODE, u32::from);
     new.finish(mode, link)
@@ -79,11 +82,7 @@ impl NewFile<'_> {
         })
     }
 
-    fn file(&mut self) -> &mut fs::File {
-        self.replacement.file()
-    }
-
-    fn finish(self, mode: u32, link: &Link) -> Outcome<()> {
+    fn finish(mut self, mode: u32, link: &Link) -> Outcome<()> {
         let path = self.place.path();
         let attributes = Attributes {
             mode: Some(mode),
@@ -94,7 +93,14 @@ impl NewFile<'_> {
         if !self.follows && places::is_directory_at(&at) {
             clear(&at, link)?;
         }
-        self.replacement.finish(attributes).during("write", path)
+        let finished = self.replacement.finish(attributes).during("write", path);
+        self.replacement.explain(finished)
+    }
+}
+
+impl Destination for NewFile<'_> {
+    fn file(&mut self) -> Result<&mut fs::File> {
+        self.replacement.file()
     }
 }
 

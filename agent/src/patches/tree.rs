@@ -5,11 +5,11 @@ use super::{clear, is_there, new_directory, NewFile};
 use crate::files::failed::{path_of, refusal, During, Outcome};
 use crate::files::link::Link;
 use crate::files::records::{broken, Record, Records};
-use crate::files::target::Contents;
+use crate::files::target::{Contents, Destination};
 use crate::generated::messages::{FileKind, PatchApply, TreeEntry};
 use crate::guest::places;
 use crate::sys::{self, EEXIST};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::Result;
 use std::os::unix::fs::{symlink, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub fn receive(request: &PatchApply, place: &Place, link: &mut Link) -> Outcome<
     match root.kind {
         FileKind::File => {
             let mut new = NewFile::begin(request, place).during("open", path)?;
-            contents(&root, new.file(), &mut records, link, path)?;
+            contents(&root, &mut new, &mut records, link, path)?;
             new.finish(mode, link)?;
         }
         FileKind::Directory => {
@@ -153,7 +153,7 @@ impl Tree {
 /// Takes what a file consists of, and writes it.
 fn contents(
     entry: &TreeEntry,
-    file: &mut File,
+    file: &mut dyn Destination,
     records: &mut Records,
     link: &mut Link,
     path: &Path,

@@ -5,6 +5,7 @@
 
 pub use std::os::raw::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
+pub const EPERM: i32 = 1;
 pub const ENOENT: i32 = 2;
 pub const ENXIO: i32 = 6;
 pub const EINTR: i32 = 4;
@@ -19,7 +20,10 @@ pub const EISDIR: i32 = 21;
 pub const EINVAL: i32 = 22;
 pub const EFBIG: i32 = 27;
 pub const EROFS: i32 = 30;
+pub const ENAMETOOLONG: i32 = 36;
+pub const ENOSYS: i32 = 38;
 pub const ELOOP: i32 = 40;
+pub const EOPNOTSUPP: i32 = 95;
 pub const ESHUTDOWN: i32 = 108;
 pub const ETIMEDOUT: i32 = 110;
 pub const ESTALE: i32 = 116;

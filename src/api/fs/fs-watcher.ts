@@ -1,5 +1,6 @@
 import { RuntimeError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
+import { unlessAborted } from "../../host/unless-aborted.ts";
 import { untilLeft } from "../../host/until-left.ts";
 import type { FileChange } from "../../protocol/generated/messages.ts";
 import type { FilesOwner } from "./guest-files.ts";
@@ -58,8 +59,10 @@ export class FsWatcher implements AsyncDisposable, AsyncIterable<FsChange> {
   /** The next change, in order; null when nothing more can come. @throws SandboxNotRunningError */
   async recv(options: WaitOptions = {}): Promise<FsChange | null> {
     return await Operation.run("wait for a change", options, async ({ signal }) => {
-      const next = this.#turn.then(() => this.#next(signal));
-      this.#turn = next.catch(() => undefined);
+      const before = this.#turn;
+      const next = unlessAborted(before, signal).then(() => this.#next(signal));
+      // Whoever gives up leaves before his turn; those after him wait for those before him all the same.
+      this.#turn = Promise.allSettled([before, next]);
       return await next;
     });
   }

@@ -62,7 +62,8 @@ export class FsWriteSink implements AsyncDisposable {
   /**
    * Puts the file in its place with all that was written. Again does nothing more.
    *
-   * @throws SandboxFsError when something could not be written: then the file is as it was
+   * @throws SandboxFsError when something could not be written: then the file is as it was, unless the error says that it
+   *   could only be written in place
    */
   async close(options: WaitOptions = {}): Promise<void> {
     await Operation.run("close the file", options, async ({ signal }) => {

@@ -26,6 +26,8 @@ export class GuestStream implements StreamHandler {
   readonly #ended = Promise.withResolvers<LastWord>();
   readonly #chunks: Buffer[] = [];
   readonly #changes: FileChangesMessage[] = [];
+  /** How many of them were asked for and have not come. */
+  #asked = 0;
   /** Woken when there is something new. */
   #news = Promise.withResolvers<void>();
   #last: LastWord | null = null;
@@ -71,6 +73,7 @@ export class GuestStream implements StreamHandler {
   /** Asks for what has changed since it was asked last; null when what was watched is gone. */
   async changes(signal: AbortSignal): Promise<FileChangesMessage | null> {
     this.#stream.send({ type: "Next" });
+    this.#asked++;
     return await this.moreChanges(signal);
   }
 
@@ -119,6 +122,10 @@ export class GuestStream implements StreamHandler {
         this.#opened.resolve(message);
         return;
       case "FileChanges":
+        if (--this.#asked < 0) {
+          this.abort(new ProtocolError("FileChanges came that nobody had asked for"));
+          return;
+        }
         this.#changes.push(message);
         this.#tell();
         return;

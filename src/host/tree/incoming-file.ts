@@ -1,6 +1,6 @@
 import { unlink, type FileHandle } from "node:fs/promises";
 import type { HeldDirectory } from "./held-directory.ts";
-import type { TreeEntry, TreeEvent } from "./tree.ts";
+import type { TreeContent, TreeEntry } from "./tree.ts";
 import { AttributesError, openAside, setAttributes, type AsideFile, type WriteStyle } from "./write-entry.ts";
 
 /** What is gathered of a file before it is written. A smaller one is written at once when it is whole. */
@@ -28,7 +28,7 @@ export class IncomingFile {
   }
 
   /** Takes the next part of the content. @throws the system's error */
-  async add(event: Exclude<TreeEvent, { type: "entry" }>): Promise<void> {
+  async add(event: TreeContent): Promise<void> {
     this.#endsWithHole = event.type === "hole";
     if (event.type === "hole") {
       this.#position += event.length;

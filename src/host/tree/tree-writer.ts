@@ -4,7 +4,7 @@ import { errorCode, ioError } from "../system-error.ts";
 import { HeldDirectory } from "./held-directory.ts";
 import { IncomingFile } from "./incoming-file.ts";
 import { makeOrOpen, OpenDirectory } from "./open-directory.ts";
-import { shownPath, type TreeEntry, type TreeEvent } from "./tree.ts";
+import { shownPath, type TreeContent, type TreeEntry, type TreeEvent, type VoidFile } from "./tree.ts";
 import { isBelow, isName, nameOf, parentOf, pathFault, samePath } from "./tree-path.ts";
 import { TreeTally, type TreeResult } from "./tree-result.ts";
 import { Twins } from "./twins.ts";
@@ -110,10 +110,11 @@ export class TreeWriter implements AsyncDisposable {
    *
    * @throws IoError when nothing more can be written, or what comes is no tree
    */
-  async write(events: readonly TreeEvent[]): Promise<void> {
+  async write(events: readonly (TreeEvent | VoidFile)[]): Promise<void> {
     if (this.#ended) throw new IoError("the tree is finished already");
     for (const event of events) {
       if (event.type === "entry") await this.#entry(event.entry);
+      else if (event.type === "void") await this.#void();
       else await this.#content(event);
     }
   }
@@ -210,7 +211,7 @@ export class TreeWriter implements AsyncDisposable {
     this.#tally.directories++;
   }
 
-  async #content(event: Exclude<TreeEvent, { type: "entry" }>): Promise<void> {
+  async #content(event: TreeContent): Promise<void> {
     const length = event.type === "data" ? event.bytes.length : event.length;
     if (!Number.isSafeInteger(length) || length < 0 || length > this.#left) {
       throw damaged("there is more content than a file was said to have");
@@ -227,6 +228,14 @@ export class TreeWriter implements AsyncDisposable {
       return;
     }
     if (this.#left === 0) await this.#completeFile();
+  }
+
+  /** Leaves what stands under the file's name as it is. Whoever sends the tree says why. */
+  async #void(): Promise<void> {
+    if (this.#left === 0) throw damaged("it voids a file that is whole");
+    this.#left = 0;
+    await this.#file?.file.discard();
+    this.#file = null;
   }
 
   async #completeFile(): Promise<void> {

@@ -30,6 +30,14 @@ export type TreeEvent =
   | { readonly type: "data"; readonly bytes: Uint8Array }
   | { readonly type: "hole"; readonly length: number };
 
+/** A part of a file's content. */
+export type TreeContent = Exclude<TreeEvent, { type: "entry" }>;
+
+/** A file that could not be read to its end, before there is all of its content: what came of it is not to be kept. */
+export interface VoidFile {
+  readonly type: "void";
+}
+
 /** A path of a tree as text to show to people; bytes that are no UTF-8 become U+FFFD. */
 export function shownPath(path: Uint8Array): string {
   return Buffer.from(path.buffer, path.byteOffset, path.length).toString("utf8");

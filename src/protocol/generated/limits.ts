@@ -20,7 +20,7 @@ export const RECORD_ENTRY = 1;
 export const RECORD_DATA = 2;
 /** In a tree: so many bytes of the file before are a hole. */
 export const RECORD_HOLE = 3;
-/** In a tree: what could not be read. */
+/** In a tree: what could not be read. Within a file it ends the file, which is void. */
 export const RECORD_PROBLEM = 4;
 /** In a tree for a guest: a further name of a file that came before. */
 export const RECORD_LINK = 5;

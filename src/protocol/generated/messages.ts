@@ -331,7 +331,7 @@ export interface FileOpenedMessage {
   readonly size: number;
 }
 
-/** Answered by FileOpened; the contents follow, and End, which is answered by FileDone. Until then the old file is there, where the file system can do that. mode null: as the old file's, or 0644. */
+/** Answered by FileOpened; the contents follow, and End, which is answered by FileDone. Until then the old file is there; where no file can be made beside it, until the first byte comes. mode null: as the old file's, or 0644. */
 export interface FileWriteMessage {
   readonly type: "FileWrite";
   readonly path: Uint8Array;

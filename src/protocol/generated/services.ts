@@ -50,7 +50,7 @@ const fileRead: Service = {
   ends: ["FileDone", "FileFailed"],
 };
 
-/** New contents of a file, as data. Aborted, the old ones stay. */
+/** New contents of a file, as data. Aborted, the old ones stay, unless they had to be written over in place. */
 const fileWrite: Service = {
   name: "fileWrite",
   routes: ["client→supervisor", "supervisor→agent"],

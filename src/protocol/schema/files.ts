@@ -6,7 +6,8 @@ import { down, requests, silent, up, type Area } from "./types.ts";
  * A tree travels as data: a sequence of records, which frames may cut anywhere. A record is its length (u32, without itself), its
  * kind (one byte, the RECORD_ numbers of `limits.ts`) and its fields: a TreeEntry, a FileProblem, the path of a further name of a file (bytes) and the one that came before (bytes), or the length (u53) of data or of a
  * hole. The bytes of data follow its record and are not counted by it. So small files cost no frames and no answers of their own.
- * Parents come before their children; after a file come its data and holes, which add up to its size.
+ * Parents come before their children; after a file come its data and holes, which add up to its size. A problem before they do ends
+ * the file: it could not be read to its end, and what came of it is void.
  */
 export const files = {
   enums: {
@@ -70,7 +71,7 @@ export const files = {
     FileWrite: {
       tag: 94,
       routes: down,
-      doc: "Answered by FileOpened; the contents follow, and End, which is answered by FileDone. Until then the old file is there, where the file system can do that. mode null: as the old file's, or 0644.",
+      doc: "Answered by FileOpened; the contents follow, and End, which is answered by FileDone. Until then the old file is there; where no file can be made beside it, until the first byte comes. mode null: as the old file's, or 0644.",
       fields: { path: "bytes", mode: { optional: "u16" } },
     },
     FileMakeDirectory: {
@@ -212,7 +213,7 @@ export const files = {
       acceptor: { messages: ["FileOpened"], data: ["data"], ends: ["FileDone", "FileFailed"] },
     },
     fileWrite: {
-      doc: "New contents of a file, as data. Aborted, the old ones stay.",
+      doc: "New contents of a file, as data. Aborted, the old ones stay, unless they had to be written over in place.",
       opens: ["FileWrite"],
       routes: down,
       opener: { messages: [], data: ["data"] },

@@ -26,7 +26,10 @@ export const limits = {
   RECORD_ENTRY: { value: 1, doc: "In a tree: an entry of it." },
   RECORD_DATA: { value: 2, doc: "In a tree: so many bytes of the file before follow." },
   RECORD_HOLE: { value: 3, doc: "In a tree: so many bytes of the file before are a hole." },
-  RECORD_PROBLEM: { value: 4, doc: "In a tree: what could not be read." },
+  RECORD_PROBLEM: {
+    value: 4,
+    doc: "In a tree: what could not be read. Within a file it ends the file, which is void.",
+  },
   RECORD_LINK: { value: 5, doc: "In a tree for a guest: a further name of a file that came before." },
   MAX_RECORD: { value: 64 * 1024, doc: "Bytes; what one record of a tree may take, without its length." },
 } as const;

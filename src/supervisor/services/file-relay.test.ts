@@ -14,10 +14,14 @@ interface Ends {
   readonly toClient: string[];
   readonly toGuest: string[];
   activities: number;
+  /** What keeps the sandbox from being idle. */
+  working: number;
   endGuest: () => void;
 }
 
-function ends(): Ends {
+function ends(
+  request: Message = { type: "FileRead", path: Buffer.from("/x"), offset: 0, length: null },
+): Ends {
   const toClient: string[] = [];
   const toGuest: string[] = [];
   const note = (to: string[]): Stream =>
@@ -32,9 +36,20 @@ function ends(): Ends {
     }) as unknown as Stream;
   let guest: StreamHandler | undefined;
   let over = (): void => undefined;
-  const result = { toClient, toGuest, activities: 0 };
+  const result = { toClient, toGuest, activities: 0, working: 0 };
+  const limits = {
+    activity: () => ++result.activities,
+    sessionStarted: () => {
+      result.working++;
+      result.activities++;
+    },
+    sessionEnded: () => {
+      result.working--;
+      result.activities++;
+    },
+  };
   const relay = new FileRelay({
-    request: { type: "FileRead", path: Buffer.from("/x"), offset: 0, length: null },
+    request,
     agent: {
       openFiles: (_request, handler, whenOver = (): void => undefined) => {
         guest = handler;
@@ -44,9 +59,7 @@ function ends(): Ends {
     },
     client: note(toClient),
     sandbox: "demo",
-    activity: () => {
-      result.activities++;
-    },
+    limits,
     over: () => toClient.push("over"),
   });
   assert.ok(guest !== undefined);
@@ -94,6 +107,31 @@ test("a guest that does things out of their order costs itself the connection", 
       ends().guest.message(message);
     }, ProtocolError);
   }
+});
+
+test("changes come when they were asked for, and not once more", () => {
+  const both = ends({ type: "FileWatch", path: Buffer.from("/x") });
+  const changes = { type: "FileChanges", changes: [] } as const;
+  both.guest.message(opened);
+  both.relay.clientHandler.message({ type: "Next" });
+  both.guest.message(changes);
+  assert.throws(() => {
+    both.guest.message(changes);
+  }, ProtocolError);
+  assert.deepEqual(both.toClient, ["FileOpened", "FileChanges"]);
+});
+
+test("a sandbox is not idle while something is done about a file, however silently; a watcher only waits", () => {
+  const reading = ends();
+  assert.equal(reading.working, 1);
+  reading.guest.message(opened);
+  assert.equal(reading.working, 1);
+  reading.endGuest();
+  assert.equal(reading.working, 0);
+  const watching = ends({ type: "FileWatch", path: Buffer.from("/x") });
+  assert.deepEqual([watching.working, watching.activities], [0, 1]);
+  watching.endGuest();
+  assert.equal(watching.working, 0);
 });
 
 test("what kind of error it is, is not for the guest to say; its end is none of the connection's", () => {

@@ -8,6 +8,7 @@ import type { AgentLink } from "../../agent-link/agent-link.ts";
 import { encodeFailure } from "../../protocol/failure.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
+import type { TimeLimits } from "../time-limits.ts";
 import { notePassed } from "../young-garbage.ts";
 
 export interface FileRelayOptions {
@@ -15,7 +16,8 @@ export interface FileRelayOptions {
   readonly agent: Pick<AgentLink, "openFiles">;
   readonly client: Pick<Stream, "send" | "sendData" | "consume" | "stopSending">;
   readonly sandbox: string;
-  readonly activity: () => void;
+  /** A sandbox in which this goes on is not idle, unless it only waits for something to happen to a file. */
+  readonly limits: Pick<TimeLimits, "activity" | "sessionStarted" | "sessionEnded">;
   /** The guest has said its last word. */
   readonly over: () => void;
 }
@@ -29,12 +31,14 @@ export class FileRelay {
   readonly #stream: Stream;
   /** Whether the guest has said that it could be opened, which is said once, and before anything else but that it failed. */
   #opened = false;
+  /** How often the client has asked for changes that have not come. */
+  #wanted = 0;
 
   /** @throws RuntimeError when too many streams are open */
   constructor(options: FileRelayOptions) {
     this.#options = options;
-    const { agent, client, activity } = options;
-    activity();
+    const { agent, client, limits } = options;
+    const isWork = options.request.type !== "FileWatch";
     this.#stream = agent.openFiles(
       options.request,
       {
@@ -43,7 +47,7 @@ export class FileRelay {
         },
         data: (kind, payload) => {
           if (!this.#opened) throw new ProtocolError("the guest sent a file that it had not opened");
-          activity();
+          limits.activity();
           client.sendData(kind, payload);
           notePassed(payload.length);
         },
@@ -58,22 +62,25 @@ export class FileRelay {
         },
       },
       () => {
-        activity();
+        if (isWork) limits.sessionEnded();
         options.over();
       },
     );
+    if (isWork) limits.sessionStarted();
+    else limits.activity();
   }
 
   /** What to do about what the client sends on its stream. */
   get clientHandler(): StreamHandler {
-    const { activity } = this.#options;
+    const { limits } = this.#options;
     const stream = this.#stream;
     return {
       message: (message) => {
+        if (message.type === "Next") this.#wanted++;
         stream.send(message);
       },
       data: (kind, payload) => {
-        activity();
+        limits.activity();
         stream.sendData(kind, payload);
         notePassed(payload.length);
       },
@@ -107,6 +114,8 @@ export class FileRelay {
       this.#opened = true;
     } else if (message.type === "FileChanges" || message.type === "TreeDone") {
       if (!this.#opened) throw new ProtocolError(`the guest sent ${message.type} of what it had not opened`);
+      if (message.type === "FileChanges" && --this.#wanted < 0)
+        throw new ProtocolError("the guest sent FileChanges that nobody asked for");
     }
     client.send(message);
   }

@@ -179,6 +179,17 @@ describe("copies between host and guest", () => {
     assert.equal(await fs.exists("/tmp/x"), false);
   });
 
+  test("a file without an end that says it is small is named, and all else is copied", async () => {
+    await sandbox.shell("mkdir /endless; cd /endless; ln -s /proc/1/pagemap pagemap; echo fine > file");
+    const endless = join(place, "endless");
+    await assert.rejects(fs.copyToHost("/endless", endless, { followSymlinks: true }), (error) => {
+      assert.deepEqual(refusedPaths(error), ["pagemap"]);
+      assert.match(String(error), /too large/i);
+      return true;
+    });
+    assert.deepEqual(readdirSync(endless), ["file"]);
+  });
+
   test("devices, pipes and sockets are named, and all else is copied", async () => {
     await sandbox.shell("mkdir /special; cd /special; mkfifo pipe; mknod device c 1 3; echo fine > file");
     await sandbox.shell("cd /special; mkdir suid; echo x > suid/x; chmod 6755 suid/x");

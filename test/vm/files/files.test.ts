@@ -77,6 +77,29 @@ describe("the files of a sandbox", () => {
     assert.deepEqual(await names("/tmp", ".msb-"), []);
   });
 
+  test("a disk without room for a new file keeps the old one, and where none can be made it goes with the first byte", async () => {
+    await printed(
+      sandbox,
+      `cd /tmp && mkdir full fixed small && mount -t tmpfs -o nr_inodes=2 none full && echo old > full/file
+       mount -t tmpfs none fixed && echo old > fixed/file && mount --bind fixed/file fixed/file && mount -o remount,bind,ro fixed
+       mount -t tmpfs -o size=16k none small && echo old > small/file && touch mounted && mount --bind small/file mounted`,
+    );
+    await assert.rejects(fs.write("/tmp/full/file", "new"), refused("open", "ENOSPC"));
+    assert.equal(await fs.readToString("/tmp/full/file"), "old\n");
+    const given = await fs.writeStream("/tmp/fixed/file");
+    given.abort();
+    assert.equal(await fs.readToString("/tmp/fixed/file"), "old\n");
+    await fs.write("/tmp/fixed/file", "n");
+    assert.equal(await fs.readToString("/tmp/fixed/file"), "n");
+    await fs.write("/tmp/fixed/file", "");
+    assert.equal(await fs.readToString("/tmp/fixed/file"), "");
+    await assert.rejects(fs.write("/tmp/mounted", Buffer.alloc(100_000)), (error) => {
+      assert.ok(refused("write", "ENOSPC")(error));
+      assert.match(String(error), /what was in it is lost/);
+      return true;
+    });
+  });
+
   test("a write follows links, and makes what a dangling one names", async () => {
     await fs.mkdir("/tmp/links");
     await fs.symlink("made", "/tmp/links/dangling");

@@ -1,6 +1,6 @@
 use super::*;
 use crate::files::link::{Outbox, Shared};
-use crate::files::records::{put_data, put_entry, put_hole};
+use crate::files::records::{put_data, put_entry, put_hole, put_problem};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
@@ -192,6 +192,31 @@ fn the_root_may_be_a_file_or_a_link() {
     put(&place.0.join("link"), &bytes).unwrap();
     assert_eq!(fs::read(place.0.join("link")).unwrap(), b"contents");
     assert!(put(&place.0.join("missing/link"), &bytes).is_err());
+}
+
+#[test]
+fn a_file_that_could_not_be_read_to_its_end_is_not_there_and_an_old_one_stays() {
+    let place = Place::new("void");
+    let to = place.0.join("to");
+    fs::create_dir(&to).unwrap();
+    fs::write(to.join("old"), "old").unwrap();
+    let mut bytes = Vec::new();
+    directory(&mut bytes, b"");
+    for name in [&b"old"[..], b"new"] {
+        put_entry(&mut bytes, &entry(name, FileKind::File, 9, b""));
+        put_data(&mut bytes, 4);
+        bytes.extend(b"some");
+        // EIO where it comes from is none here: what follows is written.
+        let failed = Err::<(), Error>(Error::from_raw_os_error(5)).during("read", "");
+        let problem = failed.err().unwrap().into_problem(name);
+        put_problem(&mut bytes, &problem);
+    }
+    file(&mut bytes, b"after", b"after");
+    let done = put(&to, &bytes).unwrap();
+    assert_eq!(refused(&done), [&b"old"[..], b"new"]);
+    assert_eq!(fs::read(to.join("old")).unwrap(), b"old");
+    assert_eq!(fs::read(to.join("after")).unwrap(), b"after");
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 2);
 }
 
 fn symlink_to(out: &mut Vec<u8>, path: &[u8], target: &[u8]) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -17,7 +18,7 @@ import { Operation } from "../../../host/operation.ts";
 import { FrameKind } from "../../../protocol/frame.ts";
 import type { TreeEntry } from "../../../protocol/generated/messages.ts";
 import type { Stream } from "../../../protocol/stream.ts";
-import { encodeData, encodeEntry, encodeHole } from "../../../protocol/tree-records.ts";
+import { encodeData, encodeEntry, encodeHole, encodeProblem } from "../../../protocol/tree-records.ts";
 import { subscribedSupervisor } from "../../../../test/support/subscribed-supervisor.ts";
 import { GuestFiles } from "../guest-files.ts";
 import { copyToHost } from "./copy-to-host.ts";
@@ -151,6 +152,60 @@ test("links that stand where a copy goes are not followed below the path that wa
   );
   assert.deepEqual(readdirSync(join(place, "target")), []);
   assert.ok(lstatSync(join(place, "named/dir")).isSymbolicLink());
+});
+
+test("what came of a file that could not be read to its end is not kept, and an old one stays", async () => {
+  const problem = (path: string): Buffer =>
+    encodeProblem({ path: Buffer.from(path), operation: "read", errno: 5, message: "I/O" });
+  mkdirSync(join(place, "voided"));
+  writeFileSync(join(place, "voided/old"), "old");
+  const cut = (path: string): Buffer[] => [
+    entry(path, { size: 200_000 }),
+    encodeData(100_000),
+    Buffer.alloc(100_000, "x"),
+    problem(path),
+  ];
+  await assert.rejects(
+    copy("voided", [directory(""), ...cut("old"), ...cut("new"), file("after", "after")]),
+    (error) => {
+      assert.ok(error instanceof PartialCopyError, String(error));
+      assert.deepEqual(
+        error.refused.map(({ path }) => path),
+        ["old", "new"],
+      );
+      return true;
+    },
+  );
+  assert.deepEqual(readdirSync(join(place, "voided")).toSorted(), ["after", "old"]);
+  assert.equal(readFileSync(join(place, "voided/old"), "utf8"), "old");
+});
+
+test("a copy that is given up leaves nothing, whatever modes its directories have, and says why", async () => {
+  const before = elsewhere("");
+  const isRoot = process.getuid?.() === 0;
+  // Only for root is a directory that may not be written none.
+  if (isRoot) {
+    chmodSync(place, 0o777);
+    process.seteuid?.(65_534);
+  }
+  try {
+    const records = [entry("", { kind: "directory", mode: 0o555 }), file("a", "a")];
+    await assert.rejects(
+      copy("given-up", records, (stream) => {
+        stream.send({
+          type: "FileFailed",
+          path: Buffer.from("/x"),
+          operation: "read",
+          errno: 5,
+          message: "I/O",
+        });
+      }),
+      { name: "SandboxFsError", errnoName: "EIO" },
+    );
+    assert.deepEqual(elsewhere(""), before);
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
 });
 
 test("what is no tree, or is cut off, ends the copy, and leaves nothing that was not there", async () => {

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { lstat, rename, rm } from "node:fs/promises";
+import { lstat, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { IoError, ProtocolError } from "../../../errors/index.ts";
+import { removeTree } from "../../../host/contained/remove-tree.ts";
 import { writeUserFile } from "../../../host/files/user-file.ts";
 import { errorCode, ioError } from "../../../host/system-error.ts";
-import type { TreeEvent } from "../../../host/tree/tree.ts";
+import type { TreeEvent, VoidFile } from "../../../host/tree/tree.ts";
 import { TreeWriter } from "../../../host/tree/tree-writer.ts";
 import { TreeRecordReader, type TreeRecord } from "../../../protocol/tree-records.ts";
 import type { FsCopyOptions } from "./copy-options.ts";
@@ -113,10 +114,11 @@ async function receive(
   let entries = 0;
   let bytes = 0;
   for (let chunk = await stream.next(signal); chunk !== null; chunk = await stream.next(signal)) {
-    const events: TreeEvent[] = [];
+    const events: (TreeEvent | VoidFile)[] = [];
     for (const record of reader.push(chunk)) {
       if (record.type === "problem") {
         refusals.add(record.problem.path, record.problem.message);
+        if (record.voids) events.push({ type: "void" });
         continue;
       }
       if (record.type === "entry") {
@@ -173,9 +175,13 @@ class Place {
     }
   }
 
+  /** Leaves nothing that was not there. Never throws: there is an error already. */
   async abort(): Promise<void> {
     await this.writer.abort().catch(() => undefined);
-    if (this.#aside !== null) await rm(this.#aside, { recursive: true, force: true });
+    if (this.#aside === null) return;
+    // Its directories may have modes that keep even their owner out. What is in the way of that says less than why it was given up.
+    const aside = Buffer.from(this.#aside);
+    await removeTree({ path: aside }).catch(() => unlink(aside).catch(() => undefined));
   }
 }
 
