@@ -105,7 +105,7 @@ export class SandboxBuilder extends LaterSettings {
 
   /**
    * Memory in MiB; by default 512. A limit: pages are taken from the host as the guest uses them. What the guest's kernel cannot
-   * boot with is refused when the sandbox is created: less than 96 with one processor.
+   * boot with is refused when the sandbox is created: less than 101 with one processor.
    */
   memory(mib: number | Mebibytes): this {
     return this.#set("memoryMib", mib);

@@ -12,7 +12,7 @@ const given = new Set<Socket>();
  * @param index of the child's descriptor, one of its `stdio`
  */
 export function leaveUnread(child: ChildProcess, index: number): void {
-  const socket = (child.stdio as readonly unknown[])[index];
+  const socket = stdioOf(child)[index];
   if (!(socket instanceof Socket)) return;
   handleOf(socket)?.readStop();
   // Nobody reads its end.
@@ -30,7 +30,7 @@ export function leaveUnread(child: ChildProcess, index: number): void {
  * @throws RuntimeError when it was taken before, or the child is gone, or this Node keeps it where nobody finds it
  */
 export function takeConnection(child: ChildProcess, index: number): number {
-  const streams = child.stdio as unknown[];
+  const streams = stdioOf(child);
   const socket = streams[index];
   const handle = socket instanceof Socket ? handleOf(socket) : null;
   if (!(socket instanceof Socket) || handle === null) {
@@ -41,6 +41,12 @@ export function takeConnection(child: ChildProcess, index: number): number {
   streams[index] = null;
   socket.unref();
   return handle.fd;
+}
+
+/** Node's types do not know that there is none when no descriptor was left for the child. */
+function stdioOf(child: ChildProcess): unknown[] {
+  const { stdio }: { readonly stdio?: unknown[] } = child as object;
+  return stdio ?? [];
 }
 
 interface Handle {

@@ -18,7 +18,7 @@ import {
   UnsupportedOperationError,
   type SandboxBuilder,
 } from "../../../src/index.ts";
-import { leastMemoryMib } from "../../../src/config/sandbox/least-memory.ts";
+import { comfortableMemoryMib, leastMemoryMib } from "../../../src/config/sandbox/least-memory.ts";
 import { locateHome } from "../../../src/store/home.ts";
 import { processesGone, processesOf, smallMemory, timeout, withEnvironment } from "../lifecycle-support.ts";
 import { useTemporaryHome } from "../support.ts";
@@ -123,7 +123,6 @@ test(
       deploymentProfile: (b) => b.deploymentProfile("multi-tenant"),
       init: (b) => b.init("/sbin/init"),
       initWith: (b) => b.initWith("auto", (init) => init),
-      volume: (b) => b.volume("/data", (mount) => mount),
       port: (b) => b.port(8080, 80),
       portUdp: (b) => b.portUdp(5353, 53),
       portBind: (b) => b.portBind("127.0.0.1", 8080, 80),
@@ -142,7 +141,6 @@ test(
     const keys: Record<string, unknown> = {
       network: { policy: "none" },
       ports: { 80: 80 },
-      volumes: { "/data": {} },
       secrets: [{}],
       init: "/sbin/init",
       maxCpus: 4,
@@ -364,7 +362,9 @@ test("too little memory is refused at once, and the least is enough", { timeout 
     assert.match(error.message, new RegExp(`needs ${least} `));
     await nothingLeft("little");
   }
-  const sandbox = await build("little").memory(Math.max(least, 96)).createDetached();
+  const sandbox = await build("little")
+    .memory(least || comfortableMemoryMib)
+    .createDetached();
   assert.equal((await sandbox.exec("echo", ["hi"])).stdout(), "hi\n");
   await sandbox.destroy();
 });

@@ -36,7 +36,7 @@ const argumentsOf: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /** They need a terminal, or are no calls that wait. */
-const others = /^(constructor|attach.*|metricsStream|config)$/;
+const others = /^(constructor|attach.*|metricsStream|config|fs)$/;
 
 function methodsOf(object: object): string[] {
   const names = new Set<string>();
