@@ -319,6 +319,8 @@ export class Machine implements AsyncDisposable {
     socket.on("error", () => output.end());
     socket.on("close", () => output.end());
     socket.on("end", () => output.end());
+    // A QEMU that was adopted may be gone already, and its connections with it.
+    if (socket.destroyed || socket.readableEnded) output.end();
     return output;
   }
 }

@@ -84,6 +84,10 @@ export class QmpClient {
     );
     stream.on("close", () => this.#fail(new QmpError("QEMU closed its QMP connection", null)));
     stream.on("end", () => this.#fail(new QmpError("QEMU closed its QMP connection", null)));
+    // It may have been closed before anybody listened.
+    if (stream.destroyed || stream.readableEnded) {
+      this.#fail(new QmpError("QEMU closed its QMP connection", null));
+    }
   }
 
   /** Leaves negotiation mode; nothing else works before. Commands may follow at once: QEMU takes them in order. */

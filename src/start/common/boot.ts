@@ -129,8 +129,8 @@ export async function becomeSandbox(
   }
 }
 
-/** How long QEMU may take to be gone once its connection to the guest is, ms. */
-const lastWordsMs = 1_000;
+/** How long QEMU may take to be gone, and what it has said to be read, once its connection to the guest is, ms. */
+const lastWordsMs = 3_000;
 
 /**
  * How a machine has ended by itself; null while it runs. A machine that ends loses its connections one after the other, and
