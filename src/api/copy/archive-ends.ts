@@ -1,9 +1,8 @@
 import type { Readable } from "node:stream";
-import type { TreeEvent } from "../../host/tree/tree.ts";
 import { ArchiveReader, type ArchiveEvent } from "./archive/archive-reader.ts";
 import { ArchiveWriter, type WriteBytes } from "./archive/archive-writer.ts";
-import type { CopyProblems, CopySink, CopySource } from "./copy-end.ts";
-import type { CopyProblem } from "./copy-problem.ts";
+import type { CopyEvent, CopySink, CopySource } from "./copy-end.ts";
+import type { CopyProblems } from "./copy-problem.ts";
 
 /** A tar archive that is read. */
 export class ArchiveSource implements CopySource {
@@ -14,7 +13,7 @@ export class ArchiveSource implements CopySource {
     this.#stream = stream;
   }
 
-  get problems(): readonly CopyProblem[] {
+  get problems(): CopyProblems {
     return this.#reader.problems;
   }
 
@@ -39,14 +38,13 @@ export class ArchiveSink implements CopySink {
     this.#writer = new ArchiveWriter(write, root);
   }
 
-  async write(events: readonly TreeEvent[]): Promise<void> {
+  async write(events: readonly CopyEvent[]): Promise<void> {
     await this.#writer.write(events);
   }
 
   async finish(): Promise<CopyProblems> {
     await this.#writer.finish();
-    const { problems } = this.#writer;
-    return { problems, count: problems.length };
+    return this.#writer.problems;
   }
 
   /** What was written stays without the archive's end, so whoever reads it sees that it is not whole. */

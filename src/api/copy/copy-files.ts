@@ -2,9 +2,9 @@ import { lstat } from "node:fs/promises";
 import { InvalidConfigError } from "../../errors/index.ts";
 import { errorCode } from "../../host/system-error.ts";
 import { ArchiveSink, ArchiveSource } from "./archive-ends.ts";
-import type { ArchiveEvent } from "./archive/archive-reader.ts";
-import type { CopySink, CopySource } from "./copy-end.ts";
-import type { CopyProblem } from "./copy-problem.ts";
+import type { LinkEvent } from "../fs/copy/tree-sender.ts";
+import type { CopyEvent, CopySink, CopySource } from "./copy-end.ts";
+import { ProblemList, type CopyProblem } from "./copy-problem.ts";
 import { destinationOf, type Destination } from "./destination.ts";
 import { GuestSink } from "./guest-sink.ts";
 import { GuestSource } from "./guest-source.ts";
@@ -85,9 +85,10 @@ export async function copyFiles(
         tally.add(batch.value);
         batch = await (sink.failed === undefined ? next : Promise.race([next, sink.failed]));
       }
-      const { problems, count } = await sink.finish();
-      const all = [...from.problems, ...problems];
-      return { ...tally.progress, problems: all, problemCount: from.problems.length + count };
+      const problems = new ProblemList();
+      problems.addAll(await sink.finish());
+      problems.addAll(from.problems);
+      return { ...tally.progress, problems: problems.list, problemCount: problems.count };
     } catch (error) {
       await sink.abort(error as Error);
       throw error;
@@ -114,7 +115,7 @@ async function sinkFor(
   side: HostSide | SandboxSide | ArchiveOutput,
   isDirectory: boolean,
   { keepOwners, signal }: CopyFilesOptions,
-): Promise<CopySink<ArchiveEvent>> {
+): Promise<CopySink<CopyEvent | LinkEvent>> {
   const isArchive = source.kind === "archive";
   const contentsOnly = isArchive || meansContents(source);
   const name = isArchive ? "" : nameOfSide(source);
@@ -142,7 +143,7 @@ async function isMissing(path: string): Promise<boolean> {
 }
 
 /** Only an archive has further names of files, and it goes into sandboxes only. */
-function treeSink(sink: CopySink): CopySink<ArchiveEvent> {
+function treeSink(sink: CopySink): CopySink<CopyEvent | LinkEvent> {
   return {
     write: (events) => sink.write(events.filter((event) => event.type !== "link")),
     finish: () => sink.finish(),
@@ -182,11 +183,11 @@ class Tally {
     return { entries: this.#entries, bytes: this.#bytes, totalBytes: this.#totalBytes };
   }
 
-  add(events: readonly ArchiveEvent[]): void {
+  add(events: readonly (CopyEvent | LinkEvent)[]): void {
     for (const event of events) {
       if (event.type === "data") this.#bytes += event.bytes.length;
       else if (event.type === "hole") this.#bytes += event.length;
-      else this.#entries++;
+      else if (event.type !== "void") this.#entries++;
     }
     this.#onProgress(this.progress);
   }

@@ -1,22 +1,16 @@
-import { randomBytes } from "node:crypto";
-import { rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { ioError } from "../../host/system-error.ts";
-import type { TreeEvent } from "../../host/tree/tree.ts";
-import { TreeWriter } from "../../host/tree/tree-writer.ts";
-import { partialPrefix } from "../../host/tree/write-entry.ts";
-import type { CopyProblems, CopySink } from "./copy-end.ts";
+import { resolve } from "node:path";
+import { HostPlace } from "../fs/copy/host-place.ts";
+import { problemOf, type CopyEvent, type CopySink } from "./copy-end.ts";
+import { ProblemList, type CopyProblems } from "./copy-problem.ts";
 import type { Destination } from "./destination.ts";
 
-/** A place of this computer. Nothing is written outside of it, whatever comes (see `TreeWriter`). */
+/** A place of this computer. */
 export class HostSink implements CopySink {
-  readonly #writer: TreeWriter;
-  /** What is new has another name until it is whole, a directory too: that one, and its own. */
-  readonly #names: { readonly aside: string; readonly path: string } | null;
+  readonly #place: HostPlace;
+  readonly #problems = new ProblemList();
 
-  private constructor(writer: TreeWriter, names: { readonly aside: string; readonly path: string } | null) {
-    this.#writer = writer;
-    this.#names = names;
+  private constructor(place: HostPlace) {
+    this.#place = place;
   }
 
   /**
@@ -25,33 +19,22 @@ export class HostSink implements CopySink {
    * @throws IoError when the directory is not there
    */
   static async open({ kind, path }: Destination, isNew: boolean, keepOwners: boolean): Promise<HostSink> {
-    const owners = keepOwners;
-    if (kind === "into") return new HostSink(await TreeWriter.open(path, { owners }), null);
-    const name = isNew ? `${partialPrefix}${randomBytes(8).toString("hex")}` : basename(path);
-    const writer = await TreeWriter.open(dirname(path), { name, owners });
-    return new HostSink(writer, isNew ? { aside: join(dirname(path), name), path } : null);
+    const standing = kind === "into" ? "directory" : isNew ? "nothing" : "other";
+    return new HostSink(await HostPlace.open(resolve(path), standing, { owners: keepOwners }));
   }
 
-  async write(events: readonly TreeEvent[]): Promise<void> {
-    await this.#writer.write(events);
+  async write(events: readonly CopyEvent[]): Promise<void> {
+    for (const event of events) if (event.type === "void") this.#problems.add(problemOf(event.problem));
+    await this.#place.write(events);
   }
 
   async finish(): Promise<CopyProblems> {
-    const { refused, refusedCount, files, directories, symlinks } = await this.#writer.finish();
-    if (this.#names !== null && files + directories + symlinks > 0) await putInPlace(this.#names);
-    return { problems: refused, count: refusedCount };
+    const { refused, refusedCount } = await this.#place.finish();
+    this.#problems.addAll({ list: refused, count: refusedCount });
+    return this.#problems;
   }
 
-  async abort(): Promise<void> {
-    await this.#writer.abort();
-    if (this.#names !== null) await rm(this.#names.aside, { recursive: true, force: true });
-  }
-}
-
-async function putInPlace({ aside, path }: { readonly aside: string; readonly path: string }): Promise<void> {
-  try {
-    await rename(aside, path);
-  } catch (error) {
-    throw ioError(`write ${path}`, error, "userFile");
+  abort(): Promise<void> {
+    return this.#place.abort();
   }
 }

@@ -4,13 +4,13 @@ import { errorCode } from "../../host/system-error.ts";
 import { readTree } from "../../host/tree/read-tree.ts";
 import type { TreeEvent } from "../../host/tree/tree.ts";
 import type { CopySource } from "./copy-end.ts";
-import type { CopyProblem } from "./copy-problem.ts";
+import { ProblemList } from "./copy-problem.ts";
 
 /** A file or a directory of this computer. */
 export class HostSource implements CopySource {
   readonly #path: string;
   readonly #followLinks: boolean;
-  readonly problems: CopyProblem[] = [];
+  readonly problems = new ProblemList();
 
   /** @param followLinks all links, the path itself too; otherwise they are copied as such */
   constructor(path: string, followLinks: boolean) {

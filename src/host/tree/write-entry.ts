@@ -83,7 +83,8 @@ export function messageOf(error: unknown): string {
   return errorCode(error) === undefined ? text : text.replace(/, [a-z]+( '.*)?$/su, "");
 }
 
-function partialName(): string {
+/** A name for what is not whole yet, that nobody else has. */
+export function partialName(): string {
   return partialPrefix + randomBytes(8).toString("hex");
 }
 

@@ -7,16 +7,11 @@ import { decompress } from "../../../image/import/decompress.ts";
 import { componentsOf } from "../../../image/import/entry-path.ts";
 import type { TarEntry } from "../../../image/tar/entry.ts";
 import { TarReader } from "../../../image/tar/reader.ts";
-import type { CopyProblem } from "../copy-problem.ts";
+import type { LinkEvent } from "../../fs/copy/tree-sender.ts";
+import { ProblemList } from "../copy-problem.ts";
 import { SparseContent } from "./sparse-content.ts";
 
-/** A further name of a file that came before, both below the tree's root: archives have hard links, trees do not. */
-export interface LinkEvent {
-  readonly type: "link";
-  readonly path: Uint8Array;
-  readonly target: Uint8Array;
-}
-
+/** Archives have hard links, trees of the host do not. */
 export type ArchiveEvent = TreeEvent | LinkEvent;
 
 /** Linux: a link's target has fewer bytes. */
@@ -34,7 +29,7 @@ export class ArchiveReader {
   #way: readonly string[] = [];
   #content: SparseContent | null = null;
   /** What is not told of as it was. */
-  readonly problems: CopyProblem[] = [];
+  readonly problems = new ProblemList();
 
   constructor() {
     this.#reader = new TarReader({
@@ -86,7 +81,7 @@ export class ArchiveReader {
       if (isDirectory) this.#way = names;
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
-      this.problems.push({ path: Buffer.from(entry.name, "latin1"), message: error.message });
+      this.problems.add({ path: Buffer.from(entry.name, "latin1"), message: error.message });
     }
   }
 

@@ -1,6 +1,7 @@
-import type { TreeEntry, TreeEvent } from "../../../host/tree/tree.ts";
+import type { TreeEntry } from "../../../host/tree/tree.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../image/tar/writer.ts";
-import type { CopyProblem } from "../copy-problem.ts";
+import { problemOf, type CopyEvent } from "../copy-end.ts";
+import { ProblemList } from "../copy-problem.ts";
 import { TreeOrder } from "./tree-order.ts";
 
 /** Small entries are gathered until there are so many bytes. */
@@ -25,7 +26,7 @@ export class ArchiveWriter {
   #padding: Uint8Array = Buffer.alloc(0);
   readonly #order = new TreeOrder();
   #isLeftOut = false;
-  readonly problems: CopyProblem[] = [];
+  readonly problems = new ProblemList();
 
   /** @param root name of the tree's root in the archive; `.` for what is to be unpacked in place */
   constructor(write: WriteBytes, root: string) {
@@ -34,11 +35,16 @@ export class ArchiveWriter {
   }
 
   /** Takes what comes next of the tree. */
-  async write(events: readonly TreeEvent[]): Promise<void> {
+  async write(events: readonly CopyEvent[]): Promise<void> {
     for (const event of events) {
       if (event.type === "entry") this.#entry(event.entry);
       else if (event.type === "data") this.#content(event.bytes);
-      else await this.#hole(event.length);
+      else if (event.type === "hole") await this.#hole(event.length);
+      else {
+        this.problems.add(problemOf(event.problem));
+        // Its size is written already, so something has to follow: zeros, as of GNU tar.
+        if (!this.#isLeftOut) await this.#hole(this.#left);
+      }
       if (this.#bytes >= gatheredBytes) await this.#flush();
     }
   }
@@ -57,7 +63,7 @@ export class ArchiveWriter {
     this.#isLeftOut = fault !== null || kind === "other";
     if (fault !== null || kind === "other") {
       const message = fault ?? "it is a device, a pipe or a socket";
-      this.problems.push({ path: Buffer.from(entry.path), message });
+      this.problems.add({ path: Buffer.from(entry.path), message });
       return;
     }
     const slash = entry.path.length === 0 ? "" : "/";

@@ -14,13 +14,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { IoError, MicrosandboxError, PartialCopyError, ProtocolError } from "../../../errors/index.ts";
-import { Operation } from "../../../host/operation.ts";
-import { FrameKind } from "../../../protocol/frame.ts";
-import type { TreeEntry } from "../../../protocol/generated/messages.ts";
 import type { Stream } from "../../../protocol/stream.ts";
-import { encodeData, encodeEntry, encodeHole, encodeProblem } from "../../../protocol/tree-records.ts";
-import { subscribedSupervisor } from "../../../../test/support/subscribed-supervisor.ts";
-import { GuestFiles } from "../guest-files.ts";
+import { encodeData, encodeHole, encodeProblem } from "../../../protocol/tree-records.ts";
+import { directory, entry, file, guestWithTree, link } from "../../../../test/support/guest-tree.ts";
 import { copyToHost } from "./copy-to-host.ts";
 
 // A guest that lies: whatever it sends, nothing is written outside the path that was named, and what is there is what it was or whole.
@@ -30,50 +26,13 @@ after(() => {
   rmSync(place, { recursive: true, force: true });
 });
 
-function entry(path: string, more: Partial<TreeEntry> = {}): Buffer {
-  return encodeEntry({
-    path: Buffer.from(path, "latin1"),
-    kind: "file",
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    mtimeNs: 0n,
-    size: 0,
-    target: Buffer.alloc(0),
-    ...more,
-  });
-}
-
-const directory = (path: string): Buffer => entry(path, { kind: "directory", mode: 0o755 });
-const link = (path: string, target: string): Buffer =>
-  entry(path, { kind: "symlink", target: Buffer.from(target) });
-
-function file(path: string, contents: string): Buffer {
-  const bytes = Buffer.from(contents);
-  return Buffer.concat([entry(path, { size: bytes.length }), encodeData(bytes.length), bytes]);
-}
-
 /** Copies what a guest sends. @param last what it says at the end; by default that all is well */
 async function copy(
   name: string,
   records: readonly Buffer[],
   last?: (stream: Stream) => void,
 ): Promise<void> {
-  const { borrow } = subscribedSupervisor((stream, { type }) => {
-    if (type !== "TreeSend") return;
-    stream.send({ type: "FileOpened", size: 0 });
-    const bytes = Buffer.concat(records);
-    for (let at = 0; at < bytes.length; at += 65_536)
-      stream.sendData(FrameKind.data, bytes.subarray(at, at + 65_536));
-    const done = { type: "TreeDone", entries: 0, bytes: 0, problemCount: 0, problems: [] } as const;
-    if (last === undefined) stream.send(done);
-    else last(stream);
-  });
-  const files = new GuestFiles({
-    borrow,
-    explainLoss: (answer) => answer,
-    run: (verb, options, work, others) => Operation.run(verb, options, work, others),
-  });
+  const files = guestWithTree(records, last);
   await files.run("copy", "/x", { timeoutMs: 20_000 }, (call) =>
     copyToHost(files, call, join(place, name), {}),
   );

@@ -1,25 +1,23 @@
-import { randomBytes } from "node:crypto";
-import { lstat, rename, unlink } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { lstat } from "node:fs/promises";
+import { basename, resolve } from "node:path";
 import { Readable } from "node:stream";
-import { IoError, ProtocolError } from "../../../errors/index.ts";
-import { removeTree } from "../../../host/contained/remove-tree.ts";
+import { IoError } from "../../../errors/index.ts";
 import { writeUserFile } from "../../../host/files/user-file.ts";
 import { errorCode, ioError } from "../../../host/system-error.ts";
-import type { TreeEvent, VoidFile } from "../../../host/tree/tree.ts";
-import { TreeWriter } from "../../../host/tree/tree-writer.ts";
-import { TreeRecordReader, type TreeRecord } from "../../../protocol/tree-records.ts";
+import type { FileProblem } from "../../../protocol/generated/messages.ts";
 import type { FsCopyOptions } from "./copy-options.ts";
 import type { GuestFiles, PathCall } from "../guest-files.ts";
-import type { GuestStream } from "../guest-stream.ts";
+import { CopyTally } from "./copy-tally.ts";
+import { HostPlace } from "./host-place.ts";
 import { Refusals } from "./partial-copy.ts";
+import { receiveTree } from "./receive-tree.ts";
 
 /** What is at the path that was named, if anything. */
 type Standing = "nothing" | "directory" | "other";
 
 /**
  * Copies a file or a directory of the guest to the host, in one stream. The guest is not trusted: what it sends is written by a
- * {@link TreeWriter}, and nothing goes elsewhere. What is new under the path that was named is there when it is whole.
+ * {@link HostPlace}, and nothing goes elsewhere. What is new under the path that was named is there when it is whole.
  */
 export async function copyToHost(
   files: GuestFiles,
@@ -80,7 +78,7 @@ async function copyTree(
   options: FsCopyOptions,
 ): Promise<void> {
   const { signal } = call.operation;
-  const { followSymlinks = false } = options;
+  const { followSymlinks = false, archive = false } = options;
   const request = {
     type: "TreeSend",
     path: call.path,
@@ -91,10 +89,19 @@ async function copyTree(
   } as const;
   await files.during(call, request, async (stream) => {
     await stream.opened(signal);
-    const place = await Place.open(target, standing, options);
+    const place = await HostPlace.open(target, standing, { owners: archive, specialBits: archive });
     try {
-      const refusals = await receive(stream, place, options, signal);
-      await place.finish(refusals);
+      const refusals = new Refusals();
+      const refuse = ({ path, message }: FileProblem): void => {
+        refusals.add(path, message);
+      };
+      const tally = new CopyTally(options.onProgress);
+      for await (const events of receiveTree(stream, signal, refuse)) {
+        for (const event of events) if (event.type === "void") refuse(event.problem);
+        await place.write(events);
+        tally.add(events);
+      }
+      await finish(place, target, refusals);
       refusals.throwIfAny(`copy to ${target}`);
     } catch (error) {
       await place.abort();
@@ -103,86 +110,14 @@ async function copyTree(
   });
 }
 
-async function receive(
-  stream: GuestStream,
-  place: Place,
-  { onProgress }: FsCopyOptions,
-  signal: AbortSignal,
-): Promise<Refusals> {
-  const reader = new TreeRecordReader();
-  const refusals = new Refusals();
-  let entries = 0;
-  let bytes = 0;
-  for (let chunk = await stream.next(signal); chunk !== null; chunk = await stream.next(signal)) {
-    const events: (TreeEvent | VoidFile)[] = [];
-    for (const record of reader.push(chunk)) {
-      if (record.type === "problem") {
-        refusals.add(record.problem.path, record.problem.message);
-        if (record.voids) events.push({ type: "void" });
-        continue;
-      }
-      if (record.type === "entry") {
-        if ((entries === 0) !== (record.entry.path.length === 0))
-          throw new ProtocolError("the guest sent a tree that has no root, or two");
-        entries++;
-      } else if (record.type === "data") bytes += record.bytes.length;
-      events.push(record satisfies TreeRecord);
-    }
-    await place.writer.write(events);
-    onProgress?.({ entries, bytes });
+/** @throws IoError when nothing at all could be written */
+async function finish(place: HostPlace, target: string, refusals: Refusals): Promise<void> {
+  const { refused, refusedCount } = await place.finish();
+  for (const { path, reason, message } of refused) {
+    if (path.length === 0 && reason !== "attributes") throw rootRefused(target, message);
+    refusals.add(path, message);
   }
-  reader.end();
-  // It has ended, and says here how.
-  await stream.finished(signal);
-  if (entries === 0) throw new ProtocolError("the guest sent nothing of what it had opened");
-  return refusals;
-}
-
-/** Where a tree goes: into the directory that is there, or under a name of its own until it is whole. */
-class Place {
-  readonly writer: TreeWriter;
-  readonly #target: string;
-  /** null for a directory that is there. */
-  readonly #aside: string | null;
-
-  private constructor(writer: TreeWriter, target: string, aside: string | null) {
-    this.writer = writer;
-    this.#target = target;
-    this.#aside = aside;
-  }
-
-  static async open(target: string, standing: Standing, { archive = false }: FsCopyOptions): Promise<Place> {
-    const style = { owners: archive, specialBits: archive };
-    if (standing === "directory") return new Place(await TreeWriter.open(target, style), target, null);
-    const name = `.msb-partial-${randomBytes(8).toString("hex")}`;
-    const writer = await TreeWriter.open(dirname(target), { ...style, name });
-    return new Place(writer, target, join(dirname(target), name));
-  }
-
-  /** Puts what has come in its place. @throws IoError when its root could not be written */
-  async finish(refusals: Refusals): Promise<void> {
-    const { refused, refusedCount } = await this.writer.finish();
-    for (const { path, reason, message } of refused) {
-      if (path.length > 0 || reason === "attributes") refusals.add(path, message);
-      else throw rootRefused(this.#target, message);
-    }
-    refusals.addUnnamed(refusedCount - refused.length);
-    if (this.#aside === null) return;
-    try {
-      await rename(this.#aside, this.#target);
-    } catch (error) {
-      throw ioError(`write ${this.#target}`, error, "userFile");
-    }
-  }
-
-  /** Leaves nothing that was not there. Never throws: there is an error already. */
-  async abort(): Promise<void> {
-    await this.writer.abort().catch(() => undefined);
-    if (this.#aside === null) return;
-    // Its directories may have modes that keep even their owner out. What is in the way of that says less than why it was given up.
-    const aside = Buffer.from(this.#aside);
-    await removeTree({ path: aside }).catch(() => unlink(aside).catch(() => undefined));
-  }
+  refusals.addUnnamed(refusedCount - refused.length);
 }
 
 function rootRefused(target: string, message: string): IoError {
