@@ -66,16 +66,17 @@ async function volumePrefix(handle: FileHandle): Promise<string> {
   return `/.vol/${dev}/${ino}/`;
 }
 
-/** Linux: asked once, because what works for one descriptor works for all. */
-let procIsThere: boolean | undefined;
+/** Linux: what works for one descriptor works for all. */
+let procIsThere = false;
 
 async function isUsable(prefix: string, handle: FileHandle): Promise<boolean> {
-  if (procIsThere !== undefined) return procIsThere;
+  if (procIsThere) return true;
   const [found, held] = await Promise.all([
-    stat(`${prefix}.`, { bigint: true }).catch(() => null),
+    // The directory itself: one that may be read and not searched has no `.` for us.
+    stat(prefix.slice(0, -1), { bigint: true }).catch(() => null),
     handle.stat({ bigint: true }),
   ]);
   const usable = found !== null && found.dev === held.dev && found.ino === held.ino;
-  if (process.platform === "linux") procIsThere = usable;
+  procIsThere = usable && process.platform === "linux";
   return usable;
 }
