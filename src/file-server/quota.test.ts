@@ -80,3 +80,37 @@ test("what fails takes no room and gives none back", (t) => {
   assert.equal(guest.write(id, handle, "x".repeat(kib), 40 * kib).errno, errno.badf);
   assert.equal(guest.served.quota.left, left);
 });
+
+test("another name takes the room of a name, before and after a mount", (t) => {
+  const host = mkdtempSync(join(tmpdir(), "msb-names-"));
+  t.after(() => rmSync(host, { recursive: true, force: true }));
+  const limits = { quotaBytes: 100 * kib, quotaCountsAll: true };
+  const names = Array.from({ length: 5 }, (_, index) => `name${index}`);
+  const linkAs = (guest: ServedDirectory, id: number, name: string): number =>
+    guest.ask("link", root, Buffer.concat([fields([64, id]), texts(name)])).errno;
+  const fill = (guest: ServedDirectory, bytes: number): number => {
+    const { id, handle } = guest.create(root, "filling");
+    const outcome = guest.write(id, handle, "x".repeat(bytes)).errno;
+    guest.must("unlink", root, texts("filling"));
+    guest.release(id, handle);
+    return outcome;
+  };
+  {
+    using guest = new ServedDirectory(host, limits);
+    const { id, handle } = guest.create(root, "file");
+    assert.equal(guest.write(id, handle, "x".repeat(60 * kib)).errno, 0);
+    guest.release(id, handle);
+    for (const name of names) assert.equal(linkAs(guest, id, name), 0);
+    // 60 KiB, six names, and the one to fill it with.
+    assert.equal(fill(guest, 13 * kib), errno.nospc);
+    assert.equal(fill(guest, 12 * kib), 0);
+  }
+  using guest = new ServedDirectory(host, limits);
+  assert.equal(fill(guest, 13 * kib), errno.nospc);
+  assert.equal(fill(guest, 12 * kib), 0);
+  for (const name of names) guest.must("unlink", root, texts(name));
+  assert.equal(fill(guest, 33 * kib), errno.nospc);
+  assert.equal(fill(guest, 32 * kib), 0);
+  guest.must("unlink", root, texts("file"));
+  assert.equal(fill(guest, 96 * kib), 0);
+});

@@ -33,6 +33,8 @@ class Walk {
   readonly #levels: Level[] = [];
   #fd: number;
   #bytes = 0;
+  /** Files with several names that were counted: each has its content once. */
+  readonly #counted = new Set<string>();
 
   constructor(top: number) {
     this.#top = top;
@@ -65,10 +67,19 @@ class Walk {
     for (const entry of entriesOf(this.#fd)) {
       const stat = statOf(this.#fd, entry);
       if (stat === undefined) continue;
-      this.#bytes += fileBytes + (stat.isDirectory() ? 0 : Number(stat.size));
+      this.#bytes += fileBytes;
       if (stat.isDirectory()) names.push(entry);
+      else if (this.#isFirstName(stat)) this.#bytes += Number(stat.size);
     }
     this.#levels.push({ name, dev, ino, names });
+  }
+
+  #isFirstName({ dev, ino, nlink }: BigIntStats): boolean {
+    if (nlink <= 1n) return true;
+    const identity = `${dev}:${ino}`;
+    if (this.#counted.has(identity)) return false;
+    this.#counted.add(identity);
+    return true;
   }
 
   #leave(): void {

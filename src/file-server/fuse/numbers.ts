@@ -85,8 +85,6 @@ export const writeFlags = {
 
 export const getattrHandle = 1 << 0;
 
-export const notifyCodes = { invalInode: 2, invalEntry: 3 } as const;
-
 /** Sizes of structures, bytes. */
 export const sizes = {
   inHeader: 40,

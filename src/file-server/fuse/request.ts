@@ -12,7 +12,6 @@ export class Request {
   readonly node: number;
   readonly uid: number;
   readonly gid: number;
-  readonly pid: number;
   readonly #bytes: Buffer;
   #at: number = sizes.inHeader;
 
@@ -25,7 +24,6 @@ export class Request {
     this.node = high < 1 << 21 ? high * 0x1_0000_0000 + low : -1;
     this.uid = bytes.readUInt32LE(24);
     this.gid = bytes.readUInt32LE(28);
-    this.pid = bytes.readUInt32LE(32);
   }
 
   u32(): number {

@@ -15,6 +15,7 @@ import {
 import { errno, longestPath, renameFlags } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
 import type { Request } from "../fuse/request.ts";
+import { fileBytes } from "../quota.ts";
 import type { ServedTree } from "../served-tree.ts";
 import { fileTypes, type Node } from "../tree/node.ts";
 import { swapNames } from "./swap-names.ts";
@@ -83,7 +84,7 @@ export function link(served: ServedTree, request: Request): Buffer {
   const name = request.name();
   // Both paths are good: the directories of the two were used last.
   const target = served.tree.pathOf(node);
-  linkSync(target, served.tree.pathIn(parent, name));
+  served.quota.addingFile(() => linkSync(target, served.tree.pathIn(parent, name)));
   return found(served, request, parent, name);
 }
 
@@ -170,10 +171,14 @@ function remove(served: ServedTree, request: Request, call: (path: Buffer) => vo
   return served.done(request);
 }
 
-/** A file has lost a name; with the last one its room is the guest's again, unless someone has it open still. */
+/**
+ * A file has lost a name, whose room is the guest's again; with the last one that of its content, too, unless someone has it open
+ * still.
+ */
 function gone(served: ServedTree, node: Node | undefined, before: BigIntStats): void {
   const isLast = before.isDirectory() || before.nlink <= 1n;
-  if (isLast && (node === undefined || node.open.size === 0)) served.quota.removed(before);
+  if (!isLast) served.quota.giveBack(fileBytes);
+  else if (node === undefined || node.open.size === 0) served.quota.removed(before);
 }
 
 /** Tells of what was just made, and whose it is. */

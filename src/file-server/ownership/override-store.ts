@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, type BigIntStats } from "node:fs";
+import { closeSync, constants, type BigIntStats } from "node:fs";
 import { requireFromPackage } from "../../host/package-files.ts";
 import { fileTypes, typeOf, type Node, type Override } from "../tree/node.ts";
 import type { HostTree } from "../tree/host-tree.ts";
@@ -53,11 +53,6 @@ export function writeOverride(fd: number, override: Override | null): void {
   } else if (extendedAttributes().getAttrSync(fd, overrideName) !== null) {
     extendedAttributes().removeAttrSync(fd, overrideName);
   }
-}
-
-/** Opens an entry only for its attributes. */
-export function openForAttributes(path: Buffer | string): number {
-  return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
 }
 
 function parseOverride(text: string): Override | null {
