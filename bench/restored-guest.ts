@@ -10,7 +10,7 @@ import { open, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { embeddedRootFileSystem } from "../src/image/embedded.ts";
-import { inheritedFds } from "../src/machine/qemu/command-line.ts";
+import { inheritedFds } from "../src/machine/qemu/inherited-fds.ts";
 import { findQemu } from "../src/machine/qemu/qemu-binary.ts";
 import { hostPlatform } from "../src/machine/qemu/platform.ts";
 import { measureTscKhz } from "../src/machine/accelerator/tsc.ts";

@@ -5,6 +5,7 @@ import { ioError } from "../system-error.ts";
 import { HeldDirectory } from "./held-directory.ts";
 import { openEntry, type OpenEntry } from "./open-entry.ts";
 import { ContentBuffers, readContent } from "./read-content.ts";
+import { nameOf } from "./tree-path.ts";
 import { shownPath, type TreeEvent, type TreeKind } from "./tree.ts";
 
 export interface ReadTreeOptions {
@@ -186,10 +187,6 @@ function kindOf(dirent: Dirent<Buffer>): TreeKind | undefined {
 
 function join(directory: Buffer, name: Buffer): Buffer {
   return directory.length === 0 ? name : Buffer.concat([directory, Buffer.from("/"), name]);
-}
-
-function nameOf(path: Uint8Array): Uint8Array {
-  return path.subarray(path.lastIndexOf(0x2f) + 1);
 }
 
 function failed(path: string, error: unknown): Error {

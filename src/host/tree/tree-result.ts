@@ -1,5 +1,3 @@
-import { shownPath } from "./tree.ts";
-
 /**
  * Why an entry was not written as it came.
  *
@@ -55,11 +53,4 @@ export class TreeTally {
     const { files, directories, symlinks, bytes } = this;
     return { files, directories, symlinks, bytes, refused: this.#refused, refusedCount: this.#refusedCount };
   }
-}
-
-/** The first few refusals as one line for people; empty when nothing was refused. */
-export function refusalSummary({ refused, refusedCount }: TreeResult): string {
-  const shown = refused.slice(0, 3).map(({ path, message }) => `${shownPath(path)} (${message})`);
-  const rest = refusedCount - shown.length;
-  return rest > 0 ? `${shown.join(", ")} and ${rest} more` : shown.join(", ");
 }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { open, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { pipeline } from "node:stream/promises";
-import { stateFd } from "../qemu/command-line.ts";
+import { stateFd } from "../qemu/inherited-fds.ts";
 import {
   commandLine,
   enterCommandMode,

@@ -1,12 +1,7 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import type { Platform } from "./platform.ts";
+import { inheritedFds } from "./inherited-fds.ts";
 import type { Accelerator, Disk, MachineSpec, Share } from "../types.ts";
-
-/** Descriptors that QEMU inherits, each one end of a socket pair. No socket of QEMU has a path that others could open. */
-export const inheritedFds = { qmp: 3, console: 4, agent: 5, files: 8 } as const;
-
-/** In machines that are restored: the file with the state of the devices. 6 may be the lifeline's, 8 is the port of files. */
-export const stateFd = 7;
 
 /**
  * Every machine has the same devices, in use or not, because a saved one can be restored only into its like; what stands

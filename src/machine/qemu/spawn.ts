@@ -1,11 +1,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { Tail } from "../../host/files/tail.ts";
+import { inheritedFds } from "./inherited-fds.ts";
 import { leaveUnread } from "./take-connection.ts";
 
 const outputTailBytes = 8 * 1024;
-
-/** The port of files, see `command-line.ts`. */
-const filesFd = 8;
 
 /** A QEMU that was started, and nobody has spoken to yet. */
 export interface SpawnedQemu {
@@ -40,7 +38,7 @@ export function spawnQemu(command: readonly string[], { isWatched, stateFd }: Sp
     cwd: "/",
     env: qemuEnvironment(),
   });
-  leaveUnread(child, filesFd);
+  leaveUnread(child, inheritedFds.files);
   let error: Error | null = null;
   child.on("error", (cause) => (error ??= cause));
   const output = new Tail(outputTailBytes);
