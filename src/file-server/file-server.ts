@@ -8,50 +8,36 @@ import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
 /**
  * Serves directories and files of the host to one guest, in a thread of its own, until the connection ends.
  *
+ * @param fd a connected socket that is given away: nobody else may read, write or close it
+ * @param over called once with a reason when the mounts are over before the connection is: a path cannot be opened, or the guest has
+ *   sent what no relay sends
+ *
  * @example
  * ```ts
- * await using server = await FileServer.start(machine.takeFilesPort(), paths, (reason) => console.error(reason));
+ * serveFiles(machine.takeFilesPort(), paths, (reason) => console.error(reason));
  * ```
  */
-export class FileServer implements AsyncDisposable {
-  readonly #worker: Worker;
+export function serveFiles(fd: number, paths: readonly ServedPath[], over: (reason: string) => void): void {
+  const task: WorkerTask = { fd, paths };
+  const worker = new Worker(fileServerProgram(), { workerData: task, name: "file server" });
+  const first = firstOnly(over);
+  worker.on("message", (reason: WorkerMessage) => {
+    first(reason);
+  });
+  worker.on("error", (error: Error) => {
+    first(error.message);
+  });
+  // The sandbox's end is not held up by it.
+  worker.unref();
+}
 
-  private constructor(worker: Worker) {
-    this.#worker = worker;
-  }
-
-  /**
-   * @param fd a connected socket that is given away: nobody else may read, write or close it
-   * @param broken called when the guest has sent what no relay sends, with a reason: its mounts are over
-   * @throws IoError when one of the paths cannot be opened
-   */
-  static async start(
-    fd: number,
-    paths: readonly ServedPath[],
-    broken: (reason: string) => void,
-  ): Promise<FileServer> {
-    const task: WorkerTask = { fd, paths };
-    const worker = new Worker(fileServerProgram(), { workerData: task, name: "file server" });
-    const said = Promise.withResolvers<WorkerMessage>();
-    worker.on("message", (message: WorkerMessage) => {
-      if (message.kind === "broken") broken(message.reason);
-      else said.resolve(message);
-    });
-    worker.on("error", (error: Error) => {
-      said.reject(error);
-      broken(error.message);
-    });
-    const first = await said.promise;
-    // The sandbox's end is not held up by it.
-    worker.unref();
-    if (first.kind !== "failed") return new FileServer(worker);
-    await worker.terminate();
-    throw cannotServe(first.message);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker.terminate();
-  }
+function firstOnly(tell: (reason: string) => void): (reason: string) => void {
+  let isTold = false;
+  return (reason) => {
+    if (isTold) return;
+    isTold = true;
+    tell(reason);
+  };
 }
 
 /** Finds out what would keep the server from serving, without it. @throws IoError */

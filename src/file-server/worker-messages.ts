@@ -7,10 +7,5 @@ export interface WorkerTask {
   readonly paths: readonly ServedPath[];
 }
 
-/** What the server's thread says. */
-export type WorkerMessage =
-  | { readonly kind: "ready" }
-  /** A path could not be opened. */
-  | { readonly kind: "failed"; readonly code: string; readonly message: string }
-  /** The guest has sent what no relay sends: its mounts are over. */
-  | { readonly kind: "broken"; readonly reason: string };
+/** What the server's thread says: why nothing is served any more. */
+export type WorkerMessage = string;

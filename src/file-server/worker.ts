@@ -11,19 +11,16 @@ import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
 // Errors are answers here, and nobody reads where they come from.
 Error.stackTraceLimit = 0;
 
-function say(message: WorkerMessage): void {
-  parentPort?.postMessage(message);
-}
-
 const { fd, paths } = workerData as WorkerTask;
+const over = (reason: WorkerMessage): void => {
+  parentPort?.postMessage(reason);
+};
 const socket = new Socket({ fd, readable: true, writable: true });
 try {
   new ServedConnection(socket, paths, (reason) => {
-    if (reason !== null) say({ kind: "broken", reason });
+    if (reason !== null) over(reason);
   });
-  say({ kind: "ready" });
 } catch (error) {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  say({ kind: "failed", code, message: error instanceof Error ? error.message : String(error) });
+  over(error instanceof Error ? error.message : String(error));
   socket.destroy();
 }

@@ -1,5 +1,7 @@
+import { fileKinds } from "../../protocol/generated/messages.ts";
+
 /** What a name in a file system is. */
-export const FsEntryKinds = ["file", "directory", "symlink", "other"] as const;
+export const FsEntryKinds = fileKinds;
 export type FsEntryKind = (typeof FsEntryKinds)[number];
 
 /** One name in a directory; what a symbolic link leads to is not looked at. */

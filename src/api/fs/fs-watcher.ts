@@ -2,7 +2,7 @@ import { RuntimeError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
 import { untilLeft } from "../../host/until-left.ts";
-import type { FileChange } from "../../protocol/generated/messages.ts";
+import { fileChangeKinds, type FileChange } from "../../protocol/generated/messages.ts";
 import type { FilesOwner } from "./guest-files.ts";
 import { isTextPath, joinPath, pathText } from "./guest-path.ts";
 import type { GuestStream } from "./guest-stream.ts";
@@ -12,17 +12,7 @@ import type { GuestStream } from "./guest-stream.ts";
  * of a rename, of which only one is here when the other directory is not watched. `gone`: what was watched was removed, renamed or
  * unmounted; it is the last event. `overflow`: more happened than the guest keeps (16,384 events): look at the directory again.
  */
-export const FsChangeKinds = [
-  "created",
-  "modified",
-  "closed",
-  "attributes",
-  "deleted",
-  "movedFrom",
-  "movedTo",
-  "gone",
-  "overflow",
-] as const;
+export const FsChangeKinds = fileChangeKinds;
 export type FsChangeKind = (typeof FsChangeKinds)[number];
 
 export interface FsChange {

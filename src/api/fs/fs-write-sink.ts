@@ -1,6 +1,7 @@
-import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
+import { RuntimeError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
+import { bytesOf } from "./contents.ts";
 import type { FilesOwner } from "./guest-files.ts";
 import type { GuestStream } from "./guest-stream.ts";
 
@@ -102,16 +103,4 @@ export class FsWriteSink implements AsyncDisposable {
     if (this.#closing === null) return;
     throw new RuntimeError("the file is closed already", { hint: "Open it again with writeStream()." });
   }
-}
-
-/** @throws InvalidConfigError */
-export function bytesOf(data: unknown): Buffer {
-  if (typeof data === "string") {
-    if (data.isWellFormed()) return Buffer.from(data);
-    throw new InvalidConfigError("the text holds half of a surrogate pair, which UTF-8 cannot encode");
-  }
-  if (data instanceof Uint8Array) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  throw new InvalidConfigError("what is to be written is neither text nor bytes", {
-    hint: "Give a string or a Uint8Array.",
-  });
 }

@@ -1,6 +1,5 @@
 import { checkWhole } from "../../config/checks.ts";
 import { checkString } from "../../config/guest-text.ts";
-import { OutputTooLongError, SandboxFsError } from "../../errors/index.ts";
 import type { WaitOptions } from "../../host/operation.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import { copyFromHost } from "./copy/copy-from-host.ts";
@@ -11,7 +10,8 @@ import { checkMode, FsPaths } from "./fs-paths.ts";
 import { FsReadStream } from "./fs-read-stream.ts";
 import type { GuestFsEntry } from "./guest-entry.ts";
 import { FsWatcher } from "./fs-watcher.ts";
-import { bytesOf, FsWriteSink } from "./fs-write-sink.ts";
+import { bytesOf, decodeText } from "./contents.ts";
+import { FsWriteSink } from "./fs-write-sink.ts";
 import type { PathCall } from "./guest-files.ts";
 import { guestPath, pathText, type GuestPath } from "./guest-path.ts";
 
@@ -72,25 +72,7 @@ export class SandboxFs extends FsPaths {
    */
   async readToString(path: GuestPath, options: FsReadOptions = {}): Promise<string> {
     const bytes = await this.read(path, options);
-    try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    } catch (error) {
-      const shown = pathText(guestPath("the path", path));
-      if (!(error instanceof TypeError)) {
-        throw new OutputTooLongError(
-          `${shown} has ${bytes.length} bytes, which is longer than a string can be`,
-          {
-            cause: error,
-            hint: "Read its bytes (read), or stream it (readStream).",
-          },
-        );
-      }
-      throw new SandboxFsError(
-        `decode: the file is no UTF-8: ${shown}`,
-        { operation: "decode", path: shown, errno: null, errnoName: null },
-        { hint: "Read its bytes (read)." },
-      );
-    }
+    return decodeText(bytes, pathText(guestPath("the path", path)));
   }
 
   /** The same as {@link readToString}. */

@@ -21,7 +21,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { deepTree, withFewDescriptors } from "../../../test/support/few-descriptors.ts";
-import { IoError, SandboxFsError } from "../../errors/index.ts";
+import { InvalidConfigError, IoError, OperationTimeoutError, SandboxFsError } from "../../errors/index.ts";
 import { treeUsage } from "../../host/contained/tree-usage.ts";
 import { VolumeFs } from "./volume-fs.ts";
 
@@ -290,3 +290,22 @@ for (let round = 0; ; round += 1) {
   swap("file", outside + "/secret", (path) => fs.existsSync(path) || attempt("writeFileSync", path, "inside"));
   if (round === 1) console.log("ready");
 }`;
+
+test("a write that is given up, or is of nothing that can be written, changes nothing", async () => {
+  await fs.write("file", "old");
+  const large = new Uint8Array(256 * 1024 * 1024);
+  await assert.rejects(fs.write("file", large, { timeoutMs: 20 }), OperationTimeoutError);
+  const over = new AbortController();
+  const writing = fs.write("file", large, { signal: over.signal });
+  over.abort(new Error("never mind"));
+  await assert.rejects(writing, /never mind/);
+  for (const data of [7, "\ud800", null]) {
+    await assert.rejects(fs.write("file", data as string), InvalidConfigError);
+    await using sink = await fs.writeStream("file");
+    await assert.rejects(sink.write(data as string), InvalidConfigError);
+    await sink.write("old");
+  }
+  // What was under way ends by itself, and leaves nothing either.
+  while (readdirSync(root).length > 1) await new Promise(setImmediate);
+  assert.equal(await fs.readToString("file"), "old");
+});

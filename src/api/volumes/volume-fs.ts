@@ -10,12 +10,13 @@ import {
 import { removeTree } from "../../host/contained/remove-tree.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
+import { bytesOf, decodeText } from "../fs/contents.ts";
 import type { FsEntry, FsEntryKind, FsMetadata } from "../fs/fs-types.ts";
 import { isTextPath, joinPath, pathText } from "../fs/guest-path.ts";
 import { copyTree } from "./copy-tree.ts";
 import { atPlace } from "./volume-place.ts";
 import { VolumeFsReadStream, VolumeFsWriteSink } from "./volume-streams.ts";
-import { AsideFile, openToRead, systemError } from "./volume-write.ts";
+import { AsideFile, openToRead, systemError, writeWhole } from "./volume-write.ts";
 
 /** One name in a directory of a volume; what a symbolic link leads to is not looked at. */
 export interface VolumeFsEntry extends FsEntry {
@@ -58,18 +59,10 @@ export class VolumeFs {
     });
   }
 
-  /** A whole file as text. @throws SandboxFsError when it is no UTF-8; as {@link read} */
+  /** A whole file as text. @throws SandboxFsError when it is no UTF-8; OutputTooLongError when it is longer than a string can be; as {@link read} */
   async readToString(path: string, options: WaitOptions = {}): Promise<string> {
     const bytes = await this.read(path, options);
-    try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    } catch (error) {
-      throw new SandboxFsError(
-        `${JSON.stringify(path)} in the volume is no UTF-8`,
-        { operation: "decode", path, errno: null, errnoName: null },
-        { cause: error, hint: "Read it with read()." },
-      );
-    }
+    return decodeText(bytes, path);
   }
 
   /** The older name of {@link readToString}. */
@@ -81,12 +74,11 @@ export class VolumeFs {
    * Writes a whole file; text as UTF-8. Whoever reads meanwhile sees the old content or the new one. Directories on the way are made;
    * a new file has the mode 0644, an old one keeps owner and mode.
    *
-   * @throws IoError, SandboxFsError; nothing has changed then
+   * @throws IoError, SandboxFsError, InvalidConfigError, the signal's reason; nothing has changed then
    */
   async write(path: string, data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
-    const sink = await this.writeStream(path, options);
-    await sink.write(data, options).catch(() => undefined);
-    await sink.close(options);
+    const bytes = bytesOf(data);
+    await this.#at(path, "write", options, (place, { signal }) => writeWhole(place, bytes, signal), true);
   }
 
   /** @throws IoError, SandboxFsError */

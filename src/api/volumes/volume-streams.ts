@@ -1,4 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
+import { bytesOf } from "../fs/contents.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { ioError } from "../../host/system-error.ts";
 import { SandboxFsError } from "../../errors/index.ts";
@@ -89,7 +90,7 @@ export class VolumeFsWriteSink implements AsyncDisposable {
     this.#aside = aside;
   }
 
-  /** Appends; text as UTF-8. @throws IoError; SandboxFsError after `close()` */
+  /** Appends; text as UTF-8. @throws IoError; InvalidConfigError; SandboxFsError after `close()` */
   async write(data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
     if (this.#closing !== null) {
       throw new SandboxFsError(
@@ -98,11 +99,11 @@ export class VolumeFsWriteSink implements AsyncDisposable {
         { hint: "Write before close()." },
       );
     }
-    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    const bytes = bytesOf(data);
     this.#work = this.#work.then(async () => {
       if (this.#failure !== null) return;
       try {
-        for (let at = 0; at < bytes.length;) at += (await this.#aside.file.write(bytes, at)).bytesWritten;
+        await this.#aside.write(bytes);
       } catch (error) {
         this.#failure = { error };
       }

@@ -64,6 +64,11 @@ export class AsideFile {
     await this.file.chmod(old === null ? 0o644 : Number(old.mode) & 0o7777);
   }
 
+  /** Appends. @throws what the system reports */
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += (await this.file.write(bytes, at)).bytesWritten;
+  }
+
   /** Puts it in its place. @throws what the system reports; nothing is left of it then */
   async commit(): Promise<void> {
     try {
@@ -81,6 +86,19 @@ export class AsideFile {
     await this.file.close().catch(() => undefined);
     await unlink(this.#aside).catch(() => undefined);
     await this.#directory.close();
+  }
+}
+
+/** Writes a file, all of it or nothing. @throws what the system reports; the signal's reason */
+export async function writeWhole(place: AnyPlace, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  const aside = await AsideFile.open(place);
+  try {
+    await aside.write(bytes);
+    signal.throwIfAborted();
+    await aside.commit();
+  } catch (error) {
+    await aside.discard().catch(() => undefined);
+    throw error;
   }
 }
 

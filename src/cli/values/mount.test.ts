@@ -91,3 +91,14 @@ for (const [parse, text, pattern] of [
     );
   });
 }
+
+test("what --mount-dir and --mount-file say is looked at", () => {
+  assert.throws(() => parseMountOf("dir")("/etc/passwd:/d"), /\/etc\/passwd is no directory/);
+  assert.throws(
+    () => parseMountOf("file")("/etc:/d"),
+    (error) =>
+      error instanceof UsageError && /is a directory/.test(error.message) && /--mount-dir/.test(error.hint),
+  );
+  assert.deepEqual(parseMountOf("file")("/etc/passwd:/d").config, { bind: "/etc/passwd" });
+  assert.deepEqual(parseMountOf("dir")("/etc:/d").config, { bind: "/etc" });
+});

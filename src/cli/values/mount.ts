@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { MountConfig } from "../../api/index.ts";
 import { userHomeDirectory } from "../../host/system/user-home.ts";
@@ -28,12 +29,26 @@ export function parseVolume(text: string): MountChoice {
   return { guest, config: isDisk ? { ...change, disk: path } : { ...change, bind: path } };
 }
 
+const sources: Readonly<Record<MountWord, string>> = {
+  dir: "DIR",
+  file: "FILE",
+  disk: "IMAGE",
+  named: "NAME",
+};
+
 /** The same, where it is said what it is. @throws UsageError */
 export function parseMountOf(word: MountWord): (text: string) => MountChoice {
   return (text) => {
-    const { source, guest, change } = parts(text, "X:DEST[:OPTS]");
+    const { source, guest, change } = parts(text, `${sources[word]}:DEST[:OPTS]`);
     if (word === "named") return { guest, config: named(source, change) };
     const path = expanded(source);
+    // That something is there at all is looked at for every mount.
+    const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory();
+    if (isDirectory !== undefined && word !== "disk" && isDirectory !== (word === "dir"))
+      throw new UsageError(
+        `${path} is ${isDirectory ? "a directory" : "no directory"}.`,
+        `Use --mount-${isDirectory ? "dir" : "file"}`,
+      );
     return { guest, config: word === "disk" ? { ...change, disk: path } : { ...change, bind: path } };
   };
 }

@@ -1,4 +1,4 @@
-import { FileServer, requireOpenable } from "../../file-server/file-server.ts";
+import { requireOpenable, serveFiles } from "../../file-server/file-server.ts";
 import type { ServedPath } from "../../file-server/options.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { StartContext, StartLog } from "./context.ts";
@@ -20,11 +20,8 @@ export async function servedWhile(
 
 async function serve(log: StartLog, machine: Machine, served: readonly ServedPath[]): Promise<void> {
   if (served.length === 0) return;
-  const over = (reason: string): void => {
+  serveFiles(machine.takeFilesPort(), served, (reason) => {
     log.write("warn", `the host's files are no longer served to the guest: ${reason}`);
-  };
-  FileServer.start(machine.takeFilesPort(), served, over).catch((error: unknown) => {
-    over(error instanceof Error ? error.message : String(error));
   });
   await requireOpenable(served);
 }
