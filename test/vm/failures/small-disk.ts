@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import type { StatsFs } from "node:fs";
 import { lstat, mkdir, readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -31,11 +32,21 @@ export async function unmountSmallDisk(directory: string): Promise<void> {
 
 /** Fills a disk with a file named `ballast`, until no more than so many bytes are free. */
 export async function leaveRoom(directory: string, bytes: number): Promise<void> {
+  await writeBallast(directory, ({ bavail, bsize }) => bavail * bsize - bytes);
+}
+
+/** The same, until all else that lies on the disk, now or later, has no more than so many bytes. */
+export async function leaveInAll(directory: string, bytes: number): Promise<void> {
+  await writeBallast(directory, ({ blocks, bavail, bsize }) =>
+    Math.min(blocks * bsize - bytes, bavail * bsize),
+  );
+}
+
+async function writeBallast(directory: string, size: (disk: StatsFs) => number): Promise<void> {
   // Others write meanwhile, so what was free a moment ago may not be any more.
   await eventually("a disk that is filled", async () => {
-    const { bavail, bsize } = await statfs(directory);
-    const size = String(Math.max(1, Math.floor(bavail * bsize - bytes)));
-    return await run("fallocate", ["-l", size, join(directory, "ballast")]).then(
+    const bytes = String(Math.max(1, Math.floor(size(await statfs(directory)))));
+    return await run("fallocate", ["-l", bytes, join(directory, "ballast")]).then(
       () => true,
       () => null,
     );

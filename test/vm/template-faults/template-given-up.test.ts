@@ -5,7 +5,7 @@ import { afterEach, before, test } from "node:test";
 import { diskBytes } from "../../../src/store/templates/template-eviction.ts";
 import { MsbHome } from "../cli/cli-support.ts";
 import { processesGone, processesOf, smallMemory, timeout } from "../lifecycle-support.ts";
-import { leaveRoom, mountingSkip, mountSmallDisk, unmountSmallDisk } from "../failures/small-disk.ts";
+import { leaveInAll, mountingSkip, mountSmallDisk, unmountSmallDisk } from "../failures/small-disk.ts";
 import { useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 import {
@@ -50,18 +50,21 @@ afterEach(async () => {
   }
 });
 
-/** Fills the disk of the templates as soon as one is being made: a moment after it was found to have room for two guests. */
+/**
+ * Fills the disk of the templates as soon as one is being made: a moment after it was found to have room for two guests.
+ * However much of its memory the guest has used by then, it counts.
+ */
 async function fillMeanwhile(directory: string, leave: number, over: AbortSignal): Promise<boolean> {
   // No event tells this, and it does not last.
   while (!(await filesInTheMaking(directory)).includes("memory")) {
     if (over.aborted) return false;
     await new Promise(setImmediate);
   }
-  await leaveRoom(join(directory, "templates"), leave);
+  await leaveInAll(join(directory, "templates"), leave);
   return true;
 }
 
-/** How much room is left; what is said of it. */
+/** How much room there is in all; what is said of it. */
 const rooms: Record<string, [() => number, RegExp]> = {
   "half of the guest's memory": [() => touchedBytes / 2, /WARN .*no template is made: .*SIGBUS/],
   "the guest's memory, and half of its copy": [
