@@ -16,6 +16,27 @@ const servedSample = {
   quotaCountsAll: true,
 } as const;
 
+const guestSample = [
+  {
+    ...{ path: "/data", readOnly: true, noExec: false, noSuid: true, noDevices: true },
+    memory: null,
+    disk: { fileSystem: { serial: "mount0", fsType: "" }, fills: false },
+    files: null,
+  },
+  {
+    ...{ path: "/scratch", readOnly: false, noExec: true, noSuid: false, noDevices: false },
+    memory: { sizeMib: 64 },
+    disk: null,
+    files: null,
+  },
+  {
+    ...{ path: "/work", readOnly: false, noExec: false, noSuid: false, noDevices: false },
+    memory: null,
+    disk: null,
+    files: { isFile: false },
+  },
+] as const;
+
 export const handoverSample = {
   format: HANDOVER_FORMAT,
   protocolVersion: PROTOCOL_VERSION,
@@ -25,7 +46,7 @@ export const handoverSample = {
     isWatched: false,
     statePath: "/home/templates/state",
     opening: "{}\n",
-    served: [servedSample],
+    mounts: { guest: guestSample, served: [servedSample] },
     bootFrames: "aGVsbG8=",
     isFilled: false,
     accelerator: "tcg",
@@ -74,26 +95,7 @@ export const handoverSample = {
     },
     mounts: {
       disks: [{ path: "/srv/data.qcow2", format: "qcow2", readOnly: true, serial: "mount0" }],
-      guest: [
-        {
-          ...{ path: "/data", readOnly: true, noExec: false, noSuid: true, noDevices: true },
-          memory: null,
-          disk: { fileSystem: { serial: "mount0", fsType: "" }, fills: false },
-          files: null,
-        },
-        {
-          ...{ path: "/scratch", readOnly: false, noExec: true, noSuid: false, noDevices: false },
-          memory: { sizeMib: 64 },
-          disk: null,
-          files: null,
-        },
-        {
-          ...{ path: "/work", readOnly: false, noExec: false, noSuid: false, noDevices: false },
-          memory: null,
-          disk: null,
-          files: { isFile: false },
-        },
-      ],
+      guest: guestSample,
       served: [servedSample],
     },
     candidates: [{ accelerator: "tcg", usable: true, detail: "works", fix: "" }],

@@ -5,9 +5,9 @@ import { isAcceleratorFailure } from "../../machine/accelerator/accelerator-fail
 import { Machine } from "../../machine/machine.ts";
 import type { MachineExit, TemplateUse } from "../../machine/types.ts";
 import { bootMessage, bootMessages } from "../../guest-setup/boot-messages.ts";
+import type { GuestMount } from "../../protocol/generated/messages.ts";
 import { AgentLink } from "../../agent-link/agent-link.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
-import { prepareMounts } from "../inputs/mounts.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
 import { servedWhile } from "./serve-files.ts";
 import {
@@ -121,7 +121,7 @@ export async function becomeSandbox(
     const isFilled = context.fill !== null;
     const messages = bootMessages(context.record, mounts.guest, isMounted ? null : root, isFilled);
     const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
-    await untilReady(context, started, booted, context.operation);
+    await untilReady(context, started, booted, mounts.guest, context.operation);
     started.live();
     return started;
   } catch (error) {
@@ -170,6 +170,7 @@ export async function endedBy(
  * not told to boot yet.
  *
  * @param booted what the agent answers
+ * @param mounts what it is told to mount, when its root is filled first
  * @param operation the context's, or a shorter one
  * @param beforeFill what has to be certain before the root is changed
  * @throws what it answered; what ended the machine; why the operation is over; PatchFailedError
@@ -178,6 +179,7 @@ export async function untilReady(
   context: StartContext,
   started: StartedMachine,
   booted: Promise<void>,
+  mounts: readonly GuestMount[],
   operation: Operation,
   beforeFill?: () => Promise<void>,
 ): Promise<void> {
@@ -190,6 +192,7 @@ export async function untilReady(
     await unlessOver(listens, machine, operation);
     await beforeFill?.();
     await fillRoot(context, context.fill, started, booted, operation);
+    agent.sendBoot(bootMessage(context.record, mounts));
   }
   await unlessOver(
     machine.ready.then(() => booted),
@@ -202,7 +205,7 @@ export async function untilReady(
 
 /** How long that takes depends on what is copied, so it is no part of the time for a start. */
 async function fillRoot(
-  { operation, progress, record, home }: StartContext,
+  { operation, progress }: StartContext,
   underWay: FillUnderWay,
   { machine, agent }: StartedMachine,
   booted: Promise<void>,
@@ -214,6 +217,4 @@ async function fillRoot(
     restore.uncounted(() => Promise.race([agent.fill(underWay.fill, restore.signal), booted])),
   );
   await unlessOver(filled, machine, restore);
-  const mounts = await prepareMounts(record.config, home);
-  agent.sendBoot(bootMessage(record, mounts.guest));
 }

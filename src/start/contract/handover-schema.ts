@@ -32,6 +32,21 @@ const served = v.array(
   }),
 );
 
+const fileSystem = v.object({ serial: v.string(), fsType: v.string() });
+
+const guest = v.array(
+  v.object({
+    path,
+    readOnly: v.boolean(),
+    noExec: v.boolean(),
+    noSuid: v.boolean(),
+    noDevices: v.boolean(),
+    memory: v.nullable(v.object({ sizeMib: count })),
+    disk: v.nullable(v.object({ fileSystem, fills: v.boolean() })),
+    files: v.nullable(v.object({ isFile: v.boolean() })),
+  }),
+);
+
 const prelaunch = v.variant("kind", [
   v.object({ kind: v.literal("none"), reason: v.string() }),
   v.object({
@@ -42,14 +57,12 @@ const prelaunch = v.variant("kind", [
     opening: v.string(),
     bootFrames: v.pipe(v.string(), v.base64()),
     isFilled: v.boolean(),
-    served,
+    mounts: v.object({ guest, served }),
     accelerator,
     template: origin,
     upperPath: v.nullable(path),
   }),
 ]);
-
-const fileSystem = v.object({ serial: v.string(), fsType: v.string() });
 
 const disks = v.array(
   v.object({
@@ -82,22 +95,7 @@ const root = v.object({
   upper: v.nullable(v.object({ path, sizeMib: count })),
 });
 
-const mounts = v.object({
-  disks,
-  guest: v.array(
-    v.object({
-      path,
-      readOnly: v.boolean(),
-      noExec: v.boolean(),
-      noSuid: v.boolean(),
-      noDevices: v.boolean(),
-      memory: v.nullable(v.object({ sizeMib: count })),
-      disk: v.nullable(v.object({ fileSystem, fills: v.boolean() })),
-      files: v.nullable(v.object({ isFile: v.boolean() })),
-    }),
-  ),
-  served,
-});
+const mounts = v.object({ disks, guest, served });
 
 const inputs = v.object({
   qemu: v.object({

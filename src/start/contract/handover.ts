@@ -43,8 +43,7 @@ export interface PrelaunchOrder {
   readonly bootFrames: string;
   /** Its root is filled before it boots: so it is not told to boot yet. */
   readonly isFilled: boolean;
-  /** What it is to find on the host. */
-  readonly served: readonly ServedPath[];
+  readonly mounts: Pick<PreparedMounts, "guest" | "served">;
   readonly accelerator: Accelerator;
   readonly template: TemplateOrigin;
   /** The sandbox's upper disk, when it was made for this start; else null. */

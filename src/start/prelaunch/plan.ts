@@ -80,7 +80,7 @@ async function planPrelaunch(
     opening: openingLines(),
     bootFrames: encode(bootMessages(record, mounts.guest, keys.image === null ? root : null, isFilled)),
     isFilled,
-    served: mounts.served,
+    mounts: { guest: mounts.guest, served: mounts.served },
     accelerator,
     template: originOf(template),
     upperPath: keys.image === null ? null : paths.upper,

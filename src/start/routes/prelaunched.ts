@@ -42,8 +42,8 @@ async function becomePrelaunched(
   try {
     const started = linkToRestored(context, machine, startedAtMs, template);
     const answered = started.agent.booted(template.kind === "machine");
-    const booted = servedWhile(context, machine, order.served, answered);
-    await becomeRestored(context, started, booted, template);
+    const booted = servedWhile(context, machine, order.mounts.served, answered);
+    await becomeRestored(context, started, booted, order.mounts.guest, template);
     await markUsed(template.directory);
     return {
       kind: "started",

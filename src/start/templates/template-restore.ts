@@ -1,3 +1,4 @@
+import type { GuestMount } from "../../protocol/generated/messages.ts";
 import { lstat, open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidConfigError, IoError, RuntimeError } from "../../errors/index.ts";
@@ -57,7 +58,7 @@ export async function restoreTemplate(
   const isFilled = context.fill !== null;
   const messages = bootMessages(context.record, mounts.guest, isMounted ? null : plan.root, isFilled);
   const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
-  await becomeRestored(context, started, booted, originOf(template));
+  await becomeRestored(context, started, booted, mounts.guest, originOf(template));
   return started;
 }
 
@@ -65,18 +66,20 @@ export async function restoreTemplate(
  * Waits until a restored machine has become the sandbox.
  *
  * @param booted what its agent answers
+ * @param mounts what it is told to mount, when its root is filled first
  * @throws as {@link restoreTemplate}
  */
 export async function becomeRestored(
   context: StartContext,
   started: StartedMachine,
   booted: Promise<void>,
+  mounts: readonly GuestMount[],
   origin: TemplateOrigin,
 ): Promise<void> {
   const { signal } = context.operation;
   try {
     await Operation.run("restore", { signal, timeoutMs: restoreDeadlineMs() }, (operation) =>
-      untilReady(context, started, booted, operation, () => requireSame(origin)),
+      untilReady(context, started, booted, mounts, operation, () => requireSame(origin)),
     );
     if (context.fill === null) await requireSame(origin);
     started.live();
