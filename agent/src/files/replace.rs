@@ -39,7 +39,7 @@ impl Attributes {
     /// The owner goes first: its change takes special bits of the mode away.
     pub fn apply(&self, file: &File) -> Result<()> {
         if let Some((uid, gid)) = self.owner {
-            sys::set_file_owner(file, uid, gid)?;
+            sys::set_file_owner(file, Some(uid), Some(gid))?;
         }
         if let Some(mode) = self.mode {
             file.set_permissions(Permissions::from_mode(mode))?;

@@ -90,7 +90,7 @@ impl NewFile<'_> {
             modified: None,
         };
         let at = self.place.at();
-        if !self.follows && places::is_directory_at(&at) {
+        if !self.follows && places::is_directory(&at) {
             clear(&at, link)?;
         }
         let finished = self.replacement.finish(attributes).during("write", path);
@@ -150,7 +150,7 @@ fn make_directory(request: &PatchApply, place: &Place) -> Outcome<()> {
         }
         // A directory of the host's gets the mode that it is to have; one of an image keeps its own.
         Ok(_) => match request.mode.filter(|_| request.in_place) {
-            Some(mode) => places::set_mode_at(&at, mode.into()).during("chmod", path),
+            Some(mode) => places::set_mode(&at, mode.into()).during("chmod", path),
             None => Ok(()),
         },
         Err(_) => {
@@ -167,7 +167,7 @@ fn new_directory(at: &Path, mode: u32, owned: bool) -> Result<()> {
         // That of its directory, if that says so.
         sys::set_owner(at, Some(0), Some(0), false)?;
     }
-    places::set_mode_at(at, mode)
+    places::set_mode(at, mode)
 }
 
 /// Removes what has this name, if anything has.

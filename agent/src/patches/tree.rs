@@ -5,6 +5,7 @@ use super::{clear, is_there, new_directory, NewFile};
 use crate::files::failed::{path_of, refusal, During, Outcome};
 use crate::files::link::Link;
 use crate::files::records::{broken, Record, Records};
+use crate::files::replace::Attributes;
 use crate::files::target::{Contents, Destination};
 use crate::generated::messages::{FileKind, PatchApply, TreeEntry};
 use crate::guest::places;
@@ -122,11 +123,11 @@ impl Tree {
         contents(entry, &mut file, records, link, at)?;
         if self.owned && self.made.is_empty() {
             // In a directory that was there, which may give its group to what is in it.
-            sys::set_file_owner(&file, 0, 0).during("chown", at)?;
+            sys::set_file_owner(&file, Some(0), Some(0)).during("chown", at)?;
         }
         match mode {
             USUAL_MODE => Ok(()),
-            mode => places::set_mode_of(&file, mode).during("chmod", at),
+            mode => Attributes::mode(Some(mode)).apply(&file).during("chmod", at),
         }
     }
 
@@ -143,7 +144,7 @@ impl Tree {
             if path.starts_with(directory) {
                 break;
             }
-            places::set_mode_at(directory, *mode).during("chmod", directory)?;
+            places::set_mode(directory, *mode).during("chmod", directory)?;
             self.made.pop();
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Links in a tree that is received: which of them lead on, and further names of files.
 
 use super::super::replace::aside_name;
-use super::super::walk::Directory;
+use super::super::walk::{id_of, Directory};
 use crate::sys::EISDIR;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ pub struct MadeLinks {
 
 impl MadeLinks {
     pub fn add(&self, at: &Path) -> Result<()> {
-        let id = id(&fs::symlink_metadata(at)?);
+        let id = id_of(&fs::symlink_metadata(at)?);
         self.ids.borrow_mut().insert(id);
         Ok(())
     }
@@ -49,7 +49,7 @@ impl MadeLinks {
     }
 
     fn leads_on(&self, metadata: &Metadata) -> bool {
-        metadata.is_symlink() && metadata.uid() == 0 && !self.ids.borrow().contains(&id(metadata))
+        metadata.is_symlink() && metadata.uid() == 0 && !self.ids.borrow().contains(&id_of(metadata))
     }
 }
 
@@ -63,7 +63,7 @@ pub fn put_hard_link(old: &Path, directory: &Directory, name: &OsStr) -> Result<
                 return Err(Error::from_raw_os_error(EISDIR));
             }
             // To rename one name of a file to another one does nothing.
-            if id(&fs::symlink_metadata(old)?) == id(&there) {
+            if id_of(&fs::symlink_metadata(old)?) == id_of(&there) {
                 return Ok(());
             }
             let aside = directory.at(&aside_name()?);
@@ -75,8 +75,4 @@ pub fn put_hard_link(old: &Path, directory: &Directory, name: &OsStr) -> Result<
         }
         linked => linked,
     }
-}
-
-fn id(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
 }
