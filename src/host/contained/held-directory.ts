@@ -1,4 +1,4 @@
-import { constants } from "node:fs";
+import { constants, fstatSync } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
 
 /** Not followed when it is a link, and nothing but a directory. */
@@ -82,13 +82,15 @@ export class HeldDirectory implements AsyncDisposable {
 }
 
 async function prefixOf(handle: FileHandle, path: string | Buffer): Promise<Buffer> {
-  const prefix = process.platform === "darwin" ? await volumePrefix(handle) : `/proc/self/fd/${handle.fd}/`;
+  const prefix = descriptorPrefix(handle.fd);
   if (await isUsable(prefix, handle)) return Buffer.from(prefix);
   return Buffer.concat([Buffer.from(path), Buffer.from("/")]);
 }
 
-async function volumePrefix(handle: FileHandle): Promise<string> {
-  const { dev, ino } = await handle.stat({ bigint: true });
+/** What the path of an entry begins with, that it is reached through the descriptor of its directory. */
+export function descriptorPrefix(fd: number): string {
+  if (process.platform !== "darwin") return `/proc/self/fd/${fd}/`;
+  const { dev, ino } = fstatSync(fd, { bigint: true });
   return `/.vol/${dev}/${ino}/`;
 }
 
