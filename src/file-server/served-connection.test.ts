@@ -36,6 +36,8 @@ interface Served {
   readonly hosts: readonly string[];
   readonly outside: string;
   readonly ended: Promise<string | null>;
+  /** Which of the directories are not served, and why. */
+  readonly unserved: readonly (readonly [path: string, reason: string])[];
   /** Answers and notifications as they come. */
   next(): Promise<Answer>;
 }
@@ -50,7 +52,8 @@ function serveDirectories(t: TestContext, changes: readonly Partial<ServedPath>[
   const [relay, socket] = duplexPair();
   const ended = Promise.withResolvers<string | null>();
   const paths = changes.map((change, index) => ({ ...plain, path: hosts[index] ?? "", ...change }));
-  new ServedConnection(socket, paths, ended.resolve);
+  const unserved: [string, string][] = [];
+  new ServedConnection(socket, paths, ended.resolve, (...each) => unserved.push(each));
   t.after(() => {
     relay.destroy();
     rmSync(top, { recursive: true, force: true });
@@ -61,7 +64,7 @@ function serveDirectories(t: TestContext, changes: readonly Partial<ServedPath>[
     assert.ok(done !== true);
     return value;
   };
-  return { relay, hosts, outside, ended: ended.promise, next };
+  return { relay, hosts, outside, ended: ended.promise, unserved, next };
 }
 
 async function* cut(relay: Duplex): AsyncGenerator<Answer, undefined> {
@@ -99,6 +102,31 @@ test("each message is answered on its own mount, however it is cut", async (t) =
   relay.write(requestOf("lookup", root, texts("file"), { mount: 7 }));
   relay.write(requestOf("lookup", root, texts("none")));
   assert.deepEqual((await next()).body.readBigUInt64LE(0), 0n, "what is for no mount has no answer");
+});
+
+test("what cannot be served takes nothing else with it", async (t) => {
+  const served = serveDirectories(t, [{ path: "/proc" }, {}, { path: "/no/such/directory" }]);
+  const { relay, hosts, unserved, next } = served;
+  writeFileSync(join(hosts[1] ?? "", "file"), "1");
+  assert.deepEqual(
+    unserved.map(([path]) => path),
+    ["/proc", "/no/such/directory"],
+  );
+  assert.match(unserved[1]?.[1] ?? "", /ENOENT/);
+  // The kernel asks this first; a FORGET has no answer.
+  relay.write(requestOf("init", 0, fields([32, 7], [32, 36], [32, 0], [32, 0]), { mount: 0 }));
+  relay.write(requestOf("forget", root, fields([64, 1]), { mount: 2 }));
+  relay.write(requestOf("lookup", root, texts("version"), { mount: 2 }));
+  relay.write(requestOf("lookup", root, texts("file"), { mount: 1 }));
+  const answers = [await next(), await next(), await next()];
+  assert.deepEqual(
+    answers.map(({ mount, errno }) => [mount, errno]),
+    [
+      [0, 107],
+      [2, 107],
+      [1, 0],
+    ],
+  );
 });
 
 test("a message of a length that none has ends the mounts, and nothing else", async (t) => {

@@ -1,8 +1,9 @@
 import type { Duplex } from "node:stream";
+import { Refusal } from "./fuse/refusal.ts";
 import { Request } from "./fuse/request.ts";
 import { MessageStream } from "./message-stream.ts";
 import { mostHandles } from "./open-limit.ts";
-import { serve } from "./operations/dispatch.ts";
+import { answerUnserved, serve } from "./operations/dispatch.ts";
 import type { ServedPath } from "./options.ts";
 import { ServedTree } from "./served-tree.ts";
 
@@ -15,7 +16,8 @@ const mostUnread = 8 << 20;
 export class ServedConnection {
   readonly #socket: Duplex;
   readonly #stream = new MessageStream();
-  readonly #trees: ServedTree[] = [];
+  /** Null for a mount that cannot be served: it is answered that it is not connected, and the others go on. */
+  readonly #trees: (ServedTree | null)[] = [];
   readonly #ended: (reason: string | null) => void;
   /** For the guest to read what it was answered. */
   #waits = false;
@@ -23,20 +25,25 @@ export class ServedConnection {
 
   /**
    * @param ended called once, with a reason when the guest has sent what no relay sends
-   * @throws the system's error when a path cannot be opened
+   * @param unserved called for each path that cannot be served, with the reason
    */
-  constructor(socket: Duplex, paths: readonly ServedPath[], ended: (reason: string | null) => void) {
+  constructor(
+    socket: Duplex,
+    paths: readonly ServedPath[],
+    ended: (reason: string | null) => void,
+    unserved: (path: string, reason: string) => void,
+  ) {
     this.#socket = socket;
-    try {
-      const most = mostHandles(paths.length);
-      for (const [mount, path] of paths.entries()) {
-        this.#trees.push(new ServedTree(mount, path, most, (message) => this.#notify(message)));
-      }
-    } catch (error) {
-      this.#closeTrees();
-      throw error;
-    }
     this.#ended = ended;
+    const most = mostHandles(paths.length);
+    for (const [mount, path] of paths.entries()) {
+      try {
+        this.#trees.push(new ServedTree(mount, path, most, (message) => this.#notify(message)));
+      } catch (error) {
+        this.#trees.push(null);
+        unserved(path.path, reasonOf(error));
+      }
+    }
     socket.on("error", () => this.#end(null));
     socket.on("close", () => this.#end(null));
     socket.on("end", () => this.#end(null));
@@ -62,14 +69,17 @@ export class ServedConnection {
         const next = this.#stream.next();
         if (next === null) break;
         const tree = this.#trees[next.mount];
-        const reply = tree === undefined ? null : serve(tree, new Request(next.message));
+        const request = new Request(next.message);
+        let reply = null;
+        if (tree === null) reply = answerUnserved(next.mount, request);
+        else if (tree !== undefined) reply = serve(tree, request);
         if (reply !== null) this.#socket.write(reply);
       }
       this.#waits = this.#socket.writableNeedDrain;
       if (this.#waits) this.#socket.pause();
       this.#socket.uncork();
     } catch (error) {
-      this.#end(error instanceof Error ? error.message : String(error));
+      this.#end(reasonOf(error));
     }
   }
 
@@ -87,7 +97,12 @@ export class ServedConnection {
   }
 
   #closeTrees(): void {
-    for (const tree of this.#trees) tree.close();
+    for (const tree of this.#trees) tree?.close();
     this.#trees.length = 0;
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Refusal) return "its files are the system itself, or of another kind than they were";
+  return error instanceof Error ? error.message : String(error);
 }

@@ -44,6 +44,8 @@ export class ServedTree {
     this.mount = mount;
     this.readOnly = options.readOnly;
     this.#notify = notify;
+    const { quotaBytes, quotaCountsAll } = options;
+    const used = quotaBytes !== null && quotaCountsAll ? usedBytes(options.path) : 0;
     this.tree = new HostTree(options.path, options.isFile, (node) => {
       this.#names.forget(node);
       this.#watches.drop(node);
@@ -51,8 +53,6 @@ export class ServedTree {
     this.nodes = this.tree.nodes;
     this.owners = new Owners(this.tree, options);
     this.handles = new Handles(mostHandles);
-    const { quotaBytes, quotaCountsAll } = options;
-    const used = quotaBytes !== null && quotaCountsAll ? usedBytes(options.path) : 0;
     this.quota = new Quota(quotaBytes, used);
     this.#watches = new Watches(this.tree, this.#names, (directory, name) =>
       this.#changedOnHost(directory, name),

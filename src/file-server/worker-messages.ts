@@ -7,5 +7,8 @@ export interface WorkerTask {
   readonly paths: readonly ServedPath[];
 }
 
-/** What the server's thread says: why nothing is served any more. */
-export type WorkerMessage = string;
+/** What the server's thread says: why nothing is served any more, or with a path why that one is not. */
+export interface WorkerMessage {
+  readonly path: string | null;
+  readonly reason: string;
+}

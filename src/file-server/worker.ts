@@ -12,15 +12,20 @@ import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
 Error.stackTraceLimit = 0;
 
 const { fd, paths } = workerData as WorkerTask;
-const over = (reason: WorkerMessage): void => {
-  parentPort?.postMessage(reason);
+const say = (message: WorkerMessage): void => {
+  parentPort?.postMessage(message);
 };
 const socket = new Socket({ fd, readable: true, writable: true });
 try {
-  new ServedConnection(socket, paths, (reason) => {
-    if (reason !== null) over(reason);
-  });
+  new ServedConnection(
+    socket,
+    paths,
+    (reason) => {
+      if (reason !== null) say({ path: null, reason });
+    },
+    (path, reason) => say({ path, reason }),
+  );
 } catch (error) {
-  over(error instanceof Error ? error.message : String(error));
+  say({ path: null, reason: error instanceof Error ? error.message : String(error) });
   socket.destroy();
 }

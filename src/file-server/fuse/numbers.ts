@@ -136,5 +136,6 @@ export const errno = {
   nosys: 38,
   nodata: 61,
   opnotsupp: 95,
+  notconn: 107,
   stale: 116,
 } as const;

@@ -1,5 +1,5 @@
 import type { BigIntStats } from "node:fs";
-import type { FileSystemKind } from "./file-system-kinds.ts";
+import type { FileSystemKind } from "../../host/files/file-system-kinds.ts";
 
 /** Where a file's name is. */
 export interface Place {

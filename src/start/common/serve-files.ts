@@ -20,8 +20,15 @@ export async function servedWhile(
 
 async function serve(log: StartLog, machine: Machine, served: readonly ServedPath[]): Promise<void> {
   if (served.length === 0) return;
-  serveFiles(machine.takeFilesPort(), served, (reason) => {
-    log.write("warn", `the host's files are no longer served to the guest: ${reason}`);
-  });
+  serveFiles(
+    machine.takeFilesPort(),
+    served,
+    (reason) => {
+      log.write("warn", `the host's files are no longer served to the guest: ${reason}`);
+    },
+    (path, reason) => {
+      log.write("warn", `${path} is not served to the guest: ${reason}`);
+    },
+  );
   await requireOpenable(served);
 }

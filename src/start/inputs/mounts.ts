@@ -64,6 +64,7 @@ async function prepareMount(mount: VolumeMount, serial: string, home: Home): Pro
       const { record, paths } = await findVolume(home, mount.name);
       if (record.kind === "dir") {
         requireSharable(mount);
+        await requireServable(paths.directory, mount.guest);
         const served = servedPath(mount, paths.directory, false, record.quotaMib);
         return { disk: null, served, guest: { ...guest, files: { isFile: false } } };
       }
