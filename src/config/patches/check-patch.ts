@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { InvalidConfigError, PatchFailedError } from "../../errors/index.ts";
 import { checkFlag, checkOneOf, checkWhole, shown } from "../checks.ts";
 import { PatchKinds, type PatchKind } from "../enums.ts";
@@ -10,8 +10,8 @@ import type { Patch, PatchConfig } from "./patch.ts";
 const keys: Readonly<Record<PatchKind, readonly (keyof PatchConfig)[]>> = {
   text: ["path", "content", "mode", "replace"],
   file: ["path", "content", "contentBytes", "mode", "replace"],
-  copyFile: ["src", "dst", "mode", "replace"],
-  copyDir: ["src", "dst", "replace"],
+  copyFile: ["src", "dst", "mode", "replace", "keepDirectories"],
+  copyDir: ["src", "dst", "replace", "keepDirectories"],
   symlink: ["target", "link", "replace"],
   mkdir: ["path", "mode"],
   remove: ["path"],
@@ -39,10 +39,15 @@ export function checkPatch(name: string, input: PatchConfig): Patch {
   }
   const kind = checkOneOf<PatchKind>(`the kind of ${name}`, input.kind, PatchKinds);
   refuseUnknownKeys(name, given, ["kind", ...keys[kind]]);
-  const path = (key: "path" | "dst" | "link"): string => checkPatchPath(kind, name, key, input[key]);
+  const path = (key: "path" | "dst" | "link"): string =>
+    checkPatchPath(kind, name, key, key === "dst" ? destinationOf(kind, input) : input[key]);
   const replace = input.replace === undefined ? false : checkFlag(`replace of ${name}`, input.replace);
   const mode =
     input.mode === undefined ? {} : { mode: checkWhole(`the mode of ${name}`, input.mode, 0, 0o7777) };
+  const keep =
+    input.keepDirectories === undefined || !checkFlag(`keepDirectories of ${name}`, input.keepDirectories)
+      ? {}
+      : { keepDirectories: true };
   const src = (): string => resolve(checkPath(`src of ${name}`, input.src));
   const text = (): string => checkContent(`the content of ${name}`, input.content);
   switch (kind) {
@@ -51,9 +56,9 @@ export function checkPatch(name: string, input: PatchConfig): Patch {
     case "file":
       return { kind, path: path("path"), content: bytesOf(name, input), ...mode, replace };
     case "copyFile":
-      return { kind, src: src(), dst: path("dst"), ...mode, replace };
+      return { kind, src: src(), dst: path("dst"), ...mode, replace, ...keep };
     case "copyDir":
-      return { kind, src: src(), dst: path("dst"), replace };
+      return { kind, src: src(), dst: path("dst"), replace, ...keep };
     case "symlink":
       return { kind, target: checkPath(`the target of ${name}`, input.target), link: path("link"), replace };
     case "mkdir":
@@ -71,13 +76,31 @@ export function jsonBytes(bytes: Buffer): Buffer {
   return bytes;
 }
 
+/** A file that is copied to `/etc/` gets its own name there. */
+function destinationOf(kind: PatchKind, { src, dst }: PatchConfig): string | undefined {
+  return kind === "copyFile" && typeof dst === "string" && dst.endsWith("/") && typeof src === "string"
+    ? dst + basename(resolve(src))
+    : dst;
+}
+
 function bytesOf(name: string, { content, contentBytes }: PatchConfig): Buffer {
+  if (content !== undefined && contentBytes !== undefined && !areEqual(content, contentBytes)) {
+    throw new InvalidConfigError(`${name} has a content and contentBytes, which differ`, {
+      hint: "They are two names of one thing: give one of them.",
+    });
+  }
   const bytes = contentBytes ?? content;
   if (bytes instanceof Uint8Array) return jsonBytes(Buffer.from(bytes));
   throw new InvalidConfigError(`the content of ${name} is not bytes`, {
     hint: "Give a Uint8Array, or use the kind text.",
   });
 }
+
+function areEqual(one: unknown, other: Uint8Array): boolean {
+  return one instanceof Uint8Array && Buffer.compare(one, other) === 0;
+}
+
+const directoryKinds: readonly PatchKind[] = ["copyDir", "mkdir", "remove"];
 
 /** Repeated slashes and "." say nothing; ".." could say anything. */
 function checkPatchPath(kind: PatchKind, name: string, key: string, value: unknown): string {
@@ -94,6 +117,8 @@ function checkPatchPath(kind: PatchKind, name: string, key: string, value: unkno
   if (!path.isWellFormed()) throw refuse("it holds half of a surrogate pair, which UTF-8 cannot encode");
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) throw refuse('a part of it is ".."', "Write the path that is meant.");
+  if (path.endsWith("/") && parts.length > 0 && !directoryKinds.includes(kind))
+    throw refuse("a directory is meant by the / at its end", "Write the whole path of what is made.");
   if (parts.length === 0) throw refuse("the root itself is not patched", "Name what is in it.");
   checkPath(`${key} of ${name}`, path);
   return `/${parts.join("/")}`;

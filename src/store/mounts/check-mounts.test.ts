@@ -56,6 +56,7 @@ for (const path of ["/proc", "/proc/sys/kernel", "/proc/self/status", "/sys", "/
 test("nor is what is not there, or is neither a directory nor a file", async () => {
   await refused({ "/a": Mount.bind("/no/such") }, /is not there/);
   await refused({ "/a": Mount.bind(`${file}/x`) }, /cannot be read/);
+  await refused({ "/a": Mount.bind(`${file}/`) }, /is a file/);
   await refused({ "/a": Mount.bind("/dev/null") }, /neither a directory nor a file/);
   await refused({ "/a": Mount.bind(join(directory, "to-tree")) }, /symbolic link/);
   // With what may be in it.

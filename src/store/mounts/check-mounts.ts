@@ -48,6 +48,11 @@ export async function checkMounts(
         const host = resolve(mount.host);
         requireSharable(mount);
         const isFile = await requireServable(host, guest);
+        if (isFile && mount.host.endsWith("/")) {
+          throw new InvalidConfigError(`${mount.host}, which is to be mounted at ${guest}, is a file`, {
+            hint: "Leave the / at its end away.",
+          });
+        }
         shared.push({ guest, host, isFile, readOnly: mount.readonly });
         checked.push({ ...mount, host });
         break;
