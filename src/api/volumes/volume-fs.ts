@@ -102,8 +102,7 @@ export class VolumeFs {
   async list(path: string, options: WaitOptions = {}): Promise<VolumeFsEntry[]> {
     return await this.#at(path, "list", options, async (place) => {
       await using directory = await HeldDirectory.openItself(place.path);
-      const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-      const listed = Buffer.from(`/${parts.join("/")}`);
+      const listed = Buffer.from(`/${partsOf(path, place).join("/")}`);
       const entries = await Promise.all(
         (await readdir(directory.at(), { encoding: "buffer" })).map(async (name) => {
           const status = await statusOf(directory.at(name));
@@ -162,24 +161,24 @@ export class VolumeFs {
    * @throws IoError, SandboxFsError
    */
   async copy(from: string, to: string, options: WaitOptions = {}): Promise<void> {
-    await this.#at(from, "copy", options, (source, { signal }) =>
-      this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), true),
-    );
+    await this.#at(from, "copy", options, async (source, { signal }) => {
+      await mustBeThere(source);
+      await this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), true);
+    });
   }
 
   /** Gives something another name, and takes the place of a file that has it; as rename(2). @throws IoError, SandboxFsError */
   async rename(from: string, to: string, options: WaitOptions = {}): Promise<void> {
-    await this.#atName(from, "rename", options, (source, { signal }) =>
-      this.#atName(to, "rename to", { signal }, (target) => rename(source.path, target.path), true),
-    );
+    await this.#atName(from, "rename", options, async (source, { signal }) => {
+      await mustBeThere(source);
+      await this.#atName(to, "rename to", { signal }, (target) => rename(source.path, target.path), true);
+    });
   }
 
   /** Of a link itself, not of what it leads to. @throws IoError when there is nothing; SandboxFsError */
   async stat(path: string, options: WaitOptions = {}): Promise<FsMetadata> {
     return await this.#atName(path, "look at", options, async ({ path: at }) => {
-      const status = await statusOf(at);
-      if (status === null) throw systemError("ENOENT", "no such file or directory");
-      return metadataOf(status);
+      return metadataOf(await mustBeThere({ path: at }));
     });
   }
 
@@ -223,6 +222,20 @@ export class VolumeFs {
     checkCallOptions(`${action} in the volume`, options);
     return { root: this.#root, waiting: options };
   }
+}
+
+/** Asked before directories are made for it. @throws ENOENT */
+async function mustBeThere({ path }: Pick<Place, "path">): Promise<BigIntStats> {
+  const status = await statusOf(path);
+  if (status === null) throw systemError("ENOENT", "no such file or directory");
+  return status;
+}
+
+/** As it was asked for, unless there is a `..` in it: where that leads depends on the links before it. */
+function partsOf(path: string, { within, name }: Place): readonly string[] {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  if (!parts.includes("..")) return parts;
+  return name === "." ? within : [...within, name];
 }
 
 function metadataOf(status: BigIntStats): FsMetadata {

@@ -7,7 +7,7 @@ import { randomHex } from "../../host/system/entropy.ts";
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_NONBLOCK, O_WRONLY } = constants;
 
 /** A place with a name of any bytes. */
-export type AnyPlace = Omit<Place, "name"> & { readonly name: string | Buffer };
+export type AnyPlace = Omit<Place, "name" | "within"> & { readonly name: string | Buffer };
 
 /** A system error that the system has not reported. */
 export function systemError(code: string, why: string): Error {
@@ -31,9 +31,13 @@ export class AsideFile {
     this.#aside = aside;
   }
 
-  /** @throws what the system reports; EISDIR, EINVAL for what is no regular file. Nothing is left then */
-  static async open(place: AnyPlace): Promise<AsideFile> {
-    const old = await statusOf(place.path);
+  /**
+   * @param overLink takes the place of a link, too, and not of what it leads to
+   * @throws what the system reports; EISDIR, EINVAL for what is no regular file. Nothing is left then
+   */
+  static async open(place: AnyPlace, overLink = false): Promise<AsideFile> {
+    const found = await statusOf(place.path);
+    const old = overLink && found?.isSymbolicLink() === true ? null : found;
     if (place.name === "." || old?.isDirectory() === true) throw systemError("EISDIR", "it is a directory");
     if (old?.isSymbolicLink() === true) throw systemError("ELOOP", "it is a symbolic link");
     if (old?.isFile() === false) throw systemError("EINVAL", "it is no regular file");
@@ -118,10 +122,14 @@ export async function openToRead({ path }: Pick<Place, "path">): Promise<FileHan
   }
 }
 
-/** Copies a regular file, its mode with it. @throws what the system reports */
-export async function copyRegular(source: Pick<Place, "path">, target: AnyPlace): Promise<void> {
+/** Copies a regular file, its mode with it. @param overLink as of {@link AsideFile.open} @throws what the system reports */
+export async function copyRegular(
+  source: Pick<Place, "path">,
+  target: AnyPlace,
+  overLink = false,
+): Promise<void> {
   await using input = await openToRead(source);
-  const aside = await AsideFile.open(target);
+  const aside = await AsideFile.open(target, overLink);
   try {
     // By descriptors: nothing that has their names now matters. The system copies, and shares the blocks where it can.
     if (process.platform === "linux")
