@@ -51,8 +51,10 @@ function orderOf(patch: Patch): Order {
     case "copyFile":
     case "copyDir": {
       const { kind, src, dst, keepDirectories = false } = patch;
-      const into = keepDirectories && kind === "copyFile" ? basename(src) : "";
-      const order = { name: { kind, path: dst }, kind: "tree", path: dst, ...made(patch) } as const;
+      const isInto = kind === "copyFile" && dst.endsWith("/");
+      const path = isInto ? `${dst}${basename(src)}` : dst;
+      const into = keepDirectories && kind === "copyFile" && !isInto ? basename(src) : "";
+      const order = { name: { kind, path }, kind: "tree", path, ...made(patch) } as const;
       return { ...order, source: src, keepDirectories, into };
     }
     case "symlink": {

@@ -1,4 +1,4 @@
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { InvalidConfigError, PatchFailedError } from "../../errors/index.ts";
 import { checkFlag, checkOneOf, checkWhole, shown } from "../checks.ts";
 import { PatchKinds, type PatchKind } from "../enums.ts";
@@ -39,8 +39,7 @@ export function checkPatch(name: string, input: PatchConfig): Patch {
   }
   const kind = checkOneOf<PatchKind>(`the kind of ${name}`, input.kind, PatchKinds);
   refuseUnknownKeys(name, given, ["kind", ...keys[kind]]);
-  const path = (key: "path" | "dst" | "link"): string =>
-    checkPatchPath(kind, name, key, key === "dst" ? destinationOf(kind, input) : input[key]);
+  const path = (key: "path" | "dst" | "link"): string => checkPatchPath(kind, name, key, input[key]);
   const replace = input.replace === undefined ? false : checkFlag(`replace of ${name}`, input.replace);
   const mode =
     input.mode === undefined ? {} : { mode: checkWhole(`the mode of ${name}`, input.mode, 0, 0o7777) };
@@ -76,13 +75,6 @@ export function jsonBytes(bytes: Buffer): Buffer {
   return bytes;
 }
 
-/** A file that is copied to `/etc/` gets its own name there. */
-function destinationOf(kind: PatchKind, { src, dst }: PatchConfig): string | undefined {
-  return kind === "copyFile" && typeof dst === "string" && dst.endsWith("/") && typeof src === "string"
-    ? dst + basename(resolve(src))
-    : dst;
-}
-
 function bytesOf(name: string, { content, contentBytes }: PatchConfig): Buffer {
   if (content !== undefined && contentBytes !== undefined && !areEqual(content, contentBytes)) {
     throw new InvalidConfigError(`${name} has a content and contentBytes, which differ`, {
@@ -102,7 +94,7 @@ function areEqual(one: unknown, other: Uint8Array): boolean {
 
 const directoryKinds: readonly PatchKind[] = ["copyDir", "mkdir", "remove"];
 
-/** Repeated slashes and "." say nothing; ".." could say anything. */
+/** Repeated slashes and "." say nothing; ".." could say anything. A file that is copied to `/etc/` gets its own name there. */
 function checkPatchPath(kind: PatchKind, name: string, key: string, value: unknown): string {
   if (typeof value !== "string") checkString(`${key} of ${name}`, value);
   const path = String(value);
@@ -117,9 +109,10 @@ function checkPatchPath(kind: PatchKind, name: string, key: string, value: unkno
   if (!path.isWellFormed()) throw refuse("it holds half of a surrogate pair, which UTF-8 cannot encode");
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) throw refuse('a part of it is ".."', "Write the path that is meant.");
-  if (path.endsWith("/") && parts.length > 0 && !directoryKinds.includes(kind))
+  const end = kind === "copyFile" && path.endsWith("/") ? "/" : "";
+  if (path.endsWith("/") && end === "" && parts.length > 0 && !directoryKinds.includes(kind))
     throw refuse("a directory is meant by the / at its end", "Write the whole path of what is made.");
-  if (parts.length === 0) throw refuse("the root itself is not patched", "Name what is in it.");
+  if (parts.length === 0 && end === "") throw refuse("the root itself is not patched", "Name what is in it.");
   checkPath(`${key} of ${name}`, path);
-  return `/${parts.join("/")}`;
+  return parts.length === 0 ? "/" : `/${parts.join("/")}${end}`;
 }
