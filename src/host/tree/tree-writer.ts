@@ -26,8 +26,6 @@ export interface TreeWriterOptions {
   readonly name?: string | Uint8Array | undefined;
   /** Give entries the owners that they have in the tree, which only root can. Otherwise they belong to the caller. */
   readonly owners?: boolean | undefined;
-  /** Keep the setuid, setgid and sticky bits. They are dropped otherwise. */
-  readonly specialBits?: boolean | undefined;
 }
 
 /** So many files are written at a time, and so many directories get their attributes. */
@@ -45,7 +43,7 @@ const occupiedCodes: ReadonlySet<string> = new Set(["EISDIR", "ENOTDIR", "ENOTEM
  * - A file or link is written aside, as `.msb-partial-…`, and renamed when it is whole: under its own name there is the old one or the
  *   new one. What it replaces may be a file or a link, which is not followed, but no directory.
  * - A directory that is made gets its mode and time last. One that is there is kept as it is, with what is in it.
- * - Devices, pipes and sockets are not made. setuid, setgid and sticky bits are dropped unless asked for.
+ * - Devices, pipes and sockets are not made. setuid, setgid and sticky bits are dropped.
  * - Holes stay holes. Times are kept to the microsecond.
  * - Whatever is not written is in the result, by name. A full disk and the like end all: then {@link abort} is to be called.
  *
@@ -75,10 +73,10 @@ export class TreeWriter implements AsyncDisposable {
   #ended = false;
 
   private constructor(place: string, directory: HeldDirectory, options: TreeWriterOptions) {
-    const { name, owners = false, specialBits = false } = options;
+    const { name, owners = false } = options;
     this.#place = place;
     this.#name = name === undefined ? null : Buffer.from(name);
-    this.#style = { owners, specialBits };
+    this.#style = { owners };
     this.#way = [new WrittenDirectory(directory, Buffer.alloc(0), null, new Twins(undefined))];
   }
 

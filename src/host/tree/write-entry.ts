@@ -9,9 +9,10 @@ import type { TreeEntry } from "./tree.ts";
 export interface WriteStyle {
   /** Give each entry the owner that it has in the tree. For root alone. */
   readonly owners: boolean;
-  /** Keep the setuid, setgid and sticky bits. */
-  readonly specialBits: boolean;
 }
+
+/** Not the setuid, setgid and sticky bits: whoever sends a tree is not to say what runs here with whose rights. */
+const keptMode = 0o777;
 
 /** The mode, owner or time of something that is written otherwise could not be kept. */
 export class AttributesError extends Error {}
@@ -55,12 +56,11 @@ export async function linkAside(
 
 /** Gives an open file or directory the owner, mode and time of its entry. @throws AttributesError */
 export async function setAttributes(handle: FileHandle, entry: TreeEntry, style: WriteStyle): Promise<void> {
-  const kept = style.specialBits ? 0o7777 : 0o777;
   const mtime = time(entry.mtimeNs);
   try {
     // The other way round, the change of owner would take the setuid bit away.
     if (style.owners) await handle.chown(entry.uid, entry.gid);
-    await handle.chmod(entry.mode & kept);
+    await handle.chmod(entry.mode & keptMode);
     await handle.utimes(mtime, mtime);
   } catch (error) {
     if (endsAll(error)) throw error;
