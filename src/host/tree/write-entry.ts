@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { lchown, lutimes, open, symlink, unlink, type FileHandle } from "node:fs/promises";
-import { randomBytes } from "node:crypto";
 import { errorCode } from "../system-error.ts";
 import type { HeldDirectory } from "../contained/held-directory.ts";
+import { partialName } from "./partial-names.ts";
 import type { TreeEntry } from "./tree.ts";
 
 /** How entries are written. */
@@ -20,9 +20,6 @@ export class AttributesError extends Error {}
 /** A new file, whatever stands there already. */
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-/** How the name begins that something has until it is whole. What a killed process leaves is known by it. */
-export const partialPrefix = ".msb-partial-";
-
 export interface AsideFile {
   readonly handle: FileHandle;
   /** For as long as the directory is held. */
@@ -31,7 +28,7 @@ export interface AsideFile {
 
 /** Opens a new file beside its place. @throws the system's error */
 export async function openAside(directory: HeldDirectory): Promise<AsideFile> {
-  const path = directory.at(partialName());
+  const path = directory.at(await partialName());
   return { handle: await open(path, newFile, 0o600), path };
 }
 
@@ -41,7 +38,7 @@ export async function linkAside(
   entry: TreeEntry,
   style: WriteStyle,
 ): Promise<Buffer> {
-  const path = directory.at(partialName());
+  const path = directory.at(await partialName());
   await symlink(Buffer.from(entry.target), path);
   try {
     if (style.owners) await lchown(path, entry.uid, entry.gid);
@@ -81,11 +78,6 @@ const fatalCodes: ReadonlySet<string> = new Set(
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return errorCode(error) === undefined ? text : text.replace(/, [a-z]+( '.*)?$/su, "");
-}
-
-/** A name for what is not whole yet, that nobody else has. */
-export function partialName(): string {
-  return partialPrefix + randomBytes(8).toString("hex");
 }
 
 /**
