@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { lchown, lutimes, open, symlink, unlink, type FileHandle } from "node:fs/promises";
-import { errorCode } from "../system-error.ts";
+import { errorCode, systemMessage } from "../system-error.ts";
 import type { HeldDirectory } from "../contained/held-directory.ts";
 import { partialName } from "./partial-names.ts";
 import type { TreeEntry } from "./tree.ts";
@@ -76,7 +76,7 @@ const fatalCodes: ReadonlySet<string> = new Set(
 
 /** The system's words, without the call and the path, which is one of a descriptor. */
 export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = systemMessage(error);
   return errorCode(error) === undefined ? text : text.replace(/, [a-z]+( '.*)?$/su, "");
 }
 
