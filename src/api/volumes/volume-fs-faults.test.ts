@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -86,6 +86,24 @@ test("what fails is told by the path in the volume", async () => {
       return true;
     });
   }
+});
+
+test("what a write left that was killed goes with the next listing, and what is somebody else's stays", async () => {
+  const { fs, path } = volume();
+  const script = `
+    const { VolumeFs } = await import(${JSON.stringify(new URL("./volume-fs.ts", import.meta.url).href)});
+    const sink = await new VolumeFs(process.argv[1]).writeStream("file");
+    await sink.write("half");
+    process.kill(process.pid, "SIGKILL");
+  `;
+  const { signal } = spawnSync(process.execPath, ["--input-type=module", "-e", script, path]);
+  assert.equal(signal, "SIGKILL");
+  const own = await fs.writeStream("mine");
+  await own.write("half");
+  assert.equal(readdirSync(path).length, 2);
+  assert.equal((await fs.list("/")).length, 1);
+  await own.close();
+  assert.deepEqual(readdirSync(path), ["mine"]);
 });
 
 test("a read that is given up takes nothing from the stream", async () => {

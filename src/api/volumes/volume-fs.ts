@@ -6,6 +6,7 @@ import { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { removeTree } from "../../host/contained/remove-tree.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
+import { partialPrefix, sweepPartial } from "../../host/tree/partial-names.ts";
 import { bytesOf, decodeText } from "../fs/contents.ts";
 import type { FsEntry, FsEntryKind, FsMetadata } from "../fs/fs-types.ts";
 import { isTextPath, joinPath, pathText } from "../fs/guest-path.ts";
@@ -104,7 +105,7 @@ export class VolumeFs {
       await using directory = await HeldDirectory.openItself(place.path);
       const listed = Buffer.from(`/${partsOf(path, place).join("/")}`);
       const entries = await Promise.all(
-        (await readdir(directory.at(), { encoding: "buffer" })).map(async (name) => {
+        (await namesIn(directory)).map(async (name) => {
           const status = await statusOf(directory.at(name));
           // It has been removed since.
           if (status === null) return null;
@@ -229,6 +230,15 @@ async function mustBeThere({ path }: Pick<Place, "path">): Promise<BigIntStats> 
   const status = await statusOf(path);
   if (status === null) throw systemError("ENOENT", "no such file or directory");
   return status;
+}
+
+/** Without what a write has left that was killed: it goes. */
+async function namesIn(directory: HeldDirectory): Promise<Buffer[]> {
+  const read = (): Promise<Buffer[]> => readdir(directory.at(), { encoding: "buffer" });
+  const names = await read();
+  if (!names.some((name) => name.toString("latin1").startsWith(partialPrefix))) return names;
+  await sweepPartial(directory);
+  return await read();
 }
 
 /** As it was asked for, unless there is a `..` in it: where that leads depends on the links before it. */

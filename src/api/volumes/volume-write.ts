@@ -2,7 +2,7 @@ import { constants, type BigIntStats } from "node:fs";
 import { copyFile, open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { statusOf, type Place } from "../../host/contained/contained-directory.ts";
 import { HeldDirectory } from "../../host/contained/held-directory.ts";
-import { randomHex } from "../../host/system/entropy.ts";
+import { partialName } from "../../host/tree/partial-names.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_NONBLOCK, O_WRONLY } = constants;
 
@@ -43,8 +43,8 @@ export class AsideFile {
     if (old?.isFile() === false) throw systemError("EINVAL", "it is no regular file");
     // The place's own is closed before this is over.
     const directory = await HeldDirectory.openItself(place.directory.at());
-    const aside = directory.at(`.msb-${randomHex(8)}.tmp`);
     try {
+      const aside = directory.at(await partialName());
       const file = await open(aside, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0o600);
       const made = new AsideFile(file, directory, directory.at(place.name), aside);
       try {
