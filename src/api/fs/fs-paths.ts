@@ -23,8 +23,8 @@ export interface FsLinkOptions extends WaitOptions {
 
 /** Times as a Date, or as **milliseconds** since 1970, such as `Date.now()`. (Numbers of Node's own `utimes` are seconds.) */
 export interface FsTimes {
-  readonly accessed?: Date | number | undefined;
-  readonly modified?: Date | number | undefined;
+  readonly accessed?: Date | number | null | undefined;
+  readonly modified?: Date | number | null | undefined;
 }
 
 /** What can be done to names and attributes of a sandbox's files; a part of {@link SandboxFs}. */
@@ -252,8 +252,8 @@ function checkId(name: string, id: number | null): number | null {
   return id === null ? null : checkWhole(name, id, 0, 0xffff_fffe);
 }
 
-function nanoseconds(name: string, time: Date | number | undefined): bigint | null {
-  if (time === undefined) return null;
+function nanoseconds(name: string, time: Date | number | null | undefined): bigint | null {
+  if (time === undefined || time === null) return null;
   const ms = time instanceof Date ? time.getTime() : time;
   // What 64 bits of nanoseconds hold: 1677 to 2262.
   if (typeof ms === "number" && Math.abs(ms) <= 9.2e15 / 1000) return BigInt(Math.round(ms * 1000)) * 1000n;
