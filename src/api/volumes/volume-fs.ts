@@ -7,18 +7,18 @@ import { removeTree } from "../../host/contained/remove-tree.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
 import { partialPrefix, sweepPartial } from "../../host/tree/partial-names.ts";
-import { bytesOf, decodeText } from "../fs/contents.ts";
+import { bytesOf, decodeText, type FsData } from "../fs/contents.ts";
 import type { FsEntry, FsEntryKind, FsMetadata } from "../fs/fs-types.ts";
 import { isTextPath, joinPath, pathText } from "../fs/guest-path.ts";
 import { copyTree } from "./copy-tree.ts";
-import { atPlace } from "./volume-place.ts";
+import { atPlace, volumeError } from "./volume-place.ts";
 import { VolumeFsReadStream, VolumeFsWriteSink } from "./volume-streams.ts";
 import { AsideFile, openToRead, systemError, writeWhole } from "./volume-write.ts";
 
 /** One name in a directory of a volume; what a symbolic link leads to is not looked at. */
 export interface VolumeFsEntry extends FsEntry {
   /** The path as it is: in `path`, bytes that are no UTF-8 are U+FFFD, and that text does not lead to the file. */
-  readonly pathBytes: Uint8Array;
+  readonly pathBytes: Buffer;
   /** Whether `path` says all of it. */
   readonly isUtf8: boolean;
 }
@@ -73,8 +73,9 @@ export class VolumeFs {
    *
    * @throws IoError, SandboxFsError, InvalidConfigError, the signal's reason; nothing has changed then
    */
-  async write(path: string, data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
+  async write(path: string, data: FsData, options: WaitOptions = {}): Promise<void> {
     const bytes = bytesOf(data);
+    mustNameFile(path, "write");
     await this.#at(path, "write", options, (place, { signal }) => writeWhole(place, bytes, signal), true);
   }
 
@@ -90,6 +91,7 @@ export class VolumeFs {
 
   /** As {@link write}, a chunk at a time: the file takes its place when the stream is closed. @throws IoError, SandboxFsError */
   async writeStream(path: string, options: WaitOptions = {}): Promise<VolumeFsWriteSink> {
+    mustNameFile(path, "write");
     return await this.#at(
       path,
       "write",
@@ -163,7 +165,7 @@ export class VolumeFs {
    */
   async copy(from: string, to: string, options: WaitOptions = {}): Promise<void> {
     await this.#at(from, "copy", options, async (source, { signal }) => {
-      await mustBeThere(source);
+      await mustFit(source, to);
       await this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), true);
     });
   }
@@ -171,7 +173,7 @@ export class VolumeFs {
   /** Gives something another name, and takes the place of a file that has it; as rename(2). @throws IoError, SandboxFsError */
   async rename(from: string, to: string, options: WaitOptions = {}): Promise<void> {
     await this.#atName(from, "rename", options, async (source, { signal }) => {
-      await mustBeThere(source);
+      await mustFit(source, to);
       await this.#atName(to, "rename to", { signal }, (target) => rename(source.path, target.path), true);
     });
   }
@@ -246,6 +248,25 @@ function partsOf(path: string, { within, name }: Place): readonly string[] {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (!parts.includes("..")) return parts;
   return name === "." ? within : [...within, name];
+}
+
+/** What is a directory's path is no file's. @throws IoError */
+function mustNameFile(path: string, action: string): void {
+  if (!namesDirectory(path)) return;
+  throw volumeError(
+    `${action} ${JSON.stringify(path)} in the volume`,
+    systemError("EISDIR", "the / at its end says that it is a directory"),
+  );
+}
+
+function namesDirectory(path: unknown): boolean {
+  return typeof path === "string" && /\/\.?$/.test(path);
+}
+
+async function mustFit(source: Place, to: string): Promise<void> {
+  const status = await mustBeThere(source);
+  if (namesDirectory(to) && !status.isDirectory())
+    throw systemError("ENOTDIR", "what is to be there is no directory, and the / at its end says so");
 }
 
 function metadataOf(status: BigIntStats): FsMetadata {

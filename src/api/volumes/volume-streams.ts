@@ -1,8 +1,8 @@
 import type { FileHandle } from "node:fs/promises";
-import { bytesOf } from "../fs/contents.ts";
+import { bytesOf, type FsData } from "../fs/contents.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { volumeError } from "./volume-place.ts";
-import { SandboxFsError } from "../../errors/index.ts";
+import { RuntimeError, SandboxFsError } from "../../errors/index.ts";
 import type { AsideFile } from "./volume-write.ts";
 
 /** The most that one chunk holds, bytes. */
@@ -14,7 +14,7 @@ export class VolumeFsReadStream implements AsyncDisposable {
   readonly #file: FileHandle;
   #ended = false;
   /** What was read and nobody has taken: a call that is given up takes nothing. */
-  #chunk: Promise<Uint8Array | null> | null = null;
+  #chunk: Promise<Buffer | null> | null = null;
   /** Calls take their turns. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -25,14 +25,14 @@ export class VolumeFsReadStream implements AsyncDisposable {
   }
 
   /** The next bytes, at most 3 MiB; null at the end, and ever after. @throws IoError */
-  async recv(options: WaitOptions = {}): Promise<Uint8Array | null> {
+  async recv(options: WaitOptions = {}): Promise<Buffer | null> {
     return await this.#inTurn(options, (operation) => this.#take(operation));
   }
 
   /** All that is left. @throws IoError */
   async collect(options: WaitOptions = {}): Promise<Buffer> {
     return await this.#inTurn(options, async (operation) => {
-      const chunks: Uint8Array[] = [];
+      const chunks: Buffer[] = [];
       for (;;) {
         const chunk = await this.#take(operation);
         if (chunk === null) return Buffer.concat(chunks);
@@ -55,7 +55,7 @@ export class VolumeFsReadStream implements AsyncDisposable {
     }
   }
 
-  async #take(operation: Operation): Promise<Uint8Array | null> {
+  async #take(operation: Operation): Promise<Buffer | null> {
     const read = (this.#chunk ??= this.#next());
     // Who gives up does not hear how it ends.
     read.catch(() => undefined);
@@ -73,7 +73,7 @@ export class VolumeFsReadStream implements AsyncDisposable {
     return `read ${JSON.stringify(this.#path)} in the volume`;
   }
 
-  async #next(): Promise<Uint8Array | null> {
+  async #next(): Promise<Buffer | null> {
     if (this.#ended) return null;
     try {
       const buffer = Buffer.allocUnsafe(chunkBytes);
@@ -87,7 +87,7 @@ export class VolumeFsReadStream implements AsyncDisposable {
     return null;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
     try {
       for (let chunk = await this.recv(); chunk !== null; chunk = await this.recv()) yield chunk;
     } finally {
@@ -113,6 +113,7 @@ export class VolumeFsWriteSink implements AsyncDisposable {
   #work: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
   #closing: Promise<void> | null = null;
+  #aborted: Promise<void> | null = null;
 
   /** @internal */
   constructor(path: string, aside: AsideFile) {
@@ -121,8 +122,8 @@ export class VolumeFsWriteSink implements AsyncDisposable {
   }
 
   /** Appends; text as UTF-8. @throws IoError; InvalidConfigError; SandboxFsError after `close()` */
-  async write(data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
-    if (this.#closing !== null) {
+  async write(data: FsData, options: WaitOptions = {}): Promise<void> {
+    if (this.#closing !== null || this.#aborted !== null) {
       throw new SandboxFsError(
         `${JSON.stringify(this.#path)} is closed`,
         { operation: "write", path: this.#path, errno: null, errnoName: null },
@@ -142,14 +143,27 @@ export class VolumeFsWriteSink implements AsyncDisposable {
     this.#throwFailure();
   }
 
-  /** Puts the file in its place. Again does nothing. @throws IoError, of an earlier write too: nothing has changed then */
+  /**
+   * Puts the file in its place. Again does nothing.
+   *
+   * @throws IoError, of an earlier write too: nothing has changed then; RuntimeError after {@link abort}
+   */
   async close(options: WaitOptions = {}): Promise<void> {
+    if (this.#aborted !== null) throw new RuntimeError(`${JSON.stringify(this.#path)} was given up`);
     this.#closing ??= this.#finish();
     await this.#wait("close", options, this.#closing);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** Gives it up: what was there stays as it was, and nothing is left beside it. After {@link close} it is too late. */
+  async abort(options: WaitOptions = {}): Promise<void> {
+    if (this.#closing !== null) return;
+    this.#aborted ??= this.#work.then(() => this.#aside.discard());
+    await this.#wait("give up", options, this.#aborted);
+  }
+
+  /** Closes it, unless it was aborted: after an error too, so a half that must not be seen is to be given up with {@link abort}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#aborted === null) await this.close();
   }
 
   /** Giving up ends the waiting: what was asked for goes on. */

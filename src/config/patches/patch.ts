@@ -51,17 +51,17 @@ export interface PatchConfig {
   readonly dst?: string | undefined;
   readonly target?: string | undefined;
   readonly link?: string | undefined;
-  readonly mode?: number | undefined;
-  readonly replace?: boolean | undefined;
-  readonly keepDirectories?: boolean | undefined;
+  readonly mode?: number | null | undefined;
+  readonly replace?: boolean | null | undefined;
+  readonly keepDirectories?: boolean | null | undefined;
 }
 
 /** Of a patch that makes something. */
 export interface PatchOptions {
-  /** Permissions, such as `0o755`. */
-  readonly mode?: number | undefined;
+  /** Permissions, such as `0o755`; null: as if it were left out. */
+  readonly mode?: number | null | undefined;
   /** Takes the place of what is there. */
-  readonly replace?: boolean | undefined;
+  readonly replace?: boolean | null | undefined;
 }
 
 /** Of a patch that copies something of the host's. */
@@ -70,7 +70,7 @@ export interface CopyPatchOptions extends PatchOptions {
    * As `cp` does it: a file that is copied onto a directory goes into it, and no directory is replaced by anything else. Without it
    * `replace` puts a file in the place of a whole directory.
    */
-  readonly keepDirectories?: boolean | undefined;
+  readonly keepDirectories?: boolean | null | undefined;
 }
 
 /** What is no object would say nothing. @throws InvalidConfigError */
