@@ -129,6 +129,29 @@ test("what cannot be served takes nothing else with it", async (t) => {
   );
 });
 
+test("two mounts of one volume share its quota", async (t) => {
+  const path = mkdtempSync(join(tmpdir(), "msb-shared-quota-"));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  const volume = { path, quotaBytes: 2 * 4096, quotaCountsAll: true };
+  const { relay, next } = serveDirectories(t, [volume, volume, { quotaBytes: 4096 }]);
+  const errnos: number[] = [];
+  for (const [mount, name] of [
+    [0, "one"],
+    [1, "two"],
+    [0, "three"],
+    [1, "four"],
+    [2, "own"],
+  ] as const) {
+    const body = Buffer.concat([fields([32, 0o755], [32, 0o22]), texts(name)]);
+    relay.write(requestOf("mkdir", root, body, { mount }));
+    let answer = await next();
+    // News of what the other mount has done come between.
+    while (answer.unique === 0n) answer = await next();
+    errnos.push(answer.errno);
+  }
+  assert.deepEqual(errnos, [0, 0, 28, 28, 0]);
+});
+
 test("a message of a length that none has ends the mounts, and nothing else", async (t) => {
   for (const length of [0, 39, (1 << 20) + 4097, 0xffff_ffff]) {
     const { relay, ended } = serveDirectories(t, [{}]);

@@ -38,7 +38,11 @@ export class ServedConnection {
     const most = mostHandles(paths.length);
     for (const [mount, path] of paths.entries()) {
       try {
-        this.#trees.push(new ServedTree(mount, path, most, (message) => this.#notify(message)));
+        // Two mounts of one volume have one quota.
+        const same = path.quotaCountsAll ? paths.findIndex((other) => other.path === path.path) : mount;
+        const shared = this.#trees[same]?.quota;
+        const notify = (message: Buffer): void => this.#notify(message);
+        this.#trees.push(new ServedTree(mount, path, most, notify, shared));
       } catch (error) {
         this.#trees.push(null);
         unserved(path.path, reasonOf(error));

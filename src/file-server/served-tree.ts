@@ -38,14 +38,22 @@ export class ServedTree {
   /**
    * @param mostHandles how many files and directories the guest may have open
    * @param notify sends what nobody asked for
+   * @param shared what another mount of the same volume counts
    * @throws the system's error when the path cannot be opened
    */
-  constructor(mount: number, options: ServedPath, mostHandles: number, notify: (message: Buffer) => void) {
+  constructor(
+    mount: number,
+    options: ServedPath,
+    mostHandles: number,
+    notify: (message: Buffer) => void,
+    shared?: Quota,
+  ) {
     this.mount = mount;
     this.readOnly = options.readOnly;
     this.#notify = notify;
     const { quotaBytes, quotaCountsAll } = options;
-    const used = quotaBytes !== null && quotaCountsAll ? usedBytes(options.path) : 0;
+    const counts = shared === undefined && quotaBytes !== null && quotaCountsAll;
+    const used = counts ? usedBytes(options.path) : 0;
     this.tree = new HostTree(options.path, options.isFile, (node) => {
       this.#names.forget(node);
       this.#watches.drop(node);
@@ -53,7 +61,7 @@ export class ServedTree {
     this.nodes = this.tree.nodes;
     this.owners = new Owners(this.tree, options);
     this.handles = new Handles(mostHandles);
-    this.quota = new Quota(quotaBytes, used);
+    this.quota = shared ?? new Quota(quotaBytes, used);
     this.#watches = new Watches(this.tree, this.#names, (directory, name) =>
       this.#changedOnHost(directory, name),
     );

@@ -30,6 +30,15 @@ export function parseCopyDir(text: string): PatchConfig {
   return Patch.copyDir(src, dst, asCp);
 }
 
+/** A path to remove. Who knows docker's `--rm` gives it none. @throws UsageError */
+export function parseRemoval(path: string): string {
+  if (path.startsWith("/")) return path;
+  throw new UsageError(
+    `"${path}" is no path in the guest, which --rm removes.`,
+    "docker's --rm is not needed: a sandbox without a name goes when its command has ended",
+  );
+}
+
 /** A path of the guest is absolute, so a name of the host may have colons in it. */
 function sides(text: string): readonly [src: string, dst: string] {
   const colon = text.lastIndexOf(":/");
