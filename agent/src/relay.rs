@@ -22,6 +22,8 @@ use std::thread;
 const PORT_NAME: &str = "org.microsandbox.files";
 /// Bytes of the number of the mount.
 const PREFIX: usize = 4;
+/// Bytes of `fuse_in_header`.
+const REQUEST_HEADER: usize = 40;
 /// Bytes of `fuse_out_header`.
 const ANSWER_HEADER: usize = 16;
 /// The largest message: 1 MiB of data and a page of what describes it. The kernel wants room for as much as it may write at once.
@@ -70,7 +72,19 @@ impl Relay {
         let (its_port, its_devices) = (port.clone(), devices.clone());
         let notices = Arc::new(Notices::default());
         let its_notices = notices.clone();
-        start_thread(move || notices.carry(PREFIX))?;
+        let way = Way {
+            port: port.clone(),
+            turn: Arc::default(),
+            over: Arc::new(over),
+        };
+        let its_way = way.clone();
+        start_thread(move || {
+            notices.carry(PREFIX, |mount| {
+                if let Err(error) = its_way.send(&news_lost(mount)) {
+                    eprintln!("agent: the host's files: {error}");
+                }
+            })
+        })?;
         start_thread(move || {
             if let Err(error) = carry_answers(&its_port, &its_devices, &its_notices) {
                 eprintln!("agent: the host's files: {error}");
@@ -80,11 +94,6 @@ impl Relay {
             locked(&its_devices).clear();
             drop(until);
         })?;
-        let way = Way {
-            port,
-            turn: Arc::default(),
-            over: Arc::new(over),
-        };
         let first = way.clone().start_carrier()?;
         Ok(Relay {
             way,
@@ -128,6 +137,12 @@ impl Relay {
 }
 
 impl Way {
+    /// Writes whole messages.
+    fn send(&self, messages: &[u8]) -> Result<()> {
+        let _turn = locked(&self.turn);
+        write_all(&self.port, messages)
+    }
+
     /// Makes the thread that carries the requests of one mount, which it is told of.
     fn start_carrier(self) -> Result<Sender<Mounted>> {
         let (sender, mounts) = channel::<Mounted>();
@@ -141,6 +156,15 @@ impl Way {
         })?;
         Ok(sender)
     }
+}
+
+/// What the host is told when there was no room for what it has sent of a mount without being asked: a `fuse_in_header` with an
+/// operation that no kernel has.
+fn news_lost(mount: u32) -> [u8; PREFIX + REQUEST_HEADER] {
+    let mut message = [0; PREFIX + REQUEST_HEADER];
+    message[..PREFIX].copy_from_slice(&mount.to_le_bytes());
+    message[PREFIX..PREFIX + 4].copy_from_slice(&(REQUEST_HEADER as u32).to_le_bytes());
+    message
 }
 
 /// Tells the kernel how far to read ahead in the file system that was mounted last at `target`.
@@ -208,8 +232,7 @@ fn carry_requests(mounted: &Mounted, way: &Way, buffer: &mut [u8]) -> Result<()>
             }
             continue;
         }
-        let _turn = locked(&way.turn);
-        write_all(&way.port, &buffer[..filled])?;
+        way.send(&buffer[..filled])?;
         filled = 0;
     }
 }
@@ -343,7 +366,7 @@ mod tests {
         let (port, host) = sys::pipe().unwrap();
         let notices = Arc::new(Notices::default());
         let its = notices.clone();
-        let notifier = thread::spawn(move || its.carry(PREFIX));
+        let notifier = thread::spawn(move || its.carry(PREFIX, |_| ()));
         let its = notices.clone();
         let carrier = thread::spawn(move || carry_answers(&port, &devices, &its));
         for (mount, unique) in [(0_u32, 0_u64), (0, 0), (1, 7)] {
