@@ -6,10 +6,11 @@ import { mostHandles } from "./open-limit.ts";
 import { answerUnserved, serve } from "./operations/dispatch.ts";
 import type { ServedPath } from "./options.ts";
 import { ServedTree } from "./served-tree.ts";
+import { EventQueue } from "./tree/event-queue.ts";
 
 /** Bytes of answers that wait for a guest that does not read: it is not answered more then. */
 const mostAnswers = 4 << 20;
-/** With what nobody asked for: it is not told more then, and believes what it was told until that runs out. */
+/** With what nobody asked for: it is told the rest when it has read that. */
 const mostUnread = 8 << 20;
 
 /** Serves directories on a connection to a guest's relay, until that ends. */
@@ -34,6 +35,7 @@ export class ServedConnection {
     unserved: (path: string, reason: string) => void,
   ) {
     this.#socket = socket;
+    const events = new EventQueue();
     this.#ended = ended;
     const most = mostHandles(paths.length);
     for (const [mount, path] of paths.entries()) {
@@ -41,8 +43,8 @@ export class ServedConnection {
         // Two mounts of one volume have one quota.
         const same = path.quotaCountsAll ? paths.findIndex((other) => other.path === path.path) : mount;
         const shared = this.#trees[same]?.quota;
-        const notify = (message: Buffer): void => this.#notify(message);
-        this.#trees.push(new ServedTree(mount, path, most, notify, shared));
+        const notify = (message: Buffer): boolean => this.#notify(message);
+        this.#trees.push(new ServedTree(mount, path, most, notify, events, shared));
       } catch (error) {
         this.#trees.push(null);
         unserved(path.path, reasonOf(error));
@@ -56,6 +58,7 @@ export class ServedConnection {
       this.#answer();
     });
     socket.on("drain", () => {
+      for (const tree of this.#trees) tree?.drained();
       if (!this.#waits) return;
       this.#waits = false;
       socket.resume();
@@ -87,9 +90,10 @@ export class ServedConnection {
     }
   }
 
-  #notify(message: Buffer): void {
-    if (this.#isOver || this.#socket.writableLength > mostUnread) return;
+  #notify(message: Buffer): boolean {
+    if (this.#isOver || this.#socket.writableLength > mostUnread) return false;
     this.#socket.write(message);
+    return true;
   }
 
   #end(reason: string | null): void {
