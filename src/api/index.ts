@@ -91,7 +91,12 @@ export {
   type RegistryConfig,
   type RegistryInput,
 } from "../config/registry-config.ts";
-export { Patch, type CopyPatchOptions, type PatchConfig, type PatchOptions } from "../config/patches/patch.ts";
+export {
+  Patch,
+  type CopyPatchOptions,
+  type PatchConfig,
+  type PatchOptions,
+} from "../config/patches/patch.ts";
 export { PatchBuilder } from "../config/patches/patch-builder.ts";
 export type { Rlimit, RlimitResource } from "../config/rlimits.ts";
 export { RootDiskBuilder, type RootDiskInput } from "../config/root-disk-builder.ts";
