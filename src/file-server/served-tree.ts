@@ -9,10 +9,13 @@ import { Handles } from "./handles.ts";
 import type { ServedPath } from "./options.ts";
 import { Owners } from "./ownership/owners.ts";
 import { Quota } from "./quota.ts";
+import { layerAt } from "../overlay/layer-paths.ts";
+import { OverlayTree } from "./overlay/overlay-tree.ts";
 import { HostTree } from "./tree/host-tree.ts";
 import { fileTypes, type Node } from "./tree/node.ts";
 import type { NodeTable } from "./tree/node-table.ts";
 import type { Place } from "./tree/node.ts";
+import type { ServedFiles } from "./tree/served-files.ts";
 import { ToldNames } from "./tree/told-names.ts";
 import { Watches } from "./tree/watches.ts";
 import { usedBytes } from "./used-bytes.ts";
@@ -26,7 +29,7 @@ export class ServedTree {
   /** The mount's number, before each of its messages. */
   readonly mount: number;
   readonly readOnly: boolean;
-  readonly tree: HostTree;
+  readonly tree: ServedFiles;
   readonly nodes: NodeTable;
   readonly owners: Owners;
   readonly handles: Handles;
@@ -44,15 +47,32 @@ export class ServedTree {
     this.mount = mount;
     this.readOnly = options.readOnly;
     this.#notify = notify;
-    this.tree = new HostTree(options.path, options.isFile, (node) => {
+    const gone = (node: Node): void => {
       this.#names.forget(node);
       this.#watches.drop(node);
-    });
-    this.nodes = this.tree.nodes;
-    this.owners = new Owners(this.tree, options);
+    };
     this.handles = new Handles(mostHandles);
-    const { quotaBytes, quotaCountsAll } = options;
-    const used = quotaBytes !== null && quotaCountsAll ? usedBytes(options.path) : 0;
+    const { path, layer, quotaBytes, quotaCountsAll } = options;
+    if (layer === null) {
+      this.tree = new HostTree(path, options.isFile, gone);
+      this.owners = new Owners(this.tree, options);
+    } else {
+      const tree = new OverlayTree(path, layerAt(layer), gone, {
+        view: (node, stat) => this.owners.view(node, stat),
+        hostMode: (mode, isDirectory) => this.owners.hostMode(mode, isDirectory),
+        keepOn: (fd, override) => this.owners.keepOn(fd, override),
+        adding: (bytes, act) => this.quota.adding(bytes, act),
+        reopen: (node, open) => this.handles.reopen(node, open),
+        otherPlace: (node) => this.#watches.drop(node),
+        nameChanged: (parent, name) => this.#entryChanged(parent, name),
+      });
+      this.tree = tree;
+      this.owners = new Owners(tree, options);
+      tree.begin();
+    }
+    this.nodes = this.tree.nodes;
+    const counted = layer === null ? path : layerAt(layer).files;
+    const used = quotaBytes !== null && (quotaCountsAll || layer !== null) ? usedBytes(counted) : 0;
     this.quota = new Quota(quotaBytes, used);
     this.#watches = new Watches(this.tree, this.#names, (directory, name) =>
       this.#changedOnHost(directory, name),
@@ -83,7 +103,7 @@ export class ServedTree {
 
   /** Tells the kernel of a file that was found at a place, unless `say` fails: then it does not hear of it. @throws Refusal ENFILE */
   tell<T>(place: Place, stat: BigIntStats, say: (node: Node) => T): T {
-    const node = this.nodes.tell(place, stat);
+    const node = this.tree.tell(place, stat);
     try {
       return say(node);
     } catch (error) {
@@ -125,6 +145,11 @@ export class ServedTree {
     return reply;
   }
 
+  /** The inode number that the guest knows a file by. */
+  inoOf(stat: BigIntStats): bigint {
+    return this.nodes.known(stat)?.shownIno ?? stat.ino;
+  }
+
   /** A name has gone, by the guest's own doing. */
   forgetName(parent: Node, name: string): void {
     this.#names.remove(parent, name);
@@ -144,7 +169,8 @@ export class ServedTree {
   #writeAttributes(target: Buffer, at: number, node: Node, stat: BigIntStats): void {
     node.toldMtimeNs = stat.mtimeNs;
     node.toldCtimeNs = stat.ctimeNs;
-    writeAttributes(target, at, stat, this.owners.view(node, stat));
+    const view = this.owners.view(node, stat);
+    writeAttributes(target, at, stat, node.shownIno === null ? view : { ...view, ino: node.shownIno });
   }
 
   /** Remembers what the kernel is told of a name. @returns for how many ms that is good */
@@ -165,6 +191,7 @@ export class ServedTree {
       if (name === null) {
         for (const each of [...(directory.told?.keys() ?? [])]) this.#entryChanged(directory, each);
       } else this.#entryChanged(directory, name);
+      this.tree.changedOnHost(directory);
       const stat = this.tree.stat(directory);
       if (stat.mtimeNs !== directory.toldMtimeNs) this.#notify(invalidNode(this.mount, directory.id, false));
     } catch {

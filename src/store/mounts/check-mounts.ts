@@ -6,7 +6,7 @@ import { checkVolumeConfig, type VolumeConfig } from "../../config/volumes/volum
 import { InvalidConfigError, VolumeAlreadyExistsError } from "../../errors/index.ts";
 import type { Home } from "../home.ts";
 import { findIfThere, volumeNotFound, type FoundVolume } from "../volumes/volumes.ts";
-import { requireServable, requireSharable } from "./shared-directories.ts";
+import { requireOverlayable, requireServable, requireSharable } from "./shared-directories.ts";
 
 /** So many are free in every machine beside those of the root. */
 const mostDisks = 4;
@@ -43,7 +43,7 @@ export async function checkMounts(
       case "bind": {
         const host = resolve(mount.host);
         requireSharable(mount);
-        await requireServable(host, mount.guest);
+        requireOverlayable(mount, await requireServable(host, mount.guest));
         checked.push({ ...mount, host });
         break;
       }
