@@ -41,7 +41,7 @@ export const apply = defineCommand({
         return entries;
       } catch (error) {
         if (!(error instanceof ChangesConflictError || error instanceof PartialCopyError)) throw error;
-        err(errorBlock({ text: oneLine(error.message), hints: [error.hint ?? ""] }, process.stderr));
+        err(errorBlock({ text: oneLine(error.message), hints: [error.hint] }, process.stderr));
         for (const line of detailsOf(error, place)) err(`${oneLine(line)}\n`);
         return null;
       }
