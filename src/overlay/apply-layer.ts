@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { chmod, lstat, mkdir, open, rmdir, type FileHandle } from "node:fs/promises";
 import { errorCode } from "../host/system-error.ts";
-import type { HeldDirectory } from "../host/tree/held-directory.ts";
+import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { TreeTally, type TreeResult } from "../host/tree/tree-result.ts";
 import { endsAll, messageOf } from "../host/tree/write-entry.ts";
 import { baseOf, markOf, type Base } from "./base.ts";

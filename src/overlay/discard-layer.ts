@@ -1,7 +1,7 @@
 import { unlink } from "node:fs/promises";
 import { removeTree } from "../host/contained/remove-tree.ts";
 import { extendedAttributes } from "../host/files/extended-attributes.ts";
-import type { HeldDirectory } from "../host/tree/held-directory.ts";
+import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { bytesOf, childOf, entryOf } from "./entries.ts";
 import { overrideName } from "./guest-attributes.ts";
 import { writeRecords } from "./journal.ts";

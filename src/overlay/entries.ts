@@ -1,6 +1,6 @@
 import type { BigIntStats } from "node:fs";
 import { lstat } from "node:fs/promises";
-import type { HeldDirectory } from "../host/tree/held-directory.ts";
+import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { errorCode } from "../host/system-error.ts";
 
 /** A name, of one character for each byte, as the system takes it. */

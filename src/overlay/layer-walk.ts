@@ -2,7 +2,7 @@ import { constants, type BigIntStats } from "node:fs";
 import { open, readdir, readlink } from "node:fs/promises";
 import { IoError } from "../errors/index.ts";
 import { extendedAttributes } from "../host/files/extended-attributes.ts";
-import type { HeldDirectory } from "../host/tree/held-directory.ts";
+import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { deepest } from "../host/tree/tree-path.ts";
 import type { TreeKind } from "../host/tree/tree.ts";
 import { baseOf, markOf } from "./base.ts";

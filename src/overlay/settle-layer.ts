@@ -1,5 +1,5 @@
 import { lstat, unlink } from "node:fs/promises";
-import { HeldDirectory } from "../host/tree/held-directory.ts";
+import { HeldDirectory } from "../host/contained/held-directory.ts";
 import { markOf } from "./base.ts";
 import { bytesOf, childOf, entryOf } from "./entries.ts";
 import { readRecords, writeRecords } from "./journal.ts";

@@ -2,7 +2,7 @@ import { constants, linkSync, lstatSync, renameSync, unlinkSync, type BigIntStat
 import { lchown, open, readlink, symlink, unlink, type FileHandle } from "node:fs/promises";
 import { readChunk } from "../host/files/read-chunk.ts";
 import { errorCode } from "../host/system-error.ts";
-import type { HeldDirectory } from "../host/tree/held-directory.ts";
+import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { openAside, partialName } from "../host/tree/write-entry.ts";
 import { baseOf } from "./base.ts";
 import { bytesOf } from "./entries.ts";

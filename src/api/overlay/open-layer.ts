@@ -5,7 +5,7 @@ import { InvalidConfigError, MicrosandboxError } from "../../errors/index.ts";
 import { lockFileWhenFree } from "../../host/locks/lock-when-free.ts";
 import type { FileLock } from "../../host/locks/lock.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
-import { HeldDirectory } from "../../host/tree/held-directory.ts";
+import { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { layerPaths, type LayerPaths } from "../../overlay/layer-paths.ts";
 import { requireServable } from "../../store/mounts/shared-directories.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
