@@ -1,25 +1,20 @@
 import { constants, fstatSync, mkdirSync, openSync, renameSync, utimesSync, type BigIntStats } from "node:fs";
 import { baseOf, unknownBase, type Base } from "../../overlay/base.ts";
 import type { LayerPaths } from "../../overlay/layer-paths.ts";
-import { below, type LayerRecord } from "../../overlay/layer-records.ts";
+import { below } from "../../overlay/layer-records.ts";
 import { errno, renameFlags } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
 import { fileBytes } from "../quota.ts";
 import type { FileSystemKind } from "../tree/file-system-kinds.ts";
 import { HostTree } from "../tree/host-tree.ts";
 import { NodeTable } from "../tree/node-table.ts";
-import { fileTypes, isSame, type Node, type Place } from "../tree/node.ts";
+import { fileTypes, type Node, type Place } from "../tree/node.ts";
 import type { ServedFiles } from "../tree/served-files.ts";
 import { JournalWriter } from "./journal-writer.ts";
 import { LayerWork } from "./layer-work.ts";
 import type { OverlayKeeper } from "./overlay-keeper.ts";
+import { OverlaySides } from "./overlay-sides.ts";
 import { ReadVersions } from "./read-versions.ts";
-
-/** Where a node's file is: in the layer, below it, or, a directory, in both. */
-interface Sides {
-  upper: Node | null;
-  lower: Node | null;
-}
 
 /** Of a file that the host has changed so short a time ago, a further change may leave no trace in its times. */
 const settledNs = 20_000_000n;
@@ -39,7 +34,7 @@ export class OverlayTree implements ServedFiles {
   readonly #work: LayerWork;
   readonly #journal: JournalWriter;
   readonly #keeper: OverlayKeeper;
-  readonly #sides = new Map<Node, Sides>();
+  readonly #sides: OverlaySides;
   readonly #read = new ReadVersions();
 
   /**
@@ -58,10 +53,13 @@ export class OverlayTree implements ServedFiles {
       mkdirSync(layer.files, { recursive: true, mode: 0o700 });
       this.#upper = new HostTree(layer.files, false);
       this.nodes = new NodeTable(this.#upper.stat(this.#upper.nodes.root), (node) => {
-        this.#forget(node);
+        this.#sides.forget(node);
         gone(node);
       });
-      this.#sides.set(this.nodes.root, { upper: null, lower: this.#lower.nodes.root });
+      const trees = { upper: this.#upper, lower: this.#lower };
+      this.#sides = new OverlaySides(trees, this.nodes.root, this.#journal.records, (directory) =>
+        keeper.otherPlace(directory),
+      );
     } catch (error) {
       this.#lower.close();
       throw error;
@@ -71,7 +69,7 @@ export class OverlayTree implements ServedFiles {
   /** To be called once, before all others, when the keeper is able to keep: gives a new layer the mode and owner of the directory. */
   begin(): void {
     const { root } = this.nodes;
-    const sides = this.#sidesOf(root);
+    const sides = this.#sides.of(root);
     if (sides.lower !== null && this.#journal.records.root.base === null) {
       const stat = this.#lower.stat(sides.lower);
       this.#work.dress(sides.lower, stat, this.#keeper.view(root, stat), this.#files);
@@ -83,7 +81,7 @@ export class OverlayTree implements ServedFiles {
   tell(place: Place, stat: BigIntStats): Node {
     const node = this.nodes.tell(place, stat);
     try {
-      this.#attach(node, place);
+      this.#sides.attach(node, place);
       return node;
     } catch (error) {
       this.nodes.forget(node.id, 1);
@@ -92,21 +90,21 @@ export class OverlayTree implements ServedFiles {
   }
 
   statEntry(parent: Node, name: string): BigIntStats | undefined {
-    return this.#upperEntry(parent, name) ?? this.#lowerEntry(parent, name);
+    return this.#sides.upperEntry(parent, name) ?? this.#sides.lowerEntry(parent, name);
   }
 
   stat(node: Node): BigIntStats {
     for (const fd of node.open.values()) return fstatSync(fd, { bigint: true });
-    const [tree, real] = this.#side(node);
+    const [tree, real] = this.#sides.shown(node);
     return tree.stat(real);
   }
 
   names(directory: Node): string[] {
-    const { upper, lower } = this.#sidesOf(directory);
+    const { upper, lower } = this.#sides.of(directory);
     const names = upper === null ? [] : this.#upper.names(upper);
     if (lower === null) return names;
     const known = new Set(names);
-    const hidden = this.#recordOf(directory)?.children;
+    const hidden = this.#sides.recordOf(directory)?.children;
     try {
       for (const name of this.#lower.names(lower)) {
         if (!known.has(name) && hidden?.get(name)?.isHidden !== true) names.push(name);
@@ -120,14 +118,14 @@ export class OverlayTree implements ServedFiles {
 
   open(node: Node, flags: number): number {
     for (const fd of node.open.values()) return openSync(`/proc/self/fd/${fd}`, flags);
-    const [tree, real] = this.#side(node);
+    const [tree, real] = this.#sides.shown(node);
     const writes = constants.O_WRONLY | constants.O_RDWR | constants.O_TRUNC;
     if (tree === this.#lower && (flags & writes) !== 0) throw new Refusal(errno.rofs);
     return tree.open(real, flags);
   }
 
   pathOf(node: Node): Buffer {
-    const [tree, real] = this.#side(node);
+    const [tree, real] = this.#sides.shown(node);
     return tree.pathOf(real);
   }
 
@@ -137,14 +135,14 @@ export class OverlayTree implements ServedFiles {
   }
 
   directoryFd(node: Node): number {
-    const { upper, lower } = this.#sidesOf(node);
+    const { upper, lower } = this.#sides.of(node);
     if (lower !== null) return this.#lower.directoryFd(lower);
     if (upper !== null) return this.#upper.directoryFd(upper);
     throw new Refusal(errno.stale);
   }
 
   kindOf(node: Node): FileSystemKind {
-    const { lower } = this.#sidesOf(node);
+    const { lower } = this.#sides.of(node);
     return lower === null ? "files" : this.#lower.kindOf(lower);
   }
 
@@ -155,43 +153,43 @@ export class OverlayTree implements ServedFiles {
   }
 
   opened(node: Node, fd: number): void {
-    if (this.#sidesOf(node).upper !== null) return;
-    this.#read.note(this.#pathOf(node), fstatSync(fd, { bigint: true }).ctimeNs);
+    if (this.#sides.of(node).upper !== null || node.places.length === 0) return;
+    this.#read.note(this.#sides.pathOf(node), fstatSync(fd, { bigint: true }).ctimeNs);
   }
 
   /** Of a directory that is in both the guest sees the time of its own: by that it knows that its listing is old. */
   changedOnHost(directory: Node): void {
-    const { upper, lower } = this.#sidesOf(directory);
+    const { upper, lower } = this.#sides.of(directory);
     if (upper !== null && lower !== null) this.#touch(upper);
   }
 
   isGuests(parent: Node, name: string): boolean {
-    return this.#upperEntry(parent, name) !== undefined;
+    return this.#sides.upperEntry(parent, name) !== undefined;
   }
 
   requireFree(parent: Node, name: string): void {
-    this.#refresh(parent);
+    this.#sides.refresh(parent);
     if (this.statEntry(parent, name) !== undefined) throw new Refusal(errno.exist);
   }
 
   writable(node: Node, empties: boolean): void {
-    const { upper, lower } = this.#sidesOf(node);
+    const { upper, lower } = this.#sides.of(node);
     if (upper !== null || lower === null) return;
     if (node.identity.type === fileTypes.directory) this.#upperOf(node);
     else this.#copyUp(node, lower, empties);
   }
 
   remove(parent: Node, name: string, isDirectory: boolean): void {
-    this.#refresh(parent);
-    const upper = this.#upperEntry(parent, name);
-    const lower = this.#lowerEntry(parent, name);
+    this.#sides.refresh(parent);
+    const upper = this.#sides.upperEntry(parent, name);
+    const lower = this.#sides.lowerEntry(parent, name);
     const stat = upper ?? lower;
     if (stat === undefined) throw new Refusal(errno.noent);
     if (stat.isDirectory() !== isDirectory) throw new Refusal(isDirectory ? errno.notdir : errno.isdir);
     if (isDirectory) this.#requireEmpty(stat);
     const inLayer = this.#upperOf(parent);
     if (lower !== undefined) {
-      const path = below(this.#pathOf(parent), name);
+      const path = below(this.#sides.pathOf(parent), name);
       const base = upper === undefined ? this.#baseOf(path, this.nodes.known(lower), lower) : null;
       this.#journal.note(["hide", path, base]);
     }
@@ -204,7 +202,7 @@ export class OverlayTree implements ServedFiles {
   }
 
   beforeMove(from: Place, to: Place, flags: number): () => void {
-    for (const { parent } of [from, to]) this.#refresh(parent);
+    for (const { parent } of [from, to]) this.#sides.refresh(parent);
     const source = this.statEntry(from.parent, from.name);
     if (source === undefined) throw new Refusal(errno.noent);
     const target = this.statEntry(to.parent, to.name);
@@ -215,7 +213,7 @@ export class OverlayTree implements ServedFiles {
       if (exchanges) this.#requireMovable(to, target);
       else this.#prepareReplaced(to, source, target);
     }
-    const isHosts = this.#lowerEntry(from.parent, from.name) !== undefined;
+    const isHosts = this.#sides.lowerEntry(from.parent, from.name) !== undefined;
     const places = [from, to].map(({ parent, name }) => ({ parent: this.#upperOf(parent), name }));
     const [before, after] = places as [Place, Place];
     const [moved, other] = places.map((place) => this.#upperNode(place));
@@ -228,7 +226,7 @@ export class OverlayTree implements ServedFiles {
       }
       // Not before: until then the file has no other name in the layer.
       if (isHosts && !exchanges)
-        this.#journal.note(["hide", below(this.#pathOf(from.parent), from.name), null]);
+        this.#journal.note(["hide", below(this.#sides.pathOf(from.parent), from.name), null]);
     };
   }
 
@@ -240,7 +238,7 @@ export class OverlayTree implements ServedFiles {
   /** What is moved must be in the layer: a file is copied there, a directory that the host has is not moved. */
   #requireMovable({ parent, name }: Place, stat: BigIntStats): void {
     if (stat.isDirectory()) {
-      if (this.#lowerEntry(parent, name)?.isDirectory() === true) throw new Refusal(errno.xdev);
+      if (this.#sides.lowerEntry(parent, name)?.isDirectory() === true) throw new Refusal(errno.xdev);
       return;
     }
     const node = this.nodes.known(stat);
@@ -255,10 +253,10 @@ export class OverlayTree implements ServedFiles {
       if (!source.isDirectory()) throw new Refusal(errno.isdir);
       this.#requireEmpty(target);
     } else if (source.isDirectory()) throw new Refusal(errno.notdir);
-    const lower = this.#lowerEntry(parent, name);
+    const lower = this.#sides.lowerEntry(parent, name);
     if (lower === undefined) return;
-    const path = below(this.#pathOf(parent), name);
-    const isCovered = this.#upperEntry(parent, name) !== undefined;
+    const path = below(this.#sides.pathOf(parent), name);
+    const isCovered = this.#sides.upperEntry(parent, name) !== undefined;
     const base = isCovered ? null : this.#baseOf(path, this.nodes.known(lower), lower);
     // A directory would be seen through. A file covers what the host has as soon as it is there, and not before.
     if (source.isDirectory()) this.#journal.note(["hide", path, base]);
@@ -276,7 +274,7 @@ export class OverlayTree implements ServedFiles {
     if (place === undefined) throw new Refusal(errno.stale);
     const { parent, name } = place;
     const inLayer = this.#upperOf(parent);
-    const path = below(this.#pathOf(parent), name);
+    const path = below(this.#sides.pathOf(parent), name);
     const stat = this.#lower.stat(lower);
     const bytes = fileBytes + (empties ? 0 : Number(stat.size));
     this.#work.aside((work) => {
@@ -295,7 +293,7 @@ export class OverlayTree implements ServedFiles {
       this.#keeper.nameChanged(other.parent, other.name);
     }
     if (node.open.size > 0) {
-      const { upper } = this.#sidesOf(node);
+      const { upper } = this.#sides.of(node);
       if (upper !== null) this.#keeper.reopen(node, () => this.#upper.open(upper, constants.O_RDONLY));
     }
   }
@@ -303,8 +301,8 @@ export class OverlayTree implements ServedFiles {
   /** The directory in the layer, made if it is not there, with all above it. */
   #upperOf(directory: Node): Node {
     const missing: Node[] = [];
-    let inLayer = this.#sidesOf(directory).upper;
-    for (let each = directory; inLayer === null; inLayer = this.#sidesOf(each).upper) {
+    let inLayer = this.#sides.of(directory).upper;
+    for (let each = directory; inLayer === null; inLayer = this.#sides.of(each).upper) {
       missing.push(each);
       const above = each.places[0]?.parent;
       if (above === undefined) throw new Refusal(errno.stale);
@@ -315,14 +313,14 @@ export class OverlayTree implements ServedFiles {
   }
 
   #makeUpper(node: Node, inLayer: Node): Node {
-    const { lower } = this.#sidesOf(node);
+    const { lower } = this.#sides.of(node);
     const name = node.places[0]?.name;
     if (lower === null || name === undefined) throw new Refusal(errno.stale);
     const stat = this.#lower.stat(lower);
     this.#work.aside((work) => {
       this.#keeper.adding(fileBytes, () => {
         this.#work.directory(lower, stat, this.#keeper.view(node, stat), work);
-        this.#journal.note(["base", this.#pathOf(node), baseOf(stat)]);
+        this.#journal.note(["base", this.#sides.pathOf(node), baseOf(stat)]);
         renameSync(work, this.#upper.pathIn(inLayer, name));
       });
     });
@@ -333,7 +331,7 @@ export class OverlayTree implements ServedFiles {
   #become(node: Node, inLayer: Node, name: string): Node {
     const stat = this.#upper.statEntry(inLayer, name);
     if (stat === undefined) throw new Refusal(errno.stale);
-    const sides = this.#sidesOf(node);
+    const sides = this.#sides.of(node);
     sides.upper = this.#upper.nodes.tell({ parent: inLayer, name }, stat);
     if (!stat.isDirectory() && sides.lower !== null) {
       this.#lower.nodes.forget(sides.lower.id, 1);
@@ -353,113 +351,8 @@ export class OverlayTree implements ServedFiles {
     return age >= 0n && age < settledNs ? unknownBase : baseOf(stat);
   }
 
-  #attach(node: Node, { parent, name }: Place): void {
-    const above = this.#sidesOf(parent);
-    const sides = this.#sides.get(node) ?? { upper: null, lower: null };
-    this.#sides.set(node, sides);
-    const upper = this.#upperEntry(parent, name);
-    const isUpper = upper !== undefined && isSame(node, upper);
-    const lower = this.#lowerEntry(parent, name);
-    const isLower =
-      lower !== undefined && (isUpper ? upper.isDirectory() && lower.isDirectory() : isSame(node, lower));
-    sides.upper = told(this.#upper, sides.upper, above.upper, name, isUpper ? upper : undefined);
-    const before = sides.lower;
-    sides.lower = told(this.#lower, before, above.lower, name, isLower ? lower : undefined);
-    // Watched is the host's, where it has one.
-    if (node.identity.type === fileTypes.directory && sides.lower !== before) this.#keeper.otherPlace(node);
-  }
-
-  /**
-   * A directory that the guest has made, the host may have by now, too: by itself, or because changes were applied. What is removed then
-   * is to stay removed when the guest looks again.
-   */
-  #refresh(directory: Node): void {
-    const way: Node[] = [];
-    for (let each = directory; this.#sidesOf(each).lower === null;) {
-      const [place] = each.places;
-      if (place === undefined) return;
-      way.push(each);
-      each = place.parent;
-    }
-    for (const each of way.reverse()) {
-      const [place] = each.places;
-      if (place !== undefined) this.#attach(each, place);
-      if (this.#sidesOf(each).lower === null) return;
-    }
-  }
-
-  #forget(node: Node): void {
-    const sides = this.#sides.get(node);
-    this.#sides.delete(node);
-    if (sides === undefined) return;
-    if (sides.upper !== null) this.#upper.nodes.forget(sides.upper.id, 1);
-    if (sides.lower !== null) this.#lower.nodes.forget(sides.lower.id, 1);
-  }
-
-  #upperEntry(parent: Node, name: string): BigIntStats | undefined {
-    const { upper } = this.#sidesOf(parent);
-    return upper === null ? undefined : this.#upper.statEntry(upper, name);
-  }
-
-  /** What the host has there, unless the guest has deleted it. */
-  #lowerEntry(parent: Node, name: string): BigIntStats | undefined {
-    const { lower } = this.#sidesOf(parent);
-    if (lower === null || this.#recordOf(parent)?.children?.get(name)?.isHidden === true) return undefined;
-    try {
-      return this.#lower.statEntry(lower, name);
-    } catch (error) {
-      // The host has removed the directory.
-      if (error instanceof Refusal && error.errno === errno.stale) return undefined;
-      throw error;
-    }
-  }
-
-  #sidesOf(node: Node): Sides {
-    const sides = this.#sides.get(node);
-    if (sides === undefined) throw new Refusal(errno.stale);
-    return sides;
-  }
-
-  #side(node: Node): [HostTree, Node] {
-    const { upper, lower } = this.#sidesOf(node);
-    if (upper !== null) return [this.#upper, upper];
-    if (lower !== null) return [this.#lower, lower];
-    throw new Refusal(errno.stale);
-  }
-
-  #recordOf(directory: Node): LayerRecord | undefined {
-    return this.#journal.records.root.children === null
-      ? undefined
-      : this.#journal.records.find(this.#pathOf(directory));
-  }
-
-  /** Below the directory that is served; empty for that one. */
-  #pathOf(node: Node): string {
-    const names: string[] = [];
-    for (let place = node.places[0]; place !== undefined; place = place.parent.places[0])
-      names.push(place.name);
-    return names.reverse().join("/");
-  }
-
   #touch(inLayer: Node): void {
     const now = Date.now() / 1000;
     utimesSync(this.#upper.pathOf(inLayer), now, now);
   }
-}
-
-/** A node of a tree for as long as it is what its place has. */
-function told(
-  tree: HostTree,
-  had: Node | null,
-  parent: Node | null,
-  name: string,
-  stat: BigIntStats | undefined,
-): Node | null {
-  if (had !== null && stat !== undefined && parent !== null && isSame(had, stat)) {
-    tree.nodes.addPlace(had, { parent, name });
-    return had;
-  }
-  const now = stat === undefined || parent === null ? null : tree.nodes.tell({ parent, name }, stat);
-  if (had !== null) tree.nodes.forget(had.id, 1);
-  return now;
 }
