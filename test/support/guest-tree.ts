@@ -1,4 +1,4 @@
-import { GuestFiles } from "../../src/api/fs/guest-files.ts";
+import { GuestFiles, type FilesOwner } from "../../src/api/fs/guest-files.ts";
 import { Operation } from "../../src/host/operation.ts";
 import { FrameKind } from "../../src/protocol/frame.ts";
 import type { TreeEntry } from "../../src/protocol/generated/messages.ts";
@@ -47,9 +47,14 @@ export function guestWithTree(records: readonly Buffer[], last?: (stream: Stream
     if (last === undefined) stream.send(done);
     else last(stream);
   });
-  return new GuestFiles({
+  return new GuestFiles(filesOwner(borrow));
+}
+
+/** Whose files they are, where there is no sandbox. @param borrow its connection, such as that of `subscribedSupervisor()` */
+export function filesOwner(borrow: FilesOwner["borrow"]): FilesOwner {
+  return {
     borrow,
     explainLoss: (answer) => answer,
     run: (verb, options, work, others) => Operation.run(verb, options, work, others),
-  });
+  };
 }

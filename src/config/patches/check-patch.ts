@@ -18,12 +18,6 @@ const keys: Readonly<Record<PatchKind, readonly (keyof PatchConfig)[]>> = {
   append: ["path", "content"],
 };
 
-/** Where in the guest a patch does something. */
-export function patchedPath(patch: Patch): string {
-  if ("path" in patch) return patch.path;
-  return "dst" in patch ? patch.dst : patch.link;
-}
-
 /**
  * A patch as it is kept: with every default but the mode, its source absolute, its bytes a copy.
  *

@@ -89,7 +89,7 @@ async function copyTree(
   } as const;
   await files.during(call, request, async (stream) => {
     await stream.opened(signal);
-    const place = await HostPlace.open(target, standing, { owners: archive, specialBits: archive });
+    const place = await HostPlace.open(target, standing, { owners: archive });
     try {
       const refusals = new Refusals();
       const refuse = ({ path, message }: FileProblem): void => {
