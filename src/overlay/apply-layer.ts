@@ -2,6 +2,7 @@ import type { BigIntStats } from "node:fs";
 import { chmod, lstat, mkdir, open, rmdir, type FileHandle } from "node:fs/promises";
 import { errorCode } from "../host/system-error.ts";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
+import { sweepPartial } from "../host/tree/partial-names.ts";
 import { TreeTally, type TreeResult } from "../host/tree/tree-result.ts";
 import { endsAll, messageOf } from "../host/tree/write-entry.ts";
 import { baseOf, markOf, type Base } from "./base.ts";
@@ -62,6 +63,8 @@ class Applier {
   /** Of directories that were made or have another mode, which they get when all in them is written. */
   readonly #modes = new Map<string, number>();
   #deleted = 0;
+  /** The directory that was written to last. */
+  #swept: HeldDirectory | null = null;
 
   constructor(application: Application, journal: FileHandle) {
     this.#all = application;
@@ -103,6 +106,8 @@ class Applier {
       this.#tally.refuse(bytesOf(change.path), "order", "what it is in was not chosen, or was refused");
       return;
     }
+    if (host !== this.#swept) await sweepPartial(host);
+    this.#swept = host;
     const isNewDirectory = change.type === "directory" && theirs?.isDirectory() !== true;
     if (theirs !== null && (change.kind === "deleted" || isNewDirectory || theirs.isDirectory())) {
       const stays = change.kind === "changed" && change.type === "directory" && theirs.isDirectory();

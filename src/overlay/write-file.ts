@@ -3,7 +3,8 @@ import { lchown, open, readlink, symlink, unlink, type FileHandle } from "node:f
 import { readChunk } from "../host/files/read-chunk.ts";
 import { errorCode } from "../host/system-error.ts";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
-import { openAside, partialName } from "../host/tree/write-entry.ts";
+import { partialName } from "../host/tree/partial-names.ts";
+import { openAside } from "../host/tree/write-entry.ts";
 import { baseOf } from "./base.ts";
 import { bytesOf } from "./entries.ts";
 
@@ -66,7 +67,7 @@ export async function writeFile(
 /** The same with a symbolic link. */
 export async function writeLink(file: FileToWrite): Promise<void> {
   const target = await readlink(file.layer.at(bytesOf(file.name)), { encoding: "buffer" });
-  const aside = file.host.at(partialName());
+  const aside = file.host.at(await partialName());
   await symlink(target, aside);
   try {
     await keepOwner(aside, file.replaces);
