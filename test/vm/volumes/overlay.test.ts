@@ -74,7 +74,7 @@ test("the guest writes, the host's directory stays, and a restart keeps it", { t
   const victims = snapshot(host());
   const script = `
     set -e; cd /work; cat a; echo more >> a; rm b; mv c moved; chmod 600 sub/d; rm -r sub/deep; mkdir sub/deep; echo new > sub/deep/new
-    mkdir made; ln -s ../a made/link; ln a made/hard; mkfifo made/pipe; touch "made/$(printf 'x%.0s' $(seq 255))"; touch "made/$(printf '\\\\377')"
+    mkdir made; ln -s ../a made/link; ln a made/hard; mkfifo made/pipe; touch "made/$(printf 'x%.0s' $(seq 255))"; touch "made/$(printf '\\377')"
     if mv sub other 2>/dev/null; then ls other; mv other sub; fi; cat made/hard; ls`;
   assert.deepEqual((await output(sandbox, script)).split("\n"), [
     ...["a", "d", "deep", "a", "more"],
@@ -109,7 +109,7 @@ test("chosen changes are applied while it runs, and the guest sees the same", { 
   assert.equal(readFileSync(host("a"), "utf8"), "a\nmore\n");
   assert.equal(existsSync(host("b")), false);
   assert.equal(statSync(host("sub/d")).mode & 0o777, 0o600);
-  assert.equal(await output(sandbox, "cat /work/a; ls /work"), "a\nmore\nbig\nmade\nmoved\nsub");
+  assert.equal(await output(sandbox, "cat /work/a; ls /work"), "a\nmore\na\nbig\nmade\nmoved\nsub");
   for (const path of ["a", "b", "sub/d"])
     assert.ok(!(await changes()).some((line) => line.endsWith(` ${path}`)));
   await assert.rejects(sandbox.applyChanges("/work", { paths: ["a"] }), InvalidConfigError);
@@ -131,7 +131,7 @@ test("chosen changes are applied while it runs, and the guest sees the same", { 
 
 test("what the host changes shows in the guest, and is not overwritten", { timeout }, async () => {
   await output(sandbox, "cat /work/sub/d; ls /work/sub; cat /work/made/hard; ! stat /work/later 2>/dev/null");
-  await settled(host("sub/d"), host("moved-to").replace("moved-to", "big"));
+  await settled(host("sub/d"));
   await output(sandbox, "echo guest >> /work/sub/d; echo guest > /work/both");
   writeFileSync(host("aside"), "host\n");
   renameSync(host("aside"), host("sub/d"));
@@ -197,7 +197,7 @@ test(
   async () => {
     for (const kind of ["qemu", "supervisor"] as const) {
       const writer =
-        "cd /work/sub; each=0; while :; do echo $each > new; mv new file-$each; rm -f file-$((each - 3)); echo $each; each=$((each + 1)); done";
+        "cd /work/sub; each=0; while :; do echo $each > new; mv new file-$each; rm -f file-$((each - 20)); echo $each; each=$((each + 1)); done";
       const handle = await sandbox.execStream("sh", ["-c", writer]);
       let said = "";
       const ended = (async () => {
@@ -211,7 +211,7 @@ test(
       await processesGone(home.path, name);
       const last = Number(said.split("\n").at(-2));
       const found = (await changes(await Sandbox.get(name))).filter((line) => line.includes("file-"));
-      assert.ok(found.length >= 2 && found.length <= 5, found.join());
+      assert.ok(found.length >= 2 && found.length <= 23, found.join());
       assert.ok(found.includes(`A sub/file-${String(last)}`), `${String(last)}: ${found.join()}`);
       sandbox = await Sandbox.start(name);
       assert.equal(
@@ -226,28 +226,38 @@ test(
   "a program that is killed while it applies leaves the old file or the new one",
   { timeout },
   async () => {
-    await output(sandbox, "yes new | head -c 33554432 > /work/big; sync /work/big");
+    await output(sandbox, "yes new | head -c 33554432 > /work/big; sync");
     const library = fileURLToPath(new URL("../../../dist/index.js", import.meta.url));
-    const script = `
-    import { Sandbox } from ${JSON.stringify(library)};
-    const onProgress = ({ bytes }) => process.stdout.write(bytes + "\\n");
-    await (await Sandbox.get(${JSON.stringify(name)})).applyChanges("/work", { paths: ["big"], onProgress });`;
-    for (const killed of [true, true, false]) {
+    // Stopped at a place in the middle, it is killed there.
+    for (const stopsAt of [1 << 20, bigBytes, Infinity]) {
+      const script = `
+      import { writeSync } from "node:fs";
+      import { Sandbox } from ${JSON.stringify(library)};
+      const onProgress = ({ bytes }) => {
+        if (bytes < ${String(stopsAt)}) return;
+        writeSync(1, "here");
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      };
+      await (await Sandbox.get(${JSON.stringify(name)})).applyChanges("/work", { paths: ["big"], onProgress });`;
       const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
         stdio: ["ignore", "pipe", "inherit"],
       });
-      child.stdout.on("data", () => {
-        if (killed) child.kill("SIGKILL");
-      });
+      child.stdout.once("data", () => child.kill("SIGKILL"));
+      const killed = stopsAt !== Infinity;
       const [code] = (await once(child, "close")) as [number | null];
       assert.equal(code, killed ? null : 0);
       const content = readFileSync(host("big"), "latin1");
       assert.equal(content.length, bigBytes);
       const word = content.slice(0, 4);
-      assert.ok(killed ? word === "old " || word === "new\n" : word === "new\n", word);
+      assert.equal(word, killed ? "old " : "new\n");
       assert.equal(content, word.repeat(bigBytes / 4));
     }
     assert.ok(!(await changes()).some((line) => line.endsWith(" big")));
+    assert.deepEqual(
+      readdirSync(host()).filter((each) => each.startsWith(".")),
+      [],
+      "nothing is left aside",
+    );
   },
 );
 
@@ -283,7 +293,7 @@ test("on the command line", { timeout }, async () => {
   await sandbox.stop();
   assert.match(await msb("discard", `${name}:/work`, "sub/d", "both", "-y"), /^0 .*2 changes/s);
   assert.equal(await msb("diff", name), "0 D /work/evil\nA /work/made/pipe\n");
-  assert.match(await msb("discard", name, "-qy"), /^0 $/);
+  assert.match(await msb("discard", name, "-q", "-y"), /^0 $/);
   assert.equal(await msb("diff", name), "0 ");
   sandbox = await Sandbox.start(name);
   assert.equal(
