@@ -232,7 +232,8 @@ export class ServedTree {
 
   /** The host's directory is another one, and so is what is watched. What the guest was told of its names is over. */
   #otherPlace(directory: Node): void {
-    for (const name of directory.told?.keys() ?? []) this.#notify(invalidEntry(this.mount, directory.id, name));
+    for (const name of directory.told?.keys() ?? [])
+      this.#notify(invalidEntry(this.mount, directory.id, name));
     this.#watches.drop(directory);
   }
 }
