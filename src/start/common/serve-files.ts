@@ -32,12 +32,15 @@ export async function servedWhile(
   const isOver = new AbortController();
   const soon = sleep(longestWaitMs, undefined, { signal: isOver.signal, ref: false }).catch(() => undefined);
   const { workdir } = context.record.config;
+  const serve = (): void => {
+    // The start has failed meanwhile.
+    if (isOver.signal.aborted) return;
+    serveFiles(machine.takeFilesPort(), served, (reason) => {
+      context.runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
+    });
+  };
   const begun = (isUsedByBoot(mounts, workdir) ? Promise.resolve() : Promise.race([booted, soon])).then(
-    () => {
-      serveFiles(machine.takeFilesPort(), served, (reason) => {
-        context.runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
-      });
-    },
+    serve,
   );
   try {
     await Promise.all([booted, requireOpenable(served), begun]);
