@@ -40,7 +40,7 @@ process.env["MSB_HOME"] = home.path;
 process.env["MSB_ACCEL"] = "tcg";
 const host = (...names: readonly string[]): string => join(home.path, "host", ...names);
 const name = "overlay";
-const bigBytes = 32 << 20;
+const bigBytes = 8 << 20;
 
 let sandbox: Sandbox;
 before(async () => {
@@ -226,7 +226,7 @@ test(
   "a program that is killed while it applies leaves the old file or the new one",
   { timeout },
   async () => {
-    await output(sandbox, "yes new | head -c 33554432 > /work/big; sync");
+    await output(sandbox, `yes new | head -c ${String(bigBytes)} > /work/big; sync`);
     const library = fileURLToPath(new URL("../../../dist/index.js", import.meta.url));
     // Stopped at a place in the middle, it is killed there.
     for (const stopsAt of [1 << 20, bigBytes, Infinity]) {
