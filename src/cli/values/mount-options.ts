@@ -36,12 +36,14 @@ const valued: Readonly<Record<string, Apply>> = {
   },
 };
 
-const flags: Readonly<Record<string, keyof MountConfig & ("readonly" | "noexec" | "nosuid" | "nodev")>> = {
+type Flag = keyof MountConfig & ("readonly" | "noexec" | "nosuid" | "nodev" | "overlay");
+const flags: Readonly<Record<string, Flag>> = {
   ro: "readonly",
   readonly: "readonly",
   noexec: "noexec",
   nosuid: "nosuid",
   nodev: "nodev",
+  overlay: "overlay",
 };
 /**
  * docker's labels for SELinux: what they are for, that a container may use the files, is so here anyway. The guest has no labels; this

@@ -32,16 +32,19 @@ export async function servedWhile(
   const isOver = new AbortController();
   const soon = sleep(longestWaitMs, undefined, { signal: isOver.signal, ref: false }).catch(() => undefined);
   const { workdir } = context.record.config;
+  const serve = (): void => {
+    // The start has failed meanwhile.
+    if (isOver.signal.aborted) return;
+    const warn = (what: string): void => context.runtimeLog.write("warn", what);
+    serveFiles(
+      machine.takeFilesPort(),
+      served,
+      (reason) => warn(`the host's files are no longer served to the guest: ${reason}`),
+      (path, reason) => warn(`${path} is not served to the guest: ${reason}`),
+    );
+  };
   const begun = (isUsedByBoot(mounts, workdir) ? Promise.resolve() : Promise.race([booted, soon])).then(
-    () => {
-      const warn = (what: string): void => context.runtimeLog.write("warn", what);
-      serveFiles(
-        machine.takeFilesPort(),
-        served,
-        (reason) => warn(`the host's files are no longer served to the guest: ${reason}`),
-        (path, reason) => warn(`${path} is not served to the guest: ${reason}`),
-      );
-    },
+    serve,
   );
   try {
     await Promise.all([booted, requireOpenable(served), begun]);

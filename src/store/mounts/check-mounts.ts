@@ -8,7 +8,7 @@ import type { Home } from "../home.ts";
 import { missingImage, noImageFile } from "./image-faults.ts";
 import { NamedMounts } from "./named-mounts.ts";
 import { checkNestedPlaces, type SharedPlace } from "./nested-places.ts";
-import { requireServable, requireSharable } from "./shared-directories.ts";
+import { requireOverlayable, requireServable, requireSharable } from "./shared-directories.ts";
 
 /** So many are free in every machine beside those of the root. */
 const mostDisks = 4;
@@ -53,6 +53,7 @@ export async function checkMounts(
             hint: "Leave the / at its end away.",
           });
         }
+        requireOverlayable(mount, isFile);
         shared.push({ guest, host, isFile, readOnly: mount.readonly });
         checked.push({ ...mount, host });
         break;

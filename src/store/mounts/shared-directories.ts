@@ -1,5 +1,5 @@
 import { lstat } from "node:fs/promises";
-import type { VolumeMount } from "../../config/mounts/volume-mount.ts";
+import type { BindMount, VolumeMount } from "../../config/mounts/volume-mount.ts";
 import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
 import { errorCode } from "../../host/system-error.ts";
 import { servingFault } from "../../host/files/serving-fault.ts";
@@ -44,4 +44,12 @@ export async function requireServable(path: string, guest: string): Promise<bool
   const fault = await servingFault(path, isFile);
   if (fault !== null) throw refused(fault.why, fault.hint, fault.cause);
   return isFile;
+}
+
+/** @param isFile whether its source is a file. @throws InvalidConfigError for a layer over one */
+export function requireOverlayable({ guest, host, overlay }: BindMount, isFile: boolean): void {
+  if (overlay !== true || !isFile) return;
+  throw new InvalidConfigError(`${host}, which is to be mounted at ${guest} with overlay(), is a file`, {
+    hint: "Mount the directory that it is in, or copy the file into the sandbox.",
+  });
 }
