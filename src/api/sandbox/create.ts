@@ -23,6 +23,7 @@ import {
 import { locateHome, prepareHome, type Home } from "../../store/home.ts";
 import { checkMounts } from "../../store/mounts/check-mounts.ts";
 import { requireFreeMounts } from "../../store/mounts/hold-mounts.ts";
+import { providersOf, requireNoProviders } from "../../config/mounts/provider-mounts.ts";
 import type { VolumeMount } from "../../config/mounts/volume-mount.ts";
 import type { VolumeConfig } from "../../config/volumes/volume-config.ts";
 import { makeMissing } from "../volumes/missing-volumes.ts";
@@ -71,6 +72,7 @@ export async function createSandbox(
     observer,
     async (operation) => {
       operation.log("checking the configuration");
+      if (!attached) requireNoProviders(config.mounts, `sandbox ${config.name}`);
       const prepared = await operation.wait(prepareCreation(config, unsupported));
       return await carryOut(prepared, attached, operation, observer);
     },
@@ -182,8 +184,9 @@ async function makeAndBoot(
       return null;
     }
     signal?.throwIfAborted();
-    const { connection, report } = await launchSupervisor(home, record, lock, attached, observer);
-    return new Sandbox(new SandboxControl(home, record, connection, true), attached, report);
+    const providers = providersOf(config.mounts);
+    const { connection, report } = await launchSupervisor(home, record, lock, attached, observer, providers);
+    return new Sandbox(new SandboxControl(home, record, connection, true, providers), attached, report);
   } catch (error) {
     // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping. One that was not
     // patched to the end cannot be started either. Its volumes go with it, if they were made for it.

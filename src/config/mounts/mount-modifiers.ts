@@ -22,7 +22,7 @@ const applicable: Readonly<Record<keyof Modifiers, readonly [setter: string, ...
     quotaMib: ["quota()", "bind"],
     statVirtualization: ["statVirtualization()", "bind", "named"],
     hostPermissions: ["hostPermissions()", "bind", "named"],
-    owner: ["owner()", "bind", "named"],
+    owner: ["owner()", "bind", "named", "provider"],
   };
 
 /** What a named volume is said to be that has to be made, or has to be as it says. */

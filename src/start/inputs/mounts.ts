@@ -1,7 +1,7 @@
 import { inMountOrder } from "../../config/mounts/guest-mount-path.ts";
 import type { BindMount, NamedMount, VolumeMount } from "../../config/mounts/volume-mount.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
-import type { ServedPath } from "../../file-server/options.ts";
+import type { ServedMount, ServedPath } from "../../file-server/options.ts";
 import { checkDiskImage } from "../../machine/disks/disk-image.ts";
 import type { Disk } from "../../machine/types.ts";
 import type { GuestMount } from "../../protocol/generated/messages.ts";
@@ -13,7 +13,7 @@ import type { PreparedMounts } from "../contract/handover.ts";
 /** What one mount consists of. */
 interface Part {
   readonly disk: Disk | null;
-  readonly served: ServedPath | null;
+  readonly served: ServedMount | null;
   readonly guest: GuestMount;
 }
 
@@ -76,6 +76,11 @@ async function prepareMount(mount: VolumeMount, serial: string, home: Home): Pro
         guest: { ...guest, disk: { fileSystem, fills: true } },
       };
     }
+    case "provider": {
+      const { guest: path, timeoutMs } = mount;
+      const served = { kind: "provider", guest: path, timeoutMs } as const;
+      return { disk: null, served, guest: { ...guest, files: { isFile: false } } };
+    }
     case "bind": {
       requireSharable(mount);
       const isFile = await requireServable(mount.host, mount.guest);
@@ -94,6 +99,7 @@ function servedPath(
   const { overrideUid, overrideGid } = mount;
   const hasOwner = overrideUid !== undefined || overrideGid !== undefined;
   return {
+    kind: "path",
     path,
     isFile,
     readOnly: mount.readonly,
