@@ -43,7 +43,7 @@ export function guestWithTree(records: readonly Buffer[], last?: (stream: Stream
     const bytes = Buffer.concat(records);
     for (let at = 0; at < bytes.length; at += 65_536)
       stream.sendData(FrameKind.data, bytes.subarray(at, at + 65_536));
-    const done = { type: "TreeDone", entries: 0, bytes: 0, problemCount: 0, problems: [] } as const;
+    const done = { type: "TreeDone", problemCount: 0, problems: [] } as const;
     if (last === undefined) stream.send(done);
     else last(stream);
   });

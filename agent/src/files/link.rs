@@ -3,7 +3,7 @@
 
 use crate::generated::limits::{INITIAL_CREDIT, MAX_DATA_PAYLOAD};
 use crate::generated::messages::{Failure, Message};
-use crate::sys::{Wake, ECANCELED};
+use crate::sys::{locked, Wake, ECANCELED};
 use std::collections::VecDeque;
 use std::io::{Error, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -34,7 +34,7 @@ impl Outbox {
     }
 
     pub fn post(&self, stream: u32, post: Post) {
-        let mut posts = lock(&self.posts);
+        let mut posts = locked(&self.posts);
         posts.push_back((stream, post));
         if posts.len() == 1 {
             self.wake.wake();
@@ -42,11 +42,11 @@ impl Outbox {
     }
 
     pub fn take(&self) -> Option<(u32, Post)> {
-        lock(&self.posts).pop_front()
+        locked(&self.posts).pop_front()
     }
 
     pub fn is_empty(&self) -> bool {
-        lock(&self.posts).is_empty()
+        locked(&self.posts).is_empty()
     }
 }
 
@@ -83,7 +83,7 @@ impl Shared {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = lock(&self.state);
+        let mut state = locked(&self.state);
         change(&mut state);
         if let Some(wake) = &state.wake {
             wake.wake();
@@ -116,7 +116,7 @@ impl Shared {
 
     /// Why the supervisor wants no more of it, if it does not.
     pub fn aborted(&self) -> Option<Failure> {
-        lock(&self.state).aborted.clone()
+        locked(&self.state).aborted.clone()
     }
 }
 
@@ -141,7 +141,7 @@ impl Link {
 
     /// Whether it is to go on. Whoever does something that takes long asks now and then.
     pub fn check(&self) -> Result<()> {
-        still_wanted(&lock(&self.shared.state))
+        still_wanted(&locked(&self.shared.state))
     }
 
     pub fn tell(&self, message: Message) {
@@ -188,11 +188,11 @@ impl Link {
 
     /// Has this woken, too, when it is not to go on.
     pub fn wake_by(&self, wake: &Arc<Wake>) {
-        lock(&self.shared.state).wake = Some(Arc::clone(wake));
+        locked(&self.shared.state).wake = Some(Arc::clone(wake));
     }
 
     fn wait(&self, until: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
-        let mut state = lock(&self.shared.state);
+        let mut state = locked(&self.shared.state);
         loop {
             still_wanted(&state)?;
             if until(&state) {
@@ -212,11 +212,4 @@ fn still_wanted(state: &State) -> Result<()> {
         true => Err(Error::from_raw_os_error(ECANCELED)),
         false => Ok(()),
     }
-}
-
-/// A thread that panics ends the agent, so nobody leaves a lock half done.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }

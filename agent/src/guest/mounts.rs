@@ -113,7 +113,7 @@ fn show_through(target: &str, directory: &OwnedFd, access: &Access) -> Result<()
         places::make_directory(path, access.mode)?;
     }
     let root = OwnedFd::from(File::open(&upper)?);
-    sys::change_owner(&root, access.uid, Some(access.gid))?;
+    sys::set_file_owner(&root, Some(access.uid), Some(access.gid))?;
     let lower = format!("/proc/self/fd/{}", directory.as_raw_fd());
     let options = format!("lowerdir={lower},upperdir={upper},workdir={work},metacopy=off");
     sys::mount("overlay", target, "overlay", PLAIN, &options)

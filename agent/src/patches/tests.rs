@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::link::{Outbox, Shared};
-use crate::files::records::{put_data, put_entry, put_hole};
+use crate::files::tree::records::{put_data, put_entry, put_hole};
 use crate::generated::messages::{FileKind, TreeEntry};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -195,7 +195,17 @@ fn what_is_no_tree_is_refused() {
             "{length}"
         );
     }
-    for path in ["/absolute", "../up", "a/../../up", ".", ""] {
+    for path in [
+        "/absolute",
+        "../up",
+        "a/../../up",
+        ".",
+        "",
+        "a//b",
+        "a/./b",
+        "a/",
+        "a\0b",
+    ] {
         let mut bytes = Vec::new();
         entry(&mut bytes, b"", FileKind::Directory, 0o755, 0, b"");
         file(&mut bytes, path.as_bytes(), 0o644, b"evil");

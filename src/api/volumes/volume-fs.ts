@@ -1,12 +1,8 @@
 import type { BigIntStats } from "node:fs";
 import { mkdir, readdir, rename, unlink } from "node:fs/promises";
 import { IoError, SandboxFsError } from "../../errors/index.ts";
-import {
-  OpenDirectory,
-  statusOf,
-  unlessThere,
-  type Place,
-} from "../../host/contained/contained-directory.ts";
+import { statusOf, unlessThere, type Place } from "../../host/contained/contained-directory.ts";
+import { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { removeTree } from "../../host/contained/remove-tree.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
@@ -105,7 +101,7 @@ export class VolumeFs {
   /** The names in a directory, in no order; `path` begins with a `/`, which is the volume's root. @throws IoError, SandboxFsError */
   async list(path: string, options: WaitOptions = {}): Promise<VolumeFsEntry[]> {
     return await this.#at(path, "list", options, async (place) => {
-      await using directory = await OpenDirectory.open(place.path);
+      await using directory = await HeldDirectory.openItself(place.path);
       const parts = path.split("/").filter((part) => part !== "" && part !== ".");
       const listed = Buffer.from(`/${parts.join("/")}`);
       const entries = await Promise.all(
@@ -131,7 +127,7 @@ export class VolumeFs {
       options,
       async ({ name, path: at }) => {
         if (name !== ".") await mkdir(at, 0o755).catch(unlessThere);
-        await (await OpenDirectory.open(at)).close();
+        await (await HeldDirectory.openItself(at)).close();
       },
       true,
     );

@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { directory, entry, file, link, treeListing } from "../../../test/support/tree-support.ts";
 import { InvalidConfigError, IoError } from "../../errors/index.ts";
-import { HeldDirectory } from "./held-directory.ts";
+import { HeldDirectory } from "../contained/held-directory.ts";
 import { shownPath, type TreeEvent } from "./tree.ts";
 import type { TreeResult } from "./tree-result.ts";
 import { TreeWriter, type TreeWriterOptions } from "./tree-writer.ts";

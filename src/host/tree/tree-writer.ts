@@ -1,9 +1,9 @@
 import { rename, unlink } from "node:fs/promises";
 import { InvalidConfigError, IoError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../system-error.ts";
-import { HeldDirectory } from "./held-directory.ts";
+import { HeldDirectory } from "../contained/held-directory.ts";
 import { IncomingFile } from "./incoming-file.ts";
-import { makeOrOpen, OpenDirectory } from "./open-directory.ts";
+import { makeOrOpen, WrittenDirectory } from "./written-directory.ts";
 import { shownPath, type TreeContent, type TreeEntry, type TreeEvent, type VoidFile } from "./tree.ts";
 import { isBelow, isName, nameOf, parentOf, pathFault, samePath } from "./tree-path.ts";
 import { TreeTally, type TreeResult } from "./tree-result.ts";
@@ -64,10 +64,13 @@ export class TreeWriter implements AsyncDisposable {
   readonly #files = new WorkInFlight(filesAtOnce);
   readonly #directories = new WorkInFlight(directoriesAtOnce);
   /** The way to what is being written. The first one is where the tree goes. */
-  readonly #way: OpenDirectory[];
+  readonly #way: WrittenDirectory[];
   /** The file whose content comes now, where it goes, and how much is still to come. A file that is refused is null. */
-  #file: { readonly parent: OpenDirectory; readonly file: IncomingFile; readonly name: Uint8Array } | null =
-    null;
+  #file: {
+    readonly parent: WrittenDirectory;
+    readonly file: IncomingFile;
+    readonly name: Uint8Array;
+  } | null = null;
   #left = 0;
   #ended = false;
 
@@ -76,7 +79,7 @@ export class TreeWriter implements AsyncDisposable {
     this.#place = place;
     this.#name = name === undefined ? null : Buffer.from(name);
     this.#style = { owners, specialBits };
-    this.#way = [new OpenDirectory(directory, Buffer.alloc(0), null, new Twins(undefined))];
+    this.#way = [new WrittenDirectory(directory, Buffer.alloc(0), null, new Twins(undefined))];
   }
 
   /**
@@ -174,7 +177,7 @@ export class TreeWriter implements AsyncDisposable {
   }
 
   /** Goes to the directory of an entry. @returns null when the entry is refused */
-  async #placeOf(entry: TreeEntry): Promise<{ parent: OpenDirectory; name: Uint8Array } | null> {
+  async #placeOf(entry: TreeEntry): Promise<{ parent: WrittenDirectory; name: Uint8Array } | null> {
     const { path, kind } = entry;
     const fault = pathFault(path);
     const [bottom] = this.#way;
@@ -193,7 +196,7 @@ export class TreeWriter implements AsyncDisposable {
     return { parent, name: isRoot && named !== null ? named : nameOf(path) };
   }
 
-  async #enter(parent: OpenDirectory, name: Uint8Array, entry: TreeEntry): Promise<void> {
+  async #enter(parent: WrittenDirectory, name: Uint8Array, entry: TreeEntry): Promise<void> {
     const { directory, twins } = parent;
     if (await twins.has(directory, name)) {
       this.#refuseTwin(entry);
@@ -207,7 +210,7 @@ export class TreeWriter implements AsyncDisposable {
     await twins.probe(directory, Buffer.from(name));
     await twins.add(directory, name);
     const inside = opened.made ? twins.ofChild : new Twins(undefined);
-    this.#way.push(new OpenDirectory(opened.directory, entry.path, opened.made ? entry : null, inside));
+    this.#way.push(new WrittenDirectory(opened.directory, entry.path, opened.made ? entry : null, inside));
     this.#tally.directories++;
   }
 
@@ -259,7 +262,7 @@ export class TreeWriter implements AsyncDisposable {
 
   /** Gives what lies aside its name. @returns whether it has it now. @throws the system's error; it is removed then */
   async #putInPlace(
-    parent: OpenDirectory,
+    parent: WrittenDirectory,
     aside: Buffer,
     entry: TreeEntry,
     name: Uint8Array,
@@ -282,7 +285,7 @@ export class TreeWriter implements AsyncDisposable {
   }
 
   /** Does it while others go on, where they cannot get in each other's way. */
-  async #inBackground(parent: OpenDirectory, entry: TreeEntry, work: () => Promise<void>): Promise<void> {
+  async #inBackground(parent: WrittenDirectory, entry: TreeEntry, work: () => Promise<void>): Promise<void> {
     if (!parent.twins.areRuledOut) {
       await this.#guard(entry, work);
       return;
@@ -299,7 +302,7 @@ export class TreeWriter implements AsyncDisposable {
   }
 
   /** Leaves directories until one is to be stayed in. */
-  async #leaveUntil(stay: (directory: OpenDirectory) => boolean): Promise<void> {
+  async #leaveUntil(stay: (directory: WrittenDirectory) => boolean): Promise<void> {
     for (let last = this.#way.at(-1); last !== undefined && !stay(last); last = this.#way.at(-1)) {
       const left = last;
       await this.#directories.room();
@@ -308,7 +311,7 @@ export class TreeWriter implements AsyncDisposable {
     }
   }
 
-  async #finishDirectory(left: OpenDirectory): Promise<void> {
+  async #finishDirectory(left: WrittenDirectory): Promise<void> {
     const { directory, entry } = left;
     await left.idle();
     try {

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { lchown, lutimes, open, symlink, unlink, type FileHandle } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { errorCode } from "../system-error.ts";
-import type { HeldDirectory } from "./held-directory.ts";
+import type { HeldDirectory } from "../contained/held-directory.ts";
 import type { TreeEntry } from "./tree.ts";
 
 /** How entries are written. */

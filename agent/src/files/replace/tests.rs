@@ -1,5 +1,6 @@
 use super::*;
 use crate::files::failed::Failed;
+use std::io::Write;
 
 /// Of a full disk, and of a full quota (errno(3)).
 const ENOSPC: i32 = 28;
