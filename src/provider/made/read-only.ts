@@ -2,13 +2,8 @@ import { constants, lstatSync, type BigIntStats } from "node:fs";
 import { open, readdir, readlink } from "node:fs/promises";
 import { resolve } from "node:path";
 import { InvalidConfigError } from "../../errors/index.ts";
-import {
-  locate,
-  OpenDirectory,
-  OutsideError,
-  statusOf,
-  type Place,
-} from "../../host/contained/contained-directory.ts";
+import { locate, OutsideError, statusOf, type Place } from "../../host/contained/contained-directory.ts";
+import { HeldDirectory } from "../../host/contained/held-directory.ts";
 import type { FileProvider, ProvidedEntry, ProvidedStat } from "../file-provider.ts";
 import { systemError } from "../fuse/linux-errors.ts";
 import { mistakeIn } from "../fuse/names.ts";
@@ -105,7 +100,7 @@ function kindOf(status: BigIntStats): ProvidedStat["kind"] | null {
 
 async function entriesOf({ path }: Place, asked: string): Promise<ProvidedEntry[]> {
   // Opened first, and no link is followed: what is listed is what was looked up.
-  await using directory = await OpenDirectory.open(path);
+  await using directory = await HeldDirectory.openItself(path);
   const found = await readdir(directory.at(), { encoding: "buffer" });
   const names = found.filter((each) => isText(each)).map((each) => each.toString());
   const entries: ProvidedEntry[] = [];
