@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { mostForwardedMessage, sizes, type opcodes } from "../../src/file-server/fuse/numbers.ts";
-import { MessageStream } from "../../src/file-server/fuse/message-stream.ts";
+import type { opcodes } from "../../src/file-server/fuse/numbers.ts";
 import type { FileProvider, ProviderFailure } from "../../src/provider/file-provider.ts";
 import { ProviderServer, type ProviderServerOptions } from "../../src/provider/fuse/provider-server.ts";
-import { attributesAt, fields, parseAnswer, requestOf, texts, type Answer } from "./fuse-kernel.ts";
+import { AnswerReader, attributesAt, fields, requestOf, texts, type Answer } from "./fuse-kernel.ts";
 import { entryIn, readBody, writeBody, type Caller } from "./served-directory.ts";
 
 type Entry = { readonly id: number } & ReturnType<typeof attributesAt>;
@@ -21,7 +20,7 @@ export class ProvidedMount implements Disposable {
   readonly unexpected: Answer[] = [];
 
   constructor(files: FileProvider, options: Partial<ProviderServerOptions> = {}) {
-    const answers = new MessageStream(sizes.outHeader, mostForwardedMessage);
+    const reader = new AnswerReader();
     this.server = new ProviderServer(
       files,
       {
@@ -31,11 +30,7 @@ export class ProvidedMount implements Disposable {
       },
       {
         answer: (message) => {
-          answers.push(message);
-          for (let next = answers.next(); next !== null; next = answers.next()) {
-            const whole = Buffer.concat([Buffer.alloc(4), next.message]);
-            this.#take(parseAnswer(whole));
-          }
+          for (const answer of reader.push(message)) this.#take(answer);
         },
         consume: (bytes) => (this.consumed += bytes),
       },

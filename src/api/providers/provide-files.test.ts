@@ -3,12 +3,10 @@ import { once } from "node:events";
 import { duplexPair } from "node:stream";
 import { test, type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { fields, parseAnswer, requestOf, texts, type Answer } from "../../../test/support/fuse-kernel.ts";
+import { AnswerReader, fields, requestOf, texts, type Answer } from "../../../test/support/fuse-kernel.ts";
 import { readBody } from "../../../test/support/served-directory.ts";
 import { GivenProvider } from "../../config/mounts/given-provider.ts";
 import type { ProviderMount } from "../../config/mounts/volume-mount.ts";
-import { MessageStream } from "../../file-server/fuse/message-stream.ts";
-import { errno, mostForwardedMessage, sizes } from "../../file-server/fuse/numbers.ts";
 import { FrameKind } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream } from "../../protocol/stream.ts";
@@ -18,6 +16,7 @@ import { SupervisorConnection } from "../control/connection.ts";
 import { provideFiles } from "./provide-files.ts";
 
 const root = 1;
+const eio = 5;
 const mount: ProviderMount = {
   ...{ kind: "provider", guest: "/made", timeoutMs: 60_000, cacheMs: 0 },
   ...{ readonly: false, noexec: false, nosuid: false, nodev: false },
@@ -62,8 +61,9 @@ function supervisorOf(t: TestContext, provider: GivenProvider, path = "/made"): 
     connection.close();
     here.destroy();
   });
-  const cut = new MessageStream(sizes.outHeader, mostForwardedMessage);
-  const [said, answers]: [Message[], Map<bigint, Answer>] = [[], new Map()];
+  const reader = new AnswerReader();
+  const said: Message[] = [];
+  const answers = new Map<bigint, Answer>();
   const stream = streams.open(
     { type: "ProvideFiles", path },
     {
@@ -71,11 +71,7 @@ function supervisorOf(t: TestContext, provider: GivenProvider, path = "/made"): 
       data: (_kind, bytes) => {
         supervisor.held += bytes.length;
         if (supervisor.takes) take(supervisor);
-        cut.push(bytes);
-        for (let next = cut.next(); next !== null; next = cut.next()) {
-          const answer = parseAnswer(Buffer.concat([Buffer.alloc(4), next.message]));
-          answers.set(answer.unique, answer);
-        }
+        for (const answer of reader.push(bytes)) answers.set(answer.unique, answer);
       },
       lost: () => undefined,
     },
@@ -151,7 +147,7 @@ test("what fails is a warning, once, or is told to who wants to hear it", { time
   const { id, handle } = await openFile(quiet);
   const warnings = t.mock.method(process, "emitWarning");
   for (let each = 0; each < 3; each++)
-    assert.equal((await quiet.ask("read", id, readBody(handle, 0, 5))).errno, errno.io);
+    assert.equal((await quiet.ask("read", id, readBody(handle, 0, 5))).errno, eio);
   assert.equal(warnings.mock.callCount(), 1);
   const [warning] = (await warned) as [Error];
   assert.equal(warning.message, "a provider failed (read, /made: /file): my mistake");
@@ -164,7 +160,7 @@ test("what fails is a warning, once, or is told to who wants to hear it", { time
   const loud = supervisorOf(t, new GivenProvider(failing, onError));
   const file = await openFile(loud);
   for (let each = 0; each < 2; each++)
-    assert.equal((await loud.ask("read", file.id, readBody(file.handle, 0, 5))).errno, errno.io);
+    assert.equal((await loud.ask("read", file.id, readBody(file.handle, 0, 5))).errno, eio);
   assert.deepEqual(told, ["read: my mistake", "read: my mistake"]);
   assert.equal(warnings.mock.callCount(), 2);
 });
