@@ -72,7 +72,6 @@ export async function createSandbox(
     observer,
     async (operation) => {
       operation.log("checking the configuration");
-      if (!attached) requireNoProviders(config.mounts, `sandbox ${config.name}`);
       const prepared = await operation.wait(prepareCreation(config, unsupported));
       return await carryOut(prepared, attached, operation, observer);
     },
@@ -126,6 +125,8 @@ function without(missing: readonly VolumeConfig[], mounts: readonly VolumeMount[
 /**
  * Fetches the image, then makes the sandbox and boots it. A sandbox that is to be replaced goes only when its successor has
  * its image.
+ *
+ * @throws UnsupportedOperationError for one that nobody is to own, with files that this program provides
  */
 export async function carryOut(
   creation: Creation,
@@ -133,6 +134,8 @@ export async function carryOut(
   operation: Operation,
   callerObserver: CreateObserver,
 ): Promise<Sandbox> {
+  const { config } = creation;
+  if (!attached) requireNoProviders(config.mounts, `sandbox ${config.name}`);
   const observer = observed(operation, callerObserver);
   const shortage = shortOfProcessors(creation.stored);
   if (shortage !== null) tellNotice(observer, shortage);

@@ -1,4 +1,5 @@
 import { checkCallOptions } from "../../host/call-options.ts";
+import type { GivenProvider } from "../../config/mounts/given-provider.ts";
 import { providersFor, requireNoProviders, type Providers } from "../../config/mounts/provider-mounts.ts";
 import { checkMemory } from "../../config/sandbox/least-memory.ts";
 import { checkStartEnvironment } from "../setup/backend.ts";
@@ -30,7 +31,7 @@ export interface StartOptions extends StartObserver {
    * What this program provides, by the path where it is mounted: for each mount that was made with `provider()`. Restarting takes what
    * the same object was created or started with, where another one is not given.
    */
-  readonly providers?: Readonly<Record<string, FileProvider>> | undefined;
+  readonly providers?: Readonly<Record<string, FileProvider | GivenProvider>> | undefined;
 }
 
 /** What removing a sandbox that may run takes. */

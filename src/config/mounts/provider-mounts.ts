@@ -104,7 +104,8 @@ export function providersFor(
   for (const place of places) {
     const files = byPlace.get(place);
     const before = known.get(place);
-    if (files !== undefined) {
+    if (files instanceof GivenProvider) found.set(place, files);
+    else if (files !== undefined) {
       found.set(place, new GivenProvider(checkProvider(`the provider at ${place}`, files), before?.onError));
     } else if (before !== undefined) found.set(place, before);
     else {
