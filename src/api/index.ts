@@ -128,7 +128,7 @@ export type {
   ProviderCall,
   ProviderFailure,
 } from "../provider/file-provider.ts";
-export { memory, MemoryProvider, type MemoryOptions } from "../provider/made/memory.ts";
+export { memory, type MemoryOptions, type MemoryProvider } from "../provider/made/memory.ts";
 export { readOnly } from "../provider/made/read-only.ts";
 export { union } from "../provider/made/union.ts";
 export type { GivenProvider, ProviderOptions } from "../config/mounts/given-provider.ts";

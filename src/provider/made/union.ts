@@ -21,7 +21,8 @@ const noEntry = 2;
  * const files = union(upper, lower);
  * const call = { signal: new AbortController().signal, uid: 0, gid: 0 };
  * await files.write?.("/kept", 0, Buffer.from("new"), call);
- * for (const each of [upper, lower]) console.log(Buffer.from(await each.read("/kept", 0, 10)).toString()); // prints new old
+ * const both = await Promise.all([upper, lower].map((each) => each.read("/kept", 0, 10)));
+ * console.log(both.map((bytes) => Buffer.from(bytes).toString()).join(" ")); // prints new old
  * ```
  */
 export function union(upper: FileProvider, lower: FileProvider): FileProvider {

@@ -47,7 +47,7 @@ const bad: FileProvider = {
   read(path, _offset, length) {
     if (path === "/throws") throw new RangeError("thrown at once");
     if (path === "/rejects") return Promise.reject(Object.assign(new Error("no"), { code: "EACCES" }));
-    if (path === "/hangs") return new Promise(() => undefined);
+    if (path.startsWith("/hangs")) return new Promise(() => undefined);
     if (path === "/lies") return Promise.resolve(new Uint8Array(length + 1));
     if (path === "/nothing") return Promise.resolve(undefined as unknown as Uint8Array);
     return Promise.resolve(text.subarray(0, length));
@@ -213,7 +213,8 @@ test("what a provider does wrong costs its caller an error, and nobody else anyt
   assert.ok(failures.some(({ message }) => message === "thrown at once"));
 
   // While calls hang, the same mount, others and commands go on.
-  const hanging = Array.from({ length: 20 }, () => error("cat /bad/hangs"));
+  // Of one file they would wait for one another.
+  const hanging = Array.from({ length: 20 }, (_, index) => error(`cat /bad/hangs${index}`));
   hanging.push(error("stat /bad/hangs-stat"));
   let isOver = false;
   const all = Promise.all(hanging).finally(() => (isOver = true));
