@@ -6,10 +6,12 @@ mod dispatch;
 use crate::commands::session::{from_token, Channel, News, Session, Turn, GRACE};
 use crate::files::Files;
 use crate::generated::messages::{AgentHello, Message, OutOfMemory};
+use crate::guest::BareRoot;
 use crate::modules::Modules;
 use crate::protocol::port::{Port, Received};
 use crate::protocol::stream::Streams;
 use crate::protocol::wire::WireError;
+use crate::relay::Relay;
 use crate::root::Root;
 use crate::shutdown::{release_disks, Remaining, Shutdown, INSIDE_GRACE};
 use crate::stats;
@@ -63,13 +65,17 @@ pub struct Agent {
     /// The sandbox's /dev/null, once it has one.
     null: Option<OwnedFd>,
     modules: Modules,
+    /// To the host's files, from the start for the same reason.
+    relay: Option<Relay>,
     /// Randomness of its own has been mixed in.
     seeded: bool,
     root: Option<Root>,
     /// The guest is a sandbox; there is only one in its life.
     booted: bool,
-    /// Its root was changed for it since it was mounted.
-    patched: bool,
+    /// Of its /tmp.
+    tmp_size_mib: u32,
+    /// Its root is being changed for it, or was, since it was mounted.
+    bare: Option<BareRoot>,
     /// It cannot become one, which was answered. The rest of what was asked for in the same breath is passed over.
     boot_failed: bool,
     /// The stream on which the supervisor is told what happens; 0 before there is a sandbox.
@@ -97,6 +103,8 @@ impl Agent {
         epoll.add(&signals, sys::READABLE, SIGNALS)?;
         let files = Files::new()?;
         files.register(&epoll, FILES)?;
+        let relay = Relay::start()
+            .map_err(|error| eprintln!("agent: the way to the host's files: {error}"));
         Ok(Agent {
             epoll,
             port,
@@ -105,10 +113,12 @@ impl Agent {
             random: File::open("/dev/urandom")?,
             null: None,
             modules,
+            relay: relay.ok(),
             seeded: false,
             root: None,
             booted: false,
-            patched: false,
+            tmp_size_mib: 0,
+            bare: None,
             boot_failed: false,
             events: 0,
             oom_kills: 0,

@@ -11,6 +11,7 @@ pub use files::is_managed;
 use crate::failure::{While, GUEST, WORKDIR};
 use crate::generated::messages::{Boot, BootFailed, Clock, Mount, Seed};
 use crate::modules::Modules;
+use crate::relay::Relay;
 use crate::root::Owner;
 use crate::sys::{self, EEXIST};
 use std::fs::{self, File};
@@ -41,22 +42,42 @@ pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed
     Ok(())
 }
 
+/// What it takes to cover a root again that was laid bare.
+pub struct BareRoot {
+    tmp_size_mib: u32,
+}
+
+/// Uncovers what memory hides of the root, so that all of it can be changed. No program runs yet.
+pub fn lay_bare(tmp_size_mib: u32) -> Result<BareRoot> {
+    mounts::uncover_all()?;
+    Ok(BareRoot { tmp_size_mib })
+}
+
 /// Sets up what makes this sandbox itself.
 ///
-/// `patched`: its root was changed since it was set up, so the places of what is written now are looked after again.
+/// `bare`: its root was laid bare to be changed, and is covered again.
 pub fn become_sandbox(
     boot: &Boot,
     owner: Owner,
     modules: &Modules,
-    patched: bool,
+    relay: Option<&Relay>,
+    bare: Option<&BareRoot>,
 ) -> std::result::Result<(), BootFailed> {
-    if patched && owner == Owner::Sandbox {
-        files::prepare(owner)?;
+    if let Some(BareRoot { tmp_size_mib }) = bare {
+        mounts::cover_all(*tmp_size_mib, owner)?;
+        if owner == Owner::Sandbox {
+            // The places of what is written now may have been changed.
+            files::prepare(owner)?;
+        }
     }
     sys::set_host_name(&boot.hostname).during(GUEST, "host name")?;
     files::write_all(boot, owner)?;
     // After what the agent writes: nothing of that is to land in what is mounted.
-    volumes::mount_all(&boot.mounts, modules)?;
+    volumes::mount_all(&boot.mounts, modules, relay)?;
+    // One that is a mount is there. To ask for it would be to wait for whoever serves it.
+    if boot.mounts.iter().any(|mount| mount.path == boot.workdir) {
+        return Ok(());
+    }
     make_working_directory(&boot.workdir)
 }
 

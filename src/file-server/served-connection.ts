@@ -5,11 +5,12 @@ import { mostHandles } from "./open-limit.ts";
 import { serve } from "./operations/dispatch.ts";
 import type { ServedMount } from "./options.ts";
 import { ServedTree } from "./served-tree.ts";
+import { EventQueue } from "./tree/event-queue.ts";
 import { passedBytes, type ForwardedRequest } from "./worker-messages.ts";
 
 /** Bytes of answers that wait for a guest that does not read: it is not answered more then. */
 const mostAnswers = 4 << 20;
-/** With what nobody asked for: it is not told more then, and believes what it was told until that runs out. */
+/** With what nobody asked for: it is told the rest when it has read that. */
 const mostUnread = 8 << 20;
 /** Bytes of requests that wait to be taken by whoever passes them on, who always does so soon. */
 const mostUntaken = 4 << 20;
@@ -39,11 +40,11 @@ export class ServedConnection {
     this.#socket = socket;
     try {
       const most = mostHandles(Math.max(1, mounts.filter(({ kind }) => kind === "path").length));
+      const events = new EventQueue();
+      const notify = (message: Buffer): boolean => this.#notify(message);
       for (const [number, mount] of mounts.entries()) {
         const isPath = mount.kind === "path";
-        this.#trees.push(
-          isPath ? new ServedTree(number, mount, most, (message) => this.#notify(message)) : null,
-        );
+        this.#trees.push(isPath ? new ServedTree(number, mount, most, notify, events) : null);
       }
     } catch (error) {
       this.#closeTrees();
@@ -58,6 +59,7 @@ export class ServedConnection {
       this.#answer();
     });
     socket.on("drain", () => {
+      for (const tree of this.#trees) tree?.drained();
       this.#goOn();
     });
   }
@@ -118,9 +120,10 @@ export class ServedConnection {
     }
   }
 
-  #notify(message: Buffer): void {
-    if (this.#isOver || this.#socket.writableLength > mostUnread) return;
+  #notify(message: Buffer): boolean {
+    if (this.#isOver || this.#socket.writableLength > mostUnread) return false;
     this.#socket.write(message);
+    return true;
   }
 
   #end(reason: string | null): void {

@@ -5,6 +5,7 @@ import { HeldDirectory } from "../contained/held-directory.ts";
 import { IncomingFile } from "./incoming-file.ts";
 import { makeOrOpen, WrittenDirectory } from "./written-directory.ts";
 import { shownPath, type TreeContent, type TreeEntry, type TreeEvent, type VoidFile } from "./tree.ts";
+import { sweepPartial } from "./partial-names.ts";
 import { isBelow, isName, nameOf, parentOf, pathFault, samePath } from "./tree-path.ts";
 import { TreeTally, type TreeResult } from "./tree-result.ts";
 import { Twins } from "./twins.ts";
@@ -26,8 +27,6 @@ export interface TreeWriterOptions {
   readonly name?: string | Uint8Array | undefined;
   /** Give entries the owners that they have in the tree, which only root can. Otherwise they belong to the caller. */
   readonly owners?: boolean | undefined;
-  /** Keep the setuid, setgid and sticky bits. They are dropped otherwise. */
-  readonly specialBits?: boolean | undefined;
 }
 
 /** So many files are written at a time, and so many directories get their attributes. */
@@ -43,9 +42,10 @@ const occupiedCodes: ReadonlySet<string> = new Set(["EISDIR", "ENOTDIR", "ENOTEM
  * one that the tree has brought nor one that was there.
  *
  * - A file or link is written aside, as `.msb-partial-…`, and renamed when it is whole: under its own name there is the old one or the
- *   new one. What it replaces may be a file or a link, which is not followed, but no directory.
+ *   new one. What it replaces may be a file or a link, which is not followed, but no directory. What a killed process has left aside in
+ *   a directory goes when another tree is written into it.
  * - A directory that is made gets its mode and time last. One that is there is kept as it is, with what is in it.
- * - Devices, pipes and sockets are not made. setuid, setgid and sticky bits are dropped unless asked for.
+ * - Devices, pipes and sockets are not made. setuid, setgid and sticky bits are dropped.
  * - Holes stay holes. Times are kept to the microsecond.
  * - Whatever is not written is in the result, by name. A full disk and the like end all: then {@link abort} is to be called.
  *
@@ -75,10 +75,10 @@ export class TreeWriter implements AsyncDisposable {
   #ended = false;
 
   private constructor(place: string, directory: HeldDirectory, options: TreeWriterOptions) {
-    const { name, owners = false, specialBits = false } = options;
+    const { name, owners = false } = options;
     this.#place = place;
     this.#name = name === undefined ? null : Buffer.from(name);
-    this.#style = { owners, specialBits };
+    this.#style = { owners };
     this.#way = [new WrittenDirectory(directory, Buffer.alloc(0), null, new Twins(undefined))];
   }
 
@@ -103,9 +103,12 @@ export class TreeWriter implements AsyncDisposable {
     options: TreeWriterOptions = {},
   ): Promise<TreeWriter> {
     const { name } = options;
-    if (name === undefined || isName(Buffer.from(name))) return new this(shown, directory, options);
-    await directory.close();
-    throw new InvalidConfigError(`${JSON.stringify(name.toString())} is not the name of a file`);
+    if (name !== undefined && !isName(Buffer.from(name))) {
+      await directory.close();
+      throw new InvalidConfigError(`${JSON.stringify(name.toString())} is not the name of a file`);
+    }
+    await sweepPartial(directory);
+    return new this(shown, directory, options);
   }
 
   /**
@@ -207,6 +210,7 @@ export class TreeWriter implements AsyncDisposable {
       this.#refuse(entry, "occupied", "something else than a directory stands there");
       return;
     }
+    if (!opened.made) await sweepPartial(opened.directory);
     await twins.probe(directory, Buffer.from(name));
     await twins.add(directory, name);
     const inside = opened.made ? twins.ofChild : new Twins(undefined);

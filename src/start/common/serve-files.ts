@@ -1,111 +1,64 @@
+import { posix } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { FileServer, requireOpenable } from "../../file-server/file-server.ts";
-import { ForwardedMount, type ProgramStream } from "../../file-server/forwarded/forwarded-mount.ts";
-import type { ServedMount, ServedProvider } from "../../file-server/options.ts";
+import type { ForwardedMount } from "../../file-server/forwarded/forwarded-mount.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { FrameKind } from "../../protocol/frame.ts";
-import { MAX_DATA_PAYLOAD } from "../../protocol/generated/limits.ts";
-import type { Stream } from "../../protocol/stream.ts";
-import { RuntimeError } from "../../errors/index.ts";
+import type { PreparedMounts } from "../contract/handover.ts";
 import type { StartContext } from "./context.ts";
-
-type Context = Pick<StartContext, "runtimeLog" | "programFiles">;
+import { forwardFiles } from "./forward-files.ts";
 
 /**
- * Serves what a guest is to find of the host's files, and passes on what it asks of those that the program provides, as long as its
- * machine runs. The guest does not wait for it before it is used.
+ * How long the server's thread waits for the guest to have booted, ms: a link of the image's may lead the guest to what is served
+ * before that, and then it waits for the server.
+ */
+const longestWaitMs = 300;
+
+/**
+ * Serves what a guest is to find of the host's files, and passes on what it asks of the program's, as long as its machine runs. The guest does not wait for it before it is used, so
+ * the server's thread, which takes as much of a processor as half a guest's start, begins when the guest has booted.
  *
  * @param booted what the agent answers
  * @throws IoError when one of them cannot be opened; whatever `booted` does
  */
 export async function servedWhile(
-  context: Context,
+  context: Pick<StartContext, "record" | "runtimeLog" | "programFiles">,
   machine: Machine,
-  served: readonly ServedMount[],
+  mounts: Pick<PreparedMounts, "guest" | "served">,
   booted: Promise<void>,
 ): Promise<void> {
-  await Promise.all([booted, serve(context, machine, served)]);
-}
-
-async function serve(context: Context, machine: Machine, served: readonly ServedMount[]): Promise<void> {
-  if (served.length === 0) return;
-  const forwarded = new Map<number, ForwardedMount>();
-  const server = new FileServer(machine.takeFilesPort(), served, {
-    over: (reason) => {
-      context.runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
-    },
-    request: (mount, message) => forwarded.get(mount)?.request(message),
-    written: (mount, bytes) => forwarded.get(mount)?.written(bytes),
-  });
-  for (const [mount, options] of served.entries()) {
-    if (options.kind === "provider") forwarded.set(mount, forward(context, server, mount, options));
+  const { served } = mounts;
+  if (served.length === 0) {
+    await booted;
+    return;
   }
-  if (forwarded.size > 0) {
-    const mounts = [...forwarded.values()];
-    context.programFiles.served({
-      hurry: (ms) => {
-        for (const mount of mounts) mount.hurry(ms);
-      },
-    });
-    void machine.exited.then(() => {
-      for (const mount of mounts) mount.close();
-    });
+  const isOver = new AbortController();
+  const soon = sleep(longestWaitMs, undefined, { signal: isOver.signal, ref: false }).catch(() => undefined);
+  const { workdir } = context.record.config;
+  const begun = (isUsedByBoot(mounts, workdir) ? Promise.resolve() : Promise.race([booted, soon])).then(
+    () => {
+      let forwarded: ReadonlyMap<number, ForwardedMount> = new Map();
+      const server = new FileServer(machine.takeFilesPort(), served, {
+        over: (reason) => {
+          context.runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
+        },
+        request: (mount, message) => forwarded.get(mount)?.request(message),
+        written: (mount, bytes) => forwarded.get(mount)?.written(bytes),
+      });
+      forwarded = forwardFiles(context, machine, server, served);
+    },
+  );
+  try {
+    await Promise.all([booted, requireOpenable(served), begun]);
+  } finally {
+    isOver.abort();
   }
-  await requireOpenable(served);
 }
 
-function forward(
-  { runtimeLog, programFiles }: Context,
-  server: FileServer,
-  mount: number,
-  { guest, timeoutMs }: ServedProvider,
-): ForwardedMount {
-  const forwarded = new ForwardedMount({
-    mount,
-    timeoutMs,
-    answer: (message) => {
-      server.answer(mount, message);
-    },
-    over: (reason) => {
-      runtimeLog.write("warn", `what is mounted at ${guest} is no longer provided: ${reason}`);
-    },
-  });
-  const stream = programFiles.open(guest, {
-    message: (message) => {
-      forwarded.lost(message.type === "Failure" ? message.message : `the program said ${message.type}`);
-    },
-    data: (_kind, payload) => {
-      forwarded.received(payload);
-    },
-    credit: () => {
-      forwarded.credited();
-    },
-    ended: () => {
-      forwarded.lost("the program sends no more");
-    },
-    stopSending: () => {
-      forwarded.lost("the program reads no more");
-    },
-    lost: () => {
-      forwarded.lost("the program that provided it is gone");
-    },
-  });
-  forwarded.attach(throughStream(stream));
-  return forwarded;
-}
-
-function throughStream(stream: Stream): ProgramStream {
-  return {
-    get credit() {
-      return Math.min(stream.credit, MAX_DATA_PAYLOAD);
-    },
-    send: (bytes) => {
-      stream.sendData(FrameKind.data, bytes);
-    },
-    consume: (bytes) => {
-      stream.consume(Math.min(bytes, stream.held));
-    },
-    close: (reason) => {
-      stream.abort(new RuntimeError(reason));
-    },
-  };
+/** Whether places are made or looked for in what is served while the guest boots. */
+function isUsedByBoot({ guest }: Pick<PreparedMounts, "guest">, workdir: string | null): boolean {
+  const places = guest.map(({ path }) => path);
+  if (workdir !== null) places.push(posix.resolve("/", workdir));
+  return guest.some(
+    ({ path, files }) => files !== null && places.some((place) => place.startsWith(`${path}/`)),
+  );
 }
