@@ -56,12 +56,14 @@ test("nothing leads out", async (t) => {
   symlinkSync(outside, join(inside, "out"));
   symlinkSync("../outside", join(inside, "up"));
   for (const path of ["/out/file", "/up/file", "/../outside/file", "/d/../../outside/file"]) {
-    for (const look of [files.stat(path, call), files.read(path, 0, 10, call), files.list(path, call)])
-      await assert.rejects(look, withCode("EACCES"), path);
+    await assert.rejects(files.stat(path, call), withCode("EACCES"), path);
+    await assert.rejects(files.read(path, 0, 10, call), withCode("EACCES"), path);
+    await assert.rejects(files.list(path, call), withCode("EACCES"), path);
   }
   for (const path of ["/out", "/up"]) {
     assert.equal((await files.stat(path, call)).kind, "symlink");
-    for (const look of [files.read(path, 0, 10, call), files.list(path, call)]) await assert.rejects(look);
+    await assert.rejects(files.read(path, 0, 10, call));
+    await assert.rejects(files.list(path, call));
   }
 
   // A directory and a link that change places all the time.
