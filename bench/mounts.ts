@@ -56,7 +56,7 @@ export async function measureMounts(report: Report, bare: BareGuest, counts: Mou
     await measureStatus(report, sandbox, counts);
     await measureCreate(report, shared, counts.starts);
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await rm(directory, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
@@ -79,7 +79,8 @@ async function makeRepository(path: string, files: number): Promise<void> {
     [...identity, "commit", "-qm", "all"],
     ["gc", "-q"],
   ]) {
-    await run("git", ["-C", path, ...words]);
+    // What it does on its own in the background would be in the way.
+    await run("git", ["-C", path, "-c", "gc.auto=0", ...words]);
   }
 }
 

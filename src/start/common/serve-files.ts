@@ -34,18 +34,21 @@ export async function servedWhile(
   const isOver = new AbortController();
   const soon = sleep(longestWaitMs, undefined, { signal: isOver.signal, ref: false }).catch(() => undefined);
   const { workdir } = context.record.config;
+  const serve = (): void => {
+    // The start has failed meanwhile.
+    if (isOver.signal.aborted) return;
+    let forwarded: ReadonlyMap<number, ForwardedMount> = new Map();
+    const server = new FileServer(machine.takeFilesPort(), served, {
+      over: (reason) => {
+        context.runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
+      },
+      request: (mount, message) => forwarded.get(mount)?.request(message),
+      written: (mount, bytes) => forwarded.get(mount)?.written(bytes),
+    });
+    forwarded = forwardFiles(context, machine, server, served);
+  };
   const begun = (isUsedByBoot(mounts, workdir) ? Promise.resolve() : Promise.race([booted, soon])).then(
-    () => {
-      let forwarded: ReadonlyMap<number, ForwardedMount> = new Map();
-      const server = new FileServer(machine.takeFilesPort(), served, {
-        over: (reason) => {
-          context.runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
-        },
-        request: (mount, message) => forwarded.get(mount)?.request(message),
-        written: (mount, bytes) => forwarded.get(mount)?.written(bytes),
-      });
-      forwarded = forwardFiles(context, machine, server, served);
-    },
+    serve,
   );
   try {
     await Promise.all([booted, requireOpenable(served), begun]);
