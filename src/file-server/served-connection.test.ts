@@ -32,6 +32,7 @@ const plain = {
   owner: null,
   quotaBytes: null,
   quotaCountsAll: false,
+  layer: null,
 } as const;
 
 interface Served {

@@ -41,6 +41,8 @@ export interface MountConfig {
   readonly timeoutMs?: number | null;
   readonly cacheMs?: number | null;
   readonly onError?: ProviderOptions["onError"];
+  /** Of a bind of a directory: as `MountBuilder.overlay()`. */
+  readonly overlay?: boolean | null;
 }
 
 const sources = [
@@ -53,7 +55,7 @@ const sources = [
 const known = [
   ...sources,
   ...["readonly", "noexec", "nosuid", "nodev", "sizeMib", "format", "fstype", "mode", "kind", "quotaMib"],
-  ...["statVirtualization", "hostPermissions", "owner", "timeoutMs", "cacheMs", "onError"],
+  ...["statVirtualization", "hostPermissions", "owner", "overlay", "timeoutMs", "cacheMs", "onError"],
 ];
 
 /** Says to a builder what an object says. @throws InvalidConfigError for what is no such object */
@@ -108,6 +110,7 @@ export function configureMount(builder: MountBuilder, path: string, config: Moun
     refuseUnknownKeys(`${path}.owner`, owner, ["uid", "gid"]);
     builder.owner(owner.uid, owner.gid);
   });
+  said("overlay", (value) => builder.overlay(checkFlag(`${path}.overlay`, value)));
   return builder;
 }
 
@@ -156,7 +159,10 @@ type SharedKeys = "statVirtualization" | "hostPermissions" | "owner" | "quotaMib
  */
 export const Mount = {
   /** A directory or file of the host. */
-  bind: (path: string, options: Options<SharedKeys> = {}): MountConfig => ({ bind: path, ...options }),
+  bind: (path: string, options: Options<SharedKeys | "overlay"> = {}): MountConfig => ({
+    bind: path,
+    ...options,
+  }),
   /** A named volume. */
   named: (name: string, options: Options<SharedKeys | "mode" | "kind" | "sizeMib"> = {}): MountConfig => ({
     named: name,

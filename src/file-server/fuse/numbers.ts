@@ -141,6 +141,7 @@ export const errno = {
   range: 34,
   nametoolong: 36,
   nosys: 38,
+  notempty: 39,
   nodata: 61,
   ilseq: 84,
   opnotsupp: 95,
