@@ -5,6 +5,7 @@
 //! On the port each message has the number of its mount before it, a `u32`; FUSE messages begin with their own length
 //! (linux/fuse.h, `fuse_in_header` and `fuse_out_header`). Nothing else of them is looked at here, but whether anybody waits for it.
 
+mod abort;
 mod notices;
 
 use self::notices::Notices;
@@ -58,6 +59,9 @@ impl Relay {
                 eprintln!("agent: the host's files: {error}");
             }
             its_notices.end();
+            if let Err(error) = abort::abort_all() {
+                eprintln!("agent: the end of the host's files: {error}");
+            }
             // With the last descriptor of a device its mount is over, and whoever waits for an answer gets an error.
             locked(&its_devices).clear();
             drop(until);
@@ -87,7 +91,7 @@ impl Relay {
             "fd={},rootmode={mode},user_id=0,group_id=0,allow_other,max_read=1048576",
             device.as_raw_fd()
         );
-        sys::mount("host", target, "fuse", flags, &options)?;
+        sys::mount(abort::SOURCE, target, "fuse", flags, &options)?;
         let (port, turn, over) = (self.port.clone(), self.turn.clone(), self.over.clone());
         // Nobody waits for the host here: whoever uses the files first does.
         let read_ahead = read_ahead_path(&fs::read_to_string("/proc/self/mountinfo")?, target);
