@@ -1,7 +1,7 @@
 import { GuestFiles, type FilesOwner } from "../../src/api/fs/guest-files.ts";
 import { Operation } from "../../src/host/operation.ts";
 import { FrameKind } from "../../src/protocol/frame.ts";
-import type { TreeEntry } from "../../src/protocol/generated/messages.ts";
+import type { Message, TreeEntry } from "../../src/protocol/generated/messages.ts";
 import type { Stream } from "../../src/protocol/stream.ts";
 import { encodeData, encodeEntry } from "../../src/protocol/tree-records.ts";
 import { subscribedSupervisor } from "./subscribed-supervisor.ts";
@@ -37,7 +37,7 @@ export function file(path: string, contents: string): Buffer {
  * @param last what it says at the end; by default that all is well
  */
 export function guestWithTree(records: readonly Buffer[], last?: (stream: Stream) => void): GuestFiles {
-  const { borrow } = subscribedSupervisor((stream, { type }) => {
+  const control = guestThat((stream, { type }) => {
     if (type !== "TreeSend") return;
     stream.send({ type: "FileOpened", size: 0 });
     const bytes = Buffer.concat(records);
@@ -47,7 +47,12 @@ export function guestWithTree(records: readonly Buffer[], last?: (stream: Stream
     if (last === undefined) stream.send(done);
     else last(stream);
   });
-  return new GuestFiles(filesOwner(borrow));
+  return new GuestFiles(control);
+}
+
+/** The way to the files of a guest that answers as it is told. */
+export function guestThat(answer: (stream: Stream, message: Message) => void): FilesOwner {
+  return filesOwner(subscribedSupervisor(answer).borrow);
 }
 
 /** Whose files they are, where there is no sandbox. @param borrow its connection, such as that of `subscribedSupervisor()` */

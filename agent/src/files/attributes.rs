@@ -49,10 +49,7 @@ pub fn entry(path: Vec<u8>, at: &Path, metadata: &Metadata) -> TreeEntry {
             .mtime()
             .saturating_mul(1_000_000_000)
             .saturating_add(metadata.mtime_nsec()),
-        size: match kind {
-            FileKind::File => metadata.size(),
-            _ => 0,
-        },
+        size: metadata.size(),
         target,
     }
 }

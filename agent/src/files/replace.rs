@@ -16,6 +16,7 @@ use crate::sys::{
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{Error, Read, Result, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -299,10 +300,17 @@ fn resolve(path: &Path) -> Result<(PathBuf, Option<Metadata>)> {
         match fs::read_link(&path) {
             // An absolute target takes the place of all before it.
             Ok(target) => path = path.parent().unwrap_or_else(|| Path::new("/")).join(target),
+            Err(_) if names_directory(&path) => return Err(Error::from_raw_os_error(EISDIR)),
             Err(_) => return Ok((path, None)),
         }
     }
     Err(Error::from_raw_os_error(ELOOP))
+}
+
+/// Whether a path can only be a directory's, as open(2) has it. Its last name does not tell: Path drops what follows it.
+pub fn names_directory(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    bytes.ends_with(b"/") || bytes.ends_with(b"/.")
 }
 
 /// A name that nobody else uses.

@@ -18,7 +18,7 @@ use crate::sys::{self, EEXIST, EISDIR, ENOENT, ENOTDIR};
 use file::PlacedFile;
 use place::Place;
 use std::fs::{self, OpenOptions};
-use std::io::{Error, ErrorKind, Result};
+use std::io::{Error, Result};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -36,8 +36,12 @@ pub fn apply(request: &PatchApply, link: &mut Link) -> Outcome<Message> {
         PatchKind::Symlink => make_link(request, &Place::make(path)?, link)?,
         PatchKind::Directory => make_directory(request, &Place::make(path)?)?,
         PatchKind::Remove => {
-            if let Some(place) = Place::find(path)? {
-                clear(&place.at(), link)?;
+            match Place::find(path) {
+                Ok(Some(place)) => clear(&place.at(), link)?,
+                Ok(None) => {}
+                // Below a file there is nothing either.
+                Err(failed) if failed.errno() == ENOTDIR => {}
+                Err(failed) => return Err(failed),
             }
         }
     }
@@ -120,7 +124,7 @@ fn clear(at: &Path, link: &Link) -> Outcome<()> {
     match fs::symlink_metadata(at) {
         Ok(found) if found.is_dir() => remove_tree(at, link),
         Ok(_) => fs::remove_file(at).during("remove", at),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if [ENOENT, ENOTDIR].contains(&sys::errno_of(&error)) => Ok(()),
         Err(error) => Err(error).during("remove", at),
     }
 }

@@ -1,7 +1,7 @@
 //! A file or a tree of the host's on its way into the root.
 
 use super::file::PlacedFile;
-use super::place::Place;
+use super::place::{self, Place};
 use super::{clear, is_there, new_directory};
 use crate::files::attributes::FILE_MODE;
 use crate::files::failed::{path_of, refusal, During, Outcome};
@@ -43,6 +43,7 @@ pub fn receive(request: &PatchApply, place: &Place, link: &mut Link) -> Outcome<
                 root: place.at(),
                 owned: !request.in_place,
                 made: Vec::new(),
+                above: Default::default(),
             };
             tree.directory(place.at(), mode, incoming.link)?;
             while let Some(part) = incoming.next()? {
@@ -62,11 +63,14 @@ struct Tree {
     owned: bool,
     /// The directories on the way that were made, and what mode they get when everything is in them.
     made: Vec<(PathBuf, u32)>,
+    /// The directory of the last entry that was looked at, and where it is without links.
+    above: (PathBuf, PathBuf),
 }
 
 impl Tree {
     fn put(&mut self, entry: &TreeEntry, incoming: &mut Incoming) -> Outcome<()> {
         let at = self.root.join(path_of(&entry.path));
+        self.must_be_kept(&at).during("open", &at)?;
         self.leave_until(&at)?;
         let mode = u32::from(entry.mode);
         match entry.kind {
@@ -81,6 +85,15 @@ impl Tree {
                 Err(refusal("devices, pipes and sockets are not copied")).during("receive", &at)
             }
         }
+    }
+
+    /// Refuses what a patch of its own would not do either: links of the image may lead anywhere in it.
+    fn must_be_kept(&mut self, at: &Path) -> Result<()> {
+        let above = at.parent().unwrap_or(at);
+        if self.above.0 != above {
+            self.above = (above.to_path_buf(), fs::canonicalize(above)?);
+        }
+        place::must_be_kept(&self.above.1.join(at.file_name().unwrap_or_default()))
     }
 
     fn directory(&mut self, at: PathBuf, mode: u32, link: &Link) -> Outcome<()> {

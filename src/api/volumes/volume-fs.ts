@@ -11,7 +11,8 @@ import { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { removeTree } from "../../host/contained/remove-tree.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
-import { bytesOf, decodeText } from "../fs/contents.ts";
+import { ioError } from "../../host/system-error.ts";
+import { bytesOf, decodeText, type FsData } from "../fs/contents.ts";
 import type { FsEntry, FsEntryKind, FsMetadata } from "../fs/fs-types.ts";
 import { isTextPath, joinPath, pathText } from "../fs/guest-path.ts";
 import { copyTree } from "./copy-tree.ts";
@@ -26,7 +27,7 @@ const making = { makeParents: true } as const;
 /** One name in a directory of a volume; what a symbolic link leads to is not looked at. */
 export interface VolumeFsEntry extends FsEntry {
   /** The path as it is: in `path`, bytes that are no UTF-8 are U+FFFD, and that text does not lead to the file. */
-  readonly pathBytes: Uint8Array;
+  readonly pathBytes: Buffer;
   /** Whether `path` says all of it. */
   readonly isUtf8: boolean;
 }
@@ -81,8 +82,9 @@ export class VolumeFs {
    *
    * @throws IoError, SandboxFsError, InvalidConfigError, the signal's reason; nothing has changed then
    */
-  async write(path: string, data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
+  async write(path: string, data: FsData, options: WaitOptions = {}): Promise<void> {
     const bytes = bytesOf(data);
+    mustNameFile(path, "write");
     await this.#at(path, "write", options, (place, { signal }) => writeWhole(place, bytes, signal), making);
   }
 
@@ -98,6 +100,7 @@ export class VolumeFs {
 
   /** As {@link write}, a chunk at a time: the file takes its place when the stream is closed. @throws IoError, SandboxFsError */
   async writeStream(path: string, options: WaitOptions = {}): Promise<VolumeFsWriteSink> {
+    mustNameFile(path, "write");
     return await this.#at(
       path,
       "write",
@@ -173,18 +176,19 @@ export class VolumeFs {
    * @throws IoError, SandboxFsError
    */
   async copy(from: string, to: string, options: WaitOptions = {}): Promise<void> {
-    await this.#at(from, "copy", options, (source, { signal }) =>
-      this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), making),
-    );
+    await this.#at(from, "copy", options, async (source, { signal }) => {
+      await mustFit(source, to);
+      await this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), making);
+    });
   }
 
   /** Gives something another name, and takes the place of a file that has it; as rename(2). @throws IoError, SandboxFsError */
   async rename(from: string, to: string, options: WaitOptions = {}): Promise<void> {
-    const renameFrom = (source: Place, { signal }: Operation): Promise<void> =>
-      this.#at(to, "rename to", { signal }, (target) => rename(source.path, target.path), {
-        ...itself,
-        ...making,
-      });
+    const renameFrom = async (source: Place, { signal }: Operation): Promise<void> => {
+      await mustFit(source, to);
+      const renameTo = (target: Place): Promise<void> => rename(source.path, target.path);
+      await this.#at(to, "rename to", { signal }, renameTo, { ...itself, ...making });
+    };
     await this.#at(from, "rename", options, renameFrom, itself);
   }
 
@@ -225,6 +229,25 @@ export class VolumeFs {
     checkCallOptions(`${action} in the volume`, options);
     return atPlace(this.#root, path, action, { ...options, follow, makeParents }, work);
   }
+}
+
+/** What is a directory's path is no file's. @throws IoError */
+function mustNameFile(path: string, action: string): void {
+  if (!namesDirectory(path)) return;
+  throw ioError(
+    `${action} ${JSON.stringify(path)} in the volume`,
+    systemError("EISDIR", "the / at its end says that it is a directory"),
+    "userFile",
+  );
+}
+
+function namesDirectory(path: unknown): boolean {
+  return typeof path === "string" && /\/\.?$/.test(path);
+}
+
+async function mustFit(source: Place, to: string): Promise<void> {
+  if (namesDirectory(to) && (await statusOf(source.path))?.isDirectory() === false)
+    throw systemError("ENOTDIR", "what is to be there is no directory, and the / at its end says so");
 }
 
 function metadataOf(status: BigIntStats): FsMetadata {

@@ -27,7 +27,7 @@ export const files = {
     ],
   },
   structs: {
-    /** path is below the tree's root, empty for the root itself. mode has no type: at most 0o7777. size is 0 but for a file, target empty but for a link. */
+    /** path is below the tree's root, empty for the root itself. mode has no type: at most 0o7777. size is that of lstat(2); of a tree that has contents it counts for files alone. target is empty but for a link. */
     TreeEntry: {
       path: "bytes",
       kind: { enum: "FileKind" },

@@ -9,7 +9,7 @@ use super::records::broken;
 use super::send::note;
 use crate::files::failed::{path_of, refusal, During, Failed, Outcome};
 use crate::files::link::Link;
-use crate::files::replace::{Attributes, Replacement};
+use crate::files::replace::{names_directory, Attributes, Replacement};
 use crate::files::target::Target;
 use crate::files::walk::Directory;
 use crate::generated::messages::{FileKind, FileOpened, Message, TreeDone, TreeEntry, TreeReceive};
@@ -88,6 +88,7 @@ impl Receiver<'_> {
             }
             FileKind::Symlink => path
                 .file_name()
+                .filter(|_| !names_directory(path))
                 .ok_or_else(|| Error::from_raw_os_error(EISDIR))
                 .and_then(|name| self.make_link(entry, parent, name))
                 .during("symlink", path),

@@ -1,11 +1,12 @@
 use super::*;
+use crate::files::attributes;
 use crate::files::link::{Outbox, Post, Shared};
 use crate::files::remove::remove_tree;
 use crate::files::tree::records::{Record, Records};
 use crate::files::tree::send::send;
 use crate::generated::limits::INITIAL_CREDIT;
 use crate::generated::messages::TreeSend;
-use crate::sys::EFBIG;
+use crate::sys::{EFBIG, EINVAL, ENOTDIR};
 use std::sync::Arc;
 
 fn link() -> Link {
@@ -190,4 +191,36 @@ fn a_tree_of_any_depth_is_removed() {
     let root = deep("removed", 3000);
     remove_tree(&root, &link()).unwrap();
     assert!(!root.exists());
+}
+
+#[test]
+fn what_a_link_leads_to_is_not_removed_by_the_links_name() {
+    let root = deep("slash", 1);
+    std::os::unix::fs::symlink("d", root.join("link")).unwrap();
+    fs::write(root.join("d/kept"), "kept").unwrap();
+    for (name, errno) in [
+        ("link/", ENOTDIR),
+        ("link/.", ENOTDIR),
+        ("link", ENOTDIR),
+        ("d/..", EINVAL),
+        ("link/..", EINVAL),
+    ] {
+        let failed = remove_tree(&root.join(name), &link()).expect_err(name);
+        assert_eq!(failed.errno(), errno, "{name}");
+    }
+    assert!(root.join("d/kept").exists() && root.join("link").exists());
+    remove_tree(&root.join("d//"), &link()).unwrap();
+    assert!(!root.join("d").exists());
+    remove_tree(&root, &link()).unwrap();
+}
+
+#[test]
+fn directories_and_links_have_the_size_that_they_have() {
+    let root = deep("sizes", 0);
+    std::os::unix::fs::symlink("/four/five", root.join("link")).unwrap();
+    let of_link = attributes::stat(&root.join("link"), false).unwrap();
+    assert_eq!(of_link.entry.size, 10);
+    let of_root = attributes::stat(&root, false).unwrap();
+    assert_eq!(of_root.entry.size, fs::metadata(&root).unwrap().len());
+    remove_tree(&root, &link()).unwrap();
 }
