@@ -475,6 +475,12 @@ export interface FileChangesMessage {
   readonly changes: readonly FileChange[];
 }
 
+/** To the owner: what is mounted at this path of the guest is to be served, as long as the stream lasts. */
+export interface ProvideFilesMessage {
+  readonly type: "ProvideFiles";
+  readonly path: string;
+}
+
 /** Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's. keepDirectories: no directory that is there is replaced by anything else. into: the name that a file of the host's gets in a directory that is at the path; empty: it takes its place. */
 export interface PatchApplyMessage {
   readonly type: "PatchApply";
@@ -724,6 +730,7 @@ export type Message =
   | TreeDoneMessage
   | FileWatchMessage
   | FileChangesMessage
+  | ProvideFilesMessage
   | PatchApplyMessage
   | PingMessage
   | PongMessage
@@ -879,6 +886,7 @@ export interface MessageOn {
     | FileFailedMessage
     | TreeDoneMessage
     | FileChangesMessage
+    | ProvideFilesMessage
     | PongMessage
     | TouchedMessage
     | DoneMessage
@@ -1153,6 +1161,10 @@ export function encodeMessage(message: Message): Buffer {
     case "FileChanges":
       writer.u8(113);
       writer.list(message.changes, (item) => writeFileChange(writer, item));
+      break;
+    case "ProvideFiles":
+      writer.u8(140);
+      writer.str(message.path);
       break;
     case "PatchApply":
       writer.u8(130);
@@ -1918,6 +1930,17 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       read: (reader) => ({
         type: "FileChanges",
         changes: reader.list(10, () => readFileChange(reader)),
+      }),
+    },
+  ],
+  [
+    140,
+    {
+      type: "ProvideFiles",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "ProvideFiles",
+        path: reader.str(),
       }),
     },
   ],
