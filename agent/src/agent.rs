@@ -6,6 +6,7 @@ mod dispatch;
 use crate::commands::session::{from_token, Channel, News, Session, Turn, GRACE};
 use crate::files::Files;
 use crate::generated::messages::{AgentHello, Message, OutOfMemory};
+use crate::guest::BareRoot;
 use crate::modules::Modules;
 use crate::protocol::port::{Port, Received};
 use crate::protocol::stream::Streams;
@@ -68,8 +69,10 @@ pub struct Agent {
     root: Option<Root>,
     /// The guest is a sandbox; there is only one in its life.
     booted: bool,
-    /// Its root was changed for it since it was mounted.
-    patched: bool,
+    /// Of its /tmp.
+    tmp_size_mib: u32,
+    /// Its root is being changed for it, or was, since it was mounted.
+    bare: Option<BareRoot>,
     /// It cannot become one, which was answered. The rest of what was asked for in the same breath is passed over.
     boot_failed: bool,
     /// The stream on which the supervisor is told what happens; 0 before there is a sandbox.
@@ -108,7 +111,8 @@ impl Agent {
             seeded: false,
             root: None,
             booted: false,
-            patched: false,
+            tmp_size_mib: 0,
+            bare: None,
             boot_failed: false,
             events: 0,
             oom_kills: 0,

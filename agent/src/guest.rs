@@ -41,17 +41,32 @@ pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed
     Ok(())
 }
 
+/// What it takes to cover a root again that was laid bare.
+pub struct BareRoot {
+    tmp_size_mib: u32,
+}
+
+/// Uncovers what memory hides of the root, so that all of it can be changed. No program runs yet.
+pub fn lay_bare(tmp_size_mib: u32) -> Result<BareRoot> {
+    mounts::uncover_all()?;
+    Ok(BareRoot { tmp_size_mib })
+}
+
 /// Sets up what makes this sandbox itself.
 ///
-/// `patched`: its root was changed since it was set up, so the places of what is written now are looked after again.
+/// `bare`: its root was laid bare to be changed, and is covered again.
 pub fn become_sandbox(
     boot: &Boot,
     owner: Owner,
     modules: &Modules,
-    patched: bool,
+    bare: Option<&BareRoot>,
 ) -> std::result::Result<(), BootFailed> {
-    if patched && owner == Owner::Sandbox {
-        files::prepare(owner)?;
+    if let Some(BareRoot { tmp_size_mib }) = bare {
+        mounts::cover_all(*tmp_size_mib, owner)?;
+        if owner == Owner::Sandbox {
+            // The places of what is written now may have been changed.
+            files::prepare(owner)?;
+        }
     }
     sys::set_host_name(&boot.hostname).during(GUEST, "host name")?;
     files::write_all(boot, owner)?;

@@ -9,12 +9,12 @@ mod notices;
 
 use self::notices::Notices;
 use crate::protocol::port::find_port;
-use crate::sys::{self, ENODEV};
+use crate::sys::{self, locked, ENODEV};
 use std::ffi::CString;
 use std::fs;
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::io::{AsRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 const PORT_NAME: &str = "org.microsandbox.files";
@@ -122,10 +122,6 @@ fn start_thread(work: impl FnOnce() + Send + 'static) -> Result<()> {
         .stack_size(STACK)
         .spawn(work)
         .map(drop)
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// From the kernel to the host, until the file system is unmounted or `over` is at its end.

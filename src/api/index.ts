@@ -42,6 +42,8 @@ export {
   type ExecOptions,
 } from "./exec/exec-options.ts";
 export type { FsCopyOptions, FsCopyProgress } from "./fs/copy/copy-options.ts";
+export type { HostPath } from "./fs/copy/host-path.ts";
+export type { FsData } from "./fs/contents.ts";
 export { FsReadStream } from "./fs/fs-read-stream.ts";
 export type { GuestFsEntry, GuestFsMetadata } from "./fs/guest-entry.ts";
 export { FsChangeKinds, FsWatcher, type FsChange, type FsChangeKind } from "./fs/fs-watcher.ts";

@@ -13,6 +13,23 @@ export function checkWhole(name: string, value: number, minimum: number, maximum
   return value;
 }
 
+/** S_IFMT and, in it, regular files and directories (inode(7)). */
+const typeBits = 0o170000;
+const typesWithModes: readonly number[] = [0, 0o100000, 0o040000];
+
+/**
+ * The twelve bits of chmod(2).
+ *
+ * @param mode the type of a file or a directory may be in it, as it is in what stat(2) says
+ */
+export function checkMode(name: string, mode: unknown): number {
+  const isMode = typeof mode === "number" && Number.isInteger(mode) && mode >= 0 && mode <= 0o177777;
+  if (isMode && typesWithModes.includes(mode & typeBits)) return mode & 0o7777;
+  throw new InvalidConfigError(`${name} is ${shown(mode)}, which is no mode of a file`, {
+    hint: "Write it in octal, such as 0o755: from 0 to 0o7777.",
+  });
+}
+
 /** Whole MiB, rounded down. */
 export function checkMebibytes(name: string, value: number): number {
   if (typeof value !== "number" || !Number.isFinite(value) || Math.floor(value) < 1) {

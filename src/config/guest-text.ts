@@ -65,6 +65,18 @@ export function checkArgument(name: string, value: unknown): string {
   );
 }
 
+/** Whether there can be nothing of this name, because it or a part of it is longer than Linux takes. Bytes need not be UTF-8. */
+export function isTooLongPath(path: unknown): boolean {
+  if (typeof path !== "string" && !(path instanceof Uint8Array)) return false;
+  const bytes = Buffer.from(path);
+  if (bytes.length >= maximumPathBytes) return true;
+  // As latin1 a byte is a character.
+  return bytes
+    .toString("latin1")
+    .split("/")
+    .some((part) => part.length > maximumNameBytes);
+}
+
 /** What is looked up in the guest's file system: a path, or a program's name. @throws InvalidConfigError */
 export function checkPath(name: string, value: unknown): string {
   const text = checkString(name, value);

@@ -36,6 +36,23 @@ test("a code of this package is no code of the system", () => {
   assert.equal(errorCode("ENOSPC"), undefined);
 });
 
+test("an error that Node has no name for has the system's", { skip: process.platform !== "linux" }, () => {
+  // As Node 22 and 24 tell a write of a file whose owner has used up his quota, synchronous and not.
+  const told = [
+    ["UNKNOWN", "UNKNOWN: unknown error, write"],
+    ["Unknown system error -122", "Unknown system error -122: Unknown system error -122, write"],
+  ] as const;
+  for (const [code, message] of told) {
+    const error = Object.assign(new Error(message), { code, errno: -122, syscall: "write" });
+    assert.equal(errorCode(error), "EDQUOT");
+    const wrapped = ioError("write the file", error);
+    assert.equal(wrapped.message, "cannot write the file: EDQUOT, write");
+    assert.match(wrapped.hint, /quota is used up/);
+  }
+  const strange = Object.assign(new Error("UNKNOWN: unknown error"), { code: "UNKNOWN", errno: -4094 });
+  assert.equal(errorCode(strange), "UNKNOWN");
+});
+
 test("an error of the medium is none of a limit or a permission", () => {
   const failed = (code: string, errno: number): Error =>
     Object.assign(new Error(code), { code, errno: -errno });

@@ -2,11 +2,27 @@ import { constants } from "node:os";
 import { getSystemErrorMessage } from "node:util";
 import { IoError, MicrosandboxError } from "../errors/index.ts";
 
+/** What Node, which has its names from libuv, says of errors that have none there, such as EDQUOT and ESTALE: their number is left. */
+const unnamed = /^(?:UNKNOWN|Unknown system error -\d+)(?:: (?:unknown error|Unknown system error -\d+))?/u;
+
 /** The `code` of a Node system error (`ENOENT`…), or undefined for anything else, an error of ours too: its code is another's. */
 export function errorCode(error: unknown): string | undefined {
   if (error instanceof MicrosandboxError) return undefined;
-  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
-  return undefined;
+  if (!(error instanceof Error && "code" in error && typeof error.code === "string")) return undefined;
+  return unnamed.test(error.code) ? (nameOf(error) ?? error.code) : error.code;
+}
+
+/** What Node has no name for, by the system's. */
+function nameOf(error: object): string | undefined {
+  const number: unknown = "errno" in error ? error.errno : undefined;
+  return Object.entries(constants.errno).find(([, known]) => -known === number)?.[0];
+}
+
+/** What a system error says, with the name of what Node has none for. */
+export function systemMessage(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = errorCode(error);
+  return code === undefined ? error.message : error.message.replace(unnamed, code);
 }
 
 /** EUCLEAN of Linux ("Structure needs cleaning"), which Node has no name for. */
@@ -81,6 +97,8 @@ export function systemHint(error: unknown, place: FailedPlace = "home"): string 
  */
 export function ioError(action: string, error: unknown, place: FailedPlace = "home"): MicrosandboxError {
   if (error instanceof MicrosandboxError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new IoError(`cannot ${action}: ${reason}`, { cause: error, hint: systemHint(error, place) });
+  return new IoError(`cannot ${action}: ${systemMessage(error)}`, {
+    cause: error,
+    hint: systemHint(error, place),
+  });
 }

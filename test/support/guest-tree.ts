@@ -1,7 +1,7 @@
-import { GuestFiles } from "../../src/api/fs/guest-files.ts";
+import { GuestFiles, type FilesOwner } from "../../src/api/fs/guest-files.ts";
 import { Operation } from "../../src/host/operation.ts";
 import { FrameKind } from "../../src/protocol/frame.ts";
-import type { TreeEntry } from "../../src/protocol/generated/messages.ts";
+import type { Message, TreeEntry } from "../../src/protocol/generated/messages.ts";
 import type { Stream } from "../../src/protocol/stream.ts";
 import { encodeData, encodeEntry } from "../../src/protocol/tree-records.ts";
 import { subscribedSupervisor } from "./subscribed-supervisor.ts";
@@ -37,19 +37,29 @@ export function file(path: string, contents: string): Buffer {
  * @param last what it says at the end; by default that all is well
  */
 export function guestWithTree(records: readonly Buffer[], last?: (stream: Stream) => void): GuestFiles {
-  const { borrow } = subscribedSupervisor((stream, { type }) => {
+  const control = guestThat((stream, { type }) => {
     if (type !== "TreeSend") return;
     stream.send({ type: "FileOpened", size: 0 });
     const bytes = Buffer.concat(records);
     for (let at = 0; at < bytes.length; at += 65_536)
       stream.sendData(FrameKind.data, bytes.subarray(at, at + 65_536));
-    const done = { type: "TreeDone", entries: 0, bytes: 0, problemCount: 0, problems: [] } as const;
+    const done = { type: "TreeDone", problemCount: 0, problems: [] } as const;
     if (last === undefined) stream.send(done);
     else last(stream);
   });
-  return new GuestFiles({
+  return new GuestFiles(control);
+}
+
+/** The way to the files of a guest that answers as it is told. */
+export function guestThat(answer: (stream: Stream, message: Message) => void): FilesOwner {
+  return filesOwner(subscribedSupervisor(answer).borrow);
+}
+
+/** Whose files they are, where there is no sandbox. @param borrow its connection, such as that of `subscribedSupervisor()` */
+export function filesOwner(borrow: FilesOwner["borrow"]): FilesOwner {
+  return {
     borrow,
     explainLoss: (answer) => answer,
     run: (verb, options, work, others) => Operation.run(verb, options, work, others),
-  });
+  };
 }

@@ -31,6 +31,8 @@ export const hostTags = {
   disks: ["mke2fs", "e2fsck", "debugfs", "qemu-img", "fsck.erofs"],
   /** Programs whose clock is wrong. */
   clock: ["faketime"],
+  /** Programs of the host's own, which the guest runs from a mount. */
+  programs: ["git", "make", "gcc", "python3", "sqlite3", "apt-get"],
   /** A program of its own in the guest. */
   rust: ["rustc"],
   /** Hardware acceleration; where there is none its tests are skipped. */

@@ -5,12 +5,13 @@ use crate::commands::session::{token, Channel, Session};
 use crate::commands::spawn;
 use crate::failure::{While, GUEST, PROTOCOL};
 use crate::generated::messages::{
-    self as messages, Boot, BootFailed, Exec, ExecFailed, ExecStarted, Message, Mount, Ping, Pong,
-    Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
+    self as messages, Boot, BootFailed, Exec, ExecFailed, ExecStarted, Message, Mount, PatchKind,
+    Ping, Pong, Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
 };
 use crate::protocol::stream::{Event, Fault};
 use crate::sys::{self, ESHUTDOWN, SIGKILL};
 use crate::{guest, root, stats};
+use std::io;
 use std::time::Duration;
 
 impl From<Fault> for Stop {
@@ -113,10 +114,22 @@ impl Agent {
             self.files.refuse(stream, 0, "the sandbox has no root yet");
         } else if self.booted && matches!(request, Message::PatchApply(_)) {
             self.files.refuse(stream, 0, "the sandbox has booted");
+        } else if let Err(error) = self.prepare_for(&request) {
+            self.files
+                .refuse(stream, sys::errno_of(&error), &sys::words_of(&error));
         } else {
-            self.patched |= matches!(request, Message::PatchApply(_));
             self.files.open(stream, request);
         }
+    }
+
+    /// Patches change all of the root. Scripts are no part of it.
+    fn prepare_for(&mut self, request: &Message) -> io::Result<()> {
+        if let (Message::PatchApply(patch), None) = (request, &self.bare) {
+            if patch.kind != PatchKind::Script {
+                self.bare = Some(guest::lay_bare(self.tmp_size_mib)?);
+            }
+        }
+        Ok(())
     }
 
     fn command(&mut self, stream: u32, message: &Message) {
@@ -178,6 +191,7 @@ impl Agent {
     fn enter_root(&mut self, mount: &Mount) -> Result<(), BootFailed> {
         let root = self.root.insert(root::enter(&mount.root, &self.modules)?);
         guest::set_up(mount, root.owner)?;
+        self.tmp_size_mib = mount.tmp_size_mib;
         self.null = Some(sys::open_null().during(GUEST, "/dev/null")?);
         // It may be saved here: every copy has to be seeded again.
         self.seeded = false;
@@ -192,7 +206,7 @@ impl Agent {
             Some(root) if self.null.is_some() && self.seeded && !self.booted => root,
             _ => return Err(fault("Boot out of its order")),
         };
-        match guest::become_sandbox(boot, root.owner, &self.modules, self.patched) {
+        match guest::become_sandbox(boot, root.owner, &self.modules, self.bare.as_ref()) {
             Ok(()) => {
                 self.booted = true;
                 self.port.send(0, &Message::Ready);

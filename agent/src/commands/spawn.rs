@@ -153,7 +153,7 @@ fn environment(exec: &Exec, identity: &Identity) -> Vec<String> {
 fn open_terminal(exec: &Exec, uid: u32, plan: &mut Plan) -> Result<Channels> {
     let (master, slave) = sys::open_terminal(exec.rows, exec.cols)?;
     // The user may open it again, by /dev/tty's real name.
-    sys::change_owner(&slave, uid, None)?;
+    sys::set_file_owner(&slave, Some(uid), None)?;
     plan.streams = [slave.as_raw_fd(); 3];
     Ok(Channels::Terminal { master, slave })
 }
@@ -185,7 +185,7 @@ fn keep(child: OwnedFd, ours: OwnedFd, at: usize, uid: u32, plan: &mut Plan) -> 
     sys::set_nonblocking(&ours)?;
     if uid != 0 {
         // Opening /dev/stdout means opening the pipe again, which only its owner may.
-        sys::change_owner(&child, uid, None)?;
+        sys::set_file_owner(&child, Some(uid), None)?;
     }
     plan.streams[at] = child.as_raw_fd();
     plan._child_ends.push(child);

@@ -1,6 +1,7 @@
 //! Who a command runs as: the guest's own /etc/passwd and /etc/group, read without glibc's NSS, which would load
 //! shared objects of the image into PID 1.
 
+use crate::sys::O_NONBLOCK;
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,7 +12,6 @@ pub const GROUP: &str = "/etc/group";
 const MAX_FILE_BYTES: u64 = 4 << 20;
 /// The kernel's limit of supplementary groups (NGROUPS_MAX).
 const MAX_GROUPS: usize = 65536;
-const O_NONBLOCK: i32 = 0o4000;
 
 /// The identity of a command.
 #[derive(Debug, PartialEq)]

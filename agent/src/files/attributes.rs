@@ -26,7 +26,6 @@ pub fn stat(path: &Path, follow: bool) -> Outcome<FileMetadata> {
     Ok(FileMetadata {
         created_ns: created,
         links: metadata.nlink(),
-        inode: metadata.ino(),
         entry: entry(Vec::new(), path, &metadata),
     })
 }
@@ -50,10 +49,7 @@ pub fn entry(path: Vec<u8>, at: &Path, metadata: &Metadata) -> TreeEntry {
             .mtime()
             .saturating_mul(1_000_000_000)
             .saturating_add(metadata.mtime_nsec()),
-        size: match kind {
-            FileKind::File => metadata.size(),
-            _ => 0,
-        },
+        size: metadata.size(),
         target,
     }
 }
@@ -69,6 +65,9 @@ fn kind(file_type: FileType) -> FileKind {
         FileKind::Other
     }
 }
+
+/// What files have when nobody says otherwise.
+pub const FILE_MODE: u32 = 0o644;
 
 /// Opens a regular file and nothing else: a pipe or a device could wait, or do something.
 pub fn open_regular(path: &Path, options: &OpenOptions, flags: i32) -> Result<(File, Metadata)> {

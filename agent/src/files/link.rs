@@ -5,7 +5,7 @@ use crate::generated::limits::{CREDIT_PORTIONS, INITIAL_CREDIT, MAX_DATA_PAYLOAD
 use crate::generated::messages::{Failure, Message};
 use crate::protocol::frame::{encode_frame, read_frames, FrameKind, HEADER_BYTES};
 use crate::protocol::port::WRITE_BYTES;
-use crate::sys::{Wake, ECANCELED};
+use crate::sys::{locked, Wake, ECANCELED};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
@@ -46,7 +46,7 @@ impl Outbox {
     }
 
     pub fn post(&self, stream: u32, post: Post) {
-        let mut posts = lock(&self.posts);
+        let mut posts = locked(&self.posts);
         posts.push_back((stream, post));
         if posts.len() == 1 {
             self.wake.wake();
@@ -54,11 +54,11 @@ impl Outbox {
     }
 
     pub fn take(&self) -> Option<(u32, Post)> {
-        lock(&self.posts).pop_front()
+        locked(&self.posts).pop_front()
     }
 
     pub fn is_empty(&self) -> bool {
-        lock(&self.posts).is_empty()
+        locked(&self.posts).is_empty()
     }
 }
 
@@ -97,7 +97,7 @@ impl Shared {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = lock(&self.state);
+        let mut state = locked(&self.state);
         change(&mut state);
         if let Some(wake) = &state.wake {
             wake.wake();
@@ -133,7 +133,7 @@ impl Shared {
 
     /// Why the supervisor wants no more of it, if it does not.
     pub fn aborted(&self) -> Option<Failure> {
-        lock(&self.state).aborted.clone()
+        locked(&self.state).aborted.clone()
     }
 }
 
@@ -158,7 +158,7 @@ impl Link {
 
     /// Whether it is to go on. Whoever does something that takes long asks now and then.
     pub fn check(&self) -> Result<()> {
-        still_wanted(&lock(&self.shared.state))
+        still_wanted(&locked(&self.shared.state))
     }
 
     pub fn tell(&self, message: Message) {
@@ -209,7 +209,7 @@ impl Link {
         let count = *read.as_ref().unwrap_or(&0);
         if count < taken {
             let unused = taken - count + if count == 0 { head_bytes } else { 0 };
-            lock(&self.shared.state).credit += unused;
+            locked(&self.shared.state).credit += unused;
         }
         if count > 0 {
             if head_bytes > 0 {
@@ -223,7 +223,7 @@ impl Link {
 
     /// The next piece of what the supervisor sends; None at its end. The one before it is done with then.
     pub fn receive(&mut self) -> Result<Option<Vec<u8>>> {
-        let mut piece = lock(&self.shared.state).arrived.pop_front();
+        let mut piece = locked(&self.shared.state).arrived.pop_front();
         // Told in portions, unless there is nothing else to do.
         if self.taken > 0 && (piece.is_none() || self.taken >= TOLD_BYTES) {
             let taken = std::mem::take(&mut self.taken);
@@ -247,11 +247,11 @@ impl Link {
 
     /// Has this woken, too, when it is not to go on.
     pub fn wake_by(&self, wake: &Arc<Wake>) {
-        lock(&self.shared.state).wake = Some(Arc::clone(wake));
+        locked(&self.shared.state).wake = Some(Arc::clone(wake));
     }
 
     fn wait(&self, until: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
-        let mut state = lock(&self.shared.state);
+        let mut state = locked(&self.shared.state);
         loop {
             still_wanted(&state)?;
             if until(&state) {
@@ -273,13 +273,6 @@ fn still_wanted(state: &State) -> Result<()> {
         true => Err(Error::from_raw_os_error(ECANCELED)),
         false => Ok(()),
     }
-}
-
-/// A thread that panics ends the agent, so nobody leaves a lock half done.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]

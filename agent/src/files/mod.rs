@@ -2,16 +2,14 @@
 //! wait, in a thread of its own. The event loop never touches a file itself: it moves messages and data between the streams
 //! and the workers' links. Read `work.rs` for what there is, and `link.rs` for how it talks.
 
-mod attributes;
+pub mod attributes;
 pub mod failed;
 pub mod link;
 mod read;
-mod receive;
-pub mod records;
 pub mod remove;
 pub mod replace;
-mod send;
 pub mod target;
+pub mod tree;
 pub mod walk;
 mod watch;
 mod work;

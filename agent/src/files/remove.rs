@@ -4,18 +4,23 @@
 use super::failed::{During, Outcome};
 use super::link::Link;
 use super::walk::{Directory, Way};
-use crate::sys::{EBUSY, ENOTDIR};
+use crate::sys::{EBUSY, EINVAL, ENOTDIR};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Error, Result};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Bytes; PATH_MAX.
 const MOST_SHOWN: usize = 4096;
 
 pub fn remove_tree(path: &Path, link: &Link) -> Outcome<()> {
+    // With a slash at its end it would lead through a link.
+    let path = path.components().as_path();
+    if let Some(Component::ParentDir) = path.components().next_back() {
+        return Err(Error::from_raw_os_error(EINVAL)).during("remove", path);
+    }
     let metadata = fs::symlink_metadata(path).during("remove", path)?;
     if !metadata.is_dir() {
         return Err(Error::from_raw_os_error(ENOTDIR)).during("remove", path);

@@ -4,10 +4,10 @@
 //! Where a file cannot be replaced (a mount of its own, a directory that takes no other name, a file system such as proc) it is
 //! written in place, from the first byte on that comes. A full disk is no such place: there the old contents are worth more.
 
-use super::attributes::{must_be_regular, open_regular};
+use super::attributes::{must_be_regular, open_regular, FILE_MODE};
 use super::failed::{path_of, During, Outcome};
 use super::link::Link;
-use super::target::Destination;
+use super::target::{fill, Destination};
 use super::walk::Directory;
 use crate::generated::messages::{FileCopy, FileOpened, FileWrite, Message};
 use crate::sys::{
@@ -15,7 +15,8 @@ use crate::sys::{
 };
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{Error, Read, Result, Seek, SeekFrom, Write};
+use std::io::{Error, Read, Result, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ impl Attributes {
     /// The owner goes first: its change takes special bits of the mode away.
     pub fn apply(&self, file: &File) -> Result<()> {
         if let Some((uid, gid)) = self.owner {
-            sys::set_file_owner(file, uid, gid)?;
+            sys::set_file_owner(file, Some(uid), Some(gid))?;
         }
         if let Some(mode) = self.mode {
             file.set_permissions(Permissions::from_mode(mode))?;
@@ -51,8 +52,6 @@ impl Attributes {
     }
 }
 
-/// What a new file gets when nobody says otherwise.
-const MODE: u32 = 0o644;
 /// As many as the kernel follows (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 /// Bytes that are copied before it is asked whether to go on.
@@ -67,15 +66,6 @@ pub fn write(request: &FileWrite, link: &mut Link) -> Outcome<()> {
         new.finish(Attributes::mode(mode)).during("write", path)
     });
     new.explain(written)
-}
-
-fn fill(new: &mut Replacement, path: &Path, link: &mut Link) -> Outcome<()> {
-    while let Some(bytes) = link.receive().during("receive", path)? {
-        new.file()
-            .and_then(|file| file.write_all(&bytes))
-            .during("write", path)?;
-    }
-    Ok(())
 }
 
 pub fn copy(request: &FileCopy, link: &Link) -> Outcome<()> {
@@ -208,7 +198,7 @@ impl Replacement {
         };
         let old = self.old.as_ref();
         let kept = Attributes {
-            mode: Some(old.map_or(MODE, |old| old.mode() & 0o7777)),
+            mode: Some(old.map_or(FILE_MODE, |old| old.mode() & 0o7777)),
             owner: old
                 .map(|old| (old.uid(), old.gid()))
                 .filter(|owner| *owner != (0, 0)),
@@ -310,10 +300,17 @@ fn resolve(path: &Path) -> Result<(PathBuf, Option<Metadata>)> {
         match fs::read_link(&path) {
             // An absolute target takes the place of all before it.
             Ok(target) => path = path.parent().unwrap_or_else(|| Path::new("/")).join(target),
+            Err(_) if names_directory(&path) => return Err(Error::from_raw_os_error(EISDIR)),
             Err(_) => return Ok((path, None)),
         }
     }
     Err(Error::from_raw_os_error(ELOOP))
+}
+
+/// Whether a path can only be a directory's, as open(2) has it. Its last name does not tell: Path drops what follows it.
+pub fn names_directory(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    bytes.ends_with(b"/") || bytes.ends_with(b"/.")
 }
 
 /// A name that nobody else uses.

@@ -1,6 +1,8 @@
 //! Where a file of a tree is written, and how.
 
-use super::failed::Outcome;
+use super::attributes::FILE_MODE;
+use super::failed::{During, Outcome};
+use super::link::Link;
 use super::replace::{Attributes, Replacement};
 use super::walk::Directory;
 use crate::sys::{EISDIR, O_NOFOLLOW};
@@ -8,11 +10,22 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What new contents go into. Old ones may go when the file is asked for, so that is not done before there is something to write.
 pub trait Destination {
     fn file(&mut self) -> Result<&mut File>;
+}
+
+/// Writes what arrives, to the end.
+pub fn fill(target: &mut dyn Destination, path: &Path, link: &mut Link) -> Outcome<()> {
+    while let Some(bytes) = link.receive().during("receive", path)? {
+        target
+            .file()
+            .and_then(|file| file.write_all(&bytes))
+            .during("write", path)?;
+    }
+    Ok(())
 }
 
 impl Destination for File {
@@ -31,7 +44,7 @@ impl Target {
     pub fn open(directory: &Directory, name: &OsStr) -> Result<Target> {
         let at = directory.at(name);
         let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(NewFile::MODE);
+        options.write(true).create_new(true).mode(FILE_MODE);
         match options.custom_flags(O_NOFOLLOW).open(&at) {
             Ok(file) => Ok(Target::New(NewFile {
                 file,
@@ -85,11 +98,9 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    const MODE: u32 = 0o644;
-
     fn finish(&mut self, mut attributes: Attributes) -> Result<()> {
         // Mostly it has the right one already, and every call counts where there are many files.
-        if attributes.mode == Some(NewFile::MODE) && attributes.owner.is_none() {
+        if attributes.mode == Some(FILE_MODE) && attributes.owner.is_none() {
             attributes.mode = None;
         }
         attributes.apply(&self.file)?;

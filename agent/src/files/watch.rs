@@ -54,7 +54,7 @@ pub fn watch(path: &Path, link: &Link) -> Outcome<()> {
                     changes.push_back(gone());
                 }
             } else {
-                sys::wait_for_either(&events, wake.fd()).during("watch", path)?;
+                sys::poll_either(&events, wake.fd()).during("watch", path)?;
                 wake.clear();
             }
         }

@@ -2,7 +2,8 @@
 
 use super::failed::{path_of, During, Outcome};
 use super::link::Link;
-use super::{attributes, read, receive, remove, replace, send, watch};
+use super::tree::{receive, send};
+use super::{attributes, read, remove, replace, watch};
 use crate::generated::messages::{FilePath, Message};
 use crate::patches;
 use crate::sys::{self, EINVAL};

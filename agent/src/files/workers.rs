@@ -1,7 +1,7 @@
 //! Threads for what may wait: a disk, a file system that another program or the host serves, a supervisor that does not read.
 //! One does one thing at a time. They are made when all others are busy, and few stay when there is nothing to do.
 
-use super::link::lock;
+use crate::sys::locked;
 use std::collections::VecDeque;
 use std::io::Result;
 use std::sync::{Arc, Condvar, Mutex};
@@ -39,7 +39,7 @@ pub struct Workers {
 impl Workers {
     /// Has something done now, beside all else. Fails when there is no memory for it.
     pub fn start(&self, job: impl FnOnce() + Send + 'static) -> Result<()> {
-        let mut state = lock(&self.pool.state);
+        let mut state = locked(&self.pool.state);
         if state.idle <= state.jobs.len() {
             let pool = Arc::clone(&self.pool);
             thread::Builder::new()
@@ -55,7 +55,7 @@ impl Workers {
     /// Waits until nothing is being done any more, at most so long. Returns whether that is so.
     pub fn rest(&self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
-        let mut state = lock(&self.pool.state);
+        let mut state = locked(&self.pool.state);
         while state.busy > 0 || !state.jobs.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -72,7 +72,7 @@ impl Workers {
 
 impl Pool {
     fn work(&self) {
-        let mut state = lock(&self.state);
+        let mut state = locked(&self.state);
         loop {
             let job = match state.jobs.pop_front() {
                 Some(job) => job,
@@ -92,7 +92,7 @@ impl Pool {
             state.busy += 1;
             drop(state);
             job();
-            state = lock(&self.state);
+            state = locked(&self.state);
             state.busy -= 1;
             state.idle += 1;
             self.done.notify_all();

@@ -806,7 +806,6 @@ pub struct FileMetadata {
     pub entry: TreeEntry,
     pub created_ns: Option<i64>,
     pub links: u64,
-    pub inode: u64,
 }
 
 impl FileMetadata {
@@ -814,7 +813,6 @@ impl FileMetadata {
         self.entry.encode(out);
         put_optional(out, &self.created_ns, |out, item| put_i64(out, *item));
         put_u53(out, self.links);
-        put_u64(out, self.inode);
     }
 
     #[cfg(test)]
@@ -823,7 +821,6 @@ impl FileMetadata {
             entry: TreeEntry::decode(reader)?,
             created_ns: reader.optional(Reader::i64)?,
             links: reader.u53()?,
-            inode: reader.u64()?,
         })
     }
 }
@@ -1239,16 +1236,12 @@ impl TreeReceive {
 /// The tree has travelled but for what is named; of many problems the first ones are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TreeDone {
-    pub entries: u64,
-    pub bytes: u64,
     pub problem_count: u64,
     pub problems: Vec<FileProblem>,
 }
 
 impl TreeDone {
     pub fn encode(&self, out: &mut Vec<u8>) {
-        put_u53(out, self.entries);
-        put_u53(out, self.bytes);
         put_u53(out, self.problem_count);
         put_list(out, &self.problems, |out, item| item.encode(out));
     }
@@ -1256,8 +1249,6 @@ impl TreeDone {
     #[cfg(test)]
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
         Ok(TreeDone {
-            entries: reader.u53()?,
-            bytes: reader.u53()?,
             problem_count: reader.u53()?,
             problems: reader.list(16, FileProblem::decode)?,
         })

@@ -8,7 +8,7 @@ use super::places;
 use crate::failure::{While, GUEST};
 use crate::generated::messages::{Boot, BootFailed};
 use crate::root::{create_directory, Owner};
-use crate::sys;
+use crate::sys::{self, O_NONBLOCK};
 use std::ffi::CString;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
@@ -17,7 +17,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::io::AsRawFd;
 use std::path::Path;
 
-const O_NONBLOCK: i32 = 0o4000;
 /// Where the sandbox's scripts are, first in everyone's PATH.
 const SCRIPTS: &str = "/.msb/scripts";
 /// Where the files are that are mounted over others.

@@ -13,6 +13,8 @@ use std::io::{Error, Result};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::io::{AsRawFd, OwnedFd};
 
+const RUN: &str = "/run";
+const TMP: &str = "/tmp";
 const PLAIN: u64 = NOSUID | NODEV;
 const QUIET: u64 = PLAIN | NOEXEC;
 
@@ -32,9 +34,31 @@ pub fn mount_all(tmp_size_mib: u32, owner: Owner) -> std::result::Result<(), Boo
         make_mount_point(target, owner)?;
         sys::mount(fs_type, target, fs_type, flags, options).during(GUEST, target)?;
     }
-    mount_memory("/run", 0o755, "", owner).during(GUEST, "/run")?;
+    cover_all(tmp_size_mib, owner)
+}
+
+/// Mounts memory over the directories whose contents need not be kept.
+pub fn cover_all(tmp_size_mib: u32, owner: Owner) -> std::result::Result<(), BootFailed> {
+    mount_memory(RUN, 0o755, "", owner).during(GUEST, RUN)?;
     let size = format!(",size={tmp_size_mib}m");
-    mount_memory("/tmp", 0o1777, &size, owner).during(GUEST, "/tmp")
+    mount_memory(TMP, 0o1777, &size, owner).during(GUEST, TMP)
+}
+
+/// Takes the memory away from over the root's directories: what is written there now is part of the root, and is seen through
+/// the memory at every start.
+pub fn uncover_all() -> Result<()> {
+    let root = fs::metadata("/")?.dev();
+    for target in [TMP, RUN] {
+        while covers(target, root) {
+            sys::unmount(target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a directory is of another file system than the root. A link to one is as the image wants it.
+fn covers(target: &str, root: u64) -> bool {
+    fs::symlink_metadata(target).map_or(false, |found| found.is_dir() && found.dev() != root)
 }
 
 /// What the agent cannot do without has a directory, or the root cannot be used.
@@ -113,7 +137,7 @@ fn show_through(target: &str, directory: &OwnedFd, access: &Access) -> Result<()
         places::make_directory(path, access.mode)?;
     }
     let root = OwnedFd::from(File::open(&upper)?);
-    sys::change_owner(&root, access.uid, Some(access.gid))?;
+    sys::set_file_owner(&root, Some(access.uid), Some(access.gid))?;
     let lower = format!("/proc/self/fd/{}", directory.as_raw_fd());
     let options = format!("lowerdir={lower},upperdir={upper},workdir={work},metacopy=off");
     sys::mount("overlay", target, "overlay", PLAIN, &options)

@@ -8,12 +8,7 @@ use std::os::unix::fs::{symlink, DirBuilderExt, MetadataExt, OpenOptionsExt, Per
 use std::path::Path;
 
 /// Whether the path itself is a directory, and not a link to one.
-pub fn is_directory(path: &str) -> bool {
-    fs::symlink_metadata(path).map_or(false, |found| found.is_dir())
-}
-
-/// The same for a path of any bytes.
-pub fn is_directory_at(path: &Path) -> bool {
+pub fn is_directory(path: impl AsRef<Path>) -> bool {
     fs::symlink_metadata(path).map_or(false, |found| found.is_dir())
 }
 
@@ -85,7 +80,7 @@ pub fn find_or_make_file(path: &str) -> Result<()> {
 }
 
 fn make_file(path: &str) -> Result<()> {
-    let parent = Path::new(path).parent().and_then(Path::to_str);
+    let parent = Path::new(path).parent();
     if !parent.map_or(false, is_directory) {
         return Err(Error::from_raw_os_error(ENOTDIR));
     }
@@ -100,17 +95,8 @@ pub fn open_claimed(path: &str) -> Result<File> {
     options.custom_flags(O_NOFOLLOW).open(path)
 }
 
-pub fn set_mode(path: &str, mode: u32) -> Result<()> {
+pub fn set_mode(path: impl AsRef<Path>, mode: u32) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-/// The same for a path of any bytes.
-pub fn set_mode_at(path: &Path, mode: u32) -> Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-pub fn set_mode_of(file: &File, mode: u32) -> Result<()> {
-    file.set_permissions(fs::Permissions::from_mode(mode))
 }
 
 /// Removes what has this name, if anything has.

@@ -2,27 +2,28 @@
 //! the image runs yet, so what was looked at stays so. Paths lead through the links of the image, and out of its root there is
 //! no way: it is the agent's own by now.
 
+mod file;
 mod place;
 mod tree;
 
+use crate::files::attributes::FILE_MODE;
 use crate::files::failed::{path_of, refusal, During, Outcome};
 use crate::files::link::Link;
 use crate::files::remove::remove_tree;
-use crate::files::replace::{Attributes, Replacement};
-use crate::files::target::Destination;
+use crate::files::target::fill;
 use crate::files::walk::Directory;
 use crate::generated::messages::{Message, PatchApply, PatchKind};
 use crate::guest::places;
 use crate::sys::{self, EEXIST, EISDIR, ENOENT, ENOTDIR};
+use file::PlacedFile;
 use place::Place;
 use std::fs::{self, OpenOptions};
-use std::io::{Error, ErrorKind, Result, Write};
+use std::io::{Error, Result};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-/// Of a directory, and of a file, when nobody says otherwise.
+/// Of a directory, when nobody says otherwise.
 const DIRECTORY_MODE: u32 = 0o755;
-const FILE_MODE: u32 = 0o644;
 
 /// Applies one patch. What it consists of follows on its stream.
 pub fn apply(request: &PatchApply, link: &mut Link) -> Outcome<Message> {
@@ -35,8 +36,12 @@ pub fn apply(request: &PatchApply, link: &mut Link) -> Outcome<Message> {
         PatchKind::Symlink => make_link(request, &Place::make(path)?, link)?,
         PatchKind::Directory => make_directory(request, &Place::make(path)?)?,
         PatchKind::Remove => {
-            if let Some(place) = Place::find(path)? {
-                clear(&place.at(), link)?;
+            match Place::find(path) {
+                Ok(Some(place)) => clear(&place.at(), link)?,
+                Ok(None) => {}
+                // Below a file there is nothing either.
+                Err(failed) if failed.errno() == ENOTDIR => {}
+                Err(failed) => return Err(failed),
             }
         }
     }
@@ -45,63 +50,10 @@ pub fn apply(request: &PatchApply, link: &mut Link) -> Outcome<Message> {
 
 fn file(request: &PatchApply, place: &Place, link: &mut Link) -> Outcome<()> {
     let path = place.path();
-    let mut new = NewFile::begin(request, place).during("open", path)?;
-    while let Some(bytes) = link.receive().during("receive", path)? {
-        new.file()
-            .and_then(|file| file.write_all(&bytes))
-            .during("write", path)?;
-    }
+    let mut new = PlacedFile::begin(request, place).during("open", path)?;
+    fill(&mut new, path, link)?;
     let mode = request.mode.map_or(FILE_MODE, u32::from);
     new.finish(mode, link)
-}
-
-/// A file on its way to its place. What is there stays until the new one is whole.
-struct NewFile<'a> {
-    replacement: Replacement,
-    place: &'a Place,
-    /// The link that is there is followed.
-    follows: bool,
-    /// Its owner is root, whatever the directory says.
-    owned: bool,
-}
-
-impl NewFile<'_> {
-    fn begin<'a>(request: &PatchApply, place: &'a Place) -> Result<NewFile<'a>> {
-        let found = place.found(request.replace)?;
-        // A directory of the host's is changed as a program of the guest would do it.
-        let follows = request.in_place && found.map_or(false, |found| found.is_symlink());
-        let replacement = match follows {
-            true => Replacement::begin(&place.at())?,
-            false => Replacement::in_directory(place.open()?, &place.name, None)?,
-        };
-        Ok(NewFile {
-            replacement,
-            place,
-            follows,
-            owned: !request.in_place,
-        })
-    }
-
-    fn finish(mut self, mode: u32, link: &Link) -> Outcome<()> {
-        let path = self.place.path();
-        let attributes = Attributes {
-            mode: Some(mode),
-            owner: self.owned.then(|| (0, 0)),
-            modified: None,
-        };
-        let at = self.place.at();
-        if !self.follows && places::is_directory_at(&at) {
-            clear(&at, link)?;
-        }
-        let finished = self.replacement.finish(attributes).during("write", path);
-        self.replacement.explain(finished)
-    }
-}
-
-impl Destination for NewFile<'_> {
-    fn file(&mut self) -> Result<&mut fs::File> {
-        self.replacement.file()
-    }
 }
 
 fn append(path: &Path, link: &mut Link) -> Outcome<()> {
@@ -120,10 +72,7 @@ fn append(path: &Path, link: &mut Link) -> Outcome<()> {
     place::must_be_kept(&target).during("open", path)?;
     let mut options = OpenOptions::new();
     let mut file = options.append(true).open(&target).during("open", path)?;
-    while let Some(bytes) = link.receive().during("receive", path)? {
-        file.write_all(&bytes).during("write", path)?;
-    }
-    Ok(())
+    fill(&mut file, path, link)
 }
 
 fn make_link(request: &PatchApply, place: &Place, link: &Link) -> Outcome<()> {
@@ -150,7 +99,7 @@ fn make_directory(request: &PatchApply, place: &Place) -> Outcome<()> {
         }
         // A directory of the host's gets the mode that it is to have; one of an image keeps its own.
         Ok(_) => match request.mode.filter(|_| request.in_place) {
-            Some(mode) => places::set_mode_at(&at, mode.into()).during("chmod", path),
+            Some(mode) => places::set_mode(&at, mode.into()).during("chmod", path),
             None => Ok(()),
         },
         Err(_) => {
@@ -167,7 +116,7 @@ fn new_directory(at: &Path, mode: u32, owned: bool) -> Result<()> {
         // That of its directory, if that says so.
         sys::set_owner(at, Some(0), Some(0), false)?;
     }
-    places::set_mode_at(at, mode)
+    places::set_mode(at, mode)
 }
 
 /// Removes what has this name, if anything has.
@@ -175,7 +124,7 @@ fn clear(at: &Path, link: &Link) -> Outcome<()> {
     match fs::symlink_metadata(at) {
         Ok(found) if found.is_dir() => remove_tree(at, link),
         Ok(_) => fs::remove_file(at).during("remove", at),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if [ENOENT, ENOTDIR].contains(&sys::errno_of(&error)) => Ok(()),
         Err(error) => Err(error).during("remove", at),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::link::{Outbox, Shared};
-use crate::files::records::{put_data, put_entry, put_hole};
+use crate::files::tree::records::{put_data, put_entry, put_hole};
 use crate::generated::messages::{FileKind, TreeEntry};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -195,7 +195,17 @@ fn what_is_no_tree_is_refused() {
             "{length}"
         );
     }
-    for path in ["/absolute", "../up", "a/../../up", ".", ""] {
+    for path in [
+        "/absolute",
+        "../up",
+        "a/../../up",
+        ".",
+        "",
+        "a//b",
+        "a/./b",
+        "a/",
+        "a\0b",
+    ] {
         let mut bytes = Vec::new();
         entry(&mut bytes, b"", FileKind::Directory, 0o755, 0, b"");
         file(&mut bytes, path.as_bytes(), 0o644, b"evil");
@@ -258,7 +268,32 @@ fn directories_links_and_removals() {
     assert_eq!(scratch.read("a/b/victim"), "stays");
     fs::write(scratch.at("file"), "").unwrap();
     assert_eq!(errno(directory("file", None)), ENOTDIR);
+    // What is not there needs no removing, whatever keeps it from being there.
+    assert!(remove("file/below").is_ok() && remove("file/way/below").is_ok());
+    assert_eq!(scratch.read("file"), "");
     assert!(remove("a").is_ok() && !scratch.at("a").exists());
+}
+
+#[test]
+fn no_tree_goes_where_no_file_goes() {
+    let scratch = Scratch::new("not-kept");
+    fs::create_dir(scratch.at("to")).unwrap();
+    symlink("/proc", scratch.at("to/way")).unwrap();
+    for name in ["file", "self"] {
+        let mut bytes = Vec::new();
+        entry(&mut bytes, b"", FileKind::Directory, 0o755, 0, b"");
+        entry(&mut bytes, b"way", FileKind::Directory, 0o755, 0, b"");
+        let path = format!("way/{name}");
+        file(&mut bytes, path.as_bytes(), 0o644, b"x");
+        let failed = scratch.patch(PatchKind::Tree, "to", true, &bytes);
+        match failed.map_err(crate::files::failed::Failed::into_message) {
+            Err(Message::FileFailed(failed)) => {
+                assert_eq!(failed.message, "it is not part of the root file system");
+                assert!(failed.path.ends_with(path.as_bytes()));
+            }
+            _ => panic!("{path} was written"),
+        }
+    }
 }
 
 #[test]

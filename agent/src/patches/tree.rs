@@ -1,11 +1,15 @@
 //! A file or a tree of the host's on its way into the root.
 
-use super::place::Place;
-use super::{clear, is_there, new_directory, NewFile};
+use super::file::PlacedFile;
+use super::place::{self, Place};
+use super::{clear, is_there, new_directory};
+use crate::files::attributes::FILE_MODE;
 use crate::files::failed::{path_of, refusal, During, Outcome};
 use crate::files::link::Link;
-use crate::files::records::{broken, Record, Records};
-use crate::files::target::{Contents, Destination};
+use crate::files::replace::Attributes;
+use crate::files::target::Destination;
+use crate::files::tree::incoming::{Contained, Incoming, Part};
+use crate::files::tree::records::broken;
 use crate::generated::messages::{FileKind, PatchApply, TreeEntry};
 use crate::guest::places;
 use crate::sys::{self, EEXIST};
@@ -14,24 +18,22 @@ use std::io::Result;
 use std::os::unix::fs::{symlink, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// What most files have, so that they need not be given it.
-const USUAL_MODE: u32 = 0o644;
-
 /// Takes a tree. A directory that is there is gone into, if it may be replaced: what is in it and in the tree is replaced, the rest
 /// stays. Links to directories are followed there, others are replaced.
 pub fn receive(request: &PatchApply, place: &Place, link: &mut Link) -> Outcome<()> {
     let path = place.path();
-    let mut records = Records::new();
-    let root = match records.next(link).during("receive", path)? {
-        Some(Record::Entry(entry)) if entry.path.is_empty() => entry,
-        _ => return Err(broken("it has no root")).during("receive", path),
-    };
+    let mut incoming = Incoming::new(link, path);
+    let root = incoming.root()?;
     let mode = request.mode.map_or(u32::from(root.mode), u32::from);
     match root.kind {
         FileKind::File => {
-            let mut new = NewFile::begin(request, place).during("open", path)?;
-            contents(&root, &mut new, &mut records, link, path)?;
-            new.finish(mode, link)?;
+            let mut new = PlacedFile::begin(request, place).during("open", path)?;
+            contents(&root, &mut new, &mut incoming, path)?;
+            new.finish(mode, incoming.link)?;
+            match incoming.next()? {
+                None => Ok(()),
+                Some(_) => Err(broken("a file has something in it")).during("receive", path),
+            }
         }
         FileKind::Directory => {
             if place.found(request.replace).is_err() {
@@ -41,22 +43,18 @@ pub fn receive(request: &PatchApply, place: &Place, link: &mut Link) -> Outcome<
                 root: place.at(),
                 owned: !request.in_place,
                 made: Vec::new(),
+                above: Default::default(),
             };
-            tree.directory(place.at(), mode, link)?;
-            while let Some(record) = records.next(link).during("receive", path)? {
-                match record {
-                    Record::Entry(entry) => tree.put(&entry, &mut records, link)?,
-                    _ => return Err(broken("it has data without a file")).during("receive", path),
+            tree.directory(place.at(), mode, incoming.link)?;
+            while let Some(part) = incoming.next()? {
+                match part {
+                    Part::Entry(entry) => tree.put(&entry, &mut incoming)?,
+                    _ => return Err(broken("it is not all there")).during("receive", path),
                 }
             }
-            tree.leave_until(Path::new(""))?;
-            return Ok(());
+            tree.leave_until(Path::new(""))
         }
-        _ => return Err(refusal("it is neither a file nor a directory")).during("receive", path),
-    }
-    match records.next(link).during("receive", path)? {
-        None => Ok(()),
-        Some(_) => Err(broken("a file has something in it")).during("receive", path),
+        _ => Err(refusal("it is neither a file nor a directory")).during("receive", path),
     }
 }
 
@@ -65,22 +63,21 @@ struct Tree {
     owned: bool,
     /// The directories on the way that were made, and what mode they get when everything is in them.
     made: Vec<(PathBuf, u32)>,
+    /// The directory of the last entry that was looked at, and where it is without links.
+    above: (PathBuf, PathBuf),
 }
 
 impl Tree {
-    fn put(&mut self, entry: &TreeEntry, records: &mut Records, link: &mut Link) -> Outcome<()> {
-        let below = path_of(&entry.path);
-        if below.components().any(|part| !is_name(part)) || below.as_os_str().is_empty() {
-            return Err(broken("it has a path that leads elsewhere")).during("receive", below);
-        }
-        let at = self.root.join(below);
+    fn put(&mut self, entry: &TreeEntry, incoming: &mut Incoming) -> Outcome<()> {
+        let at = self.root.join(path_of(&entry.path));
+        self.must_be_kept(&at).during("open", &at)?;
         self.leave_until(&at)?;
         let mode = u32::from(entry.mode);
         match entry.kind {
-            FileKind::Directory => self.directory(at, mode, link),
-            FileKind::File => self.file(entry, &at, mode, records, link),
+            FileKind::Directory => self.directory(at, mode, incoming.link),
+            FileKind::File => self.file(entry, &at, mode, incoming),
             FileKind::Symlink => {
-                clear(&at, link)?;
+                clear(&at, incoming.link)?;
                 symlink(path_of(&entry.target), &at).during("symlink", &at)?;
                 self.own(&at).during("chown", &at)
             }
@@ -88,6 +85,15 @@ impl Tree {
                 Err(refusal("devices, pipes and sockets are not copied")).during("receive", &at)
             }
         }
+    }
+
+    /// Refuses what a patch of its own would not do either: links of the image may lead anywhere in it.
+    fn must_be_kept(&mut self, at: &Path) -> Result<()> {
+        let above = at.parent().unwrap_or(at);
+        if self.above.0 != above {
+            self.above = (above.to_path_buf(), fs::canonicalize(above)?);
+        }
+        place::must_be_kept(&self.above.1.join(at.file_name().unwrap_or_default()))
     }
 
     fn directory(&mut self, at: PathBuf, mode: u32, link: &Link) -> Outcome<()> {
@@ -106,27 +112,29 @@ impl Tree {
         entry: &TreeEntry,
         at: &Path,
         mode: u32,
-        records: &mut Records,
-        link: &mut Link,
+        incoming: &mut Incoming,
     ) -> Outcome<()> {
         let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(USUAL_MODE);
+        options.write(true).create_new(true).mode(FILE_MODE);
         let mut file = match options.open(at) {
             Err(error) if sys::errno_of(&error) == EEXIST => {
-                clear(at, link)?;
+                clear(at, incoming.link)?;
                 options.open(at)
             }
             opened => opened,
         }
         .during("open", at)?;
-        contents(entry, &mut file, records, link, at)?;
+        contents(entry, &mut file, incoming, at)?;
         if self.owned && self.made.is_empty() {
             // In a directory that was there, which may give its group to what is in it.
-            sys::set_file_owner(&file, 0, 0).during("chown", at)?;
+            sys::set_file_owner(&file, Some(0), Some(0)).during("chown", at)?;
         }
         match mode {
-            USUAL_MODE => Ok(()),
-            mode => places::set_mode_of(&file, mode).during("chmod", at),
+            // As most have it.
+            FILE_MODE => Ok(()),
+            mode => Attributes::mode(Some(mode))
+                .apply(&file)
+                .during("chmod", at),
         }
     }
 
@@ -143,47 +151,23 @@ impl Tree {
             if path.starts_with(directory) {
                 break;
             }
-            places::set_mode_at(directory, *mode).during("chmod", directory)?;
+            places::set_mode(directory, *mode).during("chmod", directory)?;
             self.made.pop();
         }
         Ok(())
     }
 }
 
-/// Takes what a file consists of, and writes it.
+/// Takes what a file consists of. One that could not be read to its end ends the patch.
 fn contents(
     entry: &TreeEntry,
     file: &mut dyn Destination,
-    records: &mut Records,
-    link: &mut Link,
+    incoming: &mut Incoming,
     path: &Path,
 ) -> Outcome<()> {
-    let mut contents = Contents::of(file);
-    let mut at = 0;
-    while at < entry.size {
-        let (length, hole) = match records.next(link).during("receive", path)? {
-            Some(Record::Data(length)) => (length, false),
-            Some(Record::Hole(length)) => (length, true),
-            _ => return Err(broken("a file is not whole")).during("receive", path),
-        };
-        if length == 0 || length > entry.size - at {
-            return Err(broken("a file is longer than it says")).during("receive", path);
-        }
-        at += length;
-        if hole {
-            contents.skip(at);
-            continue;
-        }
-        let mut left = length;
-        while left > 0 {
-            let bytes = records.data(link, left).during("receive", path)?;
-            left -= bytes.len() as u64;
-            contents.write(bytes);
-        }
+    match incoming.contents(entry, Some(file))? {
+        Contained::Whole => Ok(()),
+        Contained::Void(_) => Err(broken("a file is not whole")).during("receive", path),
+        Contained::Failed(error) => Err(error).during("write", path),
     }
-    contents.finish(entry.size).during("write", path)
-}
-
-fn is_name(part: std::path::Component<'_>) -> bool {
-    matches!(part, std::path::Component::Normal(_))
 }

@@ -2,8 +2,7 @@
 //! directory or the pages it is about, and whoever has them locked may be waiting for an answer. So these have a queue and a thread
 //! of their own, and no answer ever waits for them.
 
-use super::locked;
-use crate::sys;
+use crate::sys::{self, locked};
 use std::collections::{HashSet, VecDeque};
 use std::os::unix::io::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

@@ -64,8 +64,9 @@ pub fn set_modified(file: &impl AsRawFd, modified: i64) -> Result<()> {
     check(unsafe { futimens(file.as_raw_fd(), times.as_ptr()) }).map(drop)
 }
 
-/// fchown(2).
-pub fn set_file_owner(file: &impl AsRawFd, uid: u32, gid: u32) -> Result<()> {
+/// fchown(2). None: as it is.
+pub fn set_file_owner(file: &impl AsRawFd, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+    let (uid, gid) = (uid.unwrap_or(u32::MAX), gid.unwrap_or(u32::MAX));
     // SAFETY: no pointers.
     check(unsafe { fchown(file.as_raw_fd(), uid, gid) }).map(drop)
 }
@@ -110,18 +111,6 @@ impl Wake {
     pub fn clear(&self) {
         let _ = super::read(&self.fd, &mut [0; 8]);
     }
-}
-
-/// Waits until one of two descriptors can be read.
-pub fn wait_for_either(one: &OwnedFd, other: &OwnedFd) -> Result<()> {
-    let entry = |fd: &OwnedFd| pollfd {
-        fd: fd.as_raw_fd(),
-        events: super::READABLE as i16,
-        revents: 0,
-    };
-    let mut entries = [entry(one), entry(other)];
-    // SAFETY: two live entries.
-    check(unsafe { poll(entries.as_mut_ptr(), 2, -1) }).map(drop)
 }
 
 /// An inotify(7) instance.

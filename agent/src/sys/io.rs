@@ -145,12 +145,6 @@ pub fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
     own(unsafe { fcntl(fd.as_raw_fd(), F_DUPFD_CLOEXEC, 3) })
 }
 
-/// Gives an open file to a user; without a group, its own stays.
-pub fn change_owner(fd: &OwnedFd, uid: u32, gid: Option<u32>) -> Result<()> {
-    // SAFETY: no pointers. A group of -1 means "as it is".
-    check(unsafe { fchown(fd.as_raw_fd(), uid, gid.unwrap_or(u32::MAX)) }).map(drop)
-}
-
 const SEEK_DATA: c_int = 3;
 const SEEK_HOLE: c_int = 4;
 

@@ -22,6 +22,7 @@ pub use process::*;
 pub use terminal::*;
 
 use std::io::{Error, Result};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The number of the last failed call; 0 for an error that no system call reported.
 pub fn errno_of(error: &Error) -> i32 {
@@ -32,6 +33,11 @@ pub fn errno_of(error: &Error) -> i32 {
 pub fn words_of(error: &Error) -> String {
     let text = error.to_string();
     String::from(text.split(" (os error").next().unwrap_or(&text))
+}
+
+/// A thread that panics ends the agent, so nobody leaves a lock half done.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Turns the -1 of a C function into its error.

@@ -1,14 +1,18 @@
 import { InvalidConfigError, OutputTooLongError, SandboxFsError } from "../../errors/index.ts";
 
+/** What can be written: text, which is written as UTF-8, or bytes. */
+export type FsData = string | ArrayBufferView | ArrayBuffer;
+
 /** What is to be written. @throws InvalidConfigError */
 export function bytesOf(data: unknown): Buffer {
   if (typeof data === "string") {
     if (data.isWellFormed()) return Buffer.from(data);
     throw new InvalidConfigError("the text holds half of a surrogate pair, which UTF-8 cannot encode");
   }
-  if (data instanceof Uint8Array) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (data instanceof ArrayBuffer) return Buffer.from(data);
   throw new InvalidConfigError("what is to be written is neither text nor bytes", {
-    hint: "Give a string or a Uint8Array.",
+    hint: "Give a string, a Uint8Array, or another view of bytes.",
   });
 }
 

@@ -6,7 +6,7 @@ import { pathText } from "./guest-path.ts";
 const hints: Readonly<Record<string, string>> = {
   ENOENT: "Make the directory first (mkdir), or look what there is (list).",
   EEXIST: "Remove what is there first.",
-  EISDIR: "It is a directory: use list(), removeDir(), or a copy of directories.",
+  EISDIR: "It is a directory: name a file in it, or use list(), removeDir(), or a copy of directories.",
   ENOTDIR: "A part of the path is no directory.",
   ENOTEMPTY: "removeDir() removes a directory with all that is in it.",
   ENOSPC: "The guest's disk is full: remove something, or give the sandbox a larger one.",

@@ -1,9 +1,15 @@
 import { RuntimeError, type SandboxFsError } from "../../errors/index.ts";
+import type { FileProblem } from "../../protocol/generated/messages.ts";
 import { TreeRecordReader } from "../../protocol/tree-records.ts";
-import { entryOf, type GuestFsEntry } from "./guest-entry.ts";
+import { entryOf, unknownEntry, type GuestFsEntry } from "./guest-entry.ts";
 import { fsError } from "./fs-error.ts";
 import type { GuestFiles, PathCall } from "./guest-files.ts";
+import { joinPath } from "./guest-path.ts";
 import type { GuestStream } from "./guest-stream.ts";
+
+/** Of Linux, whatever this host is. */
+const ENOENT = 2;
+const ENOTDIR = 20;
 
 /** A directory, entry by entry, with what is below when it is asked for: at most 512 KiB of it wait here. */
 export async function* readListing(
@@ -39,8 +45,13 @@ async function* entries(
   let problem: SandboxFsError | null = null;
   for (let chunk = await next(); chunk !== null; chunk = await next()) {
     for (const record of reader.push(chunk)) {
-      if (record.type === "problem") problem ??= fsError(record.problem, path);
-      else if (record.type !== "entry") continue;
+      if (record.type === "problem") {
+        const { errno, operation } = record.problem;
+        // It has gone since its directory was read.
+        if (errno === ENOENT) continue;
+        if (operation === "stat") yield unknownEntry(path, record.problem.path);
+        else problem ??= problemBelow(path, record.problem);
+      } else if (record.type !== "entry") continue;
       else if (isRoot) {
         isRoot = false;
         if (record.entry.kind !== "directory") throw notDirectory(path);
@@ -51,6 +62,15 @@ async function* entries(
   if (problem !== null) throw problem;
 }
 
+/** What could not be listed is named by its path in the listing. */
+function problemBelow(directory: Uint8Array, problem: FileProblem): SandboxFsError {
+  const path = joinPath(directory, problem.path);
+  return fsError({ ...problem, path }, path);
+}
+
 function notDirectory(path: Uint8Array): SandboxFsError {
-  return fsError({ path: Buffer.alloc(0), operation: "list", errno: 20, message: "Not a directory" }, path);
+  return fsError(
+    { path: Buffer.alloc(0), operation: "list", errno: ENOTDIR, message: "Not a directory" },
+    path,
+  );
 }

@@ -1,4 +1,5 @@
-import { checkWhole } from "../../config/checks.ts";
+import { checkMode, checkWhole } from "../../config/checks.ts";
+import { isTooLongPath } from "../../config/guest-text.ts";
 import { InvalidConfigError, SandboxFsError } from "../../errors/index.ts";
 import type { OtherOptions } from "../../host/call-options.ts";
 import type { WaitOptions } from "../../host/operation.ts";
@@ -12,7 +13,7 @@ export interface FsMkdirOptions extends WaitOptions {
   /** Make missing directories above it too, and take one that is there. True by default. */
   readonly parents?: boolean | undefined;
   /** Of the directory that is made; by default 0o755. */
-  readonly mode?: number | undefined;
+  readonly mode?: number | null | undefined;
 }
 
 export interface FsLinkOptions extends WaitOptions {
@@ -20,10 +21,10 @@ export interface FsLinkOptions extends WaitOptions {
   readonly followSymlinks?: boolean | undefined;
 }
 
-/** Times as a Date, or as ms since 1970. */
+/** Times as a Date, or as **milliseconds** since 1970, such as `Date.now()`. (Numbers of Node's own `utimes` are seconds.) */
 export interface FsTimes {
-  readonly accessed?: Date | number | undefined;
-  readonly modified?: Date | number | undefined;
+  readonly accessed?: Date | number | null | undefined;
+  readonly modified?: Date | number | null | undefined;
 }
 
 /** What can be done to names and attributes of a sandbox's files; a part of {@link SandboxFs}. */
@@ -47,7 +48,7 @@ export class FsPaths {
         type: "FileMakeDirectory",
         path: bytes,
         parents: options.parents ?? true,
-        mode: checkMode(options.mode),
+        mode: optionalMode(options.mode),
       }),
       others,
     );
@@ -103,8 +104,13 @@ export class FsPaths {
     );
   }
 
-  /** Whether there is something; a link that leads nowhere is nothing. @throws what is not about the file */
+  /**
+   * Whether there is something; a link that leads nowhere is nothing, and so is what has too long a name.
+   *
+   * @throws what is not about the file
+   */
   async exists(path: GuestPath, options: WaitOptions = {}): Promise<boolean> {
+    if (isTooLongPath(path)) return false;
     try {
       await this.stat(path, options);
       return true;
@@ -114,9 +120,14 @@ export class FsPaths {
     }
   }
 
-  /** Sets the twelve bits of chmod(2), of what a link leads to. @throws SandboxFsError */
+  /**
+   * Sets the twelve bits of chmod(2), of what a link leads to.
+   *
+   * @param mode such as `0o755`; a whole `st_mode` of a file or a directory, as `fs.statSync()` gives it, will do
+   * @throws SandboxFsError
+   */
   async chmod(path: GuestPath, mode: number, options: WaitOptions = {}): Promise<void> {
-    const bits = checkMode(mode) ?? 0;
+    const bits = checkMode("the mode", mode);
     await this.#do("change the mode of", path, options, (bytes) => ({
       type: "FileSetMode",
       path: bytes,
@@ -192,10 +203,10 @@ export class FsPaths {
   }
 
   /** The same in bytes. */
-  async readLinkBytes(path: GuestPath, options: WaitOptions = {}): Promise<Uint8Array> {
+  async readLinkBytes(path: GuestPath, options: WaitOptions = {}): Promise<Buffer> {
     return await this.files.run("read link", path, options, async (call) => {
       const answer = await this.files.ask(call, { type: "FileReadLink", path: call.path }, "FilePath");
-      return answer.path;
+      return Buffer.from(answer.path);
     });
   }
 
@@ -205,10 +216,10 @@ export class FsPaths {
   }
 
   /** The same in bytes. */
-  async realPathBytes(path: GuestPath, options: WaitOptions = {}): Promise<Uint8Array> {
+  async realPathBytes(path: GuestPath, options: WaitOptions = {}): Promise<Buffer> {
     return await this.files.run("resolve", path, options, async (call) => {
       const answer = await this.files.ask(call, { type: "FileRealPath", path: call.path }, "FilePath");
-      return answer.path;
+      return Buffer.from(answer.path);
     });
   }
 
@@ -232,8 +243,8 @@ export class FsPaths {
   }
 }
 
-export function checkMode(mode: number | undefined): number | null {
-  return mode === undefined ? null : checkWhole("the mode", mode, 0, 0o7777);
+export function optionalMode(mode: number | null | undefined): number | null {
+  return mode === undefined || mode === null ? null : checkMode("the mode", mode);
 }
 
 /** -1 means "as it is" to chown(2). */
@@ -241,8 +252,8 @@ function checkId(name: string, id: number | null): number | null {
   return id === null ? null : checkWhole(name, id, 0, 0xffff_fffe);
 }
 
-function nanoseconds(name: string, time: Date | number | undefined): bigint | null {
-  if (time === undefined) return null;
+function nanoseconds(name: string, time: Date | number | null | undefined): bigint | null {
+  if (time === undefined || time === null) return null;
   const ms = time instanceof Date ? time.getTime() : time;
   // What 64 bits of nanoseconds hold: 1677 to 2262.
   if (typeof ms === "number" && Math.abs(ms) <= 9.2e15 / 1000) return BigInt(Math.round(ms * 1000)) * 1000n;

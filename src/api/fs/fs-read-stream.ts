@@ -17,7 +17,7 @@ import type { GuestStream } from "./guest-stream.ts";
  * console.log(bytes > 0); // true
  * ```
  */
-export class FsReadStream implements AsyncDisposable, AsyncIterable<Uint8Array> {
+export class FsReadStream implements AsyncDisposable, AsyncIterable<Buffer> {
   /** Of the file when it was opened, bytes; files of `/proc` say 0. */
   readonly size: number;
   readonly #control: FilesOwner;
@@ -32,7 +32,7 @@ export class FsReadStream implements AsyncDisposable, AsyncIterable<Uint8Array> 
   }
 
   /** The next bytes, at most 64 KiB; null at the end, and ever after. @throws SandboxFsError, SandboxNotRunningError */
-  async recv(options: WaitOptions = {}): Promise<Uint8Array | null> {
+  async recv(options: WaitOptions = {}): Promise<Buffer | null> {
     return await Operation.run("read the file", options, async ({ signal }) => {
       if (this.#closed) return null;
       return await this.#control.explainLoss(this.#stream.next(signal));
@@ -40,16 +40,16 @@ export class FsReadStream implements AsyncDisposable, AsyncIterable<Uint8Array> 
   }
 
   /** All that has not been taken yet. */
-  async collect(options: WaitOptions = {}): Promise<Uint8Array> {
+  async collect(options: WaitOptions = {}): Promise<Buffer> {
     return await Operation.run("read the file", options, async ({ signal }) => {
-      const chunks: Uint8Array[] = [];
+      const chunks: Buffer[] = [];
       for (let chunk = await this.recv({ signal }); chunk !== null; chunk = await this.recv({ signal }))
         chunks.push(chunk);
       return Buffer.concat(chunks);
     });
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
     return untilLeft(
       () => this.recv(),
       () => this[Symbol.asyncDispose](),

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { filesOwner } from "../../../test/support/guest-tree.ts";
 import { subscribedSupervisor } from "../../../test/support/subscribed-supervisor.ts";
 import { OperationTimeoutError, ProtocolError } from "../../errors/index.ts";
-import { Operation } from "../../host/operation.ts";
 import type { Stream } from "../../protocol/stream.ts";
 import { FsWatcher } from "./fs-watcher.ts";
 import { GuestFiles } from "./guest-files.ts";
@@ -14,16 +14,12 @@ async function watch(): Promise<{ watcher: FsWatcher; change: (name: string) => 
     guest = stream;
     if (type === "FileWatch") stream.send({ type: "FileOpened", size: 0 });
   });
-  const control = {
-    borrow,
-    explainLoss: <T>(answer: Promise<T>): Promise<T> => answer,
-    run: Operation.run.bind(Operation),
-  } as unknown as ConstructorParameters<typeof GuestFiles>[0];
+  const files = new GuestFiles(filesOwner(borrow));
   const path = Buffer.from("/x");
-  const watcher = await new GuestFiles(control).open("watch", "/x", { timeoutMs: 20_000 }, async (call) => {
-    const stream = await new GuestFiles(control).stream(call, { type: "FileWatch", path });
+  const watcher = await files.open("watch", "/x", { timeoutMs: 20_000 }, async (call) => {
+    const stream = await files.stream(call, { type: "FileWatch", path });
     await stream.opened(call.operation.signal);
-    return new FsWatcher(control, stream, path);
+    return new FsWatcher(files.control, stream, path);
   });
   const change = (name: string): void => {
     const one = { kind: "created", name: Buffer.from(name), isDirectory: false, cookie: 0 } as const;

@@ -1,7 +1,7 @@
 import { RuntimeError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
-import { bytesOf } from "./contents.ts";
+import { bytesOf, type FsData } from "./contents.ts";
 import type { FilesOwner } from "./guest-files.ts";
 import type { GuestStream } from "./guest-stream.ts";
 
@@ -40,7 +40,7 @@ export class FsWriteSink implements AsyncDisposable {
    *
    * @throws SandboxFsError when the guest could not write, such as for want of space; RuntimeError after {@link close}
    */
-  async write(data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
+  async write(data: FsData, options: WaitOptions = {}): Promise<void> {
     const bytes = bytesOf(data);
     await Operation.run("write to the file", options, async ({ signal }) => {
       this.#mustBeOpen();
@@ -82,7 +82,7 @@ export class FsWriteSink implements AsyncDisposable {
     this.#stream.abort(new RuntimeError("the file was given up"));
   }
 
-  /** Closes it, unless it was aborted. */
+  /** Closes it, unless it was aborted: after an error too, so a half that must not be seen is to be given up with {@link abort}. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#aborted) await this.close();
   }

@@ -44,16 +44,11 @@ export class GuestFiles {
     work: (call: PathCall) => Promise<T>,
     others?: OtherOptions,
   ): Promise<T> {
-    const bytes = guestPath("the path", path);
-    return await this.control.run(
-      `${verb} ${JSON.stringify(pathText(bytes))} in sandbox`,
-      options,
-      async (operation) => {
-        using _slot = await this.#slots.take(operation.signal);
-        return await this.control.explainLoss(work({ operation, path: bytes }));
-      },
-      others,
-    );
+    const inTurn = async (call: PathCall): Promise<T> => {
+      using _slot = await this.#slots.take(call.operation.signal);
+      return await work(call);
+    };
+    return await this.open(verb, path, options, inTurn, others);
   }
 
   /** The same for what goes on after the call: it waits for no turn, and takes none. */

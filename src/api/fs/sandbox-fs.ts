@@ -1,16 +1,16 @@
 import { checkWhole } from "../../config/checks.ts";
-import { checkString } from "../../config/guest-text.ts";
 import type { WaitOptions } from "../../host/operation.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import { copyFromHost } from "./copy/copy-from-host.ts";
 import { copyOptions, type FsCopyOptions } from "./copy/copy-options.ts";
 import { copyToHost } from "./copy/copy-to-host.ts";
+import { hostPathText, type HostPath } from "./copy/host-path.ts";
 import { readListing } from "./fs-listing.ts";
-import { checkMode, FsPaths } from "./fs-paths.ts";
+import { FsPaths, optionalMode } from "./fs-paths.ts";
 import { FsReadStream } from "./fs-read-stream.ts";
 import type { GuestFsEntry } from "./guest-entry.ts";
 import { FsWatcher } from "./fs-watcher.ts";
-import { bytesOf, decodeText } from "./contents.ts";
+import { bytesOf, decodeText, type FsData } from "./contents.ts";
 import { FsWriteSink } from "./fs-write-sink.ts";
 import type { PathCall } from "./guest-files.ts";
 import { guestPath, pathText, type GuestPath } from "./guest-path.ts";
@@ -18,14 +18,14 @@ import { guestPath, pathText, type GuestPath } from "./guest-path.ts";
 /** Which part of a file is read. */
 export interface FsReadOptions extends WaitOptions {
   /** Bytes from its beginning. */
-  readonly offset?: number | undefined;
+  readonly offset?: number | null | undefined;
   /** Bytes at most; by default to its end. */
-  readonly length?: number | undefined;
+  readonly length?: number | null | undefined;
 }
 
 export interface FsWriteOptions extends WaitOptions {
   /** The twelve bits of chmod(2). By default those of the file that is replaced, 0o644 for a new one. */
-  readonly mode?: number | undefined;
+  readonly mode?: number | null | undefined;
 }
 
 /**
@@ -48,7 +48,7 @@ export interface FsWriteOptions extends WaitOptions {
  */
 export class SandboxFs extends FsPaths {
   /** All of a file, or a part of it. @throws SandboxFsError */
-  async read(path: GuestPath, options: FsReadOptions = {}): Promise<Uint8Array> {
+  async read(path: GuestPath, options: FsReadOptions = {}): Promise<Buffer> {
     return await this.files.run(
       "read",
       path,
@@ -108,7 +108,7 @@ export class SandboxFs extends FsPaths {
    * @param data bytes, or a string as UTF-8
    * @throws SandboxFsError; the directory must be there
    */
-  async write(path: GuestPath, data: Uint8Array | string, options: FsWriteOptions = {}): Promise<void> {
+  async write(path: GuestPath, data: FsData, options: FsWriteOptions = {}): Promise<void> {
     const bytes = bytesOf(data);
     await this.files.run(
       "write",
@@ -199,7 +199,8 @@ export class SandboxFs extends FsPaths {
    * A directory comes with modes, times and links; if one is there, its contents go into that. A single file gets the mode of the file
    * that it replaces, or 0o644. All of it is root's. `archive` keeps more.
    *
-   * @param hostPath relative to this process's working directory
+   * @param hostPath text, relative to this process's working directory, or a `file:` URL
+   * @param guestPath of the copy itself: a file does not go into a directory that is there, nor to a path that ends in a slash
    * @throws IoError for the host's side; SandboxFsError for the guest's; PartialCopyError when all but some entries was copied, such as
    *   devices
    *
@@ -216,8 +217,8 @@ export class SandboxFs extends FsPaths {
    * await sandbox.fs().copyToHost("/work", `${directory}/results`);
    * ```
    */
-  async copyFromHost(hostPath: string, guestPath: GuestPath, options: FsCopyOptions = {}): Promise<void> {
-    const source = checkString("the path to copy", hostPath);
+  async copyFromHost(hostPath: HostPath, guestPath: GuestPath, options: FsCopyOptions = {}): Promise<void> {
+    const source = hostPathText("the path to copy", hostPath);
     await this.files.run(
       "copy to",
       guestPath,
@@ -233,11 +234,11 @@ export class SandboxFs extends FsPaths {
    * A single file that replaces one keeps that one's owner and mode; links, pipes and devices are written through. Everything else
    * belongs to the caller.
    *
-   * @param hostPath its directory must be there
+   * @param hostPath of the copy itself; its directory must be there
    * @throws as {@link copyFromHost}
    */
-  async copyToHost(guestPath: GuestPath, hostPath: string, options: FsCopyOptions = {}): Promise<void> {
-    const target = checkString("the path to copy to", hostPath);
+  async copyToHost(guestPath: GuestPath, hostPath: HostPath, options: FsCopyOptions = {}): Promise<void> {
+    const target = hostPathText("the path to copy to", hostPath);
     await this.files.run(
       "copy from",
       guestPath,
@@ -284,10 +285,13 @@ function readRequest({ path }: PathCall, { offset, length }: FsReadOptions): Mes
     type: "FileRead",
     path,
     offset: checkWhole("the offset", offset ?? 0, 0, Number.MAX_SAFE_INTEGER),
-    length: length === undefined ? null : checkWhole("the length", length, 0, Number.MAX_SAFE_INTEGER),
+    length:
+      length === undefined || length === null
+        ? null
+        : checkWhole("the length", length, 0, Number.MAX_SAFE_INTEGER),
   };
 }
 
 function writeRequest({ path }: PathCall, { mode }: FsWriteOptions): Message {
-  return { type: "FileWrite", path, mode: checkMode(mode) };
+  return { type: "FileWrite", path, mode: optionalMode(mode) };
 }

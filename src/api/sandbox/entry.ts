@@ -10,6 +10,7 @@ import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
 import { observerCallbacks, type CreateObserver, type StartObserver } from "./progress.ts";
 import { Sandbox as SandboxObject, type SandboxHandle } from "./sandbox.ts";
+import { withStatics } from "../with-statics.ts";
 
 /** The ways to get a sandbox. They are apart from its class because they need what makes sandboxes, which needs the class. */
 const statics = {
@@ -75,14 +76,6 @@ function waitOf(observer: StartObserver): WaitOptions {
   return { signal, timeoutMs };
 }
 
-/** The class, with the statics to get one of it as its static methods. */
-function withStatics(): typeof SandboxObject & typeof statics {
-  for (const [name, value] of Object.entries(statics)) {
-    Object.defineProperty(SandboxObject, name, { value, configurable: true, writable: true });
-  }
-  return SandboxObject as typeof SandboxObject & typeof statics;
-}
-
 /**
  * A sandbox: a virtual machine with its own kernel and file system, in which commands are run.
  *
@@ -98,5 +91,5 @@ function withStatics(): typeof SandboxObject & typeof statics {
  * console.log(output.stdout());
  * ```
  */
-export const Sandbox: typeof SandboxObject & typeof statics = withStatics();
+export const Sandbox: typeof SandboxObject & typeof statics = withStatics(SandboxObject, statics);
 export type Sandbox = SandboxObject;

@@ -1,12 +1,8 @@
 import type { BigIntStats } from "node:fs";
 import { chmod, mkdir, readdir, readlink, symlink, unlink } from "node:fs/promises";
-import {
-  statusOf,
-  unlessThere,
-  type OpenDirectory,
-  type Place,
-} from "../../host/contained/contained-directory.ts";
+import { statusOf, unlessThere, type Place } from "../../host/contained/contained-directory.ts";
 import { Descent } from "../../host/contained/descent.ts";
+import type { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { copyRegular, systemError, type AnyPlace } from "./volume-write.ts";
 
 /**
@@ -76,7 +72,7 @@ async function copyNamed(from: Descent, to: Descent, name: Buffer): Promise<bool
   return false;
 }
 
-async function statusNow(directory: OpenDirectory): Promise<BigIntStats> {
+async function statusNow(directory: HeldDirectory): Promise<BigIntStats> {
   const status = await statusOf(directory.at());
   if (status === null) throw systemError("ENOENT", "no such file or directory");
   return status;

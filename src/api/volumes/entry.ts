@@ -11,6 +11,7 @@ import { makeVolume } from "./make-volume.ts";
 import { VolumeBuilder } from "./volume-builder.ts";
 import { removeNamed, VolumeHandle } from "./volume-handle.ts";
 import { Volume as VolumeObject } from "./volume.ts";
+import { withStatics } from "../with-statics.ts";
 
 /** What {@link Volume.prune} has removed. */
 export interface VolumePruneReport {
@@ -76,14 +77,6 @@ async function handleOf(volume: FoundVolume): Promise<VolumeHandle> {
   return new VolumeHandle(volume, await volumeUsage(volume));
 }
 
-/** The class, with the statics to get one of it as its static methods. */
-function withStatics(): typeof VolumeObject & typeof statics {
-  for (const [name, value] of Object.entries(statics)) {
-    Object.defineProperty(VolumeObject, name, { value, configurable: true, writable: true });
-  }
-  return VolumeObject as typeof VolumeObject & typeof statics;
-}
-
 /**
  * A named volume: a directory or a disk of the host that outlives the sandboxes that use it.
  *
@@ -97,5 +90,5 @@ function withStatics(): typeof VolumeObject & typeof statics {
  * await Volume.remove("volume-example");
  * ```
  */
-export const Volume: typeof VolumeObject & typeof statics = withStatics();
+export const Volume: typeof VolumeObject & typeof statics = withStatics(VolumeObject, statics);
 export type Volume = VolumeObject;

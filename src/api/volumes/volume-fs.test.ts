@@ -309,3 +309,38 @@ test("a write that is given up, or is of nothing that can be written, changes no
   while (readdirSync(root).length > 1) await new Promise(setImmediate);
   assert.equal(await fs.readToString("file"), "old");
 });
+
+test("a path with a / at its end is a directory's, and nothing is made for what is none", async () => {
+  await fs.write("file", "x");
+  for (const path of ["new/", "new/.", "deep/new/"]) {
+    await assert.rejects(fs.write(path, "x"), IoError);
+    await assert.rejects(fs.writeStream(path), IoError);
+    await assert.rejects(fs.copy("file", path), IoError);
+    await assert.rejects(fs.rename("file", path), IoError);
+  }
+  assert.deepEqual(readdirSync(root), ["file"]);
+  await fs.mkdir("made/");
+  await fs.copy("made", "copied/");
+  await fs.rename("made/", "renamed/");
+  assert.deepEqual(readdirSync(root).toSorted(), ["copied", "file", "renamed"]);
+});
+
+test("a sink that is given up leaves what was there, and nothing beside it", async () => {
+  await fs.write("file", "old");
+  const half = async (): Promise<void> => {
+    await using sink = await fs.writeStream("file");
+    await sink.write("half");
+    await sink.abort();
+    await sink.abort();
+    await assert.rejects(sink.write("more"), SandboxFsError);
+    await assert.rejects(sink.close(), { name: "RuntimeError" });
+  };
+  await half();
+  assert.deepEqual(readdirSync(root), ["file"]);
+  assert.equal(await fs.readToString("file"), "old");
+  const closed = await fs.writeStream("file");
+  await closed.write("new");
+  await closed.close();
+  await closed.abort();
+  assert.equal(await fs.readToString("file"), "new");
+});

@@ -1,16 +1,13 @@
 import type { BigIntStats } from "node:fs";
 import { mkdir, readdir, rename, unlink } from "node:fs/promises";
 import { IoError, SandboxFsError } from "../../errors/index.ts";
-import {
-  OpenDirectory,
-  statusOf,
-  unlessThere,
-  type Place,
-} from "../../host/contained/contained-directory.ts";
+import { statusOf, unlessThere, type Place } from "../../host/contained/contained-directory.ts";
+import { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { removeTree } from "../../host/contained/remove-tree.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
-import { bytesOf, decodeText } from "../fs/contents.ts";
+import { ioError } from "../../host/system-error.ts";
+import { bytesOf, decodeText, type FsData } from "../fs/contents.ts";
 import type { FsEntry, FsEntryKind, FsMetadata } from "../fs/fs-types.ts";
 import { isTextPath, joinPath, pathText } from "../fs/guest-path.ts";
 import { copyTree } from "./copy-tree.ts";
@@ -21,7 +18,7 @@ import { AsideFile, openToRead, systemError, writeWhole } from "./volume-write.t
 /** One name in a directory of a volume; what a symbolic link leads to is not looked at. */
 export interface VolumeFsEntry extends FsEntry {
   /** The path as it is: in `path`, bytes that are no UTF-8 are U+FFFD, and that text does not lead to the file. */
-  readonly pathBytes: Uint8Array;
+  readonly pathBytes: Buffer;
   /** Whether `path` says all of it. */
   readonly isUtf8: boolean;
 }
@@ -76,8 +73,9 @@ export class VolumeFs {
    *
    * @throws IoError, SandboxFsError, InvalidConfigError, the signal's reason; nothing has changed then
    */
-  async write(path: string, data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
+  async write(path: string, data: FsData, options: WaitOptions = {}): Promise<void> {
     const bytes = bytesOf(data);
+    mustNameFile(path, "write");
     await this.#at(path, "write", options, (place, { signal }) => writeWhole(place, bytes, signal), true);
   }
 
@@ -93,6 +91,7 @@ export class VolumeFs {
 
   /** As {@link write}, a chunk at a time: the file takes its place when the stream is closed. @throws IoError, SandboxFsError */
   async writeStream(path: string, options: WaitOptions = {}): Promise<VolumeFsWriteSink> {
+    mustNameFile(path, "write");
     return await this.#at(
       path,
       "write",
@@ -105,7 +104,7 @@ export class VolumeFs {
   /** The names in a directory, in no order; `path` begins with a `/`, which is the volume's root. @throws IoError, SandboxFsError */
   async list(path: string, options: WaitOptions = {}): Promise<VolumeFsEntry[]> {
     return await this.#at(path, "list", options, async (place) => {
-      await using directory = await OpenDirectory.open(place.path);
+      await using directory = await HeldDirectory.openItself(place.path);
       const parts = path.split("/").filter((part) => part !== "" && part !== ".");
       const listed = Buffer.from(`/${parts.join("/")}`);
       const entries = await Promise.all(
@@ -131,7 +130,7 @@ export class VolumeFs {
       options,
       async ({ name, path: at }) => {
         if (name !== ".") await mkdir(at, 0o755).catch(unlessThere);
-        await (await OpenDirectory.open(at)).close();
+        await (await HeldDirectory.openItself(at)).close();
       },
       true,
     );
@@ -166,16 +165,18 @@ export class VolumeFs {
    * @throws IoError, SandboxFsError
    */
   async copy(from: string, to: string, options: WaitOptions = {}): Promise<void> {
-    await this.#at(from, "copy", options, (source, { signal }) =>
-      this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), true),
-    );
+    await this.#at(from, "copy", options, async (source, { signal }) => {
+      await mustFit(source, to);
+      await this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), true);
+    });
   }
 
   /** Gives something another name, and takes the place of a file that has it; as rename(2). @throws IoError, SandboxFsError */
   async rename(from: string, to: string, options: WaitOptions = {}): Promise<void> {
-    await this.#atName(from, "rename", options, (source, { signal }) =>
-      this.#atName(to, "rename to", { signal }, (target) => rename(source.path, target.path), true),
-    );
+    await this.#atName(from, "rename", options, async (source, { signal }) => {
+      await mustFit(source, to);
+      await this.#atName(to, "rename to", { signal }, (target) => rename(source.path, target.path), true);
+    });
   }
 
   /** Of a link itself, not of what it leads to. @throws IoError when there is nothing; SandboxFsError */
@@ -227,6 +228,25 @@ export class VolumeFs {
     checkCallOptions(`${action} in the volume`, options);
     return { root: this.#root, waiting: options };
   }
+}
+
+/** What is a directory's path is no file's. @throws IoError */
+function mustNameFile(path: string, action: string): void {
+  if (!namesDirectory(path)) return;
+  throw ioError(
+    `${action} ${JSON.stringify(path)} in the volume`,
+    systemError("EISDIR", "the / at its end says that it is a directory"),
+    "userFile",
+  );
+}
+
+function namesDirectory(path: unknown): boolean {
+  return typeof path === "string" && /\/\.?$/.test(path);
+}
+
+async function mustFit(source: Place, to: string): Promise<void> {
+  if (namesDirectory(to) && (await statusOf(source.path))?.isDirectory() === false)
+    throw systemError("ENOTDIR", "what is to be there is no directory, and the / at its end says so");
 }
 
 function metadataOf(status: BigIntStats): FsMetadata {

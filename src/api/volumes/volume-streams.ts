@@ -1,8 +1,8 @@
 import type { FileHandle } from "node:fs/promises";
-import { bytesOf } from "../fs/contents.ts";
+import { bytesOf, type FsData } from "../fs/contents.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { ioError } from "../../host/system-error.ts";
-import { SandboxFsError } from "../../errors/index.ts";
+import { RuntimeError, SandboxFsError } from "../../errors/index.ts";
 import type { AsideFile } from "./volume-write.ts";
 
 /** The most that one chunk holds, bytes. */
@@ -21,7 +21,7 @@ export class VolumeFsReadStream implements AsyncDisposable {
   }
 
   /** The next bytes, at most 3 MiB; null at the end, and ever after. @throws IoError */
-  async recv(options: WaitOptions = {}): Promise<Uint8Array | null> {
+  async recv(options: WaitOptions = {}): Promise<Buffer | null> {
     return await Operation.run(`read ${JSON.stringify(this.#path)} in the volume`, options, (operation) =>
       operation.wait(this.#next()),
     );
@@ -33,7 +33,7 @@ export class VolumeFsReadStream implements AsyncDisposable {
       `read ${JSON.stringify(this.#path)} in the volume`,
       options,
       async (operation) => {
-        const chunks: Uint8Array[] = [];
+        const chunks: Buffer[] = [];
         for (let chunk = await this.#next(); chunk !== null; chunk = await this.#next()) {
           operation.throwIfOver();
           chunks.push(chunk);
@@ -43,7 +43,7 @@ export class VolumeFsReadStream implements AsyncDisposable {
     );
   }
 
-  async #next(): Promise<Uint8Array | null> {
+  async #next(): Promise<Buffer | null> {
     if (this.#ended) return null;
     try {
       const buffer = Buffer.allocUnsafe(chunkBytes);
@@ -57,7 +57,7 @@ export class VolumeFsReadStream implements AsyncDisposable {
     return null;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
     try {
       for (let chunk = await this.recv(); chunk !== null; chunk = await this.recv()) yield chunk;
     } finally {
@@ -83,6 +83,7 @@ export class VolumeFsWriteSink implements AsyncDisposable {
   #work: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
   #closing: Promise<void> | null = null;
+  #aborted: Promise<void> | null = null;
 
   /** @internal */
   constructor(path: string, aside: AsideFile) {
@@ -91,8 +92,8 @@ export class VolumeFsWriteSink implements AsyncDisposable {
   }
 
   /** Appends; text as UTF-8. @throws IoError; InvalidConfigError; SandboxFsError after `close()` */
-  async write(data: Uint8Array | string, options: WaitOptions = {}): Promise<void> {
-    if (this.#closing !== null) {
+  async write(data: FsData, options: WaitOptions = {}): Promise<void> {
+    if (this.#closing !== null || this.#aborted !== null) {
       throw new SandboxFsError(
         `${JSON.stringify(this.#path)} is closed`,
         { operation: "write", path: this.#path, errno: null, errnoName: null },
@@ -112,14 +113,27 @@ export class VolumeFsWriteSink implements AsyncDisposable {
     this.#throwFailure();
   }
 
-  /** Puts the file in its place. Again does nothing. @throws IoError, of an earlier write too: nothing has changed then */
+  /**
+   * Puts the file in its place. Again does nothing.
+   *
+   * @throws IoError, of an earlier write too: nothing has changed then; RuntimeError after {@link abort}
+   */
   async close(options: WaitOptions = {}): Promise<void> {
+    if (this.#aborted !== null) throw new RuntimeError(`${JSON.stringify(this.#path)} was given up`);
     this.#closing ??= this.#finish();
     await this.#wait("close", options, this.#closing);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** Gives it up: what was there stays as it was, and nothing is left beside it. After {@link close} it is too late. */
+  async abort(options: WaitOptions = {}): Promise<void> {
+    if (this.#closing !== null) return;
+    this.#aborted ??= this.#work.then(() => this.#aside.discard());
+    await this.#wait("give up", options, this.#aborted);
+  }
+
+  /** Closes it, unless it was aborted: after an error too, so a half that must not be seen is to be given up with {@link abort}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#aborted === null) await this.close();
   }
 
   /** Giving up ends the waiting: what was asked for goes on. */

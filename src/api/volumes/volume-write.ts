@@ -1,6 +1,7 @@
 import { constants, type BigIntStats } from "node:fs";
 import { copyFile, open, rename, unlink, type FileHandle } from "node:fs/promises";
-import { statusOf, OpenDirectory, type Place } from "../../host/contained/contained-directory.ts";
+import { statusOf, type Place } from "../../host/contained/contained-directory.ts";
+import { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { randomHex } from "../../host/system/entropy.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_NONBLOCK, O_WRONLY } = constants;
@@ -19,11 +20,11 @@ export function systemError(code: string, why: string): Error {
  */
 export class AsideFile {
   readonly file: FileHandle;
-  readonly #directory: OpenDirectory;
+  readonly #directory: HeldDirectory;
   readonly #target: Buffer;
   readonly #aside: Buffer;
 
-  private constructor(file: FileHandle, directory: OpenDirectory, target: Buffer, aside: Buffer) {
+  private constructor(file: FileHandle, directory: HeldDirectory, target: Buffer, aside: Buffer) {
     this.file = file;
     this.#directory = directory;
     this.#target = target;
@@ -37,7 +38,7 @@ export class AsideFile {
     if (old?.isSymbolicLink() === true) throw systemError("ELOOP", "it is a symbolic link");
     if (old?.isFile() === false) throw systemError("EINVAL", "it is no regular file");
     // The place's own is closed before this is over.
-    const directory = await OpenDirectory.open(place.directory.at());
+    const directory = await HeldDirectory.openItself(place.directory.at());
     const aside = directory.at(`.msb-${randomHex(8)}.tmp`);
     try {
       const file = await open(aside, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0o600);

@@ -51,7 +51,7 @@ const opposites: Readonly<Record<string, keyof MountConfig>> = {
   dev: "nodev",
 };
 
-export const knownMountOptions = [
+const knownMountOptions = [
   ...Object.keys(flags),
   ...Object.keys(opposites),
   ...Object.keys(valued).map((key) => `${key}=`),

@@ -13,7 +13,7 @@ export interface MountChoice {
 }
 
 /** Which kind `--mount-dir` and its like say. */
-export type MountWord = "dir" | "file" | "disk" | "named";
+type MountWord = "dir" | "file" | "disk" | "named";
 
 /**
  * `SRC:DEST[:OPTS]`: SRC that begins with `/`, `.` or `~` is a path of this computer, else a named volume. A volume that is missing is

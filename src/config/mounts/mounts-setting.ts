@@ -46,7 +46,7 @@ const keys: Readonly<Record<string, readonly string[]>> = {
 
 /** Checks again what may have been made by hand. */
 function checkMount(path: string, input: unknown): VolumeMount {
-  const mount = Object(input) as VolumeMount;
+  const mount = saidOf(input) as VolumeMount;
   const kind: unknown = mount.kind;
   if (typeof kind !== "string" || !Object.hasOwn(keys, kind)) {
     throw new InvalidConfigError(`${path} is no mount`, {
@@ -77,6 +77,11 @@ function checkMount(path: string, input: unknown): VolumeMount {
       if (typeof mount.fstype === "string") builder.fstype(mount.fstype);
       return builder.build();
   }
+}
+
+/** What an object says: null is as good as left out, since others have such mounts with every field that any kind may have. */
+function saidOf(input: unknown): object {
+  return Object.fromEntries(Object.entries(Object(input) as object).filter(([, value]) => value !== null));
 }
 
 function applyShared(

@@ -178,6 +178,26 @@ test("a configuration has both forms", () => {
   );
 });
 
+test("a mount with every field that any may have says what its kind has, and null nothing", () => {
+  const flags = { readonly: true, noexec: false, nosuid: false, nodev: false };
+  const every = { host: null, name: null, sizeMib: null, quotaMib: null, format: null, fstype: null };
+  const more = { namedMode: null, statVirtualization: null, hostPermissions: null, overrideUid: null };
+  const flat = { ...every, ...more, ...flags };
+  const { mounts } = finish({
+    mounts: [
+      { ...flat, kind: "tmpfs", guest: "/a" },
+      { ...flat, kind: "named", guest: "/b", name: "n" },
+      { ...flat, kind: "bind", guest: "/c", host: "/tmp" },
+    ],
+  });
+  assert.deepEqual(mounts, [
+    at("/a").tmpfs().readonly().build(),
+    at("/b").named("n").readonly().build(),
+    at("/c").bind("/tmp").readonly().build(),
+  ]);
+  assert.deepEqual(finish({ mounts }).mounts, mounts);
+});
+
 for (const [fields, pattern] of [
   [{ volumes: { "/a": {} } }, /exactly one of .* it has none/],
   [{ volumes: { "/a": { tmpfs: false } } }, /it has none/],

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { InvalidConfigError, PatchFailedError } from "../../errors/index.ts";
-import { checkFlag, checkOneOf, checkWhole, shown } from "../checks.ts";
+import { checkFlag, checkMode, checkOneOf, shown } from "../checks.ts";
 import { PatchKinds, type PatchKind } from "../enums.ts";
-import { checkContent, checkPath, checkString } from "../guest-text.ts";
+import { checkContent, checkPath, checkString, isTooLongPath } from "../guest-text.ts";
 import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
 import type { Patch, PatchConfig } from "./patch.ts";
 
@@ -17,12 +17,6 @@ const keys: Readonly<Record<PatchKind, readonly (keyof PatchConfig)[]>> = {
   remove: ["path"],
   append: ["path", "content"],
 };
-
-/** Where in the guest a patch does something. */
-export function patchedPath(patch: Patch): string {
-  if ("path" in patch) return patch.path;
-  return "dst" in patch ? patch.dst : patch.link;
-}
 
 /**
  * A patch as it is kept: with every default but the mode, its source absolute, its bytes a copy.
@@ -40,9 +34,14 @@ export function checkPatch(name: string, input: PatchConfig): Patch {
   const kind = checkOneOf<PatchKind>(`the kind of ${name}`, input.kind, PatchKinds);
   refuseUnknownKeys(name, given, ["kind", ...keys[kind]]);
   const path = (key: "path" | "dst" | "link"): string => checkPatchPath(kind, name, key, input[key]);
-  const replace = input.replace === undefined ? false : checkFlag(`replace of ${name}`, input.replace);
+  const replace =
+    input.replace === undefined || input.replace === null
+      ? false
+      : checkFlag(`replace of ${name}`, input.replace);
   const mode =
-    input.mode === undefined ? {} : { mode: checkWhole(`the mode of ${name}`, input.mode, 0, 0o7777) };
+    input.mode === undefined || input.mode === null
+      ? {}
+      : { mode: checkMode(`the mode of ${name}`, input.mode) };
   const src = (): string => resolve(checkPath(`src of ${name}`, input.src));
   const text = (): string => checkContent(`the content of ${name}`, input.content);
   switch (kind) {
@@ -95,6 +94,9 @@ function checkPatchPath(kind: PatchKind, name: string, key: string, value: unkno
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) throw refuse('a part of it is ".."', "Write the path that is meant.");
   if (parts.length === 0) throw refuse("the root itself is not patched", "Name what is in it.");
-  checkPath(`${key} of ${name}`, path);
+  if (isTooLongPath(path)) {
+    const why = "it is longer than the 4095 bytes of a path, or a part of it than the 255 of a name";
+    throw refuse(why, "Choose a shorter one.");
+  }
   return `/${parts.join("/")}`;
 }

@@ -43,16 +43,16 @@ export interface PatchConfig {
   readonly dst?: string | undefined;
   readonly target?: string | undefined;
   readonly link?: string | undefined;
-  readonly mode?: number | undefined;
-  readonly replace?: boolean | undefined;
+  readonly mode?: number | null | undefined;
+  readonly replace?: boolean | null | undefined;
 }
 
 /** Of a patch that makes something. */
 export interface PatchOptions {
-  /** Permissions, such as `0o755`. */
-  readonly mode?: number | undefined;
+  /** Permissions, such as `0o755`; null: as if it were left out. */
+  readonly mode?: number | null | undefined;
   /** Takes the place of what is there. */
-  readonly replace?: boolean | undefined;
+  readonly replace?: boolean | null | undefined;
 }
 
 /**

@@ -68,6 +68,20 @@ test("the builder, the factories and the configuration object say the same", () 
   assert.deepEqual(patchesType.check("patches", all), all);
 });
 
+test("null says no more than what is left out", () => {
+  const options = { mode: null, replace: null };
+  const made = [Patch.text("/t", "text", options), Patch.mkdir("/m", { mode: null })];
+  assert.deepEqual(patchesType.check("patches", made), [
+    { kind: "text", path: "/t", content: "text", replace: false },
+    { kind: "mkdir", path: "/m" },
+  ]);
+});
+
+test("a mode may be one that stat(2) has told", () => {
+  const [patch] = patchesType.check("patches", [Patch.mkdir("/m", { mode: 0o040750 })]);
+  assert.equal(patch?.kind === "mkdir" ? patch.mode : null, 0o750);
+});
+
 test("what is given later does not change what was given", () => {
   const content = Buffer.from("before");
   const [patch] = patchesType.check("patches", [Patch.file("/f", content)]);
@@ -80,8 +94,22 @@ test("repeated slashes and dots say nothing", () => {
   assert.equal(patch?.kind === "mkdir" ? patch.path : null, "/srv/a/b");
 });
 
-for (const path of ["relative", "/", "/.", "//", "/a/../b", "/..", "/nul\0", "/half\ud800"]) {
-  test(`the path ${JSON.stringify(path)} is not patched`, () => {
+const longName = `/${"é".repeat(128)}`;
+const longPath = "/name".repeat(820);
+const unpatched = [
+  "relative",
+  "/",
+  "/.",
+  "//",
+  "/a/../b",
+  "/..",
+  "/nul\0",
+  "/half\ud800",
+  longName,
+  longPath,
+];
+for (const path of unpatched) {
+  test(`the path ${JSON.stringify(path).slice(0, 20)} is not patched`, () => {
     assert.throws(
       () => new PatchBuilder().remove(path).build(),
       (error) => error instanceof PatchFailedError && error.kind === "remove" && error.path === path,

@@ -1,9 +1,8 @@
-import { constants, type BigIntStats } from "node:fs";
-import { lstat, mkdir, open, readlink, type FileHandle } from "node:fs/promises";
+import type { BigIntStats } from "node:fs";
+import { lstat, mkdir, readlink } from "node:fs/promises";
 import { errorCode } from "../system-error.ts";
+import { HeldDirectory } from "./held-directory.ts";
 
-/** Linux's O_PATH (include/uapi/asm-generic/fcntl.h), which Node has no name for: to go through a directory one need not read it. */
-const pathOnly = process.platform === "linux" ? 0o10000000 : 0;
 /** MAXSYMLINKS of Linux. */
 const maximumLinks = 40;
 /** How often something that was just looked at may have become something else before it is given up. */
@@ -12,47 +11,9 @@ const maximumChanges = 100;
 /** A path leads out of the directory that it is about. */
 export class OutsideError extends Error {}
 
-/**
- * An open directory, through which names in it are reached whatever happens to its path meanwhile. Where there is no
- * `/proc/self/fd`, which is everywhere but on Linux, its path is used: whoever may rename what is above it can lead astray there.
- */
-export class OpenDirectory implements AsyncDisposable {
-  readonly #handle: FileHandle;
-  readonly #path: Buffer;
-
-  private constructor(handle: FileHandle, path: Buffer) {
-    this.#handle = handle;
-    this.#path = process.platform === "linux" ? Buffer.from(`/proc/self/fd/${handle.fd}`) : path;
-  }
-
-  /** @throws what open(2) reports: ENOTDIR or ELOOP when the path itself is no directory but, say, a link to one */
-  static async open(path: string | Buffer): Promise<OpenDirectory> {
-    const handle = await open(path, pathOnly | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    return new OpenDirectory(handle, Buffer.from(path));
-  }
-
-  /** The path of a name in it, or of itself. A link that has the name is not followed by calls that follow none. */
-  at(name: string | Buffer = "."): Buffer {
-    return Buffer.concat([this.#path, Buffer.from("/"), Buffer.from(name)]);
-  }
-
-  /** Its own path, for what may be done to a directory that one may not go through. It is followed. */
-  get itself(): Buffer {
-    return this.#path;
-  }
-
-  async close(): Promise<void> {
-    await this.#handle.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-}
-
-/** A name in an open directory; `.` for the directory itself. */
+/** A name in a directory that is held; `.` for the directory itself. */
 export interface Place {
-  readonly directory: OpenDirectory;
+  readonly directory: HeldDirectory;
   readonly name: string;
   /** For the calls of Node. */
   readonly path: Buffer;
@@ -68,7 +29,7 @@ export interface LocateOptions {
 /**
  * Looks a path up below a directory as the kernel would, except that nothing leads out: neither `..` nor a link. Each part is
  * opened by its name in the one before and no link is followed by the kernel, so somebody who renames and replaces what is there
- * meanwhile changes what is found, but not that it is inside (Linux; see {@link OpenDirectory}).
+ * meanwhile changes what is found, but not that it is inside (see {@link HeldDirectory}).
  *
  * @param root path of the directory
  * @param path below it; a leading `/` means the directory itself
@@ -76,7 +37,7 @@ export interface LocateOptions {
  * @throws OutsideError; what the system reports
  */
 export async function locate(root: string, path: string, options: LocateOptions): Promise<Place> {
-  const walk = new Walk(await OpenDirectory.open(root), partsOf(path));
+  const walk = new Walk(await HeldDirectory.openItself(root), partsOf(path));
   try {
     return await walk.run(options);
   } catch (error) {
@@ -91,13 +52,13 @@ function partsOf(path: string): string[] {
 
 class Walk {
   /** The directories from the root to where it is. */
-  readonly #directories: OpenDirectory[];
+  readonly #directories: HeldDirectory[];
   /** What is still to be looked up, the next one last. */
   readonly #pending: string[];
   #links = 0;
   #changes = 0;
 
-  constructor(root: OpenDirectory, parts: readonly string[]) {
+  constructor(root: HeldDirectory, parts: readonly string[]) {
     this.#directories = [root];
     this.#pending = [...parts].reverse();
   }
@@ -124,7 +85,7 @@ class Walk {
     await Promise.all(this.#directories.splice(0).map((directory) => directory.close()));
   }
 
-  get #here(): OpenDirectory {
+  get #here(): HeldDirectory {
     const here = this.#directories.at(-1);
     if (here === undefined) throw new Error("the walk is over");
     return here;
@@ -137,7 +98,7 @@ class Walk {
 
   async #down(name: string, path: Buffer): Promise<void> {
     try {
-      this.#directories.push(await OpenDirectory.open(path));
+      this.#directories.push(await HeldDirectory.openItself(path));
     } catch (error) {
       // It has become a link since it was looked at.
       const isLink = (await statusOf(path))?.isSymbolicLink() === true;

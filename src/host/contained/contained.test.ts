@@ -18,6 +18,7 @@ import { deepTree, withFewDescriptors } from "../../../test/support/few-descript
 import { Descent } from "./descent.ts";
 import { removeTree } from "./remove-tree.ts";
 import { treeUsage } from "./tree-usage.ts";
+import { walkTree } from "./walk-tree.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "msb-contained-"));
 const root = join(directory, "root");
@@ -84,6 +85,35 @@ test("what is beside a deep directory is counted too, and files with several nam
   assert.ok(all >= 3 * fileBytes, String(all));
   rmSync(join(root, "a/d/f"));
   assert.equal(await treeUsage(root), all - fileBytes);
+});
+
+test("a walk goes on where it can when directories are moved, and is not led out by a link", () => {
+  const outside = join(directory, "outside");
+  mkdirSync(outside);
+  writeFileSync(join(outside, "victim"), Buffer.alloc(3333));
+  // Whatever order they come in: the one that is walked through is moved away, the others become links.
+  for (const name of ["a", "b", "c"]) {
+    mkdirSync(join(root, name, "inner"), { recursive: true });
+    writeFileSync(join(root, name, "inner/file"), Buffer.alloc(1111));
+  }
+  writeFileSync(join(root, "last"), Buffer.alloc(2222));
+  const sizes: bigint[] = [];
+  let directories = 0;
+  for (const { status } of walkTree(root)) {
+    if (!status.isDirectory()) sizes.push(status.size);
+    else if (++directories === 2) {
+      // It is in one of them, about to go into `inner`.
+      for (const name of ["a", "b", "c"]) {
+        renameSync(join(root, name), join(directory, `moved-${name}`));
+        symlinkSync(outside, join(root, name));
+      }
+    }
+  }
+  const links = sizes.filter((size) => size === BigInt(outside.length)).length;
+  assert.equal(sizes.filter((size) => size === 1111n).length, 1);
+  assert.equal(sizes.filter((size) => size === 3333n).length, 0);
+  assert.equal(sizes.filter((size) => size === 2222n).length, 1, "the rest of the top is told of");
+  assert.equal(links + 1 + 1, sizes.length);
 });
 
 test("the way up ends where somebody has moved a directory away", async () => {

@@ -1,5 +1,6 @@
 import type { BigIntStats } from "node:fs";
-import { OpenDirectory, statusOf } from "./contained-directory.ts";
+import { statusOf } from "./contained-directory.ts";
+import { HeldDirectory } from "./held-directory.ts";
 
 /** Where somebody has come from, by the way down. */
 interface Above {
@@ -14,17 +15,17 @@ interface Above {
  */
 export class Descent implements AsyncDisposable {
   readonly #above: Above[] = [];
-  #here: OpenDirectory;
+  #here: HeldDirectory;
   #identity: string;
 
-  private constructor(here: OpenDirectory, identity: string) {
+  private constructor(here: HeldDirectory, identity: string) {
     this.#here = here;
     this.#identity = identity;
   }
 
   /** @throws what the system reports: ENOTDIR or ELOOP when it is no directory */
   static async open(path: string | Buffer): Promise<Descent> {
-    const here = await OpenDirectory.open(path);
+    const here = await HeldDirectory.openItself(path);
     try {
       return new Descent(here, await identityAt(here.at()));
     } catch (error) {
@@ -34,7 +35,7 @@ export class Descent implements AsyncDisposable {
   }
 
   /** The directory that it is in, until it goes on. */
-  get here(): OpenDirectory {
+  get here(): HeldDirectory {
     return this.#here;
   }
 
@@ -45,7 +46,7 @@ export class Descent implements AsyncDisposable {
 
   /** Into a directory here. @throws what the system reports, of one from which there is no way up too; it stays where it is then */
   async down(name: Buffer): Promise<void> {
-    const inner = await OpenDirectory.open(this.#here.at(name));
+    const inner = await HeldDirectory.openItself(this.#here.at(name));
     const above = { identity: this.#identity, path: this.#here.itself };
     let identity: string;
     try {
@@ -67,11 +68,13 @@ export class Descent implements AsyncDisposable {
    * @returns the one that was left, to be closed
    * @throws what the system reports; ESTALE when somebody has moved it away. It stays where it is then
    */
-  async up(): Promise<OpenDirectory> {
+  async up(): Promise<HeldDirectory> {
     const above = this.#above.at(-1);
     if (above === undefined) throw new Error("it is at the top");
     // Where directories are reached by their paths, more and more `..` would make those too long.
-    const outer = await OpenDirectory.open(process.platform === "linux" ? this.#here.at("..") : above.path);
+    const outer = await HeldDirectory.openItself(
+      process.platform === "linux" ? this.#here.at("..") : above.path,
+    );
     try {
       if ((await identityAt(outer.at())) !== above.identity) throw moved();
     } catch (error) {

@@ -1,7 +1,8 @@
 import { chmod, readdir, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { errorCode } from "../system-error.ts";
 import { randomHex } from "../system/entropy.ts";
-import { OpenDirectory, statusOf, type Place } from "./contained-directory.ts";
+import { statusOf, type Place } from "./contained-directory.ts";
+import { HeldDirectory } from "./held-directory.ts";
 
 /**
  * Removes a directory and all that is in it. What is deeper is brought up first, so that neither the length of paths nor the number
@@ -54,8 +55,8 @@ async function removeShallow(path: Buffer, bringUp: (at: Buffer) => Promise<void
 }
 
 /** Its own mode must not keep its owner from emptying it. */
-async function openWritable(path: Buffer): Promise<OpenDirectory> {
-  const directory = await OpenDirectory.open(path);
+async function openWritable(path: Buffer): Promise<HeldDirectory> {
+  const directory = await HeldDirectory.openItself(path);
   try {
     const { mode } = await stat(directory.itself);
     if ((mode & 0o700) !== 0o700) await chmod(directory.itself, (mode & 0o7777) | 0o700);
@@ -65,7 +66,7 @@ async function openWritable(path: Buffer): Promise<OpenDirectory> {
   return directory;
 }
 
-async function namesIn(directory: OpenDirectory): Promise<Buffer[]> {
+async function namesIn(directory: HeldDirectory): Promise<Buffer[]> {
   return await readdir(directory.at(), { encoding: "buffer" });
 }
 

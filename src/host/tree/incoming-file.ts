@@ -1,5 +1,5 @@
 import { unlink } from "node:fs/promises";
-import type { HeldDirectory } from "./held-directory.ts";
+import type { HeldDirectory } from "../contained/held-directory.ts";
 import { OrderedWrites } from "./ordered-writes.ts";
 import type { TreeContent, TreeEntry } from "./tree.ts";
 import { AttributesError, openAside, setAttributes, type AsideFile, type WriteStyle } from "./write-entry.ts";

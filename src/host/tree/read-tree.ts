@@ -2,7 +2,7 @@ import type { Dir, Dirent } from "node:fs";
 import { opendir, type FileHandle } from "node:fs/promises";
 import { IoError } from "../../errors/index.ts";
 import { ioError } from "../system-error.ts";
-import { HeldDirectory } from "./held-directory.ts";
+import { HeldDirectory } from "../contained/held-directory.ts";
 import { openEntry, type OpenEntry } from "./open-entry.ts";
 import { ContentBuffers, readContent } from "./read-content.ts";
 import { nameOf } from "./tree-path.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { directory, entry, file, link } from "../../../test/support/tree-support.ts";
 import { IoError } from "../../errors/index.ts";
-import { partialPrefix } from "./write-entry.ts";
+import { partialPrefix } from "./partial-names.ts";
 import { TreeWriter } from "./tree-writer.ts";
 
 let base = "";

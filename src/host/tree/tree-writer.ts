@@ -1,10 +1,11 @@
 import { rename, unlink } from "node:fs/promises";
 import { InvalidConfigError, IoError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../system-error.ts";
-import { HeldDirectory } from "./held-directory.ts";
+import { HeldDirectory } from "../contained/held-directory.ts";
 import { IncomingFile } from "./incoming-file.ts";
-import { makeOrOpen, OpenDirectory } from "./open-directory.ts";
+import { makeOrOpen, WrittenDirectory } from "./written-directory.ts";
 import { shownPath, type TreeContent, type TreeEntry, type TreeEvent, type VoidFile } from "./tree.ts";
+import { sweepPartial } from "./partial-names.ts";
 import { isBelow, isName, nameOf, parentOf, pathFault, samePath } from "./tree-path.ts";
 import { TreeTally, type TreeResult } from "./tree-result.ts";
 import { Twins } from "./twins.ts";
@@ -26,8 +27,6 @@ export interface TreeWriterOptions {
   readonly name?: string | Uint8Array | undefined;
   /** Give entries the owners that they have in the tree, which only root can. Otherwise they belong to the caller. */
   readonly owners?: boolean | undefined;
-  /** Keep the setuid, setgid and sticky bits. They are dropped otherwise. */
-  readonly specialBits?: boolean | undefined;
 }
 
 /** So many files are written at a time, and so many directories get their attributes. */
@@ -43,9 +42,10 @@ const occupiedCodes: ReadonlySet<string> = new Set(["EISDIR", "ENOTDIR", "ENOTEM
  * one that the tree has brought nor one that was there.
  *
  * - A file or link is written aside, as `.msb-partial-…`, and renamed when it is whole: under its own name there is the old one or the
- *   new one. What it replaces may be a file or a link, which is not followed, but no directory.
+ *   new one. What it replaces may be a file or a link, which is not followed, but no directory. What a killed process has left aside in
+ *   a directory goes when another tree is written into it.
  * - A directory that is made gets its mode and time last. One that is there is kept as it is, with what is in it.
- * - Devices, pipes and sockets are not made. setuid, setgid and sticky bits are dropped unless asked for.
+ * - Devices, pipes and sockets are not made. setuid, setgid and sticky bits are dropped.
  * - Holes stay holes. Times are kept to the microsecond.
  * - Whatever is not written is in the result, by name. A full disk and the like end all: then {@link abort} is to be called.
  *
@@ -64,19 +64,22 @@ export class TreeWriter implements AsyncDisposable {
   readonly #files = new WorkInFlight(filesAtOnce);
   readonly #directories = new WorkInFlight(directoriesAtOnce);
   /** The way to what is being written. The first one is where the tree goes. */
-  readonly #way: OpenDirectory[];
+  readonly #way: WrittenDirectory[];
   /** The file whose content comes now, where it goes, and how much is still to come. A file that is refused is null. */
-  #file: { readonly parent: OpenDirectory; readonly file: IncomingFile; readonly name: Uint8Array } | null =
-    null;
+  #file: {
+    readonly parent: WrittenDirectory;
+    readonly file: IncomingFile;
+    readonly name: Uint8Array;
+  } | null = null;
   #left = 0;
   #ended = false;
 
   private constructor(place: string, directory: HeldDirectory, options: TreeWriterOptions) {
-    const { name, owners = false, specialBits = false } = options;
+    const { name, owners = false } = options;
     this.#place = place;
     this.#name = name === undefined ? null : Buffer.from(name);
-    this.#style = { owners, specialBits };
-    this.#way = [new OpenDirectory(directory, Buffer.alloc(0), null, new Twins(undefined))];
+    this.#style = { owners };
+    this.#way = [new WrittenDirectory(directory, Buffer.alloc(0), null, new Twins(undefined))];
   }
 
   /**
@@ -100,9 +103,12 @@ export class TreeWriter implements AsyncDisposable {
     options: TreeWriterOptions = {},
   ): Promise<TreeWriter> {
     const { name } = options;
-    if (name === undefined || isName(Buffer.from(name))) return new this(shown, directory, options);
-    await directory.close();
-    throw new InvalidConfigError(`${JSON.stringify(name.toString())} is not the name of a file`);
+    if (name !== undefined && !isName(Buffer.from(name))) {
+      await directory.close();
+      throw new InvalidConfigError(`${JSON.stringify(name.toString())} is not the name of a file`);
+    }
+    await sweepPartial(directory);
+    return new this(shown, directory, options);
   }
 
   /**
@@ -174,7 +180,7 @@ export class TreeWriter implements AsyncDisposable {
   }
 
   /** Goes to the directory of an entry. @returns null when the entry is refused */
-  async #placeOf(entry: TreeEntry): Promise<{ parent: OpenDirectory; name: Uint8Array } | null> {
+  async #placeOf(entry: TreeEntry): Promise<{ parent: WrittenDirectory; name: Uint8Array } | null> {
     const { path, kind } = entry;
     const fault = pathFault(path);
     const [bottom] = this.#way;
@@ -193,7 +199,7 @@ export class TreeWriter implements AsyncDisposable {
     return { parent, name: isRoot && named !== null ? named : nameOf(path) };
   }
 
-  async #enter(parent: OpenDirectory, name: Uint8Array, entry: TreeEntry): Promise<void> {
+  async #enter(parent: WrittenDirectory, name: Uint8Array, entry: TreeEntry): Promise<void> {
     const { directory, twins } = parent;
     if (await twins.has(directory, name)) {
       this.#refuseTwin(entry);
@@ -204,10 +210,11 @@ export class TreeWriter implements AsyncDisposable {
       this.#refuse(entry, "occupied", "something else than a directory stands there");
       return;
     }
+    if (!opened.made) await sweepPartial(opened.directory);
     await twins.probe(directory, Buffer.from(name));
     await twins.add(directory, name);
     const inside = opened.made ? twins.ofChild : new Twins(undefined);
-    this.#way.push(new OpenDirectory(opened.directory, entry.path, opened.made ? entry : null, inside));
+    this.#way.push(new WrittenDirectory(opened.directory, entry.path, opened.made ? entry : null, inside));
     this.#tally.directories++;
   }
 
@@ -259,7 +266,7 @@ export class TreeWriter implements AsyncDisposable {
 
   /** Gives what lies aside its name. @returns whether it has it now. @throws the system's error; it is removed then */
   async #putInPlace(
-    parent: OpenDirectory,
+    parent: WrittenDirectory,
     aside: Buffer,
     entry: TreeEntry,
     name: Uint8Array,
@@ -282,7 +289,7 @@ export class TreeWriter implements AsyncDisposable {
   }
 
   /** Does it while others go on, where they cannot get in each other's way. */
-  async #inBackground(parent: OpenDirectory, entry: TreeEntry, work: () => Promise<void>): Promise<void> {
+  async #inBackground(parent: WrittenDirectory, entry: TreeEntry, work: () => Promise<void>): Promise<void> {
     if (!parent.twins.areRuledOut) {
       await this.#guard(entry, work);
       return;
@@ -299,7 +306,7 @@ export class TreeWriter implements AsyncDisposable {
   }
 
   /** Leaves directories until one is to be stayed in. */
-  async #leaveUntil(stay: (directory: OpenDirectory) => boolean): Promise<void> {
+  async #leaveUntil(stay: (directory: WrittenDirectory) => boolean): Promise<void> {
     for (let last = this.#way.at(-1); last !== undefined && !stay(last); last = this.#way.at(-1)) {
       const left = last;
       await this.#directories.room();
@@ -308,7 +315,7 @@ export class TreeWriter implements AsyncDisposable {
     }
   }
 
-  async #finishDirectory(left: OpenDirectory): Promise<void> {
+  async #finishDirectory(left: WrittenDirectory): Promise<void> {
     const { directory, entry } = left;
     await left.idle();
     try {

@@ -1,5 +1,5 @@
 import { lstat } from "node:fs/promises";
-import type { HeldDirectory } from "./held-directory.ts";
+import type { HeldDirectory } from "../contained/held-directory.ts";
 
 /**
  * Keeps entries of one directory from overwriting one another where the file system does not tell capitals from small letters, or

@@ -1,26 +1,24 @@
 import { constants } from "node:fs";
 import { lchown, lutimes, open, symlink, unlink, type FileHandle } from "node:fs/promises";
-import { randomBytes } from "node:crypto";
-import { errorCode } from "../system-error.ts";
-import type { HeldDirectory } from "./held-directory.ts";
+import { errorCode, systemMessage } from "../system-error.ts";
+import type { HeldDirectory } from "../contained/held-directory.ts";
+import { partialName } from "./partial-names.ts";
 import type { TreeEntry } from "./tree.ts";
 
 /** How entries are written. */
 export interface WriteStyle {
   /** Give each entry the owner that it has in the tree. For root alone. */
   readonly owners: boolean;
-  /** Keep the setuid, setgid and sticky bits. */
-  readonly specialBits: boolean;
 }
+
+/** Not the setuid, setgid and sticky bits: whoever sends a tree is not to say what runs here with whose rights. */
+const keptMode = 0o777;
 
 /** The mode, owner or time of something that is written otherwise could not be kept. */
 export class AttributesError extends Error {}
 
 /** A new file, whatever stands there already. */
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-
-/** How the name begins that something has until it is whole. What a killed process leaves is known by it. */
-export const partialPrefix = ".msb-partial-";
 
 export interface AsideFile {
   readonly handle: FileHandle;
@@ -30,7 +28,7 @@ export interface AsideFile {
 
 /** Opens a new file beside its place. @throws the system's error */
 export async function openAside(directory: HeldDirectory): Promise<AsideFile> {
-  const path = directory.at(partialName());
+  const path = directory.at(await partialName());
   return { handle: await open(path, newFile, 0o600), path };
 }
 
@@ -40,7 +38,7 @@ export async function linkAside(
   entry: TreeEntry,
   style: WriteStyle,
 ): Promise<Buffer> {
-  const path = directory.at(partialName());
+  const path = directory.at(await partialName());
   await symlink(Buffer.from(entry.target), path);
   try {
     if (style.owners) await lchown(path, entry.uid, entry.gid);
@@ -55,12 +53,11 @@ export async function linkAside(
 
 /** Gives an open file or directory the owner, mode and time of its entry. @throws AttributesError */
 export async function setAttributes(handle: FileHandle, entry: TreeEntry, style: WriteStyle): Promise<void> {
-  const kept = style.specialBits ? 0o7777 : 0o777;
   const mtime = time(entry.mtimeNs);
   try {
     // The other way round, the change of owner would take the setuid bit away.
     if (style.owners) await handle.chown(entry.uid, entry.gid);
-    await handle.chmod(entry.mode & kept);
+    await handle.chmod(entry.mode & keptMode);
     await handle.utimes(mtime, mtime);
   } catch (error) {
     if (endsAll(error)) throw error;
@@ -79,13 +76,8 @@ const fatalCodes: ReadonlySet<string> = new Set(
 
 /** The system's words, without the call and the path, which is one of a descriptor. */
 export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = systemMessage(error);
   return errorCode(error) === undefined ? text : text.replace(/, [a-z]+( '.*)?$/su, "");
-}
-
-/** A name for what is not whole yet, that nobody else has. */
-export function partialName(): string {
-  return partialPrefix + randomBytes(8).toString("hex");
 }
 
 /**

@@ -106,7 +106,7 @@ async function* archiveOf(
 
 /** No time and no owner: the same images make the same archive. */
 function headerOf(name: string, size: number): Buffer {
-  return tarHeader({ name: Buffer.from(name), type: "file", mode: 0o644, uid: 0, gid: 0, size, mtime: 0 });
+  return tarHeader({ name: Buffer.from(name), type: "file", mode: 0o644, uid: 0, gid: 0, size, mtimeNs: 0n });
 }
 
 async function* read(path: string): AsyncGenerator<Buffer> {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { IoError } from "../../errors/index.ts";
 import { locateHome, type Home } from "../../store/home.ts";
+import { removeSandbox } from "../../store/sandboxes.ts";
 import { digestOf } from "../digest.ts";
 import { bringing } from "./brought.ts";
 import { blobsOf } from "./images.ts";
@@ -11,6 +13,7 @@ import { nameImage } from "./index-file.ts";
 import { blobPath, imageStore, prepareStore, writeBlob, type ImageStore } from "./layout.ts";
 import { pruneImages, removeImage } from "./manage.ts";
 import { rootFileSystemKey, rootFileSystemPath } from "./rootfs-path.ts";
+import { findImageUses } from "./uses.ts";
 
 const long = new Date(Date.now() - 2 * 86_400_000);
 
@@ -117,6 +120,34 @@ test("a prune leaves what a sandbox may need whose image cannot be read", async 
   assert.equal((await pruneImages(home, () => Promise.resolve([use]))).imageRefsRemoved, 1);
   assert.deepEqual(await blobs(store), [...image.blobs].sort());
   assert.deepEqual(await readdir(store.rootfs), [image.rootfs]);
+});
+
+test("nothing is pruned or removed while the record of a sandbox cannot be read", async (t) => {
+  const { home, store } = await newHome(t);
+  const image = await storeImage(store, "example.org/used:1");
+  const directory = join(home.sandboxes, "box");
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, "config.json"), "{");
+  const uses = (): ReturnType<typeof findImageUses> => findImageUses(home);
+  const isUnknown = (error: unknown): boolean => {
+    assert.ok(error instanceof IoError, String(error));
+    assert.match(error.message, /cannot tell which image the sandbox box has/);
+    assert.notEqual(error.hint, "");
+    return true;
+  };
+  await assert.rejects(pruneImages(home, uses), isUnknown);
+  await assert.rejects(removeImage(home, "example.org/used:1", uses, { force: true }), isUnknown);
+  // A pull goes on, and leaves what it cannot tell about.
+  await bringing(
+    home,
+    () => false,
+    () => Promise.resolve(),
+  );
+  assert.deepEqual(await blobs(store), [...image.blobs].sort());
+  assert.deepEqual(await readdir(store.rootfs), [image.rootfs]);
+  await removeSandbox(home, "box", null);
+  assert.equal((await pruneImages(home, uses)).imageRefsRemoved, 1);
+  assert.deepEqual(await blobs(store), []);
 });
 
 test("what nobody went on with for a day goes with the next operation", async (t) => {

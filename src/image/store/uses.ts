@@ -1,15 +1,17 @@
-import { listSandboxes } from "../../store/sandboxes.ts";
+import { everyRecord } from "../../store/every-record.ts";
 import type { Home } from "../../store/home.ts";
 import { isEmbeddedImage } from "../embedded.ts";
 import { parseReference } from "../reference.ts";
 import type { ImageUse } from "./garbage.ts";
 
-/** Which images the sandboxes that there are need. */
+/** Which images the sandboxes that there are need. @throws IoError when it cannot be told for one of them */
 export async function findImageUses(home: Home): Promise<ImageUse[]> {
-  return (await listSandboxes(home)).flatMap(({ record }): ImageUse[] => {
-    const { image, imageDigest } = record.config;
-    if (image.kind !== "oci" || isEmbeddedImage(image.reference)) return [];
+  const uses: ImageUse[] = [];
+  for await (const { name, config } of everyRecord(home, "image")) {
+    const { image, imageDigest } = config;
+    if (image.kind !== "oci" || isEmbeddedImage(image.reference)) continue;
     const { canonical } = parseReference(image.reference);
-    return [{ sandbox: record.name, reference: canonical, manifestDigest: imageDigest }];
-  });
+    uses.push({ sandbox: name, reference: canonical, manifestDigest: imageDigest });
+  }
+  return uses;
 }

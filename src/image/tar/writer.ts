@@ -1,9 +1,13 @@
-/** Tar headers in GNU's form, which every reader knows and in which names and targets may be any bytes of any length. */
+/**
+ * Tar headers in GNU's form, which every reader knows and in which names and targets may be any bytes of any length. The fraction of a
+ * second is in an extended header of POSIX's (pax(1)): who knows none passes over it.
+ */
 
 const blockBytes = 512;
 /** GNU tar manual, "Basic Tar Format": octal text, else base 256. */
 const longLinkName = Buffer.from("././@LongLink");
 const nameBytes = 100;
+const second = 1_000_000_000n;
 
 export interface TarFields {
   /** Without a NUL; of a directory with a slash at its end. */
@@ -15,20 +19,24 @@ export interface TarFields {
   readonly gid: number;
   /** Of a file, in bytes, as many as follow; 0 for all others. */
   readonly size: number;
-  /** Seconds since 1970, may be negative. */
-  readonly mtime: number;
+  /** Nanoseconds since 1970, may be negative. */
+  readonly mtimeNs: bigint;
   /** Of a symbolic link. */
   readonly linkName?: Uint8Array | undefined;
 }
 
 const typeFlags = { file: "0", symlink: "2", directory: "5" } as const;
 
-/** What stands before the content of an entry; a name or target of more than 100 bytes has entries of its own before it. */
+/**
+ * What stands before the content of an entry. A name or target of more than 100 bytes, and a time that is no whole second, have entries
+ * of their own before it.
+ */
 export function tarHeader(fields: TarFields): Buffer {
-  const { name, linkName } = fields;
+  const { name, linkName, mtimeNs } = fields;
   const blocks = [headerBlock(fields, typeFlags[fields.type])];
   if (name.length > nameBytes) blocks.unshift(longName("L", name));
   if (linkName !== undefined && linkName.length > nameBytes) blocks.unshift(longName("K", linkName));
+  if (mtimeNs % second !== 0n) blocks.unshift(paxTime(mtimeNs));
   return Buffer.concat(blocks);
 }
 
@@ -41,9 +49,23 @@ export function tarPadding(size: number): Buffer {
 export const tarEnd: Buffer = Buffer.alloc(2 * blockBytes);
 
 function longName(flag: "L" | "K", name: Uint8Array): Buffer {
-  const size = name.length + 1;
-  const header = headerBlock({ name: longLinkName, mode: 0o644, uid: 0, gid: 0, size, mtime: 0 }, flag);
-  return Buffer.concat([header, name, Buffer.alloc(1), tarPadding(size)]);
+  return aboutNext(longLinkName, flag, Buffer.concat([name, Buffer.alloc(1)]));
+}
+
+/** pax(1), "pax Extended Header": a decimal number of seconds. The length of a record counts itself. */
+function paxTime(ns: bigint): Buffer {
+  const size = ns < 0n ? -ns : ns;
+  const fraction = String(size % second).padStart(9, "0");
+  const record = ` mtime=${ns < 0n ? "-" : ""}${size / second}.${fraction}\n`;
+  // All in all between 10 and 99 bytes, so two digits.
+  return aboutNext(Buffer.from("pax"), "x", Buffer.from(`${record.length + 2}${record}`));
+}
+
+/** An entry that says something of the next one. */
+function aboutNext(name: Uint8Array, flag: string, content: Uint8Array): Buffer {
+  const size = content.length;
+  const header = headerBlock({ name, mode: 0o644, uid: 0, gid: 0, size, mtimeNs: 0n }, flag);
+  return Buffer.concat([header, content, tarPadding(size)]);
 }
 
 function headerBlock(fields: Omit<TarFields, "type">, flag: string): Buffer {
@@ -53,7 +75,7 @@ function headerBlock(fields: Omit<TarFields, "type">, flag: string): Buffer {
   writeNumber(header, 108, 8, fields.uid);
   writeNumber(header, 116, 8, fields.gid);
   writeNumber(header, 124, 12, fields.size);
-  writeNumber(header, 136, 12, fields.mtime);
+  writeNumber(header, 136, 12, wholeSeconds(fields.mtimeNs));
   header.write("        ", 148);
   header.write(flag, 156);
   header.set((fields.linkName ?? new Uint8Array()).subarray(0, nameBytes), 157);
@@ -73,4 +95,10 @@ function writeNumber(header: Buffer, start: number, length: number, value: numbe
   let rest = BigInt.asUintN(8 * length, BigInt(value));
   for (let at = start + length - 1; at >= start; at--, rest >>= 8n) header[at] = Number(rest & 0xffn);
   header[start] = (header[start] ?? 0) | 0x80;
+}
+
+/** Rounded down. */
+function wholeSeconds(ns: bigint): number {
+  const whole = ns / second;
+  return Number(ns < 0n && ns % second !== 0n ? whole - 1n : whole);
 }

@@ -1,6 +1,12 @@
 import { constants, open, type FileHandle } from "node:fs/promises";
-import { InvalidConfigError } from "../../errors/index.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
+import {
+  imageNotPermitted,
+  missingImage,
+  noImageFile,
+  notPermittedCodes,
+  unfitImage,
+} from "../../store/mounts/image-faults.ts";
 import type { Disk } from "../types.ts";
 
 const convertHint = "Make a plain image of it: qemu-img convert -O qcow2 OLD NEW.qcow2";
@@ -25,8 +31,8 @@ export async function checkDiskImage(
   const file = await openImage(path, readOnly);
   try {
     const status = await file.stat();
-    if (!status.isFile()) throw refused(path, "is no regular file", "Name a disk image.");
-    if (status.size === 0) throw refused(path, "is empty", "Name a disk image.");
+    if (!status.isFile()) throw noImageFile(path);
+    if (status.size === 0) throw unfitImage(path, "is empty", "Name a disk image.");
     if (format === "qcow2") await checkQcow2(path, file);
     if (format === "vmdk") await checkVmdk(path, file);
   } catch (error) {
@@ -41,20 +47,10 @@ async function openImage(path: string, readOnly: boolean): Promise<FileHandle> {
     // As QEMU will; without waiting, should it be a pipe.
     return await open(path, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK);
   } catch (error) {
-    const code = errorCode(error);
-    if (code === "ENOENT" || code === "ENOTDIR") {
-      throw new InvalidConfigError(`there is no disk image ${path}`, { hint: "Name one that exists." });
-    }
-    if (code === "EISDIR") throw refused(path, "is no regular file", "Name a disk image.");
-    if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-      throw refused(
-        path,
-        readOnly ? "cannot be read by this user" : "cannot be read and written by this user",
-        readOnly
-          ? "Change the file's permissions, or name a copy of it."
-          : "A sandbox writes to it, unless it is mounted readonly. Change the file's permissions, or name a copy of it.",
-      );
-    }
+    const code = errorCode(error) ?? "";
+    if (code === "ENOENT" || code === "ENOTDIR") throw missingImage(path, error);
+    if (code === "EISDIR") throw noImageFile(path);
+    if (notPermittedCodes.has(code)) throw imageNotPermitted(path, readOnly, error);
     throw ioError(`open ${path}`, error);
   }
 }
@@ -72,27 +68,27 @@ async function checkQcow2(path: string, file: FileHandle): Promise<void> {
   const header = await readStart(file, 0, qcow2.headerBytes);
   const version = header.readUInt32BE(4);
   if (header.readUInt32BE(0) !== qcow2.magic || (version !== 2 && version !== 3)) {
-    throw refused(path, "is no qcow2 image", "Give it the extension of its format, or convert it.");
+    throw unfitImage(path, "is no qcow2 image", "Give it the extension of its format, or convert it.");
   }
   if (header.readBigUInt64BE(8) !== 0n || header.readUInt32BE(16) !== 0) {
-    throw refused(path, "has a backing file", convertHint);
+    throw unfitImage(path, "has a backing file", convertHint);
   }
-  if (header.readUInt32BE(32) !== 0) throw refused(path, "is encrypted", convertHint);
+  if (header.readUInt32BE(32) !== 0) throw unfitImage(path, "is encrypted", convertHint);
   const features = version === 2 ? 0n : header.readBigUInt64BE(72);
   if ((features & qcow2.incompatible.externalData) !== 0n) {
-    throw refused(path, "keeps its data in another file", convertHint);
+    throw unfitImage(path, "keeps its data in another file", convertHint);
   }
   if ((features & ~qcow2.incompatible.known) !== 0n) {
-    throw refused(path, "uses features of qcow2 that are not known", convertHint);
+    throw unfitImage(path, "uses features of qcow2 that are not known", convertHint);
   }
   const clusterBits = header.readUInt32BE(20);
-  if (clusterBits < 9 || clusterBits > largestClusterBits) throw refused(path, "is damaged", convertHint);
+  if (clusterBits < 9 || clusterBits > largestClusterBits) throw unfitImage(path, "is damaged", convertHint);
   const start = version === 2 ? 72 : header.readUInt32BE(100);
   const cluster = await readStart(file, 0, 2 ** clusterBits);
   for (let at = start; at + 8 <= cluster.length;) {
     const type = cluster.readUInt32BE(at);
     if (type === qcow2.extension.end) return;
-    if (type === qcow2.extension.externalData) throw refused(path, "names another file", convertHint);
+    if (type === qcow2.extension.externalData) throw unfitImage(path, "names another file", convertHint);
     // Each is padded to a multiple of 8 bytes.
     at += 8 + Math.ceil(cluster.readUInt32BE(at + 4) / 8) * 8;
   }
@@ -116,24 +112,24 @@ async function checkVmdk(path: string, file: FileHandle): Promise<void> {
   const magic = header.toString("latin1", 0, 4);
   // A file that begins with text, or that has no capacity of its own, is a list of other files.
   if (magic.startsWith("#") || (magic === vmdk.magic && header.readBigUInt64LE(vmdk.capacity) === 0n)) {
-    throw refused(path, "keeps its data in other files", convertHint);
+    throw unfitImage(path, "keeps its data in other files", convertHint);
   }
   if (magic !== vmdk.magic) {
-    throw refused(path, "is no sparse VMDK image", "Give it the extension of its format, or convert it.");
+    throw unfitImage(path, "is no sparse VMDK image", "Give it the extension of its format, or convert it.");
   }
   if (header.readUInt16LE(vmdk.compression) !== 0) {
-    throw refused(path, "is a compressed VMDK image, which cannot be written", convertHint);
+    throw unfitImage(path, "is a compressed VMDK image, which cannot be written", convertHint);
   }
   const offset = Number(header.readBigUInt64LE(vmdk.descriptorOffset)) * sectorBytes;
   const size = Number(header.readBigUInt64LE(vmdk.descriptorSize)) * sectorBytes;
-  if (offset > 2 ** 40 || size > 2 ** 20) throw refused(path, "is damaged", convertHint);
+  if (offset > 2 ** 40 || size > 2 ** 20) throw unfitImage(path, "is damaged", convertHint);
   const places = [
     [sectorBytes, descriptorBytes] as const,
     [offset, Math.max(size, descriptorBytes)] as const,
   ];
   for (const [at, length] of places) {
     const descriptor = (await readStart(file, at, length)).toString("latin1");
-    if (/parentFileNameHint/i.test(descriptor)) throw refused(path, "has a parent image", convertHint);
+    if (/parentFileNameHint/i.test(descriptor)) throw unfitImage(path, "has a parent image", convertHint);
   }
 }
 
@@ -146,8 +142,4 @@ async function readStart(file: FileHandle, at: number, length: number): Promise<
     done += bytesRead;
   }
   return bytes;
-}
-
-function refused(path: string, why: string, hint: string): InvalidConfigError {
-  return new InvalidConfigError(`the disk image ${path} ${why}`, { hint });
 }

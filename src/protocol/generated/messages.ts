@@ -314,7 +314,6 @@ export interface FileMetadataMessage {
   readonly entry: TreeEntry;
   readonly createdNs: bigint | null;
   readonly links: number;
-  readonly inode: bigint;
 }
 
 /** Answered by FileOpened, the contents, and FileDone. length null: to the end. */
@@ -460,8 +459,6 @@ export interface TreeReceiveMessage {
 /** The tree has travelled but for what is named; of many problems the first ones are. */
 export interface TreeDoneMessage {
   readonly type: "TreeDone";
-  readonly entries: number;
-  readonly bytes: number;
   readonly problemCount: number;
   readonly problems: readonly FileProblem[];
 }
@@ -1039,7 +1036,6 @@ export function encodeMessage(message: Message): Buffer {
       writeTreeEntry(writer, message.entry);
       writer.optional(message.createdNs, (item) => writer.i64(item));
       writer.u53(message.links);
-      writer.u64(message.inode);
       break;
     case "FileRead":
       writer.u8(92);
@@ -1145,8 +1141,6 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "TreeDone":
       writer.u8(111);
-      writer.u53(message.entries);
-      writer.u53(message.bytes);
       writer.u53(message.problemCount);
       writer.list(message.problems, (item) => writeFileProblem(writer, item));
       break;
@@ -1651,7 +1645,6 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         entry: readTreeEntry(reader),
         createdNs: reader.optional(() => reader.i64()),
         links: reader.u53(),
-        inode: reader.u64(),
       }),
     },
   ],
@@ -1897,8 +1890,6 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["agent→supervisor", "supervisor→client"],
       read: (reader) => ({
         type: "TreeDone",
-        entries: reader.u53(),
-        bytes: reader.u53(),
         problemCount: reader.u53(),
         problems: reader.list(16, () => readFileProblem(reader)),
       }),

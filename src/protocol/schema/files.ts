@@ -27,7 +27,7 @@ export const files = {
     ],
   },
   structs: {
-    /** path is below the tree's root, empty for the root itself. mode has no type: at most 0o7777. size is 0 but for a file, target empty but for a link. */
+    /** path is below the tree's root, empty for the root itself. mode has no type: at most 0o7777. size is that of lstat(2); of a tree that has contents it counts for files alone. target is empty but for a link. */
     TreeEntry: {
       path: "bytes",
       kind: { enum: "FileKind" },
@@ -54,7 +54,7 @@ export const files = {
       tag: 91,
       routes: up,
       doc: "The path of the entry is empty. createdNs: where the file system knows it.",
-      fields: { entry: { struct: "TreeEntry" }, createdNs: { optional: "i64" }, links: "u53", inode: "u64" },
+      fields: { entry: { struct: "TreeEntry" }, createdNs: { optional: "i64" }, links: "u53" },
     },
     FileRead: {
       tag: 92,
@@ -166,8 +166,6 @@ export const files = {
       routes: up,
       doc: "The tree has travelled but for what is named; of many problems the first ones are.",
       fields: {
-        entries: "u53",
-        bytes: "u53",
         problemCount: "u53",
         problems: { list: { struct: "FileProblem" } },
       },

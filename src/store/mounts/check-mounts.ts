@@ -6,6 +6,7 @@ import { checkVolumeConfig, type VolumeConfig } from "../../config/volumes/volum
 import { InvalidConfigError, VolumeAlreadyExistsError } from "../../errors/index.ts";
 import type { Home } from "../home.ts";
 import { findIfThere, volumeNotFound, type FoundVolume } from "../volumes/volumes.ts";
+import { missingImage, noImageFile } from "./image-faults.ts";
 import { requireServable, requireSharable } from "./shared-directories.ts";
 
 /** So many are free in every machine beside those of the root. */
@@ -78,13 +79,9 @@ export async function checkMounts(
 
 async function requireDisk(path: string): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {
-    throw new InvalidConfigError(`there is no disk image ${path}`, {
-      cause: error,
-      hint: "Name one that exists.",
-    });
+    throw missingImage(path, error);
   });
-  if (found.isFile()) return;
-  throw new InvalidConfigError(`the disk image ${path} is no regular file`, { hint: "Name a disk image." });
+  if (!found.isFile()) throw noImageFile(path);
 }
 
 /** Whatever name it has. */

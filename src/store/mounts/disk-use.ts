@@ -1,7 +1,7 @@
-import { InvalidConfigError } from "../../errors/index.ts";
 import type { FileLock } from "../../host/locks/lock.ts";
 import { tryLockExisting } from "../../host/locks/range-lock.ts";
 import { errorCode } from "../../host/system-error.ts";
+import { imageNotPermitted, missingImage, notPermittedCodes, unfitImage } from "./image-faults.ts";
 
 /** Far from the bytes that QEMU locks in what it opens (its block/file-posix.c: from 100 and from 200 on), and from each image's end. */
 const ours = { offset: 2 ** 52, length: 1 };
@@ -17,18 +17,15 @@ export async function holdDisk(path: string, readOnly: boolean): Promise<FileLoc
   try {
     lock = await tryLockExisting(path, readOnly ? "shared" : "exclusive", ours);
   } catch (error) {
-    const code = errorCode((error as Error).cause);
-    if (code !== "EACCES" && code !== "EPERM" && code !== "EROFS") throw error;
-    throw new InvalidConfigError(
-      `the disk image ${path} cannot be ${readOnly ? "read" : "read and written"} by this user`,
-      { cause: error, hint: "Change the file's permissions, name a copy of it, or mount it readonly." },
-    );
+    const { cause } = error as Error;
+    if (!notPermittedCodes.has(errorCode(cause) ?? "")) throw error;
+    throw imageNotPermitted(path, readOnly, error);
   }
-  if (lock === "missing") {
-    throw new InvalidConfigError(`there is no disk image ${path}`, { hint: "Name one that exists." });
-  }
+  if (lock === "missing") throw missingImage(path);
   if (lock !== "held") return lock;
-  throw new InvalidConfigError(`the disk image ${path} is in use`, {
-    hint: "One sandbox at a time can write it, or several read it: stop the other one, or give this one a copy.",
-  });
+  throw unfitImage(
+    path,
+    "is in use",
+    "One sandbox at a time can write it, or several read it: stop the other one, or give this one a copy.",
+  );
 }

@@ -186,15 +186,26 @@ describe("the files of a sandbox", () => {
     assert.deepEqual(
       entries.map(({ path, kind, size, mode, target, isUtf8 }) => [path, kind, size, mode, target, isUtf8]),
       [
-        ["/tmp/dir/a/b", "directory", 0, 0o700, null, true],
+        [
+          "/tmp/dir/a/b",
+          "directory",
+          Number(await printed(sandbox, "stat -c %s /tmp/dir/a/b")),
+          0o700,
+          null,
+          true,
+        ],
         ["/tmp/dir/a/file", "file", 1, 0o644, null, true],
-        ["/tmp/dir/a/link", "symlink", 0, 0o777, "/root/secret", true],
+        ["/tmp/dir/a/link", "symlink", 12, 0o777, "/root/secret", true],
       ],
     );
     await assert.rejects(fs.list("/tmp/old"), refused("list", "ENOTDIR"));
     await assert.rejects(fs.list("/missing"), refused("stat", "ENOENT"));
     await assert.rejects(fs.remove("/tmp/dir"), refused("remove", "EISDIR"));
     await assert.rejects(fs.removeDir("/tmp/dir/a/link"), refused("remove", "ENOTDIR"));
+    await fs.symlink("b", "/tmp/dir/a/to-b");
+    await assert.rejects(fs.removeDir("/tmp/dir/a/to-b/"), refused("remove", "ENOTDIR"));
+    await assert.rejects(fs.write("/tmp/dir/a/new/", "x"), refused("open", "EISDIR"));
+    assert.ok((await fs.list("/proc")).some(({ path }) => path === "/proc/1"));
     await assert.rejects(fs.removeDir("/"), refused("remove", "EBUSY"));
     await assert.rejects(fs.removeDir("/proc"), refused("remove", "EBUSY"));
     await fs.remove("/tmp/dir/a/link");

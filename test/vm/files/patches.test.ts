@@ -28,6 +28,8 @@ const longScript = `#!/bin/sh\necho ran\n${"#".repeat(79).concat("\n").repeat(60
 
 before(async () => {
   await mkdir(join(tree, "sub/empty"), { recursive: true });
+  await mkdir(join(home, "etc"));
+  await writeFile(join(home, "etc/hosts"), "127.0.0.1 mine\n");
   await writeFile(join(tree, "script"), "#!/bin/sh\necho from the host\n", { mode: 0o755 });
   await writeFile(join(tree, "sub/large"), large);
   await writeFile(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0xff, 0xfe])]), "bytes");
@@ -93,6 +95,13 @@ describe("a patched sandbox", () => {
           .mkdir("/etc", { mode: 0o700 }),
       )
       .patch((p) => p.text("/gone", "first").remove("/gone").text("/gone", "second"))
+      .patch((p) =>
+        p
+          .mkdir("/run/service", { mode: 0o711 })
+          .symlink("/run", "/srv/run")
+          .text("/srv/run/through", "in the root\n")
+          .text("/tmp/kept", "kept\n"),
+      )
       .scripts({ long: longScript, short: "#!/bin/sh\necho short\n" })
       .create();
   });
@@ -159,6 +168,14 @@ describe("a patched sandbox", () => {
     );
   });
 
+  const inMemory = "stat -c '%a %u:%g' /run/service; cat /run/through /tmp/kept; stat -c %a /tmp";
+  const below = ["711 0:0", "in the root", "kept", "1777"].join("\n");
+
+  test("has what was put into the root where memory is over it", async () => {
+    assert.equal(await printed(sandbox, inMemory), below);
+    await printed(sandbox, "echo lost | tee /run/lost > /run/through; rm /tmp/kept");
+  });
+
   test("has scripts of any length", async () => {
     assert.equal(await printed(sandbox, "long; short"), "ran\nshort");
   });
@@ -171,6 +188,8 @@ describe("a patched sandbox", () => {
     await sandbox.stop();
     sandbox = await Sandbox.start("patched");
     assert.equal(await printed(sandbox, "cat /srv/a/b/text /srv/script"), "one\ntwo\nchanged");
+    // What a program changed there was in memory.
+    assert.equal(await printed(sandbox, `${inMemory}; test ! -e /run/lost && echo so`), `${below}\nso`);
     assert.equal(
       await printed(
         sandbox,
@@ -182,7 +201,7 @@ describe("a patched sandbox", () => {
 
   test("tells them as it was given them", async () => {
     const patches = (await Sandbox.get("patched")).config().patches;
-    assert.equal(patches.length, 30);
+    assert.equal(patches.length, 34);
     const bytes = patches.find(({ kind }) => kind === "file");
     assert.deepEqual(bytes, {
       kind: "file",
@@ -206,7 +225,6 @@ const failing: Record<string, readonly [patch: PatchConfig, message: RegExp, err
   "a directory where a file is": [Patch.mkdir("/etc/passwd"), /Not a directory/, 20],
   "the end of a file that is not there": [Patch.append("/etc/nothing", "x"), /No such file/, 2],
   "the end of a directory": [Patch.append("/etc", "x"), /Is a directory/, 21],
-  "what is mounted": [Patch.remove("/tmp"), /busy/, 16],
   "the kernel's file systems": [
     Patch.text("/proc/sys/kernel/hostname", "x", { replace: true }),
     /not part of the root/,
@@ -214,6 +232,11 @@ const failing: Record<string, readonly [patch: PatchConfig, message: RegExp, err
   ],
   "the agent's directory": [Patch.text("/.msb/scripts/x", "x"), /not part of the root/, null],
   "what each start writes": [Patch.text("/etc/hostname", "x", { replace: true }), /at each start/, null],
+  "a tree with what each start writes": [
+    Patch.copyDir(join(home, "etc"), "/etc", { replace: true }),
+    /at each start \(open \/etc\/hosts\)/,
+    null,
+  ],
 };
 
 test("a patch that fails is named, and leaves no sandbox", async () => {

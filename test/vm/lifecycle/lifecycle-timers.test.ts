@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "node:test";
 import { Sandbox, SandboxNotRunningError } from "../../../src/index.ts";
@@ -10,7 +12,7 @@ import type { Needs } from "../tags.ts";
 export const needs: Needs = ["running"];
 
 // Sandboxes that end by themselves. Times are short but far enough apart to be told apart on a busy host.
-useTemporaryHome();
+const home = useTemporaryHome();
 const idleMs = 3000;
 
 /** Does something again and again until the sandbox ends or `forMs` have passed. @returns whether it ended */
@@ -64,6 +66,35 @@ describe("a sandbox ends by itself", { concurrency: true }, () => {
     const result = await sandbox.waitUntilStopped();
     assert.equal(result.status, "stopped");
     assert.match(result.source ?? "", /nobody used it/);
+  });
+
+  test("the idle timeout, and files", { timeout }, async () => {
+    const place = join(home, "mounted");
+    mkdirSync(place);
+    await using sandbox = await Sandbox.builder("idle-files")
+      .image("localhost/base")
+      .memory(smallMemory)
+      .volume("/work", (m) => m.bind(place))
+      .idleTimeout(idleMs / 1000)
+      .create();
+    const fs = sandbox.fs();
+    // Calls keep it alive, and so does a stream that is open and carries nothing.
+    assert.equal(await meanwhile(sandbox, idleMs * 2, () => fs.exists("/work")), false);
+    const sink = await fs.writeStream("/tmp/file");
+    assert.equal(await meanwhile(sandbox, idleMs * 2, () => Promise.resolve()), false);
+    await sink.close();
+    // A watcher does not, however much it tells, and neither do files of the host's that the guest uses.
+    const watcher = await fs.watch("/work");
+    let events = 0;
+    const watched = (async () => {
+      for await (const { kind } of watcher) if (kind !== "overflow") events++;
+    })().catch(() => undefined);
+    await sandbox.shell("while :; do date > /work/clock; sleep 0.2; done > /dev/null 2>&1 &");
+    assert.equal(await meanwhile(sandbox, idleMs * 10, () => Promise.resolve()), true, "it went on");
+    assert.match((await sandbox.waitUntilStopped()).source ?? "", /nobody used it/);
+    await watched;
+    assert.ok(events > 10, `${events} events`);
+    assert.notEqual(readFileSync(join(place, "clock"), "utf8"), "");
   });
 
   test("the longest duration counts from each boot, whatever is done", { timeout }, async () => {

@@ -72,7 +72,7 @@ fn no_more_is_read_than_there_is_credit_for_and_none_is_lost() {
     let (link, shared, outbox) = link();
     let file = file_of(&vec![1; 2 * INITIAL_CREDIT]);
     let mut bytes = 0;
-    while lock(&shared.state).credit > 8 {
+    while locked(&shared.state).credit > 8 {
         bytes += link.send_from(&file, u64::MAX, head).unwrap() + 8;
     }
     assert!(bytes <= INITIAL_CREDIT && bytes > INITIAL_CREDIT - 16);
@@ -89,7 +89,7 @@ fn a_file_that_ends_early_says_how_much_came_and_keeps_the_credit_of_the_rest() 
     let file = file_of(&[5; 100]);
     assert_eq!(link.send_from(&file, 4096, head).unwrap(), 100);
     assert_eq!(link.send_from(&file, 4096, head).unwrap(), 0);
-    assert_eq!(lock(&shared.state).credit, INITIAL_CREDIT - 108);
+    assert_eq!(locked(&shared.state).credit, INITIAL_CREDIT - 108);
     assert_eq!(sent(&outbox).0, vec![head(100), vec![5; 100]]);
 }
 

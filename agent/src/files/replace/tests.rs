@@ -1,5 +1,6 @@
 use super::*;
 use crate::files::failed::Failed;
+use std::io::Write;
 
 /// Of a full disk, and of a full quota (errno(3)).
 const ENOSPC: i32 = 28;
@@ -55,4 +56,24 @@ fn a_full_disk_is_no_reason_to_write_in_place() {
     for errno in [EROFS, EACCES, EPERM] {
         assert!(takes_no_names(&Error::from_raw_os_error(errno)));
     }
+}
+
+#[test]
+fn a_path_that_is_a_directorys_is_no_new_file() {
+    let top = std::env::temp_dir().join(format!("msb-slash-{}", std::process::id()));
+    fs::create_dir(&top).unwrap();
+    std::os::unix::fs::symlink("missing/", top.join("dangling")).unwrap();
+    for name in ["new/", "new/.", "new//", "dangling"] {
+        let begun = Replacement::begin(&top.join(name));
+        assert_eq!(
+            begun.err().map(|error| sys::errno_of(&error)),
+            Some(EISDIR),
+            "{name}"
+        );
+    }
+    assert_eq!(fs::read_dir(&top).unwrap().count(), 1);
+    let mut new = Replacement::begin(&top.join("./new")).unwrap();
+    new.finish(Attributes::default()).unwrap();
+    assert!(top.join("new").is_file());
+    fs::remove_dir_all(top).unwrap();
 }

@@ -14,7 +14,7 @@ export type WriteBytes = (bytes: Uint8Array) => Promise<void>;
 
 /**
  * Makes a tar archive of a tree as it comes. Owners and modes are those of the tree. Holes are written out: an archive has to say
- * where they are before the file, when nobody knows yet. Times are whole seconds.
+ * where they are before the file, when nobody knows yet.
  */
 export class ArchiveWriter {
   readonly #write: WriteBytes;
@@ -56,7 +56,7 @@ export class ArchiveWriter {
   }
 
   #entry(entry: TreeEntry): void {
-    const { kind, mode, uid, gid, size, target } = entry;
+    const { kind, mode, uid, gid, size, mtimeNs, target } = entry;
     this.#left = size;
     this.#padding = tarPadding(size);
     const fault = this.#order.fault(entry);
@@ -69,9 +69,8 @@ export class ArchiveWriter {
     const slash = entry.path.length === 0 ? "" : "/";
     const end = kind === "directory" ? "/" : "";
     const name = Buffer.concat([this.#root, Buffer.from(slash), entry.path, Buffer.from(end)]);
-    const mtime = Number(entry.mtimeNs / 1_000_000_000n);
     const linkName = kind === "symlink" ? target : undefined;
-    this.#gather(tarHeader({ name, type: kind, mode, uid, gid, size, mtime, linkName }));
+    this.#gather(tarHeader({ name, type: kind, mode, uid, gid, size, mtimeNs, linkName }));
   }
 
   #content(bytes: Uint8Array): void {

@@ -35,7 +35,7 @@ before(async () => {
   await using sparse = await open(join(source, "sparse"), "wx");
   await sparse.truncate(5 * 1024 * 1024);
   await sparse.write(randomBytes(10_000), 0, 10_000, 1024 * 1024);
-  await run("find", [source, "-exec", "touch", "-h", "-d", "2021-02-03 04:05:06", "{}", "+"]);
+  await run("find", [source, "-exec", "touch", "-h", "-d", "2021-02-03 04:05:06.123456789", "{}", "+"]);
 });
 
 after(() => rm(base, { recursive: true, force: true }));
@@ -89,7 +89,7 @@ async function archiveOf(path: string, root: string): Promise<{ archive: Buffer;
 
 function entry(name: string, type: TarFields["type"], more: Partial<TarFields> = {}, content = ""): Buffer {
   const size = content.length;
-  const fields = { name: Buffer.from(name), type, mode: 0o644, uid: 0, gid: 0, size, mtime: 0, ...more };
+  const fields = { name: Buffer.from(name), type, mode: 0o644, uid: 0, gid: 0, size, mtimeNs: 0n, ...more };
   const blocks = Math.ceil(size / 512) * 512;
   return Buffer.concat([tarHeader(fields), Buffer.from(content.padEnd(blocks, "\0"))]);
 }
@@ -147,12 +147,39 @@ test("sizes, owners and times beyond octal digits", async () => {
     uid: 4_000_000_000,
     gid: 3_000_000,
     size: 9 * 2 ** 30,
-    mtime: -86_400,
+    mtimeNs: -86_400_000_000_000n,
   };
   const shown = execFileSync("sh", ["-c", "tar tv --numeric-owner --utc 2>/dev/null || true"], {
     input: tarHeader(fields),
   });
   assert.equal(shown.toString().trim(), "-rwsr-xr-x 4000000000/3000000 9663676416 1969-12-31 00:00 big");
+});
+
+test("a time is read back to the nanosecond", async () => {
+  for (const mtimeNs of [
+    0n,
+    1n,
+    -1n,
+    1_500_000_000n,
+    -1_500_000_000n,
+    -2_000_000_000n,
+    10n ** 18n + 7n,
+    2n ** 62n,
+  ]) {
+    const found: bigint[] = [];
+    const archive = Buffer.concat([entry("f", "file", { mtimeNs }, "x"), tarEnd]);
+    for await (const events of new ArchiveReader().read(Readable.from([archive]))) {
+      for (const event of events)
+        if (event.type === "entry" && event.entry.path.length > 0) found.push(event.entry.mtimeNs);
+    }
+    assert.deepEqual(found, [mtimeNs]);
+    const shown = execFileSync("tar", ["tv", "--full-time", "--utc"], { input: archive }).toString();
+    // GNU tar 1.34 reads fractions before 1970 wrongly, its own too.
+    if (mtimeNs < 0n && mtimeNs % 10n ** 9n !== 0n) continue;
+    const second = Number(mtimeNs / 10n ** 9n);
+    const expected = new Date(second * 1000).toISOString().slice(0, 19).replace("T", " ");
+    assert.ok(shown.includes(expected), `${mtimeNs}: ${shown}`);
+  }
 });
 
 for (const options of [

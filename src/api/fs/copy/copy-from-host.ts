@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
-import { IoError } from "../../../errors/index.ts";
+import { basename, resolve } from "node:path";
+import { IoError, SandboxFsError } from "../../../errors/index.ts";
 import { ioError } from "../../../host/system-error.ts";
 import { readTree } from "../../../host/tree/read-tree.ts";
 import type { FsCopyOptions } from "./copy-options.ts";
@@ -28,7 +28,7 @@ export async function copyFromHost(
     keepTimes: keep,
     keepOwner: archive,
   } as const;
-  await files.during(call, request, async (stream) => {
+  const copied = files.during(call, request, async (stream) => {
     await stream.opened(signal);
     const sender = new TreeSender(stream, signal);
     const tally = new CopyTally(options.onProgress);
@@ -55,6 +55,21 @@ export async function copyFromHost(
     refusals.addUnnamed(last.problemCount - last.problems.length);
     refusals.throwIfAny(`copy ${hostPath}`);
   });
+  await copied.catch((error: unknown) => {
+    throw isFile ? nameTheFile(error, basename(source)) : error;
+  });
+}
+
+/** A file is copied to the path that is named, and not into a directory that is there. */
+function nameTheFile(error: unknown, name: string): unknown {
+  if (!(error instanceof SandboxFsError) || error.errnoName !== "EISDIR") return error;
+  const { message, operation, path, errno, errnoName } = error;
+  const file = `${path.replace(/\/\.?$/, "")}/${name}`;
+  return new SandboxFsError(
+    message,
+    { operation, path, errno, errnoName },
+    { cause: error.cause, hint: `A file is copied to the path of its own: name ${file}.` },
+  );
 }
 
 /** @throws IoError for what is neither a file nor a directory */

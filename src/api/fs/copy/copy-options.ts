@@ -12,8 +12,8 @@ export interface FsCopyOptions extends WaitOptions {
   /** Copy what symbolic links lead to instead of the links. The path that is named is followed in any case. */
   readonly followSymlinks?: boolean | undefined;
   /**
-   * Keep owners, and the setuid, setgid and sticky bits; of a single file also the mode and the time. On the host only root can do
-   * that.
+   * Keep owners; of a single file also the mode and the time. On the host only root can do that, and setuid, setgid and sticky bits
+   * are never set there.
    */
   readonly archive?: boolean | undefined;
   /** Told now and then how far the copy has come, and once at the end. */

@@ -16,7 +16,15 @@ import { after, test } from "node:test";
 import { IoError, MicrosandboxError, PartialCopyError, ProtocolError } from "../../../errors/index.ts";
 import type { Stream } from "../../../protocol/stream.ts";
 import { encodeData, encodeHole, encodeProblem } from "../../../protocol/tree-records.ts";
-import { directory, entry, file, guestWithTree, link } from "../../../../test/support/guest-tree.ts";
+import {
+  directory,
+  entry,
+  file,
+  guestThat,
+  guestWithTree,
+  link,
+} from "../../../../test/support/guest-tree.ts";
+import { GuestFiles } from "../guest-files.ts";
 import { copyToHost } from "./copy-to-host.ts";
 
 // A guest that lies: whatever it sends, nothing is written outside the path that was named, and what is there is what it was or whole.
@@ -34,7 +42,7 @@ async function copy(
 ): Promise<void> {
   const files = guestWithTree(records, last);
   await files.run("copy", "/x", { timeoutMs: 20_000 }, (call) =>
-    copyToHost(files, call, join(place, name), {}),
+    copyToHost(files, call, `${place}/${name}`, {}),
   );
 }
 
@@ -111,6 +119,50 @@ test("links that stand where a copy goes are not followed below the path that wa
   );
   assert.deepEqual(readdirSync(join(place, "target")), []);
   assert.ok(lstatSync(join(place, "named/dir")).isSymbolicLink());
+});
+
+/** Copies the directory /x of a guest. */
+async function copyDirectory(path: string): Promise<void> {
+  const files = new GuestFiles(
+    guestThat((stream, { type }) => {
+      const none = Buffer.alloc(0);
+      if (type === "FileRead")
+        stream.send({
+          type: "FileFailed",
+          path: none,
+          operation: "open",
+          errno: 21,
+          message: "Is a directory",
+        });
+    }),
+  );
+  await files.run("copy", "/x", { timeoutMs: 20_000 }, (call) => copyToHost(files, call, path, {}));
+}
+
+test("a directory does not take the place of anything else, and it is the host's side that says so", async () => {
+  const at = join(place, "standing");
+  mkdirSync(join(at, "real"), { recursive: true });
+  writeFileSync(join(at, "file"), "kept");
+  symlinkSync("real", join(at, "link"));
+  const says = (message: RegExp) => (error: unknown) => {
+    assert.ok(error instanceof IoError, String(error));
+    assert.match(error.message, message);
+    assert.doesNotMatch(error.hint, /list\(\)/);
+    return true;
+  };
+  await assert.rejects(copyDirectory(join(at, "file")), says(/something else stands there/));
+  await assert.rejects(copyDirectory(join(at, "link")), says(/a link to a directory/));
+  // What is a directory's path takes nothing else.
+  await assert.rejects(copyDirectory(`${join(at, "file")}/`), says(/something else stands there/));
+  for (const slash of ["/", "/."]) {
+    await assert.rejects(copy(`standing/new${slash}`, [file("", "x")]), says(/what is copied is none/));
+    await assert.rejects(copy(`standing/real${slash}`, [file("", "x")]), says(/what is copied is none/));
+  }
+  assert.deepEqual(readdirSync(at).toSorted(), ["file", "link", "real"]);
+  assert.deepEqual(readdirSync(join(at, "real")), []);
+  assert.equal(readFileSync(join(at, "file"), "utf8"), "kept");
+  await copy("standing/new/", [directory(""), file("in", "x")]);
+  assert.equal(readFileSync(join(at, "new/in"), "utf8"), "x");
 });
 
 test("what came of a file that could not be read to its end is not kept, and an old one stays", async () => {

@@ -1,10 +1,10 @@
-import { lstat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { Readable } from "node:stream";
-import { IoError } from "../../../errors/index.ts";
+import { IoError, SandboxFsError } from "../../../errors/index.ts";
 import { writeUserFile } from "../../../host/files/user-file.ts";
 import { errorCode, ioError } from "../../../host/system-error.ts";
-import type { FileProblem } from "../../../protocol/generated/messages.ts";
+import type { FileKind, FileProblem } from "../../../protocol/generated/messages.ts";
 import type { FsCopyOptions } from "./copy-options.ts";
 import type { GuestFiles, PathCall } from "../guest-files.ts";
 import { CopyTally } from "./copy-tally.ts";
@@ -27,9 +27,27 @@ export async function copyToHost(
 ): Promise<void> {
   const target = resolve(hostPath);
   const standing = await standingAt(target);
+  // What is a directory's path takes a directory alone.
+  const takesFile = !/\/\.?$/.test(hostPath);
   // What the user has there keeps its owner and mode, and a link, a pipe or a device is written through.
-  if (standing === "other") await overwrite(files, call, target, options);
-  else await copyTree(files, call, target, standing, options);
+  if (standing !== "other") await copyTree(files, call, target, standing, takesFile, options);
+  else if (takesFile) await overwrite(files, call, target, options);
+  else throw await inTheWay(target);
+}
+
+/** Why no directory goes to where something else stands. */
+async function inTheWay(target: string): Promise<IoError> {
+  const leadsToDirectory = await stat(target).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  return leadsToDirectory
+    ? new IoError(`cannot write the directory ${target}: it is a link to a directory`, {
+        hint: "Name the directory itself: links are not followed there.",
+      })
+    : new IoError(`cannot write the directory ${target}: something else stands there`, {
+        hint: "Name a path where nothing stands yet, or a directory to merge with.",
+      });
 }
 
 async function standingAt(target: string): Promise<Standing> {
@@ -64,9 +82,11 @@ async function overwrite(
     }
   };
   // Opened before anything is done to what is there: most of what can fail in the guest fails here.
-  await files.during(call, { type: "FileRead", path: call.path, offset: 0, length: 0 }, (stream) =>
-    stream.opened(signal),
-  );
+  const request = { type: "FileRead", path: call.path, offset: 0, length: 0 } as const;
+  const opened = files.during(call, request, (stream) => stream.opened(signal));
+  await opened.catch(async (error: unknown) => {
+    throw error instanceof SandboxFsError && error.errnoName === "EISDIR" ? await inTheWay(target) : error;
+  });
   await writeUserFile(target, () => Readable.from(content()), { signal });
 }
 
@@ -75,6 +95,7 @@ async function copyTree(
   call: PathCall,
   target: string,
   standing: Standing,
+  takesFile: boolean,
   options: FsCopyOptions,
 ): Promise<void> {
   const { signal } = call.operation;
@@ -89,7 +110,7 @@ async function copyTree(
   } as const;
   await files.during(call, request, async (stream) => {
     await stream.opened(signal);
-    const place = await HostPlace.open(target, standing, { owners: archive, specialBits: archive });
+    const place = await HostPlace.open(target, standing, { owners: archive });
     try {
       const refusals = new Refusals();
       const refuse = ({ path, message }: FileProblem): void => {
@@ -97,7 +118,12 @@ async function copyTree(
       };
       const tally = new CopyTally(options.onProgress);
       for await (const events of receiveTree(stream, signal, refuse)) {
-        for (const event of events) if (event.type === "void") refuse(event.problem);
+        for (const event of events) {
+          if (event.type === "void") refuse(event.problem);
+          // The first one is the root's.
+          if (!takesFile && event.type === "entry" && event.entry.path.length === 0)
+            mustBeDirectory(event.entry.kind, target);
+        }
         await place.write(events);
         tally.add(events);
       }
@@ -107,6 +133,13 @@ async function copyTree(
       await place.abort();
       throw error;
     }
+  });
+}
+
+function mustBeDirectory(kind: FileKind, target: string): void {
+  if (kind === "directory") return;
+  throw new IoError(`cannot write the directory ${target}: what is copied is none`, {
+    hint: "Name the file: the path is that of the copy itself.",
   });
 }
 

@@ -5,7 +5,7 @@ import { ioError } from "../../../host/system-error.ts";
 import type { TreeEvent, VoidFile } from "../../../host/tree/tree.ts";
 import type { TreeResult } from "../../../host/tree/tree-result.ts";
 import { TreeWriter, type TreeWriterOptions } from "../../../host/tree/tree-writer.ts";
-import { partialName } from "../../../host/tree/write-entry.ts";
+import { partialName } from "../../../host/tree/partial-names.ts";
 
 /**
  * Where a tree of a guest goes on the host: into the directory that is there, over the file or link that is, or to where nothing is,
@@ -30,7 +30,7 @@ export class HostPlace {
   ): Promise<HostPlace> {
     if (standing === "directory") return new HostPlace(await TreeWriter.open(target, style), target, null);
     const directory = dirname(target);
-    const name = standing === "nothing" ? partialName() : basename(target);
+    const name = standing === "nothing" ? await partialName() : basename(target);
     const writer = await TreeWriter.open(directory, { ...style, name });
     return new HostPlace(writer, target, standing === "nothing" ? join(directory, name) : null);
   }

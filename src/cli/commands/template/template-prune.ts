@@ -1,39 +1,20 @@
-import { defineCommand, flag } from "../../grammar/command.ts";
-import { bytes, json } from "../../output/format.ts";
-import { Progress } from "../../output/progress.ts";
-import { out } from "../../output/streams.ts";
-import { formatOption } from "../sandbox/list.ts";
+import { definePruneCommand } from "../../prune-command.ts";
 
-export const templatePrune = defineCommand({
-  name: "prune",
+export const templatePrune = definePruneCommand({
   parent: "template",
   summary: "Remove all templates",
   details:
     "They are a cache: the next sandbox of a shape boots, and makes its template again. Sandboxes that run do not notice.",
   examples: ["msb template prune", "msb template prune --format json"],
-  options: {
-    format: formatOption,
-    quiet: flag({ short: "q", description: "Print nothing but errors", conflicts: ["format"] }),
-  },
-  run: async ({ options, logLevel }) => {
+  asks: false,
+  doing: "Removing templates",
+  prune: async () => {
     const { prune } = await import("../../../api/setup/msb-templates.ts");
-    const progress = new Progress({ quiet: options.quiet ?? options.format === "json", logLevel });
-    await progress.start("Removing templates");
-    try {
-      const removed = await prune();
-      progress.clear();
-      if (options.format === "json") {
-        out(json({ templates_removed: removed.templates, bytes_reclaimed: removed.bytes }));
-      } else {
-        const count = removed.templates;
-        progress.done(
-          "Removed",
-          `${String(count)} ${count === 1 ? "template" : "templates"}, ${bytes(removed.bytes)}`,
-        );
-      }
-      return 0;
-    } finally {
-      progress.clear();
-    }
+    const { templates, bytes } = await prune();
+    return {
+      count: templates,
+      bytes,
+      report: { templates_removed: templates, bytes_reclaimed: bytes },
+    };
   },
 });

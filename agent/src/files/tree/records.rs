@@ -1,7 +1,7 @@
 //! The records of a tree in transit, as `src/protocol/schema/files.ts` describes them.
 
-use super::failed::refusal;
-use super::link::Link;
+use crate::files::failed::refusal;
+use crate::files::link::Link;
 use crate::generated::limits::{
     MAX_RECORD, RECORD_DATA, RECORD_ENTRY, RECORD_HOLE, RECORD_LINK, RECORD_PROBLEM,
 };

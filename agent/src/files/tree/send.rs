@@ -1,10 +1,10 @@
 //! A tree out of the guest: a directory's entries, or all of it with the contents of its files.
 
-use super::attributes::{entry, must_be_regular};
-use super::failed::{path_of, refusal, During, Failed, Outcome};
-use super::link::Link;
 use super::records::{put_data, put_entry, put_hole, put_problem, DATA_RECORD};
-use super::walk::{id_of, Directory, Way};
+use crate::files::attributes::{entry, must_be_regular};
+use crate::files::failed::{path_of, refusal, During, Failed, Outcome};
+use crate::files::link::Link;
+use crate::files::walk::{id_of, Directory, Way};
 use crate::generated::limits::{FRAME_HEADER_BYTES, MAX_DATA_PAYLOAD};
 use crate::generated::messages::{
     FileKind, FileOpened, FileProblem, Message, TreeDone, TreeEntry, TreeSend,
@@ -85,8 +85,6 @@ impl<'a> Sender<'a> {
             request,
             out: Vec::new(),
             done: TreeDone {
-                entries: 0,
-                bytes: 0,
                 problem_count: 0,
                 problems: Vec::new(),
             },
@@ -135,7 +133,7 @@ impl<'a> Sender<'a> {
         if entry.kind != FileKind::File || !self.request.contents {
             return self.put_entry(&entry);
         }
-        let file = self.open(at)?;
+        let file = self.open(at, entry.path.is_empty())?;
         let metadata = file.metadata()?;
         must_be_regular(&metadata)?;
         entry.size = metadata.len();
@@ -156,7 +154,6 @@ impl<'a> Sender<'a> {
         entry.size = bytes.len() as u64;
         self.put_entry(&entry)?;
         if !bytes.is_empty() {
-            self.done.bytes += entry.size;
             self.put(|out| {
                 put_data(out, bytes.len() as u64);
                 out.extend(&bytes);
@@ -165,13 +162,11 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    fn open(&self, at: &Path) -> Result<File> {
-        let flags = match self.request.follow_all {
+    fn open(&self, at: &Path, is_root: bool) -> Result<File> {
+        let flags = match self.request.follow_all || is_root && self.request.follow_root {
             true => O_NONBLOCK,
             false => O_NONBLOCK | O_NOFOLLOW,
         };
-        let root = self.done.entries == 0 && self.request.follow_root;
-        let flags = if root { O_NONBLOCK } else { flags };
         OpenOptions::new().read(true).custom_flags(flags).open(at)
     }
 
@@ -215,14 +210,12 @@ impl<'a> Sender<'a> {
             if count == 0 {
                 return Err(became_shorter());
             }
-            self.done.bytes += count as u64;
             left -= count as u64;
         }
         Ok(())
     }
 
     fn put_entry(&mut self, entry: &TreeEntry) -> Result<()> {
-        self.done.entries += 1;
         self.put(|out| put_entry(out, entry))
     }
 

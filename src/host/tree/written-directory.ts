@@ -1,11 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { errorCode } from "../system-error.ts";
-import type { HeldDirectory } from "./held-directory.ts";
+import type { HeldDirectory } from "../contained/held-directory.ts";
 import type { TreeEntry } from "./tree.ts";
 import type { Twins } from "./twins.ts";
 
 /** A directory that is being written. */
-export class OpenDirectory {
+export class WrittenDirectory {
   readonly directory: HeldDirectory;
   /** Its path in the tree; empty for the place where the tree goes. */
   readonly path: Uint8Array;

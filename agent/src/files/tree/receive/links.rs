@@ -1,7 +1,7 @@
-//! Links in a tree that is received: which of them lead on, and further names of files.
+//! Links in a tree that is received: which of them lead on, and how symbolic links and further names of files get their places.
 
-use super::super::replace::aside_name;
-use super::super::walk::Directory;
+use crate::files::replace::aside_name;
+use crate::files::walk::{id_of, Directory};
 use crate::sys::EISDIR;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ pub struct MadeLinks {
 
 impl MadeLinks {
     pub fn add(&self, at: &Path) -> Result<()> {
-        let id = id(&fs::symlink_metadata(at)?);
+        let id = id_of(&fs::symlink_metadata(at)?);
         self.ids.borrow_mut().insert(id);
         Ok(())
     }
@@ -49,34 +49,27 @@ impl MadeLinks {
     }
 
     fn leads_on(&self, metadata: &Metadata) -> bool {
-        metadata.is_symlink() && metadata.uid() == 0 && !self.ids.borrow().contains(&id(metadata))
+        metadata.is_symlink()
+            && metadata.uid() == 0
+            && !self.ids.borrow().contains(&id_of(metadata))
     }
 }
 
-/// Gives a file a further name, in the place of what has it. Links are not followed.
-pub fn put_hard_link(old: &Path, directory: &Directory, name: &OsStr) -> Result<()> {
+/// Makes a link, symbolic or hard, in the place of what has its name; anything but a directory. `make` makes it at a path.
+pub fn put(directory: &Directory, name: &OsStr, make: impl Fn(&Path) -> Result<()>) -> Result<()> {
     let at = directory.at(name);
-    match fs::hard_link(old, &at) {
+    match make(&at) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let there = fs::symlink_metadata(&at)?;
-            if there.is_dir() {
+            if fs::symlink_metadata(&at)?.is_dir() {
                 return Err(Error::from_raw_os_error(EISDIR));
             }
-            // To rename one name of a file to another one does nothing.
-            if id(&fs::symlink_metadata(old)?) == id(&there) {
-                return Ok(());
-            }
             let aside = directory.at(&aside_name()?);
-            fs::hard_link(old, &aside)?;
-            fs::rename(&aside, &at).map_err(|error| {
-                let _ = fs::remove_file(&aside);
-                error
-            })
+            make(&aside)?;
+            let renamed = fs::rename(&aside, &at);
+            // Nothing is there any more, unless that failed or both are names of one file: rename(2) leaves these as they are.
+            let _ = fs::remove_file(&aside);
+            renamed
         }
-        linked => linked,
+        made => made,
     }
-}
-
-fn id(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
 }

@@ -35,3 +35,28 @@ test("a directory that may not be searched leads no later one astray", async (t)
     await held.close();
   }
 });
+
+test("a directory that may be gone through and not read is opened itself, and a link to one is not", async (t) => {
+  const place = mkdtempSync(join(tmpdir(), "msb-held-"));
+  t.after(() => {
+    rmSync(place, { recursive: true, force: true });
+  });
+  chmodSync(place, 0o755);
+  mkdirSync(join(place, "unread"));
+  writeFileSync(join(place, "unread/file"), "its own");
+  await symlink("unread", join(place, "link"));
+  chmodSync(join(place, "unread"), 0o711);
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65534);
+  else chmodSync(join(place, "unread"), 0o311);
+  try {
+    if (process.platform === "linux") {
+      await assert.rejects(HeldDirectory.open(join(place, "unread")), { code: "EACCES" });
+      await using held = await HeldDirectory.openItself(join(place, "unread"));
+      assert.equal(await readFile(held.at("file"), "utf8"), "its own");
+    }
+    await assert.rejects(HeldDirectory.openItself(join(place, "link")), { code: /^(ENOTDIR|ELOOP)$/u });
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+});
