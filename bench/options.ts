@@ -1,7 +1,15 @@
 import { parseArgs } from "node:util";
 
 /** What can be measured; all of it unless some are named. */
-export const partNames = ["start-stop", "commands", "command-line", "files", "images", "templates"] as const;
+export const partNames = [
+  "start-stop",
+  "commands",
+  "command-line",
+  "files",
+  "mounts",
+  "images",
+  "templates",
+] as const;
 
 export type PartName = (typeof partNames)[number];
 
@@ -9,13 +17,15 @@ export type PartName = (typeof partNames)[number];
 const counts = {
   /** start-stop: cold starts. Round trips are measured 40 times as often, `msb ls` four times. */
   runs: 5,
-  /** commands: MiB of each throughput run. */
+  /** commands, mounts: MiB of each throughput run. */
   mebibytes: 256,
   /** files: MiB of the one large file. */
   large: 512,
   /** files: how many small ones, of 4 KiB. */
   small: 10_000,
-  /** templates: starts one after another. */
+  /** mounts: files of the repository that git looks at. */
+  tracked: 20_000,
+  /** templates, mounts: starts one after another. */
   starts: 50,
   /** templates: cold boots among these. */
   cold: 5,

@@ -8,6 +8,7 @@ import { measureConcurrency, measureRoundTrips, measureThroughput } from "./comm
 import { measureFiles } from "./files.ts";
 import { measureImages } from "./image.ts";
 import { measureLifecycle } from "./lifecycle.ts";
+import { measureMounts } from "./mounts.ts";
 import { parseOptions, type Counts, type PartName } from "./options.ts";
 import { Report } from "./report.ts";
 import { measureTemplates } from "./templates.ts";
@@ -22,6 +23,7 @@ const parts: Readonly<Record<PartName, Part>> = {
   commands: measureCommands,
   "command-line": (report, { runs }) => measureCommandLine(report, runs * 4),
   files: measureFilesPart,
+  mounts: measureMountsPart,
   images: (report, { runs }) => measureImages(report, Math.max(1, Math.ceil(runs / 2))),
   templates: measureTemplates,
 };
@@ -46,6 +48,16 @@ async function measureFilesPart(report: Report, { runs, large, small }: Counts):
   await measureFiles(report, sandbox, bare, { large, small, rounds: Math.max(1, Math.ceil(runs / 4)) });
 }
 
+async function measureMountsPart(
+  report: Report,
+  { runs, mebibytes, tracked, starts }: Counts,
+): Promise<void> {
+  const { accelerator } = facts;
+  if (!isAccelerator(accelerator)) throw new Error(`unknown accelerator ${accelerator}`);
+  await using bare = await BareGuest.boot(accelerator, memoryMib);
+  await measureMounts(report, bare, { mebibytes, tracked, starts, rounds: Math.max(1, Math.ceil(runs / 2)) });
+}
+
 /** What all figures depend on besides the host. */
 async function findFacts(): Promise<Record<"accelerator" | "qemu" | "guestKernel", string>> {
   await using sandbox = await Sandbox.builder("facts").image("localhost/base").create();
@@ -64,7 +76,7 @@ process.channel?.unref();
 process.env["MSB_TEMPLATES"] = "off";
 const facts = await findFacts();
 for (const name of options.parts) {
-  process.env["MSB_TEMPLATES"] = name === "templates" ? "on" : "off";
+  process.env["MSB_TEMPLATES"] = name === "templates" || name === "mounts" ? "on" : "off";
   try {
     await parts[name](report, options.counts);
   } catch (error) {

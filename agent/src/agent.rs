@@ -11,6 +11,7 @@ use crate::modules::Modules;
 use crate::protocol::port::{Port, Received};
 use crate::protocol::stream::Streams;
 use crate::protocol::wire::WireError;
+use crate::relay::Relay;
 use crate::root::Root;
 use crate::shutdown::{release_disks, Remaining, Shutdown, INSIDE_GRACE};
 use crate::stats;
@@ -64,6 +65,8 @@ pub struct Agent {
     /// The sandbox's /dev/null, once it has one.
     null: Option<OwnedFd>,
     modules: Modules,
+    /// To the host's files, from the start for the same reason.
+    relay: Option<Relay>,
     /// Randomness of its own has been mixed in.
     seeded: bool,
     root: Option<Root>,
@@ -100,6 +103,8 @@ impl Agent {
         epoll.add(&signals, sys::READABLE, SIGNALS)?;
         let files = Files::new()?;
         files.register(&epoll, FILES)?;
+        let relay = Relay::start()
+            .map_err(|error| eprintln!("agent: the way to the host's files: {error}"));
         Ok(Agent {
             epoll,
             port,
@@ -108,6 +113,7 @@ impl Agent {
             random: File::open("/dev/urandom")?,
             null: None,
             modules,
+            relay: relay.ok(),
             seeded: false,
             root: None,
             booted: false,

@@ -11,6 +11,7 @@ pub use files::is_managed;
 use crate::failure::{While, GUEST, WORKDIR};
 use crate::generated::messages::{Boot, BootFailed, Clock, Mount, Seed};
 use crate::modules::Modules;
+use crate::relay::Relay;
 use crate::root::Owner;
 use crate::sys::{self, EEXIST};
 use std::fs::{self, File};
@@ -59,6 +60,7 @@ pub fn become_sandbox(
     boot: &Boot,
     owner: Owner,
     modules: &Modules,
+    relay: Option<&Relay>,
     bare: Option<&BareRoot>,
 ) -> std::result::Result<(), BootFailed> {
     if let Some(BareRoot { tmp_size_mib }) = bare {
@@ -71,7 +73,11 @@ pub fn become_sandbox(
     sys::set_host_name(&boot.hostname).during(GUEST, "host name")?;
     files::write_all(boot, owner)?;
     // After what the agent writes: nothing of that is to land in what is mounted.
-    volumes::mount_all(&boot.mounts, modules)?;
+    volumes::mount_all(&boot.mounts, modules, relay)?;
+    // One that is a mount is there. To ask for it would be to wait for whoever serves it.
+    if boot.mounts.iter().any(|mount| mount.path == boot.workdir) {
+        return Ok(());
+    }
     make_working_directory(&boot.workdir)
 }
 

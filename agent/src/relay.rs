@@ -10,16 +10,20 @@ mod notices;
 use self::notices::Notices;
 use crate::protocol::port::find_port;
 use crate::sys::{self, locked, ENODEV};
+use std::cell::Cell;
 use std::ffi::CString;
 use std::fs;
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::io::{AsRawFd, OwnedFd};
+use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 const PORT_NAME: &str = "org.microsandbox.files";
 /// Bytes of the number of the mount.
 const PREFIX: usize = 4;
+/// Bytes of `fuse_in_header`.
+const REQUEST_HEADER: usize = 40;
 /// Bytes of `fuse_out_header`.
 const ANSWER_HEADER: usize = 16;
 /// The largest message: 1 MiB of data and a page of what describes it. The kernel wants room for as much as it may write at once.
@@ -33,14 +37,30 @@ const READ_AHEAD: &str = "1024";
 
 type Devices = Arc<Mutex<Vec<Arc<OwnedFd>>>>;
 
-/// The connection to whoever serves the host's files.
+/// The connection to whoever serves the host's files. It is made before a machine is saved as a template, with its threads: a
+/// restored guest need not make them.
 pub struct Relay {
+    way: Way,
+    devices: Devices,
+    /// To the thread that waits for the first mount.
+    first: Cell<Option<Sender<Mounted>>>,
+}
+
+/// How requests reach the host.
+#[derive(Clone)]
+struct Way {
     port: Arc<OwnedFd>,
     /// Who writes to the port writes whole messages.
     turn: Arc<Mutex<()>>,
-    devices: Devices,
     /// At its end when there will be no more answers.
     over: Arc<OwnedFd>,
+}
+
+/// A file system of the host's that the kernel has just been given.
+struct Mounted {
+    number: u32,
+    device: Arc<OwnedFd>,
+    target: String,
 }
 
 impl Relay {
@@ -52,7 +72,19 @@ impl Relay {
         let (its_port, its_devices) = (port.clone(), devices.clone());
         let notices = Arc::new(Notices::default());
         let its_notices = notices.clone();
-        start_thread(move || notices.carry(PREFIX))?;
+        let way = Way {
+            port: port.clone(),
+            turn: Arc::default(),
+            over: Arc::new(over),
+        };
+        let its_way = way.clone();
+        start_thread(move || {
+            notices.carry(PREFIX, |mount| {
+                if let Err(error) = its_way.send(&news_lost(mount)) {
+                    eprintln!("agent: the host's files: {error}");
+                }
+            })
+        })?;
         start_thread(move || {
             if let Err(error) = carry_answers(&its_port, &its_devices, &its_notices) {
                 eprintln!("agent: the host's files: {error}");
@@ -62,11 +94,11 @@ impl Relay {
             locked(&its_devices).clear();
             drop(until);
         })?;
+        let first = way.clone().start_carrier()?;
         Ok(Relay {
-            port,
-            turn: Arc::default(),
+            way,
             devices,
-            over: Arc::new(over),
+            first: Cell::new(Some(first)),
         })
     }
 
@@ -88,20 +120,58 @@ impl Relay {
             device.as_raw_fd()
         );
         sys::mount("host", target, "fuse", flags, &options)?;
-        let (port, turn, over) = (self.port.clone(), self.turn.clone(), self.over.clone());
+        let carrier = match self.first.take() {
+            Some(first) => first,
+            None => self.way.clone().start_carrier()?,
+        };
         // Nobody waits for the host here: whoever uses the files first does.
-        let read_ahead = read_ahead_path(&fs::read_to_string("/proc/self/mountinfo")?, target);
+        let mounted = Mounted {
+            number,
+            device,
+            target: String::from(target),
+        };
+        carrier
+            .send(mounted)
+            .map_err(|_| Error::from(ErrorKind::BrokenPipe))
+    }
+}
+
+impl Way {
+    /// Writes whole messages.
+    fn send(&self, messages: &[u8]) -> Result<()> {
+        let _turn = locked(&self.turn);
+        write_all(&self.port, messages)
+    }
+
+    /// Makes the thread that carries the requests of one mount, which it is told of.
+    fn start_carrier(self) -> Result<Sender<Mounted>> {
+        let (sender, mounts) = channel::<Mounted>();
         start_thread(move || {
-            let begun = || {
-                if let Some(path) = &read_ahead {
-                    let _ = fs::write(path, READ_AHEAD);
+            let mut buffer = vec![0; BATCH + PREFIX + MESSAGE];
+            if let Ok(mounted) = mounts.recv() {
+                if let Err(error) = carry_requests(&mounted, &self, &mut buffer) {
+                    eprintln!("agent: the host's files: {error}");
                 }
-            };
-            if let Err(error) = carry_requests(number, &device, &port, &turn, &over, begun) {
-                eprintln!("agent: the host's files: {error}");
             }
         })?;
-        Ok(())
+        Ok(sender)
+    }
+}
+
+/// What the host is told when there was no room for what it has sent of a mount without being asked: a `fuse_in_header` with an
+/// operation that no kernel has.
+fn news_lost(mount: u32) -> [u8; PREFIX + REQUEST_HEADER] {
+    let mut message = [0; PREFIX + REQUEST_HEADER];
+    message[..PREFIX].copy_from_slice(&mount.to_le_bytes());
+    message[PREFIX..PREFIX + 4].copy_from_slice(&(REQUEST_HEADER as u32).to_le_bytes());
+    message
+}
+
+/// Tells the kernel how far to read ahead in the file system that was mounted last at `target`.
+fn read_far_ahead(target: &str) {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    if let Some(path) = read_ahead_path(&table, target) {
+        let _ = fs::write(path, READ_AHEAD);
     }
 }
 
@@ -124,32 +194,22 @@ fn start_thread(work: impl FnOnce() + Send + 'static) -> Result<()> {
         .map(drop)
 }
 
-/// From the kernel to the host, until the file system is unmounted or `over` is at its end.
-///
-/// `begun` is called when the host has answered the first request, before which the kernel makes no other one.
-fn carry_requests(
-    number: u32,
-    device: &OwnedFd,
-    port: &OwnedFd,
-    turn: &Mutex<()>,
-    over: &OwnedFd,
-    begun: impl FnOnce(),
-) -> Result<()> {
-    let mut buffer = vec![0; BATCH + PREFIX + MESSAGE];
+/// From the kernel to the host, until the file system is unmounted or `over` is at its end. Uses `buffer`, which has room for a batch and
+/// one message more.
+fn carry_requests(mounted: &Mounted, way: &Way, buffer: &mut [u8]) -> Result<()> {
+    let number = mounted.number.to_le_bytes();
     let mut filled = 0;
-    let mut begun = Some(begun);
-    let mut is_first = true;
+    let mut requests = 0_u64;
     loop {
         let body = filled + PREFIX;
-        match sys::read(device, &mut buffer[body..]) {
+        match sys::read(&mounted.device, &mut buffer[body..]) {
             Ok(count) => {
-                if !is_first {
-                    if let Some(begun) = begun.take() {
-                        begun();
-                    }
+                requests += 1;
+                if requests == 2 {
+                    // Until the host has answered the first one the kernel makes no other.
+                    read_far_ahead(&mounted.target);
                 }
-                is_first = false;
-                buffer[filled..body].copy_from_slice(&number.to_le_bytes());
+                buffer[filled..body].copy_from_slice(&number);
                 filled = body + count;
                 if filled < BATCH {
                     continue;
@@ -163,14 +223,12 @@ fn carry_requests(
             Err(error) => return Err(error),
         }
         if filled == 0 {
-            sys::poll_either(device, over)?;
-            if sys::poll_one(over, sys::READABLE, 0)? != 0 {
+            if sys::poll_either(&mounted.device, &way.over)? {
                 return Ok(());
             }
             continue;
         }
-        let _turn = locked(turn);
-        write_all(port, &buffer[..filled])?;
+        way.send(&buffer[..filled])?;
         filled = 0;
     }
 }
@@ -192,8 +250,10 @@ fn carry_answers(port: &OwnedFd, devices: &Devices, notices: &Notices) -> Result
             }
             begin += message.len();
         }
-        buffer.copy_within(begin..filled, 0);
-        filled -= begin;
+        if begin > 0 {
+            buffer.copy_within(begin..filled, 0);
+            filled -= begin;
+        }
         match sys::read(port, &mut buffer[filled..]) {
             Ok(0) => return Ok(()),
             Ok(count) => filled += count,
@@ -270,8 +330,18 @@ mod tests {
         sys::set_nonblocking(&device).unwrap();
         let (over, until) = sys::pipe().unwrap();
         sys::write(&kernel, b"request").unwrap();
+        let way = Way {
+            port: Arc::new(port),
+            turn: Arc::default(),
+            over: Arc::new(over),
+        };
+        let mounted = Mounted {
+            number: 3,
+            device: Arc::new(device),
+            target: String::new(),
+        };
         let carrier =
-            thread::spawn(move || carry_requests(3, &device, &port, &Mutex::new(()), &over, || {}));
+            thread::spawn(move || carry_requests(&mounted, &way, &mut vec![0; BATCH + MESSAGE]));
         let mut buffer = [0; 64];
         assert_eq!(sys::read(&host, &mut buffer).unwrap(), 11);
         assert_eq!(&buffer[..11], b"\x03\0\0\0request");
@@ -292,7 +362,7 @@ mod tests {
         let (port, host) = sys::pipe().unwrap();
         let notices = Arc::new(Notices::default());
         let its = notices.clone();
-        let notifier = thread::spawn(move || its.carry(PREFIX));
+        let notifier = thread::spawn(move || its.carry(PREFIX, |_| ()));
         let its = notices.clone();
         let carrier = thread::spawn(move || carry_answers(&port, &devices, &its));
         for (mount, unique) in [(0_u32, 0_u64), (0, 0), (1, 7)] {

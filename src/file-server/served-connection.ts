@@ -5,10 +5,11 @@ import { mostHandles } from "./open-limit.ts";
 import { serve } from "./operations/dispatch.ts";
 import type { ServedPath } from "./options.ts";
 import { ServedTree } from "./served-tree.ts";
+import { EventQueue } from "./tree/event-queue.ts";
 
 /** Bytes of answers that wait for a guest that does not read: it is not answered more then. */
 const mostAnswers = 4 << 20;
-/** With what nobody asked for: it is not told more then, and believes what it was told until that runs out. */
+/** With what nobody asked for: it is told the rest when it has read that. */
 const mostUnread = 8 << 20;
 
 /** Serves directories on a connection to a guest's relay, until that ends. */
@@ -29,8 +30,9 @@ export class ServedConnection {
     this.#socket = socket;
     try {
       const most = mostHandles(paths.length);
+      const events = new EventQueue();
       for (const [mount, path] of paths.entries()) {
-        this.#trees.push(new ServedTree(mount, path, most, (message) => this.#notify(message)));
+        this.#trees.push(new ServedTree(mount, path, most, (message) => this.#notify(message), events));
       }
     } catch (error) {
       this.#closeTrees();
@@ -45,6 +47,7 @@ export class ServedConnection {
       this.#answer();
     });
     socket.on("drain", () => {
+      for (const tree of this.#trees) tree.drained();
       if (!this.#waits) return;
       this.#waits = false;
       socket.resume();
@@ -73,9 +76,10 @@ export class ServedConnection {
     }
   }
 
-  #notify(message: Buffer): void {
-    if (this.#isOver || this.#socket.writableLength > mostUnread) return;
+  #notify(message: Buffer): boolean {
+    if (this.#isOver || this.#socket.writableLength > mostUnread) return false;
     this.#socket.write(message);
+    return true;
   }
 
   #end(reason: string | null): void {

@@ -1,14 +1,16 @@
 import type { BigIntStats } from "node:fs";
 import { writeAttributes, writeValidity } from "./fuse/attributes.ts";
 import { errno, sizes } from "./fuse/numbers.ts";
-import { invalidEntry, invalidNode } from "./fuse/notifications.ts";
+import { invalidNode } from "./fuse/notifications.ts";
 import { Refusal } from "./fuse/refusal.ts";
 import { answer, bodyAt, writeU64 } from "./fuse/reply.ts";
 import type { Request } from "./fuse/request.ts";
 import { Handles } from "./handles.ts";
+import { HostChanges } from "./host-changes.ts";
 import type { ServedPath } from "./options.ts";
 import { Owners } from "./ownership/owners.ts";
 import { Quota } from "./quota.ts";
+import { EventQueue } from "./tree/event-queue.ts";
 import { HostTree } from "./tree/host-tree.ts";
 import { fileTypes, type Node } from "./tree/node.ts";
 import type { NodeTable } from "./tree/node-table.ts";
@@ -17,8 +19,11 @@ import { ToldNames } from "./tree/told-names.ts";
 import { Watches } from "./tree/watches.ts";
 import { usedBytes } from "./used-bytes.ts";
 
-/** How long the guest may believe what it was told, ms: where changes on the host are noticed, and where they are not. */
-const watchedMs = 30_000;
+/**
+ * How long the guest may believe what it was told, ms: where changes on the host are noticed, and where they are not. Noticed is all but
+ * what another program writes through memory that it has mapped, so the first is not for ever.
+ */
+const watchedMs = 600_000;
 const unwatchedMs = 1000;
 
 /** One directory or file of the host's that is served, and all that its operations have in common. */
@@ -33,14 +38,23 @@ export class ServedTree {
   readonly quota: Quota;
   readonly #names = new ToldNames();
   readonly #watches: Watches;
-  readonly #notify: (message: Buffer) => void;
+  readonly #changes: HostChanges;
+  readonly #notify: (message: Buffer) => boolean;
+  readonly #unlisten: () => void;
 
   /**
    * @param mostHandles how many files and directories the guest may have open
-   * @param notify sends what nobody asked for
+   * @param notify sends what nobody asked for. @returns false when the guest takes no more
+   * @param events what all of this thread's trees hear of the host
    * @throws the system's error when the path cannot be opened
    */
-  constructor(mount: number, options: ServedPath, mostHandles: number, notify: (message: Buffer) => void) {
+  constructor(
+    mount: number,
+    options: ServedPath,
+    mostHandles: number,
+    notify: (message: Buffer) => boolean,
+    events = new EventQueue(),
+  ) {
     this.mount = mount;
     this.readOnly = options.readOnly;
     this.#notify = notify;
@@ -54,9 +68,18 @@ export class ServedTree {
     const { quotaBytes, quotaCountsAll } = options;
     const used = quotaBytes !== null && quotaCountsAll ? usedBytes(options.path) : 0;
     this.quota = new Quota(quotaBytes, used);
-    this.#watches = new Watches(this.tree, this.#names, (directory, name) =>
-      this.#changedOnHost(directory, name),
-    );
+    this.#watches = new Watches(this.tree, this.#names, (directory, name) => {
+      events.took();
+      this.#changes.changed(directory, name);
+    });
+    this.#changes = new HostChanges({
+      mount,
+      tree: this.tree,
+      names: this.#names,
+      watched: () => this.#watches.directories(),
+      notify,
+    });
+    this.#unlisten = events.listen(() => this.#changes.checkAll());
   }
 
   /** @throws Refusal EROFS */
@@ -135,7 +158,29 @@ export class ServedTree {
     return this.#watches.watch(directory);
   }
 
+  /** The guest has lost what it was told without having asked. */
+  newsLost(): void {
+    this.#changes.checkAll();
+  }
+
+  /** The guest takes messages again. */
+  drained(): void {
+    this.#changes.tellUntold();
+  }
+
+  /**
+   * A file is opened. Whether what the guest has of it in memory is what it was told of, or its own: a program that has it mapped changes it without
+   * that being noticed.
+   */
+  isAsTold(node: Node, stat: BigIntStats): boolean {
+    if (stat.mtimeNs === node.toldMtimeNs || stat.mtimeNs === node.leftMtimeNs) return true;
+    this.#notify(invalidNode(this.mount, node.id, false));
+    return false;
+  }
+
   close(): void {
+    this.#unlisten();
+    this.#changes.close();
     this.#watches.close();
     this.handles.closeAll();
     this.tree.close();
@@ -157,33 +202,5 @@ export class ServedTree {
     const [place] = node.places;
     const isHeard = stat.nlink === 1n && place?.parent.told?.get(place.name) === node.id;
     return isHeard ? watchedMs : unwatchedMs;
-  }
-
-  /** Tells the kernel what is no longer so; most of what is heard of is the guest's own doing, of which it knows. */
-  #changedOnHost(directory: Node, name: string | null): void {
-    try {
-      if (name === null) {
-        for (const each of [...(directory.told?.keys() ?? [])]) this.#entryChanged(directory, each);
-      } else this.#entryChanged(directory, name);
-      const stat = this.tree.stat(directory);
-      if (stat.mtimeNs !== directory.toldMtimeNs) this.#notify(invalidNode(this.mount, directory.id, false));
-    } catch {
-      // The directory is gone. Whoever holds its own name hears of that.
-    }
-  }
-
-  #entryChanged(directory: Node, name: string): void {
-    const believed = directory.told?.get(name);
-    if (believed === undefined) return;
-    const stat = this.tree.statEntry(directory, name);
-    const node = stat === undefined ? undefined : this.nodes.known(stat);
-    if (believed !== (stat === undefined ? 0 : (node?.id ?? -1))) {
-      this.#names.remove(directory, name);
-      this.#notify(invalidEntry(this.mount, directory.id, name));
-    }
-    if (node === undefined || stat === undefined || stat.ctimeNs === node.toldCtimeNs) return;
-    // What the guest has written itself it has in its memory already, and looks at the file's time before it believes that.
-    const isHosts = stat.mtimeNs !== node.toldMtimeNs && node.open.size === 0;
-    this.#notify(invalidNode(this.mount, node.id, isHosts));
   }
 }

@@ -50,9 +50,12 @@ export function guestWithTree(records: readonly Buffer[], last?: (stream: Stream
   return new GuestFiles(control);
 }
 
-/** The way to the files of a guest that answers as it is told. */
-export function guestThat(answer: (stream: Stream, message: Message) => void): FilesOwner {
-  return filesOwner(subscribedSupervisor(answer).borrow);
+/** The way to the files of a guest that answers as it is told, messages and what it has been sent. */
+export function guestThat(
+  answer: (stream: Stream, message: Message) => void,
+  ended?: (stream: Stream, data: Buffer) => void,
+): FilesOwner {
+  return filesOwner(subscribedSupervisor(answer, ended).borrow);
 }
 
 /** Whose files they are, where there is no sandbox. @param borrow its connection, such as that of `subscribedSupervisor()` */

@@ -29,9 +29,10 @@ export class ServedDirectory implements Disposable {
   readonly notifications: Buffer[] = [];
 
   constructor(path: string, options: Partial<ServedPath> = {}) {
-    this.served = new ServedTree(0, { ...wantedByDefault, path, ...options }, 1000, (message) =>
-      this.notifications.push(message),
-    );
+    this.served = new ServedTree(0, { ...wantedByDefault, path, ...options }, 1000, (message) => {
+      this.notifications.push(message);
+      return true;
+    });
   }
 
   /** What comes of a whole message, which may be nothing; the message is the relay's, with its prefix. */

@@ -19,9 +19,13 @@ export interface SubscribedSupervisor {
   holders: () => number;
 }
 
-/** @param answer what the supervisor does about each message, the opening one too */
+/**
+ * @param answer what the supervisor does about each message, the opening one too
+ * @param ended what it does about the data of a stream, when all of it is there
+ */
 export function subscribedSupervisor(
   answer: (stream: Stream, message: Message, asked: number) => void,
+  ended?: (stream: Stream, data: Buffer) => void,
 ): SubscribedSupervisor {
   const [near, far] = duplexPair();
   const asked: Message[] = [];
@@ -38,6 +42,7 @@ export function subscribedSupervisor(
       message: () => undefined,
       accept: (stream, opening) => {
         streams.push(stream);
+        const data: Buffer[] = [];
         queueMicrotask(() => {
           hear(stream, opening);
         });
@@ -45,7 +50,11 @@ export function subscribedSupervisor(
           message: (message) => {
             hear(stream, message);
           },
-          data: () => undefined,
+          data: (_kind, payload) => {
+            data.push(payload);
+            stream.consume(payload.length);
+          },
+          ended: () => ended?.(stream, Buffer.concat(data)),
           aborted: () => ends.push("aborted"),
           lost: () => ends.push("lost"),
         };

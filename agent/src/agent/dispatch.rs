@@ -206,7 +206,13 @@ impl Agent {
             Some(root) if self.null.is_some() && self.seeded && !self.booted => root,
             _ => return Err(fault("Boot out of its order")),
         };
-        match guest::become_sandbox(boot, root.owner, &self.modules, self.bare.as_ref()) {
+        match guest::become_sandbox(
+            boot,
+            root.owner,
+            &self.modules,
+            self.relay.as_ref(),
+            self.bare.as_ref(),
+        ) {
             Ok(()) => {
                 self.booted = true;
                 self.port.send(0, &Message::Ready);

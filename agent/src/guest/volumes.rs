@@ -21,18 +21,18 @@ enum Kind<'a> {
 }
 
 /// Mounts all of them, in the order in which they come: what encloses another one comes before it.
-pub fn mount_all(mounts: &[GuestMount], modules: &Modules) -> Result<(), BootFailed> {
+pub fn mount_all(
+    mounts: &[GuestMount],
+    modules: &Modules,
+    relay: Option<&Relay>,
+) -> Result<(), BootFailed> {
     let serials = mounts.iter().filter_map(|mount| mount.disk.as_ref());
     let serials: Vec<&str> = serials.map(|disk| &*disk.file_system.serial).collect();
     if !serials.is_empty() {
         disk::bind(modules, serials.into_iter())?;
     }
-    let relay = match mounts.iter().any(|mount| mount.files.is_some()) {
-        true => Some(Relay::start().during(MOUNT, "the way to the host's files")?),
-        false => None,
-    };
     for mount in mounts {
-        mount_one(mount, relay.as_ref())?;
+        mount_one(mount, relay)?;
     }
     // Only now: places for what is mounted in them could not be made any more.
     for mount in mounts.iter().filter(|mount| mount.read_only) {
@@ -85,9 +85,9 @@ fn mount_one(mount: &GuestMount, relay: Option<&Relay>) -> Result<(), BootFailed
         Kind::Disk(disk) => mount_disk(mount, disk),
         Kind::Files { is_file } => {
             let read_only = if mount.read_only { MOUNT_READ_ONLY } else { 0 };
-            let relay = relay.ok_or_else(|| io::Error::from_raw_os_error(sys::ENODEV));
             let flags = files_flags(mount) | read_only;
             relay
+                .ok_or_else(|| io::Error::from_raw_os_error(sys::ENODEV))
                 .and_then(|relay| relay.mount(path, is_file, flags))
                 .during(MOUNT, format_args!("the host's files at {path}"))
         }

@@ -82,8 +82,8 @@ pub fn poll_one(fd: &OwnedFd, events: u32, timeout_ms: i32) -> Result<u32> {
     Ok(entry.revents as u16 as u32)
 }
 
-/// Waits until one of two descriptors can be read, or is at its end.
-pub fn poll_either(first: &OwnedFd, second: &OwnedFd) -> Result<()> {
+/// Waits until one of two descriptors can be read, or is at its end. Says whether the second one is among them.
+pub fn poll_either(first: &OwnedFd, second: &OwnedFd) -> Result<bool> {
     let mut entries = [first, second].map(|fd| pollfd {
         fd: fd.as_raw_fd(),
         events: READABLE as i16,
@@ -91,8 +91,9 @@ pub fn poll_either(first: &OwnedFd, second: &OwnedFd) -> Result<()> {
     });
     // SAFETY: two live entries.
     match check(unsafe { poll(entries.as_mut_ptr(), 2, -1) }) {
-        Err(error) if errno_of(&error) != EINTR => Err(error),
-        _ => Ok(()),
+        Err(error) if errno_of(&error) == EINTR => Ok(false),
+        Err(error) => Err(error),
+        Ok(_) => Ok(entries[1].revents != 0),
     }
 }
 

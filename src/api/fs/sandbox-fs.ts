@@ -4,7 +4,7 @@ import type { Message } from "../../protocol/generated/messages.ts";
 import { copyFromHost } from "./copy/copy-from-host.ts";
 import { copyOptions, type FsCopyOptions } from "./copy/copy-options.ts";
 import { copyToHost } from "./copy/copy-to-host.ts";
-import { hostPathText, type HostPath } from "./copy/host-path.ts";
+import { hostPathText, sourcePath, type HostPath } from "./copy/host-path.ts";
 import { readListing } from "./fs-listing.ts";
 import { FsPaths, optionalMode } from "./fs-paths.ts";
 import { FsReadStream } from "./fs-read-stream.ts";
@@ -199,7 +199,7 @@ export class SandboxFs extends FsPaths {
    * A directory comes with modes, times and links; if one is there, its contents go into that. A single file gets the mode of the file
    * that it replaces, or 0o644. All of it is root's. `archive` keeps more.
    *
-   * @param hostPath text, relative to this process's working directory, or a `file:` URL
+   * @param hostPath text, relative to this process's working directory, or a `file:` URL; bytes for a name that is no UTF-8
    * @param guestPath of the copy itself: a file does not go into a directory that is there, nor to a path that ends in a slash
    * @throws IoError for the host's side; SandboxFsError for the guest's; PartialCopyError when all but some entries was copied, such as
    *   devices
@@ -217,8 +217,12 @@ export class SandboxFs extends FsPaths {
    * await sandbox.fs().copyToHost("/work", `${directory}/results`);
    * ```
    */
-  async copyFromHost(hostPath: HostPath, guestPath: GuestPath, options: FsCopyOptions = {}): Promise<void> {
-    const source = hostPathText("the path to copy", hostPath);
+  async copyFromHost(
+    hostPath: HostPath | Uint8Array,
+    guestPath: GuestPath,
+    options: FsCopyOptions = {},
+  ): Promise<void> {
+    const source = sourcePath("the path to copy", hostPath);
     await this.files.run(
       "copy to",
       guestPath,

@@ -8,6 +8,8 @@ export const leastMinor = 31;
 export const rootNodeId = 1;
 
 export const opcodes = {
+  /** No kernel's but our relay's own: it had no room for what was sent without being asked for. Nobody waits for an answer. */
+  newsLost: 0,
   lookup: 1,
   forget: 2,
   getattr: 3,

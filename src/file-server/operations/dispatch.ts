@@ -12,6 +12,7 @@ import { link, lookup, mkdir, mknod, readlink, rename, rename2, rmdir, symlink, 
 type Operation = (served: ServedTree, request: Request) => Buffer | null;
 
 const operations = new Map<number, Operation>([
+  [opcodes.newsLost, newsLost],
   [opcodes.lookup, lookup],
   [opcodes.forget, forget],
   [opcodes.getattr, getattr],
@@ -64,7 +65,18 @@ export function serve(served: ServedTree, request: Request): Buffer | null {
 }
 
 function wantsNoAnswer({ opcode }: Request): boolean {
-  return opcode === opcodes.forget || opcode === opcodes.batchForget || opcode === opcodes.interrupt;
+  const silent: readonly number[] = [
+    opcodes.newsLost,
+    opcodes.forget,
+    opcodes.batchForget,
+    opcodes.interrupt,
+  ];
+  return silent.includes(opcode);
+}
+
+function newsLost(served: ServedTree): null {
+  served.newsLost();
+  return null;
 }
 
 /** @throws Refusal EINVAL for a kernel that is too old */

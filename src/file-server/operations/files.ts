@@ -8,7 +8,6 @@ import {
   openSync,
   readSync,
   writeSync,
-  type BigIntStats,
 } from "node:fs";
 import { requireFromPackage } from "../../host/package-files.ts";
 import { errno, mostData, openFlags, openReplyFlags, punchHole, sizes, writeFlags } from "../fuse/numbers.ts";
@@ -34,7 +33,8 @@ export function open(served: ServedTree, request: Request): Buffer {
   const fd = served.tree.open(node, (flags & keptFlags) | constants.O_NONBLOCK);
   if (before !== null) served.quota.giveBack(Number(before.size));
   const reply = answer(served.mount, request.unique, sizes.openOut);
-  writeOpened(served, reply, bodyAt, handleOf(node, fd, flags));
+  const isAsTold = truncates || served.isAsTold(node, fstatSync(fd, { bigint: true }));
+  writeOpened(served, reply, bodyAt, handleOf(node, fd, flags), isAsTold);
   return reply;
 }
 
@@ -132,9 +132,13 @@ function writeLimited(
 export function release(served: ServedTree, request: Request): Buffer {
   const number = request.u64();
   const handle = served.handles.peek(number);
-  if (handle?.kind === "file" && served.quota.isLimited && handle.node.open.size === 1) {
-    const stat: BigIntStats = fstatSync(handle.fd, { bigint: true });
-    if (stat.nlink === 0n) served.quota.removed(stat);
+  if (handle?.kind === "file") {
+    const isLast = handle.node.open.size === 1;
+    if (handle.isWritable || (isLast && served.quota.isLimited)) {
+      const stat = fstatSync(handle.fd, { bigint: true });
+      if (handle.isWritable) handle.node.leftMtimeNs = stat.mtimeNs;
+      if (isLast && stat.nlink === 0n) served.quota.removed(stat);
+    }
   }
   const node = served.handles.release(number);
   if (node !== null) served.nodes.dropUnused(node);
@@ -167,10 +171,16 @@ function handleOf(node: Node, fd: number, flags: number): FileHandle {
   return { kind: "file", node, fd, isWritable, appends: (flags & openFlags.append) !== 0, placedFd: -1 };
 }
 
-function writeOpened(served: ServedTree, reply: Buffer, at: number, handle: FileHandle): void {
+function writeOpened(
+  served: ServedTree,
+  reply: Buffer,
+  at: number,
+  handle: FileHandle,
+  keepsCache = true,
+): void {
   writeU64(reply, served.handles.add(handle), at);
-  // What the guest has of it in memory is checked by time and size.
-  reply.writeUInt32LE(openReplyFlags.keepCache, at + 8);
+  // What the guest has of it in memory is checked by time and size, whenever it asks for those.
+  reply.writeUInt32LE(keepsCache ? openReplyFlags.keepCache : 0, at + 8);
   reply.writeUInt32LE(0, at + 12);
 }
 

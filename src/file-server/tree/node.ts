@@ -44,6 +44,8 @@ export interface Node {
   /** mtime and ctime that the kernel was told last. */
   toldMtimeNs: bigint;
   toldCtimeNs: bigint;
+  /** mtime when the guest had written to it last, and closed it. */
+  leftMtimeNs: bigint;
 }
 
 /** Owner, mode and device number that the guest has given to a file, kept beside it. */
@@ -107,5 +109,6 @@ export function makeNode(id: number, key: bigint | string, stat: BigIntStats): N
     told: null,
     toldMtimeNs: -1n,
     toldCtimeNs: -1n,
+    leftMtimeNs: -1n,
   };
 }

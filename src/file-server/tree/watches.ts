@@ -47,6 +47,11 @@ export class Watches {
     }
   }
 
+  /** Those that are watched. */
+  directories(): Iterable<Node> {
+    return this.#watchers.keys();
+  }
+
   drop(directory: Node): void {
     const watcher = this.#watchers.get(directory);
     if (watcher === undefined) return;

@@ -45,7 +45,7 @@ interface Level {
  *
  * A file that grows meanwhile is read up to the size that it had.
  *
- * @param path a path of the host
+ * @param path a path of the host; in bytes when it is no UTF-8
  * @returns batches of events
  * @throws IoError when something cannot be read, or a file becomes shorter while it is read; the signal's reason
  *
@@ -56,7 +56,10 @@ interface Level {
  * }
  * ```
  */
-export async function* readTree(path: string, options: ReadTreeOptions = {}): AsyncGenerator<TreeEvent[]> {
+export async function* readTree(
+  path: string | Buffer,
+  options: ReadTreeOptions = {},
+): AsyncGenerator<TreeEvent[]> {
   let batch: TreeEvent[] = [];
   let bytes = 0;
   for await (const event of new TreeReader(path, options).events()) {
@@ -71,15 +74,15 @@ export async function* readTree(path: string, options: ReadTreeOptions = {}): As
 }
 
 class TreeReader {
-  readonly #path: string;
+  readonly #path: Buffer;
   readonly #options: ReadTreeOptions;
   readonly #levels: Level[] = [];
   readonly #buffers: ContentBuffers;
   /** What is read now, for errors. */
   #at: Uint8Array = Buffer.alloc(0);
 
-  constructor(path: string, options: ReadTreeOptions) {
-    this.#path = path;
+  constructor(path: string | Buffer, options: ReadTreeOptions) {
+    this.#path = typeof path === "string" ? Buffer.from(path) : path;
     this.#options = options;
     this.#buffers = new ContentBuffers(options.recycle === true);
   }
@@ -87,7 +90,7 @@ class TreeReader {
   async *events(): AsyncGenerator<TreeEvent> {
     const { followRoot = false, followAll = false } = this.#options;
     try {
-      const path = Buffer.from(this.#path);
+      const path = this.#path;
       yield* this.#read(await openEntry(path, Buffer.alloc(0), followRoot || followAll), path);
       for (let level = this.#levels.at(-1); level !== undefined; level = this.#levels.at(-1)) {
         const next = await this.#next(level);
@@ -96,7 +99,8 @@ class TreeReader {
       }
     } catch (error) {
       this.#options.signal?.throwIfAborted();
-      throw failed(this.#at.length === 0 ? this.#path : `${this.#path}/${shownPath(this.#at)}`, error);
+      const root = shownPath(this.#path);
+      throw failed(this.#at.length === 0 ? root : `${root}/${shownPath(this.#at)}`, error);
     } finally {
       while (this.#levels.length > 0) await close(this.#levels.pop());
     }

@@ -120,7 +120,7 @@ export async function becomeSandbox(
   try {
     const isFilled = context.fill !== null;
     const messages = bootMessages(context.record, mounts.guest, isMounted ? null : root, isFilled);
-    const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
+    const booted = servedWhile(context, started.machine, mounts, started.agent.boot(messages));
     await untilReady(context, started, booted, mounts.guest, context.operation);
     started.live();
     return started;

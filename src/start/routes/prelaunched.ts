@@ -42,7 +42,7 @@ async function becomePrelaunched(
   try {
     const started = linkToRestored(context, machine, startedAtMs, template);
     const answered = started.agent.booted(template.kind === "machine");
-    const booted = servedWhile(context, machine, order.mounts.served, answered);
+    const booted = servedWhile(context, machine, order.mounts, answered);
     await becomeRestored(context, started, booted, order.mounts.guest, template);
     await markUsed(template.directory);
     return {

@@ -57,7 +57,7 @@ export async function restoreTemplate(
   const { context, mounts } = plan;
   const isFilled = context.fill !== null;
   const messages = bootMessages(context.record, mounts.guest, isMounted ? null : plan.root, isFilled);
-  const booted = servedWhile(context, started.machine, mounts.served, started.agent.boot(messages));
+  const booted = servedWhile(context, started.machine, mounts, started.agent.boot(messages));
   await becomeRestored(context, started, booted, mounts.guest, originOf(template));
   return started;
 }

@@ -28,7 +28,11 @@ before(async () => {
   await symlink("/nothing", join(tree, "etc/profile.d/microsandbox.sh"));
   await mkdir(join(tree, "run"), { recursive: true });
   await writeFile(join(tree, "run/brought"), "content\n");
-  sandbox = await Sandbox.builder("bound").image(tree).memory(256).create();
+  sandbox = await Sandbox.builder("bound")
+    .image(tree)
+    .memory(256)
+    .patch((p) => p.mkdir("/run/patched", { mode: 0o711 }).text("/srv/patched/file", "patched\n"))
+    .create();
 });
 
 test("what the guest writes is on the host at once, as it is in the guest", async () => {
@@ -42,6 +46,15 @@ test("what the guest writes is on the host at once, as it is in the guest", asyn
   assert.deepEqual([status.mode & 0o7777, status.nlink], [0o750, 2]);
   await output(sandbox, "mv /made/file /made/moved; rm /made/link /made/hard");
   assert.deepEqual(await readdir(join(tree, "made")), ["moved"]);
+});
+
+test("patches change the directory, below the memory that is over it too", async () => {
+  assert.equal(await readFile(join(tree, "srv/patched/file"), "utf8"), "patched\n");
+  assert.equal((await stat(join(tree, "run/patched"))).mode & 0o7777, 0o711);
+  assert.equal(
+    await output(sandbox, "stat -c %a /run/patched; cat /srv/patched/file; grep -c ' /run ' /proc/mounts"),
+    "711\npatched\n2",
+  );
 });
 
 test("what the host writes is in the guest at once", async () => {

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { after, test } from "node:test";
 import { guestThat } from "../../../../test/support/guest-tree.ts";
-import { InvalidConfigError, SandboxFsError } from "../../../errors/index.ts";
+import { InvalidConfigError, IoError, SandboxFsError } from "../../../errors/index.ts";
 import type { SandboxControl } from "../../control/sandbox-control.ts";
 import { SandboxFs } from "../sandbox-fs.ts";
-import { hostPathText } from "./host-path.ts";
+import { hostPathText, sourcePath } from "./host-path.ts";
 
 const place = mkdtempSync(join(tmpdir(), "msb-from-host-"));
 const source = join(place, "a file");
@@ -64,4 +64,35 @@ test("a path of the host is text or a file: URL", () => {
     null,
   ])
     assert.throws(() => hostPathText("it", wrong), InvalidConfigError, String(wrong));
+});
+
+test("what is copied may have a name that is no UTF-8", async () => {
+  const odd = Buffer.concat([Buffer.from(`${place}/`), Buffer.from([0xff, 0xfe])]);
+  writeFileSync(odd, "odd contents");
+  let received = "";
+  const owner = guestThat(
+    (stream) => {
+      stream.send({ type: "FileOpened", size: 0 });
+    },
+    (stream, data) => {
+      received = data.toString("latin1");
+      stream.send({ type: "TreeDone", problemCount: 0, problems: [] });
+    },
+  );
+  await new SandboxFs(owner as SandboxControl).copyFromHost(odd, "/x", { timeoutMs: 20_000 });
+  assert.match(received, /odd contents$/);
+  await assert.rejects(
+    full().copyFromHost(Buffer.concat([odd, Buffer.from("x")]), "/x"),
+    (error) => error instanceof IoError && error.message.includes("ENOENT"),
+  );
+});
+
+test("bytes are relative to the working directory too", () => {
+  assert.deepEqual(
+    sourcePath("it", Buffer.from("a\xff", "latin1")).subarray(-3),
+    Buffer.from("/a\xff", "latin1"),
+  );
+  assert.equal(sourcePath("it", "a").toString(), `${process.cwd()}/a`);
+  for (const wrong of [Buffer.alloc(0), Buffer.from("/a\0b")])
+    assert.throws(() => sourcePath("it", wrong), InvalidConfigError);
 });

@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
-import { basename, resolve } from "node:path";
+import { basename } from "node:path";
 import { IoError, SandboxFsError } from "../../../errors/index.ts";
 import { ioError } from "../../../host/system-error.ts";
 import { readTree } from "../../../host/tree/read-tree.ts";
+import { shownPath } from "../../../host/tree/tree.ts";
 import type { FsCopyOptions } from "./copy-options.ts";
 import type { GuestFiles, PathCall } from "../guest-files.ts";
 import { CopyTally } from "./copy-tally.ts";
@@ -13,12 +14,12 @@ import { TreeSender } from "./tree-sender.ts";
 export async function copyFromHost(
   files: GuestFiles,
   call: PathCall,
-  hostPath: string,
+  source: Buffer,
   options: FsCopyOptions,
 ): Promise<void> {
   const { signal } = call.operation;
   const { archive = false, followSymlinks = false } = options;
-  const source = resolve(hostPath);
+  const shown = shownPath(source);
   const isFile = await isRegularFile(source);
   const keep = archive || !isFile;
   const request = {
@@ -53,10 +54,10 @@ export async function copyFromHost(
     const refusals = new Refusals();
     for (const { path, message } of last.problems) refusals.add(path, message);
     refusals.addUnnamed(last.problemCount - last.problems.length);
-    refusals.throwIfAny(`copy ${hostPath}`);
+    refusals.throwIfAny(`copy ${shown}`);
   });
   await copied.catch((error: unknown) => {
-    throw isFile ? nameTheFile(error, basename(source)) : error;
+    throw isFile ? nameTheFile(error, basename(shown)) : error;
   });
 }
 
@@ -73,12 +74,12 @@ function nameTheFile(error: unknown, name: string): unknown {
 }
 
 /** @throws IoError for what is neither a file nor a directory */
-async function isRegularFile(path: string): Promise<boolean> {
+async function isRegularFile(path: Buffer): Promise<boolean> {
   const found = await stat(path).catch((error: unknown) => {
-    throw ioError(`read ${path}`, error, "userFile");
+    throw ioError(`read ${shownPath(path)}`, error, "userFile");
   });
   if (found.isFile() || found.isDirectory()) return found.isFile();
-  throw new IoError(`cannot copy ${path}: it is a device, a pipe or a socket`, {
+  throw new IoError(`cannot copy ${shownPath(path)}: it is a device, a pipe or a socket`, {
     hint: "Name a file or a directory, or read it yourself and use writeStream().",
   });
 }

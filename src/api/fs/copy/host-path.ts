@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkString } from "../../../config/guest-text.ts";
 import { InvalidConfigError } from "../../../errors/index.ts";
@@ -10,12 +11,18 @@ export function hostPathText(name: string, path: unknown): string {
   if (path instanceof URL) return checkString(name, pathOf(name, path));
   if (typeof path === "string") return checkString(name, path);
   throw new InvalidConfigError(`${name} is neither text nor a file: URL`, {
-    hint:
-      path instanceof Uint8Array
-        ? "Give it as text. What is no UTF-8 is copied with the directory that it is in."
-        : "Give a string, or a URL such as new URL('./input', import.meta.url).",
+    hint: "Give a string, or a URL such as new URL('./input', import.meta.url).",
   });
 }
+
+/** What is copied from: in bytes it may be a name that is no UTF-8. @returns absolute @throws InvalidConfigError */
+export function sourcePath(name: string, path: unknown): Buffer {
+  if (!(path instanceof Uint8Array)) return Buffer.from(resolve(hostPathText(name, path)));
+  if (path.length === 0 || path.includes(0)) throw new InvalidConfigError(`${name} is empty, or holds a NUL`);
+  return path[0] === slash ? Buffer.from(path) : Buffer.concat([Buffer.from(`${process.cwd()}/`), path]);
+}
+
+const slash = 0x2f;
 
 function pathOf(name: string, url: URL): string {
   try {
