@@ -62,6 +62,8 @@ export { allSandboxMetrics, type ListedSandboxes } from "./sandbox/list.ts";
 export { SandboxListBuilder, type SandboxPage } from "./sandbox/list-builder.ts";
 export { LogEntry, type LogReadOptions, type LogReadSource, type LogSource } from "./logs/log-entry.ts";
 export type { BootErrorReport } from "./logs/read-logs.ts";
+export type { ChangeSelection, SandboxChange } from "./overlay/chosen-changes.ts";
+export type { ApplyChangesOptions, ApplyProgress, DiscardChangesOptions } from "./overlay/sandbox-changes.ts";
 export { LogStream, type LogStreamOptions } from "./logs/log-stream.ts";
 export { MetricsStream, type SandboxMetrics } from "./metrics/metrics.ts";
 export { Image, ImageHandle, type ImageDetail } from "./images/image.ts";

@@ -142,6 +142,13 @@ export const commandEntries: CommandEntries = [
     group: sandboxes,
     load: async () => (await import("./commands/files/copy.ts")).copy,
   },
+  { names: ["diff"], group: sandboxes, load: async () => (await import("./commands/files/diff.ts")).diff },
+  { names: ["apply"], group: sandboxes, load: async () => (await import("./commands/files/apply.ts")).apply },
+  {
+    names: ["discard"],
+    group: sandboxes,
+    load: async () => (await import("./commands/files/discard.ts")).discard,
+  },
   {
     names: ["remove", "rm"],
     group: sandboxes,

@@ -325,6 +325,24 @@ export class PartialCopyError extends MicrosandboxError {
   }
 }
 
+/** Changes of a guest cannot be written to the host, because the host has changed the same files. What was asked for says what was. */
+export class ChangesConflictError extends MicrosandboxError {
+  /** How many of them. */
+  readonly conflictCount: number;
+  /** The first of them, below the directory; bytes that are no UTF-8 are replaced by U+FFFD. */
+  readonly conflicts: readonly string[];
+
+  constructor(
+    message: string,
+    details: ErrorDetails<"changesConflict"> & { readonly conflicts?: readonly string[] },
+    options?: ErrorOptionsWithHint,
+  ) {
+    super("changesConflict", message, options, { conflictCount: details.conflictCount });
+    this.conflictCount = details.conflictCount;
+    this.conflicts = details.conflicts ?? [];
+  }
+}
+
 /** Why a command could not be started. */
 export type ExecFailureKind = (typeof execFailureKinds)[number];
 

@@ -41,6 +41,7 @@ export const errorTable = {
       qemuOutput: "string",
     },
   },
+  changesConflict: { class: "ChangesConflictError", details: { conflictCount: "number" } },
   custom: { class: "CustomError", details: {} },
   execFailed: {
     class: "ExecFailedError",

@@ -10,7 +10,8 @@ const mostNames = 2_000_000;
 export interface FileHandle {
   readonly kind: "file";
   readonly node: Node;
-  readonly fd: number;
+  /** Another one when the file has gone into a layer. */
+  fd: number;
   readonly isWritable: boolean;
   /** The descriptor appends whatever the offset is. */
   readonly appends: boolean;
@@ -93,6 +94,18 @@ export class Handles {
       if (handle.placedFd >= 0) closeSync(handle.placedFd);
     }
     return handle.node;
+  }
+
+  /** The open files of a node are open in another place from now on. @param open a new descriptor for each */
+  reopen(node: Node, open: () => number): void {
+    for (const number of [...node.open.keys()]) {
+      const handle = this.#handles.get(number);
+      if (handle?.kind !== "file") continue;
+      const fd = open();
+      closeSync(handle.fd);
+      handle.fd = fd;
+      setOpen(node, number, fd);
+    }
   }
 
   closeAll(): void {

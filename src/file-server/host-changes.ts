@@ -1,6 +1,6 @@
 import { invalidEntry, invalidNode } from "./fuse/notifications.ts";
-import type { HostTree } from "./tree/host-tree.ts";
 import type { Node } from "./tree/node.ts";
+import type { ServedFiles } from "./tree/served-files.ts";
 import type { ToldNames } from "./tree/told-names.ts";
 
 /** Names that are looked at before the guest gets another turn; each takes some 10 µs. */
@@ -8,7 +8,7 @@ const namesAtOnce = 200;
 
 export interface HostChangesOptions {
   readonly mount: number;
-  readonly tree: HostTree;
+  readonly tree: ServedFiles;
   readonly names: ToldNames;
   /** Directories in which the guest believes what it was told. */
   readonly watched: () => Iterable<Node>;
@@ -99,6 +99,7 @@ export class HostChanges {
 
   #directoryChanged(directory: Node): void {
     const { mount, tree } = this.#options;
+    tree.changedOnHost(directory);
     const stat = tree.stat(directory);
     if (stat.mtimeNs !== directory.toldMtimeNs) this.#notify(invalidNode(mount, directory.id, false));
   }

@@ -18,4 +18,6 @@ export interface ServedPath {
   readonly quotaBytes: number | null;
   /** Whether what is there already is part of that. */
   readonly quotaCountsAll: boolean;
+  /** Directory of the layer that takes what the guest writes, so that the path itself is only read; null: it is written to. */
+  readonly layer: string | null;
 }

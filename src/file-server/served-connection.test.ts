@@ -29,6 +29,7 @@ const plain = {
   owner: null,
   quotaBytes: null,
   quotaCountsAll: false,
+  layer: null,
 } as const;
 
 interface Served {

@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { writeAttributes, writeValidity } from "./fuse/attributes.ts";
 import { errno, sizes } from "./fuse/numbers.ts";
-import { invalidNode } from "./fuse/notifications.ts";
+import { invalidEntry, invalidNode } from "./fuse/notifications.ts";
 import { Refusal } from "./fuse/refusal.ts";
 import { answer, bodyAt, writeU64 } from "./fuse/reply.ts";
 import type { Request } from "./fuse/request.ts";
@@ -10,11 +10,14 @@ import { HostChanges } from "./host-changes.ts";
 import type { ServedPath } from "./options.ts";
 import { Owners } from "./ownership/owners.ts";
 import { Quota } from "./quota.ts";
+import { layerAt } from "../overlay/layer-paths.ts";
+import { OverlayTree } from "./overlay/overlay-tree.ts";
 import { EventQueue } from "./tree/event-queue.ts";
 import { HostTree } from "./tree/host-tree.ts";
 import { fileTypes, type Node } from "./tree/node.ts";
 import type { NodeTable } from "./tree/node-table.ts";
 import type { Place } from "./tree/node.ts";
+import type { ServedFiles } from "./tree/served-files.ts";
 import { ToldNames } from "./tree/told-names.ts";
 import { Watches } from "./tree/watches.ts";
 import { usedBytes } from "./used-bytes.ts";
@@ -31,7 +34,7 @@ export class ServedTree {
   /** The mount's number, before each of its messages. */
   readonly mount: number;
   readonly readOnly: boolean;
-  readonly tree: HostTree;
+  readonly tree: ServedFiles;
   readonly nodes: NodeTable;
   readonly owners: Owners;
   readonly handles: Handles;
@@ -58,15 +61,32 @@ export class ServedTree {
     this.mount = mount;
     this.readOnly = options.readOnly;
     this.#notify = notify;
-    this.tree = new HostTree(options.path, options.isFile, (node) => {
+    const gone = (node: Node): void => {
       this.#names.forget(node);
       this.#watches.drop(node);
-    });
-    this.nodes = this.tree.nodes;
-    this.owners = new Owners(this.tree, options);
+    };
     this.handles = new Handles(mostHandles);
-    const { quotaBytes, quotaCountsAll } = options;
-    const used = quotaBytes !== null && quotaCountsAll ? usedBytes(options.path) : 0;
+    const { path, layer, quotaBytes, quotaCountsAll } = options;
+    if (layer === null) {
+      this.tree = new HostTree(path, options.isFile, gone);
+      this.owners = new Owners(this.tree, options);
+    } else {
+      const tree = new OverlayTree(path, layerAt(layer), gone, {
+        view: (node, stat) => this.owners.view(node, stat),
+        hostMode: (mode, isDirectory) => this.owners.hostMode(mode, isDirectory),
+        keepOn: (fd, override) => this.owners.keepOn(fd, override),
+        adding: (bytes, act) => this.quota.adding(bytes, act),
+        reopen: (node, open) => this.handles.reopen(node, open),
+        otherPlace: (node) => this.#otherPlace(node),
+        nameChanged: (parent, name) => this.#changes.changed(parent, name),
+      });
+      this.tree = tree;
+      this.owners = new Owners(tree, options);
+      tree.begin();
+    }
+    this.nodes = this.tree.nodes;
+    const counted = layer === null ? path : layerAt(layer).files;
+    const used = quotaBytes !== null && (quotaCountsAll || layer !== null) ? usedBytes(counted) : 0;
     this.quota = new Quota(quotaBytes, used);
     this.#watches = new Watches(this.tree, this.#names, (directory, name) => {
       events.took();
@@ -106,7 +126,7 @@ export class ServedTree {
 
   /** Tells the kernel of a file that was found at a place, unless `say` fails: then it does not hear of it. @throws Refusal ENFILE */
   tell<T>(place: Place, stat: BigIntStats, say: (node: Node) => T): T {
-    const node = this.nodes.tell(place, stat);
+    const node = this.tree.tell(place, stat);
     try {
       return say(node);
     } catch (error) {
@@ -146,6 +166,11 @@ export class ServedTree {
     writeValidity(reply, bodyAt, bodyAt + 8, this.#attributesMs(node, stat));
     this.#writeAttributes(reply, bodyAt + 16, node, stat);
     return reply;
+  }
+
+  /** The inode number that the guest knows a file by. */
+  inoOf(stat: BigIntStats): bigint {
+    return this.nodes.known(stat)?.shownIno ?? stat.ino;
   }
 
   /** A name has gone, by the guest's own doing. */
@@ -189,7 +214,8 @@ export class ServedTree {
   #writeAttributes(target: Buffer, at: number, node: Node, stat: BigIntStats): void {
     node.toldMtimeNs = stat.mtimeNs;
     node.toldCtimeNs = stat.ctimeNs;
-    writeAttributes(target, at, stat, this.owners.view(node, stat));
+    const view = this.owners.view(node, stat);
+    writeAttributes(target, at, stat, node.shownIno === null ? view : { ...view, ino: node.shownIno });
   }
 
   /** Remembers what the kernel is told of a name. @returns for how many ms that is good */
@@ -202,5 +228,12 @@ export class ServedTree {
     const [place] = node.places;
     const isHeard = stat.nlink === 1n && place?.parent.told?.get(place.name) === node.id;
     return isHeard ? watchedMs : unwatchedMs;
+  }
+
+  /** The host's directory is another one, and so is what is watched. What the guest was told of its names is over. */
+  #otherPlace(directory: Node): void {
+    for (const name of directory.told?.keys() ?? [])
+      this.#notify(invalidEntry(this.mount, directory.id, name));
+    this.#watches.drop(directory);
   }
 }

@@ -235,8 +235,15 @@ function compareNewestFirst(a: SandboxRecord, b: SandboxRecord): number {
   return a.name < b.name ? -1 : 1;
 }
 
+const stillRunningHints = {
+  remove: (name: string) =>
+    `Stop it first ("msb stop ${name}"), or remove it with force ("msb rm -f ${name}").`,
+  start: (name: string) => `Use it as it is, or restart it ("msb restart ${name}").`,
+  "discard changes of": (name: string) => `Stop it first ("msb stop ${name}"): its guest would not notice.`,
+} as const;
+
 /**
- * Takes the lock of a sandbox that nobody runs, to start or to remove it.
+ * Takes the lock of a sandbox that nobody runs, to start it, to remove it or to change what it has written.
  *
  * @throws SandboxStillRunningError, SandboxNotFoundError, SandboxReplacedError when the name is another sandbox's now
  */
@@ -244,19 +251,16 @@ export async function lockStoppedSandbox(
   home: Home,
   name: string,
   expectedId: string | null,
-  action: "start" | "remove",
+  action: "start" | "remove" | "discard changes of",
 ): Promise<FileLock> {
   const paths = sandboxPaths(home, name);
   const lock = await tryLockOnceEnded(paths);
   if (lock === null) {
     if (!(await nameExists(home, name))) throw notFound(name);
     await requireId(paths, name, expectedId);
-    const state = action === "remove" ? "it is running" : "already running";
+    const state = action === "start" ? "already running" : "it is running";
     throw new SandboxStillRunningError(`cannot ${action} sandbox '${name}': ${state}`, {
-      hint:
-        action === "remove"
-          ? `Stop it first ("msb stop ${name}"), or remove it with force ("msb rm -f ${name}").`
-          : `Use it as it is, or restart it ("msb restart ${name}").`,
+      hint: stillRunningHints[action](name),
     });
   }
   try {

@@ -14,6 +14,7 @@ const servedSample = {
   owner: { uid: 1000, gid: 1000 },
   quotaBytes: 1 << 30,
   quotaCountsAll: true,
+  layer: "/home/sandboxes/demo/layers/0123",
 } as const;
 
 const guestSample = [

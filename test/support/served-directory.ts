@@ -20,6 +20,7 @@ const wantedByDefault = {
   owner: null,
   quotaBytes: null,
   quotaCountsAll: false,
+  layer: null,
 } as const;
 
 /** A directory of the host's as the guest's kernel would use it, without one. */

@@ -1,6 +1,7 @@
 import { ProtocolError } from "../../errors/index.ts";
 import type { OtherOptions } from "../../host/call-options.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
+import { iterated } from "../../host/iterated.ts";
 import { Slots } from "../../host/slots.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
@@ -76,25 +77,7 @@ export class GuestFiles {
     work: (call: PathCall) => AsyncGenerator<T, void, undefined>,
     others?: OtherOptions,
   ): AsyncGenerator<T, void, undefined> {
-    const items = Promise.withResolvers<AsyncGenerator<T, void, undefined>>();
-    const left = Promise.withResolvers<void>();
-    const over = this.open(
-      verb,
-      path,
-      options,
-      async (call) => {
-        items.resolve(work(call));
-        await left.promise;
-      },
-      others,
-    );
-    over.catch(items.reject);
-    try {
-      yield* await items.promise;
-    } finally {
-      left.resolve();
-      await over;
-    }
+    yield* iterated<PathCall, T>((iterate) => this.open(verb, path, options, iterate, others), work);
   }
 
   /** Asks a question that has one answer. @throws SandboxFsError when the guest could not do it */

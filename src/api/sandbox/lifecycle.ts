@@ -10,7 +10,19 @@ import {
   type SandboxTouchResult,
 } from "../control/sandbox-control.ts";
 import type { SandboxStopResult } from "../control/stop-result.ts";
+import { iterated } from "../../host/iterated.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
+import type { GuestPath } from "../fs/guest-path.ts";
+import { selectionOptions, type SandboxChange } from "../overlay/chosen-changes.ts";
+import {
+  applyChanges,
+  applyOptions,
+  discardChanges,
+  readChanges,
+  type ApplyChangesOptions,
+  type ApplyProgress,
+  type DiscardChangesOptions,
+} from "../overlay/sandbox-changes.ts";
 import { checkDestroyOptions, destroySandbox, type DestroyOptions } from "./start.ts";
 
 /**
@@ -105,6 +117,71 @@ export class SandboxLifecycle {
     return await this.control.run("read the metrics of sandbox", options, (operation) =>
       this.control.metrics(operation),
     );
+  }
+
+  /**
+   * What the guest has added, changed and deleted in a directory of the host's that is mounted with `overlay()`, whether it runs or not:
+   * depth first, by name, each as it is found. What lies in a deleted directory is no change of its own. What a program of the guest has
+   * written to memory that is mapped shows when it has synced it.
+   *
+   * @param guestPath of the mount, or of something in it
+   * @throws InvalidConfigError for a path in no such mount, and when the directory has gone; SandboxNotFoundError; IoError
+   *
+   * @example
+   * ```ts
+   * import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+   * import { Sandbox } from "microsandbox";
+   *
+   * const directory = await mkdtemp("/tmp/changes-example-");
+   * await writeFile(`${directory}/notes.txt`, "one\n");
+   * await using sandbox = await Sandbox.builder("changes-example")
+   *   .image("localhost/base")
+   *   .volume("/work", (m) => m.bind(directory).overlay())
+   *   .replace()
+   *   .create();
+   * await sandbox.shell("echo two >> /work/notes.txt; touch /work/new");
+   * for await (const { kind, path } of sandbox.changes("/work")) console.log(kind, path); // added new, changed notes.txt
+   * await sandbox.applyChanges("/work", { paths: ["notes.txt"] });
+   * console.log(await readFile(`${directory}/notes.txt`, "utf8")); // one and two
+   * ```
+   */
+  async *changes(
+    guestPath: GuestPath,
+    options: WaitOptions = {},
+  ): AsyncGenerator<SandboxChange, void, undefined> {
+    yield* iterated<Operation, SandboxChange>(
+      (iterate) => this.control.run("look for changes of sandbox", options, iterate),
+      (operation) => readChanges(this.control, guestPath, operation),
+    );
+  }
+
+  /**
+   * Writes what {@link changes} lists to the host, or what is chosen of it: each file whole or not at all, nothing outside of the
+   * directory, modes but no owners. What is written is no change any more; the guest sees the same as before.
+   *
+   * @param guestPath of the mount, or of something in it
+   * @returns what was written; with `dryRun`, what would be
+   * @throws ChangesConflictError before anything is written, when the host has changed the same; PartialCopyError when all but some of it
+   *   was written, such as devices; InvalidConfigError as {@link changes}, and for a path with no change; IoError
+   */
+  async applyChanges(guestPath: GuestPath, options: ApplyChangesOptions = {}): Promise<ApplyProgress> {
+    const apply = (operation: Operation): Promise<ApplyProgress> =>
+      applyChanges(this.control, guestPath, options, operation);
+    return await this.control.run("apply changes of sandbox", options, apply, applyOptions);
+  }
+
+  /**
+   * Drops what {@link changes} lists, or what is chosen of it: the guest sees the host's files again when it starts. A directory goes with
+   * all that is in it.
+   *
+   * @param guestPath of the mount, or of something in it
+   * @returns how many changes were dropped
+   * @throws SandboxStillRunningError while it runs; InvalidConfigError as {@link applyChanges}; IoError
+   */
+  async discardChanges(guestPath: GuestPath, options: DiscardChangesOptions = {}): Promise<number> {
+    const discard = (operation: Operation): Promise<number> =>
+      discardChanges(this.control, guestPath, options, operation);
+    return await this.control.run("discard changes of sandbox", options, discard, selectionOptions);
   }
 
   /** What its commands have printed, from all runs that are still logged. */

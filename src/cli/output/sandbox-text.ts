@@ -37,6 +37,7 @@ export function describeMount(mount: VolumeMount): string {
     ...(["noexec", "nosuid", "nodev"] as const).filter((flag) => mount[flag]),
     ...(kind === "disk" ? [mount.format, ...(mount.fstype === null ? [] : [mount.fstype])] : []),
     ...(kind === "tmpfs" && mount.sizeMib !== null ? [`${String(mount.sizeMib)} MiB`] : []),
+    ...(kind === "bind" && mount.overlay === true ? ["overlay"] : []),
     ...((kind === "bind" || kind === "named") && mount.quotaMib !== undefined
       ? [`quota ${String(mount.quotaMib)} MiB`]
       : []),

@@ -36,12 +36,14 @@ const valued: Readonly<Record<string, Apply>> = {
   },
 };
 
-const flags: Readonly<Record<string, keyof MountConfig & ("readonly" | "noexec" | "nosuid" | "nodev")>> = {
+type Flag = keyof MountConfig & ("readonly" | "noexec" | "nosuid" | "nodev" | "overlay");
+const flags: Readonly<Record<string, Flag>> = {
   ro: "readonly",
   readonly: "readonly",
   noexec: "noexec",
   nosuid: "nosuid",
   nodev: "nodev",
+  overlay: "overlay",
 };
 /** The opposites, which are what is done anyway. */
 const opposites: Readonly<Record<string, keyof MountConfig>> = {

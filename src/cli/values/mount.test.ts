@@ -35,6 +35,8 @@ for (const [parse, text, guest, config] of [
   [parseMountOf("named"), "n:/d", "/d", { named: "n", ...ensured }],
   [parseTmpfs, "/t", "/t", { tmpfs: true }],
   [parseTmpfs, "/t:64M", "/t", { tmpfs: true, sizeMib: 64 }],
+  [parseVolume, "/d:/work:overlay,quota=1G", "/work", { overlay: true, quotaMib: 1024, bind: "/d" }],
+  [parseLongMount, "type=bind,src=/d,dst=/work,overlay", "/work", { overlay: true, bind: "/d" }],
   [parseTmpfs, "/t:64:noexec", "/t", { tmpfs: true, sizeMib: 64, noexec: true }],
   [
     parseTmpfs,

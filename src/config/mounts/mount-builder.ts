@@ -165,6 +165,16 @@ export class MountBuilder {
     return this.#modify("quotaMib", () => checkMebibytes("the quota of the mount", mib));
   }
 
+  /**
+   * Of a bind of a directory: the guest sees it and writes into a layer of its own, which the sandbox keeps, at most `quota()` MiB, by
+   * default 4,096. `Sandbox.changes()` tells what it has changed, `applyChanges()` writes that to the host.
+   */
+  overlay(enabled = true): this {
+    const { overlay: _, ...others } = this.#modifiers;
+    this.#modifiers = enabled ? { ...others, overlay: true } : others;
+    return this;
+  }
+
   /** Of directories of the host: shows all files as owned by this user and group. */
   owner(uid: number, gid: number): this {
     return this.#modify("owner", () => ({
@@ -184,7 +194,7 @@ export class MountBuilder {
         hint: "Call bind(), named(), tmpfs() or disk().",
       });
     }
-    checkModifiers(guest, source, this.#modifiers);
+    checkModifiers(guest, source, this.#modifiers, this.#flags.readonly);
     const { format, fstype, sizeMib, owner, ...shared } = this.#modifiers;
     const common = { guest, ...this.#flags };
     switch (source.kind) {

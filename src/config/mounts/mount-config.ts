@@ -33,13 +33,15 @@ export interface MountConfig {
   readonly statVirtualization?: StatVirtualization | null;
   readonly hostPermissions?: HostPermissions | null;
   readonly owner?: { readonly uid: number; readonly gid: number } | null;
+  /** Of a bind of a directory: as `MountBuilder.overlay()`. */
+  readonly overlay?: boolean | null;
 }
 
 const sources = ["bind", "named", "tmpfs", "disk"] as const satisfies readonly (keyof MountConfig)[];
 const known = [
   ...sources,
   ...["readonly", "noexec", "nosuid", "nodev", "sizeMib", "format", "fstype", "mode", "kind", "quotaMib"],
-  ...["statVirtualization", "hostPermissions", "owner"],
+  ...["statVirtualization", "hostPermissions", "owner", "overlay"],
 ];
 
 /** Says to a builder what an object says. @throws InvalidConfigError for what is no such object */
@@ -90,6 +92,7 @@ export function configureMount(builder: MountBuilder, path: string, config: Moun
     refuseUnknownKeys(`${path}.owner`, owner, ["uid", "gid"]);
     builder.owner(owner.uid, owner.gid);
   });
+  said("overlay", (value) => builder.overlay(checkFlag(`${path}.overlay`, value)));
   return builder;
 }
 
@@ -122,7 +125,10 @@ type SharedKeys = "statVirtualization" | "hostPermissions" | "owner" | "quotaMib
  */
 export const Mount = {
   /** A directory or file of the host. */
-  bind: (path: string, options: Options<SharedKeys> = {}): MountConfig => ({ bind: path, ...options }),
+  bind: (path: string, options: Options<SharedKeys | "overlay"> = {}): MountConfig => ({
+    bind: path,
+    ...options,
+  }),
   /** A named volume. */
   named: (name: string, options: Options<SharedKeys | "mode" | "kind" | "sizeMib"> = {}): MountConfig => ({
     named: name,

@@ -11,6 +11,7 @@ export interface Modifiers {
   readonly statVirtualization?: StatVirtualization;
   readonly hostPermissions?: HostPermissions;
   readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly overlay?: true;
 }
 
 /** Which kinds have what, and what it is called. */
@@ -23,6 +24,7 @@ const applicable: Readonly<Record<keyof Modifiers, readonly [setter: string, ...
     statVirtualization: ["statVirtualization()", "bind", "named"],
     hostPermissions: ["hostPermissions()", "bind", "named"],
     owner: ["owner()", "bind", "named"],
+    overlay: ["overlay()", "bind"],
   };
 
 /** What a named volume is said to be that has to be made, or has to be as it says. */
@@ -33,8 +35,30 @@ interface Source {
   readonly quotaMib?: number;
 }
 
+/** What a layer makes pointless, and why. */
+const settledByLayer = {
+  statVirtualization: "the layer keeps the owners and modes that the guest gives",
+  hostPermissions: "what the guest's chmod reaches is the layer; applyChanges() carries modes to the host",
+} as const;
+
+/** @throws InvalidConfigError for what has no meaning with a layer */
+function checkOverlay(guest: string, modifiers: Modifiers, readonly: boolean): void {
+  if (modifiers.overlay !== true) return;
+  if (readonly) {
+    throw new InvalidConfigError(`the mount at ${guest} is both readonly() and overlay()`, {
+      hint: "With overlay() the host's directory is never written, and the guest can write: leave one of them out.",
+    });
+  }
+  for (const key of ["statVirtualization", "hostPermissions"] as const) {
+    if (modifiers[key] === undefined) continue;
+    throw new InvalidConfigError(`${key}() has no meaning for the mount at ${guest}, which has overlay()`, {
+      hint: `Leave it out: ${settledByLayer[key]}.`,
+    });
+  }
+}
+
 /** @throws InvalidConfigError for what has no meaning for what is mounted, or contradicts itself */
-export function checkModifiers(guest: string, source: Source, modifiers: Modifiers): void {
+export function checkModifiers(guest: string, source: Source, modifiers: Modifiers, readonly: boolean): void {
   const isDisk = source.kind === "named" && source.namedKind === "disk";
   for (const key of Object.keys(modifiers) as (keyof Modifiers)[]) {
     const [setter, ...kinds] = applicable[key];
@@ -44,6 +68,7 @@ export function checkModifiers(guest: string, source: Source, modifiers: Modifie
       hint: `It is for ${kinds.join(" and ")}: leave it out.`,
     });
   }
+  checkOverlay(guest, modifiers, readonly);
   if (modifiers.statVirtualization === "off" && modifiers.hostPermissions === "mirror") {
     throw new InvalidConfigError(
       `the mount at ${guest} has statVirtualization "off" with hostPermissions "mirror"`,

@@ -38,7 +38,7 @@ function checkDistinct(mounts: readonly VolumeMount[]): readonly VolumeMount[] {
 const common = ["kind", "guest", "readonly", "noexec", "nosuid", "nodev"];
 const shared = ["statVirtualization", "hostPermissions", "overrideUid", "overrideGid", "quotaMib"];
 const keys: Readonly<Record<string, readonly string[]>> = {
-  bind: [...common, ...shared, "host"],
+  bind: [...common, ...shared, "host", "overlay"],
   named: [...common, ...shared, "name", "namedMode", "namedKind", "sizeMib"],
   tmpfs: [...common, "sizeMib"],
   disk: [...common, "host", "format", "fstype"],
@@ -63,6 +63,7 @@ function checkMount(path: string, input: unknown): VolumeMount {
     case "bind":
       builder.bind(mount.host);
       if (mount.quotaMib !== undefined) builder.quota(mount.quotaMib);
+      if (mount.overlay !== undefined) builder.overlay(checkFlag(`${path}.overlay`, mount.overlay));
       return applyShared(builder, mount).build();
     case "named":
       builder.namedWith(mount.name, mount.namedMode, mount.namedKind, mount.sizeMib, mount.quotaMib);
@@ -113,7 +114,13 @@ const sharedFiles = {
 /** The stored form. */
 export const mountsSchema: v.GenericSchema<readonly VolumeMount[]> = v.array(
   v.variant("kind", [
-    v.object({ kind: v.literal("bind"), host: v.string(), ...flags, ...sharedFiles }),
+    v.object({
+      kind: v.literal("bind"),
+      host: v.string(),
+      ...flags,
+      ...sharedFiles,
+      overlay: v.exactOptional(v.literal(true)),
+    }),
     v.object({
       kind: v.literal("named"),
       name: v.string(),

@@ -73,6 +73,16 @@ test("the last kind counts, and the object says the same", () => {
       at("/a").bind("/x").statVirtualization("off").hostPermissions("private"),
       Mount.bind("/x", { statVirtualization: "off", hostPermissions: "private" }),
     ],
+    [
+      { kind: "bind", guest: "/a", ...plain, host: "/x", quotaMib: 5, overlay: true, noexec: true },
+      at("/a").bind("/x").overlay(false).overlay().quota(5).noexec(),
+      Mount.bind("/x", { overlay: true, quotaMib: 5, noexec: true }),
+    ],
+    [
+      { kind: "bind", guest: "/a", ...plain, host: "/x", readonly: true },
+      at("/a").bind("/x").overlay().overlay(false).readonly(),
+      Mount.bind("/x", { overlay: false, readonly: true }),
+    ],
   ];
   for (const [expected, builder, config] of cases) {
     const built = builder.build();
@@ -139,6 +149,11 @@ const wrong: readonly (readonly [RegExp, () => MountBuilder])[] = [
     /"off" with hostPermissions "mirror"/,
     () => at("/a").bind("/x").statVirtualization("off").hostPermissions("mirror"),
   ],
+  [/overlay\(\) has no meaning .*\(tmpfs\)/, () => at("/a").tmpfs().overlay()],
+  [/overlay\(\) has no meaning .*\(named\)/, () => at("/a").named("x").overlay()],
+  [/both readonly\(\) and overlay\(\)/, () => at("/a").bind("/x").overlay().readonly()],
+  [/statVirtualization\(\) .* overlay\(\)/, () => at("/a").bind("/x").overlay().statVirtualization("off")],
+  [/hostPermissions\(\) .* overlay\(\)/, () => at("/a").bind("/x").hostPermissions("mirror").overlay()],
   [/has no quota/, () => at("/a").namedWith("x", "create", "disk", 16, 5)],
   [/no size of its own/, () => at("/a").namedWith("x", "create", "dir", 16)],
   [/at least 1/, () => at("/a").tmpfs().size(0)],

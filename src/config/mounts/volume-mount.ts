@@ -42,6 +42,8 @@ export interface BindMount extends AnyMount, SharedFiles {
   readonly host: string;
   /** How much the guest may add, in MiB. */
   readonly quotaMib?: number;
+  /** The guest writes into a layer of its own, and the directory stays as it is. */
+  readonly overlay?: true;
 }
 
 export interface NamedMount extends AnyMount, SharedFiles {

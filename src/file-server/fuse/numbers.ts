@@ -136,6 +136,7 @@ export const errno = {
   range: 34,
   nametoolong: 36,
   nosys: 38,
+  notempty: 39,
   nodata: 61,
   opnotsupp: 95,
   stale: 116,

@@ -15,6 +15,8 @@ import type { Request } from "../fuse/request.ts";
 import type { ServedTree } from "../served-tree.ts";
 import { fileTypes, type Node } from "../tree/node.ts";
 
+const changing = valid.size | valid.mode | valid.uid | valid.gid | valid.atime | valid.mtime;
+
 export function getattr(served: ServedTree, request: Request): Buffer {
   const node = served.nodes.get(request.node);
   const flags = request.u32();
@@ -42,6 +44,8 @@ export function setattr(served: ServedTree, request: Request): Buffer {
   request.skip(4);
   const [uid, gid] = [request.u32(), request.u32()];
 
+  // The time of the last change alone is nobody's wish.
+  if ((what & changing) !== 0) served.tree.writable(node, (what & valid.size) !== 0 && size === 0);
   if ((what & valid.size) !== 0) {
     truncate(served, node, (what & valid.handle) === 0 ? null : handle, size);
     if ((what & valid.killSuidgid) !== 0) served.owners.killSetId(node, served.tree.stat(node));

@@ -94,7 +94,7 @@ function writeOne(served: ServedTree, handle: DirectoryHandle, one: One): boolea
       type = reply.readUInt32LE(at + 40 + 60) & 0o170000;
     }
   }
-  reply.writeBigUInt64LE(stat.ino, dirent);
+  reply.writeBigUInt64LE(served.inoOf(stat), dirent);
   writeU64(reply, next, dirent + 8);
   reply.writeUInt32LE(name.length, dirent + 16);
   reply.writeUInt32LE(type >> 12, dirent + 20);

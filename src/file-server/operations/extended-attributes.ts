@@ -4,7 +4,8 @@ import { errno } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
 import { answer, bodyAt } from "../fuse/reply.ts";
 import type { Request } from "../fuse/request.ts";
-import { canKeep, extendedAttributes } from "../ownership/override-store.ts";
+import { extendedAttributes } from "../../host/files/extended-attributes.ts";
+import { canKeep } from "../ownership/override-store.ts";
 import type { ServedTree } from "../served-tree.ts";
 
 /** XATTR_NAME_MAX and XATTR_SIZE_MAX (linux/limits.h). */
@@ -42,6 +43,7 @@ export function setxattr(served: ServedTree, request: Request): Buffer {
   if (size > largestValue) throw new Refusal(errno.toobig);
   const value = Buffer.from(request.bytes(size));
   if (!isUsers(name)) throw new Refusal(errno.opnotsupp);
+  writable(served, request);
   const kept = withFile(served, request, (fd) => {
     const isThere = extendedAttributes().getAttrSync(fd, utf8(name)) !== null;
     if (flags === onlyCreate && isThere) throw new Refusal(errno.exist);
@@ -57,6 +59,7 @@ export function removexattr(served: ServedTree, request: Request): Buffer {
   served.requireWritable();
   const name = request.text(longestAttributeName);
   if (!isUsers(name)) throw new Refusal(errno.opnotsupp);
+  writable(served, request);
   const removed = withFile(served, request, (fd) => {
     if (extendedAttributes().getAttrSync(fd, utf8(name)) === null) throw new Refusal(errno.nodata);
     extendedAttributes().removeAttrSync(fd, utf8(name));
@@ -76,6 +79,11 @@ function utf8(name: string): string {
   const text = bytes.toString();
   if (!Buffer.from(text).equals(bytes)) throw new Refusal(errno.inval);
   return text;
+}
+
+function writable(served: ServedTree, request: Request): void {
+  const node = served.nodes.get(request.node);
+  if (canKeep(node.identity.type)) served.tree.writable(node, false);
 }
 
 /** null for what can have no attributes of users. */

@@ -29,9 +29,12 @@ export function open(served: ServedTree, request: Request): Buffer {
   if ((flags & openFlags.accessMode) !== 0 || truncates) served.requireWritable();
   if (node.identity.type !== fileTypes.regular) throw new Refusal(errno.acces);
   served.handles.requireRoom();
+  const writes = (flags & openFlags.accessMode) !== 0 || truncates;
+  if (writes) served.tree.writable(node, truncates);
   const before = truncates && served.quota.isLimited ? served.tree.stat(node) : null;
   const fd = served.tree.open(node, (flags & keptFlags) | constants.O_NONBLOCK);
   if (before !== null) served.quota.giveBack(Number(before.size));
+  if (!writes) served.tree.opened(node, fd);
   const reply = answer(served.mount, request.unique, sizes.openOut);
   const isAsTold = truncates || served.isAsTold(node, fstatSync(fd, { bigint: true }));
   writeOpened(served, reply, bodyAt, handleOf(node, fd, flags), isAsTold);
@@ -48,6 +51,9 @@ export function create(served: ServedTree, request: Request): Buffer {
   const before = served.tree.statEntry(parent, name);
   // Opening anything else might do something, or wait.
   if (before !== undefined && typeOf(before) !== fileTypes.regular) throw new Refusal(errno.exist);
+  if (before === undefined || (flags & openFlags.exclusive) !== 0) served.tree.requireFree(parent, name);
+  // The kernel asked before it knew of this one: it looks again.
+  else if (!served.tree.isGuests(parent, name)) throw new Refusal(errno.stale);
   const kept = (flags & (keptFlags | openFlags.exclusive)) | constants.O_CREAT;
   const hostMode = served.owners.hostMode(mode, false);
   const fd = served.quota.adding(before === undefined ? fileBytes : 0, () =>

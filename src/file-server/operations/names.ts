@@ -39,6 +39,7 @@ export function symlink(served: ServedTree, request: Request): Buffer {
   const name = request.name();
   // It is a text for the guest, and the host never looks at what it says.
   const target = Buffer.from(request.text(longestPath), "latin1");
+  served.tree.requireFree(parent, name);
   served.quota.addingFile(() => symlinkSync(target, served.tree.pathIn(parent, name)));
   return made(served, request, parent, name, fileTypes.symbolicLink | 0o777);
 }
@@ -50,6 +51,7 @@ export function mkdir(served: ServedTree, request: Request): Buffer {
   request.skip(4);
   const name = request.name();
   const hostMode = served.owners.hostMode(mode, true);
+  served.tree.requireFree(parent, name);
   served.quota.addingFile(() => mkdirSync(served.tree.pathIn(parent, name), { mode: hostMode }));
   return made(served, request, parent, name, fileTypes.directory | mode);
 }
@@ -63,6 +65,7 @@ export function mknod(served: ServedTree, request: Request): Buffer {
   const name = request.name();
   const type = mode & fileTypes.mask;
   if (type !== fileTypes.regular && !served.owners.keepsTypes) throw new Refusal(errno.perm);
+  served.tree.requireFree(parent, name);
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
   const hostMode = served.owners.hostMode(mode & 0o7777, false);
   closeSync(served.quota.addingFile(() => openSync(served.tree.pathIn(parent, name), flags, hostMode)));
@@ -70,11 +73,11 @@ export function mknod(served: ServedTree, request: Request): Buffer {
 }
 
 export function unlink(served: ServedTree, request: Request): Buffer {
-  return remove(served, request, unlinkSync);
+  return remove(served, request, false);
 }
 
 export function rmdir(served: ServedTree, request: Request): Buffer {
-  return remove(served, request, rmdirSync);
+  return remove(served, request, true);
 }
 
 export function link(served: ServedTree, request: Request): Buffer {
@@ -82,6 +85,8 @@ export function link(served: ServedTree, request: Request): Buffer {
   const parent = served.directory(request.node);
   const node = served.nodes.get(request.u64());
   const name = request.name();
+  served.tree.requireFree(parent, name);
+  served.tree.writable(node, false);
   // Both paths are good: the directories of the two were used last.
   const target = served.tree.pathOf(node);
   served.quota.addingFile(() => linkSync(target, served.tree.pathIn(parent, name)));
@@ -103,9 +108,11 @@ function move(served: ServedTree, request: Request, toId: number, flags: number)
   served.requireWritable();
   const [from, to] = [served.directory(request.node), served.directory(toId)];
   const [oldName, newName] = [request.name(), request.name()];
+  const done = served.tree.beforeMove({ parent: from, name: oldName }, { parent: to, name: newName }, flags);
   const stat = served.tree.statEntry(from, oldName);
   if (stat === undefined) throw new Refusal(errno.noent);
   const replaced = served.tree.statEntry(to, newName);
+  const givesRoom = served.tree.isGuests(to, newName);
   const paths = [served.tree.pathIn(from, oldName), served.tree.pathIn(to, newName)] as const;
   if (flags === 0) renameSync(...paths);
   else if (flags === renameFlags.noReplace) {
@@ -117,6 +124,7 @@ function move(served: ServedTree, request: Request, toId: number, flags: number)
     swapNames(...paths);
   } else throw new Refusal(errno.inval);
 
+  done();
   const moved = served.nodes.known(stat);
   const lost = replaced === undefined ? undefined : served.nodes.known(replaced);
   served.forgetName(from, oldName);
@@ -127,7 +135,7 @@ function move(served: ServedTree, request: Request, toId: number, flags: number)
     served.nodes.removePlace(lost, { parent: to, name: newName });
     if (flags === renameFlags.exchange) served.nodes.addPlace(lost, { parent: from, name: oldName });
   }
-  if (replaced !== undefined && flags === 0) gone(served, lost, replaced);
+  if (replaced !== undefined && flags === 0 && givesRoom) gone(served, lost, replaced);
   if (moved !== undefined) {
     served.nodes.addPlace(moved, { parent: to, name: newName });
     served.nodes.removePlace(moved, { parent: from, name: oldName });
@@ -157,16 +165,17 @@ function moveDirectoryToFree(from: Buffer, to: Buffer): void {
   }
 }
 
-function remove(served: ServedTree, request: Request, call: (path: Buffer) => void): Buffer {
+function remove(served: ServedTree, request: Request, isDirectory: boolean): Buffer {
   served.requireWritable();
   const parent = served.directory(request.node);
   const name = request.name();
   const stat = served.tree.statEntry(parent, name);
-  call(served.tree.pathIn(parent, name));
+  const givesRoom = served.tree.isGuests(parent, name);
+  served.tree.remove(parent, name, isDirectory);
   served.forgetName(parent, name);
   if (stat === undefined) return served.done(request);
   const node = served.nodes.known(stat);
-  gone(served, node, stat);
+  if (givesRoom) gone(served, node, stat);
   if (node !== undefined) served.nodes.removePlace(node, { parent, name });
   return served.done(request);
 }

@@ -21,9 +21,15 @@ import { fields, texts } from "../../../test/support/fuse-kernel.ts";
 import { errno, renameFlags, setattrFlags as valid, writeFlags } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
 import type { ServedPath } from "../options.ts";
+import { HostTree } from "../tree/host-tree.ts";
 
 const root = 1;
 const append = 0o2001;
+
+function closeDirectory({ served: { tree, nodes } }: ServedDirectory, id: number): void {
+  assert.ok(tree instanceof HostTree);
+  tree.closeDirectory(nodes.get(id));
+}
 
 /** A directory that is served, and what lies beside it, which no guest may ever reach. */
 function serveDirectory(
@@ -151,7 +157,7 @@ test("a directory that becomes a link, at any moment, leads nowhere", (t) => {
   const b = guest.lookup(a, "b").id;
   const file = guest.lookup(b, "secret").id;
   // Nothing of it is open any more, as after a while.
-  for (const id of [a, b]) guest.served.tree.closeDirectory(guest.served.nodes.get(id));
+  for (const id of [a, b]) closeDirectory(guest, id);
   renameSync(join(host, "a/b"), join(host, "elsewhere"));
   symlinkSync(outside, join(host, "a/b"));
   for (const [operation, body] of [

@@ -1,25 +1,8 @@
 import { closeSync, constants, type BigIntStats } from "node:fs";
-import { requireFromPackage } from "../../host/package-files.ts";
+import { extendedAttributes } from "../../host/files/extended-attributes.ts";
+import { overrideName, parseOverride } from "../../overlay/guest-attributes.ts";
 import { fileTypes, typeOf, type Node, type Override } from "../tree/node.ts";
-import type { HostTree } from "../tree/host-tree.ts";
-
-/** Where a file keeps what the guest has made of it, as `uid:gid:mode:rdev`, the mode in octal. The guest itself cannot reach it. */
-export const overrideName = "user.msb.stat";
-
-interface Attributes {
-  getAttrSync(fd: number, name: string): Buffer | null;
-  setAttrSync(fd: number, name: string, value: Buffer): void;
-  removeAttrSync(fd: number, name: string): void;
-  listAttrsSync(fd: number): string[];
-}
-
-let loaded: Attributes | null = null;
-
-/** Extended attributes: Node has none of its own. */
-export function extendedAttributes(): Attributes {
-  loaded ??= requireFromPackage("fs-native-extensions") as Attributes;
-  return loaded;
-}
+import type { ServedFiles } from "../tree/served-files.ts";
 
 /** Only these may have extended attributes of users (xattr(7)). */
 export function canKeep(type: number): boolean {
@@ -27,7 +10,7 @@ export function canKeep(type: number): boolean {
 }
 
 /** What is kept with a file; read again only when the file has changed. */
-export function readOverride(tree: HostTree, node: Node, stat: BigIntStats): Override | null {
+export function readOverride(tree: ServedFiles, node: Node, stat: BigIntStats): Override | null {
   if (node.overrideAtNs === stat.ctimeNs) return node.override;
   if (!canKeep(typeOf(stat))) return node.override;
   let fd = -1;
@@ -53,11 +36,4 @@ export function writeOverride(fd: number, override: Override | null): void {
   } else if (extendedAttributes().getAttrSync(fd, overrideName) !== null) {
     extendedAttributes().removeAttrSync(fd, overrideName);
   }
-}
-
-function parseOverride(text: string): Override | null {
-  const match = /^(\d{1,10}):(\d{1,10}):([0-7]{1,7}):(\d{1,10})$/.exec(text);
-  if (match === null) return null;
-  const [uid = 0, gid = 0, , rdev = 0] = match.slice(1).map(Number);
-  return { uid: uid >>> 0, gid: gid >>> 0, mode: parseInt(match[3] ?? "0", 8), rdev: rdev >>> 0 };
 }

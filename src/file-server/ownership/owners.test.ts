@@ -7,7 +7,8 @@ import { fields, texts } from "../../../test/support/fuse-kernel.ts";
 import { entryIn, ServedDirectory } from "../../../test/support/served-directory.ts";
 import { errno, setattrFlags as valid, writeFlags } from "../fuse/numbers.ts";
 import type { ServedPath } from "../options.ts";
-import { extendedAttributes, overrideName } from "./override-store.ts";
+import { extendedAttributes } from "../../host/files/extended-attributes.ts";
+import { overrideName } from "../../overlay/guest-attributes.ts";
 
 const root = 1;
 const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };

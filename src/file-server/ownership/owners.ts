@@ -3,8 +3,8 @@ import type { GuestView } from "../fuse/attributes.ts";
 import { errno } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
 import type { ServedPath } from "../options.ts";
-import type { HostTree } from "../tree/host-tree.ts";
 import { fileTypes, typeOf, type Node, type Override } from "../tree/node.ts";
+import type { ServedFiles } from "../tree/served-files.ts";
 import { canKeep, readOverride, writeOverride } from "./override-store.ts";
 
 const permissions = 0o7777;
@@ -25,12 +25,12 @@ export interface Change {
  * give them to whom it likes: that is kept in an extended attribute, and shown to guests alone.
  */
 export class Owners {
-  readonly #tree: HostTree;
+  readonly #tree: ServedFiles;
   readonly #options: ServedPath;
   readonly #hostUid = process.getuid?.() ?? 0;
   readonly #hostGid = process.getgid?.() ?? 0;
 
-  constructor(tree: HostTree, options: ServedPath) {
+  constructor(tree: ServedFiles, options: ServedPath) {
     this.#tree = tree;
     this.#options = options;
   }
@@ -130,13 +130,19 @@ export class Owners {
       return;
     }
     this.#withFile(node, (fd) => {
-      const natural = this.#natural(fstatSync(fd, { bigint: true }));
-      const isNatural =
-        override.uid === natural.uid && override.gid === natural.gid && override.mode === natural.mode;
-      writeOverride(fd, isNatural ? null : override);
-      node.override = isNatural ? null : override;
+      node.override = this.keepOn(fd, override);
       node.overrideAtNs = fstatSync(fd, { bigint: true }).ctimeNs;
     });
+  }
+
+  /** Keeps it in an open file. @returns what is kept; null when the host says the same. @throws the system's error */
+  keepOn(fd: number, override: Override): Override | null {
+    const natural = this.#natural(fstatSync(fd, { bigint: true }));
+    const isNatural =
+      override.uid === natural.uid && override.gid === natural.gid && override.mode === natural.mode;
+    const kept = isNatural ? null : override;
+    writeOverride(fd, kept);
+    return kept;
   }
 
   #hold(node: Node, override: Override): void {

@@ -5,15 +5,18 @@ import {
   lstatSync,
   openSync,
   readdirSync,
+  rmdirSync,
   statfsSync,
+  unlinkSync,
   type BigIntStats,
 } from "node:fs";
 import { basename, dirname } from "node:path";
 import { errno } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
 import { kindOfFileSystem, type FileSystemKind } from "./file-system-kinds.ts";
-import { fileTypes, identityOf, isSame, makeNode, typeOf, type Node } from "./node.ts";
+import { fileTypes, identityOf, isSame, makeNode, typeOf, type Node, type Place } from "./node.ts";
 import { NodeTable } from "./node-table.ts";
+import type { ServedFiles } from "./served-files.ts";
 
 /** Node has no name for it. The same on all of Linux's architectures of 64 bits. */
 const O_PATH = 0o10000000;
@@ -27,7 +30,7 @@ const deepest = 4096;
  * The host's files below one directory, or one file. Everything is done by a name in a directory that is held open, and a name is
  * never followed when it is a link: so whatever becomes of the names above it meanwhile, no call leads out.
  */
-export class HostTree {
+export class HostTree implements ServedFiles {
   readonly nodes: NodeTable;
   /** The directory that is served, or the one in which the file is that is. */
   readonly #top: Node;
@@ -183,6 +186,40 @@ export class HostTree {
     } finally {
       closeSync(fd);
     }
+  }
+
+  tell(place: Place, stat: BigIntStats): Node {
+    return this.nodes.tell(place, stat);
+  }
+
+  opened(): void {
+    // Nobody asks.
+  }
+
+  changedOnHost(): void {
+    // What is told of the directory says so.
+  }
+
+  isGuests(): boolean {
+    return true;
+  }
+
+  writable(): void {
+    // It is.
+  }
+
+  requireFree(): void {
+    // The call that makes something there finds out.
+  }
+
+  remove(parent: Node, name: string, isDirectory: boolean): void {
+    const path = this.pathIn(parent, name);
+    if (isDirectory) rmdirSync(path);
+    else unlinkSync(path);
+  }
+
+  beforeMove(): () => void {
+    return () => undefined;
   }
 
   closeDirectory(node: Node): void {

@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { errno, rootNodeId } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
-import { isSame, makeNode, type Node, type Place } from "./node.ts";
+import { identityOf, isSame, makeNode, type Node, type Place } from "./node.ts";
 
 /**
  * More than the kernel of a guest of a gigabyte has room for; a guest that never forgets gets no more. Each takes some 500 bytes here,
@@ -83,6 +83,17 @@ export class NodeTable {
     if (node === undefined || node === this.root) return;
     node.lookups = Math.max(0, node.lookups - lookups);
     this.dropUnused(node);
+  }
+
+  /** What the guest knows by a node's number is another file from now on. */
+  become(node: Node, stat: BigIntStats): void {
+    if (this.#byKey.get(node.key) === node) this.#byKey.delete(node.key);
+    node.shownIno ??= node.identity.ino;
+    node.identity = identityOf(stat);
+    node.key = this.#keyOf(stat);
+    node.kind = null;
+    node.overrideAtNs = -1n;
+    this.#byKey.set(node.key, node);
   }
 
   /** A file has, or still has, this name. */

@@ -1,5 +1,8 @@
 import type { BigIntStats } from "node:fs";
+import type { Override } from "../../overlay/guest-attributes.ts";
 import type { FileSystemKind } from "./file-system-kinds.ts";
+
+export type { Override };
 
 /** Where a file's name is. */
 export interface Place {
@@ -21,8 +24,10 @@ export interface Identity {
 /** A file or directory that the guest's kernel knows by number. */
 export interface Node {
   readonly id: number;
-  readonly key: bigint | string;
+  key: bigint | string;
   identity: Identity;
+  /** The inode number that the guest was told first, where the file has another one by now; null: its own. */
+  shownIno: bigint | null;
   /** Its names, the last one that was seen first; none of the root. */
   places: Place[];
   /** How often the kernel was told the number and has not forgotten it. */
@@ -46,15 +51,6 @@ export interface Node {
   toldCtimeNs: bigint;
   /** mtime when the guest had written to it last, and closed it. */
   leftMtimeNs: bigint;
-}
-
-/** Owner, mode and device number that the guest has given to a file, kept beside it. */
-export interface Override {
-  readonly uid: number;
-  readonly gid: number;
-  /** Type and permissions. */
-  readonly mode: number;
-  readonly rdev: number;
 }
 
 export const fileTypes = {
@@ -98,6 +94,7 @@ export function makeNode(id: number, key: bigint | string, stat: BigIntStats): N
     id,
     key,
     identity: identityOf(stat),
+    shownIno: null,
     places: [],
     lookups: 0,
     children: 0,

@@ -1,7 +1,7 @@
 import { errorCode } from "../../host/system-error.ts";
 import { watch, type FSWatcher } from "node:fs";
-import type { HostTree } from "./host-tree.ts";
 import type { Node } from "./node.ts";
+import type { ServedFiles } from "./served-files.ts";
 import type { ToldNames } from "./told-names.ts";
 
 /** Of one mount. The system has a limit for each user, too (inotify(7), max_user_watches). */
@@ -12,7 +12,7 @@ const mostWatches = 4096;
  * for longer, because it is told when that is over.
  */
 export class Watches {
-  readonly #tree: HostTree;
+  readonly #tree: ServedFiles;
   readonly #names: ToldNames;
   readonly #changed: (directory: Node, name: string | null) => void;
   readonly #watchers = new Map<Node, FSWatcher>();
@@ -20,7 +20,7 @@ export class Watches {
   #isExhausted = false;
 
   /** @param changed something about this entry, or null: about any */
-  constructor(tree: HostTree, names: ToldNames, changed: (directory: Node, name: string | null) => void) {
+  constructor(tree: ServedFiles, names: ToldNames, changed: (directory: Node, name: string | null) => void) {
     this.#tree = tree;
     this.#names = names;
     this.#changed = changed;

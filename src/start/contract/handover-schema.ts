@@ -29,6 +29,7 @@ const served = v.array(
     owner: v.nullable(v.object({ uid: id, gid: id })),
     quotaBytes: v.nullable(count),
     quotaCountsAll: v.boolean(),
+    layer: v.nullable(path),
   }),
 );
 

@@ -5,10 +5,20 @@ import type { ServedPath } from "../../file-server/options.ts";
 import { checkDiskImage } from "../../machine/disks/disk-image.ts";
 import type { Disk } from "../../machine/types.ts";
 import type { GuestMount } from "../../protocol/generated/messages.ts";
+import { layerPaths } from "../../overlay/layer-paths.ts";
+import { prepareLayer } from "../../overlay/prepare-layer.ts";
 import type { Home } from "../../store/home.ts";
-import { requireServable, requireSharable } from "../../store/mounts/shared-directories.ts";
+import {
+  requireOverlayable,
+  requireServable,
+  requireSharable,
+} from "../../store/mounts/shared-directories.ts";
+import type { SandboxPaths } from "../../store/sandboxes.ts";
 import { findVolume } from "../../store/volumes/volumes.ts";
 import type { PreparedMounts } from "../contract/handover.ts";
+
+/** As much as a sandbox may write to its root unless it is told otherwise. */
+const defaultLayerMib = 4096;
 
 /** What one mount consists of. */
 interface Part {
@@ -23,9 +33,13 @@ interface Part {
  * @throws VolumeNotFoundError; InvalidConfigError for a disk image that is not there or cannot be used, or a path of the host
  *   that is not there; UnsupportedOperationError for a directory of a host that cannot serve any; IoError
  */
-export async function prepareMounts({ mounts }: StoredConfig, home: Home): Promise<PreparedMounts> {
+export async function prepareMounts(
+  { mounts }: StoredConfig,
+  home: Home,
+  sandbox: SandboxPaths,
+): Promise<PreparedMounts> {
   const parts = await Promise.all(
-    inMountOrder(mounts).map((mount, index) => prepareMount(mount, `mount${index}`, home)),
+    inMountOrder(mounts).map((mount, index) => prepareMount(mount, `mount${index}`, home, sandbox)),
   );
   return {
     disks: parts.flatMap(({ disk }) => (disk === null ? [] : [disk])),
@@ -35,7 +49,12 @@ export async function prepareMounts({ mounts }: StoredConfig, home: Home): Promi
 }
 
 /** @param serial by which the guest finds its disk, if it is one */
-async function prepareMount(mount: VolumeMount, serial: string, home: Home): Promise<Part> {
+async function prepareMount(
+  mount: VolumeMount,
+  serial: string,
+  home: Home,
+  sandbox: SandboxPaths,
+): Promise<Part> {
   const readOnly = mount.readonly;
   const guest: GuestMount = {
     path: mount.guest,
@@ -79,10 +98,23 @@ async function prepareMount(mount: VolumeMount, serial: string, home: Home): Pro
     case "bind": {
       requireSharable(mount);
       const isFile = await requireServable(mount.host, mount.guest);
-      const served = servedPath(mount, mount.host, isFile, mount.quotaMib ?? null);
+      requireOverlayable(mount, isFile);
+      const quotaMib = mount.quotaMib ?? (mount.overlay === true ? defaultLayerMib : null);
+      const served = {
+        ...servedPath(mount, mount.host, isFile, quotaMib),
+        layer: await layerOf(mount, sandbox),
+      };
       return { disk: null, served, guest: { ...guest, files: { isFile } } };
     }
   }
+}
+
+/** The directory of its layer, made if it is not there; null when it has none. */
+async function layerOf(mount: BindMount, { directory }: SandboxPaths): Promise<string | null> {
+  if (mount.overlay !== true) return null;
+  const layer = layerPaths(directory, mount.guest);
+  await prepareLayer(layer, mount.host);
+  return layer.directory;
 }
 
 function servedPath(
@@ -103,5 +135,6 @@ function servedPath(
     quotaBytes: quotaMib === null ? null : quotaMib * 2 ** 20,
     // A volume has a size of its own; a directory of the user's is not all the guest's.
     quotaCountsAll: mount.kind === "named",
+    layer: null,
   };
 }

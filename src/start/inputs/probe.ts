@@ -41,7 +41,7 @@ export async function probeInputs(subject: Subject, signal: AbortSignal): Promis
     stagingDirectory: paths.directory,
   });
   const root = prepareRoot(record.config, paths, home, signal);
-  const mounts = prepareMounts(record.config, home);
+  const mounts = prepareMounts(record.config, home, paths);
   const candidates = hostAccelerators();
   const tscKhz = kernel.then((found) => measureTscKhz(found, home.cache));
   await Promise.allSettled([usage, qemu, kernel, root, mounts, candidates, tscKhz]);

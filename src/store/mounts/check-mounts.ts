@@ -7,7 +7,7 @@ import { InvalidConfigError, VolumeAlreadyExistsError } from "../../errors/index
 import type { Home } from "../home.ts";
 import { findIfThere, volumeNotFound, type FoundVolume } from "../volumes/volumes.ts";
 import { missingImage, noImageFile } from "./image-faults.ts";
-import { requireServable, requireSharable } from "./shared-directories.ts";
+import { requireOverlayable, requireServable, requireSharable } from "./shared-directories.ts";
 
 /** So many are free in every machine beside those of the root. */
 const mostDisks = 4;
@@ -44,7 +44,7 @@ export async function checkMounts(
       case "bind": {
         const host = resolve(mount.host);
         requireSharable(mount);
-        await requireServable(host, mount.guest);
+        requireOverlayable(mount, await requireServable(host, mount.guest));
         checked.push({ ...mount, host });
         break;
       }

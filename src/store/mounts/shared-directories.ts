@@ -1,5 +1,5 @@
 import { lstat } from "node:fs/promises";
-import type { VolumeMount } from "../../config/mounts/volume-mount.ts";
+import type { BindMount, VolumeMount } from "../../config/mounts/volume-mount.ts";
 import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
 
 /**
@@ -34,5 +34,13 @@ export async function requireServable(path: string, guest: string): Promise<bool
   const what = found.isSymbolicLink() ? "a symbolic link" : "neither a directory nor a file";
   throw new InvalidConfigError(`${path}, which is to be mounted at ${guest}, is ${what}`, {
     hint: found.isSymbolicLink() ? "Name what it leads to." : "Mount the directory that it is in.",
+  });
+}
+
+/** @param isFile whether its source is a file. @throws InvalidConfigError for a layer over one */
+export function requireOverlayable({ guest, host, overlay }: BindMount, isFile: boolean): void {
+  if (overlay !== true || !isFile) return;
+  throw new InvalidConfigError(`${host}, which is to be mounted at ${guest} with overlay(), is a file`, {
+    hint: "Mount the directory that it is in, or copy the file into the sandbox.",
   });
 }

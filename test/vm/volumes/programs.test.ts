@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { run } from "../../../guest/tools.ts";
 import { Sandbox } from "../../../src/index.ts";
+import { snapshot } from "../../support/overlay-guest.ts";
 import { output } from "../images/root-support.ts";
 import { printed, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
@@ -17,7 +18,7 @@ const at = (...names: readonly string[]): string => join(home, ...names);
 
 let sandbox: Sandbox;
 before(async () => {
-  mkdirSync(at("work"));
+  for (const name of ["work", "layered"]) mkdirSync(at(name));
   sandbox = await Sandbox.builder("programs")
     .image("localhost/base")
     .memory(512)
@@ -25,6 +26,7 @@ before(async () => {
     .volume("/lib", (m) => m.bind("/usr/lib").readonly())
     .volume("/tests", (m) => m.bind(import.meta.dirname).readonly())
     .volume("/work", (m) => m.bind(at("work")))
+    .volume("/layered", (m) => m.bind(at("layered")).overlay())
     .volume("/named", (m) => m.namedWith("data", "ensure-exists", "dir"))
     .volume("/disk", (m) => m.namedWith("disk", "ensure-exists", "disk", 256))
     .volume("/memory", (m) => m.tmpfs().size(256))
@@ -34,6 +36,7 @@ before(async () => {
 
 for (const [mount, kind] of Object.entries({
   "/work": "a directory of the host",
+  "/layered": "a layer over a directory of the host",
   "/named": "a named directory",
   "/disk": "a disk",
   "/memory": "memory",
@@ -91,6 +94,36 @@ test("git, make and a compiler work on it", async () => {
     ...["7", "x1", "x2", "x3", "x4", "up to date"],
   ]);
   await run("git", ["-c", "safe.directory=*", "-C", at("work/clone"), "fsck", "--strict"]);
+});
+
+test("git and make work over a repository of the host's, which is as they left it when that is applied", async () => {
+  assert.deepEqual(readdirSync(at("layered")), []);
+  const repository = at("layered/repository");
+  mkdirSync(join(repository, "sub"), { recursive: true });
+  const git = async (...args: readonly string[]): Promise<string> => {
+    const identity = ["-c", "user.name=tester", "-c", "user.email=tester@example.com"];
+    return (await run("git", [...identity, "-c", "safe.directory=*", "-C", repository, ...args])).toString();
+  };
+  for (const name of ["1", "2", "3"]) writeFileSync(join(repository, "sub", name), `${name}\n`);
+  await git("init", "-q", "-b", "main");
+  await git("add", ".");
+  await git("commit", "-qm", "one");
+  const before = snapshot(repository);
+  const script = `
+    set -e
+    export HOME=/work/user LC_ALL=C; cd /layered/repository
+    git config user.name guest; git config user.email guest@example.com; git status --short
+    git checkout -qb other; git rm -q sub/1; git mv sub/2 sub/two; echo more >> sub/3; git commit -qam two
+    git checkout -q main; ls sub; git merge -q other; git gc -q; git fsck 2>/dev/null; git status --short
+    printf 'out: sub/3\\n\\tcp sub/3 out\\n' > Makefile; make -s; cat out; make -q && echo "up to date"`;
+  const said = await output(sandbox, script);
+  assert.deepEqual(said.split("\n"), ["1", "2", "3", "3", "more", "up to date"]);
+  assert.deepEqual(snapshot(repository), before);
+  await sandbox.applyChanges("/layered/repository");
+  for await (const { kind, path } of sandbox.changes("/layered/repository")) assert.fail(`${kind} ${path}`);
+  assert.equal(await git("status", "--short"), "?? Makefile\n?? out\n");
+  assert.equal((await git("log", "--format=%an %s")).trim(), "guest two\ntester one");
+  await git("fsck", "--strict");
 });
 
 test("apt-get reads a repository of the host's", async () => {

@@ -1,0 +1,207 @@
+import { ChangesConflictError, MicrosandboxError, PartialCopyError } from "../../errors/index.ts";
+import type { Operation } from "../../host/operation.ts";
+import type { WaitOptions } from "../../host/call-options.ts";
+import { ioError } from "../../host/system-error.ts";
+import { applyLayer } from "../../overlay/apply-layer.ts";
+import { discardLayer } from "../../overlay/discard-layer.ts";
+import { readRecords } from "../../overlay/journal.ts";
+import { walkLayer } from "../../overlay/layer-walk.ts";
+import { lockStoppedSandbox } from "../../store/sandboxes.ts";
+import type { SandboxControl } from "../control/sandbox-control.ts";
+import { pathText, type GuestPath } from "../fs/guest-path.ts";
+import { changeFrom, Selection, type ChangeSelection, type SandboxChange } from "./chosen-changes.ts";
+import { OpenLayer } from "./open-layer.ts";
+
+/** How far changes were written. */
+export interface ApplyProgress {
+  /** Files, directories, links and deletions. */
+  readonly entries: number;
+  /** Of content. */
+  readonly bytes: number;
+}
+
+export interface ApplyChangesOptions extends WaitOptions, ChangeSelection {
+  /** Find out what would be done, and what would be refused, and write nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** Told as it goes on. */
+  readonly onProgress?: ((progress: ApplyProgress) => void) | undefined;
+}
+
+export interface DiscardChangesOptions extends WaitOptions, ChangeSelection {}
+
+export const applyOptions = {
+  paths: "any",
+  filter: "function",
+  dryRun: "boolean",
+  onProgress: "function",
+} as const;
+
+const mostNamed = 1000;
+const mostShown = 5;
+
+/** @throws as `SandboxLifecycle.changes` */
+export async function* readChanges(
+  control: SandboxControl,
+  path: GuestPath,
+  operation: Operation,
+): AsyncGenerator<SandboxChange, void, undefined> {
+  await using layer = await OpenLayer.open(control, path, null);
+  if (layer === null) return;
+  try {
+    const records = await readRecords(layer.paths);
+    for await (const found of walkLayer(layer.files, layer.host, records.root)) {
+      operation.throwIfOver();
+      const change = found.event === "change" ? changeFrom(found.change, layer.below) : null;
+      if (change !== null) yield change;
+    }
+  } catch (error) {
+    throw asOurs("look for changes in", layer, error);
+  }
+}
+
+/** @throws as `SandboxLifecycle.applyChanges` */
+export async function applyChanges(
+  control: SandboxControl,
+  path: GuestPath,
+  options: ApplyChangesOptions,
+  operation: Operation,
+): Promise<ApplyProgress> {
+  await using layer = await OpenLayer.open(control, path, operation.signal);
+  const selection = new Selection(layer?.below ?? "", options);
+  if (layer === null) {
+    selection.requireMatched();
+    return { entries: 0, bytes: 0 };
+  }
+  try {
+    const planned = await plan(layer, selection, operation);
+    if (options.dryRun === true) return planned;
+    return await write(layer, selection, options, operation);
+  } catch (error) {
+    throw asOurs("write changes to", layer, error);
+  }
+}
+
+/** @throws as `SandboxLifecycle.discardChanges` */
+export async function discardChanges(
+  control: SandboxControl,
+  path: GuestPath,
+  options: DiscardChangesOptions,
+  operation: Operation,
+): Promise<number> {
+  await using _ = await lockStoppedSandbox(control.home, control.name, control.id, "discard changes of");
+  await using layer = await OpenLayer.open(control, path, operation.signal);
+  const selection = new Selection(layer?.below ?? "", options);
+  if (layer === null) {
+    selection.requireMatched();
+    return 0;
+  }
+  const { paths, files, host } = layer;
+  try {
+    await plan(layer, selection, operation, false);
+    const records = await readRecords(paths);
+    const chooses = selection.chooses.bind(selection);
+    return await discardLayer({
+      layer: paths,
+      records,
+      files,
+      host,
+      chooses,
+      signal: operation.signal,
+    });
+  } catch (error) {
+    throw asOurs("drop changes of", layer, error);
+  }
+}
+
+/** Finds out what is meant, and that nothing of it conflicts. @throws InvalidConfigError, ChangesConflictError */
+async function plan(
+  layer: OpenLayer,
+  selection: Selection,
+  operation: Operation,
+  refusesConflicts = true,
+): Promise<ApplyProgress> {
+  const conflicts = new Conflicts();
+  let [entries, bytes] = [0, 0];
+  for await (const found of walkLayer(layer.files, layer.host, (await readRecords(layer.paths)).root)) {
+    operation.throwIfOver();
+    if (found.event !== "change" || !selection.chooses(found.change)) continue;
+    entries++;
+    if (found.change.kind !== "deleted") bytes += found.change.size;
+    if (found.change.conflicts) conflicts.add(found.change.path);
+  }
+  selection.requireMatched();
+  if (refusesConflicts) conflicts.throwIfAny("nothing was written");
+  return { entries, bytes };
+}
+
+async function write(
+  layer: OpenLayer,
+  selection: Selection,
+  { onProgress }: ApplyChangesOptions,
+  operation: Operation,
+): Promise<ApplyProgress> {
+  let bytes = 0;
+  let last = "";
+  let entries = 0;
+  const result = await applyLayer({
+    layer: layer.paths,
+    records: (await readRecords(layer.paths)).root,
+    files: layer.files,
+    host: layer.host,
+    chooses: selection.chooses.bind(selection),
+    signal: operation.signal,
+    progressed: ({ path }, more) => {
+      if (path !== last) entries++;
+      last = path;
+      bytes += more;
+      onProgress?.({ entries, bytes });
+    },
+  });
+  const conflicts = new Conflicts();
+  for (const path of result.conflicts) conflicts.add(path);
+  conflicts.throwIfAny("the host has changed them at this moment; everything else was written");
+  if (result.refusedCount > 0) {
+    const refused = result.refused.map(({ path, message }) => ({
+      path: pathText(path),
+      pathBytes: path,
+      message,
+    }));
+    const shown = refused.slice(0, mostShown).map(({ path, message }) => `${path} (${message})`);
+    const rest = result.refusedCount - shown.length;
+    throw new PartialCopyError(
+      `apply changes to ${layer.mount.host}: not written: ${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`,
+      { refusedCount: result.refusedCount, refused },
+      { hint: "Everything else was written. The error's refused has the paths and the reasons." },
+    );
+  }
+  const { files, directories, symlinks, deleted } = result;
+  return { entries: files + directories + symlinks + deleted, bytes: result.bytes };
+}
+
+/** Gathers conflicts, of very many the first ones. */
+class Conflicts {
+  readonly #paths: string[] = [];
+  #count = 0;
+
+  add(path: string): void {
+    this.#count++;
+    if (this.#paths.length < mostNamed) this.#paths.push(pathText(Buffer.from(path, "latin1")));
+  }
+
+  throwIfAny(what: string): void {
+    if (this.#count === 0) return;
+    const shown = this.#paths.slice(0, mostShown).join(", ");
+    const rest = this.#count - Math.min(this.#count, mostShown);
+    throw new ChangesConflictError(
+      `the host has changed what the guest has changed, too: ${shown}${rest > 0 ? ` and ${rest} more` : ""} (${what})`,
+      { conflictCount: this.#count, conflicts: this.#paths },
+      { hint: "Look at both, and apply the others with paths or filter, or discard those changes." },
+    );
+  }
+}
+
+function asOurs(what: string, { mount }: OpenLayer, error: unknown): unknown {
+  return error instanceof MicrosandboxError || !(error instanceof Error) || !("code" in error)
+    ? error
+    : ioError(`${what} ${mount.host}`, error, "userFile");
+}

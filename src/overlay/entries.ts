@@ -1,0 +1,31 @@
+import type { BigIntStats } from "node:fs";
+import { lstat } from "node:fs/promises";
+import type { HeldDirectory } from "../host/contained/held-directory.ts";
+import { errorCode } from "../host/system-error.ts";
+
+/** A name, of one character for each byte, as the system takes it. */
+export function bytesOf(name: string): Buffer {
+  return Buffer.from(name, "latin1");
+}
+
+/** What a directory has under a name, not followed; null when there is nothing, or no directory. */
+export async function entryOf(directory: HeldDirectory | null, name: string): Promise<BigIntStats | null> {
+  if (directory === null) return null;
+  try {
+    return await lstat(directory.at(bytesOf(name)), { bigint: true });
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** A directory in a directory; null when there is none, or something else by now, such as a link. */
+export async function childOf(directory: HeldDirectory | null, name: string): Promise<HeldDirectory | null> {
+  if (directory === null) return null;
+  try {
+    return await directory.openChild(bytesOf(name));
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "ELOOP"].includes(errorCode(error) ?? "")) return null;
+    throw error;
+  }
+}
