@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { ProtocolError } from "../errors/index.ts";
+import { ProtocolError, RuntimeError } from "../errors/index.ts";
 import { takeReads } from "../host/system/shared-read-buffer.ts";
 import { encodeControlFrame } from "./control.ts";
 import { writeFrame } from "./frame-buffers.ts";
@@ -179,7 +179,9 @@ export class Channel {
       this.#decoder.end();
       this.#close(null);
     } catch (error) {
-      this.#close(error instanceof Error ? error : new Error(String(error)));
+      if (!this.#decoder.partial) this.#close(error instanceof Error ? error : new Error(String(error)));
+      // Whoever is killed ends where he is, and breaks no rule by that.
+      else this.#close(new RuntimeError("the connection was cut off inside a frame", { cause: error }));
     }
   }
 
