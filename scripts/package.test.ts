@@ -200,7 +200,9 @@ describe("the package", () => {
   test("exports classes under their own names", () => {
     const code = `
       import * as library from "microsandbox";
-      const named = Object.entries(library).filter(([, value]) => typeof value === "function");
+      // A function's own name nobody sees; one that a dependency has as well is another one in the bundle.
+      const isClass = (value) => typeof value === "function" && String(value).startsWith("class");
+      const named = Object.entries(library).filter(([, value]) => isClass(value));
       console.log(JSON.stringify(named.map(([name, value]) => [name, value.name])));`;
     const names = JSON.parse(node(["--input-type=module", "--eval", code]).stdout) as [string, string][];
     assert.ok(names.length > 40);

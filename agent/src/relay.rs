@@ -5,6 +5,7 @@
 //! On the port each message has the number of its mount before it, a `u32`; FUSE messages begin with their own length
 //! (linux/fuse.h, `fuse_in_header` and `fuse_out_header`). Nothing else of them is looked at here, but whether anybody waits for it.
 
+mod abort;
 mod notices;
 
 use self::notices::Notices;
@@ -90,6 +91,9 @@ impl Relay {
                 eprintln!("agent: the host's files: {error}");
             }
             its_notices.end();
+            if let Err(error) = abort::abort_all() {
+                eprintln!("agent: the end of the host's files: {error}");
+            }
             // With the last descriptor of a device its mount is over, and whoever waits for an answer gets an error.
             locked(&its_devices).clear();
             drop(until);
@@ -119,7 +123,7 @@ impl Relay {
             "fd={},rootmode={mode},user_id=0,group_id=0,allow_other,max_read=1048576",
             device.as_raw_fd()
         );
-        sys::mount("host", target, "fuse", flags, &options)?;
+        sys::mount(abort::SOURCE, target, "fuse", flags, &options)?;
         let carrier = match self.first.take() {
             Some(first) => first,
             None => self.way.clone().start_carrier()?,

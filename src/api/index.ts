@@ -107,7 +107,7 @@ export type { SandboxStopResult } from "./control/stop-result.ts";
 export type { SandboxConfigInput } from "../config/sandbox/config-object.ts";
 export { SandboxHandle } from "./sandbox/sandbox.ts";
 export { GiB, KiB, MiB, TiB, type Mebibytes } from "../config/sizes.ts";
-export type { DestroyOptions, RestartOptions } from "./sandbox/start.ts";
+export type { DestroyOptions, RestartOptions, StartOptions } from "./sandbox/start.ts";
 export { Stdin, type StdinMode } from "./exec/stdin.ts";
 export { FsEntryKinds, type FsEntry, type FsEntryKind, type FsMetadata } from "./fs/fs-types.ts";
 export {
@@ -122,6 +122,20 @@ export { VolumeFs, type VolumeFsEntry } from "./volumes/volume-fs.ts";
 export { VolumeHandle } from "./volumes/volume-handle.ts";
 export type { VolumeHandle as VolumeInfo } from "./volumes/volume-handle.ts";
 export { VolumeFsReadStream, VolumeFsWriteSink } from "./volumes/volume-streams.ts";
+export type {
+  AttributeChange,
+  FileProvider,
+  NewAttributes,
+  ProvidedEntry,
+  ProvidedSpace,
+  ProvidedStat,
+  ProviderCall,
+  ProviderFailure,
+} from "../provider/file-provider.ts";
+export { memory, type MemoryOptions, type MemoryProvider } from "../provider/made/memory.ts";
+export { readOnly } from "../provider/made/read-only.ts";
+export { union } from "../provider/made/union.ts";
+export type { GivenProvider, ProviderOptions } from "../config/mounts/given-provider.ts";
 export { Mount, type MountConfig } from "../config/mounts/mount-config.ts";
 export { MountBuilder } from "../config/mounts/mount-builder.ts";
 export {
@@ -134,6 +148,7 @@ export {
   type HostPermissions,
   type NamedMount,
   type NamedVolumeMode,
+  type ProviderMount,
   type SharedFiles,
   type StatVirtualization,
   type TmpfsMount,

@@ -2,33 +2,64 @@ import { access, constants, lstat } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { IoError } from "../errors/index.ts";
 import { fileServerProgram } from "../host/package-files.ts";
-import type { ServedPath } from "./options.ts";
-import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
+import type { ServedMount } from "./options.ts";
+import { passedBytes, type WorkerMessage, type WorkerOrder, type WorkerTask } from "./worker-messages.ts";
 
-/**
- * Serves directories and files of the host to one guest, in a thread of its own, until the connection ends.
- *
- * @param fd a connected socket that is given away: nobody else may read, write or close it
- * @param over called once with a reason when the mounts are over before the connection is: a path cannot be opened, or the guest has
- *   sent what no relay sends
- *
- * @example
- * ```ts
- * serveFiles(machine.takeFilesPort(), paths, (reason) => console.error(reason));
- * ```
- */
-export function serveFiles(fd: number, paths: readonly ServedPath[], over: (reason: string) => void): void {
-  const task: WorkerTask = { fd, paths };
-  const worker = new Worker(fileServerProgram(), { workerData: task, name: "file server" });
-  const first = firstOnly(over);
-  worker.on("message", (reason: WorkerMessage) => {
-    first(reason);
-  });
-  worker.on("error", (error: Error) => {
-    first(error.message);
-  });
-  // The sandbox's end is not held up by it.
-  worker.unref();
+/** Whom the file server tells of what it does not do itself. */
+export interface FileServerListener {
+  /**
+   * Called once with a reason when the mounts are over before the connection is: a path cannot be opened, or the guest has sent what
+   * no relay sends.
+   */
+  over(reason: string): void;
+  /** The guest asks for something of a mount that a program provides. It must be taken, answered or not. */
+  request(mount: number, message: Buffer): void;
+  /** The guest has so many bytes of {@link FileServer.answer}. */
+  written(mount: number, bytes: number): void;
+}
+
+/** The thread that serves files to one guest. */
+export class FileServer {
+  readonly #worker: Worker;
+
+  /**
+   * Serves until the connection ends.
+   *
+   * @param fd a connected socket that is given away: nobody else may read, write or close it
+   */
+  constructor(fd: number, mounts: readonly ServedMount[], listener: FileServerListener) {
+    const task: WorkerTask = { fd, mounts };
+    const worker = new Worker(fileServerProgram(), { workerData: task, name: "file server" });
+    this.#worker = worker;
+    const over = firstOnly((reason) => listener.over(reason));
+    worker.on("message", (message: WorkerMessage) => {
+      if (message.kind === "over") over(message.reason);
+      else if (message.kind === "written") listener.written(message.mount, message.bytes);
+      else {
+        let taken = 0;
+        for (const { mount, message: bytes } of message.requests) {
+          listener.request(mount, Buffer.from(bytes.buffer));
+          taken += passedBytes(bytes);
+        }
+        this.#order({ kind: "taken", bytes: taken });
+      }
+    });
+    worker.on("error", (error: Error) => {
+      over(error.message);
+    });
+    // The sandbox's end is not held up by it.
+    worker.unref();
+  }
+
+  /** Answers for a mount. After the end of the connection it does nothing. @param message with its mount's number before it */
+  answer(mount: number, message: Buffer): void {
+    const bytes = new Uint8Array(message);
+    this.#order({ kind: "answer", mount, message: bytes }, [bytes.buffer]);
+  }
+
+  #order(order: WorkerOrder, transferred: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(order, transferred);
+  }
 }
 
 function firstOnly(tell: (reason: string) => void): (reason: string) => void {
@@ -41,8 +72,10 @@ function firstOnly(tell: (reason: string) => void): (reason: string) => void {
 }
 
 /** Finds out what would keep the server from serving, without it. @throws IoError */
-export async function requireOpenable(paths: readonly ServedPath[]): Promise<void> {
-  for (const { path, isFile } of paths) {
+export async function requireOpenable(mounts: readonly ServedMount[]): Promise<void> {
+  for (const mount of mounts) {
+    if (mount.kind === "provider") continue;
+    const { path, isFile } = mount;
     const found = await lstat(path).catch((error: unknown) => {
       throw cannotServe(error instanceof Error ? error.message : String(error));
     });

@@ -3,8 +3,12 @@ export type StatVirtualization = "strict" | "relaxed" | "off";
 /** Whether permissions that the guest changes are the host's, too. */
 export type HostPermissions = "private" | "mirror";
 
+/** What a guest is to have of files that are not its own: the host's, or what the program provides that owns the sandbox. */
+export type ServedMount = ServedPath | ServedProvider;
+
 /** One directory or file of the host's, as a guest is to have it. */
 export interface ServedPath {
+  readonly kind: "path";
   /** Absolute. */
   readonly path: string;
   /** Whether it is one file. */
@@ -20,4 +24,13 @@ export interface ServedPath {
   readonly quotaCountsAll: boolean;
   /** Directory of the layer that takes what the guest writes, so that the path itself is only read; null: it is written to. */
   readonly layer: string | null;
+}
+
+/** Files that a program provides. */
+export interface ServedProvider {
+  readonly kind: "provider";
+  /** Where it is mounted in the guest. */
+  readonly guest: string;
+  /** How long the program may take for one request of the guest's, ms. */
+  readonly timeoutMs: number;
 }

@@ -16,12 +16,15 @@ import { test, type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { fields, parseAnswer, requestOf, texts, type Answer } from "../../test/support/fuse-kernel.ts";
 import { opcodes } from "./fuse/numbers.ts";
-import type { ServedPath } from "./options.ts";
+import { answer } from "./fuse/reply.ts";
+import type { ServedMount, ServedPath } from "./options.ts";
 import { ServedConnection } from "./served-connection.ts";
+import { passedBytes, type ForwardedRequest } from "./worker-messages.ts";
 import { readBody, writeBody } from "../../test/support/served-directory.ts";
 
 const root = 1;
 const plain = {
+  kind: "path",
   isFile: false,
   readOnly: false,
   statVirtualization: "strict",
@@ -51,7 +54,7 @@ function serveDirectories(t: TestContext, changes: readonly Partial<ServedPath>[
   const [relay, socket] = duplexPair();
   const ended = Promise.withResolvers<string | null>();
   const paths = changes.map((change, index) => ({ ...plain, path: hosts[index] ?? "", ...change }));
-  new ServedConnection(socket, paths, ended.resolve);
+  new ServedConnection(socket, paths, { ended: ended.resolve, pass: () => undefined });
   t.after(() => {
     relay.destroy();
     rmSync(top, { recursive: true, force: true });
@@ -288,4 +291,53 @@ test("nor when all that it asks comes at once", async (t) => {
     assert.equal(unique, question.readBigUInt64LE(12));
     assert.equal(body.length, 1 << 20);
   }
+});
+
+test("what somebody else serves is passed on, no more of it than is taken, and answered as it comes", async (t) => {
+  const top = mkdtempSync(join(tmpdir(), "msb-passed-"));
+  writeFileSync(join(top, "file"), "1");
+  const [relay, socket] = duplexPair();
+  t.after(() => {
+    relay.destroy();
+    rmSync(top, { recursive: true, force: true });
+  });
+  const passed: ForwardedRequest[] = [];
+  const mounts: readonly ServedMount[] = [
+    { kind: "provider", guest: "/made", timeoutMs: 1000 },
+    { ...plain, path: top },
+  ];
+  const listener = {
+    ended: () => undefined,
+    pass: (requests: readonly ForwardedRequest[]) => passed.push(...requests),
+  };
+  const connection = new ServedConnection(socket, mounts, listener);
+  const messages = cut(relay);
+  const asked = requestOf("lookup", root, texts("x"));
+  relay.write(Buffer.concat([asked, requestOf("lookup", root, texts("file"), { mount: 1 })]));
+  assert.equal((await messages.next()).value?.mount, 1, "the other one is answered meanwhile");
+  assert.deepEqual(
+    passed.map(({ mount, message }) => [mount, Buffer.from(message)]),
+    [[0, asked.subarray(4)]],
+  );
+  assert.equal(passed[0]?.message.buffer.byteLength, asked.length - 4, "nothing else goes with it");
+
+  const written = Promise.withResolvers<void>();
+  connection.answer(
+    Buffer.concat([Buffer.alloc(4), answer(0, asked.subarray(12, 20), 0, 2).subarray(4)]),
+    () => written.resolve(),
+  );
+  const told = (await messages.next()).value;
+  assert.deepEqual([told?.mount, told?.errno, told?.unique], [0, 2, asked.readBigUInt64LE(12)]);
+  await written.promise;
+
+  // A guest that floods is not read from while what it sent is not taken.
+  let isRead = 0;
+  const flood = requestOf("write", root, Buffer.alloc(1 << 20));
+  for (let each = 0; each < 20; each++) relay.write(flood, () => isRead++);
+  for (let each = 0; each < 200; each++) await setImmediate();
+  assert.equal(passed.length, 1 + 4);
+  assert.ok(isRead < 10, `${isRead} were read`);
+  for (const { message } of passed.splice(0)) connection.taken(passedBytes(message));
+  for (let each = 0; each < 200; each++) await setImmediate();
+  assert.ok(passed.length >= 4, `${passed.length} more were passed on`);
 });

@@ -73,6 +73,7 @@ export async function warm({ home, config, notice, openLogs, signal }: WarmReque
       notice,
       background: (job) => jobs.push(job),
       fill: null,
+      programFiles: noProgramFiles,
       agentLost: () => undefined,
     };
     return await withAccelerator(context, null, warmTemplate);
@@ -80,6 +81,14 @@ export async function warm({ home, config, notice, openLogs, signal }: WarmReque
   for (const job of jobs) await job(signal);
   return outcome;
 }
+
+/** A template has no mounts. */
+const noProgramFiles: StartContext["programFiles"] = {
+  open: () => {
+    throw new Error("a template has no program");
+  },
+  served: () => undefined,
+};
 
 async function warmTemplate(plan: StartPlan): Promise<WarmOutcome> {
   const { templates, trial, root, context } = plan;

@@ -4,6 +4,7 @@ import { access, mkdir, mkdtemp, open, readdir, rename, rm, utimes, writeFile } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
+import { sandboxRecord } from "../../test/support/sandbox-record.ts";
 import {
   SandboxAlreadyExistsError,
   SandboxNotFoundError,
@@ -18,7 +19,6 @@ import {
   findSandbox,
   listSandboxes,
   lockStoppedSandbox,
-  newSandboxId,
   removeSandbox,
   sandboxPaths,
   sweepLeftovers,
@@ -39,44 +39,8 @@ beforeEach(async () => {
   await prepareHome(home);
 });
 
-function record(name: string, createdAt = "2026-01-01T00:00:00.000Z"): SandboxRecord {
-  return {
-    format: 2,
-    id: newSandboxId(),
-    name,
-    createdAt,
-    config: {
-      image: { kind: "oci", reference: "localhost/base" },
-      imageDigest: null,
-      mounts: [],
-      stopSignal: null,
-      patches: [],
-      rootDisk: { kind: "managed", sizeMib: 4096 },
-      cpus: 1,
-      memoryMib: 128,
-      logLevel: null,
-      quietLogs: false,
-      workdir: null,
-      shell: "/bin/sh",
-      hostname: name,
-      user: null,
-      entrypoint: null,
-      cmd: null,
-      env: [],
-      scripts: [],
-      labels: {},
-      rlimits: [],
-      pullPolicy: "if-missing",
-      maxDurationSecs: null,
-      idleTimeoutSecs: null,
-      ephemeral: false,
-      disableNetwork: false,
-      metricsSampleIntervalMs: 1000,
-      thp: "madvise",
-      kernelPath: null,
-    },
-  };
-}
+const record = (name: string, createdAt = "2026-01-01T00:00:00.000Z"): SandboxRecord =>
+  sandboxRecord(name, { createdAt });
 
 async function create(of: SandboxRecord): Promise<void> {
   await (await createSandboxDirectory(home, of)).release();

@@ -14,9 +14,10 @@ import { identifyProcess } from "../host/process/process-identity.ts";
 import { socketPath, type Home } from "../store/home.ts";
 import { holdMounts, type HeldMounts } from "../store/mounts/hold-mounts.ts";
 import type { SandboxState as StoredState, TerminationReason } from "../store/state.ts";
-import type { BackgroundJob } from "../start/common/context.ts";
+import type { BackgroundJob, HurriedMounts } from "../start/common/context.ts";
 import type { Inherited } from "../start/prelaunch/prelaunch-qemu.ts";
 import { startGuest, type StartOutcome } from "../start/start.ts";
+import { requireNoProviders } from "../config/mounts/provider-mounts.ts";
 import { BackgroundJobs } from "./background-jobs.ts";
 import { clearBootError, recordBootError } from "./boot-error-file.ts";
 import type { Client, ClientServices } from "./clients/client.ts";
@@ -46,6 +47,9 @@ export interface SupervisorOptions {
 /** What a stop that nobody gave a grace for allows, ms. */
 const defaultGraceMs = 10_000;
 
+/** How long a guest that shuts down waits for an answer of the program that provides its files, ms. */
+const longestLastRequestMs = 2_000;
+
 /** Whether there is a sandbox: not yet, now, or not any more. */
 type Phase =
   | { readonly kind: "starting" }
@@ -71,6 +75,8 @@ export class Supervisor implements ClientServices {
   #attached: boolean;
   /** Why the sandbox is about to end, once that is decided. The first reason counts. */
   #ending: Ending | null = null;
+  /** What the owner's program provides. */
+  #provided: HurriedMounts | null = null;
   /** Until its end. */
   #heldMounts: HeldMounts | null = null;
   /** How the sandbox has ended, once everything about it is on disk. */
@@ -130,7 +136,9 @@ export class Supervisor implements ClientServices {
     return await this.#running().metrics();
   }
 
+  /** @throws UnsupportedOperationError when it has mounts that its program provides */
   detach(): void {
+    requireNoProviders(this.#options.sandbox.record.config.mounts, `sandbox ${this.name}`);
     this.#attached = false;
   }
 
@@ -285,6 +293,12 @@ export class Supervisor implements ClientServices {
       background: (job: BackgroundJob) => {
         this.#jobs.add(job);
       },
+      programFiles: {
+        open: (path: string, handler: StreamHandler) => this.#clients.owner.provideFiles(path, handler),
+        served: (mounts: HurriedMounts) => {
+          this.#provided = mounts;
+        },
+      },
       agentLost: (error: Error | null) => {
         void this.#agentLost(error);
       },
@@ -389,6 +403,8 @@ export class Supervisor implements ClientServices {
 
   #shutDownGuest(graceMs: number): void {
     if (this.#phase.kind !== "running" || !this.#phase.sandbox.shutDown(graceMs)) return;
+    // What processes wait for that are to end, and what is written when all is unmounted.
+    this.#provided?.hurry(Math.min(longestLastRequestMs, graceMs / 4));
     if (this.state === "running") void this.#saveInBackground({ status: "draining" });
   }
 

@@ -1,4 +1,5 @@
-import { opcodes, sizes } from "../../src/file-server/fuse/numbers.ts";
+import { MessageStream } from "../../src/file-server/fuse/message-stream.ts";
+import { mostForwardedMessage, opcodes, sizes } from "../../src/file-server/fuse/numbers.ts";
 
 /** An answer as the guest's kernel takes it. */
 export interface Answer {
@@ -38,6 +39,19 @@ export function parseAnswer(message: Buffer): Answer {
     unique: message.readBigUInt64LE(12),
     body: message.subarray(20),
   };
+}
+
+/** Cuts what comes of a mount that a program serves into answers. */
+export class AnswerReader {
+  readonly #stream = new MessageStream(sizes.outHeader, mostForwardedMessage);
+
+  push(bytes: Buffer): Answer[] {
+    this.#stream.push(bytes);
+    const answers: Answer[] = [];
+    for (let next = this.#stream.next(); next !== null; next = this.#stream.next())
+      answers.push(parseAnswer(Buffer.concat([Buffer.alloc(4), next.message])));
+    return answers;
+  }
 }
 
 /** The fields of a structure, each a `u32` or a `u64`. */

@@ -6,6 +6,7 @@ const upperPath = "/home/sandboxes/demo/upper.img";
 
 /** All that can be handed over to a supervisor. Nothing of it is there. */
 const servedSample = {
+  kind: "path",
   path: "/home/user/work",
   isFile: false,
   readOnly: false,
@@ -47,7 +48,10 @@ export const handoverSample = {
     isWatched: false,
     statePath: "/home/templates/state",
     opening: "{}\n",
-    mounts: { guest: guestSample, served: [servedSample] },
+    mounts: {
+      guest: guestSample,
+      served: [servedSample, { kind: "provider", guest: "/made", timeoutMs: 30_000 }],
+    },
     bootFrames: "aGVsbG8=",
     isFilled: false,
     accelerator: "tcg",

@@ -13,6 +13,7 @@ export interface Caller {
 }
 
 const wantedByDefault = {
+  kind: "path",
   isFile: false,
   readOnly: false,
   statVirtualization: "strict",

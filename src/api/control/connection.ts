@@ -8,6 +8,7 @@ import { Streams } from "../../protocol/streams.ts";
 import { violation } from "../../protocol/violation.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
+import type { ProvideFiles } from "../providers/provide-files.ts";
 
 /** Who gets what arrives on stream 0. */
 export interface GreetingHandler {
@@ -25,7 +26,7 @@ export class SupervisorConnection {
   #holders = 0;
   #greeting: GreetingHandler | null = null;
 
-  private constructor(duplex: Duplex) {
+  private constructor(duplex: Duplex, provide: ProvideFiles | null) {
     this.#socket = "unref" in duplex ? (duplex as Socket) : null;
     this.#streams = new Streams(
       duplex,
@@ -34,8 +35,9 @@ export class SupervisorConnection {
         message: (message) => {
           this.#greeting?.message(message);
         },
-        accept: ({ service }) => {
-          throw violation(`may not be opened here: ${service.name}`);
+        accept: (stream, opening) => {
+          if (provide === null) throw violation(`may not be opened here: ${stream.service.name}`);
+          return provide(stream, opening);
         },
         reason: (error) =>
           error instanceof MicrosandboxError
@@ -49,9 +51,16 @@ export class SupervisorConnection {
     this.#socket?.unref();
   }
 
-  /** @param greeting gets what arrives on stream 0: the progress of a start */
-  static inherited(duplex: Duplex, greeting: GreetingHandler): SupervisorConnection {
-    const connection = new SupervisorConnection(duplex);
+  /**
+   * @param greeting gets what arrives on stream 0: the progress of a start
+   * @param provide what this program provides
+   */
+  static inherited(
+    duplex: Duplex,
+    greeting: GreetingHandler,
+    provide: ProvideFiles | null = null,
+  ): SupervisorConnection {
+    const connection = new SupervisorConnection(duplex, provide);
     connection.#greeting = greeting;
     return connection;
   }
@@ -75,7 +84,7 @@ export class SupervisorConnection {
       },
       Math.min(timeoutMs, longestTimerMs),
     );
-    const connection = new SupervisorConnection(socket);
+    const connection = new SupervisorConnection(socket, null);
     socket.ref();
     connection.#greeting = {
       message: (message) => {

@@ -22,6 +22,7 @@ import { resultOf, resultOfEnded, resultOfGone, type SandboxStopResult } from ".
 import { orTimeout } from "../../host/or-timeout.ts";
 import { SupervisorConnection } from "./connection.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
+import type { Providers } from "../../config/mounts/provider-mounts.ts";
 import { metricsFrom, type SandboxMetrics } from "../metrics/metrics.ts";
 import type { OtherOptions } from "../../host/call-options.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
@@ -58,6 +59,8 @@ export interface BorrowedConnection extends Disposable {
 export class SandboxControl {
   readonly home: Home;
   readonly record: SandboxRecord;
+  /** What this program has given to be mounted in it. */
+  readonly providers: Providers;
   readonly #keeps: boolean;
   readonly #connecting = new SharedWork<SupervisorConnection>();
   #connection: SupervisorConnection | null;
@@ -72,8 +75,10 @@ export class SandboxControl {
     record: SandboxRecord,
     connection: SupervisorConnection | null,
     keepsConnection: boolean,
+    providers: Providers = new Map(),
   ) {
     this.home = home;
+    this.providers = providers;
     this.record = record;
     this.#connection = connection;
     this.#keeps = keepsConnection;

@@ -1,33 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RuntimeError, SandboxNotRunningError } from "../../errors/index.ts";
-import type { MetricsMessage } from "../../protocol/generated/messages.ts";
 import type { Stream } from "../../protocol/stream.ts";
+import { metricsSample } from "../../../test/support/metrics-sample.ts";
 import {
   subscribedSupervisor,
   type SubscribedSupervisor,
 } from "../../../test/support/subscribed-supervisor.ts";
 import { MetricsSubscription, type MetricsOwner } from "./metrics-subscription.ts";
-
-const sample = (uptimeMs: number): MetricsMessage => ({
-  type: "Metrics",
-  timestampMs: 1,
-  cpuPercentTimes100: 0,
-  vcpuTimeNs: 0,
-  memoryBytes: 0,
-  memoryLimitBytes: 0,
-  memoryAvailableBytes: null,
-  memoryHostResidentBytes: null,
-  diskReadBytes: 0,
-  diskWriteBytes: 0,
-  netRxBytes: 0,
-  netTxBytes: 0,
-  uptimeMs,
-  upperUsedBytes: null,
-  upperFreeBytes: null,
-  upperHostAllocatedBytes: null,
-  hostDiskFull: false,
-});
 
 const always = new AbortController().signal;
 
@@ -49,7 +29,7 @@ function supervisor(answer: (stream: Stream, asked: number) => void): Supervisor
 }
 
 test("one stream serves for all samples, each of which is asked for", async () => {
-  const { owner, asked } = supervisor((stream, count) => stream.send(sample(count)));
+  const { owner, asked } = supervisor((stream, count) => stream.send(metricsSample(count)));
   const subscription = new MetricsSubscription(owner, 250.5);
   for (let count = 1; count <= 3; count++) assert.equal((await subscription.next(always))?.uptimeMs, count);
   assert.deepEqual(asked, [{ type: "WatchMetrics", intervalMs: 251 }, { type: "Next" }, { type: "Next" }]);
@@ -63,7 +43,7 @@ test("the end of the sandbox is no error", async () => {
 test("after another error the subscription is made anew", async () => {
   const { owner, asked } = supervisor((stream, count) => {
     if (count === 1) stream.abort(new RuntimeError("no answer"));
-    else stream.send(sample(count));
+    else stream.send(metricsSample(count));
   });
   const subscription = new MetricsSubscription(owner, 1);
   await assert.rejects(subscription.next(always), /no answer/);
@@ -75,7 +55,7 @@ test("after another error the subscription is made anew", async () => {
 });
 
 test("who closes it ends it at the supervisor too", async () => {
-  const { owner, ends, borrowed } = supervisor((stream) => stream.send(sample(1)));
+  const { owner, ends, borrowed } = supervisor((stream) => stream.send(metricsSample(1)));
   const subscription = new MetricsSubscription(owner, 1);
   await subscription.next(always);
   // Others who use the connection may be done with it before this one is.
@@ -141,11 +121,11 @@ test("who gives up holds nothing, and the sample that he waited for is the next 
     await assert.rejects(waiting, /enough/);
     assert.equal(holders(), 0);
     // It comes while nobody waits, and while the next one waits.
-    if (before) streams[0]?.send(sample(1));
+    if (before) streams[0]?.send(metricsSample(1));
     await settle();
     const next = subscription.next(always);
     await settle();
-    if (!before) streams[0]?.send(sample(2));
+    if (!before) streams[0]?.send(metricsSample(2));
     assert.equal((await next)?.uptimeMs, before ? 1 : 2);
   }
   assert.deepEqual(

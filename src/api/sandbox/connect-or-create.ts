@@ -2,6 +2,7 @@ import { SandboxAlreadyExistsError } from "../../errors/index.ts";
 import { Operation } from "../../host/operation.ts";
 import { locateHome } from "../../store/home.ts";
 import { nameExists } from "../../store/sandboxes.ts";
+import { isProviderMount, providersOf } from "../../config/mounts/provider-mounts.ts";
 import { createSandbox } from "./create.ts";
 import { findHandle } from "./list.ts";
 import { observerCallbacks, type CreateObserver } from "./progress.ts";
@@ -28,7 +29,14 @@ export async function connectOrCreate(
           if (!(error instanceof SandboxAlreadyExistsError)) throw error;
         }
       }
-      return await (await findHandle(name)).connectOrStart({ detached, ...within });
+      const handle = await findHandle(name);
+      const places = handle.config().mounts.filter(isProviderMount);
+      const given = providersOf(config.mounts);
+      // Whatever else is asked for is not what the sandbox is that is there.
+      const providers = Object.fromEntries(
+        [...given].filter(([at]) => places.some(({ guest }) => guest === at)),
+      );
+      return await handle.connectOrStart({ detached, providers, ...within });
     },
     observerCallbacks,
   );

@@ -23,6 +23,7 @@ import {
 import { locateHome, prepareHome, type Home } from "../../store/home.ts";
 import { checkMounts } from "../../store/mounts/check-mounts.ts";
 import { requireFreeMounts } from "../../store/mounts/hold-mounts.ts";
+import { providersOf, requireNoProviders } from "../../config/mounts/provider-mounts.ts";
 import type { VolumeMount } from "../../config/mounts/volume-mount.ts";
 import type { VolumeConfig } from "../../config/volumes/volume-config.ts";
 import { makeMissing } from "../volumes/missing-volumes.ts";
@@ -124,6 +125,8 @@ function without(missing: readonly VolumeConfig[], mounts: readonly VolumeMount[
 /**
  * Fetches the image, then makes the sandbox and boots it. A sandbox that is to be replaced goes only when its successor has
  * its image.
+ *
+ * @throws UnsupportedOperationError for one that nobody is to own, with files that this program provides
  */
 export async function carryOut(
   creation: Creation,
@@ -131,6 +134,8 @@ export async function carryOut(
   operation: Operation,
   callerObserver: CreateObserver,
 ): Promise<Sandbox> {
+  const { config } = creation;
+  if (!attached) requireNoProviders(config.mounts, `sandbox ${config.name}`);
   const observer = observed(operation, callerObserver);
   const shortage = shortOfProcessors(creation.stored);
   if (shortage !== null) tellNotice(observer, shortage);
@@ -182,8 +187,9 @@ async function makeAndBoot(
       return null;
     }
     signal?.throwIfAborted();
-    const { connection, report } = await launchSupervisor(home, record, lock, attached, observer);
-    return new Sandbox(new SandboxControl(home, record, connection, true), attached, report);
+    const providers = providersOf(config.mounts);
+    const { connection, report } = await launchSupervisor(home, record, lock, attached, observer, providers);
+    return new Sandbox(new SandboxControl(home, record, connection, true, providers), attached, report);
   } catch (error) {
     // A VM that failed leaves its logs to be read; what failed before there was one leaves nothing worth keeping. One that was not
     // patched to the end cannot be started either. Its volumes go with it, if they were made for it.

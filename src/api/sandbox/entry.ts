@@ -8,7 +8,8 @@ import type { SandboxListBuilder, SandboxPage } from "./list-builder.ts";
 import { findHandle, listHandles, listPage, type ListedSandboxes } from "./list.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
-import { observerCallbacks, type CreateObserver, type StartObserver } from "./progress.ts";
+import type { CreateObserver } from "./progress.ts";
+import { startOptions, type StartOptions } from "./start.ts";
 import { Sandbox as SandboxObject, type SandboxHandle } from "./sandbox.ts";
 import { withStatics } from "../with-statics.ts";
 
@@ -59,20 +60,20 @@ const statics = {
   },
 
   /** Boots a stopped sandbox again; this process owns it. @throws SandboxStillRunningError, SandboxNotFoundError, BootStartError */
-  async start(name: string, observer: StartObserver = {}): Promise<Sandbox> {
-    return await (await findHandle(name, waitOf(observer))).start(observer);
+  async start(name: string, options: StartOptions = {}): Promise<Sandbox> {
+    return await (await findHandle(name, waitOf(options))).start(options);
   },
 
   /** Boots a stopped sandbox again; it goes on after this process. @throws as {@link start} */
-  async startDetached(name: string, observer: StartObserver = {}): Promise<Sandbox> {
-    return await (await findHandle(name, waitOf(observer))).startDetached(observer);
+  async startDetached(name: string, options: StartOptions = {}): Promise<Sandbox> {
+    return await (await findHandle(name, waitOf(options))).startDetached(options);
   },
 };
 
 /** Of a start, whose other options are looked at before the sandbox is. */
-function waitOf(observer: StartObserver): WaitOptions {
-  checkCallOptions("start sandbox", observer, observerCallbacks);
-  const { signal, timeoutMs } = observer;
+function waitOf(options: StartOptions): WaitOptions {
+  checkCallOptions("start sandbox", options, startOptions);
+  const { signal, timeoutMs } = options;
   return { signal, timeoutMs };
 }
 

@@ -5,6 +5,8 @@ import { RuntimeError } from "../../errors/index.ts";
 import { ioError } from "../../host/system-error.ts";
 import { sandboxPaths } from "../../store/sandboxes.ts";
 import type { FileLock } from "../../host/locks/lock.ts";
+import type { Message } from "../../protocol/generated/messages.ts";
+import type { Providers } from "../../config/mounts/provider-mounts.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { endSupervisor } from "../setup/end-supervisor.ts";
@@ -31,14 +33,21 @@ export async function launchSupervisor(
   lock: FileLock,
   attached: boolean,
   observer: StartObserver,
+  providers: Providers,
 ): Promise<Launched> {
   const { name } = record;
   const supervisor = await spawnFor(home, name, lock, attached);
   const { child, owner } = supervisor;
   const watch = new StartWatch(observer);
   const handedOver = handOver(supervisor, home, record);
-  const connection = SupervisorConnection.inherited(owner, {
-    message: (message) => {
+  const { mounts } = record.config;
+  // Loaded only where there are any.
+  const provide =
+    providers.size === 0
+      ? null
+      : (await import("../providers/provide-files.ts")).provideFiles(mounts, providers);
+  const greeting = {
+    message: (message: Message) => {
       watch.message(message);
     },
     lost: () => {
@@ -46,7 +55,8 @@ export async function launchSupervisor(
         watch.fail(death);
       });
     },
-  });
+  };
+  const connection = SupervisorConnection.inherited(owner, greeting, provide);
   // Starting counts as an outstanding answer: it keeps the program alive.
   const release = connection.hold();
   try {

@@ -4,6 +4,7 @@ import { checkOneOf } from "../../config/checks.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
 import type { Home } from "../../store/home.ts";
 import type { FoundSandbox } from "../../store/sandboxes.ts";
+import { requireNoProviders } from "../../config/mounts/provider-mounts.ts";
 import { configOf } from "../../config/sandbox/effective-config.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 import type { ExitStatus } from "../exec/exec-output.ts";
@@ -13,16 +14,18 @@ import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
-import { observerCallbacks, type StartObserver, type StartReport } from "./progress.ts";
+import type { StartReport } from "./progress.ts";
 import { checkMs, defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
 import { isTerminal } from "../control/found-sandbox.ts";
 import type { SandboxStopResult } from "../control/stop-result.ts";
 import {
   checkRestartOptions,
   restartSandbox,
+  startOptions,
   startSandbox,
   type RestartOptions,
   type StartedSandbox,
+  type StartOptions,
 } from "./start.ts";
 
 /**
@@ -71,9 +74,14 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
     return (this.#fs ??= new SandboxFs(this.control));
   }
 
-  /** Gives up ownership: the sandbox goes on after this process. The object stays usable. Again does nothing. */
+  /**
+   * Gives up ownership: the sandbox goes on after this process. The object stays usable. Again does nothing.
+   *
+   * @throws UnsupportedOperationError for one with files that this process provides
+   */
   async detach(options: WaitOptions = {}): Promise<void> {
     if (!this.#ownsLifecycle) return;
+    requireNoProviders(this.config.mounts, `sandbox ${this.name}`);
     await this.control.run("detach sandbox", options, (operation) =>
       this.control.request(operation, { type: "Detach" }, "Done"),
     );
@@ -201,17 +209,17 @@ export class SandboxHandle extends SandboxLifecycle {
   }
 
   /** Boots it; this process owns it. @throws SandboxStillRunningError, BootStartError */
-  async start(observer: StartObserver = {}): Promise<Sandbox> {
-    return await this.#start(true, observer);
+  async start(options: StartOptions = {}): Promise<Sandbox> {
+    return await this.#start(true, options);
   }
 
   /** Boots it; it goes on after this process. @throws as {@link start} */
-  async startDetached(observer: StartObserver = {}): Promise<Sandbox> {
-    return await this.#start(false, observer);
+  async startDetached(options: StartOptions = {}): Promise<Sandbox> {
+    return await this.#start(false, options);
   }
 
   /** Connects to it when it runs, waits for it when it starts, starts it when it does not run. */
-  async connectOrStart(options: { readonly detached?: boolean } & StartObserver = {}): Promise<Sandbox> {
+  async connectOrStart(options: { readonly detached?: boolean } & StartOptions = {}): Promise<Sandbox> {
     const { detached, ...observer } = options;
     const connectOrStart = async (operation: Operation): Promise<Sandbox> => {
       const { signal } = operation;
@@ -229,14 +237,14 @@ export class SandboxHandle extends SandboxLifecycle {
         await this.control.waitForChange(operation);
       }
     };
-    const others = { ...observerCallbacks, detached: "boolean" } as const;
+    const others = { ...startOptions, detached: "boolean" } as const;
     return await this.control.run("connect to or start sandbox", options, connectOrStart, others);
   }
 
-  async #start(attached: boolean, observer: StartObserver): Promise<Sandbox> {
+  async #start(attached: boolean, options: StartOptions): Promise<Sandbox> {
     const start = (operation: Operation): Promise<StartedSandbox> =>
-      startSandbox(operation, this.control, attached, observer);
-    const { control, report } = await this.control.run("start sandbox", observer, start, observerCallbacks);
+      startSandbox(operation, this.control, attached, options);
+    const { control, report } = await this.control.run("start sandbox", options, start, startOptions);
     return new Sandbox(control, attached, report);
   }
 

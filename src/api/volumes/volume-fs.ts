@@ -1,7 +1,12 @@
 import type { BigIntStats } from "node:fs";
 import { mkdir, readdir, rename, unlink } from "node:fs/promises";
 import { IoError, SandboxFsError } from "../../errors/index.ts";
-import { statusOf, unlessThere, type Place } from "../../host/contained/contained-directory.ts";
+import {
+  statusOf,
+  unlessThere,
+  type LocateOptions,
+  type Place,
+} from "../../host/contained/contained-directory.ts";
 import { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { removeTree } from "../../host/contained/remove-tree.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
@@ -14,6 +19,10 @@ import { copyTree } from "./copy-tree.ts";
 import { atPlace } from "./volume-place.ts";
 import { VolumeFsReadStream, VolumeFsWriteSink } from "./volume-streams.ts";
 import { AsideFile, openToRead, systemError, writeWhole } from "./volume-write.ts";
+
+/** What is looked for, and its name alone, though it be a link; and where something is to be. */
+const itself = { follow: false } as const;
+const making = { makeParents: true } as const;
 
 /** One name in a directory of a volume; what a symbolic link leads to is not looked at. */
 export interface VolumeFsEntry extends FsEntry {
@@ -76,7 +85,7 @@ export class VolumeFs {
   async write(path: string, data: FsData, options: WaitOptions = {}): Promise<void> {
     const bytes = bytesOf(data);
     mustNameFile(path, "write");
-    await this.#at(path, "write", options, (place, { signal }) => writeWhole(place, bytes, signal), true);
+    await this.#at(path, "write", options, (place, { signal }) => writeWhole(place, bytes, signal), making);
   }
 
   /** @throws IoError, SandboxFsError */
@@ -97,7 +106,7 @@ export class VolumeFs {
       "write",
       options,
       async (place) => new VolumeFsWriteSink(path, await AsideFile.open(place)),
-      true,
+      making,
     );
   }
 
@@ -132,13 +141,13 @@ export class VolumeFs {
         if (name !== ".") await mkdir(at, 0o755).catch(unlessThere);
         await (await HeldDirectory.openItself(at)).close();
       },
-      true,
+      making,
     );
   }
 
   /** Removes a directory and all that is in it, but not the root. @throws IoError, SandboxFsError for the root */
   async removeDir(path: string, options: WaitOptions = {}): Promise<void> {
-    await this.#atName(path, "remove", options, async (place, { signal }) => {
+    const remove = async (place: Place, { signal }: Operation): Promise<void> => {
       if (place.name === ".") {
         throw new SandboxFsError(
           "the root of a volume is not removed like a directory in it",
@@ -147,16 +156,18 @@ export class VolumeFs {
         );
       }
       await removeTree(place, signal);
-    });
+    };
+    await this.#at(path, "remove", options, remove, itself);
   }
 
   /** Removes a file or a link. @throws IoError, for a directory too; SandboxFsError */
   async remove(path: string, options: WaitOptions = {}): Promise<void> {
-    await this.#atName(path, "remove", options, async ({ name, path: at }) => {
+    const remove = async ({ name, path: at }: Place): Promise<void> => {
       const isDirectory = name === "." || (await statusOf(at))?.isDirectory() === true;
       if (isDirectory) throw systemError("EISDIR", "it is a directory: use removeDir()");
       await unlink(at);
-    });
+    };
+    await this.#at(path, "remove", options, remove, itself);
   }
 
   /**
@@ -167,25 +178,28 @@ export class VolumeFs {
   async copy(from: string, to: string, options: WaitOptions = {}): Promise<void> {
     await this.#at(from, "copy", options, async (source, { signal }) => {
       await mustFit(source, to);
-      await this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), true);
+      await this.#at(to, "copy to", { signal }, (target) => copyTree(source, target, signal), making);
     });
   }
 
   /** Gives something another name, and takes the place of a file that has it; as rename(2). @throws IoError, SandboxFsError */
   async rename(from: string, to: string, options: WaitOptions = {}): Promise<void> {
-    await this.#atName(from, "rename", options, async (source, { signal }) => {
+    const renameFrom = async (source: Place, { signal }: Operation): Promise<void> => {
       await mustFit(source, to);
-      await this.#atName(to, "rename to", { signal }, (target) => rename(source.path, target.path), true);
-    });
+      const renameTo = (target: Place): Promise<void> => rename(source.path, target.path);
+      await this.#at(to, "rename to", { signal }, renameTo, { ...itself, ...making });
+    };
+    await this.#at(from, "rename", options, renameFrom, itself);
   }
 
   /** Of a link itself, not of what it leads to. @throws IoError when there is nothing; SandboxFsError */
   async stat(path: string, options: WaitOptions = {}): Promise<FsMetadata> {
-    return await this.#atName(path, "look at", options, async ({ path: at }) => {
+    const look = async ({ path: at }: Place): Promise<FsMetadata> => {
       const status = await statusOf(at);
       if (status === null) throw systemError("ENOENT", "no such file or directory");
       return metadataOf(status);
-    });
+    };
+    return await this.#at(path, "look at", options, look, itself);
   }
 
   /** Whether {@link stat} finds something. @throws SandboxFsError when the path leads out of the volume */
@@ -199,34 +213,21 @@ export class VolumeFs {
     }
   }
 
-  /** What the path leads to, links followed. */
+  /**
+   * Does something with what the path leads to.
+   *
+   * @param how by default links are followed, and the directories on the way must be there
+   * @throws InvalidConfigError for options that are none
+   */
   #at<T>(
     path: string,
     action: string,
     options: WaitOptions,
     work: (place: Place, operation: Operation) => Promise<T>,
-    makeParents = false,
+    { follow = true, makeParents = false }: Partial<LocateOptions> = {},
   ): Promise<T> {
-    const { root, waiting } = this.#call(action, options);
-    return atPlace(root, path, action, { ...waiting, follow: true, makeParents }, work);
-  }
-
-  /** What has the name itself, though it be a link. */
-  #atName<T>(
-    path: string,
-    action: string,
-    options: WaitOptions,
-    work: (place: Place, operation: Operation) => Promise<T>,
-    makeParents = false,
-  ): Promise<T> {
-    const { root, waiting } = this.#call(action, options);
-    return atPlace(root, path, action, { ...waiting, follow: false, makeParents }, work);
-  }
-
-  /** @throws InvalidConfigError for options that are none */
-  #call(action: string, options: WaitOptions): { readonly root: string; readonly waiting: WaitOptions } {
     checkCallOptions(`${action} in the volume`, options);
-    return { root: this.#root, waiting: options };
+    return atPlace(this.#root, path, action, { ...options, follow, makeParents }, work);
   }
 }
 

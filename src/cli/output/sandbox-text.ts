@@ -41,7 +41,7 @@ export function describeMount(mount: VolumeMount): string {
     ...((kind === "bind" || kind === "named") && mount.quotaMib !== undefined
       ? [`quota ${String(mount.quotaMib)} MiB`]
       : []),
-    ...((kind === "bind" || kind === "named") && mount.overrideUid !== undefined
+    ...((kind === "bind" || kind === "named" || kind === "provider") && mount.overrideUid !== undefined
       ? [`owner ${String(mount.overrideUid)}:${String(mount.overrideGid)}`]
       : []),
     ...((kind === "bind" || kind === "named") && mount.statVirtualization !== undefined
@@ -51,6 +51,7 @@ export function describeMount(mount: VolumeMount): string {
       ? [`host-perms ${mount.hostPermissions}`]
       : []),
   ];
-  const what = kind === "tmpfs" ? "tmpfs" : `${kind} ${kind === "named" ? mount.name : mount.host}`;
+  const what =
+    kind === "tmpfs" || kind === "provider" ? kind : `${kind} ${kind === "named" ? mount.name : mount.host}`;
   return `${guest} ${what}${how.length === 0 ? "" : ` (${how.join(", ")})`}`;
 }

@@ -4,10 +4,13 @@ import { DiskImageFormats, type DiskImageFormat } from "../enums.ts";
 import { checkString } from "../guest-text.ts";
 import { checkFileSystemType, diskFormatOf } from "../rootfs-source.ts";
 import { checkVolumeName } from "../sandbox-name.ts";
+import { isWritable, type FileProvider } from "../../provider/file-provider.ts";
 import type { Mebibytes } from "../sizes.ts";
 import { checkVolumeKind, type VolumeKind } from "../volumes/volume-config.ts";
+import { GivenProvider, type ProviderOptions } from "./given-provider.ts";
 import { checkMountPath } from "./guest-mount-path.ts";
 import { checkModifiers, type Modifiers } from "./mount-modifiers.ts";
+import { checkProvider, checkProviderOptions } from "./provider-mounts.ts";
 import {
   HostPermissionsList,
   NamedVolumeModes,
@@ -29,14 +32,20 @@ type Source =
       readonly quotaMib?: number;
     }
   | { readonly kind: "tmpfs" }
-  | { readonly kind: "disk"; readonly host: string };
+  | { readonly kind: "disk"; readonly host: string }
+  | {
+      readonly kind: "provider";
+      readonly provider: GivenProvider;
+      readonly timeoutMs: number;
+      readonly cacheMs: number;
+    };
 
 /** The highest user or group id: 2³²−1 means "unchanged" to chown(2). */
 const maximumId = 2 ** 32 - 2;
 
 /**
  * Says what is mounted at a path of the guest: `builder.volume("/data", m => m.named("data").readonly())`. One of `bind()`, `named()`,
- * `namedWith()`, `tmpfs()` and `disk()` says what it is, the last of them counts; the others say how. What is wrong is thrown by `build()`.
+ * `namedWith()`, `tmpfs()`, `disk()` and `provider()` says what it is, the last of them counts; the others say how. What is wrong is thrown by `build()`.
  *
  * @example
  * ```ts
@@ -109,6 +118,18 @@ export class MountBuilder {
     });
   }
 
+  /**
+   * Files that this program provides, for as long as it runs: a {@link FileProvider}, `memory()`, `readOnly()` or `union()`. A sandbox
+   * with it is attached. It is read-only when the provider has no method that writes.
+   */
+  provider(files: FileProvider, options: ProviderOptions = {}): this {
+    return this.#attempt(() => {
+      const { onError, ...times } = checkProviderOptions(options);
+      const checked = checkProvider(`the provider at ${this.#guest}`, files);
+      this.#source = { kind: "provider", provider: new GivenProvider(checked, onError), ...times };
+    });
+  }
+
   /** Of a disk image; by default what its name ends in, else raw. */
   format(format: DiskImageFormat): this {
     return this.#modify("format", () => checkOneOf("the format of the disk image", format, DiskImageFormats));
@@ -175,7 +196,7 @@ export class MountBuilder {
     return this;
   }
 
-  /** Of directories of the host: shows all files as owned by this user and group. */
+  /** Of directories of the host, and of what a program provides: shows all files as owned by this user and group. */
   owner(uid: number, gid: number): this {
     return this.#modify("owner", () => ({
       uid: checkWhole("the owner's user id", uid, 0, maximumId),
@@ -191,7 +212,7 @@ export class MountBuilder {
     const source = this.#source;
     if (source === null) {
       throw new InvalidConfigError(`it is not said what is mounted at ${guest}`, {
-        hint: "Call bind(), named(), tmpfs() or disk().",
+        hint: "Call bind(), named(), tmpfs(), disk() or provider().",
       });
     }
     checkModifiers(guest, source, this.#modifiers, this.#flags.readonly);
@@ -207,13 +228,20 @@ export class MountBuilder {
           format: format ?? diskFormatOf(source.host) ?? "raw",
           fstype: fstype ?? null,
         });
+      case "provider":
+        return Object.freeze({
+          ...source,
+          ...common,
+          readonly: common.readonly || !isWritable(source.provider.files),
+          ...ownerOf(owner),
+        });
       case "bind":
       case "named":
         return Object.freeze({
           ...source,
           ...common,
           ...shared,
-          ...(owner === undefined ? {} : { overrideUid: owner.uid, overrideGid: owner.gid }),
+          ...ownerOf(owner),
         });
     }
   }
@@ -232,4 +260,8 @@ export class MountBuilder {
     }
     return this;
   }
+}
+
+function ownerOf(owner: Modifiers["owner"]): { overrideUid?: number; overrideGid?: number } {
+  return owner === undefined ? {} : { overrideUid: owner.uid, overrideGid: owner.gid };
 }

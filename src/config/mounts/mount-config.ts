@@ -2,11 +2,13 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import { checkFlag } from "../checks.ts";
 import type { DiskImageFormat } from "../enums.ts";
 import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
+import type { FileProvider } from "../../provider/file-provider.ts";
 import type { VolumeKind } from "../volumes/volume-config.ts";
+import type { ProviderOptions } from "./given-provider.ts";
 import { MountBuilder } from "./mount-builder.ts";
 import type { HostPermissions, NamedVolumeMode, StatVirtualization, VolumeMount } from "./volume-mount.ts";
 
-/** What is mounted, as one object: exactly one of `bind`, `named`, `tmpfs` and `disk`. Sizes in MiB. */
+/** What is mounted, as one object: exactly one of `bind`, `named`, `tmpfs`, `disk` and `provider`. Sizes in MiB. */
 export interface MountConfig {
   /** A directory or file of the host. */
   readonly bind?: string | null;
@@ -16,6 +18,8 @@ export interface MountConfig {
   readonly tmpfs?: boolean | null;
   /** A disk image of the host. */
   readonly disk?: string | null;
+  /** Files that this program provides. */
+  readonly provider?: FileProvider | null;
   readonly readonly?: boolean | null;
   readonly noexec?: boolean | null;
   readonly nosuid?: boolean | null;
@@ -33,15 +37,25 @@ export interface MountConfig {
   readonly statVirtualization?: StatVirtualization | null;
   readonly hostPermissions?: HostPermissions | null;
   readonly owner?: { readonly uid: number; readonly gid: number } | null;
+  /** Of a provider. */
+  readonly timeoutMs?: number | null;
+  readonly cacheMs?: number | null;
+  readonly onError?: ProviderOptions["onError"];
   /** Of a bind of a directory: as `MountBuilder.overlay()`. */
   readonly overlay?: boolean | null;
 }
 
-const sources = ["bind", "named", "tmpfs", "disk"] as const satisfies readonly (keyof MountConfig)[];
+const sources = [
+  "bind",
+  "named",
+  "tmpfs",
+  "disk",
+  "provider",
+] as const satisfies readonly (keyof MountConfig)[];
 const known = [
   ...sources,
   ...["readonly", "noexec", "nosuid", "nodev", "sizeMib", "format", "fstype", "mode", "kind", "quotaMib"],
-  ...["statVirtualization", "hostPermissions", "owner", "overlay"],
+  ...["statVirtualization", "hostPermissions", "owner", "overlay", "timeoutMs", "cacheMs", "onError"],
 ];
 
 /** Says to a builder what an object says. @throws InvalidConfigError for what is no such object */
@@ -55,7 +69,7 @@ export function configureMount(builder: MountBuilder, path: string, config: Moun
   if (source === undefined || second !== undefined) {
     const found = source === undefined ? "none" : chosen.join(" and ");
     throw new InvalidConfigError(`${path} must have exactly one of ${sources.join(", ")}; it has ${found}`, {
-      hint: 'Write {named: "data"}, {bind: "/path"}, {tmpfs: true} or {disk: "/path.raw"}.',
+      hint: 'Write {named: "data"}, {bind: "/path"}, {tmpfs: true}, {disk: "/path.raw"} or {provider: files}.',
     });
   }
   const said = <Key extends keyof MountConfig>(
@@ -71,18 +85,22 @@ export function configureMount(builder: MountBuilder, path: string, config: Moun
     if (checkFlag(`${path}.tmpfs`, value)) builder.tmpfs();
   });
   said("disk", (host) => builder.disk(host));
+  said("provider", (files) => {
+    const { timeoutMs, cacheMs, onError } = config;
+    builder.provider(files, {
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(cacheMs === undefined ? {} : { cacheMs }),
+      ...(onError === undefined ? {} : { onError }),
+    });
+  });
+  if (source !== "provider")
+    refuseFor(source, path, config, ["timeoutMs", "cacheMs", "onError"], "providers");
   for (const flag of ["readonly", "noexec", "nosuid", "nodev"] as const)
     said(flag, (value) => builder[flag](checkFlag(`${path}.${flag}`, value)));
   if (source !== "named") {
     said("sizeMib", (mib) => builder.size(mib));
     said("quotaMib", (mib) => builder.quota(mib));
-    for (const key of ["mode", "kind"] as const) {
-      said(key, () => {
-        throw new InvalidConfigError(`${path}.${key} has no meaning for what is mounted (${source})`, {
-          hint: "It is for named volumes: leave it out.",
-        });
-      });
-    }
+    refuseFor(source, path, config, ["mode", "kind"], "named volumes");
   }
   said("format", (format) => builder.format(format));
   said("fstype", (type) => builder.fstype(type));
@@ -94,6 +112,22 @@ export function configureMount(builder: MountBuilder, path: string, config: Moun
   });
   said("overlay", (value) => builder.overlay(checkFlag(`${path}.overlay`, value)));
   return builder;
+}
+
+/** @throws InvalidConfigError for a key that is of no meaning for what is mounted */
+function refuseFor(
+  source: string,
+  path: string,
+  config: MountConfig,
+  keys: readonly (keyof MountConfig)[],
+  whose: string,
+): void {
+  for (const key of keys) {
+    if (config[key] === undefined || config[key] === null) continue;
+    throw new InvalidConfigError(`${path}.${key} has no meaning for what is mounted (${source})`, {
+      hint: `It is for ${whose}: leave it out.`,
+    });
+  }
 }
 
 /** @throws InvalidConfigError */
@@ -141,4 +175,9 @@ export const Mount = {
     disk: path,
     ...options,
   }),
+  /** Files that this program provides. */
+  provider: (
+    files: FileProvider,
+    options: Options<"owner" | "timeoutMs" | "cacheMs" | "onError"> = {},
+  ): MountConfig => ({ provider: files, ...options }),
 };

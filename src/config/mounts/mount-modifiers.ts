@@ -23,7 +23,7 @@ const applicable: Readonly<Record<keyof Modifiers, readonly [setter: string, ...
     quotaMib: ["quota()", "bind"],
     statVirtualization: ["statVirtualization()", "bind", "named"],
     hostPermissions: ["hostPermissions()", "bind", "named"],
-    owner: ["owner()", "bind", "named"],
+    owner: ["owner()", "bind", "named", "provider"],
     overlay: ["overlay()", "bind"],
   };
 

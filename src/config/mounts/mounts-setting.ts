@@ -5,6 +5,7 @@ import { DiskImageFormats } from "../enums.ts";
 import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
 import type { SettingType } from "../settings/setting.ts";
 import { VolumeKinds } from "../volumes/volume-config.ts";
+import { GivenProvider } from "./given-provider.ts";
 import { MountBuilder } from "./mount-builder.ts";
 import {
   HostPermissionsList,
@@ -42,6 +43,7 @@ const keys: Readonly<Record<string, readonly string[]>> = {
   named: [...common, ...shared, "name", "namedMode", "namedKind", "sizeMib"],
   tmpfs: [...common, "sizeMib"],
   disk: [...common, "host", "format", "fstype"],
+  provider: [...common, "provider", "timeoutMs", "cacheMs", "overrideUid", "overrideGid"],
 };
 
 /** Checks again what may have been made by hand. */
@@ -77,6 +79,16 @@ function checkMount(path: string, input: unknown): VolumeMount {
       if (typeof mount.format === "string") builder.format(mount.format);
       if (typeof mount.fstype === "string") builder.fstype(mount.fstype);
       return builder.build();
+    case "provider": {
+      const { provider, timeoutMs, cacheMs } = mount;
+      if (!(provider instanceof GivenProvider)) {
+        throw new InvalidConfigError(`${path} has no provider`, {
+          hint: "Make it with a MountBuilder, or use volumes with Mount.provider().",
+        });
+      }
+      builder.provider(provider.files, { timeoutMs, cacheMs, onError: provider.onError });
+      return applyShared(builder, mount).build();
+    }
   }
 }
 
@@ -137,6 +149,14 @@ export const mountsSchema: v.GenericSchema<readonly VolumeMount[]> = v.array(
       ...flags,
       format: v.picklist(DiskImageFormats),
       fstype: v.nullable(v.string()),
+    }),
+    v.object({
+      kind: v.literal("provider"),
+      ...flags,
+      timeoutMs: v.number(),
+      cacheMs: v.number(),
+      overrideUid: v.exactOptional(v.number()),
+      overrideGid: v.exactOptional(v.number()),
     }),
   ]),
 );

@@ -8,7 +8,9 @@ import { inMountOrder } from "./guest-mount-path.ts";
 import { MountBuilder } from "./mount-builder.ts";
 import { Mount, mountFromConfig, type MountConfig } from "./mount-config.ts";
 import { mountsSchema } from "./mounts-setting.ts";
-import type { VolumeMount } from "./volume-mount.ts";
+import { providersFor, providersOf } from "./provider-mounts.ts";
+import type { ProviderMount, VolumeMount } from "./volume-mount.ts";
+import type { FileProvider } from "../../provider/file-provider.ts";
 
 const plain = { readonly: false, noexec: false, nosuid: false, nodev: false };
 const at = (path: string): MountBuilder => new MountBuilder(path);
@@ -20,6 +22,13 @@ function isRefused(make: () => unknown, pattern: RegExp): void {
     return true;
   });
 }
+
+const readingMethods = {
+  stat: async () => ({ kind: "directory" as const }),
+  list: async () => [],
+  read: async () => new Uint8Array(0),
+};
+const writable = (): FileProvider => ({ ...readingMethods, write: async () => undefined });
 
 test("the last kind counts, and the object says the same", () => {
   const cases: readonly (readonly [VolumeMount, MountBuilder, MountConfig])[] = [
@@ -232,6 +241,75 @@ for (const [fields, pattern] of [
     isRefused(() => finish(fields), pattern);
   });
 }
+
+test("a provider is kept as it is, is in no record, and makes the mount read-only when it cannot write", () => {
+  const files = { ...readingMethods, inner: { changes: 1 } };
+  const onError = (): void => undefined;
+  const { mounts } = finish({
+    mounts: [at("/a").provider(files, { timeoutMs: 100, onError }).noexec().owner(5, 6).build()],
+    volumes: {
+      "/b": Mount.provider(writable(), { cacheMs: 0 }),
+      "/c": { provider: writable(), readonly: true, timeoutMs: null },
+    },
+  });
+  assert.deepEqual(JSON.parse(JSON.stringify(mounts)), [
+    {
+      ...{ kind: "provider", guest: "/a", timeoutMs: 100, cacheMs: 1_000, overrideUid: 5, overrideGid: 6 },
+      ...{ readonly: true, noexec: true, nosuid: false, nodev: false },
+    },
+    {
+      ...{ kind: "provider", guest: "/b", timeoutMs: 30_000, cacheMs: 0 },
+      ...{ readonly: false, noexec: false, nosuid: false, nodev: false },
+    },
+    {
+      ...{ kind: "provider", guest: "/c", timeoutMs: 30_000, cacheMs: 1_000 },
+      ...{ readonly: true, noexec: false, nosuid: false, nodev: false },
+    },
+  ]);
+  const given = providersOf(mounts);
+  assert.equal(given.get("/a")?.files, files);
+  assert.equal(given.get("/a")?.onError, onError);
+  files.inner.changes++;
+  assert.ok(!Object.isFrozen(files), "it is the user's");
+});
+
+test("providers for another start are those of its mounts", () => {
+  const { mounts } = finish({ volumes: { "/a": Mount.provider(writable()), "/b": { tmpfs: true } } });
+  const [known, other] = [providersOf(mounts), writable()];
+  assert.equal(providersFor(mounts, { "/a/": other }, known).get("/a")?.files, other);
+  assert.equal(providersFor(mounts, {}, known).get("/a"), known.get("/a"));
+  assert.equal(providersFor([at("/b").tmpfs().build()], {}, new Map()).size, 0);
+  isRefused(() => providersFor(mounts, {}, new Map()), /at \/a are provided by a program/);
+  isRefused(() => providersFor(mounts, { "/b": other }, known), /where no provider is mounted/);
+  isRefused(() => providersFor(mounts, { "/a": {} }, known), /has no function stat/);
+});
+
+for (const [pattern, make] of [
+  [/has no function read\(\)/, () => at("/a").provider({ ...readingMethods, read: undefined as never })],
+  [/has no function write\(\)/, () => at("/a").provider({ ...readingMethods, write: 5 as never })],
+  [/is null, which is no object/, () => at("/a").provider(null as never)],
+  [/is 5, which is no object/, () => at("/a").provider(5 as never)],
+  [/timeoutMs .* from 100 to 3600000/, () => at("/a").provider(writable(), { timeoutMs: 99 })],
+  [/cacheMs .* from 0 to/, () => at("/a").provider(writable(), { cacheMs: -1 })],
+  [/onError of provider\(\) is no function/, () => at("/a").provider(writable(), { onError: 5 as never })],
+  [/timeout/, () => at("/a").provider(writable(), { timeout: 5 } as never)],
+  [/quota\(\) has no meaning .* \(provider\)/, () => at("/a").provider(writable()).quota(5)],
+  [/statVirtualization\(\) has no meaning/, () => at("/a").provider(writable()).statVirtualization("off")],
+  [/hostPermissions\(\) has no meaning/, () => at("/a").provider(writable()).hostPermissions("mirror")],
+  [/size\(\) has no meaning/, () => at("/a").provider(writable()).size(5)],
+  [/fstype\(\) has no meaning/, () => at("/a").provider(writable()).fstype("ext4")],
+] as const) {
+  test(`of a provider it is told: ${pattern.source}`, () => {
+    isRefused(() => make().build(), pattern);
+  });
+}
+
+test("what is for providers alone is refused elsewhere, and a mount made by hand needs its provider", () => {
+  for (const fields of [{ timeoutMs: 500 }, { cacheMs: 5 }, { onError: () => undefined }])
+    isRefused(() => finish({ volumes: { "/a": { tmpfs: true, ...fields } } }), /has no meaning .*tmpfs/);
+  const { provider: _, ...rest } = at("/a").provider(writable()).build() as ProviderMount;
+  isRefused(() => finish({ mounts: [rest] }), /mounts\[0\] has no provider/);
+});
 
 test("enclosing places come first, and else the order stays", () => {
   const order = inMountOrder(["/a/b/c", "/z", "/a/b", "/a", "/m/n"].map((guest) => ({ guest })));

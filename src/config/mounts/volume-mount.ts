@@ -1,8 +1,9 @@
 import type { DiskImageFormat } from "../enums.ts";
 import type { VolumeKind } from "../volumes/volume-config.ts";
+import type { GivenProvider } from "./given-provider.ts";
 
-/** What can be mounted: a directory or a file of the host, a named volume, memory, a disk image of the host. */
-export const VolumeMountKinds = ["bind", "named", "tmpfs", "disk"] as const;
+/** What can be mounted: a directory or a file of the host, a named volume, memory, a disk image of the host, files of a program. */
+export const VolumeMountKinds = ["bind", "named", "tmpfs", "disk", "provider"] as const;
 export type VolumeMountKind = (typeof VolumeMountKinds)[number];
 
 /** Where the owners and modes are kept that a guest gives to files of a directory of the host. */
@@ -74,5 +75,18 @@ export interface DiskMount extends AnyMount {
   readonly fstype: string | null;
 }
 
+export interface ProviderMount extends AnyMount {
+  readonly kind: "provider";
+  /** How long one request of the guest's may take, ms. */
+  readonly timeoutMs: number;
+  /** How long the guest believes what it was told of names and attributes, ms. */
+  readonly cacheMs: number;
+  /** All files are shown as owned by these. */
+  readonly overrideUid?: number;
+  readonly overrideGid?: number;
+  /** What provides them, until the sandbox is made: no record holds it. */
+  readonly provider?: GivenProvider;
+}
+
 /** Something that is mounted in a guest. Frozen. */
-export type VolumeMount = BindMount | NamedMount | TmpfsMount | DiskMount;
+export type VolumeMount = BindMount | NamedMount | TmpfsMount | DiskMount | ProviderMount;

@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { writeU64 } from "./reply.ts";
 
-/** What the guest is told of a file beside what the host says. */
+/** What the guest is told of a file beside {@link FileFacts}. */
 export interface GuestView {
   /** Inode number: of the file's own file system, told apart from others. */
   readonly ino: bigint;
@@ -14,8 +14,14 @@ export interface GuestView {
 
 const second = 1_000_000_000n;
 
+/** What is said of a file as whoever has it knows it. Times in ns since 1970, `blocks` of 512 bytes. */
+export type FileFacts = Pick<
+  BigIntStats,
+  "size" | "blocks" | "atimeNs" | "mtimeNs" | "ctimeNs" | "nlink" | "blksize"
+>;
+
 /** Writes a `fuse_attr`, 88 bytes. */
-export function writeAttributes(target: Buffer, at: number, stat: BigIntStats, view: GuestView): void {
+export function writeAttributes(target: Buffer, at: number, stat: FileFacts, view: GuestView): void {
   target.writeBigUInt64LE(view.ino, at);
   target.writeBigUInt64LE(stat.size, at + 8);
   target.writeBigUInt64LE(stat.blocks, at + 16);

@@ -102,6 +102,10 @@ export const sizes = {
 export const mostData = 1 << 20;
 /** The largest message: that, and a page of what describes it. */
 export const mostMessage = mostData + 4096;
+/** Bytes of data of one READ or WRITE of a mount that a program serves: less, because many of them are held on their way there. */
+export const mostForwardedData = 256 << 10;
+/** The largest message of such a mount. */
+export const mostForwardedMessage = mostForwardedData + 4096;
 /** NAME_MAX. */
 export const longestName = 255;
 /** PATH_MAX, of a link's target. */
@@ -120,6 +124,7 @@ export const punchHole = 2 | 1;
 export const errno = {
   perm: 1,
   noent: 2,
+  intr: 4,
   io: 5,
   toobig: 7,
   badf: 9,
@@ -138,6 +143,9 @@ export const errno = {
   nosys: 38,
   notempty: 39,
   nodata: 61,
+  ilseq: 84,
   opnotsupp: 95,
+  notconn: 107,
+  timedout: 110,
   stale: 116,
 } as const;

@@ -32,7 +32,8 @@ export async function writeFileAtomically(
   }
 }
 
-async function syncDirectory(path: string): Promise<void> {
+/** Names that were given in a directory, or taken, are so after a loss of power too (fsync(2)). @throws the system's error */
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
   try {
     await directory.sync();

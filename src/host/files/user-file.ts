@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { IoError } from "../../errors/index.ts";
+import { syncDirectory } from "./atomic-file.ts";
 import { errorCode, ioError } from "../system-error.ts";
 
 export interface UserFileOptions {
@@ -144,15 +145,14 @@ async function replace(
     if (earlier !== null && isOneOf(error, "EBUSY", "EXDEV")) return false;
     throw error;
   }
-  await syncDirectory(dirname(path));
+  await syncIfPossible(dirname(path));
   return true;
 }
 
 /** As far as it can be done: the file is written already. */
-async function syncDirectory(path: string): Promise<void> {
+async function syncIfPossible(path: string): Promise<void> {
   try {
-    await using directory = await open(path, "r");
-    await directory.sync();
+    await syncDirectory(path);
   } catch (error) {
     // A directory that only its names may be used of, and file systems of a network that know nothing of this.
     if (!isOneOf(error, "EACCES", "EPERM", "EINVAL")) throw error;

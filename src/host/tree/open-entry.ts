@@ -17,7 +17,7 @@ export interface OpenEntry {
 }
 
 /** A pipe that has taken the place of a file must not make anybody wait. */
-const readOnly = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 const empty = Buffer.alloc(0);
 
 /**
@@ -43,7 +43,7 @@ export async function openEntry(
   }
   let handle: FileHandle;
   try {
-    handle = await open(path, follow ? readOnly : readOnly | constants.O_NOFOLLOW);
+    handle = await open(path, follow ? readFlags : readFlags | constants.O_NOFOLLOW);
   } catch (error) {
     // It has become a link, or a socket, since it was looked at.
     const code = errorCode(error);

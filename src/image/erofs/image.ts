@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
+import { syncDirectory } from "../../host/files/atomic-file.ts";
 import { seal } from "../../host/files/sealed-file.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { ImageError } from "../../errors/index.ts";
@@ -109,14 +110,5 @@ export class ErofsImage {
     await unlink(this.#aside).catch((error: unknown) => {
       if (errorCode(error) !== "ENOENT") throw ioError(`remove ${this.#aside}`, error);
     });
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

@@ -475,6 +475,12 @@ export interface FileChangesMessage {
   readonly changes: readonly FileChange[];
 }
 
+/** To the owner: what is mounted at this path of the guest is to be served, as long as the stream lasts. */
+export interface ProvideFilesMessage {
+  readonly type: "ProvideFiles";
+  readonly path: string;
+}
+
 /** Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's. */
 export interface PatchApplyMessage {
   readonly type: "PatchApply";
@@ -722,6 +728,7 @@ export type Message =
   | TreeDoneMessage
   | FileWatchMessage
   | FileChangesMessage
+  | ProvideFilesMessage
   | PatchApplyMessage
   | PingMessage
   | PongMessage
@@ -877,6 +884,7 @@ export interface MessageOn {
     | FileFailedMessage
     | TreeDoneMessage
     | FileChangesMessage
+    | ProvideFilesMessage
     | PongMessage
     | TouchedMessage
     | DoneMessage
@@ -1151,6 +1159,10 @@ export function encodeMessage(message: Message): Buffer {
     case "FileChanges":
       writer.u8(113);
       writer.list(message.changes, (item) => writeFileChange(writer, item));
+      break;
+    case "ProvideFiles":
+      writer.u8(140);
+      writer.str(message.path);
       break;
     case "PatchApply":
       writer.u8(130);
@@ -1914,6 +1926,17 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       read: (reader) => ({
         type: "FileChanges",
         changes: reader.list(10, () => readFileChange(reader)),
+      }),
+    },
+  ],
+  [
+    140,
+    {
+      type: "ProvideFiles",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "ProvideFiles",
+        path: reader.str(),
       }),
     },
   ],

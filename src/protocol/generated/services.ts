@@ -86,6 +86,15 @@ const fileWatch: Service = {
   ends: ["FileDone", "FileFailed"],
 };
 
+/** The messages of one mount, each with four bytes before it that are of no meaning here: the kernel's requests one way, and the answers the other way (linux/fuse.h). There is a stream for each mount of each machine that is started. */
+const providers: Service = {
+  name: "providers",
+  routes: ["supervisor→client"],
+  opener: { messages: [], data: true, extra: false },
+  acceptor: { messages: [], data: true, extra: false },
+  ends: [],
+};
+
 /** A change of the root. The data, if the patch has any, ends with End. */
 const patch: Service = {
   name: "patch",
@@ -214,6 +223,7 @@ export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<Messag
   ["TreeSend", treeSend],
   ["TreeReceive", treeReceive],
   ["FileWatch", fileWatch],
+  ["ProvideFiles", providers],
   ["PatchApply", patch],
   ["Ping", ping],
   ["Touch", touch],

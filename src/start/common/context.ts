@@ -4,6 +4,7 @@ import type { AcceleratorChoice, AcceleratorProbe } from "../../machine/accelera
 import type { Machine } from "../../machine/machine.ts";
 import type { GuestFill } from "../../guest-setup/guest-fill.ts";
 import type { AgentLink } from "../../agent-link/agent-link.ts";
+import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import { noSpaceLeft } from "../../host/system-error.ts";
 import type { Operation } from "../../host/operation.ts";
 import type { StartInputs } from "../contract/handover.ts";
@@ -25,6 +26,19 @@ export interface ConsoleLog {
 /** Something that nobody has to wait for. Its signal is aborted when the sandbox ends. */
 export type BackgroundJob = (signal: AbortSignal) => Promise<void>;
 
+/** The way to the program that owns the sandbox, for mounts that it provides. */
+export interface ProgramFiles {
+  /** A stream for what is mounted at a path of the guest. Where the program is gone, the stream is lost soon after. */
+  open(path: string, handler: StreamHandler): Stream;
+  /** A machine has such mounts from now on; one that was told before has ended. */
+  served(mounts: HurriedMounts): void;
+}
+
+export interface HurriedMounts {
+  /** The guest is to end: no request of it is waited for longer than so many ms from now on. */
+  hurry(ms: number): void;
+}
+
 /** Whose machine is to be started, and who wants to hear of it. */
 export interface StartRequest extends Subject {
   readonly runtimeLog: StartLog;
@@ -35,6 +49,7 @@ export interface StartRequest extends Subject {
   readonly notice: (message: string) => void;
   /** Takes what is to be done once the sandbox runs. */
   readonly background: (job: BackgroundJob) => void;
+  readonly programFiles: ProgramFiles;
   /** The connection to the guest broke after it had become the sandbox. */
   readonly agentLost: (error: Error | null) => void;
 }

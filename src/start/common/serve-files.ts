@@ -1,9 +1,11 @@
 import { posix } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { requireOpenable, serveFiles } from "../../file-server/file-server.ts";
+import { FileServer, requireOpenable } from "../../file-server/file-server.ts";
+import type { ForwardedMount } from "../../file-server/forwarded/forwarded-mount.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { PreparedMounts } from "../contract/handover.ts";
 import type { StartContext } from "./context.ts";
+import { forwardFiles } from "./forward-files.ts";
 
 /**
  * How long the server's thread waits for the guest to have booted, ms: a link of the image's may lead the guest to what is served
@@ -12,14 +14,14 @@ import type { StartContext } from "./context.ts";
 const longestWaitMs = 300;
 
 /**
- * Serves what a guest is to find of the host's files, as long as its machine runs. The guest does not wait for it before it is used, so
+ * Serves what a guest is to find of the host's files, and passes on what it asks of the program's, as long as its machine runs. The guest does not wait for it before it is used, so
  * the server's thread, which takes as much of a processor as half a guest's start, begins when the guest has booted.
  *
  * @param booted what the agent answers
  * @throws IoError when one of them cannot be opened; whatever `booted` does
  */
 export async function servedWhile(
-  context: Pick<StartContext, "record" | "runtimeLog">,
+  context: Pick<StartContext, "record" | "runtimeLog" | "programFiles">,
   machine: Machine,
   mounts: Pick<PreparedMounts, "guest" | "served">,
   booted: Promise<void>,
@@ -35,9 +37,15 @@ export async function servedWhile(
   const serve = (): void => {
     // The start has failed meanwhile.
     if (isOver.signal.aborted) return;
-    serveFiles(machine.takeFilesPort(), served, (reason) => {
-      context.runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
+    let forwarded: ReadonlyMap<number, ForwardedMount> = new Map();
+    const server = new FileServer(machine.takeFilesPort(), served, {
+      over: (reason) => {
+        context.runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
+      },
+      request: (mount, message) => forwarded.get(mount)?.request(message),
+      written: (mount, bytes) => forwarded.get(mount)?.written(bytes),
     });
+    forwarded = forwardFiles(context, machine, server, served);
   };
   const begun = (isUsedByBoot(mounts, workdir) ? Promise.resolve() : Promise.race([booted, soon])).then(
     serve,

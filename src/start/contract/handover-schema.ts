@@ -20,17 +20,21 @@ const origin = v.object({
 const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff));
 
 const served = v.array(
-  v.object({
-    path,
-    isFile: v.boolean(),
-    readOnly: v.boolean(),
-    statVirtualization: v.picklist(["strict", "relaxed", "off"]),
-    hostPermissions: v.picklist(["private", "mirror"]),
-    owner: v.nullable(v.object({ uid: id, gid: id })),
-    quotaBytes: v.nullable(count),
-    quotaCountsAll: v.boolean(),
-    layer: v.nullable(path),
-  }),
+  v.variant("kind", [
+    v.object({
+      kind: v.literal("path"),
+      path,
+      isFile: v.boolean(),
+      readOnly: v.boolean(),
+      statVirtualization: v.picklist(["strict", "relaxed", "off"]),
+      hostPermissions: v.picklist(["private", "mirror"]),
+      owner: v.nullable(v.object({ uid: id, gid: id })),
+      quotaBytes: v.nullable(count),
+      quotaCountsAll: v.boolean(),
+      layer: v.nullable(path),
+    }),
+    v.object({ kind: v.literal("provider"), guest: v.string(), timeoutMs: count }),
+  ]),
 );
 
 const fileSystem = v.object({ serial: v.string(), fsType: v.string() });

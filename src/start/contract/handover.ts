@@ -1,5 +1,5 @@
 import type { HostAccelerator } from "../../machine/accelerator/host-accelerators.ts";
-import type { ServedPath } from "../../file-server/options.ts";
+import type { ServedMount } from "../../file-server/options.ts";
 import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";
 import type { Accelerator, Disk, GuestKernel, Share } from "../../machine/types.ts";
 import type { GuestMount, Root } from "../../protocol/generated/messages.ts";
@@ -123,8 +123,8 @@ export interface PreparedMounts {
   readonly disks: readonly Disk[];
   /** In the order of mounting. */
   readonly guest: readonly GuestMount[];
-  /** Directories and files of the host, in that order, too. */
-  readonly served: readonly ServedPath[];
+  /** Directories and files of the host, and what a program provides, in that order, too. */
+  readonly served: readonly ServedMount[];
 }
 
 /** A root that is the same for all sandboxes of an image that have not run yet. */

@@ -1,7 +1,7 @@
 import { inMountOrder } from "../../config/mounts/guest-mount-path.ts";
 import type { BindMount, NamedMount, VolumeMount } from "../../config/mounts/volume-mount.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
-import type { ServedPath } from "../../file-server/options.ts";
+import type { ServedMount, ServedPath } from "../../file-server/options.ts";
 import { checkDiskImage } from "../../machine/disks/disk-image.ts";
 import type { Disk } from "../../machine/types.ts";
 import type { GuestMount } from "../../protocol/generated/messages.ts";
@@ -23,7 +23,7 @@ const defaultLayerMib = 4096;
 /** What one mount consists of. */
 interface Part {
   readonly disk: Disk | null;
-  readonly served: ServedPath | null;
+  readonly served: ServedMount | null;
   readonly guest: GuestMount;
 }
 
@@ -95,6 +95,11 @@ async function prepareMount(
         guest: { ...guest, disk: { fileSystem, fills: true } },
       };
     }
+    case "provider": {
+      const { guest: path, timeoutMs } = mount;
+      const served = { kind: "provider", guest: path, timeoutMs } as const;
+      return { disk: null, served, guest: { ...guest, files: { isFile: false } } };
+    }
     case "bind": {
       requireSharable(mount);
       const isFile = await requireServable(mount.host, mount.guest);
@@ -126,6 +131,7 @@ function servedPath(
   const { overrideUid, overrideGid } = mount;
   const hasOwner = overrideUid !== undefined || overrideGid !== undefined;
   return {
+    kind: "path",
     path,
     isFile,
     readOnly: mount.readonly,

@@ -11,6 +11,8 @@ import { requireOverlayable, requireServable, requireSharable } from "./shared-d
 
 /** So many are free in every machine beside those of the root. */
 const mostDisks = 4;
+/** Each has a stream of its own to the program, and may hold some 16 MiB on its way there. */
+const mostProviders = 16;
 
 /** The mounts of a new sandbox, found valid. */
 export interface CheckedMounts {
@@ -35,12 +37,20 @@ export async function checkMounts(
   const missing: VolumeConfig[] = [];
   const disks = new Map<string, string>();
   let used = 0;
+  let provided = 0;
   if (image.kind === "disk") disks.set(await identityOf(image.path), "the root");
   for (const mount of mounts) {
     switch (mount.kind) {
       case "tmpfs":
         checked.push(mount);
         break;
+      case "provider": {
+        // What provides them goes another way: it cannot be written down.
+        const { provider: _, ...rest } = mount;
+        provided++;
+        checked.push(rest);
+        break;
+      }
       case "bind": {
         const host = resolve(mount.host);
         requireSharable(mount);
@@ -72,6 +82,11 @@ export async function checkMounts(
   if (used > mostDisks) {
     throw new InvalidConfigError(`a sandbox has at most ${mostDisks} disks besides its root, not ${used}`, {
       hint: "Mount fewer, or put what belongs together on one disk.",
+    });
+  }
+  if (provided > mostProviders) {
+    throw new InvalidConfigError(`a sandbox has at most ${mostProviders} providers, not ${provided}`, {
+      hint: "Let one provider have several directories.",
     });
   }
   return { mounts: checked, missing };

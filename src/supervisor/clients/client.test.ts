@@ -19,27 +19,10 @@ import { serviceOpenedBy } from "../../protocol/generated/services.ts";
 import type { Stream } from "../../protocol/stream.ts";
 import { Streams } from "../../protocol/streams.ts";
 import { clientServices } from "../services/client-services.ts";
+import { metricsSample } from "../../../test/support/metrics-sample.ts";
 import { Client, type ClientServices } from "./client.ts";
 
-const metrics: MetricsMessage = {
-  type: "Metrics",
-  timestampMs: 1,
-  cpuPercentTimes100: 0,
-  vcpuTimeNs: 0,
-  memoryBytes: 0,
-  memoryLimitBytes: 0,
-  memoryAvailableBytes: null,
-  memoryHostResidentBytes: null,
-  diskReadBytes: 0,
-  diskWriteBytes: 0,
-  netRxBytes: 0,
-  netTxBytes: 0,
-  uptimeMs: 0,
-  upperUsedBytes: null,
-  upperFreeBytes: null,
-  upperHostAllocatedBytes: null,
-  hostDiskFull: false,
-};
+const metrics = metricsSample();
 const ended: EndedMessage = { type: "Ended", state: "stopped", exitCode: 0, signal: null, reason: "" };
 
 /** A sandbox that does as the test says. */

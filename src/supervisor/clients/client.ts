@@ -71,6 +71,11 @@ export class Client implements ConnectionHandler {
     this.#streams.send(message);
   }
 
+  /** Asks for the files that are mounted at a path of the guest. */
+  provideFiles(path: string, handler: StreamHandler): Stream {
+    return this.#streams.open({ type: "ProvideFiles", path }, handler);
+  }
+
   /** Closes the connection once the client has read everything, and in any case after so many ms. */
   async end(withinMs = 10_000): Promise<void> {
     const timer = setTimeout(() => {

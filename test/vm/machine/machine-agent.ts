@@ -7,6 +7,7 @@ import {
   decodeMessage,
   encodeMessage,
   PROTOCOL_VERSION,
+  type BootMessage,
   type Message,
 } from "../../../src/protocol/generated/messages.ts";
 
@@ -52,15 +53,15 @@ export class Agent {
   }
 
   /** From AgentHello to a mounted root file system. */
-  async boot(): Promise<void> {
+  async boot(mounts: BootMessage["mounts"] = []): Promise<void> {
     await this.next("AgentHello");
-    this.introduce();
+    this.introduce(mounts);
     await this.next("Mounted");
     await this.next("Ready");
   }
 
   /** Everything a guest is told, in one go. */
-  introduce(): void {
+  introduce(mounts: BootMessage["mounts"] = []): void {
     this.seed();
     this.send(0, { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 });
     this.send(0, {
@@ -75,7 +76,7 @@ export class Agent {
     });
     // A guest may be saved once it has its root, so it wants to be seeded again.
     this.seed();
-    this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", mounts: [], scripts: [] });
+    this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", mounts, scripts: [] });
   }
 
   seed(): void {
@@ -87,6 +88,16 @@ export class Agent {
     const env = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
     this.send(1, { type: "Exec", argv, env, cwd: "/", user: "0", ...terminal, stdin: "null", rlimits: [] });
   }
+  /** Waits until the command that runs has printed something. */
+  async printed(text: string): Promise<void> {
+    while (!this.#stdout.includes(text)) await once(this.#machine.agentPort, "data");
+  }
+
+  /** All that it has printed. */
+  get stdout(): string {
+    return this.#stdout;
+  }
+
   /** Standard output of a script that must succeed. There can be one in a machine's life: its stream is not free again. */
   async output(script: string): Promise<string> {
     this.runAsRoot("sh", "-c", script);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtemp, open, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -16,6 +17,11 @@ import type { Disk, GuestKernel, MachineSpec } from "../../../src/machine/types.
 import { PROTOCOL_VERSION } from "../../../src/protocol/generated/messages.ts";
 import { guestDirectory } from "../../../src/host/package-files.ts";
 import { unpackExtents } from "../../../src/host/files/extents.ts";
+import { invalidEntry } from "../../../src/file-server/fuse/notifications.ts";
+import { opcodes, rootNodeId } from "../../../src/file-server/fuse/numbers.ts";
+import { Request } from "../../../src/file-server/fuse/request.ts";
+import { serve } from "../../../src/file-server/operations/dispatch.ts";
+import { ServedDirectory } from "../../support/served-directory.ts";
 import { Agent } from "./machine-agent.ts";
 import type { Needs } from "../tags.ts";
 
@@ -275,5 +281,50 @@ test(
     const second = await chooseAccelerator(home, qemu, kernel);
     assert.equal(second.accelerator, booted);
     assert.equal(second.probe, null);
+  },
+);
+
+test(
+  "whoever waits for files of the host gets an error when their server goes, whatever the kernel is being told",
+  { timeout },
+  async (t) => {
+    const shared = join(directory, "shared");
+    await mkdir(shared);
+    await writeFile(join(shared, "there"), "");
+    const machine = start(t, { disks: [lower, await blankUpper("files.img")] });
+    const server = new Socket({ fd: machine.takeFilesPort(), readable: true, writable: true });
+    t.after(() => server.destroy());
+    using guestFiles = new ServedDirectory(shared);
+    let requests = Buffer.alloc(0);
+    server.on("data", (chunk: Buffer) => {
+      requests = Buffer.concat([requests, chunk]);
+      // The number of the mount, and the length of what follows it.
+      for (let end = 0; requests.length >= 8 && requests.length >= (end = 4 + requests.readUInt32LE(4));) {
+        const request = requests.subarray(4, end);
+        requests = requests.subarray(end);
+        if (request.readUInt32LE(4) === opcodes.mkdir) {
+          // It is not answered. The kernel holds the directory's lock for it, which this takes, too.
+          server.write(invalidEntry(0, rootNodeId, "there"));
+          continue;
+        }
+        const reply = serve(guestFiles.served, new Request(request));
+        if (reply !== null) server.write(reply);
+      }
+    });
+    const agent = new Agent(machine);
+    const flags = { readOnly: false, noExec: false, noSuid: true, noDevices: true };
+    await agent.boot([{ path: "/w", ...flags, memory: null, disk: null, files: { isFile: false } }]);
+    agent.runAsRoot(
+      "sh",
+      "-c",
+      `ls /w; mkdir /w/never &
+     until cat /proc/1/task/*/stack | grep -q fuse_reverse_inval_entry; do :; done; echo blocked
+     wait $!; echo "mkdir $?"; ls /w; echo "ls $?"`,
+    );
+    await agent.next("ExecStarted");
+    await agent.printed("blocked");
+    server.destroy();
+    await agent.next("ExecExited");
+    assert.equal(agent.stdout, "there\nblocked\nmkdir 1\nls 1\n");
   },
 );

@@ -1,13 +1,24 @@
-import { mostMessage, sizes } from "./fuse/numbers.ts";
-import { prefixBytes } from "./fuse/reply.ts";
+import { mostMessage, sizes } from "./numbers.ts";
+import { prefixBytes } from "./reply.ts";
 
-/** The guest has sent what no relay sends. */
+/** What was sent is no message. */
 export class BadStream extends Error {}
 
-/** Cuts the guest's bytes into messages. Holds what it is given and no more. */
+/** Cuts bytes into messages. Holds what it is given and no more. */
 export class MessageStream {
+  readonly #least: number;
+  readonly #most: number;
   #parts: Buffer[] = [];
   #held = 0;
+
+  /**
+   * @param least bytes of a message: its header
+   * @param most bytes of a message
+   */
+  constructor(least: number = sizes.inHeader, most: number = mostMessage) {
+    this.#least = least;
+    this.#most = most;
+  }
 
   push(chunk: Buffer): void {
     this.#parts.push(chunk);
@@ -16,10 +27,10 @@ export class MessageStream {
 
   /** @returns the next message; null when it is not whole yet. @throws BadStream */
   next(): { readonly mount: number; readonly message: Buffer } | null {
-    if (this.#held < prefixBytes + sizes.inHeader) return null;
-    const head = this.#front(prefixBytes + sizes.inHeader);
+    if (this.#held < prefixBytes + this.#least) return null;
+    const head = this.#front(prefixBytes + this.#least);
     const length = head.readUInt32LE(prefixBytes);
-    if (length < sizes.inHeader || length > mostMessage) throw new BadStream(`a message of ${length} bytes`);
+    if (length < this.#least || length > this.#most) throw new BadStream(`a message of ${length} bytes`);
     if (this.#held < prefixBytes + length) return null;
     const all = this.#front(prefixBytes + length);
     const rest = all.subarray(prefixBytes + length);

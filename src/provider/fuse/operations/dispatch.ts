@@ -1,0 +1,88 @@
+import {
+  errno,
+  initFlags,
+  leastMinor,
+  mostForwardedData,
+  opcodes,
+  version,
+} from "../../../file-server/fuse/numbers.ts";
+import { Refusal } from "../../../file-server/fuse/refusal.ts";
+import { answer, bodyAt } from "../../../file-server/fuse/reply.ts";
+import type { Request } from "../../../file-server/fuse/request.ts";
+import type { Call, ProvidedTree } from "../provided-tree.ts";
+import { getattr, setattr, statfs } from "./attributes.ts";
+import { opendir, readdir, readdirplus } from "./directories.ts";
+import { create, fsync, open, read, release, write } from "./files.ts";
+import { lookup, mkdir, mknod, readlink, rename, rename2, rmdir, symlink, unlink } from "./names.ts";
+
+type Operation = (tree: ProvidedTree, request: Request, call: Call) => Promise<Buffer>;
+
+const operations = new Map<number, Operation>([
+  [opcodes.lookup, lookup],
+  [opcodes.getattr, getattr],
+  [opcodes.setattr, setattr],
+  [opcodes.readlink, readlink],
+  [opcodes.symlink, symlink],
+  [opcodes.mknod, mknod],
+  [opcodes.mkdir, mkdir],
+  [opcodes.unlink, unlink],
+  [opcodes.rmdir, rmdir],
+  [opcodes.rename, rename],
+  [opcodes.open, open],
+  [opcodes.read, read],
+  [opcodes.write, write],
+  [opcodes.statfs, statfs],
+  [opcodes.release, release],
+  [opcodes.fsync, fsync],
+  [opcodes.opendir, opendir],
+  [opcodes.readdir, readdir],
+  [opcodes.releasedir, release],
+  [opcodes.create, create],
+  [opcodes.readdirplus, readdirplus],
+  [opcodes.rename2, rename2],
+  [opcodes.link, async () => refuse(errno.perm)],
+  // The answer "not now" is the kernel's reason to ask again, and "never" its reason to do without.
+  [opcodes.fallocate, async () => refuse(errno.opnotsupp)],
+]);
+
+/** What a guest asks for, done. @throws Refusal, and what nobody foresaw */
+export async function serveProvided(tree: ProvidedTree, request: Request, call: Call): Promise<Buffer> {
+  const operation = operations.get(request.opcode);
+  // The kernel does without what is not there: locks, extended attributes, seeks for holes.
+  if (operation === undefined) throw new Refusal(errno.nosys);
+  return await operation(tree, request, call);
+}
+
+function refuse(number: number): never {
+  throw new Refusal(number);
+}
+
+/** What is not wanted here though the kernel may have it: set-user-ID bits mean nothing in such a mount. */
+const flags =
+  initFlags.asyncRead |
+  initFlags.atomicTrunc |
+  initFlags.bigWrites |
+  initFlags.autoInvalData |
+  initFlags.readdirplus |
+  initFlags.readdirplusAuto |
+  initFlags.parallelDirops |
+  initFlags.maxPages;
+
+/** The answer to INIT. @throws Refusal EINVAL for a kernel that is too old */
+export function answerInit(mount: number, request: Request): Buffer {
+  const [major, minor, readahead, offered] = [request.u32(), request.u32(), request.u32(), request.u32()];
+  if (major !== version.major || minor < leastMinor) throw new Refusal(errno.inval);
+  const reply = answer(mount, request.unique, 64).fill(0, bodyAt);
+  reply.writeUInt32LE(version.major, bodyAt);
+  reply.writeUInt32LE(version.minor, bodyAt + 4);
+  reply.writeUInt32LE(Math.min(readahead, mostForwardedData), bodyAt + 8);
+  reply.writeUInt32LE((flags & offered) >>> 0, bodyAt + 12);
+  // Requests that nobody waits for, such as reading ahead, and from how many on there is a queue.
+  reply.writeUInt16LE(16, bodyAt + 16);
+  reply.writeUInt16LE(12, bodyAt + 18);
+  reply.writeUInt32LE(mostForwardedData, bodyAt + 20);
+  // Times are told in ns.
+  reply.writeUInt32LE(1, bodyAt + 24);
+  reply.writeUInt16LE(mostForwardedData / 4096, bodyAt + 28);
+  return reply;
+}
