@@ -235,8 +235,9 @@ test("half a frame and then silence", async (t) => {
 test("half a frame and then the end", async (t) => {
   const { socket, link, lost } = await connect(t);
   socket.end(control(0, hello).subarray(0, 12));
-  await breaksTheRules(lost, /ended inside a frame/);
-  await assert.rejects(link.hello, ProtocolError);
+  // QEMU was killed, perhaps: that is nothing that the guest did.
+  assert.match(String(await lost), /^RuntimeError: .* cut off inside a frame/);
+  await assert.rejects(link.hello, RuntimeError);
 });
 
 test("a guest that sends nothing but frames that are allowed, byte by byte", async (t) => {

@@ -9,6 +9,7 @@ import { tieToParent, watcherFd, watcherRelease } from "./qemu/lifeline.ts";
 import { hostPlatform } from "./qemu/platform.ts";
 import { firstEvent } from "../host/first-event.ts";
 import { orTimeout } from "../host/or-timeout.ts";
+import { withSharedBuffer } from "../host/system/shared-read-buffer.ts";
 import { processCpuTimeNs, processResidentBytes } from "../host/process/process-usage.ts";
 import type { QemuBinary } from "./qemu/qemu-binary.ts";
 import { asObject, QmpClient, type QmpCommand, type QmpEvent } from "./qmp/qmp.ts";
@@ -131,7 +132,7 @@ export class Machine implements AsyncDisposable {
     this.accelerator = accelerator;
     this.#child = child;
     this.#isRestored = isRestored;
-    this.agentPort = connection(child, inheritedFds.agent);
+    this.agentPort = withSharedBuffer(connection(child, inheritedFds.agent));
     // A listener of its own, so that a connection reset at QEMU's end is never an uncaught error.
     this.agentPort.on("error", () => undefined);
     this.#outputTail = output;

@@ -1,12 +1,15 @@
 import type { Duplex } from "node:stream";
-import { ProtocolError } from "../errors/index.ts";
+import { ProtocolError, RuntimeError } from "../errors/index.ts";
+import { takeReads } from "../host/system/shared-read-buffer.ts";
 import { encodeControlFrame } from "./control.ts";
-import { encodeFrame, FrameDecoder, FrameKind, type DataKind, type Frame } from "./frame.ts";
+import { writeFrame } from "./frame-buffers.ts";
+import { FrameDecoder, FrameKind, type DataKind, type Frame } from "./frame.ts";
 import { decodeMessage, type Message } from "./generated/messages.ts";
 import type { Route } from "./schema/types.ts";
 
 export interface ChannelHandler {
   message(stream: number, message: Message): void;
+  /** The payload is the handler's until it returns: what it keeps, it copies. */
   data(stream: number, kind: DataKind, payload: Buffer): void;
   /** Called once. null: the peer closed in order; a ProtocolError: it broke the rules; else the socket failed. */
   closed(error: Error | null): void;
@@ -33,7 +36,7 @@ export class Channel {
   readonly #duplex: Duplex;
   readonly #incoming: Route;
   readonly #handler: ChannelHandler;
-  readonly #decoder = new FrameDecoder();
+  readonly #decoder = new FrameDecoder({ lends: true });
   readonly #frameTimeoutMs: number;
   readonly #pauseAtBytes: number;
   #frameTimer: NodeJS.Timeout | null = null;
@@ -46,8 +49,8 @@ export class Channel {
     this.#handler = handler;
     this.#frameTimeoutMs = options.frameTimeoutMs ?? defaultFrameTimeoutMs;
     this.#pauseAtBytes = options.pauseAtBytes ?? Number.POSITIVE_INFINITY;
-    duplex.on("data", (chunk: Buffer) => {
-      this.#receive(chunk);
+    takeReads(duplex, (bytes) => {
+      this.#receive(bytes);
     });
     duplex.on("end", () => {
       this.#ended();
@@ -80,11 +83,16 @@ export class Channel {
   }
 
   send(stream: number, message: Message): void {
-    this.#write(encodeControlFrame(stream, message));
+    if (!this.#writable) return;
+    this.#duplex.write(encodeControlFrame(stream, message));
+    this.#written();
   }
 
+  /** The payload is the caller's again when this returns. */
   sendData(stream: number, kind: DataKind, payload: Buffer): void {
-    this.#write(encodeFrame(stream, kind, payload));
+    if (!this.#writable) return;
+    writeFrame(this.#duplex, stream, kind, payload);
+    this.#written();
   }
 
   /** Drops the connection because of what the peer did. */
@@ -104,9 +112,11 @@ export class Channel {
     });
   }
 
-  #write(bytes: Buffer): void {
-    if (this.#closed || !this.#duplex.writable) return;
-    this.#duplex.write(bytes);
+  get #writable(): boolean {
+    return !this.#closed && this.#duplex.writable;
+  }
+
+  #written(): void {
     const unread = this.#duplex.writableLength;
     if (unread > unreadLimitBytes) {
       this.#close(new ProtocolError(`the peer left ${unread} bytes unread`));
@@ -169,7 +179,9 @@ export class Channel {
       this.#decoder.end();
       this.#close(null);
     } catch (error) {
-      this.#close(error instanceof Error ? error : new Error(String(error)));
+      if (!this.#decoder.partial) this.#close(error instanceof Error ? error : new Error(String(error)));
+      // Whoever is killed ends where he is, and breaks no rule by that.
+      else this.#close(new RuntimeError("the connection was cut off inside a frame", { cause: error }));
     }
   }
 

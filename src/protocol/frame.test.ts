@@ -114,3 +114,37 @@ test("a control frame carries its message", () => {
   assert.equal(frame.kind, FrameKind.control);
   assert.deepEqual(decodeMessage(frame.payload, "client→supervisor"), { type: "Resize", rows: 1, cols: 2 });
 });
+
+test("a decoder that lends memory needs none of its own for data, and keeps what is a message", () => {
+  const decoder = new FrameDecoder({ lends: true });
+  const chunk = Buffer.alloc(50_000);
+  const wire = Buffer.concat(
+    Array.from({ length: 40 }, (_, index) =>
+      Buffer.concat([
+        encodeFrame(1, FrameKind.data, Buffer.alloc(65536 - index, index)),
+        encodeFrame(2, FrameKind.control, Buffer.alloc(3000, index)),
+      ]),
+    ),
+  );
+  const messages: Buffer[] = [];
+  const memory = new Set<ArrayBufferLike>();
+  let data = 0;
+  for (let at = 0; at < wire.length; at += chunk.length) {
+    const length = wire.copy(chunk, 0, at, at + chunk.length);
+    for (const { kind, payload } of decoder.push(chunk.subarray(0, length))) {
+      if (kind === FrameKind.control) {
+        messages.push(payload);
+        continue;
+      }
+      assert.ok(payload.length === 65536 - data && payload.every((byte) => byte === data));
+      data++;
+      memory.add(payload.buffer);
+    }
+  }
+  decoder.end();
+  assert.equal(data, 40);
+  // The chunk's, and two for frames that span several.
+  assert.ok(memory.size <= 3, `${memory.size}`);
+  chunk.fill(0xff);
+  for (const [index, message] of messages.entries()) assert.ok(message.equals(Buffer.alloc(3000, index)));
+});

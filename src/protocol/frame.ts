@@ -25,7 +25,10 @@ export type DataKind = Exclude<FrameKind, typeof FrameKind.control>;
 export interface Frame {
   readonly stream: number;
   readonly kind: FrameKind;
-  /** Often a view of the chunk that the frame arrived in: who keeps it for long copies it, or keeps the whole chunk alive. */
+  /**
+   * Often a view of the chunk that the frame arrived in: who keeps it for long copies it, or keeps the whole chunk alive. A decoder that
+   * lends them has it back with the next chunk.
+   */
   readonly payload: Buffer;
 }
 
@@ -45,7 +48,8 @@ export function encodeFrame(stream: number, kind: FrameKind, payload: Uint8Array
   return frame;
 }
 
-function writeHeader(target: Buffer, stream: number, kind: FrameKind, payloadLength: number): void {
+/** @internal Writes what comes before so many bytes of payload. @throws as {@link encodeFrame} */
+export function writeHeader(target: Buffer, stream: number, kind: FrameKind, payloadLength: number): void {
   if (!Number.isInteger(stream) || stream < 0 || stream > 0xffff_ffff) {
     throw unsendable(`stream ${stream} is not a u32`, "Number streams from 0 to 4294967295.");
   }
@@ -89,6 +93,16 @@ export class FrameDecoder {
   #pending: Frame | null = null;
   #payloadBytes = 0;
   #failure: ProtocolError | null = null;
+  /** Where frames of data that span chunks come together, in turn: one may end in the chunk in which the next one begins. */
+  readonly #lent: [Buffer | null, Buffer | null] | null;
+
+  /**
+   * @param options.lends - The caller uses a chunk's memory, and is done with its frames of data, before it pushes the next one: then
+   *   those that span chunks need no memory of their own either. The payloads of control frames are the receiver's.
+   */
+  constructor({ lends = false }: { readonly lends?: boolean } = {}) {
+    this.#lent = lends ? [null, null] : null;
+  }
 
   /** True in the middle of a frame. */
   get partial(): boolean {
@@ -150,12 +164,22 @@ export class FrameDecoder {
     const length = header.readUInt32BE(headerAt) - COUNTED_HEADER_BYTES;
     const stream = header.readUInt32BE(headerAt + 4);
     if (chunk.length - at >= length) {
-      frames.push({ stream, kind, payload: chunk.subarray(at, at + length) });
+      const payload = chunk.subarray(at, at + length);
+      const isOwn = this.#lent !== null && kind === FrameKind.control;
+      frames.push({ stream, kind, payload: isOwn ? Buffer.from(payload) : payload });
       return at + length;
     }
-    this.#pending = { stream, kind, payload: Buffer.allocUnsafe(length) };
+    this.#pending = { stream, kind, payload: this.#memory(kind, length) };
     this.#payloadBytes = 0;
     return at;
+  }
+
+  #memory(kind: FrameKind, length: number): Buffer {
+    if (this.#lent === null || kind === FrameKind.control) return Buffer.allocUnsafe(length);
+    const [next, last] = this.#lent;
+    const memory = next !== null && next.length >= length ? next : Buffer.allocUnsafeSlow(length);
+    [this.#lent[0], this.#lent[1]] = [last, memory];
+    return memory.subarray(0, length);
   }
 
   #fill(frame: Frame, chunk: Buffer, at: number): number {

@@ -10,7 +10,10 @@ import { violation } from "./violation.ts";
 export interface StreamHandler {
   /** A message of the service. For the one who opened the stream Failure and the service's ending messages are the last one. */
   message(message: Message): void;
-  /** Bytes. They count against the peer's credit until they are said to be consumed. */
+  /**
+   * Bytes, which are the handler's until it returns: what it keeps, it copies. They count against the peer's credit until they are said
+   * to be consumed.
+   */
   data(kind: DataKind, payload: Buffer): void;
   /** The peer can take so many bytes more. */
   credit?(bytes: number): void;

@@ -46,7 +46,7 @@ export class TreeRecordReader {
     this.#contents = contents;
   }
 
-  /** The records that are whole now, and the data that is there. Bytes are views of the chunk. @throws ProtocolError */
+  /** The records that are whole now, and the data that is there: a view of the chunk, which no other record is. @throws ProtocolError */
   *push(chunk: Buffer): Generator<TreeRecord, void, undefined> {
     let bytes = this.#partial.length === 0 ? chunk : Buffer.concat([this.#partial, chunk]);
     this.#partial = none;
@@ -64,7 +64,7 @@ export class TreeRecordReader {
         this.#partial = Buffer.from(bytes);
         return;
       }
-      const record = this.#record(bytes.subarray(lengthBytes, end));
+      const record = this.#record(Buffer.from(bytes.subarray(lengthBytes, end)));
       bytes = bytes.subarray(end);
       if (record !== null) yield record;
     }

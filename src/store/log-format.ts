@@ -25,7 +25,13 @@ const lineSchema = v.object({
 /** One line of `exec.log`, JSON Lines. */
 export type LogLine = v.InferOutput<typeof lineSchema>;
 
-export function encodeLogLine(source: LogSource, data: Buffer, sessionId: number | null): Buffer {
+/** @param memory where a line of bytes that are no text is put: memory of so many bytes or more */
+export function encodeLogLine(
+  source: LogSource,
+  data: Buffer,
+  sessionId: number | null,
+  memory: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafe(bytes),
+): Buffer {
   const t = new Date().toISOString();
   const id = sessionId === null ? {} : { id: sessionId };
   if (isText(data)) return Buffer.from(`${JSON.stringify({ t, s: source, d: data.toString(), ...id })}\n`);
@@ -33,7 +39,8 @@ export function encodeLogLine(source: LogSource, data: Buffer, sessionId: number
   const head = `${JSON.stringify({ t, s: source, ...id, e: "b64" }).slice(0, -1)},"d":"`;
   const tail = '"}\n';
   const base64 = data.toString("base64");
-  const line = Buffer.allocUnsafe(head.length + base64.length + tail.length);
+  const length = head.length + base64.length + tail.length;
+  const line = memory(length).subarray(0, length);
   line.write(head, 0, "latin1");
   line.write(base64, head.length, "latin1");
   line.write(tail, head.length + base64.length, "latin1");

@@ -1,5 +1,6 @@
 import { closeSync } from "node:fs";
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
+import { inheritedWithSharedBuffer } from "../host/system/shared-read-buffer.ts";
 import { encodeFailure } from "../protocol/failure.ts";
 import { encodeControlFrame } from "../protocol/control.ts";
 import { findSandbox } from "../store/sandboxes.ts";
@@ -41,5 +42,5 @@ export async function answerAboutHost(): Promise<void> {
 }
 
 function ownerConnection(): Socket {
-  return new Socket({ fd: ownerFd, readable: true, writable: true });
+  return inheritedWithSharedBuffer(ownerFd);
 }

@@ -1,18 +1,30 @@
 //! What joins a worker with its stream. The event loop puts in what arrives; the worker takes it when it comes to it, and
 //! leaves what is to be sent in the outbox of them all.
 
-use crate::generated::limits::{INITIAL_CREDIT, MAX_DATA_PAYLOAD};
+use crate::generated::limits::{CREDIT_PORTIONS, INITIAL_CREDIT, MAX_DATA_PAYLOAD};
 use crate::generated::messages::{Failure, Message};
+use crate::protocol::frame::{encode_frame, read_frames, FrameKind, HEADER_BYTES};
+use crate::protocol::port::WRITE_BYTES;
 use crate::sys::{locked, Wake, ECANCELED};
 use std::collections::VecDeque;
-use std::io::{Error, Result};
+use std::fs::File;
+use std::io::{Error, ErrorKind, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+/// Bytes; what a file is sent in, headers included: several frames, which fill so many writes to the port. There is credit for
+/// twice as much.
+const FRAMES_BYTES: usize = 8 * WRITE_BYTES;
+
+/// Bytes of what arrived that are told of together: a portion of credit.
+const TOLD_BYTES: usize = INITIAL_CREDIT / CREDIT_PORTIONS;
 
 /// What a worker leaves for the event loop.
 pub enum Post {
     Message(Message),
     /// At most as many as there is credit for.
     Data(Vec<u8>),
+    /// Whole frames of data, and how many bytes are in them: at most as many as there is credit for.
+    Frames(Vec<u8>, usize),
     /// So many of the bytes that arrived are done with.
     Consumed(usize),
     /// The worker has let go of everything.
@@ -61,7 +73,9 @@ struct State {
     /// The supervisor wants no more data.
     stopped: bool,
     aborted: Option<Failure>,
-    /// Woken as well as those who wait for a change.
+    /// The worker waits for a change.
+    waits: bool,
+    /// Woken as well as the worker.
     wake: Option<Arc<Wake>>,
 }
 
@@ -88,7 +102,10 @@ impl Shared {
         if let Some(wake) = &state.wake {
             wake.wake();
         }
-        self.changed.notify_all();
+        // The call into the kernel costs as much as taking the change.
+        if state.waits {
+            self.changed.notify_one();
+        }
     }
 
     pub fn data(&self, bytes: &[u8]) {
@@ -125,7 +142,7 @@ pub struct Link {
     stream: u32,
     shared: Arc<Shared>,
     outbox: Arc<Outbox>,
-    /// Bytes of the last piece that was taken.
+    /// Bytes that were taken and the supervisor was not told of, those of the last piece included.
     taken: usize,
 }
 
@@ -167,16 +184,58 @@ impl Link {
         Ok(())
     }
 
+    /// Sends what a file has from where it stands, at most `most` bytes and so many as go well together, behind a `head` that says
+    /// how many they are, and has always the same length. Returns how many that was; 0 at the end, of which nothing is sent.
+    pub fn send_from(
+        &self,
+        file: &File,
+        most: u64,
+        head: impl Fn(u64) -> Vec<u8>,
+    ) -> Result<usize> {
+        let head_bytes = head(0).len();
+        let mut state = self.wait(|state| state.credit > head_bytes)?;
+        let taken =
+            most.min((state.credit - head_bytes) as u64)
+                .min((FRAMES_BYTES - 5 * HEADER_BYTES - head_bytes) as u64) as usize;
+        state.credit -= head_bytes + taken;
+        drop(state);
+        let mut frames = Vec::with_capacity(FRAMES_BYTES);
+        if head_bytes > 0 {
+            encode_frame(&mut frames, self.stream, FrameKind::Data, &head(0))
+                .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))?;
+        }
+        let body = frames.len();
+        let read = read_frames(&mut frames, self.stream, FrameKind::Data, file, taken);
+        let count = *read.as_ref().unwrap_or(&0);
+        if count < taken {
+            let unused = taken - count + if count == 0 { head_bytes } else { 0 };
+            locked(&self.shared.state).credit += unused;
+        }
+        if count > 0 {
+            if head_bytes > 0 {
+                frames[HEADER_BYTES..body].copy_from_slice(&head(count as u64));
+            }
+            self.outbox
+                .post(self.stream, Post::Frames(frames, head_bytes + count));
+        }
+        read
+    }
+
     /// The next piece of what the supervisor sends; None at its end. The one before it is done with then.
     pub fn receive(&mut self) -> Result<Option<Vec<u8>>> {
-        if self.taken > 0 {
+        let mut piece = locked(&self.shared.state).arrived.pop_front();
+        // Told in portions, unless there is nothing else to do.
+        if self.taken > 0 && (piece.is_none() || self.taken >= TOLD_BYTES) {
             let taken = std::mem::take(&mut self.taken);
             self.outbox.post(self.stream, Post::Consumed(taken));
         }
-        let mut state = self.wait(|state| state.ended || !state.arrived.is_empty())?;
-        let piece = state.arrived.pop_front();
-        drop(state);
-        self.taken = piece.as_ref().map_or(0, Vec::len);
+        if piece.is_none() {
+            let mut state = self.wait(|state| state.ended || !state.arrived.is_empty())?;
+            piece = state.arrived.pop_front();
+        } else {
+            self.check()?;
+        }
+        self.taken += piece.as_ref().map_or(0, Vec::len);
         Ok(piece)
     }
 
@@ -198,11 +257,13 @@ impl Link {
             if until(&state) {
                 return Ok(state);
             }
+            state.waits = true;
             state = self
                 .shared
                 .changed
                 .wait(state)
                 .unwrap_or_else(|poisoned| poisoned.into_inner());
+            state.waits = false;
         }
     }
 }
@@ -213,3 +274,6 @@ fn still_wanted(state: &State) -> Result<()> {
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

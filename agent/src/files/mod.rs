@@ -141,6 +141,7 @@ impl Files {
             match post {
                 Post::Message(message) => streams.send(port, stream, &message),
                 Post::Data(bytes) => streams.send_data(port, stream, FrameKind::Data, &bytes),
+                Post::Frames(frames, bytes) => streams.send_frames(port, stream, frames, bytes),
                 Post::Consumed(bytes) => streams.consume(port, stream, bytes),
                 Post::Last(message) => {
                     let link = self.links.remove(&stream);

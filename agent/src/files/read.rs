@@ -3,9 +3,7 @@
 use super::attributes::open_regular;
 use super::failed::{path_of, During, Outcome};
 use super::link::Link;
-use crate::generated::limits::MAX_DATA_PAYLOAD;
 use crate::generated::messages::{FileOpened, FileRead, Message};
-use crate::sys;
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom};
 
@@ -21,14 +19,13 @@ pub fn read(request: &FileRead, link: &Link) -> Outcome<()> {
     link.tell(Message::FileOpened(FileOpened { size }));
     let mut left = request.length.unwrap_or(u64::MAX);
     while left > 0 {
-        let mut bytes = Vec::new();
-        let most = left.min(MAX_DATA_PAYLOAD as u64) as usize;
-        let count = sys::read_more(&file, &mut bytes, most).during("read", path)?;
+        let count = link
+            .send_from(&file, left, |_| Vec::new())
+            .during("read", path)?;
         if count == 0 {
             break;
         }
         left -= count as u64;
-        link.send(bytes).during("send", path)?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::generated::messages::Message;
 use crate::protocol::wire::WireError;
 use crate::sys;
 use std::io;
-use std::os::unix::io::OwnedFd;
+use std::os::unix::io::{AsRawFd, OwnedFd};
 
 /// Bytes; memory above this is given back once a large frame has been handled.
 const KEPT_CAPACITY: usize = 256 << 10;
@@ -165,7 +165,7 @@ pub fn read_frames(
     out: &mut Vec<u8>,
     stream: u32,
     kind: FrameKind,
-    fd: &OwnedFd,
+    fd: &impl AsRawFd,
     most: usize,
 ) -> io::Result<usize> {
     let start = out.len();

@@ -16,6 +16,8 @@ const QUEUE_BOUND: usize = 256 << 10;
 const DRIVER_BYTES: usize = 4096;
 /// Bytes; the most that one read takes, one buffer after the other.
 const READ_BYTES: usize = 16 * DRIVER_BYTES;
+/// Bytes; the driver takes no more in one write (`port_fops_write`, `drivers/char/virtio_console.c`), and each is told to the device.
+pub const WRITE_BYTES: usize = 32 << 10;
 /// How long the device may take to announce its port.
 const PORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a wait for the port or for its host's side looks again: before the first connection the driver reports
@@ -101,6 +103,18 @@ impl Port {
     pub fn send_data(&mut self, stream: u32, kind: FrameKind, bytes: &[u8]) {
         if let Err(error) = encode_frame(&mut self.queue, stream, kind, bytes) {
             eprintln!("agent: cannot send data on stream {stream}: {error}");
+        }
+    }
+
+    /// Queues whole frames.
+    pub fn send_frames(&mut self, frames: Vec<u8>) {
+        match self.is_flushed() {
+            // As they are: copying costs more than all else.
+            true => {
+                self.queue = frames;
+                self.sent = 0;
+            }
+            false => self.queue.extend_from_slice(&frames),
         }
     }
 

@@ -302,6 +302,17 @@ impl Streams {
         }
     }
 
+    /// Sends whole frames of data with so many bytes in them, for which there must be credit.
+    pub fn send_frames(&mut self, port: &mut Port, id: u32, frames: Vec<u8>, bytes: usize) {
+        match self.open.get_mut(&id) {
+            Some(stream) if !stream.stopped => {
+                stream.credit -= bytes;
+                port.send_frames(frames);
+            }
+            _ => {}
+        }
+    }
+
     /// Sends what a descriptor has to read now, at most `most` bytes, for which there must be credit. Returns how many bytes
     /// that was; 0 at the end.
     pub fn forward(

@@ -27,7 +27,7 @@ const MOST_PIECES: usize = 16;
 /// caller may fill. One call of the kernel, so that whoever has filled a pipe is woken when it is empty, not for each piece.
 /// Returns how many bytes were read; 0 at the end.
 pub fn read_pieces(
-    fd: &OwnedFd,
+    fd: &impl AsRawFd,
     out: &mut Vec<u8>,
     most: usize,
     (gap, piece): (usize, usize),

@@ -1,4 +1,4 @@
-import { createConnection, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { MicrosandboxError, ProtocolError, RuntimeError } from "../../errors/index.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
@@ -6,6 +6,7 @@ import { PROTOCOL_VERSION, type Message } from "../../protocol/generated/message
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import { Streams } from "../../protocol/streams.ts";
 import { violation } from "../../protocol/violation.ts";
+import { connectWithSharedBuffer } from "../../host/system/shared-read-buffer.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
 import type { ProvideFiles } from "../providers/provide-files.ts";
@@ -76,7 +77,7 @@ export class SupervisorConnection {
     timeoutMs: number,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<SupervisorConnection> {
-    const socket = createConnection(path);
+    const socket = connectWithSharedBuffer(path);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(
       () => {

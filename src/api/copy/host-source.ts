@@ -26,6 +26,11 @@ export class HostSource implements CopySource {
     );
     if (!isThere)
       throw new IoError(`there is no ${this.#path} on this computer`, { hint: "Name a file or directory." });
-    yield* readTree(this.#path, { followRoot: this.#followLinks, followAll: this.#followLinks, signal });
+    yield* readTree(this.#path, {
+      followRoot: this.#followLinks,
+      followAll: this.#followLinks,
+      recycle: true,
+      signal,
+    });
   }
 }

@@ -287,8 +287,10 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
       this.#stream.consume(payload.length);
       return;
     }
-    if (kind === FrameKind.extra) this.#events.push({ kind: "stderr", eventType: "stderr", data: payload });
-    else this.#events.push({ kind: "stdout", eventType: "stdout", data: payload });
+    // The reader may keep it as long as it likes.
+    const data = Buffer.from(payload);
+    if (kind === FrameKind.extra) this.#events.push({ kind: "stderr", eventType: "stderr", data });
+    else this.#events.push({ kind: "stdout", eventType: "stdout", data });
   }
 
   /** @internal The command has closed its standard input. */

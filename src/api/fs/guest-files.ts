@@ -96,7 +96,9 @@ export class GuestFiles {
 
   /** Opens a stream. To be aborted by whoever leaves it before its end. */
   async stream({ operation, path }: PathCall, request: Message): Promise<GuestStream> {
-    return new GuestStream(await this.control.borrow(operation), request, path);
+    // Who receives a tree is done with its contents soon.
+    const lends = request.type === "TreeSend" && request.contents;
+    return new GuestStream(await this.control.borrow(operation), request, path, lends);
   }
 
   /** Opens a stream for the time of a call, and gives it up when the call fails. */

@@ -13,6 +13,7 @@ import type {
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import type { BorrowedConnection } from "../control/sandbox-control.ts";
 import { fsError } from "./fs-error.ts";
+import { LentChunks } from "./lent-chunks.ts";
 
 /** How a stream about files ends well. */
 export type LastWord = FileDoneMessage | TreeDoneMessage;
@@ -25,6 +26,7 @@ export class GuestStream implements StreamHandler {
   readonly #opened = Promise.withResolvers<FileOpenedMessage>();
   readonly #ended = Promise.withResolvers<LastWord>();
   readonly #chunks: Buffer[] = [];
+  readonly #lent: LentChunks | null;
   readonly #changes: FileChangesMessage[] = [];
   /** How many of them were asked for and have not come. */
   #asked = 0;
@@ -33,8 +35,13 @@ export class GuestStream implements StreamHandler {
   #last: LastWord | null = null;
   #failure: Error | null = null;
 
-  /** @param borrowed is given back when the stream is over @param path for errors */
-  constructor(borrowed: BorrowedConnection, request: Message, path: Uint8Array) {
+  /**
+   * @param borrowed is given back when the stream is over
+   * @param path for errors
+   * @param lends a chunk is there only until so many others came that {@link LentChunks} uses its memory again
+   */
+  constructor(borrowed: BorrowedConnection, request: Message, path: Uint8Array, lends = false) {
+    this.#lent = lends ? new LentChunks() : null;
     this.#borrowed = borrowed;
     this.#path = path;
     for (const { promise } of [this.#opened, this.#ended]) promise.catch(() => undefined);
@@ -61,6 +68,7 @@ export class GuestStream implements StreamHandler {
     for (;;) {
       const chunk = this.#chunks.shift();
       if (chunk !== undefined) {
+        this.#lent?.given(chunk);
         this.#stream.consume(chunk.length);
         return chunk;
       }
@@ -149,7 +157,7 @@ export class GuestStream implements StreamHandler {
 
   /** @internal */
   data(_kind: FrameKind, payload: Buffer): void {
-    this.#chunks.push(payload);
+    this.#chunks.push(this.#lent?.copy(payload) ?? Buffer.from(payload));
     this.#tell();
   }
 

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { Duplex } from "node:stream";
 import { RuntimeError } from "../../errors/index.ts";
 import { ioError } from "../../host/system-error.ts";
+import { withSharedBuffer } from "../../host/system/shared-read-buffer.ts";
 import { supervisorProgram } from "../../host/package-files.ts";
 import {
   lockFd,
@@ -56,7 +57,7 @@ export async function spawnSupervisor(
   child.unref();
   return {
     child,
-    owner: connectionTo(child, ownerFd),
+    owner: withSharedBuffer(connectionTo(child, ownerFd)),
     prelaunch: task.kind === "sandbox" ? connectionTo(child, prelaunchFd) : null,
   };
 }

@@ -110,3 +110,22 @@ test("a rotation that fails half-way loses no older file, and is made up for", a
   assert.equal(await readFile(path, "utf8"), `base 107\n${"e".repeat(10)}`);
   assert.equal(await readFile(`${path}.1`, "utf8"), `base 0\n${"a".repeat(100)}`);
 });
+
+test("small and large pieces are written in order, and whoever appends is told when their memory is his again", async () => {
+  const path = join(directory, "pieces.log");
+  const file = await RotatingFile.open(path, { maximumBytes: 1e9, maximumFiles: 1 });
+  const expected: Buffer[] = [];
+  let done = 0;
+  for (let n = 0; n < 60; n++) {
+    const bytes = Buffer.alloc(n % 3 === 0 ? 70_000 : n % 20 < 10 ? 7 : 9000, n);
+    expected.push(Buffer.from(bytes));
+    file.append(bytes, () => {
+      bytes.fill(0xff);
+      done++;
+    });
+    if (n % 15 === 0) await file.flush();
+  }
+  await file.close();
+  assert.equal(done, 60);
+  assert.ok((await readFile(path)).equals(Buffer.concat(expected)));
+});

@@ -10,6 +10,11 @@ export interface RotatingFileOptions {
   readonly header?: (base: number) => string;
 }
 
+interface Appended {
+  readonly bytes: Buffer;
+  readonly done: (() => void) | undefined;
+}
+
 /**
  * Appends to `path`, and renames it to `path.1`, `path.2`… when it is full. Writes are queued, in order, and gathered into
  * few system calls. A write that fails (a full disk) drops its bytes: a log must not end what it describes.
@@ -20,7 +25,7 @@ export class RotatingFile {
   #file: FileHandle | null = null;
   #size = 0;
   #base = 0;
-  #queue: Buffer[] = [];
+  #queue: Appended[] = [];
   #queuedBytes = 0;
   /** Bytes that were appended and that were written (or dropped), ever. */
   #appendedBytes = 0;
@@ -57,8 +62,9 @@ export class RotatingFile {
     return this.#failure;
   }
 
-  append(bytes: Buffer): void {
-    this.#queue.push(bytes);
+  /** @param done called when the bytes are written, or dropped, and their memory is the caller's again */
+  append(bytes: Buffer, done?: () => void): void {
+    this.#queue.push({ bytes, done });
     this.#queuedBytes += bytes.length;
     this.#appendedBytes += bytes.length;
     this.#writing ??= this.#writeQueue();
@@ -89,24 +95,28 @@ export class RotatingFile {
   async #writeQueue(): Promise<void> {
     while (this.#queue.length > 0) {
       const room = Math.max(this.#options.maximumBytes - this.#size, 1);
-      const batch: Buffer[] = [];
+      const batch: Appended[] = [];
       let bytes = 0;
       for (let next = this.#queue[0]; next !== undefined && bytes < room; next = this.#queue[0]) {
         batch.push(next);
-        bytes += next.length;
+        bytes += next.bytes.length;
         this.#queue.shift();
       }
       try {
         // null: the latest rotation got no further than moving the full file away.
         if (this.#file === null) await this.#openCurrent();
         else if (this.#size >= this.#options.maximumBytes) await this.#rotate();
-        await this.#file?.appendFile(Buffer.concat(batch));
+        if (this.#file !== null) {
+          const pieces = batch.map((appended) => appended.bytes);
+          await writeAll(this.#file, pieces, bytes);
+        }
         this.#size += bytes;
         for (const watcher of this.#watchers) watcher();
       } catch (error) {
         this.#failure = error instanceof Error ? error : new Error(String(error));
         await this.#remeasure();
       }
+      for (const { done } of batch) done?.();
       this.#queuedBytes -= bytes;
       this.#writtenBytes += bytes;
       for (
@@ -161,4 +171,21 @@ export class RotatingFile {
 
 function ignoreMissing(error: unknown): void {
   if (errorCode(error) !== "ENOENT") throw error;
+}
+
+/** Of pieces that are larger on average, each is handed to the system as it is: copying them would leave as much garbage. Bytes. */
+const largePiece = 4096;
+
+async function writeAll(file: FileHandle, pieces: readonly Buffer[], bytes: number): Promise<void> {
+  let left = bytes < pieces.length * largePiece ? [Buffer.concat(pieces)] : [...pieces];
+  while (left.length > 0) {
+    let { bytesWritten } = await file.writev(left);
+    const index = left.findIndex((piece) => {
+      if (bytesWritten < piece.length) return true;
+      bytesWritten -= piece.length;
+      return false;
+    });
+    left = index === -1 ? [] : left.slice(index);
+    if (left[0] !== undefined) left[0] = left[0].subarray(bytesWritten);
+  }
 }

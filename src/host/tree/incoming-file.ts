@@ -1,43 +1,35 @@
-import { unlink, type FileHandle } from "node:fs/promises";
+import { unlink } from "node:fs/promises";
 import type { HeldDirectory } from "../contained/held-directory.ts";
+import { OrderedWrites } from "./ordered-writes.ts";
 import type { TreeContent, TreeEntry } from "./tree.ts";
 import { AttributesError, openAside, setAttributes, type AsideFile, type WriteStyle } from "./write-entry.ts";
 
-/** What is gathered of a file before it is written. A smaller one is written at once when it is whole. */
-const gatheredBytes = 64 * 1024;
-
-interface Piece {
-  readonly at: number;
-  readonly bytes: Uint8Array;
-}
+/** Bytes; a file of no more is gathered, and written at once when it is whole. */
+const smallBytes = 64 * 1024;
 
 /** A file on its way in: aside until it is whole. */
 export class IncomingFile {
   readonly entry: TreeEntry;
   readonly #directory: HeldDirectory;
-  #pieces: Piece[] = [];
-  #gathered = 0;
-  /** How much of it has come. */
-  #position = 0;
+  readonly #writes: OrderedWrites;
   #endsWithHole = false;
-  #aside: AsideFile | null = null;
+  #opening: Promise<AsideFile> | null = null;
 
   constructor(directory: HeldDirectory, entry: TreeEntry) {
     this.#directory = directory;
     this.entry = entry;
+    this.#writes = new OrderedWrites(async () => (await this.#open()).handle, entry.size <= smallBytes);
   }
 
-  /** Takes the next part of the content. @throws the system's error */
+  /**
+   * Takes the next part of the content, which is the caller's again when this resolves. What is to be written may still be under way then.
+   *
+   * @throws the system's error, of this part or of one before it
+   */
   async add(event: TreeContent): Promise<void> {
     this.#endsWithHole = event.type === "hole";
-    if (event.type === "hole") {
-      this.#position += event.length;
-      return;
-    }
-    this.#pieces.push({ at: this.#position, bytes: event.bytes });
-    this.#position += event.bytes.length;
-    this.#gathered += event.bytes.length;
-    if (this.#gathered > gatheredBytes) await this.#write();
+    if (event.type === "hole") await this.#writes.skip(event.length);
+    else await this.#writes.add(event.bytes);
   }
 
   /**
@@ -49,8 +41,9 @@ export class IncomingFile {
   async complete(
     style: WriteStyle,
   ): Promise<{ readonly path: Buffer; readonly lacking: AttributesError | null }> {
-    const { handle, path } = await this.#write();
-    if (this.#endsWithHole) await handle.truncate(this.#position);
+    const { handle, path } = await this.#open();
+    await this.#writes.end();
+    if (this.#endsWithHole) await handle.truncate(this.#writes.position);
     let lacking: AttributesError | null = null;
     try {
       await setAttributes(handle, this.entry, style);
@@ -65,25 +58,14 @@ export class IncomingFile {
 
   /** Removes what there is of it. */
   async discard(): Promise<void> {
-    this.#pieces = [];
-    if (this.#aside === null) return;
-    await this.#aside.handle.close().catch(() => undefined);
-    await unlink(this.#aside.path).catch(() => undefined);
+    await this.#writes.drop();
+    const aside = await this.#opening?.catch(() => null);
+    if (aside === undefined || aside === null) return;
+    await aside.handle.close().catch(() => undefined);
+    await unlink(aside.path).catch(() => undefined);
   }
 
-  async #write(): Promise<AsideFile> {
-    const aside = (this.#aside ??= await openAside(this.#directory));
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#gathered = 0;
-    for (const { at, bytes } of pieces) await writeAll(aside.handle, bytes, at);
-    return aside;
-  }
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
+  #open(): Promise<AsideFile> {
+    return (this.#opening ??= openAside(this.#directory));
   }
 }

@@ -112,7 +112,7 @@ export class TreeWriter implements AsyncDisposable {
   }
 
   /**
-   * Writes what comes next. One call at a time; the buffers must not change until the writer is finished.
+   * Writes what comes next. One call at a time; the contents are the caller's again when it resolves, the entries are not.
    *
    * @throws IoError when nothing more can be written, or what comes is no tree
    */

@@ -1,5 +1,7 @@
 import { rm } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
+import type { Duplex } from "node:stream";
+import { withSharedBuffer } from "../../host/system/shared-read-buffer.ts";
 import { ioError } from "../../host/system-error.ts";
 
 /**
@@ -8,9 +10,11 @@ import { ioError } from "../../host/system-error.ts";
  *
  * @throws IoError
  */
-export async function listenOn(path: string, connected: (connection: Socket) => void): Promise<Server> {
+export async function listenOn(path: string, connected: (connection: Duplex) => void): Promise<Server> {
   await rm(path, { force: true });
-  const server = createServer(connected);
+  const server = createServer((socket) => {
+    connected(withSharedBuffer(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
       reject(ioError(`listen on ${path}`, error));

@@ -57,3 +57,26 @@ test("a session that ends within a line leaves a mark, for each source that does
     ],
   );
 });
+
+test("bytes that are no text are logged as they were, though their lines use memory again", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "msb-exec-log-"));
+  t.after(() => rm(directory, { recursive: true }));
+  const path = join(directory, "exec.log");
+  const log = await ExecLog.open(path);
+  const written: Buffer[] = [];
+  const piece = Buffer.alloc(65_536);
+  for (let round = 0; round < 90; round++) {
+    const bytes = piece.fill(round).subarray(0, 60_000 + 61 * round);
+    bytes[0] = 0;
+    written.push(Buffer.from(bytes));
+    log.write(round % 2 === 0 ? "stdout" : "stderr", bytes, 1_000_000 * round);
+    if (round % 5 === 0) await log.flush();
+  }
+  await log.close();
+  const lines = (await readFile(path, "utf8")).trim().split("\n").map(parseLogLine).slice(1);
+  assert.ok(
+    Buffer.concat(lines.map((line) => (line === null ? Buffer.alloc(0) : logLineData(line)))).equals(
+      Buffer.concat(written),
+    ),
+  );
+});

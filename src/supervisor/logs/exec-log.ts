@@ -16,11 +16,18 @@ const fullAtBytes = 4 * 1024 * 1024;
 /** Bytes of output that a line holds at most: of longer strings V8 keeps each in pages of its own, which costs more than the rest. */
 const lineBytes = 60 * 1024;
 
+/** Of the memory of long lines so many are kept: as many as may be queued. */
+const mostFree = 64;
+/** Bytes by which the rest of one line may be longer than that of another. */
+const headRoom = 64;
+
 const newline = 0x0a;
 
 /** Writes `exec.log`: everything every command printed. */
 export class ExecLog {
   readonly #file: RotatingFile;
+  /** Memory of long lines that are written. */
+  readonly #free: Buffer[] = [];
   /** Of each session, the sources whose last line has no end yet. */
   readonly #unfinished = new Map<number, Set<LogSource>>();
 
@@ -34,12 +41,28 @@ export class ExecLog {
   }
 
   write(source: LogSource, data: Buffer, sessionId: number | null): void {
-    for (const piece of piecesOf(data)) this.#file.append(encodeLogLine(source, piece, sessionId));
+    for (const piece of piecesOf(data)) {
+      if (piece.length < lineBytes / 2) this.#file.append(encodeLogLine(source, piece, sessionId));
+      else this.#writeLong(source, piece, sessionId);
+    }
     if (sessionId === null || data.length === 0) return;
     const unfinished = this.#unfinished.get(sessionId);
     if (data.at(-1) === newline) unfinished?.delete(source);
     else if (unfinished === undefined) this.#unfinished.set(sessionId, new Set([source]));
     else unfinished.add(source);
+  }
+
+  /** Bytes that are no text are put into memory that is used again: it is a third more than what a command printed. */
+  #writeLong(source: LogSource, piece: Buffer, sessionId: number | null): void {
+    let memory: Buffer | null = null;
+    const line = encodeLogLine(source, piece, sessionId, (bytes) => {
+      const free = this.#free.pop();
+      memory = free !== undefined && free.length >= bytes ? free : Buffer.allocUnsafeSlow(bytes + headRoom);
+      return memory;
+    });
+    this.#file.append(line, () => {
+      if (memory !== null && this.#free.length < mostFree) this.#free.push(memory);
+    });
   }
 
   /** Notes that a session's command has ended: a line that it left without a newline is over. */

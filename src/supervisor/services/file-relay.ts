@@ -9,7 +9,6 @@ import { encodeFailure } from "../../protocol/failure.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import type { TimeLimits } from "../time-limits.ts";
-import { notePassed } from "../young-garbage.ts";
 
 export interface FileRelayOptions {
   readonly request: Message;
@@ -49,7 +48,6 @@ export class FileRelay {
           if (!this.#opened) throw new ProtocolError("the guest sent a file that it had not opened");
           limits.activity();
           client.sendData(kind, payload);
-          notePassed(payload.length);
         },
         credit: (bytes) => {
           client.consume(bytes);
@@ -82,7 +80,6 @@ export class FileRelay {
       data: (kind, payload) => {
         limits.activity();
         stream.sendData(kind, payload);
-        notePassed(payload.length);
       },
       credit: (bytes) => {
         stream.consume(Math.min(bytes, stream.held));

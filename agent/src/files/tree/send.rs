@@ -5,7 +5,7 @@ use crate::files::attributes::{entry, must_be_regular};
 use crate::files::failed::{path_of, refusal, During, Failed, Outcome};
 use crate::files::link::Link;
 use crate::files::walk::{id_of, Directory, Way};
-use crate::generated::limits::MAX_DATA_PAYLOAD;
+use crate::generated::limits::{FRAME_HEADER_BYTES, MAX_DATA_PAYLOAD};
 use crate::generated::messages::{
     FileKind, FileOpened, FileProblem, Message, TreeDone, TreeEntry, TreeSend,
 };
@@ -16,6 +16,8 @@ use std::io::{Error, Result, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+/// Bytes that are sent together: with the header of their frame they fill whole writes to the port.
+const PIECE: usize = MAX_DATA_PAYLOAD - FRAME_HEADER_BYTES;
 /// Of problems, so many are named at the end.
 pub const MOST_PROBLEMS: usize = 100;
 /// Bytes; a file of no more is read before its size is told: files of proc and sys have another size than they say.
@@ -198,29 +200,17 @@ impl<'a> Sender<'a> {
 
     /// Sends so many bytes of a file. What cannot be read any more is not told of.
     fn stretch(&mut self, file: &File, mut left: u64) -> Result<()> {
+        self.flush(1)?;
         while left > 0 {
-            let before = self.out.len();
-            let room = MAX_DATA_PAYLOAD
-                .saturating_sub(before + DATA_RECORD)
-                .max(4096);
-            let most = left.min(room as u64);
-            put_data(&mut self.out, most);
-            let body = self.out.len();
-            let count = match sys::read_more(file, &mut self.out, most as usize) {
-                Ok(0) => Err(became_shorter()),
-                count => count,
-            };
-            if count.as_ref().map_or(true, |count| *count as u64 != most) {
-                // As many as there were, after a record that says so.
-                let bytes = self.out.split_off(body);
-                self.out.truncate(before);
-                let count = count?;
-                put_data(&mut self.out, count as u64);
-                self.out.extend(bytes);
+            let count = self.link.send_from(file, left, |count| {
+                let mut record = Vec::with_capacity(DATA_RECORD);
+                put_data(&mut record, count);
+                record
+            })?;
+            if count == 0 {
+                return Err(became_shorter());
             }
-            let sent = (self.out.len() - body) as u64;
-            left -= sent;
-            self.flush(MAX_DATA_PAYLOAD)?;
+            left -= count as u64;
         }
         Ok(())
     }
@@ -232,13 +222,13 @@ impl<'a> Sender<'a> {
     /// Appends to what is to be sent, and sends whole frames.
     fn put(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         append(&mut self.out);
-        self.flush(MAX_DATA_PAYLOAD)
+        self.flush(PIECE)
     }
 
     /// Sends what there is in frames, as long as there are so many bytes.
     fn flush(&mut self, least: usize) -> Result<()> {
         while self.out.len() >= least {
-            let rest = self.out.split_off(self.out.len().min(MAX_DATA_PAYLOAD));
+            let rest = self.out.split_off(self.out.len().min(PIECE));
             let frame = std::mem::replace(&mut self.out, rest);
             self.link.send(frame)?;
         }

@@ -33,7 +33,7 @@ export async function copyFromHost(
     await stream.opened(signal);
     const sender = new TreeSender(stream, signal);
     const tally = new CopyTally(options.onProgress);
-    const batches = readTree(source, { followRoot: true, followAll: followSymlinks, signal });
+    const batches = readTree(source, { followRoot: true, followAll: followSymlinks, recycle: true, signal });
     try {
       // The next ones are read while these are sent.
       for (let next = batches.next(); ;) {
