@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { GuestFill } from "../guest-setup/guest-fill.ts";
 import { readTree } from "../host/tree/read-tree.ts";
 import { shownPath, type TreeEvent } from "../host/tree/tree.ts";
@@ -20,6 +21,10 @@ interface Order {
   readonly content?: string | Buffer;
   /** A path of the host that is copied. */
   readonly source?: string;
+  /** No directory is replaced by anything else. */
+  readonly keepDirectories?: boolean;
+  /** The name of a file in a directory that it goes into. */
+  readonly into?: string;
 }
 
 const scriptMode = 0o755;
@@ -45,8 +50,12 @@ function orderOf(patch: Patch): Order {
       return { name: patch, kind: "file", path: patch.path, ...made(patch), content: patch.content };
     case "copyFile":
     case "copyDir": {
-      const { kind, src, dst } = patch;
-      return { name: { kind, path: dst }, kind: "tree", path: dst, ...made(patch), source: src };
+      const { kind, src, dst, keepDirectories = false } = patch;
+      const isInto = kind === "copyFile" && dst.endsWith("/");
+      const path = isInto ? `${dst}${basename(src)}` : dst;
+      const into = keepDirectories && kind === "copyFile" && !isInto ? basename(src) : "";
+      const order = { name: { kind, path }, kind: "tree", path, ...made(patch) } as const;
+      return { ...order, source: src, keepDirectories, into };
     }
     case "symlink": {
       const { kind, link, target, replace } = patch;
@@ -69,10 +78,12 @@ function made(patch: {
 }
 
 async function apply(open: Open, order: Order, inPlace: boolean, signal: AbortSignal): Promise<void> {
-  const { name, kind, path, mode, replace = false, target = "", content, source } = order;
+  const { name, kind, path, mode, replace = false, target = "", content, source, into = "" } = order;
   const request: PatchApplyMessage = {
     ...{ type: "PatchApply", kind, path: Buffer.from(path), mode: mode ?? null },
-    ...{ replace, target: Buffer.from(target), inPlace },
+    ...{ replace, target: Buffer.from(target), inPlace, into: Buffer.from(into) },
+    // A directory of the host's goes only when a patch says that it removes it.
+    keepDirectories: inPlace || (order.keepDirectories ?? false),
   };
   const stream = new PatchStream(open, request, { kind: name.kind, path: name.path }, signal);
   if (source !== undefined) await sendTree(stream, source, signal);

@@ -14,6 +14,7 @@ export { setRuntimeLibkrunfwPath } from "./setup/runtime-kernel.ts";
 export { diagnose, type Diagnosis, type DiagnosisItem } from "./setup/diagnose.ts";
 export {
   DiskImageFormats,
+  LogLevel,
   LogLevels,
   PatchKinds,
   PullPolicies,
@@ -23,7 +24,6 @@ export {
   type CpuPlacement,
   type DeploymentProfile,
   type DiskImageFormat,
-  type LogLevel,
   type PatchKind,
   type PullPolicy,
   type RootfsSourceKind,
@@ -33,7 +33,7 @@ export {
 export type { WaitOptions } from "../host/operation.ts";
 export type { EnvInput, EnvPair } from "../config/env.ts";
 export type { PairsInput } from "../config/pairs.ts";
-export type { ExecEvent } from "./exec/exec-event.ts";
+export { ExecEventType, type ExecEvent } from "./exec/exec-event.ts";
 export { ExecHandle, type CollectOptions } from "./exec/exec-handle.ts";
 export {
   AttachOptionsBuilder,
@@ -93,7 +93,12 @@ export {
   type RegistryConfig,
   type RegistryInput,
 } from "../config/registry-config.ts";
-export { Patch, type PatchConfig, type PatchOptions } from "../config/patches/patch.ts";
+export {
+  Patch,
+  type CopyPatchOptions,
+  type PatchConfig,
+  type PatchOptions,
+} from "../config/patches/patch.ts";
 export { PatchBuilder } from "../config/patches/patch-builder.ts";
 export type { Rlimit, RlimitResource } from "../config/rlimits.ts";
 export { RootDiskBuilder, type RootDiskInput } from "../config/root-disk-builder.ts";
@@ -109,7 +114,7 @@ export { SandboxHandle } from "./sandbox/sandbox.ts";
 export { GiB, KiB, MiB, TiB, type Mebibytes } from "../config/sizes.ts";
 export type { DestroyOptions, RestartOptions, StartOptions } from "./sandbox/start.ts";
 export { Stdin, type StdinMode } from "./exec/stdin.ts";
-export { FsEntryKinds, type FsEntry, type FsEntryKind, type FsMetadata } from "./fs/fs-types.ts";
+export { FsEntryKind, FsEntryKinds, type FsEntry, type FsMetadata } from "./fs/fs-types.ts";
 export {
   VolumeKinds,
   type VolumeConfig,

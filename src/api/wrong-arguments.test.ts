@@ -76,6 +76,26 @@ const calls: Readonly<Record<string, () => Promise<unknown>>> = {
       .create({ onProgress: () => undefined } as never),
   "a creation with a callback that is none": () =>
     Sandbox.create({ name: "wrong", image: "localhost/base" }, { onNotice: "stderr" as never }),
+  "a list of files with null for options": () =>
+    sandbox()
+      .fs()
+      .list("/", null as never),
+  "a list of files with a number for options": () =>
+    sandbox()
+      .fs()
+      .list("/", 5 as never),
+  "times that are not given": () =>
+    sandbox()
+      .fs()
+      .utimes("/a", undefined as never),
+  "times that are null": () =>
+    sandbox()
+      .fs()
+      .utimes("/a", null as never),
+  "times that are one Date": () =>
+    sandbox()
+      .fs()
+      .utimes("/a", new Date() as never),
   "images with an option": () => Image.list({ all: true } as never),
   "an image that is a number": () => Image.get(5 as never),
   "an image removed with text": () => Image.remove("a", { force: "no" as never }),

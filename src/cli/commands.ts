@@ -63,6 +63,7 @@ const registryFamily: CommandFamily = {
 
 const volumeFamily: CommandFamily = {
   names: ["volume", "vol"],
+  hiddenNames: ["volumes", "vols"],
   group: storage,
   summary: "Create, list and remove named volumes",
   members: [

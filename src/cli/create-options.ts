@@ -18,7 +18,7 @@ import {
 import { mountFlags, mountsOf } from "./mount-flags.ts";
 import type { Progress } from "./output/progress.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath, type Pair } from "./values/pairs.ts";
-import { parseCopy, parseCopyDir, parseCopyFile } from "./values/patches.ts";
+import { parseCopy, parseCopyDir, parseCopyFile, parseRemoval } from "./values/patches.ts";
 import { parseRootDisk, type RootDiskChoice } from "./values/root-disk.ts";
 import { parseVolume, type MountChoice } from "./values/mount.ts";
 import { parserOf } from "./values/setting-value.ts";
@@ -104,7 +104,7 @@ export const creationOptions = {
   rm: repeated({
     placeholder: "PATH",
     description: "Remove a file or directory from the root, before all else. Repeatable",
-    parse: filled("a path"),
+    parse: parseRemoval,
   }),
   quiet: flag({ short: "q", description: "Print nothing but errors and the command's own output" }),
 } as const;

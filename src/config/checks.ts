@@ -35,12 +35,26 @@ export function checkMebibytes(name: string, value: number): number {
   if (typeof value !== "number" || !Number.isFinite(value) || Math.floor(value) < 1) {
     throw new InvalidConfigError(`${name} is ${shown(value)} MiB; it must be at least 1`);
   }
+  if (!Number.isSafeInteger(Math.floor(value) * 2 ** 20)) {
+    throw new InvalidConfigError(`${name} is ${shown(value)} MiB, more than anything can hold`, {
+      hint: "Sizes are in MiB: 1024 is 1 GiB.",
+    });
+  }
   return Math.floor(value);
 }
 
 export function checkFlag(name: string, value: boolean): boolean {
   if (typeof value === "boolean") return value;
   throw new InvalidConfigError(`${name} is ${shown(value)}, which is neither true nor false`);
+}
+
+/** An object with fields, such as options. */
+export function checkObject<T extends object>(name: string, value: T): T {
+  const given: unknown = value;
+  if (typeof given === "object" && given !== null && !Array.isArray(given)) return value;
+  throw new InvalidConfigError(`${name} is ${shown(given)}, which is no object`, {
+    hint: "Write {name: value}, or leave it out.",
+  });
 }
 
 export function checkPositive(name: string, value: number): number {

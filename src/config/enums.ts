@@ -1,6 +1,14 @@
 /** How much of what a sandbox's process does goes to its runtime.log. */
 export const LogLevels = ["trace", "debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LogLevels)[number];
+/** The same by name, as configuration objects have them: `logLevel: LogLevel.Debug`. */
+export const LogLevel = {
+  Trace: "trace",
+  Debug: "debug",
+  Info: "info",
+  Warn: "warn",
+  Error: "error",
+} as const satisfies Record<string, LogLevel>;
 
 /** When an image is fetched from its registry. */
 export const PullPolicies = ["always", "if-missing", "never"] as const;

@@ -9,7 +9,10 @@ export type PairsInput = Readonly<Record<string, string>> | Iterable<Pair>;
  *
  * @throws InvalidConfigError when they are none: `["A=B"]` is no list of pairs
  */
-export function pairsOf(name: string, input: PairsInput): (readonly [key: unknown, value: unknown])[] {
+export function pairsOf(
+  name: string,
+  input: Readonly<Record<string, unknown>> | Iterable<readonly [key: string, value: unknown]>,
+): (readonly [key: unknown, value: unknown])[] {
   const given: unknown = input;
   if (typeof given !== "object" || given === null) throw notPairs(name);
   if (!(Symbol.iterator in given)) return Object.entries(given);

@@ -1,6 +1,7 @@
-import { access, constants, lstat } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { IoError } from "../errors/index.ts";
+import { servingFault } from "../host/files/serving-fault.ts";
 import { fileServerProgram } from "../host/package-files.ts";
 import type { ServedMount } from "./options.ts";
 import { passedBytes, type WorkerMessage, type WorkerOrder, type WorkerTask } from "./worker-messages.ts";
@@ -8,10 +9,11 @@ import { passedBytes, type WorkerMessage, type WorkerOrder, type WorkerTask } fr
 /** Whom the file server tells of what it does not do itself. */
 export interface FileServerListener {
   /**
-   * Called once with a reason when the mounts are over before the connection is: a path cannot be opened, or the guest has sent what
-   * no relay sends.
+   * Called once with a reason when all mounts are over before the connection is: the guest has sent what no relay sends.
    */
   over(reason: string): void;
+  /** Called for each path that cannot be opened, with the reason; the other mounts are served. */
+  unserved(path: string, reason: string): void;
   /** The guest asks for something of a mount that a program provides. It must be taken, answered or not. */
   request(mount: number, message: Buffer): void;
   /** The guest has so many bytes of {@link FileServer.answer}. */
@@ -34,6 +36,7 @@ export class FileServer {
     const over = firstOnly((reason) => listener.over(reason));
     worker.on("message", (message: WorkerMessage) => {
       if (message.kind === "over") over(message.reason);
+      else if (message.kind === "unserved") listener.unserved(message.path, message.reason);
       else if (message.kind === "written") listener.written(message.mount, message.bytes);
       else {
         let taken = 0;
@@ -81,9 +84,8 @@ export async function requireOpenable(mounts: readonly ServedMount[]): Promise<v
     });
     if (isFile ? !found.isFile() : !found.isDirectory())
       throw cannotServe(`${path} has become another thing`);
-    await access(path, isFile ? constants.R_OK : constants.R_OK | constants.X_OK).catch((error: unknown) => {
-      throw cannotServe(error instanceof Error ? error.message : String(error));
-    });
+    const fault = await servingFault(path, isFile);
+    if (fault !== null) throw cannotServe(`${path} ${fault.why}`);
   }
 }
 

@@ -40,6 +40,8 @@ interface Served {
   readonly hosts: readonly string[];
   readonly outside: string;
   readonly ended: Promise<string | null>;
+  /** Which of the directories are not served, and why. */
+  readonly unserved: readonly (readonly [path: string, reason: string])[];
   /** Answers and notifications as they come. */
   next(): Promise<Answer>;
 }
@@ -54,7 +56,12 @@ function serveDirectories(t: TestContext, changes: readonly Partial<ServedPath>[
   const [relay, socket] = duplexPair();
   const ended = Promise.withResolvers<string | null>();
   const paths = changes.map((change, index) => ({ ...plain, path: hosts[index] ?? "", ...change }));
-  new ServedConnection(socket, paths, { ended: ended.resolve, pass: () => undefined });
+  const unserved: [string, string][] = [];
+  new ServedConnection(socket, paths, {
+    ended: ended.resolve,
+    pass: () => undefined,
+    unserved: (...each) => unserved.push(each),
+  });
   t.after(() => {
     relay.destroy();
     rmSync(top, { recursive: true, force: true });
@@ -65,7 +72,7 @@ function serveDirectories(t: TestContext, changes: readonly Partial<ServedPath>[
     assert.ok(done !== true);
     return value;
   };
-  return { relay, hosts, outside, ended: ended.promise, next };
+  return { relay, hosts, outside, ended: ended.promise, unserved, next };
 }
 
 async function* cut(relay: Duplex): AsyncGenerator<Answer, undefined> {
@@ -103,6 +110,54 @@ test("each message is answered on its own mount, however it is cut", async (t) =
   relay.write(requestOf("lookup", root, texts("file"), { mount: 7 }));
   relay.write(requestOf("lookup", root, texts("none")));
   assert.deepEqual((await next()).body.readBigUInt64LE(0), 0n, "what is for no mount has no answer");
+});
+
+test("what cannot be served takes nothing else with it", async (t) => {
+  const served = serveDirectories(t, [{ path: "/proc" }, {}, { path: "/no/such/directory" }]);
+  const { relay, hosts, unserved, next } = served;
+  writeFileSync(join(hosts[1] ?? "", "file"), "1");
+  assert.deepEqual(
+    unserved.map(([path]) => path),
+    ["/proc", "/no/such/directory"],
+  );
+  assert.match(unserved[1]?.[1] ?? "", /ENOENT/);
+  // The kernel asks this first; a FORGET has no answer.
+  relay.write(requestOf("init", 0, fields([32, 7], [32, 36], [32, 0], [32, 0]), { mount: 0 }));
+  relay.write(requestOf("forget", root, fields([64, 1]), { mount: 2 }));
+  relay.write(requestOf("lookup", root, texts("version"), { mount: 2 }));
+  relay.write(requestOf("lookup", root, texts("file"), { mount: 1 }));
+  const answers = [await next(), await next(), await next()];
+  assert.deepEqual(
+    answers.map(({ mount, errno }) => [mount, errno]),
+    [
+      [0, 107],
+      [2, 107],
+      [1, 0],
+    ],
+  );
+});
+
+test("two mounts of one volume share its quota", async (t) => {
+  const path = mkdtempSync(join(tmpdir(), "msb-shared-quota-"));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  const volume = { path, quotaBytes: 2 * 4096, quotaCountsAll: true };
+  const { relay, next } = serveDirectories(t, [volume, volume, { quotaBytes: 4096 }]);
+  const errnos: number[] = [];
+  for (const [mount, name] of [
+    [0, "one"],
+    [1, "two"],
+    [0, "three"],
+    [1, "four"],
+    [2, "own"],
+  ] as const) {
+    const body = Buffer.concat([fields([32, 0o755], [32, 0o22]), texts(name)]);
+    relay.write(requestOf("mkdir", root, body, { mount }));
+    let answer = await next();
+    // News of what the other mount has done come between.
+    while (answer.unique === 0n) answer = await next();
+    errnos.push(answer.errno);
+  }
+  assert.deepEqual(errnos, [0, 0, 28, 28, 0]);
 });
 
 test("a message of a length that none has ends the mounts, and nothing else", async (t) => {
@@ -308,6 +363,7 @@ test("what somebody else serves is passed on, no more of it than is taken, and a
   ];
   const listener = {
     ended: () => undefined,
+    unserved: () => undefined,
     pass: (requests: readonly ForwardedRequest[]) => passed.push(...requests),
   };
   const connection = new ServedConnection(socket, mounts, listener);

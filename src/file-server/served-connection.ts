@@ -1,9 +1,11 @@
 import type { Duplex } from "node:stream";
 import { MessageStream } from "./fuse/message-stream.ts";
+import { Refusal } from "./fuse/refusal.ts";
 import { Request } from "./fuse/request.ts";
 import { mostHandles } from "./open-limit.ts";
-import { serve } from "./operations/dispatch.ts";
+import { answerUnserved, serve } from "./operations/dispatch.ts";
 import type { ServedMount } from "./options.ts";
+import type { Quota } from "./quota.ts";
 import { ServedTree } from "./served-tree.ts";
 import { EventQueue } from "./tree/event-queue.ts";
 import { passedBytes, type ForwardedRequest } from "./worker-messages.ts";
@@ -19,6 +21,8 @@ const mostUntaken = 4 << 20;
 export interface ConnectionListener {
   /** Called once, with a reason when the guest has sent what no relay sends. */
   ended(reason: string | null): void;
+  /** Called for each path that cannot be served, with the reason; the other mounts are. */
+  unserved(path: string, reason: string): void;
   /** For mounts that somebody else serves, in their order; called again only when {@link ServedConnection.taken} was. */
   pass(requests: readonly ForwardedRequest[]): void;
 }
@@ -27,30 +31,38 @@ export interface ConnectionListener {
 export class ServedConnection {
   readonly #socket: Duplex;
   readonly #stream = new MessageStream();
-  /** null: somebody else serves it. */
-  readonly #trees: (ServedTree | null)[] = [];
+  /** null: somebody else serves it. `unserved`: nobody can; whoever asks is told so, and the others go on. */
+  readonly #trees: (ServedTree | "unserved" | null)[] = [];
   readonly #listener: ConnectionListener;
   #untaken = 0;
   /** For the guest to read what it was answered. */
   #waits = false;
   #isOver = false;
 
-  /** @throws the system's error when a path cannot be opened */
   constructor(socket: Duplex, mounts: readonly ServedMount[], listener: ConnectionListener) {
     this.#socket = socket;
-    try {
-      const most = mostHandles(Math.max(1, mounts.filter(({ kind }) => kind === "path").length));
-      const events = new EventQueue();
-      const notify = (message: Buffer): boolean => this.#notify(message);
-      for (const [number, mount] of mounts.entries()) {
-        const isPath = mount.kind === "path";
-        this.#trees.push(isPath ? new ServedTree(number, mount, most, notify, events) : null);
-      }
-    } catch (error) {
-      this.#closeTrees();
-      throw error;
-    }
     this.#listener = listener;
+    const most = mostHandles(Math.max(1, mounts.filter(({ kind }) => kind === "path").length));
+    const events = new EventQueue();
+    const notify = (message: Buffer): boolean => this.#notify(message);
+    /** Of volumes: two mounts of one have one quota. */
+    const quotas = new Map<string, Quota>();
+    for (const [number, mount] of mounts.entries()) {
+      if (mount.kind !== "path") {
+        this.#trees.push(null);
+        continue;
+      }
+      const { path, quotaCountsAll } = mount;
+      try {
+        const shared = quotaCountsAll ? quotas.get(path) : undefined;
+        const tree = new ServedTree(number, mount, most, notify, events, shared);
+        if (quotaCountsAll) quotas.set(path, tree.quota);
+        this.#trees.push(tree);
+      } catch (error) {
+        this.#trees.push("unserved");
+        listener.unserved(path, reasonOf(error));
+      }
+    }
     socket.on("error", () => this.#end(null));
     socket.on("close", () => this.#end(null));
     socket.on("end", () => this.#end(null));
@@ -59,7 +71,7 @@ export class ServedConnection {
       this.#answer();
     });
     socket.on("drain", () => {
-      for (const tree of this.#trees) tree?.drained();
+      for (const tree of this.#served) tree.drained();
       this.#goOn();
     });
   }
@@ -108,7 +120,9 @@ export class ServedConnection {
           this.#untaken += passedBytes(next.message);
           continue;
         }
-        const reply = tree === undefined ? null : serve(tree, new Request(next.message));
+        if (tree === undefined) continue;
+        const request = new Request(next.message);
+        const reply = tree === "unserved" ? answerUnserved(next.mount, request) : serve(tree, request);
         if (reply !== null) this.#socket.write(reply);
       }
       if (passed.length > 0) this.#listener.pass(passed);
@@ -116,7 +130,7 @@ export class ServedConnection {
       if (this.#waits) this.#socket.pause();
       this.#socket.uncork();
     } catch (error) {
-      this.#end(error instanceof Error ? error.message : String(error));
+      this.#end(reasonOf(error));
     }
   }
 
@@ -134,8 +148,17 @@ export class ServedConnection {
     this.#listener.ended(reason);
   }
 
+  get #served(): ServedTree[] {
+    return this.#trees.filter((tree) => tree !== null && tree !== "unserved");
+  }
+
   #closeTrees(): void {
-    for (const tree of this.#trees) tree?.close();
+    for (const tree of this.#served) tree.close();
     this.#trees.length = 0;
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Refusal) return "its files are the system itself, or of another kind than they were";
+  return error instanceof Error ? error.message : String(error);
 }

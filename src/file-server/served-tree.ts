@@ -49,6 +49,7 @@ export class ServedTree {
    * @param mostHandles how many files and directories the guest may have open
    * @param notify sends what nobody asked for. @returns false when the guest takes no more
    * @param events what all of this thread's trees hear of the host
+   * @param shared what another mount of the same volume counts
    * @throws the system's error when the path cannot be opened
    */
   constructor(
@@ -57,6 +58,7 @@ export class ServedTree {
     mostHandles: number,
     notify: (message: Buffer) => boolean,
     events = new EventQueue(),
+    shared?: Quota,
   ) {
     this.mount = mount;
     this.readOnly = options.readOnly;
@@ -86,8 +88,8 @@ export class ServedTree {
     }
     this.nodes = this.tree.nodes;
     const counted = layer === null ? path : layerAt(layer).files;
-    const used = quotaBytes !== null && (quotaCountsAll || layer !== null) ? usedBytes(counted) : 0;
-    this.quota = new Quota(quotaBytes, used);
+    const isCounted = quotaBytes !== null && (quotaCountsAll || layer !== null) && shared === undefined;
+    this.quota = shared ?? new Quota(quotaBytes, isCounted ? usedBytes(counted) : 0);
     this.#watches = new Watches(this.tree, this.#names, (directory, name) => {
       events.took();
       this.#changes.changed(directory, name);

@@ -26,6 +26,8 @@ export function passedBytes({ length }: Uint8Array): number {
 export type WorkerMessage =
   /** Nothing is served any more, and why. */
   | { readonly kind: "over"; readonly reason: string }
+  /** One path is not served, and why; the others are. */
+  | { readonly kind: "unserved"; readonly path: string; readonly reason: string }
   | { readonly kind: "requests"; readonly requests: readonly ForwardedRequest[] }
   /** The guest has so many bytes of answers that others have given for this mount. */
   | { readonly kind: "written"; readonly mount: number; readonly bytes: number };

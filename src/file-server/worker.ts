@@ -29,7 +29,11 @@ const pass = (requests: readonly ForwardedRequest[]): void => {
 };
 const socket = new Socket({ fd, readable: true, writable: true });
 try {
-  const connection = new ServedConnection(socket, mounts, { ended: over, pass });
+  const connection = new ServedConnection(socket, mounts, {
+    ended: over,
+    pass,
+    unserved: (path, reason) => say({ kind: "unserved", path, reason }),
+  });
   parentPort?.on("message", (order: WorkerOrder) => {
     if (order.kind === "taken") connection.taken(order.bytes);
     else {

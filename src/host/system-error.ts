@@ -25,6 +25,15 @@ export function systemMessage(error: unknown): string {
   return code === undefined ? error.message : error.message.replace(unnamed, code);
 }
 
+/**
+ * What the system has said, without the path of the call: where a directory is held that is a descriptor's, which says nothing to
+ * anybody.
+ */
+export function systemReason(error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  return errorCode(error) === undefined ? reason : reason.replace(/, \w+(?: '.*)?$/s, "");
+}
+
 /** EUCLEAN of Linux ("Structure needs cleaning"), which Node has no name for. */
 const needsCleaning = 117;
 const mediumErrors: readonly number[] = [constants.errno.EIO, constants.errno.EBADMSG, needsCleaning];

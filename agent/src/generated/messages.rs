@@ -1292,7 +1292,7 @@ impl FileChanges {
     }
 }
 
-/// Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's.
+/// Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's. keepDirectories: no directory that is there is replaced by anything else. into: the name that a file of the host's gets in a directory that is at the path; empty: it takes its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatchApply {
     pub kind: PatchKind,
@@ -1301,6 +1301,8 @@ pub struct PatchApply {
     pub replace: bool,
     pub target: Vec<u8>,
     pub in_place: bool,
+    pub keep_directories: bool,
+    pub into: Vec<u8>,
 }
 
 impl PatchApply {
@@ -1311,6 +1313,8 @@ impl PatchApply {
         put_bool(out, self.replace);
         put_bytes(out, &self.target);
         put_bool(out, self.in_place);
+        put_bool(out, self.keep_directories);
+        put_bytes(out, &self.into);
     }
 
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
@@ -1321,6 +1325,8 @@ impl PatchApply {
             replace: reader.bool()?,
             target: reader.bytes()?,
             in_place: reader.bool()?,
+            keep_directories: reader.bool()?,
+            into: reader.bytes()?,
         })
     }
 }

@@ -8,8 +8,9 @@ use crate::files::replace::{Attributes, Replacement};
 use crate::files::target::Destination;
 use crate::generated::messages::PatchApply;
 use crate::guest::places;
-use std::fs::File;
-use std::io::Result;
+use crate::sys::EISDIR;
+use std::fs::{File, Metadata};
+use std::io::{Error, Result};
 
 /// A file on its way to its place. What is there stays until the new one is whole.
 pub struct PlacedFile<'a> {
@@ -24,6 +25,9 @@ pub struct PlacedFile<'a> {
 impl PlacedFile<'_> {
     pub fn begin<'a>(request: &PatchApply, place: &'a Place) -> Result<PlacedFile<'a>> {
         let found = place.found(request.replace)?;
+        if request.keep_directories && found.as_ref().map_or(false, Metadata::is_dir) {
+            return Err(Error::from_raw_os_error(EISDIR));
+        }
         // A directory of the host's is changed as a program of the guest would do it.
         let follows = request.in_place && found.map_or(false, |found| found.is_symlink());
         let replacement = match follows {
@@ -47,7 +51,7 @@ impl PlacedFile<'_> {
         };
         let at = self.place.at();
         if !self.follows && places::is_directory(&at) {
-            clear(&at, link)?;
+            clear(&at, false, link)?;
         }
         let finished = self.replacement.finish(attributes).during("write", path);
         self.replacement.explain(finished)

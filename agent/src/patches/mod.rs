@@ -37,7 +37,7 @@ pub fn apply(request: &PatchApply, link: &mut Link) -> Outcome<Message> {
         PatchKind::Directory => make_directory(request, &Place::make(path)?)?,
         PatchKind::Remove => {
             match Place::find(path) {
-                Ok(Some(place)) => clear(&place.at(), link)?,
+                Ok(Some(place)) => clear(&place.at(), false, link)?,
                 Ok(None) => {}
                 // Below a file there is nothing either.
                 Err(failed) if failed.errno() == ENOTDIR => {}
@@ -82,7 +82,7 @@ fn make_link(request: &PatchApply, place: &Place, link: &Link) -> Outcome<()> {
         .during("symlink", path)?
         .is_some()
     {
-        clear(&place.at(), link)?;
+        clear(&place.at(), request.keep_directories, link)?;
     }
     symlink(path_of(&request.target), place.at()).during("symlink", path)?;
     match request.in_place {
@@ -119,9 +119,12 @@ fn new_directory(at: &Path, mode: u32, owned: bool) -> Result<()> {
     places::set_mode(at, mode)
 }
 
-/// Removes what has this name, if anything has.
-fn clear(at: &Path, link: &Link) -> Outcome<()> {
+/// Removes what has this name, if anything has; an error for a directory if those are kept.
+fn clear(at: &Path, keep_directories: bool, link: &Link) -> Outcome<()> {
     match fs::symlink_metadata(at) {
+        Ok(found) if found.is_dir() && keep_directories => {
+            Err(Error::from_raw_os_error(EISDIR)).during("replace", at)
+        }
         Ok(found) if found.is_dir() => remove_tree(at, link),
         Ok(_) => fs::remove_file(at).during("remove", at),
         Err(error) if [ENOENT, ENOTDIR].contains(&sys::errno_of(&error)) => Ok(()),

@@ -74,6 +74,11 @@ impl Place {
         Directory::open(&self.directory)
     }
 
+    /// Whether a directory is there, or a link that leads to one.
+    pub fn leads_to_directory(&self) -> bool {
+        fs::metadata(self.at()).map_or(false, |found| found.is_dir())
+    }
+
     /// What is there; an error if it is not to be replaced.
     pub fn found(&self, replace: bool) -> Result<Option<Metadata>> {
         match fs::symlink_metadata(self.at()) {

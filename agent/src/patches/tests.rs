@@ -37,11 +37,6 @@ impl Scratch {
         target: &[u8],
         data: &[u8],
     ) -> Outcome<Message> {
-        let shared = Arc::new(Shared::new());
-        // In crumbs, as it may arrive.
-        data.chunks(7).for_each(|piece| shared.data(piece));
-        shared.end();
-        let mut link = Link::new(1, shared, Arc::new(Outbox::new().unwrap()));
         let request = PatchApply {
             kind,
             path: self.at(name).as_os_str().as_bytes().to_vec(),
@@ -49,8 +44,34 @@ impl Scratch {
             replace,
             target: target.to_vec(),
             in_place: true,
+            keep_directories: false,
+            into: Vec::new(),
         };
-        apply(&request, &mut link)
+        Scratch::apply(&request, data)
+    }
+
+    /// The same where no directory is replaced, and a file goes into one.
+    fn keeping(&self, kind: PatchKind, name: &str, into: &str, data: &[u8]) -> Outcome<Message> {
+        let request = PatchApply {
+            kind,
+            path: self.at(name).as_os_str().as_bytes().to_vec(),
+            mode: None,
+            replace: true,
+            target: b"target".to_vec(),
+            in_place: true,
+            keep_directories: true,
+            into: into.as_bytes().to_vec(),
+        };
+        Scratch::apply(&request, data)
+    }
+
+    fn apply(request: &PatchApply, data: &[u8]) -> Outcome<Message> {
+        let shared = Arc::new(Shared::new());
+        // In crumbs, as it may arrive.
+        data.chunks(7).for_each(|piece| shared.data(piece));
+        shared.end();
+        let mut link = Link::new(1, shared, Arc::new(Outbox::new().unwrap()));
+        apply(request, &mut link)
     }
 
     fn read(&self, name: &str) -> String {
@@ -181,6 +202,41 @@ fn links_to_directories_are_gone_through_and_others_replaced() {
     assert!(scratch.at("elsewhere/two").exists());
     assert!(!scratch.at("elsewhere/not-this").exists());
     assert_eq!(scratch.read("to/one"), "1");
+}
+
+#[test]
+fn a_file_goes_into_a_directory_and_no_directory_is_replaced() {
+    let scratch = Scratch::new("keep");
+    fs::create_dir_all(scratch.at("etc/full/inner")).unwrap();
+    fs::write(scratch.at("etc/kept"), "kept").unwrap();
+    symlink("etc", scratch.at("link")).unwrap();
+    let mut one = Vec::new();
+    file(&mut one, b"", 0o640, b"1");
+    for (at, made) in [
+        ("etc", "etc/name"),
+        ("link", "etc/name"),
+        ("new", "new"),
+        ("etc/kept", "etc/kept"),
+    ] {
+        assert!(scratch.keeping(PatchKind::Tree, at, "name", &one).is_ok());
+        assert_eq!(
+            (scratch.read(made).as_str(), scratch.mode(made)),
+            ("1", 0o640)
+        );
+        fs::remove_file(scratch.at(made)).unwrap();
+    }
+    assert!(scratch.at("link").is_symlink());
+    fs::create_dir_all(scratch.at("etc/one/inner")).unwrap();
+    for outcome in [
+        scratch.keeping(PatchKind::Tree, "etc", "full", &one),
+        scratch.keeping(PatchKind::Tree, "etc", "", &one),
+        scratch.keeping(PatchKind::Tree, "etc", "", &tree()),
+        scratch.keeping(PatchKind::File, "etc", "", b"1"),
+        scratch.keeping(PatchKind::Symlink, "etc", "", b""),
+    ] {
+        assert_eq!(errno(outcome), EISDIR);
+    }
+    assert!(scratch.at("etc/full/inner").is_dir() && scratch.at("etc/one/inner").is_dir());
 }
 
 #[test]

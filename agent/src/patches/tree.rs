@@ -27,6 +27,12 @@ pub fn receive(request: &PatchApply, place: &Place, link: &mut Link) -> Outcome<
     let mode = request.mode.map_or(u32::from(root.mode), u32::from);
     match root.kind {
         FileKind::File => {
+            let within = match !request.into.is_empty() && place.leads_to_directory() {
+                true => Some(Place::make(&path.join(path_of(&request.into)))?),
+                false => None,
+            };
+            let place = within.as_ref().unwrap_or(place);
+            let path = place.path();
             let mut new = PlacedFile::begin(request, place).during("open", path)?;
             contents(&root, &mut new, &mut incoming, path)?;
             new.finish(mode, incoming.link)?;
@@ -42,6 +48,7 @@ pub fn receive(request: &PatchApply, place: &Place, link: &mut Link) -> Outcome<
             let mut tree = Tree {
                 root: place.at(),
                 owned: !request.in_place,
+                keep_directories: request.keep_directories,
                 made: Vec::new(),
                 above: Default::default(),
             };
@@ -61,6 +68,8 @@ pub fn receive(request: &PatchApply, place: &Place, link: &mut Link) -> Outcome<
 struct Tree {
     root: PathBuf,
     owned: bool,
+    /// No directory that is there is replaced by anything else.
+    keep_directories: bool,
     /// The directories on the way that were made, and what mode they get when everything is in them.
     made: Vec<(PathBuf, u32)>,
     /// The directory of the last entry that was looked at, and where it is without links.
@@ -77,7 +86,7 @@ impl Tree {
             FileKind::Directory => self.directory(at, mode, incoming.link),
             FileKind::File => self.file(entry, &at, mode, incoming),
             FileKind::Symlink => {
-                clear(&at, incoming.link)?;
+                clear(&at, self.keep_directories, incoming.link)?;
                 symlink(path_of(&entry.target), &at).during("symlink", &at)?;
                 self.own(&at).during("chown", &at)
             }
@@ -100,7 +109,7 @@ impl Tree {
         if fs::metadata(&at).map_or(false, |found| found.is_dir()) {
             return Ok(());
         }
-        clear(&at, link)?;
+        clear(&at, self.keep_directories, link)?;
         // Whoever must not write in it is not to be kept from it before it is filled.
         new_directory(&at, 0o700, self.owned).during("mkdir", &at)?;
         self.made.push((at, mode));
@@ -118,7 +127,7 @@ impl Tree {
         options.write(true).create_new(true).mode(FILE_MODE);
         let mut file = match options.open(at) {
             Err(error) if sys::errno_of(&error) == EEXIST => {
-                clear(at, incoming.link)?;
+                clear(at, self.keep_directories, incoming.link)?;
                 options.open(at)
             }
             opened => opened,

@@ -1,4 +1,4 @@
-import { checkMode, checkWhole } from "../../config/checks.ts";
+import { checkMode, checkObject, checkWhole } from "../../config/checks.ts";
 import { isTooLongPath } from "../../config/guest-text.ts";
 import { InvalidConfigError, SandboxFsError } from "../../errors/index.ts";
 import type { OtherOptions } from "../../host/call-options.ts";
@@ -159,11 +159,17 @@ export class FsPaths {
 
   /** Sets when a file was read and written last; what is left out stays. @throws SandboxFsError */
   async utimes(path: GuestPath, times: FsTimes, options: FsLinkOptions = {}): Promise<void> {
-    const { accessed, modified, ...others } = times;
+    const given = checkObject("the times", times);
+    const { accessed, modified, ...others } = given;
     if (Object.keys(others).length > 0)
       throw new InvalidConfigError(`there is no time ${Object.keys(others).join(", ")}`, {
         hint: "Give accessed, modified, or both.",
       });
+    if (!("accessed" in given) && !("modified" in given)) {
+      throw new InvalidConfigError("no times are given", {
+        hint: "Give accessed, modified, or both: {modified: new Date()}.",
+      });
+    }
     const set = {
       accessedNs: nanoseconds("accessed", accessed),
       modifiedNs: nanoseconds("modified", modified),

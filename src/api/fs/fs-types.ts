@@ -3,6 +3,13 @@ import { fileKinds } from "../../protocol/generated/messages.ts";
 /** What a name in a file system is. */
 export const FsEntryKinds = fileKinds;
 export type FsEntryKind = (typeof FsEntryKinds)[number];
+/** The same by name: `entry.kind === FsEntryKind.Directory`. */
+export const FsEntryKind = {
+  File: "file",
+  Directory: "directory",
+  Symlink: "symlink",
+  Other: "other",
+} as const satisfies Record<string, FsEntryKind>;
 
 /** One name in a directory; what a symbolic link leads to is not looked at. */
 export interface FsEntry {

@@ -170,7 +170,9 @@ export class SandboxFs extends FsPaths {
     path: GuestPath,
     options: WaitOptions & { readonly recursive?: boolean | undefined } = {},
   ): Promise<GuestFsEntry[]> | AsyncIterable<GuestFsEntry> {
-    return options.recursive === true ? this.#walk(path, options) : this.#list(path, options);
+    // What is no object is refused as by all other calls.
+    const { recursive } = Object(options) as typeof options;
+    return recursive === true ? this.#walk(path, options) : this.#list(path, options);
   }
 
   async #list(path: GuestPath, options: WaitOptions): Promise<GuestFsEntry[]> {

@@ -93,6 +93,9 @@ export async function prepareCreation(
   checkStartEnvironment();
   const image = await checkRoot(config.image);
   const home = locateHome();
+  // What is wrong with files and volumes matters only where there can be such a sandbox.
+  const isThere = await nameExists(home, config.name);
+  if (isThere && !config.replace) throw await nameTaken(home, config.name);
   const { mounts, missing } = await checkMounts(home, { image, mounts: config.mounts });
   const settings = await readGlobalConfig(home);
   const kernelPath = await chooseKernel(config, settings);
@@ -110,8 +113,6 @@ export async function prepareCreation(
   }
   const registry = config.registry === null ? undefined : await registryOptions(config.registry);
   await prepareHome(home);
-  const isThere = await nameExists(home, config.name);
-  if (isThere && !config.replace) throw await nameTaken(home, config.name);
   // The one that is replaced may use them now.
   if (!isThere) await requireFreeMounts(home, { image, mounts: without(missing, mounts) });
   return { home, settings, config, stored, missing, registry };
@@ -150,9 +151,10 @@ export async function carryOut(
 }
 
 function isEnsured(volume: string, mounts: readonly VolumeMount[]): boolean {
-  return mounts.some(
-    (mount) => mount.kind === "named" && mount.name === volume && mount.namedMode === "ensure-exists",
+  const modes = mounts.flatMap((mount) =>
+    mount.kind === "named" && mount.name === volume ? [mount.namedMode] : [],
   );
+  return modes.every((mode) => mode === "ensure-exists");
 }
 
 /** @returns null when the image was removed before the sandbox's record could hold it; nothing is left of the sandbox then */

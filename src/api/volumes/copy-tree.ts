@@ -2,15 +2,17 @@ import type { BigIntStats } from "node:fs";
 import { chmod, mkdir, readdir, readlink, symlink, unlink } from "node:fs/promises";
 import { statusOf, unlessThere, type Place } from "../../host/contained/contained-directory.ts";
 import { Descent } from "../../host/contained/descent.ts";
+import { errorCode, systemReason } from "../../host/system-error.ts";
 import type { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { copyRegular, systemError, type AnyPlace } from "./volume-write.ts";
 
 /**
  * Copies a file or a directory with all that is in it. Directories that are there already are filled, files are replaced; links are
- * copied as they are. Pipes, sockets and devices are refused.
+ * copied as they are, and what is copied takes the place of links. Pipes, sockets and devices are refused.
  *
  * @param signal given up between two files: those that are copied stay
- * @throws what the system reports; EINVAL for what cannot be copied, and for a directory into itself
+ * @throws what the system reports, with the path of what is in the directory; EINVAL for what cannot be copied, and for a directory
+ *   into itself
  */
 export async function copyTree(source: Place, target: Place, signal?: AbortSignal): Promise<void> {
   const status = await statusOf(source.path);
@@ -32,11 +34,20 @@ async function fill(source: Buffer, target: Buffer, signal: AbortSignal | undefi
   const top = to.identity;
   /** What is still to be copied in each directory on the way. */
   const way = [await namesIn(from, top)];
+  /** Of the directory that it is in. */
+  const path: Buffer[] = [];
   for (let names = way.at(-1); names !== undefined; names = way.at(-1)) {
     signal?.throwIfAborted();
     const name = names.pop();
     if (name !== undefined) {
-      if (await copyNamed(from, to, name)) way.push(await namesIn(from, top));
+      try {
+        if (await copyNamed(from, to, name)) {
+          path.push(name);
+          way.push(await namesIn(from, top));
+        }
+      } catch (error) {
+        throw at([...path, name], error);
+      }
       continue;
     }
     const mode = (await statusNow(from.here)).mode & 0o7777n;
@@ -45,11 +56,19 @@ async function fill(source: Buffer, target: Buffer, signal: AbortSignal | undefi
       await chmod(to.here.itself, Number(mode));
       return;
     }
+    path.pop();
     await (await from.up()).close();
     // Its mode may allow no way up from it.
     await using left = await to.up();
     await chmod(left.itself, Number(mode));
   }
+}
+
+/** Says where in the tree it was. */
+function at(path: readonly Buffer[], error: unknown): unknown {
+  const code = errorCode(error);
+  if (code === undefined) return error;
+  return Object.assign(new Error(`${systemReason(error)}: ${path.join("/")}`, { cause: error }), { code });
 }
 
 async function namesIn({ here, identity }: Descent, top: string): Promise<Buffer[]> {
@@ -80,7 +99,7 @@ async function statusNow(directory: HeldDirectory): Promise<BigIntStats> {
 
 async function copyNode(source: AnyPlace, target: AnyPlace, isLink: boolean): Promise<void> {
   if (!isLink) {
-    await copyRegular(source, target);
+    await copyRegular(source, target, true);
     return;
   }
   const content = await readlink(source.path, { encoding: "buffer" });

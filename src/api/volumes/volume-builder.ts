@@ -1,3 +1,4 @@
+import { checkMebibytes } from "../../config/checks.ts";
 import { checkVolumeConfig, type VolumeConfig } from "../../config/volumes/volume-config.ts";
 import type { PairsInput } from "../../config/pairs.ts";
 import { labelsType, type Labels } from "../../config/labels.ts";
@@ -34,8 +35,9 @@ export class VolumeBuilder {
 
   /** How much guests may add, in MiB. For directories. */
   quota(mib: number | Mebibytes): this {
-    this.#quotaMib = mib;
-    return this;
+    return this.#attempt(() => {
+      this.#quotaMib = checkMebibytes("the quota of the volume", mib);
+    });
   }
 
   /** Adds a label. Keys with `sandbox.`, `microsandbox.` and `service.` are reserved. */
@@ -45,12 +47,9 @@ export class VolumeBuilder {
 
   /** Adds labels. */
   labels(values: PairsInput): this {
-    try {
+    return this.#attempt(() => {
       this.#labels = { ...this.#labels, ...labelsType.check("labels", values) };
-    } catch (error) {
-      this.#mistake ??= { error };
-    }
-    return this;
+    });
   }
 
   /** A directory of the host, which is the default. */
@@ -67,8 +66,9 @@ export class VolumeBuilder {
 
   /** What a disk can hold, in MiB; at least 16. */
   size(mib: number | Mebibytes): this {
-    this.#capacityMib = mib;
-    return this;
+    return this.#attempt(() => {
+      this.#capacityMib = checkMebibytes("the size of the volume", mib);
+    });
   }
 
   /** The configuration, checked and frozen. Has no side effects. @throws InvalidConfigError */
@@ -87,5 +87,14 @@ export class VolumeBuilder {
   /** @throws InvalidConfigError, VolumeAlreadyExistsError, IoError; nothing is made then */
   async create(options: WaitOptions = {}): Promise<Volume> {
     return await makeVolume(this.build(), options);
+  }
+
+  #attempt(work: () => void): this {
+    try {
+      work();
+    } catch (error) {
+      this.#mistake ??= { error };
+    }
+    return this;
   }
 }

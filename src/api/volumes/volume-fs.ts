@@ -11,12 +11,12 @@ import { HeldDirectory } from "../../host/contained/held-directory.ts";
 import { removeTree } from "../../host/contained/remove-tree.ts";
 import { checkCallOptions } from "../../host/call-options.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
-import { ioError } from "../../host/system-error.ts";
+import { partialPrefix, sweepPartial } from "../../host/tree/partial-names.ts";
 import { bytesOf, decodeText, type FsData } from "../fs/contents.ts";
 import type { FsEntry, FsEntryKind, FsMetadata } from "../fs/fs-types.ts";
 import { isTextPath, joinPath, pathText } from "../fs/guest-path.ts";
 import { copyTree } from "./copy-tree.ts";
-import { atPlace } from "./volume-place.ts";
+import { atPlace, volumeError } from "./volume-place.ts";
 import { VolumeFsReadStream, VolumeFsWriteSink } from "./volume-streams.ts";
 import { AsideFile, openToRead, systemError, writeWhole } from "./volume-write.ts";
 
@@ -114,10 +114,9 @@ export class VolumeFs {
   async list(path: string, options: WaitOptions = {}): Promise<VolumeFsEntry[]> {
     return await this.#at(path, "list", options, async (place) => {
       await using directory = await HeldDirectory.openItself(place.path);
-      const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-      const listed = Buffer.from(`/${parts.join("/")}`);
+      const listed = Buffer.from(`/${partsOf(path, place).join("/")}`);
       const entries = await Promise.all(
-        (await readdir(directory.at(), { encoding: "buffer" })).map(async (name) => {
+        (await namesIn(directory)).map(async (name) => {
           const status = await statusOf(directory.at(name));
           // It has been removed since.
           if (status === null) return null;
@@ -194,11 +193,7 @@ export class VolumeFs {
 
   /** Of a link itself, not of what it leads to. @throws IoError when there is nothing; SandboxFsError */
   async stat(path: string, options: WaitOptions = {}): Promise<FsMetadata> {
-    const look = async ({ path: at }: Place): Promise<FsMetadata> => {
-      const status = await statusOf(at);
-      if (status === null) throw systemError("ENOENT", "no such file or directory");
-      return metadataOf(status);
-    };
+    const look = async (place: Place): Promise<FsMetadata> => metadataOf(await mustBeThere(place));
     return await this.#at(path, "look at", options, look, itself);
   }
 
@@ -231,13 +226,35 @@ export class VolumeFs {
   }
 }
 
+/** Asked before directories are made for it. @throws ENOENT */
+async function mustBeThere({ path }: Pick<Place, "path">): Promise<BigIntStats> {
+  const status = await statusOf(path);
+  if (status === null) throw systemError("ENOENT", "no such file or directory");
+  return status;
+}
+
+/** Without what a write has left that was killed: it goes. */
+async function namesIn(directory: HeldDirectory): Promise<Buffer[]> {
+  const read = (): Promise<Buffer[]> => readdir(directory.at(), { encoding: "buffer" });
+  const names = await read();
+  if (!names.some((name) => name.toString("latin1").startsWith(partialPrefix))) return names;
+  await sweepPartial(directory);
+  return await read();
+}
+
+/** As it was asked for, unless there is a `..` in it: where that leads depends on the links before it. */
+function partsOf(path: string, { within, name }: Place): readonly string[] {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  if (!parts.includes("..")) return parts;
+  return name === "." ? within : [...within, name];
+}
+
 /** What is a directory's path is no file's. @throws IoError */
 function mustNameFile(path: string, action: string): void {
   if (!namesDirectory(path)) return;
-  throw ioError(
+  throw volumeError(
     `${action} ${JSON.stringify(path)} in the volume`,
     systemError("EISDIR", "the / at its end says that it is a directory"),
-    "userFile",
   );
 }
 
@@ -246,7 +263,8 @@ function namesDirectory(path: unknown): boolean {
 }
 
 async function mustFit(source: Place, to: string): Promise<void> {
-  if (namesDirectory(to) && (await statusOf(source.path))?.isDirectory() === false)
+  const status = await mustBeThere(source);
+  if (namesDirectory(to) && !status.isDirectory())
     throw systemError("ENOTDIR", "what is to be there is no directory, and the / at its end says so");
 }
 

@@ -1,4 +1,5 @@
 import type { VolumeKind } from "../../config/volumes/volume-config.ts";
+import { VolumeNotFoundError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { locateHome } from "../../store/home.ts";
 import { removeVolume } from "../../store/volumes/volume-removal.ts";
@@ -26,9 +27,12 @@ export class VolumeHandle {
   /** Only other backends have a volume that is used when none is named. */
   readonly isDefault: boolean = false;
 
+  readonly #id: string;
+
   /** @internal */
   constructor({ record, paths }: FoundVolume, usedBytes: number) {
     const { capacityMib } = record;
+    this.#id = record.id;
     this.name = record.name;
     this.path = paths.directory;
     this.kind = record.kind;
@@ -47,14 +51,21 @@ export class VolumeHandle {
     return new VolumeFs(this.path);
   }
 
-  /** Removes the volume with its data. @throws VolumeNotFoundError; InvalidConfigError when a sandbox that runs uses it; IoError */
+  /** Removes the volume with its data. @throws VolumeNotFoundError, also when another one has its name by now; InvalidConfigError when a sandbox that runs uses it; IoError */
   async remove(options: WaitOptions = {}): Promise<void> {
-    await removeNamed(this.name, options);
+    await removeNamed(this.name, options, this.#id);
   }
 }
 
-export async function removeNamed(name: string, options: WaitOptions): Promise<void> {
+/** @param id of the one that is meant; by default whichever has the name */
+export async function removeNamed(name: string, options: WaitOptions, id?: string): Promise<void> {
+  const isMeant = ({ record }: FoundVolume): Promise<boolean> => {
+    if (id === undefined || record.id === id) return Promise.resolve(true);
+    throw new VolumeNotFoundError(`the volume ${name} was removed, and another one made by that name`, {
+      hint: "Get it anew: Volume.get(name).",
+    });
+  };
   await Operation.run(`remove volume ${name}`, options, async () => {
-    await removeVolume(locateHome(), name);
+    await removeVolume(locateHome(), name, isMeant);
   });
 }

@@ -1,4 +1,4 @@
-import { InvalidConfigError, SandboxFsError } from "../../errors/index.ts";
+import { InvalidConfigError, IoError, MicrosandboxError, SandboxFsError } from "../../errors/index.ts";
 import { isText } from "../../config/guest-text.ts";
 import {
   locate,
@@ -7,7 +7,7 @@ import {
   type Place,
 } from "../../host/contained/contained-directory.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
-import { errorCode, ioError } from "../../host/system-error.ts";
+import { errorCode, systemHint, systemReason } from "../../host/system-error.ts";
 
 /** How often a path that changes while it is used is looked up again. */
 const maximumTries = 50;
@@ -49,8 +49,19 @@ export async function atPlace<T>(
           );
         }
         if (options.follow && errorCode(error) === "ELOOP" && tries < maximumTries) continue;
-        throw ioError(what, error, "userFile");
+        throw volumeError(what, error);
       }
     }
   });
+}
+
+/** Wraps what the system reports of a volume's files. An error of ours comes back as it is. */
+export function volumeError(what: string, error: unknown): MicrosandboxError {
+  if (error instanceof MicrosandboxError) return error;
+  // Directories on the way are made for what is written.
+  const hint =
+    errorCode(error) === "ENOENT"
+      ? "Nothing has that name: list() tells what is there."
+      : systemHint(error, "userFile");
+  return new IoError(`cannot ${what}: ${systemReason(error)}`, { cause: error, hint });
 }

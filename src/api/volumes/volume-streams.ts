@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { bytesOf, type FsData } from "../fs/contents.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
-import { ioError } from "../../host/system-error.ts";
+import { volumeError } from "./volume-place.ts";
 import { RuntimeError, SandboxFsError } from "../../errors/index.ts";
 import type { AsideFile } from "./volume-write.ts";
 
@@ -13,6 +13,10 @@ export class VolumeFsReadStream implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle;
   #ended = false;
+  /** What was read and nobody has taken: a call that is given up takes nothing. */
+  #chunk: Promise<Buffer | null> | null = null;
+  /** Calls take their turns. */
+  #turn: Promise<void> = Promise.resolve();
 
   /** @internal */
   constructor(path: string, file: FileHandle) {
@@ -22,25 +26,51 @@ export class VolumeFsReadStream implements AsyncDisposable {
 
   /** The next bytes, at most 3 MiB; null at the end, and ever after. @throws IoError */
   async recv(options: WaitOptions = {}): Promise<Buffer | null> {
-    return await Operation.run(`read ${JSON.stringify(this.#path)} in the volume`, options, (operation) =>
-      operation.wait(this.#next()),
-    );
+    return await this.#inTurn(options, (operation) => this.#take(operation));
   }
 
   /** All that is left. @throws IoError */
   async collect(options: WaitOptions = {}): Promise<Buffer> {
-    return await Operation.run(
-      `read ${JSON.stringify(this.#path)} in the volume`,
-      options,
-      async (operation) => {
-        const chunks: Buffer[] = [];
-        for (let chunk = await this.#next(); chunk !== null; chunk = await this.#next()) {
-          operation.throwIfOver();
-          chunks.push(chunk);
-        }
-        return Buffer.concat(chunks);
-      },
-    );
+    return await this.#inTurn(options, async (operation) => {
+      const chunks: Buffer[] = [];
+      for (;;) {
+        const chunk = await this.#take(operation);
+        if (chunk === null) return Buffer.concat(chunks);
+        chunks.push(chunk);
+      }
+    });
+  }
+
+  async #inTurn<T>(options: WaitOptions, work: (operation: Operation) => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    try {
+      return await Operation.run(this.#action, options, async (operation) => {
+        await operation.wait(before);
+        return await work(operation);
+      });
+    } finally {
+      void before.then(resolve);
+    }
+  }
+
+  async #take(operation: Operation): Promise<Buffer | null> {
+    const read = (this.#chunk ??= this.#next());
+    // Who gives up does not hear how it ends.
+    read.catch(() => undefined);
+    try {
+      const chunk = await operation.wait(read);
+      this.#chunk = null;
+      return chunk;
+    } catch (error) {
+      if (!operation.signal.aborted) this.#chunk = null;
+      throw error;
+    }
+  }
+
+  get #action(): string {
+    return `read ${JSON.stringify(this.#path)} in the volume`;
   }
 
   async #next(): Promise<Buffer | null> {
@@ -51,7 +81,7 @@ export class VolumeFsReadStream implements AsyncDisposable {
       if (bytesRead > 0) return buffer.subarray(0, bytesRead);
     } catch (error) {
       await this[Symbol.asyncDispose]();
-      throw ioError(`read ${JSON.stringify(this.#path)} in the volume`, error, "userFile");
+      throw volumeError(this.#action, error);
     }
     await this[Symbol.asyncDispose]();
     return null;
@@ -159,6 +189,6 @@ export class VolumeFsWriteSink implements AsyncDisposable {
 
   #throwFailure(): void {
     if (this.#failure === null) return;
-    throw ioError(`write ${JSON.stringify(this.#path)} in the volume`, this.#failure.error, "userFile");
+    throw volumeError(`write ${JSON.stringify(this.#path)} in the volume`, this.#failure.error);
   }
 }

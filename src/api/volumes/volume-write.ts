@@ -2,12 +2,12 @@ import { constants, type BigIntStats } from "node:fs";
 import { copyFile, open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { statusOf, type Place } from "../../host/contained/contained-directory.ts";
 import { HeldDirectory } from "../../host/contained/held-directory.ts";
-import { randomHex } from "../../host/system/entropy.ts";
+import { partialName } from "../../host/tree/partial-names.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_NONBLOCK, O_WRONLY } = constants;
 
 /** A place with a name of any bytes. */
-export type AnyPlace = Omit<Place, "name"> & { readonly name: string | Buffer };
+export type AnyPlace = Omit<Place, "name" | "within"> & { readonly name: string | Buffer };
 
 /** A system error that the system has not reported. */
 export function systemError(code: string, why: string): Error {
@@ -31,16 +31,20 @@ export class AsideFile {
     this.#aside = aside;
   }
 
-  /** @throws what the system reports; EISDIR, EINVAL for what is no regular file. Nothing is left then */
-  static async open(place: AnyPlace): Promise<AsideFile> {
-    const old = await statusOf(place.path);
+  /**
+   * @param overLink takes the place of a link, too, and not of what it leads to
+   * @throws what the system reports; EISDIR, EINVAL for what is no regular file. Nothing is left then
+   */
+  static async open(place: AnyPlace, overLink = false): Promise<AsideFile> {
+    const found = await statusOf(place.path);
+    const old = overLink && found?.isSymbolicLink() === true ? null : found;
     if (place.name === "." || old?.isDirectory() === true) throw systemError("EISDIR", "it is a directory");
     if (old?.isSymbolicLink() === true) throw systemError("ELOOP", "it is a symbolic link");
     if (old?.isFile() === false) throw systemError("EINVAL", "it is no regular file");
     // The place's own is closed before this is over.
     const directory = await HeldDirectory.openItself(place.directory.at());
-    const aside = directory.at(`.msb-${randomHex(8)}.tmp`);
     try {
+      const aside = directory.at(await partialName());
       const file = await open(aside, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0o600);
       const made = new AsideFile(file, directory, directory.at(place.name), aside);
       try {
@@ -118,10 +122,14 @@ export async function openToRead({ path }: Pick<Place, "path">): Promise<FileHan
   }
 }
 
-/** Copies a regular file, its mode with it. @throws what the system reports */
-export async function copyRegular(source: Pick<Place, "path">, target: AnyPlace): Promise<void> {
+/** Copies a regular file, its mode with it. @param overLink as of {@link AsideFile.open} @throws what the system reports */
+export async function copyRegular(
+  source: Pick<Place, "path">,
+  target: AnyPlace,
+  overLink = false,
+): Promise<void> {
   await using input = await openToRead(source);
-  const aside = await AsideFile.open(target);
+  const aside = await AsideFile.open(target, overLink);
   try {
     // By descriptors: nothing that has their names now matters. The system copies, and shares the blocks where it can.
     if (process.platform === "linux")

@@ -46,6 +46,8 @@ test("members of a family, and what follows them", async () => {
   for (const option of ["run -v", "create --volume", "run --mount-named"])
     assert.deepEqual(await values(option, "c"), ["cache:"]);
   assert.deepEqual(await values("run", "--volume=c"), ["--volume=cache:"]);
+  assert.deepEqual(await values("run", "-vc"), ["-vcache:"]);
+  assert.deepEqual(await values("run", "-v"), ["-v"]);
 });
 
 test("options, once a dash is typed", async () => {

@@ -74,6 +74,13 @@ async function inCommand(
       description: "",
     }));
   }
+  // A value that stands right behind its letter: -vcache:/data.
+  const attached = /^-[A-Za-z](?=[^-=])/.exec(current)?.[0];
+  const short = attached === undefined ? undefined : takesValue(findOption(specs, attached));
+  if (attached !== undefined && short !== undefined) {
+    const choices = await choicesOf(short, names);
+    return choices.map((value) => ({ value: attached + value, description: "" }));
+  }
   const operands: string[] = [];
   let pending: OptionSpec | undefined;
   for (const word of words) {

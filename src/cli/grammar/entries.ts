@@ -12,6 +12,8 @@ export interface CommandEntry {
 /** A command that only leads to others: `msb image …`. */
 export interface CommandFamily {
   readonly names: readonly string[];
+  /** Further names, which no help tells. */
+  readonly hiddenNames?: readonly string[];
   readonly group: string;
   readonly summary: string;
   readonly members: readonly CommandEntry[];
@@ -22,6 +24,16 @@ export type CommandEntries = readonly (CommandEntry | CommandFamily)[];
 
 export function isFamily(entry: CommandEntry | CommandFamily): entry is CommandFamily {
   return "members" in entry;
+}
+
+/** The same arguments where a family is named as the help names it. */
+export function withShownNames(entries: CommandEntries, args: readonly string[]): readonly string[] {
+  const at = args.findIndex((arg) => !arg.startsWith("-"));
+  const word = args[at];
+  const family = entries.find(
+    (entry) => isFamily(entry) && word !== undefined && entry.hiddenNames?.includes(word) === true,
+  );
+  return family === undefined ? args : args.with(at, family.names[0] ?? "");
 }
 
 /** What the words before the first option name: a command, a family without one of its members, or nothing. */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { AnyCommand, Invocation } from "./command.ts";
 import { commandEntries } from "../commands.ts";
 import { helpFor } from "../commands/host/help.ts";
-import { findEntry, isFamily } from "./entries.ts";
+import { findEntry, isFamily, withShownNames } from "./entries.ts";
 import { parse } from "./program.ts";
 import { quickParse } from "./quick-parse.ts";
 
@@ -258,6 +258,14 @@ test("a short option's value may follow an equals sign, as for docker", async ()
   assert.ok("invocation" in slow);
   assert.deepEqual(slow.invocation.options["label"], [["-n", "x"]]);
   assert.equal(slow.invocation.options["name"], "y");
+});
+
+test("names that no help tells are those that it tells", () => {
+  const shown = (...args: string[]): readonly string[] => withShownNames(commandEntries, args);
+  assert.deepEqual(shown("--debug", "volumes", "ls", "vols"), ["--debug", "volume", "ls", "vols"]);
+  assert.deepEqual(shown("vols"), ["volume"]);
+  assert.deepEqual(shown("rm", "volumes"), ["rm", "volumes"]);
+  assert.deepEqual(shown("--version"), ["--version"]);
 });
 
 test("quick parsing keeps away from help", async () => {

@@ -29,11 +29,13 @@ export function isDown(status: SandboxStatus): boolean {
   return status === "created" || status === "stopped" || status === "crashed";
 }
 
-/** `/data named cache (ro, nosuid)`: where, what, and how. */
+/** `/data → cache (ro, volume, nosuid)`: where, what, and how. */
 export function describeMount(mount: VolumeMount): string {
   const { guest, kind } = mount;
   const how = [
-    ...(mount.readonly ? ["ro"] : []),
+    mount.readonly ? "ro" : "rw",
+    // A path is a directory or a file.
+    ...(kind === "named" ? ["volume"] : kind === "disk" ? ["disk"] : []),
     ...(["noexec", "nosuid", "nodev"] as const).filter((flag) => mount[flag]),
     ...(kind === "disk" ? [mount.format, ...(mount.fstype === null ? [] : [mount.fstype])] : []),
     ...(kind === "tmpfs" && mount.sizeMib !== null ? [`${String(mount.sizeMib)} MiB`] : []),
@@ -51,7 +53,6 @@ export function describeMount(mount: VolumeMount): string {
       ? [`host-perms ${mount.hostPermissions}`]
       : []),
   ];
-  const what =
-    kind === "tmpfs" || kind === "provider" ? kind : `${kind} ${kind === "named" ? mount.name : mount.host}`;
-  return `${guest} ${what}${how.length === 0 ? "" : ` (${how.join(", ")})`}`;
+  const what = kind === "tmpfs" || kind === "provider" ? kind : kind === "named" ? mount.name : mount.host;
+  return `${guest} → ${what} (${how.join(", ")})`;
 }

@@ -22,11 +22,15 @@ export function parseLongMount(text: string): MountChoice {
     const equals = field.indexOf("=");
     const [key, value] = equals === -1 ? [field, null] : [field.slice(0, equals), field.slice(equals + 1)];
     if (key === "type" && value !== null) type = value === "named" ? "volume" : value;
-    else if ((key === "source" || key === "src") && value !== null) source = value;
-    else if (["target", "destination", "dst"].includes(key) && value !== null) guest = value;
-    else if ((key === "readonly" || key === "ro") && value !== null) change.readonly = truth(field, value);
-    else if (key === "tmpfs-size" && value !== null) change.sizeMib = bytesInMib(value);
-    else applyMountOption(field, change);
+    else if ((key === "source" || key === "src") && value !== null) source = once("source", source, value);
+    else if (["target", "destination", "dst"].includes(key) && value !== null)
+      guest = once("target", guest, value);
+    else if ((key === "readonly" || key === "ro") && value !== null)
+      applyMountOption(truth(field, value) ? "ro" : "rw", change);
+    else if (key === "tmpfs-size" && value !== null) {
+      // 0 is what docker calls no limit: what is done without a size.
+      if (!/^0+$/.test(value)) applyMountOption(`size=${bytesInMib(value)}`, change);
+    } else applyMountOption(field, change);
   }
   if (guest === null || guest === "") throw new UsageError(`"${text}" names no target.`, form);
   const known = types.find((candidate) => candidate === type);
@@ -45,6 +49,11 @@ function sourceOf(type: "bind" | "volume" | "disk", source: string, change: Moun
   return type === "disk" ? { ...change, disk: path } : { ...change, bind: path };
 }
 
+function once(name: string, before: string | null, value: string): string {
+  if (before === null || before === value) return value;
+  throw new UsageError(`two fields say the ${name}: "${before}" and "${value}".`, "Give one of them");
+}
+
 /** As RFC 4180 has it, in one line. */
 function fields(text: string): string[] {
   const found: string[] = [];
@@ -59,13 +68,14 @@ function fields(text: string): string[] {
 }
 
 function truth(field: string, value: string): boolean {
-  if (["true", "1"].includes(value)) return true;
-  if (["false", "0"].includes(value)) return false;
+  // As docker reads it: strconv.ParseBool of Go.
+  if (["1", "t", "T", "TRUE", "true", "True"].includes(value)) return true;
+  if (["0", "f", "F", "FALSE", "false", "False"].includes(value)) return false;
   throw new UsageError(`"${field}" is neither true nor false.`, "Write readonly, or readonly=false");
 }
 
 /** docker takes a number alone for bytes here. */
 function bytesInMib(value: string): number {
   if (!/^\d+$/.test(value)) return parseSizeMib(value);
-  return Math.max(1, Math.ceil(Number(value) / (1024 * 1024)));
+  return Math.ceil(Number(value) / (1024 * 1024));
 }

@@ -45,6 +45,12 @@ const flags: Readonly<Record<string, Flag>> = {
   nodev: "nodev",
   overlay: "overlay",
 };
+/**
+ * docker's labels for SELinux: what they are for, that a container may use the files, is so here anyway. The guest has no labels; this
+ * user's own process reads and writes for it.
+ */
+const meaningless: readonly string[] = ["z", "Z"];
+
 /** The opposites, which are what is done anyway. */
 const opposites: Readonly<Record<string, keyof MountConfig>> = {
   rw: "readonly",
@@ -64,6 +70,7 @@ export function applyMountOption(option: string, change: MountChange): void {
   const equals = option.indexOf("=");
   const key = equals === -1 ? option : option.slice(0, equals);
   const value = option.slice(equals + 1);
+  const before = { ...change };
   const flag = Object.hasOwn(flags, key) ? flags[key] : undefined;
   const opposite = Object.hasOwn(opposites, key) ? opposites[key] : undefined;
   const apply = Object.hasOwn(valued, key) ? valued[key] : undefined;
@@ -73,11 +80,14 @@ export function applyMountOption(option: string, change: MountChange): void {
   else {
     throw new UsageError(`"${option}" is no option of a mount.`, `There are ${knownMountOptions.join(", ")}`);
   }
+  for (const [field, said] of Object.entries(before) as [keyof MountChange, unknown][]) {
+    if (JSON.stringify(change[field]) !== JSON.stringify(said))
+      throw new UsageError(`"${option}" contradicts another option of the same mount.`, "Give one of them");
+  }
 }
 
-/** Reads a list of options, separated by commas. @throws UsageError */
-export function parseMountOptions(text: string): MountChange {
-  const change: MountChange = {};
-  for (const option of text.split(",")) applyMountOption(option, change);
+/** Reads a list of options, separated by commas. @param change what was said before @throws UsageError */
+export function parseMountOptions(text: string, change: MountChange = {}): MountChange {
+  for (const option of text.split(",")) if (!meaningless.includes(option)) applyMountOption(option, change);
   return change;
 }

@@ -77,17 +77,18 @@ export function parseTmpfs(text: string): MountChoice {
   const change: MountChange = {};
   for (const [index, part] of rest.entries()) {
     if (index === 0 && /^\d/.test(part)) change.sizeMib = parseSizeMib(part);
-    else Object.assign(change, parseMountOptions(part));
+    else parseMountOptions(part, change);
   }
   return { guest, config: { ...change, tmpfs: true } };
 }
 
+/** The options are what is left: `owner=UID:GID` has a colon in it. */
 function parts(text: string, form: string): { source: string; guest: string; change: MountChange } {
-  const [source = "", guest = "", options, ...more] = text.split(":");
-  if (source === "" || guest === "" || more.length > 0) {
+  const [, source = "", guest = "", options] = /^([^:]+):(\/[^:]*)(?::(?!\/)(.*))?$/s.exec(text) ?? [];
+  if (source === "") {
     throw new UsageError(
       `"${text}" is no mount.`,
-      `It is written ${form}; a path with a colon goes into --mount type=bind,source=PATH,target=DEST`,
+      `It is written ${form}, DEST an absolute path; a path with a colon goes into --mount type=bind,source=PATH,target=DEST`,
     );
   }
   return { source, guest, change: options === undefined ? {} : parseMountOptions(options) };

@@ -1,5 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
-import { checkMebibytes, checkOneOf, checkWhole } from "../checks.ts";
+import { checkFlag, checkMebibytes, checkOneOf, checkWhole, shown } from "../checks.ts";
 import { DiskImageFormats, type DiskImageFormat } from "../enums.ts";
 import { checkString } from "../guest-text.ts";
 import { checkFileSystemType, diskFormatOf } from "../rootfs-source.ts";
@@ -39,6 +39,9 @@ type Source =
       readonly timeoutMs: number;
       readonly cacheMs: number;
     };
+
+/** As of disks. No guest has so much memory. */
+const largestMib = 16 * 1024 * 1024;
 
 /** The highest user or group id: 2³²−1 means "unchanged" to chown(2). */
 const maximumId = 2 ** 32 - 2;
@@ -105,10 +108,17 @@ export class MountBuilder {
     });
   }
 
-  /** Memory of the guest: lost when it stops. */
-  tmpfs(): this {
-    this.#source = { kind: "tmpfs" };
-    return this;
+  /** Memory of the guest: lost when it stops. How much at most, `size()` says. */
+  tmpfs(...nothing: []): this {
+    return this.#attempt(() => {
+      const given: readonly unknown[] = nothing;
+      if (given.length > 0) {
+        throw new InvalidConfigError(`tmpfs() takes nothing, and is given ${shown(given[0])}`, {
+          hint: "Write tmpfs().size(mib).",
+        });
+      }
+      this.#source = { kind: "tmpfs" };
+    });
   }
 
   /** A disk image of the host with a file system in it; one sandbox at a time can write it. */
@@ -142,31 +152,33 @@ export class MountBuilder {
 
   /** Nothing can be written, whatever the guest does: the host sees to it. */
   readonly(enabled = true): this {
-    this.#flags.readonly = enabled;
-    return this;
+    return this.#flag("readonly", enabled);
   }
 
   /** MiB that memory may take at most; by default half of the guest's. */
   size(mib: number | Mebibytes): this {
-    return this.#modify("sizeMib", () => checkMebibytes("the size of the mount", mib));
+    return this.#modify("sizeMib", () => {
+      const size = checkMebibytes("the size of the mount", mib);
+      if (size <= largestMib) return size;
+      throw new InvalidConfigError(`the size of the mount is ${size} MiB, more than 16 TiB`, {
+        hint: "Memory of the guest is all that there is for it: choose a smaller one.",
+      });
+    });
   }
 
   /** Programs in it are not run by the guest's kernel. `sh file` still works. */
   noexec(enabled = true): this {
-    this.#flags.noexec = enabled;
-    return this;
+    return this.#flag("noexec", enabled);
   }
 
   /** Set-user-ID bits in it mean nothing. */
   nosuid(enabled = true): this {
-    this.#flags.nosuid = enabled;
-    return this;
+    return this.#flag("nosuid", enabled);
   }
 
   /** Device nodes in it open nothing. */
   nodev(enabled = true): this {
-    this.#flags.nodev = enabled;
-    return this;
+    return this.#flag("nodev", enabled);
   }
 
   /** Of directories of the host: where the owners and modes are kept that the guest gives; by default `strict`. */
@@ -244,6 +256,12 @@ export class MountBuilder {
           ...ownerOf(owner),
         });
     }
+  }
+
+  #flag(name: "readonly" | "noexec" | "nosuid" | "nodev", enabled: boolean): this {
+    return this.#attempt(() => {
+      this.#flags[name] = checkFlag(`${name}()`, enabled);
+    });
   }
 
   #modify<Key extends keyof Modifiers>(key: Key, check: () => NonNullable<Modifiers[Key]>): this {

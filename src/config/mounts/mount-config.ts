@@ -1,5 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
-import { checkFlag } from "../checks.ts";
+import { checkFlag, checkObject } from "../checks.ts";
 import type { DiskImageFormat } from "../enums.ts";
 import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
 import type { FileProvider } from "../../provider/file-provider.ts";
@@ -135,6 +135,11 @@ export function mountFromConfig(guest: string, config: MountConfig): VolumeMount
   return configureMount(new MountBuilder(guest), `volumes[${JSON.stringify(guest)}]`, config).build();
 }
 
+/** What is no object would say nothing. @throws InvalidConfigError */
+function given<T extends object>(factory: string, options: T): T {
+  return checkObject(`the last argument of Mount.${factory}()`, options);
+}
+
 type Options<Key extends keyof MountConfig> = Pick<
   MountConfig,
   Key | "readonly" | "noexec" | "nosuid" | "nodev"
@@ -161,19 +166,22 @@ export const Mount = {
   /** A directory or file of the host. */
   bind: (path: string, options: Options<SharedKeys | "overlay"> = {}): MountConfig => ({
     bind: path,
-    ...options,
+    ...given("bind", options),
   }),
   /** A named volume. */
   named: (name: string, options: Options<SharedKeys | "mode" | "kind" | "sizeMib"> = {}): MountConfig => ({
     named: name,
-    ...options,
+    ...given("named", options),
   }),
   /** Memory of the guest. */
-  tmpfs: (options: Options<"sizeMib"> = {}): MountConfig => ({ tmpfs: true, ...options }),
+  tmpfs: (options: Options<"sizeMib"> = {}): MountConfig => ({
+    tmpfs: true,
+    ...given("tmpfs", options),
+  }),
   /** A disk image of the host. */
   disk: (path: string, options: Options<"format" | "fstype"> = {}): MountConfig => ({
     disk: path,
-    ...options,
+    ...given("disk", options),
   }),
   /** Files that this program provides. */
   provider: (

@@ -66,18 +66,18 @@ function checkMount(path: string, input: unknown): VolumeMount {
       builder.bind(mount.host);
       if (mount.quotaMib !== undefined) builder.quota(mount.quotaMib);
       if (mount.overlay !== undefined) builder.overlay(checkFlag(`${path}.overlay`, mount.overlay));
-      return applyShared(builder, mount).build();
+      return applyShared(path, builder, mount).build();
     case "named":
       builder.namedWith(mount.name, mount.namedMode, mount.namedKind, mount.sizeMib, mount.quotaMib);
-      return applyShared(builder, mount).build();
+      return applyShared(path, builder, mount).build();
     case "tmpfs":
       builder.tmpfs();
-      if (typeof mount.sizeMib === "number") builder.size(mount.sizeMib);
+      if (isSaid(mount.sizeMib)) builder.size(mount.sizeMib);
       return builder.build();
     case "disk":
       builder.disk(mount.host);
-      if (typeof mount.format === "string") builder.format(mount.format);
-      if (typeof mount.fstype === "string") builder.fstype(mount.fstype);
+      if (isSaid(mount.format)) builder.format(mount.format);
+      if (isSaid(mount.fstype)) builder.fstype(mount.fstype);
       return builder.build();
     case "provider": {
       const { provider, timeoutMs, cacheMs } = mount;
@@ -87,7 +87,7 @@ function checkMount(path: string, input: unknown): VolumeMount {
         });
       }
       builder.provider(provider.files, { timeoutMs, cacheMs, onError: provider.onError });
-      return applyShared(builder, mount).build();
+      return applyShared(path, builder, mount).build();
     }
   }
 }
@@ -97,14 +97,26 @@ function saidOf(input: unknown): object {
   return Object.fromEntries(Object.entries(Object(input) as object).filter(([, value]) => value !== null));
 }
 
+function isSaid<T>(value: T | null | undefined): value is T {
+  return value !== null && value !== undefined;
+}
+
 function applyShared(
+  path: string,
   builder: MountBuilder,
   { statVirtualization, hostPermissions, overrideUid, overrideGid }: SharedFiles,
 ): MountBuilder {
   if (statVirtualization !== undefined) builder.statVirtualization(statVirtualization);
   if (hostPermissions !== undefined) builder.hostPermissions(hostPermissions);
-  if (overrideUid !== undefined || overrideGid !== undefined)
-    builder.owner(overrideUid ?? 0, overrideGid ?? 0);
+  if (overrideUid === undefined && overrideGid === undefined) return builder;
+  if (overrideUid === undefined || overrideGid === undefined) {
+    const [said, missing] =
+      overrideGid === undefined ? ["overrideUid", "overrideGid"] : ["overrideGid", "overrideUid"];
+    throw new InvalidConfigError(`${path} has an ${said} and no ${missing}`, {
+      hint: "Say both, or neither.",
+    });
+  }
+  builder.owner(overrideUid, overrideGid);
   return builder;
 }
 

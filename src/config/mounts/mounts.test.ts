@@ -166,6 +166,23 @@ const wrong: readonly (readonly [RegExp, () => MountBuilder])[] = [
   [/has no quota/, () => at("/a").namedWith("x", "create", "disk", 16, 5)],
   [/no size of its own/, () => at("/a").namedWith("x", "create", "dir", 16)],
   [/at least 1/, () => at("/a").tmpfs().size(0)],
+  [/more than 16 TiB/, () => at("/a").tmpfs().size(5e9)],
+  [/more than anything can hold/, () => at("/a").bind("/x").quota(1e300)],
+  [/tmpfs\(\) takes nothing, and is given 64/, () => at("/a").tmpfs(...([64] as unknown as []))],
+  [
+    /readonly\(\) is "no"/,
+    () =>
+      at("/a")
+        .tmpfs()
+        .readonly("no" as never),
+  ],
+  [
+    /nodev\(\) is 0/,
+    () =>
+      at("/a")
+        .tmpfs()
+        .nodev(0 as never),
+  ],
   [/volume name .* is not allowed/, () => at("/a").named("../x")],
   [/directory to mount is empty/, () => at("/a").bind("")],
   [/disk image to mount holds a NUL/, () => at("/a").disk("/x\0")],
@@ -202,6 +219,20 @@ test("a configuration has both forms", () => {
   );
 });
 
+test("volumes may be a Map, or pairs", () => {
+  for (const volumes of [new Map([["/b", Mount.tmpfs()]]), [["/b", Mount.tmpfs()]]])
+    assert.deepEqual(
+      finish({ volumes }).mounts.map(({ guest, kind }) => [guest, kind]),
+      [["/b", "tmpfs"]],
+    );
+});
+
+test("options that are none are refused, and not left out", () => {
+  isRefused(() => Mount.bind("/tmp", true as never), /Mount\.bind\(\) is true, which is no object/);
+  isRefused(() => Mount.bind("/tmp", null as never), /is null/);
+  isRefused(() => Mount.tmpfs(64 as never), /Mount\.tmpfs\(\) is 64/);
+});
+
 test("a mount with every field that any may have says what its kind has, and null nothing", () => {
   const flags = { readonly: true, noexec: false, nosuid: false, nodev: false };
   const every = { host: null, name: null, sizeMib: null, quotaMib: null, format: null, fstype: null };
@@ -232,7 +263,15 @@ for (const [fields, pattern] of [
   [{ volumes: { "/a": "tmpfs" } }, /must be an object/],
   [{ volumes: { "/a": { tmpfs: true }, "/a/": { tmpfs: true } } }, /two mounts are at \/a/],
   [{ volumes: { "/b/../a": { tmpfs: true } }, mounts: [at("/a").tmpfs().build()] }, /two mounts are at \/a/],
-  [{ volumes: ["/a"] }, /volumes is no object/],
+  [{ volumes: ["/a"] }, /volumes is neither an object nor a list of pairs/],
+  [{ volumes: new Map([[5, { tmpfs: true }]]) }, /mount point/],
+  [{ volumes: new Map([["/a", true]]) }, /must be an object/],
+  [{ mounts: {} }, /^mounts is not a list/],
+  [{ patches: { a: 1 } }, /^patches is not a list/],
+  [{ mounts: [{ kind: "tmpfs", guest: "/a", sizeMib: "64" }] }, /size of the mount is "64"/],
+  [{ mounts: [{ kind: "disk", guest: "/a", host: "/x", format: 5 }] }, /format of the disk image is 5/],
+  [{ mounts: [{ kind: "disk", guest: "/a", host: "/x", fstype: 7 }] }, /file system/],
+  [{ mounts: [{ kind: "bind", guest: "/a", host: "/x", overrideUid: 5 }] }, /overrideUid and no overrideGid/],
   [{ mounts: [{ kind: "tape", guest: "/a" }] }, /mounts\[0\] is no mount/],
   [{ mounts: [{ kind: "tmpfs", guest: "/a", readonly: "yes" }] }, /neither true nor false/],
   [{ mounts: [{ kind: "tmpfs", guest: "/a", host: "/x" }] }, /host/],

@@ -10,8 +10,8 @@ import type { Patch, PatchConfig } from "./patch.ts";
 const keys: Readonly<Record<PatchKind, readonly (keyof PatchConfig)[]>> = {
   text: ["path", "content", "mode", "replace"],
   file: ["path", "content", "contentBytes", "mode", "replace"],
-  copyFile: ["src", "dst", "mode", "replace"],
-  copyDir: ["src", "dst", "replace"],
+  copyFile: ["src", "dst", "mode", "replace", "keepDirectories"],
+  copyDir: ["src", "dst", "replace", "keepDirectories"],
   symlink: ["target", "link", "replace"],
   mkdir: ["path", "mode"],
   remove: ["path"],
@@ -42,6 +42,8 @@ export function checkPatch(name: string, input: PatchConfig): Patch {
     input.mode === undefined || input.mode === null
       ? {}
       : { mode: checkMode(`the mode of ${name}`, input.mode) };
+  const isKept = input.keepDirectories ?? false;
+  const keep = checkFlag(`keepDirectories of ${name}`, isKept) ? { keepDirectories: true } : {};
   const src = (): string => resolve(checkPath(`src of ${name}`, input.src));
   const text = (): string => checkContent(`the content of ${name}`, input.content);
   switch (kind) {
@@ -50,9 +52,9 @@ export function checkPatch(name: string, input: PatchConfig): Patch {
     case "file":
       return { kind, path: path("path"), content: bytesOf(name, input), ...mode, replace };
     case "copyFile":
-      return { kind, src: src(), dst: path("dst"), ...mode, replace };
+      return { kind, src: src(), dst: path("dst"), ...mode, replace, ...keep };
     case "copyDir":
-      return { kind, src: src(), dst: path("dst"), replace };
+      return { kind, src: src(), dst: path("dst"), replace, ...keep };
     case "symlink":
       return { kind, target: checkPath(`the target of ${name}`, input.target), link: path("link"), replace };
     case "mkdir":
@@ -71,6 +73,11 @@ export function jsonBytes(bytes: Buffer): Buffer {
 }
 
 function bytesOf(name: string, { content, contentBytes }: PatchConfig): Buffer {
+  if (content !== undefined && contentBytes !== undefined && !areEqual(content, contentBytes)) {
+    throw new InvalidConfigError(`${name} has a content and contentBytes, which differ`, {
+      hint: "They are two names of one thing: give one of them.",
+    });
+  }
   const bytes = contentBytes ?? content;
   if (bytes instanceof Uint8Array) return jsonBytes(Buffer.from(bytes));
   throw new InvalidConfigError(`the content of ${name} is not bytes`, {
@@ -78,7 +85,13 @@ function bytesOf(name: string, { content, contentBytes }: PatchConfig): Buffer {
   });
 }
 
-/** Repeated slashes and "." say nothing; ".." could say anything. */
+function areEqual(one: unknown, other: Uint8Array): boolean {
+  return one instanceof Uint8Array && Buffer.compare(one, other) === 0;
+}
+
+const directoryKinds: readonly PatchKind[] = ["copyDir", "mkdir", "remove"];
+
+/** Repeated slashes and "." say nothing; ".." could say anything. A file that is copied to `/etc/` gets its own name there. */
 function checkPatchPath(kind: PatchKind, name: string, key: string, value: unknown): string {
   if (typeof value !== "string") checkString(`${key} of ${name}`, value);
   const path = String(value);
@@ -93,10 +106,13 @@ function checkPatchPath(kind: PatchKind, name: string, key: string, value: unkno
   if (!path.isWellFormed()) throw refuse("it holds half of a surrogate pair, which UTF-8 cannot encode");
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) throw refuse('a part of it is ".."', "Write the path that is meant.");
-  if (parts.length === 0) throw refuse("the root itself is not patched", "Name what is in it.");
+  const end = kind === "copyFile" && path.endsWith("/") ? "/" : "";
+  if (path.endsWith("/") && end === "" && parts.length > 0 && !directoryKinds.includes(kind))
+    throw refuse("a directory is meant by the / at its end", "Write the whole path of what is made.");
+  if (parts.length === 0 && end === "") throw refuse("the root itself is not patched", "Name what is in it.");
   if (isTooLongPath(path)) {
     const why = "it is longer than the 4095 bytes of a path, or a part of it than the 255 of a name";
     throw refuse(why, "Choose a shorter one.");
   }
-  return `/${parts.join("/")}`;
+  return parts.length === 0 ? "/" : `/${parts.join("/")}${end}`;
 }

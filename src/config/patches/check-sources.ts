@@ -29,7 +29,7 @@ async function checkSource(patch: Extract<Patch, { readonly src: string }>): Pro
     throw fail(reason, "Name a file of this host that can be read.", error);
   }
   if (kind === "copyFile" && !found.isFile())
-    throw fail("it is not a regular file", "Use copyDir for a directory.");
+    throw fail("it is not a regular file", "A directory is copied by copyDir (--copy-dir).");
   if (kind === "copyDir" && !found.isDirectory())
-    throw fail("it is not a directory", "Use copyFile for a file.");
+    throw fail("it is not a directory", "A file is copied by copyFile (--copy-file).");
 }

@@ -1,3 +1,4 @@
+import { checkObject } from "../checks.ts";
 import type { PatchKind } from "../enums.ts";
 
 /**
@@ -25,8 +26,15 @@ export type Patch =
       readonly dst: string;
       readonly mode?: number;
       readonly replace: boolean;
+      readonly keepDirectories?: boolean;
     }
-  | { readonly kind: "copyDir"; readonly src: string; readonly dst: string; readonly replace: boolean }
+  | {
+      readonly kind: "copyDir";
+      readonly src: string;
+      readonly dst: string;
+      readonly replace: boolean;
+      readonly keepDirectories?: boolean;
+    }
   | { readonly kind: "symlink"; readonly target: string; readonly link: string; readonly replace: boolean }
   | { readonly kind: "mkdir"; readonly path: string; readonly mode?: number }
   | { readonly kind: "remove"; readonly path: string }
@@ -45,6 +53,7 @@ export interface PatchConfig {
   readonly link?: string | undefined;
   readonly mode?: number | null | undefined;
   readonly replace?: boolean | null | undefined;
+  readonly keepDirectories?: boolean | null | undefined;
 }
 
 /** Of a patch that makes something. */
@@ -53,6 +62,20 @@ export interface PatchOptions {
   readonly mode?: number | null | undefined;
   /** Takes the place of what is there. */
   readonly replace?: boolean | null | undefined;
+}
+
+/** Of a patch that copies something of the host's. */
+export interface CopyPatchOptions extends PatchOptions {
+  /**
+   * As `cp` does it: a file that is copied onto a directory goes into it, and no directory is replaced by anything else. Without it
+   * `replace` puts a file in the place of a whole directory.
+   */
+  readonly keepDirectories?: boolean | null | undefined;
+}
+
+/** What is no object would say nothing. @throws InvalidConfigError */
+function given<T extends object>(kind: PatchKind, options: T): T {
+  return checkObject(`the last argument of Patch.${kind}()`, options);
 }
 
 /**
@@ -74,32 +97,32 @@ export interface PatchOptions {
 export const Patch = {
   /** A file of text, mode 0644 unless said. */
   text: (path: string, content: string, options: PatchOptions = {}): PatchConfig => ({
-    ...options,
+    ...given("text", options),
     ...{ kind: "text", path, content },
   }),
   /** A file of bytes, mode 0644 unless said. */
   file: (path: string, content: Uint8Array, options: PatchOptions = {}): PatchConfig => ({
-    ...options,
+    ...given("file", options),
     ...{ kind: "file", path, content },
   }),
-  /** A file of the host, with its mode unless said. A link is followed. */
-  copyFile: (src: string, dst: string, options: PatchOptions = {}): PatchConfig => ({
-    ...options,
+  /** A file of the host, with its mode unless said. A link is followed. To `/etc/` it is copied under its own name. */
+  copyFile: (src: string, dst: string, options: CopyPatchOptions = {}): PatchConfig => ({
+    ...given("copyFile", options),
     ...{ kind: "copyFile", src, dst },
   }),
   /** A directory of the host with all that is in it: modes and links as they are. With `replace` it goes into one that is there. */
-  copyDir: (src: string, dst: string, options: Pick<PatchOptions, "replace"> = {}): PatchConfig => ({
-    ...options,
+  copyDir: (src: string, dst: string, options: Omit<CopyPatchOptions, "mode"> = {}): PatchConfig => ({
+    ...given("copyDir", options),
     ...{ kind: "copyDir", src, dst },
   }),
   /** A symbolic link; the target is written as it is. */
   symlink: (target: string, link: string, options: Pick<PatchOptions, "replace"> = {}): PatchConfig => ({
-    ...options,
+    ...given("symlink", options),
     ...{ kind: "symlink", target, link },
   }),
   /** A directory, mode 0755 unless said. One that is there is left as it is. */
   mkdir: (path: string, options: Pick<PatchOptions, "mode"> = {}): PatchConfig => ({
-    ...options,
+    ...given("mkdir", options),
     ...{ kind: "mkdir", path },
   }),
   /** Removes a file, or a directory with all that is in it. What is not there is no error. */

@@ -16,7 +16,7 @@ const all = new PatchBuilder()
   .text("/t", "text")
   .file("/f", bytes, { mode: 0o600, replace: true })
   .copyFile("relative", "/cf", { mode: 0o4755 })
-  .copyDir("/d", "/cd", { replace: true })
+  .copyDir("/d", "/cd", { replace: true, keepDirectories: true })
   .symlink("../anywhere", "/l")
   .mkdir("/m", { mode: 0o700 })
   .remove("/r")
@@ -28,7 +28,7 @@ test("each kind is made with its defaults", () => {
     { kind: "text", path: "/t", content: "text", replace: false },
     { kind: "file", path: "/f", content: bytes, mode: 0o600, replace: true },
     { kind: "copyFile", src: resolve("relative"), dst: "/cf", mode: 0o4755, replace: false },
-    { kind: "copyDir", src: "/d", dst: "/cd", replace: true },
+    { kind: "copyDir", src: "/d", dst: "/cd", replace: true, keepDirectories: true },
     { kind: "symlink", target: "../anywhere", link: "/l", replace: false },
     { kind: "mkdir", path: "/m", mode: 0o700 },
     { kind: "remove", path: "/r" },
@@ -56,7 +56,7 @@ test("the builder, the factories and the configuration object say the same", () 
       Patch.text("/t", "text"),
       { kind: "file", path: "/f", contentBytes: bytes, mode: 0o600, replace: true },
       Patch.copyFile("relative", "/cf", { mode: 0o4755 }),
-      Patch.copyDir("/d", "/cd", { replace: true }),
+      Patch.copyDir("/d", "/cd", { replace: true, keepDirectories: true }),
       Patch.symlink("../anywhere", "/l"),
       Patch.mkdir("/m", { mode: 0o700 }),
       Patch.remove("/r"),
@@ -94,6 +94,35 @@ test("repeated slashes and dots say nothing", () => {
   assert.equal(patch?.kind === "mkdir" ? patch.path : null, "/srv/a/b");
 });
 
+test("a file may be copied to a directory", () => {
+  const [into, root, tree] = new PatchBuilder()
+    .copyFile("some/motd", "/etc/")
+    .copyFile("some/motd", "/")
+    .copyDir("some", "/srv/")
+    .build();
+  assert.deepEqual(
+    [into, root, tree].map((patch) => (patch !== undefined && "dst" in patch ? patch.dst : null)),
+    ["/etc/", "/", "/srv"],
+  );
+});
+
+test("what is no directory has no / at its end", () => {
+  for (const make of [
+    () => Patch.text("/etc/", ""),
+    () => Patch.file("/etc/", bytes),
+    () => Patch.symlink("x", "/etc/"),
+    () => Patch.append("/etc/", ""),
+  ])
+    assert.throws(() => patchesType.check("patches", [make()]), /the \/ at its end/);
+});
+
+test("options that are none are refused, and not left out", () => {
+  assert.throws(() => Patch.text("/a", "b", 0o600 as never), InvalidConfigError);
+  assert.throws(() => Patch.mkdir("/a", null as never), /Patch\.mkdir\(\) is null/);
+  const builder = new PatchBuilder().text("/a", "b", "0600" as never);
+  assert.throws(() => builder.build(), InvalidConfigError);
+});
+
 const longName = `/${"é".repeat(128)}`;
 const longPath = "/name".repeat(820);
 const unpatched = [
@@ -129,6 +158,9 @@ const wrong: Record<string, unknown> = {
   "a mode that is none": { kind: "mkdir", path: "/a", mode: 0o10000 },
   "a mode that is text": { kind: "mkdir", path: "/a", mode: "755" },
   "replace that is no flag": { kind: "text", path: "/a", content: "x", replace: "yes" },
+  "two contents": { kind: "file", path: "/a", content: bytes, contentBytes: Buffer.from([0]) },
+  "keepDirectories that is no flag": { kind: "copyDir", src: "x", dst: "/a", keepDirectories: 1 },
+  "keepDirectories of text": { kind: "text", path: "/a", content: "x", keepDirectories: true },
   "an empty target": { kind: "symlink", target: "", link: "/a" },
   nothing: null,
 };

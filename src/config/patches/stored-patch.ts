@@ -3,6 +3,7 @@ import { jsonBytes } from "./check-patch.ts";
 
 const mode = v.exactOptional(v.number());
 const replace = v.boolean();
+const keepDirectories = v.exactOptional(v.boolean());
 const text = v.string();
 /** In base64. */
 const bytes = v.pipe(
@@ -14,8 +15,8 @@ const bytes = v.pipe(
 export const storedPatchSchema = v.variant("kind", [
   v.object({ kind: v.literal("text"), path: text, content: text, mode, replace }),
   v.object({ kind: v.literal("file"), path: text, content: bytes, mode, replace }),
-  v.object({ kind: v.literal("copyFile"), src: text, dst: text, mode, replace }),
-  v.object({ kind: v.literal("copyDir"), src: text, dst: text, replace }),
+  v.object({ kind: v.literal("copyFile"), src: text, dst: text, mode, replace, keepDirectories }),
+  v.object({ kind: v.literal("copyDir"), src: text, dst: text, replace, keepDirectories }),
   v.object({ kind: v.literal("symlink"), target: text, link: text, replace }),
   v.object({ kind: v.literal("mkdir"), path: text, mode }),
   v.object({ kind: v.literal("remove"), path: text }),

@@ -2,6 +2,7 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import { asksForNothing, laterConfigKeys } from "../keys/later-keys.ts";
 import { mountFromConfig, type MountConfig } from "../mounts/mount-config.ts";
 import { refuseUnknownLoginKeys, type RegistryInput } from "../registry-config.ts";
+import { pairsOf } from "../pairs.ts";
 import type { RootfsSource } from "../rootfs-source.ts";
 import type { InputOf } from "../settings/setting.ts";
 import { settings, type SettingKey, type Settings } from "../settings/table.ts";
@@ -15,7 +16,7 @@ export interface SandboxConfigInput extends InputOf<Settings> {
   /** Who pulls the image; `registry.auth` wins over it. */
   readonly registryAuth?: { readonly username: string; readonly password: string } | null;
   /** What is mounted, by its place in the guest; `mounts` may have more. */
-  readonly volumes?: Readonly<Record<string, MountConfig>> | null;
+  readonly volumes?: Readonly<Record<string, MountConfig>> | Iterable<readonly [string, MountConfig]> | null;
 }
 
 const settingKeys = Object.keys(settings) as readonly SettingKey[];
@@ -33,7 +34,7 @@ export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
   for (const key of settingKeys) {
     const value = key === "registry" ? registryOf(draft, input) : input[key];
     // Each setting checks what it is given.
-    if (value !== null && value !== undefined) draft.set(key, value as never);
+    if (value !== null && value !== undefined) draft.set(key, value as never, key);
   }
   addVolumes(draft, input.volumes);
   for (const [key, done] of Object.entries(laterConfigKeys)) {
@@ -45,14 +46,9 @@ export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
 function addVolumes(draft: SandboxDraft, volumes: SandboxConfigInput["volumes"]): void {
   if (volumes === null || volumes === undefined) return;
   draft.attempt(() => {
-    if (typeof volumes !== "object" || Array.isArray(volumes)) {
-      throw new InvalidConfigError("volumes is no object", {
-        hint: 'Write {"/data": Mount.named("data")}.',
-      });
-    }
+    for (const [guest, config] of pairsOf("volumes", volumes))
+      draft.add("mounts", () => [mountFromConfig(guest as string, config as MountConfig)]);
   });
-  for (const [guest, config] of Object.entries(volumes))
-    draft.add("mounts", () => [mountFromConfig(guest, config)]);
 }
 
 /** `registryAuth` is the login of a registry that has none of its own. */

@@ -52,12 +52,16 @@ export class SandboxDraft {
     });
   }
 
-  /** Sets what the user gave, or adds it to what was given before. */
-  set<Key extends SettingKey>(key: Key, input: InputValue<Settings[Key]>): void {
+  /**
+   * Sets what the user gave, or adds it to what was given before.
+   *
+   * @param name what the user calls it; by default as the builder does
+   */
+  set<Key extends SettingKey>(key: Key, input: InputValue<Settings[Key]>, name?: string): void {
     this.attempt(() => {
       const setting = settings[key] as AnySetting;
       const { type } = setting;
-      const value = type.check(settersOf(key, setting)[0] ?? key, input);
+      const value = type.check(name ?? settersOf(key, setting)[0] ?? key, input);
       this.#values.set(key, type.join === undefined ? value : type.join(this.#values.get(key), value));
     });
   }

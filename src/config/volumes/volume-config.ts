@@ -1,5 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
-import { checkMebibytes, checkOneOf } from "../checks.ts";
+import { checkMebibytes, checkOneOf, shown } from "../checks.ts";
 import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
 import { labelsType, type Labels } from "../labels.ts";
 import type { PairsInput } from "../pairs.ts";
@@ -50,7 +50,14 @@ export function checkVolumeConfig(input: VolumeConfigInput): VolumeConfig {
   const { name, quotaMib, labels } = input;
   checkVolumeName(name);
   const kind = checkVolumeKind(input.kind ?? "dir");
-  const size = input.capacityMib ?? input.sizeMib ?? null;
+  const { capacityMib, sizeMib } = input;
+  const size = capacityMib ?? sizeMib ?? null;
+  if ((sizeMib ?? size) !== size) {
+    throw new InvalidConfigError(
+      `the volume ${name} has a capacityMib of ${shown(capacityMib)} and a sizeMib of ${shown(sizeMib)}`,
+      { hint: "They are two names of one thing: give one of them." },
+    );
+  }
   if (kind === "dir" && size !== null) {
     throw new InvalidConfigError(`the volume ${name} is a directory, which has no size of its own`, {
       hint: "Give it a quota instead, or make it a disk.",
@@ -80,7 +87,7 @@ export function checkVolumeKind(kind: string): VolumeKind {
 function checkCapacity(name: string, mib: number | null): number {
   if (mib === null) {
     throw new InvalidConfigError(`the volume ${name} is a disk, and has no size`, {
-      hint: "Say how large it is to be: size(1024) for 1 GiB. It takes what is written to it.",
+      hint: "Say how large it is to be: size(1024), or --size 1G, for 1 GiB. It takes what is written to it.",
     });
   }
   const size = checkMebibytes("the size of the volume", mib);

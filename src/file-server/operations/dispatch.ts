@@ -64,6 +64,11 @@ export function serve(served: ServedTree, request: Request): Buffer | null {
   }
 }
 
+/** What is asked of a mount whose path could not be opened fails with ENOTCONN. @returns null for a message that wants no answer */
+export function answerUnserved(mount: number, request: Request): Buffer | null {
+  return wantsNoAnswer(request) ? null : answer(mount, request.unique, 0, errno.notconn);
+}
+
 function wantsNoAnswer({ opcode }: Request): boolean {
   const silent: readonly number[] = [
     opcodes.newsLost,

@@ -5,7 +5,7 @@ import { below } from "../../overlay/layer-records.ts";
 import { errno, renameFlags } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
 import { fileBytes } from "../quota.ts";
-import type { FileSystemKind } from "../tree/file-system-kinds.ts";
+import type { FileSystemKind } from "../../host/files/file-system-kinds.ts";
 import { HostTree } from "../tree/host-tree.ts";
 import { NodeTable } from "../tree/node-table.ts";
 import { fileTypes, type Node, type Place } from "../tree/node.ts";

@@ -13,7 +13,7 @@ import {
 import { basename, dirname } from "node:path";
 import { errno } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
-import { kindOfFileSystem, type FileSystemKind } from "./file-system-kinds.ts";
+import { kindOfFileSystem, type FileSystemKind } from "../../host/files/file-system-kinds.ts";
 import { fileTypes, identityOf, isSame, makeNode, typeOf, type Node, type Place } from "./node.ts";
 import { NodeTable } from "./node-table.ts";
 import type { ServedFiles } from "./served-files.ts";

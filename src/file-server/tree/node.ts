@@ -1,6 +1,6 @@
 import type { BigIntStats } from "node:fs";
 import type { Override } from "../../overlay/guest-attributes.ts";
-import type { FileSystemKind } from "./file-system-kinds.ts";
+import type { FileSystemKind } from "../../host/files/file-system-kinds.ts";
 
 export type { Override };
 

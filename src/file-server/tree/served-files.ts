@@ -1,5 +1,5 @@
 import type { BigIntStats } from "node:fs";
-import type { FileSystemKind } from "./file-system-kinds.ts";
+import type { FileSystemKind } from "../../host/files/file-system-kinds.ts";
 import type { NodeTable } from "./node-table.ts";
 import type { Node, Place } from "./node.ts";
 

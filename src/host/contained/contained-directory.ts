@@ -17,6 +17,8 @@ export interface Place {
   readonly name: string;
   /** For the calls of Node. */
   readonly path: Buffer;
+  /** The names of the directories from the root to `directory`, without links. */
+  readonly within: readonly string[];
 }
 
 export interface LocateOptions {
@@ -53,6 +55,8 @@ function partsOf(path: string): string[] {
 class Walk {
   /** The directories from the root to where it is. */
   readonly #directories: HeldDirectory[];
+  /** The names of all but the root. */
+  readonly #names: string[] = [];
   /** What is still to be looked up, the next one last. */
   readonly #pending: string[];
   #links = 0;
@@ -93,12 +97,14 @@ class Walk {
 
   async #up(): Promise<void> {
     if (this.#directories.length === 1) throw new OutsideError("the path leads out of it");
+    this.#names.pop();
     await this.#directories.pop()?.close();
   }
 
   async #down(name: string, path: Buffer): Promise<void> {
     try {
       this.#directories.push(await HeldDirectory.openItself(path));
+      this.#names.push(name);
     } catch (error) {
       // It has become a link since it was looked at.
       const isLink = (await statusOf(path))?.isSymbolicLink() === true;
@@ -129,7 +135,7 @@ class Walk {
     const directory = this.#here;
     this.#directories.pop();
     await this.close();
-    return { directory, name, path: directory.at(name) };
+    return { directory, name, path: directory.at(name), within: this.#names };
   }
 }
 

@@ -481,7 +481,7 @@ export interface ProvideFilesMessage {
   readonly path: string;
 }
 
-/** Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's. */
+/** Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's. keepDirectories: no directory that is there is replaced by anything else. into: the name that a file of the host's gets in a directory that is at the path; empty: it takes its place. */
 export interface PatchApplyMessage {
   readonly type: "PatchApply";
   readonly kind: PatchKind;
@@ -490,6 +490,8 @@ export interface PatchApplyMessage {
   readonly replace: boolean;
   readonly target: Uint8Array;
   readonly inPlace: boolean;
+  readonly keepDirectories: boolean;
+  readonly into: Uint8Array;
 }
 
 /** Answered by Pong. Does not count as activity. */
@@ -1172,6 +1174,8 @@ export function encodeMessage(message: Message): Buffer {
       writer.bool(message.replace);
       writer.bytes(message.target);
       writer.bool(message.inPlace);
+      writer.bool(message.keepDirectories);
+      writer.bytes(message.into);
       break;
     case "Ping":
       writer.u8(30);
@@ -1953,6 +1957,8 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         replace: reader.bool(),
         target: reader.bytes(),
         inPlace: reader.bool(),
+        keepDirectories: reader.bool(),
+        into: reader.bytes(),
       }),
     },
   ],

@@ -13,7 +13,7 @@ export const patches = {
     PatchApply: {
       tag: 130,
       routes: toAgent,
-      doc: "Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's.",
+      doc: "Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's. keepDirectories: no directory that is there is replaced by anything else. into: the name that a file of the host's gets in a directory that is at the path; empty: it takes its place.",
       fields: {
         kind: { enum: "PatchKind" },
         path: "bytes",
@@ -21,6 +21,8 @@ export const patches = {
         replace: "bool",
         target: "bytes",
         inPlace: "bool",
+        keepDirectories: "bool",
+        into: "bytes",
       },
     },
   },

@@ -42,6 +42,9 @@ export async function servedWhile(
       over: (reason) => {
         context.runtimeLog.write("warn", `the host's files are no longer served to the guest: ${reason}`);
       },
+      unserved: (path, reason) => {
+        context.runtimeLog.write("warn", `${path} is not served to the guest: ${reason}`);
+      },
       request: (mount, message) => forwarded.get(mount)?.request(message),
       written: (mount, bytes) => forwarded.get(mount)?.written(bytes),
     });

@@ -83,6 +83,7 @@ async function prepareMount(
       const { record, paths } = await findVolume(home, mount.name);
       if (record.kind === "dir") {
         requireSharable(mount);
+        await requireServable(paths.directory, mount.guest);
         const served = servedPath(mount, paths.directory, false, record.quotaMib);
         return { disk: null, served, guest: { ...guest, files: { isFile: false } } };
       }

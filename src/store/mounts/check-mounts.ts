@@ -1,12 +1,13 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { NamedMount, VolumeMount } from "../../config/mounts/volume-mount.ts";
+import type { VolumeMount } from "../../config/mounts/volume-mount.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
-import { checkVolumeConfig, type VolumeConfig } from "../../config/volumes/volume-config.ts";
-import { InvalidConfigError, VolumeAlreadyExistsError } from "../../errors/index.ts";
+import type { VolumeConfig } from "../../config/volumes/volume-config.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
 import type { Home } from "../home.ts";
-import { findIfThere, volumeNotFound, type FoundVolume } from "../volumes/volumes.ts";
 import { missingImage, noImageFile } from "./image-faults.ts";
+import { NamedMounts } from "./named-mounts.ts";
+import { checkNestedPlaces, type SharedPlace } from "./nested-places.ts";
 import { requireOverlayable, requireServable, requireSharable } from "./shared-directories.ts";
 
 /** So many are free in every machine beside those of the root. */
@@ -26,20 +27,22 @@ export interface CheckedMounts {
  * Finds out everything that can be wrong with the mounts of a new sandbox, and makes nothing.
  *
  * @param image what its root is made from, paths absolute
- * @throws InvalidConfigError for a path of the host that is not there, or a disk that is there twice; VolumeNotFoundError,
- *   VolumeAlreadyExistsError; UnsupportedOperationError; JsonError, IoError
+ * @throws InvalidConfigError for a path of the host that is not there or cannot be served, a disk that is there twice, mounts that
+ *   contradict one another; VolumeNotFoundError, VolumeAlreadyExistsError; UnsupportedOperationError; JsonError, IoError
  */
 export async function checkMounts(
   home: Home,
   { image, mounts }: Pick<StoredConfig, "image" | "mounts">,
 ): Promise<CheckedMounts> {
   const checked: VolumeMount[] = [];
-  const missing: VolumeConfig[] = [];
+  const named = new NamedMounts(home);
   const disks = new Map<string, string>();
+  const shared: SharedPlace[] = [];
   let used = 0;
   let provided = 0;
   if (image.kind === "disk") disks.set(await identityOf(image.path), "the root");
   for (const mount of mounts) {
+    const { guest } = mount;
     switch (mount.kind) {
       case "tmpfs":
         checked.push(mount);
@@ -54,27 +57,38 @@ export async function checkMounts(
       case "bind": {
         const host = resolve(mount.host);
         requireSharable(mount);
-        requireOverlayable(mount, await requireServable(host, mount.guest));
+        const isFile = await requireServable(host, guest);
+        if (isFile && mount.host.endsWith("/")) {
+          throw new InvalidConfigError(`${mount.host}, which is to be mounted at ${guest}, is a file`, {
+            hint: "Leave the / at its end away.",
+          });
+        }
+        requireOverlayable(mount, isFile);
+        shared.push({ guest, host, isFile, readOnly: mount.readonly });
         checked.push({ ...mount, host });
         break;
       }
       case "disk": {
         const host = resolve(mount.host);
         await requireDisk(host);
-        requireOnce(disks, await identityOf(host), host, mount.guest);
+        requireOnce(disks, await identityOf(host), host, guest);
         used++;
         checked.push({ ...mount, host });
         break;
       }
       case "named": {
-        const found = await findIfThere(home, mount.name);
-        const config = found === null ? configOf(mount) : agreeing(mount, found);
-        if (config.kind === "dir") requireSharable(mount);
-        else {
-          requireOnce(disks, `volume ${mount.name}`, mount.name, mount.guest);
+        const { kind, paths } = await named.check(mount);
+        if (kind === "dir") {
+          requireSharable(mount);
+          if (paths !== null) await requireServable(paths.directory, guest);
+          const host = paths?.directory ?? null;
+          shared.push({ guest, host, isFile: false, readOnly: mount.readonly });
+        } else {
+          if (paths !== null) await requireDisk(paths.disk);
+          const identity = paths === null ? `volume ${mount.name}` : await identityOf(paths.disk);
+          requireOnce(disks, identity, `of the volume ${mount.name}`, guest);
           used++;
         }
-        if (found === null) missing.push(config);
         checked.push(mount);
       }
     }
@@ -89,7 +103,8 @@ export async function checkMounts(
       hint: "Let one provider have several directories.",
     });
   }
-  return { mounts: checked, missing };
+  await checkNestedPlaces(checked, shared);
+  return { mounts: checked, missing: named.missing };
 }
 
 async function requireDisk(path: string): Promise<void> {
@@ -113,42 +128,4 @@ function requireOnce(disks: Map<string, string>, identity: string, what: string,
     });
   }
   disks.set(identity, `the mount at ${guest}`);
-}
-
-/** What a volume is to be that is not there. */
-function configOf(mount: NamedMount): VolumeConfig {
-  const { name, namedMode = "existing", namedKind: kind, sizeMib, quotaMib } = mount;
-  if (namedMode === "existing") throw volumeNotFound(name);
-  return checkVolumeConfig({
-    name,
-    ...(kind === undefined ? {} : { kind }),
-    ...(sizeMib === undefined ? {} : { sizeMib }),
-    ...(quotaMib === undefined ? {} : { quotaMib }),
-  });
-}
-
-/** One that is there has to be as was said, as far as it was said. */
-function agreeing(
-  { name, namedMode, namedKind, sizeMib, quotaMib }: NamedMount,
-  { record }: FoundVolume,
-): VolumeConfig {
-  if (namedMode === "create") {
-    throw new VolumeAlreadyExistsError(`a volume named ${name} exists already`, {
-      hint: "Use it as it is: mode ensure-exists, or existing.",
-    });
-  }
-  const differences = [
-    ["kind", namedKind, record.kind],
-    ["size in MiB", sizeMib, record.capacityMib],
-    ["quota in MiB", quotaMib, record.quotaMib],
-  ] as const;
-  for (const [what, wanted, is] of differences) {
-    if (wanted === undefined || wanted === is) continue;
-    throw new InvalidConfigError(
-      `the volume ${name} is there, but not as it is asked for: its ${what} is ${is ?? "none"}, not ${wanted}`,
-      { hint: "Leave that out, or use another volume." },
-    );
-  }
-  const { kind, capacityMib, labels } = record;
-  return { name, kind, quotaMib: record.quotaMib, capacityMib, labels };
 }

@@ -1,6 +1,8 @@
 import { lstat } from "node:fs/promises";
 import type { BindMount, VolumeMount } from "../../config/mounts/volume-mount.ts";
 import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
+import { errorCode } from "../../host/system-error.ts";
+import { servingFault } from "../../host/files/serving-fault.ts";
 
 /**
  * Directories of the host are served through names below `/proc/self/fd`, which only Linux has.
@@ -20,21 +22,28 @@ export function requireSharable({ guest, kind }: VolumeMount): void {
  *
  * @param path absolute, on the host
  * @returns whether it is a file, and no directory
- * @throws InvalidConfigError when it is neither, or not there
+ * @throws InvalidConfigError when it is neither, not there, not this user's to read, or a part of the system itself
  */
 export async function requireServable(path: string, guest: string): Promise<boolean> {
+  const refused = (why: string, hint: string, cause?: unknown): InvalidConfigError =>
+    new InvalidConfigError(
+      `${path}, which is to be mounted at ${guest}, ${why}`,
+      cause === undefined ? { hint } : { hint, cause },
+    );
   const found = await lstat(path).catch((error: unknown) => {
-    throw new InvalidConfigError(`${path}, which is to be mounted at ${guest}, cannot be read`, {
-      cause: error,
-      hint: "Correct the path.",
-    });
+    throw refused(
+      errorCode(error) === "ENOENT" ? "is not there" : "cannot be read",
+      "Correct the path.",
+      error,
+    );
   });
-  if (found.isDirectory()) return false;
-  if (found.isFile()) return true;
-  const what = found.isSymbolicLink() ? "a symbolic link" : "neither a directory nor a file";
-  throw new InvalidConfigError(`${path}, which is to be mounted at ${guest}, is ${what}`, {
-    hint: found.isSymbolicLink() ? "Name what it leads to." : "Mount the directory that it is in.",
-  });
+  if (found.isSymbolicLink()) throw refused("is a symbolic link", "Name what it leads to.");
+  const isFile = found.isFile();
+  if (!isFile && !found.isDirectory())
+    throw refused("is neither a directory nor a file", "Mount the directory that it is in.");
+  const fault = await servingFault(path, isFile);
+  if (fault !== null) throw refused(fault.why, fault.hint, fault.cause);
+  return isFile;
 }
 
 /** @param isFile whether its source is a file. @throws InvalidConfigError for a layer over one */

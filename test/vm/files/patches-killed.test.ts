@@ -4,7 +4,13 @@ import { once } from "node:events";
 import { mkdir, open, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, test } from "node:test";
-import { PatchFailedError, Sandbox, SandboxNotFoundError, type SandboxBuilder } from "../../../src/index.ts";
+import {
+  Patch,
+  PatchFailedError,
+  Sandbox,
+  SandboxNotFoundError,
+  type SandboxBuilder,
+} from "../../../src/index.ts";
 import { smallMemory } from "../lifecycle-support.ts";
 import { busyboxTree } from "../images/root-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
@@ -100,10 +106,13 @@ test("a directory of the host is changed in place, as the guest would do it", as
   assert.equal((await stat(join(root, "srv/old"))).mode & 0o777, 0o711);
   assert.equal((await sandbox.exec("cat", ["/srv/link"])).stdout(), "through\nmore\n");
   await sandbox.destroy({ force: true });
-  await assert.rejects(
-    build()
-      .patch((p) => p.text("/srv/target", "x"))
-      .create(),
-    PatchFailedError,
-  );
+  await writeFile(join(root, "srv/old/kept"), "kept");
+  for (const patch of [
+    Patch.text("/srv/target", "x"),
+    // No directory of the host's goes unless it is said that it is removed.
+    Patch.text("/srv/old", "x", { replace: true }),
+    Patch.symlink("x", "/srv/old", { replace: true }),
+  ])
+    await assert.rejects(build().addPatch(patch).create(), PatchFailedError);
+  assert.equal(await readFile(join(root, "srv/old/kept"), "utf8"), "kept");
 });

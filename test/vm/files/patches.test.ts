@@ -291,16 +291,19 @@ test("what an agent writes at each start is there, whatever a patch did to its p
 test("msb removes, makes directories and copies before the first command", async () => {
   await using msb = new MsbHome();
   const copies = ["--copy", `${tree}/script:/srv/x/script`, "--copy-dir", `${tree}/sub:/srv/x/sub`];
+  const into = ["--copy", `${tree}/script:/etc/`, "--copy", `${tree}/sparse:/srv/x`];
   const changes = [
     "--rm",
     "/etc/shells",
     "--mkdir",
     "/srv/x",
     ...copies,
+    ...into,
     "--copy-file",
     `${tree}/script:/etc/passwd`,
   ];
-  const command = "/srv/x/script; ls /srv/x/sub; head -n 1 /etc/passwd; test -e /etc/shells || echo gone";
+  const command =
+    "/etc/script; ls /srv/x; ls /srv/x/sub; head -n 1 /etc/passwd; test -e /etc/shells || echo gone";
   const result = await msb.msb(
     "run",
     "-q",
@@ -313,8 +316,19 @@ test("msb removes, makes directories and copies before the first command", async
     "-c",
     command,
   );
-  assert.equal(result.stdout, "from the host\nempty\nlarge\nlink\n#!/bin/sh\ngone\n", result.stderr);
-  const failed = await msb.msb("run", "-q", "--mkdir", "/etc/passwd", "localhost/base", "--", "true");
-  assert.notEqual(failed.code, 0);
-  assert.match(failed.stderr, /the patch mkdir \/etc\/passwd failed/);
+  assert.equal(
+    result.stdout,
+    "from the host\nscript\nsparse\nsub\nempty\nlarge\nlink\n#!/bin/sh\ngone\n",
+    result.stderr,
+  );
+  await mkdir(join(home, "files"));
+  await writeFile(join(home, "files/etc"), "");
+  for (const [option, value, why] of [
+    ["--mkdir", "/etc/passwd", /the patch mkdir \/etc\/passwd failed/],
+    ["--copy", `${home}/files/etc:/`, /the patch copyFile \/etc failed.*directory/],
+  ] as const) {
+    const failed = await msb.msb("run", "-q", option, value, "localhost/base", "--", "true");
+    assert.notEqual(failed.code, 0);
+    assert.match(failed.stderr, why);
+  }
 });

@@ -300,7 +300,7 @@ test("the command line: short, long, and named volumes that it makes", async () 
   const named = ["create", "-n", "keeper", "-m", "256M", "--mount-named", "fresh:/n:ro", "-q"];
   assert.equal((await msb.start(named).result).code, 0);
   const shown = await msb.start(["inspect", "keeper"]).result;
-  assert.match(shown.stdout, /^Mounts: +\/n named fresh \(ro\)$/m);
+  assert.match(shown.stdout, /^Mounts: +\/n → fresh \(ro, volume\)$/m);
   assert.equal((await msb.start(["exec", "keeper", "--", "cat", "/n/file"]).result).stdout, "new\n");
   assert.equal((await msb.start(["volume", "rm", "fresh"]).result).code, 1);
   await msb.start(["stop", "-f", "keeper"]).result;

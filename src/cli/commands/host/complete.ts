@@ -29,8 +29,7 @@ const names: FindNames = async (kind, typed) => {
     return (await list()).map((template) => template.key.slice(0, 12));
   }
   if (kind === "volume") {
-    const { Volume } = await import("../../../api/index.ts");
-    return (await Volume.list()).map((volume) => volume.name);
+    return await (await import("../../../api/volumes/volume-names.ts")).volumeNames();
   }
   const { Image, Sandbox } = await import("../../../api/index.ts");
   return kind === "image"

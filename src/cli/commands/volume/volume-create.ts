@@ -22,7 +22,7 @@ export const volumeCreate = defineCommand({
       placeholder: "KIND",
       description: "dir, a directory of this computer; or disk, an ext4 disk in one file (dir)",
       choices: VolumeKinds,
-      parse: oneOf(VolumeKinds),
+      parse: oneOf([...VolumeKinds, "directory"]),
     }),
     size: value({ placeholder: "SIZE", description: "What a disk can hold", parse: parseSizeMib }),
     quota: value({
@@ -43,6 +43,10 @@ export const volumeCreate = defineCommand({
       throw new UsageError("the name is given twice.", "Give it once");
     const name = operand ?? options.name;
     if (name === undefined) throw new UsageError("no volume is named.", "msb volume create NAME");
+    if (kind === "disk" && size === undefined)
+      throw new UsageError("a disk has a size.", "Say how much it can hold, such as --size 10G");
+    if (kind === "disk" && quota !== undefined)
+      throw new UsageError("a disk has no quota.", "Its --size is what it can hold");
     if (size !== undefined && kind !== "disk") {
       throw new UsageError(
         "only a disk has a size.",

@@ -16,23 +16,27 @@ export const volumeList = defineCommand({
     quiet: flag({ short: "q", description: "Print only names, one a line", conflicts: ["format"] }),
   },
   run: async ({ options }) => {
+    if (options.quiet === true) {
+      // Nothing is measured for it.
+      const names = await (await import("../../../api/volumes/volume-names.ts")).volumeNames();
+      if (names.length === 0) err("No volumes found.\n");
+      out(names.map((name) => `${name}\n`).join(""));
+      return 0;
+    }
     const { Volume } = await import("../../../api/index.ts");
     const volumes = await Volume.list();
     if (options.format === "json") {
       out(json(volumes.map(volumeJson)));
     } else if (volumes.length === 0) {
       err("No volumes found.\n");
-    } else if (options.quiet === true) {
-      out(volumes.map(({ name }) => `${name}\n`).join(""));
     } else {
       const rows = volumes.map((volume) => [
         volume.name,
         volume.kind,
         bytes(volume.usedBytes),
-        limitOf(volume),
         tableTime(volume.createdAt),
       ]);
-      out(table(["NAME", "KIND", "SIZE", "LIMIT", "CREATED"], rows));
+      out(table(["NAME", "KIND", "SIZE", "CREATED"], rows));
     }
     return 0;
   },

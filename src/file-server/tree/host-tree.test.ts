@@ -1,26 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fields, texts } from "../../../test/support/fuse-kernel.ts";
 import { ServedDirectory } from "../../../test/support/served-directory.ts";
 import { errno } from "../fuse/numbers.ts";
-import { kindOfFileSystem } from "./file-system-kinds.ts";
 import { HostTree } from "./host-tree.ts";
 import { ToldNames } from "./told-names.ts";
 import { Watches } from "./watches.ts";
 
 const root = 1;
-
-test("the types of this system's own file systems are known", () => {
-  assert.equal(kindOfFileSystem(statfsSync("/proc").type), "system");
-  assert.equal(kindOfFileSystem(statfsSync("/sys").type), "system");
-  assert.equal(kindOfFileSystem(statfsSync(tmpdir()).type), "files");
-  // As a number of 32 bits with a sign, too.
-  assert.equal(kindOfFileSystem(0xff53_4d42 | 0), "remote");
-  assert.equal(kindOfFileSystem(0xf97c_ff8c), "system");
-});
 
 test("a guest that has all of the host's files has not the system itself", () => {
   using guest = new ServedDirectory("/");
