@@ -59,7 +59,8 @@ function serveOn(stream: Stream, mount: ProviderMount, { files, onError }: Given
     message: () => undefined,
     data: (_kind, payload) => {
       try {
-        server.receive(payload);
+        // What is asked outlives the call, and the bytes are lent.
+        server.receive(Buffer.from(payload));
       } catch (error) {
         // What is no message has no answer, and nothing after it can be told from it.
         server.close();
