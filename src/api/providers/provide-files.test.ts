@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { duplexPair } from "node:stream";
+import { duplexPair, type Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { AnswerReader, fields, requestOf, texts, type Answer } from "../../../test/support/fuse-kernel.ts";
@@ -41,9 +41,19 @@ interface Supervisor {
   ask(...given: Parameters<typeof requestOf>): Promise<Answer>;
 }
 
+/** Two ends that have what was written for themselves, as those of a socket have: whoever writes uses its memory again. */
+function copyingPair(): [Duplex, Duplex] {
+  const [here, left] = duplexPair();
+  const [right, there] = duplexPair();
+  const copy = (chunk: Buffer): Buffer => Buffer.from(chunk);
+  left.on("data", (chunk: Buffer) => right.write(copy(chunk))).on("end", () => right.end());
+  right.on("data", (chunk: Buffer) => left.write(copy(chunk))).on("end", () => left.end());
+  return [here, there];
+}
+
 /** The supervisor's end of a connection, with a stream for a mount on it. */
 function supervisorOf(t: TestContext, provider: GivenProvider, path = "/made"): Supervisor {
-  const [here, there] = duplexPair();
+  const [here, there] = copyingPair();
   const provide = provideFiles([mount], new Map([["/made", provider]]));
   const greeting = { message: () => undefined, lost: () => undefined };
   const connection = SupervisorConnection.inherited(there, greeting, provide);
@@ -70,8 +80,9 @@ function supervisorOf(t: TestContext, provider: GivenProvider, path = "/made"): 
       message: (message) => said.push(message),
       data: (_kind, bytes) => {
         supervisor.held += bytes.length;
+        for (const answer of reader.push(Buffer.from(bytes))) answers.set(answer.unique, answer);
+        // After that: what is granted may come at once, and the bytes are lent.
         if (supervisor.takes) take(supervisor);
-        for (const answer of reader.push(bytes)) answers.set(answer.unique, answer);
       },
       lost: () => undefined,
     },

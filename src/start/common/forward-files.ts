@@ -59,7 +59,8 @@ function forward(
       forwarded.lost(message.type === "Failure" ? message.message : `the program said ${message.type}`);
     },
     data: (_kind, payload) => {
-      forwarded.received(payload);
+      // An answer may be in parts, and the bytes are lent.
+      forwarded.received(Buffer.from(payload));
     },
     credit: () => {
       forwarded.credited();

@@ -107,6 +107,7 @@ test("files in memory behave as on any file system", async () => {
     mkdir -p deep/er/still; mv deep moved; ls moved/er; rm -r moved; ln -s a link; cat link
     cp /bin/busybox busybox; ./busybox echo mapped; rm busybox; ! ln a hard 2>/dev/null; ! mkfifo pipe 2>/dev/null
     dd if=/dev/urandom of=big bs=64k count=48 2>/dev/null; cp big copy; cmp big copy && echo same; rm big copy
+    seq 1 200000 > numbers; cp numbers again; cat again > third
     ! dd if=/dev/zero of=full bs=1M count=40 2>/dev/null; rm full; df -m . | tail -1 | awk '{ print $2 }'
   `;
   assert.deepEqual((await output(sandbox, script)).split("\n"), [
@@ -114,6 +115,13 @@ test("files in memory behave as on any file system", async () => {
     ...["10000001 8", "5", "2001", "5:6 4711", "long", "still", "new", "mapped", "same", "32"],
   ]);
   assert.equal(await contentOf(files, "/t/a"), "new\n");
+  // Each byte at its place, there and back: bytes of connections are read into memory that is used again.
+  const numbers = Array.from({ length: 200_000 }, (_, index) => `${index + 1}\n`).join("");
+  for (const name of ["numbers", "third"]) {
+    const bytes = await files.read(`/t/${name}`, 0, 2 << 20);
+    assert.ok(Buffer.from(bytes).equals(Buffer.from(numbers)), name);
+  }
+  await output(sandbox, "cd /memory/t; rm numbers again third");
   // What this program changes is seen in the guest.
   await files.write("/t/a", 0, Buffer.from("host"));
   await eventually("the guest to see it", async () =>
