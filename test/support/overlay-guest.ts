@@ -178,15 +178,13 @@ export class OverlayGuest implements Disposable {
     });
   }
 
-  async apply(chooses: (change: LayerChange) => boolean = () => true): Promise<AppliedResult> {
+  async apply(
+    chooses: (change: LayerChange) => boolean = () => true,
+    signal?: AbortSignal,
+    progressed: (change: LayerChange) => void = () => undefined,
+  ): Promise<AppliedResult> {
     return await this.#with(async ({ records, ...sides }) =>
-      applyLayer({
-        ...sides,
-        records: records.root,
-        chooses,
-        signal: undefined,
-        progressed: () => undefined,
-      }),
+      applyLayer({ ...sides, records: records.root, chooses, signal, progressed }),
     );
   }
 

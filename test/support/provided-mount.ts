@@ -15,12 +15,15 @@ export class ProvidedMount implements Disposable {
   /** Bytes that were received and are done with. */
   consumed = 0;
   sent = 0;
+  /** Bytes of answers that are said not to be taken yet. */
+  unsent = 0;
   readonly #waiting = new Map<bigint, (answer: Answer) => void>();
   /** Answers that nobody waits for. */
   readonly unexpected: Answer[] = [];
 
   constructor(files: FileProvider, options: Partial<ProviderServerOptions> = {}) {
     const reader = new AnswerReader();
+    const unsent = (): number => this.unsent;
     this.server = new ProviderServer(
       files,
       {
@@ -29,6 +32,9 @@ export class ProvidedMount implements Disposable {
         ...options,
       },
       {
+        get unsent() {
+          return unsent();
+        },
         answer: (message) => {
           for (const answer of reader.push(message)) this.#take(answer);
         },
@@ -116,18 +122,20 @@ export class ProvidedMount implements Disposable {
   setattr(
     node: number,
     what: number,
-    change: { size?: number; mode?: number; uid?: number; gid?: number } = {},
+    change: {
+      readonly size?: number;
+      readonly mode?: number;
+      readonly uid?: number;
+      readonly gid?: number;
+      /** Seconds. */
+      readonly atime?: number;
+      readonly mtime?: number;
+    } = {},
   ): Promise<Answer> {
     const { size = 0, mode = 0, uid = 0, gid = 0 } = change;
+    const { atime = 1_000_000_000, mtime = 1_000_000_001 } = change;
     const head = fields([32, what], [32, 0], [64, 0], [64, size], [64, 0]);
-    const times = fields(
-      [64, 1_000_000_000],
-      [64, 1_000_000_001],
-      [64, 0],
-      [32, 5],
-      [32, 6_000_000],
-      [32, 0],
-    );
+    const times = fields([64, atime], [64, mtime], [64, 0], [32, 5], [32, 6_000_000], [32, 0]);
     const rest = fields([32, mode], [32, 0], [32, uid], [32, gid], [32, 0]);
     return this.ask("setattr", node, Buffer.concat([head, times, rest]));
   }

@@ -18,7 +18,7 @@ export interface CopySource {
 export interface CopySink<Event extends CopyEvent | LinkEvent = CopyEvent> {
   /** Rejects when it has failed, whether or not anything is being written; else it stays as it is. */
   readonly failed?: Promise<never> | undefined;
-  /** Takes what comes next; resolves when there is room for more. The bytes must not change before `finish()`. */
+  /** Takes what comes next; resolves when there is room for more. The bytes are the caller's again then. */
   write(events: readonly Event[]): Promise<void>;
   /** Waits until all is there. @returns what is not */
   finish(): Promise<CopyProblems>;

@@ -4,11 +4,19 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { directory, entry, file, guestWithTree } from "../../../test/support/guest-tree.ts";
+import { setImmediate } from "node:timers/promises";
+import { directory, entry, file, guestThat, guestWithTree } from "../../../test/support/guest-tree.ts";
 import { ProtocolError } from "../../errors/index.ts";
+import { FrameKind } from "../../protocol/frame.ts";
+import type { Stream } from "../../protocol/stream.ts";
 import { encodeData, encodeProblem } from "../../protocol/tree-records.ts";
+import { TreeSender } from "../fs/copy/tree-sender.ts";
+import { GuestFiles } from "../fs/guest-files.ts";
+import { GuestStream } from "../fs/guest-stream.ts";
+import type { SandboxFs } from "../fs/sandbox-fs.ts";
 import { ArchiveSink } from "./archive-ends.ts";
 import type { CopySink } from "./copy-end.ts";
+import { copyFiles } from "./copy-files.ts";
 import type { CopyProblems } from "./copy-problem.ts";
 import { GuestSource } from "./guest-source.ts";
 import { HostSink } from "./host-sink.ts";
@@ -78,6 +86,103 @@ test("of more problems than anyone reads the first ones are kept", async () => {
   );
   assert.equal(list.length, 1000);
   assert.equal(count, 5000);
+});
+
+/** A guest that sends as fast as it is read: the records of each chunk in a frame of its own. */
+function guestWithChunks(chunks: readonly Buffer[]): GuestFiles {
+  const send = async (stream: Stream): Promise<void> => {
+    stream.send({ type: "FileOpened", size: 0 });
+    for (const chunk of chunks) {
+      while (stream.credit < chunk.length) await setImmediate();
+      stream.sendData(FrameKind.data, chunk);
+    }
+    stream.send({ type: "TreeDone", problemCount: 0, problems: [] });
+  };
+  const control = guestThat((stream, { type }) => {
+    if (type === "TreeSend") void send(stream);
+  });
+  return new GuestFiles(control);
+}
+
+const chunkBytes = 60_000;
+
+/** As many problems as fill a large chunk. */
+function problems(bytes: number): Buffer {
+  const one = problem("p".repeat(40));
+  return Buffer.concat(Array.from({ length: Math.floor(bytes / one.length) }, () => one));
+}
+
+async function copiedSlowly(chunks: readonly Buffer[]): Promise<Buffer> {
+  const fs = { files: guestWithChunks(chunks) } as unknown as SandboxFs;
+  const parts: Buffer[] = [];
+  await copyFiles(
+    { kind: "sandbox", sandbox: "x", fs, path: "/tree" },
+    {
+      kind: "archive",
+      // What comes meanwhile has all the time that it may want.
+      write: async (bytes) => {
+        for (let each = 0; each < 200; each++) await setImmediate();
+        parts.push(Buffer.from(bytes));
+      },
+    },
+    {
+      ...{ followLinks: false, keepOwners: false, onProgress: () => undefined },
+      signal: AbortSignal.timeout(20_000),
+    },
+  );
+  return Buffer.concat(parts);
+}
+
+test(
+  "what is being written slowly is as it came, however many problems come after it",
+  { timeout: 30_000 },
+  async () => {
+    const content = Buffer.alloc(200_000, "A");
+    const head = [directory(""), entry("file", { size: content.length }), encodeData(content.length)];
+    const parts = [0, 1, 2, 3].map((part) => content.subarray(part * 50_000, (part + 1) * 50_000));
+    const chunks = [
+      Buffer.concat([...head, parts[0] ?? content]),
+      ...parts.slice(1),
+      ...Array.from({ length: 30 }, () => problems(chunkBytes)),
+    ];
+    const archive = await copiedSlowly(chunks);
+    assert.ok(archive.includes(content));
+  },
+);
+
+test("a small file among many problems is as it came", { timeout: 30_000 }, async () => {
+  const chunks = Array.from({ length: 30 }, (_, index) =>
+    Buffer.concat([
+      ...(index === 0 ? [directory("")] : []),
+      file(`file-${index}`, `content of ${index}!`),
+      problems(chunkBytes),
+    ]),
+  );
+  const archive = await copiedSlowly([problems(chunkBytes), ...chunks]);
+  for (const index of chunks.keys()) assert.ok(archive.includes(`content of ${index}!`), String(index));
+});
+
+test("what is sent on to a guest is as it came when memory of it is used again", async () => {
+  const control = guestThat(
+    () => undefined,
+    (_stream, data) => {
+      received.resolve(data);
+    },
+  );
+  const received = Promise.withResolvers<Buffer>();
+  const signal = AbortSignal.timeout(20_000);
+  const request = {
+    type: "TreeReceive",
+    path: Buffer.from("/x"),
+    ...{ keepMode: true, keepTimes: true, keepOwner: true },
+  } as const;
+  const borrowed = await control.borrow({ signal } as never);
+  const sender = new TreeSender(new GuestStream(borrowed, request, request.path), signal);
+  const bytes = Buffer.from("small");
+  await sender.send([{ type: "data", bytes }]);
+  bytes.fill("x");
+  await sender.end();
+  assert.ok((await received.promise).includes("small"));
 });
 
 test("a copy that fails says why, and leaves nothing, whatever modes its directories have", async () => {

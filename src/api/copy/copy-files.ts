@@ -69,7 +69,9 @@ export async function copyFiles(
   const over = new AbortController();
   const batches = from.read(AbortSignal.any([signal, over.signal]));
   try {
-    const first = await batches.next();
+    let first = await batches.next();
+    // Of a directory that comes with problems alone there may be empty ones.
+    while (first.done !== true && first.value.length === 0) first = await batches.next();
     const [root] = first.done === true ? [] : first.value;
     if (root?.type !== "entry")
       throw new InvalidConfigError(`there is nothing to copy in ${shownSide(source)}`);

@@ -46,6 +46,9 @@ function serveOn(stream: Stream, mount: ProviderMount, { files, onError }: Given
       onError: teller(onError),
     },
     {
+      get unsent() {
+        return outgoing.bytes;
+      },
       answer: (message) => {
         outgoing.send(message);
       },
@@ -70,6 +73,7 @@ function serveOn(stream: Stream, mount: ProviderMount, { files, onError }: Given
     },
     credit: () => {
       outgoing.pump();
+      server.resume();
     },
     aborted: () => {
       server.close();
@@ -106,10 +110,12 @@ function teller(
   };
 }
 
-/** Answers on their way, as fast as the supervisor takes them. There are never more than there are calls. */
+/** Answers on their way, as fast as the supervisor takes them. Nothing is begun while much waits here. */
 class Outgoing {
   readonly #stream: Stream;
   readonly #queue: Buffer[] = [];
+  /** How much waits. */
+  bytes = 0;
 
   constructor(stream: Stream) {
     this.#stream = stream;
@@ -117,6 +123,7 @@ class Outgoing {
 
   send(message: Buffer): void {
     this.#queue.push(message);
+    this.bytes += message.length;
     this.pump();
   }
 
@@ -127,6 +134,7 @@ class Outgoing {
       // Before it is sent, which may bring more credit at once.
       if (count === first.length) this.#queue.shift();
       else this.#queue[0] = first.subarray(count);
+      this.bytes -= count;
       this.#stream.sendData(FrameKind.data, first.subarray(0, count));
     }
   }

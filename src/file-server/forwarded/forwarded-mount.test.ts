@@ -87,14 +87,28 @@ test("no more is sent than the program takes, and what waits has a limit", () =>
 
   // Bytes as well, and what has no answer ends it: the program would believe for ever what it did not hear of.
   const large = forwarded({ credit: 0 });
-  const write = requestOf("write", 1, Buffer.alloc(256 << 10)).subarray(4);
-  for (let each = 0; each < 100; each++) large.mount.request(write);
+  for (let each = 0; each < 100; each++)
+    large.mount.request(requestOf("write", 1, Buffer.alloc(256 << 10)).subarray(4));
   assert.ok(large.answers.length >= 36 && large.answers.every((each) => each.errno === errno.nomem));
   for (let each = 0; each < 3; each++)
     large.mount.request(requestOf("batchForget", 1, Buffer.alloc(200 << 10)).subarray(4));
   assert.equal(large.over.length, 1);
   assert.notEqual(large.program.closed, null);
   assert.deepEqual(over, []);
+});
+
+test("a second request of a number that waits is refused, and the first one is answered", () => {
+  const { mount, program, answers } = forwarded();
+  const message = lookup();
+  mount.request(message);
+  const sent = program.sent.length;
+  mount.request(message);
+  assert.equal(program.sent.length, sent, "it is not passed on");
+  mount.received(replyTo(message, 0, 8));
+  assert.deepEqual(
+    answers.map((each) => each.errno),
+    [errno.inval, 0],
+  );
 });
 
 test("a message that is larger than the guest was allowed is refused", () => {

@@ -93,8 +93,12 @@ export class ForwardedMount {
       else this.#end("the guest has sent more than the program has read");
       return;
     }
+    // A kernel has no two of a number.
+    if (isAnswered && this.#waiting.has(unique)) {
+      this.#refuse(unique, errno.inval);
+      return;
+    }
     if (isAnswered) {
-      this.#waiting.delete(unique);
       this.#waiting.set(unique, performance.now() + this.#limitMs);
       this.#setTimer();
     }

@@ -136,6 +136,7 @@ export const errno = {
   isdir: 21,
   inval: 22,
   nfile: 23,
+  fbig: 27,
   nospc: 28,
   rofs: 30,
   range: 34,

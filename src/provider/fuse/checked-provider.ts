@@ -43,7 +43,11 @@ export class CheckedProvider {
   }
 
   list(path: string, call: ProviderCall): Promise<readonly CheckedEntry[]> {
-    return this.#call("list", path, call, async () => checkedEntries(await this.#files.list(path, call)));
+    return this.#call("list", path, call, async () => {
+      const { entries, mistake } = checkedEntries(await this.#files.list(path, call));
+      if (mistake !== null && !call.signal.aborted) this.#tell(mistake, "list", path);
+      return entries;
+    });
   }
 
   read(path: string, offset: number, length: number, call: ProviderCall): Promise<Uint8Array> {
@@ -145,19 +149,35 @@ export class CheckedProvider {
   }
 }
 
-function checkedEntries(told: unknown): CheckedEntry[] {
+/** The entries that can be: one that cannot keeps nobody from the others. What is wrong with the first of those is told. */
+function checkedEntries(told: unknown): {
+  readonly entries: readonly CheckedEntry[];
+  readonly mistake: Lie | null;
+} {
   if (!Array.isArray(told)) throw new Lie(`list() has told ${shown(told)}, no array`);
   if (told.length > mostEntries) throw new Lie(`list() has told ${told.length} entries`);
-  const names = new Set<string>();
-  return Array.from(told as readonly unknown[], (each) => {
-    const { name, stat } = objectOf("list", each);
-    const mistake = mistakeIn(name);
-    if (mistake !== null) throw new Lie(mistake);
-    const known = name as string;
-    if (names.has(known)) throw new Lie(`list() has told the entry ${JSON.stringify(known)} twice`);
-    names.add(known);
-    return { name: known, stat: stat === undefined ? null : checkedStat(stat) };
-  });
+  const entries = new Map<string, CheckedEntry>();
+  let mistake: Lie | null = null;
+  for (const each of told as readonly unknown[]) {
+    try {
+      const { name, stat } = objectOf("list", each);
+      const known = checkedName(name);
+      if (entries.has(known)) throw new Lie(`list() has told the entry ${JSON.stringify(known)} twice`);
+      // Without it there is such a name at least, and whoever asks for more gets the error.
+      entries.set(known, { name: known, stat: null });
+      if (stat !== undefined) entries.set(known, { name: known, stat: checkedStat(stat) });
+    } catch (error) {
+      if (!(error instanceof Lie)) throw error;
+      mistake ??= error;
+    }
+  }
+  return { entries: [...entries.values()], mistake };
+}
+
+function checkedName(name: unknown): string {
+  const mistake = mistakeIn(name);
+  if (mistake !== null) throw new Lie(mistake);
+  return name as string;
 }
 
 function asError(thrown: unknown): Error {

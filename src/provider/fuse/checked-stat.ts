@@ -26,6 +26,16 @@ const latestMs = 8.64e15;
 /** What du and df count in. */
 const block = 512;
 
+/** Whether a file may belong to it. */
+export function isOwner(id: number): boolean {
+  return id >= 0 && id <= maximumId;
+}
+
+/** Whether a file may have that time. @param ms since 1970 */
+export function isTime(ms: number): boolean {
+  return Math.abs(ms) <= latestMs;
+}
+
 /** With the type's bits, `S_IFMT`. */
 export function modeOf({ kind, mode }: Pick<CheckedStat, "kind" | "mode">): number {
   return types[kind] | mode;
@@ -97,7 +107,7 @@ function whole(key: string, value: unknown, least: number, most: number): number
 
 function time(key: string, value: unknown): number | null {
   if (value === undefined) return null;
-  if (typeof value === "number" && Math.abs(value) <= latestMs) return value;
+  if (typeof value === "number" && isTime(value)) return value;
   throw new Lie(
     `${key} is ${typeof value === "number" ? String(value) : shown(value)}, which is no time in ms`,
   );

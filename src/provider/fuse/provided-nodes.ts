@@ -162,9 +162,9 @@ export class ProvidedNodes {
     }
   }
 
-  /** All that wait for their last handle to be closed. */
+  /** All that wait for their last handle to be closed. One that was put aside and has not lost its name yet is none of them. */
   removed(): ProvidedNode[] {
-    return [...this.#byId.values()].filter(({ removedName }) => removedName !== null);
+    return [...this.#byId.values()].filter(({ removedName, isGone }) => removedName !== null && isGone);
   }
 
   #leave(parent: ProvidedNode, node: ProvidedNode): void {

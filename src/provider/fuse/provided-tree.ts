@@ -5,7 +5,7 @@ import { answer, bodyAt, writeU64 } from "../../file-server/fuse/reply.ts";
 import type { Request } from "../../file-server/fuse/request.ts";
 import type { ProviderCall } from "../file-provider.ts";
 import type { CheckedEntry, CheckedProvider } from "./checked-provider.ts";
-import { modeOf, type CheckedStat } from "./checked-stat.ts";
+import { isOwner, modeOf, type CheckedStat } from "./checked-stat.ts";
 import { ProvidedNodes, type ProvidedNode } from "./provided-nodes.ts";
 
 export interface ProvidedTreeOptions {
@@ -41,6 +41,12 @@ const mostEntries = 2_000_000;
 /** How often a file may be moved while it is asked for. */
 const mostTries = 4;
 
+/** @returns the number of a user or a group @throws Refusal EINVAL for the one that nobody has */
+export function requireOwner(id: number): number {
+  if (!isOwner(id)) throw new Refusal(errno.inval);
+  return id;
+}
+
 /** What a provider has, as the guest's kernel knows it, and all that the operations have in common. */
 export class ProvidedTree {
   /** The supervisor puts the mount's number there. */
@@ -48,6 +54,8 @@ export class ProvidedTree {
   readonly files: CheckedProvider;
   readonly nodes: ProvidedNodes = new ProvidedNodes();
   readonly owner: ProvidedTreeOptions["owner"];
+  /** The guest is gone, or has begun anew: nobody has anything open. */
+  isClosed = false;
   readonly #readOnly: boolean;
   readonly #cacheMs: number;
   readonly #handles = new Map<number, ProvidedHandle>();
@@ -157,6 +165,12 @@ export class ProvidedTree {
     const handle = this.#handles.get(number);
     if (handle?.node.kind !== kind) throw new Refusal(errno.badf);
     return handle;
+  }
+
+  /** Whether the file of a handle is to be removed when that is closed. */
+  holdsRemoved(number: number): boolean {
+    const node = this.#handles.get(number)?.node;
+    return node !== undefined && node.removedName !== null && node.open === 1;
   }
 
   /** @returns whose it was, when that was its last one; null else */

@@ -166,6 +166,44 @@ test("a rename that fails leaves the open file that it would have replaced", asy
   assert.equal((await guest.lookup(root, "old")).id, old.id);
 });
 
+test("a rename that takes too long leaves the open file too, also when the sandbox ends then", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const files = memory({ files: { "/new": "new", "/old": "kept" } });
+  const begun = Promise.withResolvers<undefined>();
+  const ended = Promise.withResolvers<undefined>();
+  const stalling: FileProvider = Object.assign(Object.create(files) as FileProvider, {
+    ...{ stat: files.stat.bind(files), list: files.list.bind(files), read: files.read.bind(files) },
+    remove: files.remove.bind(files),
+    rename: async (from: string, to: string, { signal }: { signal: AbortSignal }) => {
+      signal.throwIfAborted();
+      if (from === "/new") {
+        begun.resolve(undefined);
+        await new Promise((_, reject) => {
+          signal.addEventListener("abort", () => {
+            reject(signal.reason as Error);
+          });
+        });
+      }
+      await files.rename(from, to);
+      if (to === "/old") ended.resolve(undefined);
+    },
+  });
+  const guest = mounted(t, stalling, { timeoutMs: 5_000 });
+  const { id } = await guest.lookup(root, "old");
+  const handle = await guest.open(id);
+  const answer = guest.rename(root, "new", root, "old");
+  await begun.promise;
+  t.mock.timers.tick(5_000);
+  assert.equal((await answer).errno, errno.timedout);
+  await ended.promise;
+  await setImmediate();
+  assert.equal((await guest.lookup(root, "old")).id, id);
+  assert.equal(await guest.read(id, handle), "kept");
+  guest.server.close();
+  await setImmediate();
+  assert.deepEqual((await files.list("/")).map(({ name }) => name).toSorted(), ["new", "old"]);
+});
+
 test("what a provider does not have is what a Linux user expects", async (t) => {
   const reading = mounted(t, fileThat({}), { readOnly: true });
   const { id } = await reading.lookup(root, "file");
@@ -267,10 +305,7 @@ test("what cannot be is the caller's error, and told", async (t) => {
     assert.equal(guest.failures.length, 1);
   }
   const lists: unknown[] = [
-    ...[undefined, {}, new Set([{ name: "a" }]), ["a"], [null]],
-    ...["a/b", "", ".", "..", "a\0b", "x".repeat(256), "\ud800", 5, undefined].map((name) => [{ name }]),
-    [{ name: "a" }, { name: "a" }],
-    [{ name: "a", stat: { kind: "file", size: -1 } }],
+    ...[undefined, {}, new Set([{ name: "a" }])],
     new Array(1_000_001).fill({ name: "a" }),
   ];
   for (const list of lists) {
@@ -287,6 +322,45 @@ test("what cannot be is the caller's error, and told", async (t) => {
     assert.equal((await guest.ask("readlink", id)).errno, errno.io);
     assert.equal(guest.failures.length, 1);
   }
+});
+
+test("an entry that cannot be keeps nobody from the others, and is told", async (t) => {
+  const bad: readonly unknown[] = [
+    ...["a", null, { name: "good" }],
+    ...["a/b", "", ".", "..", "a\0b", "x".repeat(256), "\ud800", 5, undefined].map((name) => ({ name })),
+  ];
+  for (const entry of bad) {
+    const list = (): unknown => [{ name: "good" }, entry, { name: "last" }];
+    const guest = mounted(t, fileThat({ list }));
+    assert.deepEqual(await guest.list(root), [".", "..", "good", "last"]);
+    assert.equal(guest.failures.length, 1, JSON.stringify(entry));
+  }
+  const list = (): unknown => [{ name: "file", stat: { kind: "file", size: -1 } }, { name: "last" }];
+  const guest = mounted(t, fileThat({ list }));
+  assert.deepEqual(await guest.list(root, true), [".", "..", "file", "last"]);
+  assert.match(guest.failures[0]?.message ?? "", /size is -1/);
+});
+
+test("a guest cannot give a file what it could not be told of any more", async (t) => {
+  const files = memory();
+  const guest = mounted(t, files);
+  const { id, handle } = await guest.create(root, "x");
+  const changes = [
+    [valid.size, { size: 2 ** 53 }, errno.fbig],
+    [valid.size | valid.uid, { size: 5, uid: 0xffff_ffff }, errno.inval],
+    [valid.gid, { gid: 0xffff_ffff }, errno.inval],
+    [valid.mtime, { mtime: 9_000_000_000_000 }, errno.inval],
+    [valid.atime, { atime: 9_000_000_000_000 }, errno.inval],
+  ] as const;
+  for (const [what, change, number] of changes) {
+    assert.equal((await guest.setattr(id, what, change)).errno, number, JSON.stringify(change));
+    assert.equal((await guest.attributes(id)).size, 0);
+  }
+  assert.equal((await guest.write(id, handle, "xy", 2 ** 53 - 2)).errno, errno.fbig);
+  const head = Buffer.concat([fields([32, 0o755], [32, 0]), texts("d")]);
+  assert.equal((await guest.ask("mkdir", root, head, { uid: 0xffff_ffff })).errno, errno.inval);
+  assert.deepEqual(await guest.list(root, true), [".", "..", "x"]);
+  assert.deepEqual(guest.failures, []);
 });
 
 test("a file that has become another one is another one", async (t) => {
@@ -345,6 +419,126 @@ test("an interrupted call has a moment to end, and its caller gets EINTR then", 
   await guest.attributes(root);
   t.mock.timers.tick(1);
   assert.equal((await answer).errno, errno.intr);
+});
+
+test("a caller that gets signals again and again waits no longer for it", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  for (const timeoutMs of [60_000, 500]) {
+    const guest = mounted(t, fileThat({ stat: () => new Promise(() => undefined) }), { timeoutMs });
+    const request = requestOf("lookup", root, texts("file"));
+    const answer = guest.answerTo(request);
+    const interrupt = (): void => {
+      guest.raw(requestOf("interrupt", 0, request.subarray(12, 20)));
+    };
+    for (let passed = 0; passed < Math.min(timeoutMs, 1_000); passed += 100) {
+      interrupt();
+      t.mock.timers.tick(100);
+    }
+    // Whoever were still waiting would get the other one.
+    guest.server.receive(requestOf("getattr", root, getattrBody));
+    await setImmediate();
+    const late = Promise.resolve({ errno: -1 });
+    assert.equal((await Promise.race([answer, late])).errno, timeoutMs > 1_000 ? errno.intr : errno.timedout);
+  }
+});
+
+test("what goes on is counted until the provider is done with it, whatever was answered", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const under: ((stat: ProvidedStat) => void)[] = [];
+  const guest = mounted(t, fileThat({ stat: () => new Promise((resolve) => under.push(resolve)) }), {
+    timeoutMs: 5_000,
+  });
+  const { size } = guest.server;
+  const asked = Array.from({ length: 300 }, () => guest.ask("lookup", root, texts("file")));
+  await setImmediate();
+  t.mock.timers.tick(5_000);
+  assert.ok((await Promise.all(asked)).every((answer) => answer.errno === errno.timedout));
+  const more = guest.ask("lookup", root, texts("file"));
+  await setImmediate();
+  assert.equal(under.length, 128);
+  t.mock.timers.tick(5_000);
+  assert.equal((await more).errno, errno.timedout);
+  for (const resolve of under.splice(0)) resolve({ kind: "file" });
+  await setImmediate();
+  const last = guest.ask("lookup", root, texts("file"));
+  await setImmediate();
+  under[0]?.({ kind: "file" });
+  assert.equal((await last).errno, 0);
+  assert.equal(guest.server.size, size + 1);
+  assert.equal(guest.consumed, guest.sent);
+});
+
+test("a second request of a number that waits is refused, and is no call", async (t) => {
+  const under: ((stat: ProvidedStat) => void)[] = [];
+  const guest = mounted(t, fileThat({ stat: () => new Promise((resolve) => under.push(resolve)) }));
+  const request = requestOf("lookup", root, texts("file"));
+  const answer = guest.answerTo(request);
+  for (let each = 0; each < 1_000; each++) guest.raw(request);
+  await setImmediate();
+  assert.equal(under.length, 1);
+  assert.equal((await answer).errno, errno.inval);
+  under[0]?.({ kind: "file" });
+  await setImmediate();
+  assert.deepEqual(
+    guest.unexpected.map((each) => each.errno),
+    [...Array.from({ length: 999 }, () => errno.inval), 0],
+  );
+});
+
+test("a provider that hangs holds no more than was said, and what is closed meanwhile is closed", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let bytes = 0;
+  const files: FileProvider = {
+    ...fileThat({ read: () => new Promise(() => undefined) }),
+    write: (_path, _offset, data) => {
+      bytes += data.length;
+      return new Promise(() => undefined);
+    },
+  };
+  const guest = mounted(t, files, { timeoutMs: 1_000 });
+  const { id } = await guest.lookup(root, "file");
+  const handle = await guest.open(id, 2);
+  const data = "x".repeat(256 << 10);
+  for (let round = 0; round < 10; round++) {
+    for (let each = 0; each < 50; each++) {
+      // As much as there is credit for.
+      if (guest.sent - guest.consumed > 1 << 20) break;
+      guest.raw(requestOf("write", id, writeBody(handle, 0, data)));
+    }
+    await setImmediate();
+    t.mock.timers.tick(1_000);
+    await setImmediate();
+  }
+  assert.ok(bytes <= 18 << 20, `${bytes} bytes are in calls`);
+
+  const reading = mounted(t, files, { timeoutMs: 1_000 });
+  const file = (await reading.lookup(root, "file")).id;
+  const open = await reading.open(file);
+  for (let each = 0; each < 128; each++) reading.raw(requestOf("read", file, readBody(open, 0, 5)));
+  await reading.release(file, open);
+});
+
+test("nothing is begun while much of what was answered waits to be taken", async (t) => {
+  let calls = 0;
+  const read = (_offset: number, length: number): Uint8Array => {
+    calls++;
+    return new Uint8Array(length);
+  };
+  const guest = mounted(t, fileThat({ read }));
+  const { id } = await guest.lookup(root, "file");
+  const handle = await guest.open(id);
+  guest.unsent = (1 << 20) + 1;
+  const before = guest.consumed;
+  const answers = Array.from({ length: 10 }, () => guest.ask("read", id, readBody(handle, 0, 5)));
+  await setImmediate();
+  assert.equal(calls, 0);
+  assert.equal(guest.consumed, before, "and nothing more is taken");
+  guest.unsent = 1 << 20;
+  guest.server.resume();
+  assert.ok((await Promise.all(answers)).every((answer) => answer.errno === 0));
+  assert.equal(calls, 10);
+  await setImmediate();
+  assert.equal(guest.consumed, guest.sent);
 });
 
 test("so many calls go on at a time, others wait for their turn, and what is held has a limit", async (t) => {

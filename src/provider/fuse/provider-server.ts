@@ -18,6 +18,8 @@ export interface ProviderServerOptions extends ProvidedTreeOptions {
 
 /** Whom a server answers. */
 export interface ServerPeer {
+  /** Bytes of answers that it has not been able to take yet. Told of less by {@link ProviderServer.resume}. */
+  readonly unsent: number;
   answer(message: Buffer): void;
   /** So many of the bytes that were received are done with. */
   consume(bytes: number): void;
@@ -27,6 +29,8 @@ export interface ServerPeer {
 const mostCalls = 128;
 /** Bytes of requests that are held: more is not taken before some are done with. */
 const mostHeld = 16 << 20;
+/** Bytes of answers that wait for their peer: nothing more is begun before it has taken some. */
+const mostUnsent = 1 << 20;
 /**
  * How long a call goes on whose caller has got a signal, ms. It may be one that ends it, which it does only when it has an answer; or one
  * of those by which a language's runtime wakes its threads, after which a program does not expect EINTR of a file.
@@ -38,8 +42,12 @@ interface Pending {
   readonly request: Request;
   readonly bytes: number;
   readonly controller: AbortController;
-  timer: NodeJS.Timeout;
+  readonly timer: NodeJS.Timeout;
+  /** Once its caller has got a signal. */
+  interruption: NodeJS.Timeout | null;
+  /** The provider has been called: whatever is answered, it is under way until its promise has settled. */
   hasBegun: boolean;
+  /** It has its answer. */
   isOver: boolean;
 }
 
@@ -56,7 +64,7 @@ export class ProviderServer {
   #tree: ProvidedTree;
   /** By the number of the request. */
   readonly #pending = new Map<string, Pending>();
-  readonly #waiting: Pending[] = [];
+  readonly #waiting = new Set<Pending>();
   #calls = 0;
   #held = 0;
   #owed = 0;
@@ -84,7 +92,7 @@ export class ProviderServer {
     for (let next = this.#stream.next(); next !== null; next = this.#stream.next()) {
       this.#owed += prefixBytes + next.message.length;
       this.#held += next.message.length;
-      this.#take(new Request(next.message), next.message.length);
+      this.#take(next.message);
     }
     this.#settle();
   }
@@ -95,15 +103,23 @@ export class ProviderServer {
     this.#isOver = true;
     for (const pending of this.#pending.values()) {
       pending.isOver = true;
-      clearTimeout(pending.timer);
+      stopTimers(pending);
       pending.controller.abort(new Error("the sandbox has ended"));
     }
     this.#pending.clear();
-    this.#waiting.length = 0;
+    this.#waiting.clear();
     this.#clear();
   }
 
-  #take(request: Request, bytes: number): void {
+  /** The peer has taken answers. */
+  resume(): void {
+    if (this.#isOver) return;
+    this.#beginWaiting();
+    this.#settle();
+  }
+
+  #take(message: Buffer): void {
+    const [request, bytes] = [new Request(message), message.length];
     const { opcode } = request;
     if (opcode === opcodes.forget || opcode === opcodes.batchForget || opcode === opcodes.interrupt) {
       this.#listen(request);
@@ -111,20 +127,34 @@ export class ProviderServer {
       return;
     }
     const key = request.unique.toString("latin1");
+    // A kernel has no two of a number, and the first one may be doing something.
+    if (this.#pending.has(key)) {
+      this.#held -= bytes;
+      this.#peer.answer(answer(this.#tree.mount, request.unique, 0, errno.inval));
+      return;
+    }
     const pending: Pending = {
-      ...{ request, bytes, hasBegun: false, isOver: false },
+      ...{ request, bytes, interruption: null, hasBegun: false, isOver: false },
       controller: new AbortController(),
       timer: this.#limit(() => {
         this.#expire(pending);
       }),
     };
-    // A kernel has no two of a number.
-    const before = this.#pending.get(key);
-    if (before !== undefined) this.#fail(before, errno.inval);
     this.#pending.set(key, pending);
     if (opcode === opcodes.init) this.#init(pending);
-    else if (this.#calls < mostCalls) this.#begin(pending);
-    else this.#waiting.push(pending);
+    else if (this.#hasRoom || this.#isOnlyRelease(opcode, message)) this.#begin(pending);
+    else this.#waiting.add(pending);
+  }
+
+  get #hasRoom(): boolean {
+    return this.#calls < mostCalls && this.#peer.unsent <= mostUnsent;
+  }
+
+  /** Whether it closes what is open, without a call of the provider: one that hangs would keep all that the guest has closed meanwhile. */
+  #isOnlyRelease(opcode: number, message: Buffer): boolean {
+    if (opcode !== opcodes.release && opcode !== opcodes.releasedir) return false;
+    if (message.length < sizes.inHeader + 8) return false;
+    return !this.#tree.holdsRemoved(Number(message.readBigUInt64LE(sizes.inHeader)));
   }
 
   #limit(expired: () => void, ms = this.#options.timeoutMs): NodeJS.Timeout {
@@ -152,13 +182,10 @@ export class ProviderServer {
   #interrupt(key: string): void {
     const pending = this.#pending.get(key);
     if (pending === undefined || pending.isOver) return;
-    clearTimeout(pending.timer);
-    pending.timer = this.#limit(
-      () => {
-        this.#fail(pending, errno.intr);
-      },
-      Math.min(interruptedMs, this.#options.timeoutMs),
-    );
+    // Once: one that is told again and again would never end. The time that it had goes on.
+    pending.interruption ??= this.#limit(() => {
+      this.#fail(pending, errno.intr);
+    }, interruptedMs);
   }
 
   /** The kernel knows nothing yet. */
@@ -172,6 +199,7 @@ export class ProviderServer {
   }
 
   #clear(): void {
+    this.#tree.isClosed = true;
     const { signal } = new AbortController();
     const call = { signal, uid: 0, gid: 0 };
     for (const node of this.#tree.nodes.removed()) {
@@ -191,7 +219,7 @@ export class ProviderServer {
     pending.hasBegun = true;
     this.#calls++;
     const tree = this.#tree;
-    serveProvided(tree, request, call).then(
+    const work = serveProvided(tree, request, call).then(
       (reply) => {
         // Too late: the kernel does not hear of what it would have been told.
         if (pending.isOver) tree.takeBack(call);
@@ -203,6 +231,19 @@ export class ProviderServer {
         this.#fail(pending, numberOf(error));
       },
     );
+    void work.finally(() => {
+      this.#calls--;
+      this.#held -= pending.bytes;
+      this.resume();
+    });
+  }
+
+  #beginWaiting(): void {
+    for (const next of this.#waiting) {
+      if (!this.#hasRoom) return;
+      this.#waiting.delete(next);
+      this.#begin(next);
+    }
   }
 
   #expire(pending: Pending): void {
@@ -221,22 +262,16 @@ export class ProviderServer {
 
   #answer(pending: Pending, reply: Buffer): void {
     pending.isOver = true;
-    clearTimeout(pending.timer);
-    const key = pending.request.unique.toString("latin1");
-    if (this.#pending.get(key) === pending) this.#pending.delete(key);
+    stopTimers(pending);
+    this.#pending.delete(pending.request.unique.toString("latin1"));
+    this.#waiting.delete(pending);
+    if (!pending.hasBegun) this.#held -= pending.bytes;
     this.#peer.answer(reply);
-    this.#held -= pending.bytes;
-    if (pending.hasBegun) this.#calls--;
-    while (this.#calls < mostCalls) {
-      const next = this.#waiting.shift();
-      if (next === undefined) break;
-      if (!next.isOver) this.#begin(next);
-    }
     this.#settle();
   }
 
   #settle(): void {
-    if (this.#held > mostHeld || this.#owed === 0) return;
+    if (this.#held > mostHeld || this.#peer.unsent > mostUnsent || this.#owed === 0) return;
     const bytes = this.#owed;
     this.#owed = 0;
     this.#peer.consume(bytes);
@@ -245,6 +280,11 @@ export class ProviderServer {
   #tell(error: Error, operation: string, path: string): void {
     if (!this.#isOver) this.#options.onError(error, { operation, path, mount: this.#options.guest });
   }
+}
+
+function stopTimers({ timer, interruption }: Pending): void {
+  clearTimeout(timer);
+  if (interruption !== null) clearTimeout(interruption);
 }
 
 function numberOf(error: unknown): number {

@@ -7,6 +7,7 @@ import type {
   ProvidedSpace,
   ProvidedStat,
 } from "../file-provider.ts";
+import { checkedStat } from "../fuse/checked-stat.ts";
 import { systemError } from "../fuse/linux-errors.ts";
 import { MemoryFile, pageBytes } from "./memory-file.ts";
 
@@ -84,8 +85,9 @@ export class MemoryProvider implements FileProvider {
     return target;
   }
 
-  /** @throws ENOENT, EISDIR, ENOSPC */
+  /** @throws ENOENT, EISDIR, EFBIG, ENOSPC */
   async write(path: string, offset: number, bytes: Uint8Array): Promise<void> {
+    if (!Number.isSafeInteger(offset + bytes.length) || offset < 0) throw systemError("EFBIG", path);
     const node = this.#file(path);
     this.#take(node.content.needs(offset, bytes.length), path);
     node.content.write(offset, bytes);
@@ -94,12 +96,12 @@ export class MemoryProvider implements FileProvider {
 
   /** @throws EEXIST, ENOENT, ENOTDIR, ENOSPC */
   async create(path: string, attributes: NewAttributes = { mode: 0o644, ...root }): Promise<void> {
-    this.#add(path, () => this.#make("file", attributes));
+    this.#add(path, attributes, () => this.#make("file", attributes));
   }
 
   /** @throws EEXIST, ENOENT, ENOTDIR, ENOSPC */
   async mkdir(path: string, attributes: NewAttributes = { mode: 0o755, ...root }): Promise<void> {
-    this.#add(path, () => this.#make("directory", attributes));
+    this.#add(path, attributes, () => this.#make("directory", attributes));
   }
 
   /** @throws EEXIST, ENOENT, ENOTDIR, ENOSPC */
@@ -108,7 +110,7 @@ export class MemoryProvider implements FileProvider {
     path: string,
     attributes: NewAttributes = { mode: 0o777, ...root },
   ): Promise<void> {
-    this.#add(path, () => this.#make("symlink", attributes, target));
+    this.#add(path, attributes, () => this.#make("symlink", attributes, target));
   }
 
   /** @throws ENOENT, EISDIR */
@@ -151,8 +153,9 @@ export class MemoryProvider implements FileProvider {
     node.ctimeMs = Date.now();
   }
 
-  /** @throws ENOENT, EISDIR */
+  /** @throws ENOENT, EISDIR, EFBIG */
   async truncate(path: string, size: number): Promise<void> {
+    if (!Number.isSafeInteger(size) || size < 0) throw systemError("EFBIG", path);
     const node = this.#file(path);
     const before = node.content.usedBytes;
     node.content.truncate(size);
@@ -160,9 +163,11 @@ export class MemoryProvider implements FileProvider {
     touch(node);
   }
 
-  /** @throws ENOENT */
+  /** @throws ENOENT, EINVAL for what no file may have */
   async setAttributes(path: string, change: AttributeChange): Promise<void> {
-    Object.assign(this.#find(path), change, { ctimeMs: Date.now() });
+    const node = this.#find(path);
+    requirePossible({ ...statOf(node), ...change }, path);
+    Object.assign(node, change, { ctimeMs: Date.now() });
   }
 
   async statFs(): Promise<ProvidedSpace> {
@@ -199,9 +204,10 @@ export class MemoryProvider implements FileProvider {
     this.#usedBytes -= pageBytes + node.content.usedBytes;
   }
 
-  #add(path: string, make: () => MemoryNode): void {
+  #add(path: string, attributes: NewAttributes, make: () => MemoryNode): void {
     const { parent, name } = this.#place(path);
     if (parent.entries.has(name)) throw systemError("EEXIST", path);
+    requirePossible({ kind: "file", ...attributes }, path);
     this.#take(pageBytes, path);
     parent.entries.set(name, make());
     touch(parent);
@@ -278,6 +284,15 @@ const noEntries = new Map<string, MemoryNode>();
 
 function touch(node: MemoryNode): void {
   node.mtimeMs = node.ctimeMs = Date.now();
+}
+
+/** With what cannot be, a file could not be told of to any guest. @throws EINVAL */
+function requirePossible(stat: ProvidedStat, path: string): void {
+  try {
+    checkedStat(stat);
+  } catch {
+    throw systemError("EINVAL", path);
+  }
 }
 
 function statOf(node: MemoryNode): ProvidedStat {

@@ -21,6 +21,8 @@ export class ArchiveWriter {
   readonly #root: Buffer;
   #gathered: Uint8Array[] = [];
   #bytes = 0;
+  /** How many of them, the first ones, are no memory of whoever gave them. */
+  #own = 0;
   /** Bytes of the present file that are still to come, and the zeros after it. */
   #left = 0;
   #padding: Uint8Array = Buffer.alloc(0);
@@ -34,7 +36,7 @@ export class ArchiveWriter {
     this.#root = Buffer.from(root);
   }
 
-  /** Takes what comes next of the tree. */
+  /** Takes what comes next of the tree. The bytes are the caller's again when this resolves. */
   async write(events: readonly CopyEvent[]): Promise<void> {
     for (const event of events) {
       if (event.type === "entry") this.#entry(event.entry);
@@ -47,6 +49,8 @@ export class ArchiveWriter {
       }
       if (this.#bytes >= gatheredBytes) await this.#flush();
     }
+    for (; this.#own < this.#gathered.length; this.#own++)
+      this.#gathered[this.#own] = Buffer.from(this.#gathered[this.#own] ?? []);
   }
 
   /** Writes the archive's end. */
@@ -99,6 +103,7 @@ export class ArchiveWriter {
     const gathered = this.#gathered;
     this.#gathered = [];
     this.#bytes = 0;
+    this.#own = 0;
     if (gathered.length > 0) await this.#write(Buffer.concat(gathered));
   }
 }

@@ -10,7 +10,7 @@ export interface VoidedFile extends VoidFile {
 }
 
 /**
- * What the guest sends of a tree, until it says that this was all.
+ * What the guest sends of a tree, until it says that this was all: one batch for each chunk, perhaps an empty one.
  *
  * @param problem told what could not be read, but for what comes as a {@link VoidedFile}
  * @throws ProtocolError when what comes is no tree; SandboxFsError when the guest gave up; the signal's reason
@@ -37,7 +37,8 @@ export async function* receiveTree(
       }
       events.push(record);
     }
-    if (events.length > 0) yield events;
+    // Even with nothing in it: memory of what was given is used again with the chunks that come, so none is read before it is asked for.
+    yield events;
   }
   reader.end();
   // It has ended, and says here how.

@@ -34,7 +34,7 @@ export class TreeSender {
     this.#signal = signal;
   }
 
-  /** Resolves when there is room for more. */
+  /** Resolves when there is room for more. The bytes are the caller's again then. */
   async send(events: readonly (TreeEvent | LinkEvent | VoidedFile)[]): Promise<void> {
     for (const event of events) {
       switch (event.type) {
@@ -43,7 +43,7 @@ export class TreeSender {
           break;
         case "data":
           this.#gather(encodeData(event.bytes.length));
-          if (event.bytes.length < largeBytes) this.#gather(event.bytes);
+          if (event.bytes.length < largeBytes) this.#gather(Buffer.from(event.bytes));
           else {
             await this.#flush();
             await this.#write(event.bytes);

@@ -4,7 +4,8 @@ import { Refusal } from "../../../file-server/fuse/refusal.ts";
 import { answer, bodyAt, writeU64 } from "../../../file-server/fuse/reply.ts";
 import type { Request } from "../../../file-server/fuse/request.ts";
 import type { AttributeChange } from "../../file-provider.ts";
-import type { Call, ProvidedTree } from "../provided-tree.ts";
+import { isTime } from "../checked-stat.ts";
+import { requireOwner, type Call, type ProvidedTree } from "../provided-tree.ts";
 
 const blockBytes = 4096;
 
@@ -19,7 +20,8 @@ export async function setattr(tree: ProvidedTree, request: Request, call: Call):
   const what = request.u32();
   // Padding, and the handle: paths are enough.
   request.skip(12);
-  const size = request.u64();
+  // Beyond 2^53 no size is told exactly.
+  const size = Number(request.i64());
   request.skip(8);
   const [atime, mtime] = [request.i64(), request.i64()];
   request.skip(8);
@@ -29,18 +31,20 @@ export async function setattr(tree: ProvidedTree, request: Request, call: Call):
   request.skip(4);
   const [uid, gid] = [request.u32(), request.u32()];
 
-  if ((what & valid.size) !== 0) {
-    if (node.kind !== "file") throw new Refusal(errno.inval);
-    await tree.at(node, (path) => tree.files.truncate(path, size, call.provider));
-  }
+  // What no file may have is refused before anything is done: with it, it could not be told of any more.
   const change: AttributeChange = {
     ...((what & valid.mode) === 0 ? {} : { mode: mode & 0o7777 }),
     // An owner that was said once for all files is not changed.
-    ...((what & valid.uid) === 0 || tree.owner !== null ? {} : { uid }),
-    ...((what & valid.gid) === 0 || tree.owner !== null ? {} : { gid }),
+    ...((what & valid.uid) === 0 || tree.owner !== null ? {} : { uid: requireOwner(uid) }),
+    ...((what & valid.gid) === 0 || tree.owner !== null ? {} : { gid: requireOwner(gid) }),
     ...timeOf("atimeMs", what, valid.atime, valid.atimeNow, atime, atimeNs),
     ...timeOf("mtimeMs", what, valid.mtime, valid.mtimeNow, mtime, mtimeNs),
   };
+  if ((what & valid.size) !== 0) {
+    if (node.kind !== "file") throw new Refusal(errno.inval);
+    if (!Number.isSafeInteger(size) || size < 0) throw new Refusal(errno.fbig);
+    await tree.at(node, (path) => tree.files.truncate(path, size, call.provider));
+  }
   if (Object.keys(change).length > 0)
     await tree.at(node, (path) => tree.files.setAttributes(path, change, call.provider));
   return tree.attributes(request, node, await tree.stat(node, call));
@@ -55,7 +59,9 @@ function timeOf(
   nanoseconds: number,
 ): AttributeChange {
   if ((what & flag) === 0) return {};
-  return { [key]: (what & now) === 0 ? Number(seconds) * 1000 + nanoseconds / 1e6 : Date.now() };
+  const ms = (what & now) === 0 ? Number(seconds) * 1000 + nanoseconds / 1e6 : Date.now();
+  if (!isTime(ms)) throw new Refusal(errno.inval);
+  return { [key]: ms };
 }
 
 export async function statfs(tree: ProvidedTree, request: Request, call: Call): Promise<Buffer> {

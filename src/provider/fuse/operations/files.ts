@@ -7,7 +7,7 @@ import { mostBytes } from "../checked-provider.ts";
 import type { CheckedStat } from "../checked-stat.ts";
 import type { ProvidedNode } from "../provided-nodes.ts";
 import type { Call, ProvidedTree } from "../provided-tree.ts";
-import { makeAt } from "./names.ts";
+import { makeAt, ownerOf } from "./names.ts";
 
 export async function open(tree: ProvidedTree, request: Request, call: Call): Promise<Buffer> {
   const node = tree.nodes.get(request.node);
@@ -28,7 +28,7 @@ export async function create(tree: ProvidedTree, request: Request, call: Call): 
   const [flags, mode] = [request.u32(), request.u32() & 0o7777];
   request.skip(8);
   const { parent, name, stat } = await makeAt(tree, request, call, async (path) => {
-    const { uid, gid } = request;
+    const { uid, gid } = ownerOf(request);
     try {
       await tree.files.create(path, { mode, uid, gid }, call.provider);
     } catch (error) {
@@ -64,6 +64,7 @@ export async function write(tree: ProvidedTree, request: Request, call: Call): P
   request.skip(20);
   const data = request.bytes(size);
   if (!isWritable) throw new Refusal(errno.badf);
+  if (!Number.isSafeInteger(offset + size)) throw new Refusal(errno.fbig);
   await tree.at(node, (path) => tree.files.write(path, offset, data, call.provider));
   const reply = answer(tree.mount, request.unique, 8);
   writeU64(reply, size, bodyAt);

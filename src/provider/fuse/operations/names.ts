@@ -2,14 +2,17 @@
 import { errno, longestPath, renameFlags } from "../../../file-server/fuse/numbers.ts";
 import { Refusal } from "../../../file-server/fuse/refusal.ts";
 import type { Request } from "../../../file-server/fuse/request.ts";
+import type { ProviderCall } from "../../file-provider.ts";
 import type { CheckedStat } from "../checked-stat.ts";
 import { isRemovedName, removedName, requireText, textOf } from "../names.ts";
 import type { ProvidedNode } from "../provided-nodes.ts";
-import type { Call, ProvidedTree } from "../provided-tree.ts";
+import { requireOwner, type Call, type ProvidedTree } from "../provided-tree.ts";
 
 /** `S_IFMT` and `S_IFREG`. */
 const typeBits = 0o170000;
 const regular = 0o100000;
+/** How long it may take to put back what a call that failed had put aside, ms. */
+const afterwardsMs = 10_000;
 
 export async function lookup(tree: ProvidedTree, request: Request, call: Call): Promise<Buffer> {
   const parent = tree.directory(request.node);
@@ -33,7 +36,7 @@ export async function readlink(tree: ProvidedTree, request: Request, call: Call)
 
 export async function symlink(tree: ProvidedTree, request: Request, call: Call): Promise<Buffer> {
   tree.requireWritable();
-  const { uid, gid } = request;
+  const { uid, gid } = ownerOf(request);
   // The name comes before the target.
   return await made(tree, request, call, (path) => {
     const target = requireText(request.text(longestPath));
@@ -45,7 +48,7 @@ export async function mkdir(tree: ProvidedTree, request: Request, call: Call): P
   tree.requireWritable();
   const mode = request.u32() & 0o7777;
   request.skip(4);
-  const { uid, gid } = request;
+  const { uid, gid } = ownerOf(request);
   return await made(tree, request, call, (path) => tree.files.mkdir(path, { mode, uid, gid }, call.provider));
 }
 
@@ -55,7 +58,7 @@ export async function mknod(tree: ProvidedTree, request: Request, call: Call): P
   const mode = request.u32();
   request.skip(12);
   if ((mode & typeBits) !== regular) throw new Refusal(errno.perm);
-  const attributes = { mode: mode & 0o7777, uid: request.uid, gid: request.gid };
+  const attributes = { mode: mode & 0o7777, ...ownerOf(request) };
   return await made(tree, request, call, (path) => tree.files.create(path, attributes, call.provider));
 }
 
@@ -117,10 +120,7 @@ async function move(
   try {
     await files.rename(oldPath, newPath, call.provider);
   } catch (error) {
-    if (aside !== null) {
-      await files.rename(nodes.pathOf(aside), newPath, call.provider);
-      aside.removedName = null;
-    }
+    if (aside !== null) await putBack(tree, aside, newPath, call);
     throw error;
   }
   if (aside !== null) await leaveAside(tree, aside, call);
@@ -151,12 +151,27 @@ async function putAside(tree: ProvidedTree, node: ProvidedNode, call: Call): Pro
   node.removedName = aside;
 }
 
-/** It has lost its name for good. Who closes it removes it, unless he has done so meanwhile. */
+/** It has not lost its name after all. Where that cannot be done it stays aside: it is the only one that there is. */
+async function putBack(tree: ProvidedTree, node: ProvidedNode, path: string, call: Call): Promise<void> {
+  try {
+    await tree.files.rename(tree.nodes.pathOf(node), path, afterwards(call));
+    node.removedName = null;
+  } catch {
+    // What it was about has failed already, and says why.
+  }
+}
+
+/** It has lost its name for good. Who closes it removes it, unless he has done so meanwhile, or the guest is gone. */
 async function leaveAside(tree: ProvidedTree, node: ProvidedNode, call: Call): Promise<void> {
-  if (node.open > 0 || node.removedName === null) return;
+  if ((node.open > 0 && !tree.isClosed) || node.removedName === null) return;
   const path = tree.nodes.pathOf(node);
   node.removedName = null;
-  await tree.files.remove(path, call.provider);
+  await tree.files.remove(path, afterwards(call));
+}
+
+/** For what has to be done even if nobody waits for the call any more: it has a time of its own. */
+function afterwards({ provider }: Call): ProviderCall {
+  return Object.freeze({ ...provider, signal: AbortSignal.timeout(afterwardsMs) });
 }
 
 interface Made {
@@ -179,6 +194,11 @@ export async function makeAt(
   await make(path);
   const stat = await inDirectory(tree, parent, name, (at) => tree.files.stat(at, call.provider));
   return { parent, name, stat };
+}
+
+/** Whose a new file is. @throws Refusal EINVAL */
+export function ownerOf({ uid, gid }: Request): { readonly uid: number; readonly gid: number } {
+  return { uid: requireOwner(uid), gid: requireOwner(gid) };
 }
 
 async function made(
