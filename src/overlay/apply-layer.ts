@@ -29,6 +29,8 @@ export interface Application {
   /** Both are held, and closed, by the caller. */
   readonly files: HeldDirectory;
   readonly host: HeldDirectory;
+  /** What is chosen is at this path, or in it; by default anywhere. */
+  readonly below?: string;
   chooses(change: LayerChange): boolean;
   readonly signal: AbortSignal | undefined;
   /** @param bytes written of a file since the last call */
@@ -73,8 +75,8 @@ class Applier {
   }
 
   async run(): Promise<AppliedResult> {
-    const { files, host, records, signal } = this.#all;
-    for await (const found of walkLayer(files, host, records, { signal })) {
+    const { files, host, records, signal, below = "" } = this.#all;
+    for await (const found of walkLayer(files, host, records, { signal, below })) {
       if (found.event === "leave") await this.#leave(found);
       else if (this.#all.chooses(found.change)) await this.#guarded(found);
     }

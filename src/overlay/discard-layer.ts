@@ -18,6 +18,8 @@ export interface Discarding {
   /** Both are held, and closed, by the caller. */
   readonly files: HeldDirectory;
   readonly host: HeldDirectory;
+  /** What is chosen is at this path, or in it; by default anywhere. */
+  readonly below?: string;
   chooses(change: LayerChange): boolean;
   readonly signal: AbortSignal | undefined;
 }
@@ -32,10 +34,10 @@ export interface Discarding {
  * @throws the system's error; IoError
  */
 export async function discardLayer(discarding: Discarding): Promise<number> {
-  const { files, host, records, layer, signal } = discarding;
+  const { files, host, records, layer, signal, below = "" } = discarding;
   const chosen: Chosen[] = [];
   // First all of them: a layer that changes meanwhile is another one.
-  for await (const found of walkLayer(files, host, records.root, { signal }))
+  for await (const found of walkLayer(files, host, records.root, { signal, below }))
     if (found.event === "change" && discarding.chooses(found.change)) chosen.push(chosenOf(found));
   for (const { path } of chosen) await reveal(records, host, path);
   for (const { path, theirs } of chosen) {
