@@ -96,16 +96,36 @@ export class Handles {
     return handle.node;
   }
 
-  /** The open files of a node are open in another place from now on. @param open a new descriptor for each */
-  reopen(node: Node, open: () => number): void {
-    for (const number of [...node.open.keys()]) {
-      const handle = this.#handles.get(number);
-      if (handle?.kind !== "file") continue;
-      const fd = open();
-      closeSync(handle.fd);
-      handle.fd = fd;
-      setOpen(node, number, fd);
+  /**
+   * Opens the open files of a node in another place. All are opened before any is used: one that stayed in the old place would be
+   * written to there.
+   *
+   * @param open a new descriptor for each
+   * @throws what `open` throws; nothing has happened then
+   */
+  reopen(node: Node, open: () => number): { take(): void; drop(): void } {
+    const opened = new Map<number, number>();
+    const drop = (): void => {
+      for (const fd of opened.values()) closeSync(fd);
+      opened.clear();
+    };
+    try {
+      for (const number of node.open.keys())
+        if (this.#handles.get(number)?.kind === "file") opened.set(number, open());
+    } catch (error) {
+      drop();
+      throw error;
     }
+    const take = (): void => {
+      for (const [number, fd] of opened) {
+        const handle = this.#handles.get(number);
+        if (handle?.kind !== "file") continue;
+        closeSync(handle.fd);
+        handle.fd = fd;
+        setOpen(node, number, fd);
+      }
+    };
+    return { take, drop };
   }
 
   closeAll(): void {

@@ -1,14 +1,15 @@
 import type { BigIntStats } from "node:fs";
-import { chmod, lstat, mkdir, open, rmdir, type FileHandle } from "node:fs/promises";
+import { chmod, mkdir, open, rmdir, type FileHandle } from "node:fs/promises";
 import { errorCode } from "../host/system-error.ts";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { sweepPartial } from "../host/tree/partial-names.ts";
+import { deepest } from "../host/tree/tree-path.ts";
 import { TreeTally, type TreeResult } from "../host/tree/tree-result.ts";
 import { endsAll, messageOf } from "../host/tree/write-entry.ts";
-import { baseOf, markOf, type Base } from "./base.ts";
+import { markOf, type Base } from "./base.ts";
 import { bytesOf, childOf, entryOf } from "./entries.ts";
 import type { LayerPaths } from "./layer-paths.ts";
-import { lineText, type LayerRecord } from "./layer-records.ts";
+import { gone, lineText, type LayerRecord } from "./layer-records.ts";
 import {
   asTheGuestSees,
   isAsKnown,
@@ -28,6 +29,8 @@ export interface Application {
   /** Both are held, and closed, by the caller. */
   readonly files: HeldDirectory;
   readonly host: HeldDirectory;
+  /** What is chosen is at this path, or in it; by default anywhere. */
+  readonly below?: string;
   chooses(change: LayerChange): boolean;
   readonly signal: AbortSignal | undefined;
   /** @param bytes written of a file since the last call */
@@ -72,9 +75,8 @@ class Applier {
   }
 
   async run(): Promise<AppliedResult> {
-    const { files, host, records, signal } = this.#all;
-    for await (const found of walkLayer(files, host, records)) {
-      signal?.throwIfAborted();
+    const { files, host, records, signal, below = "" } = this.#all;
+    for await (const found of walkLayer(files, host, records, { signal, below })) {
       if (found.event === "leave") await this.#leave(found);
       else if (this.#all.chooses(found.change)) await this.#guarded(found);
     }
@@ -97,6 +99,10 @@ class Applier {
 
   async #apply(found: FoundChange): Promise<void> {
     const { change, name, place, host: theirs, record } = found;
+    if (found.isTooDeep) {
+      this.#tally.refuse(bytesOf(change.path), "name", `it is deeper than ${deepest} directories`);
+      return;
+    }
     if (change.type === "other" && change.kind !== "deleted") {
       this.#tally.refuse(bytesOf(change.path), "special", "it is a device, a pipe or a socket");
       return;
@@ -108,18 +114,23 @@ class Applier {
     }
     if (host !== this.#swept) await sweepPartial(host);
     this.#swept = host;
-    const isNewDirectory = change.type === "directory" && theirs?.isDirectory() !== true;
-    if (theirs !== null && (change.kind === "deleted" || isNewDirectory || theirs.isDirectory())) {
-      const stays = change.kind === "changed" && change.type === "directory" && theirs.isDirectory();
-      if (!stays) await removeAll(host, name, theirs, record);
-    }
-    if (change.kind === "deleted") {
+    const isDeleted = change.kind === "deleted";
+    const isDirectory = !isDeleted && change.type === "directory";
+    const makeRoom = async (): Promise<void> => {
+      if (theirs === null) return;
+      await removeAll(host, name, theirs, record);
+      // What comes next may fail: it can be tried again then.
+      await this.#note(change.path, null, gone);
+    };
+    if (isDeleted || (isDirectory && theirs?.isDirectory() !== true)) await makeRoom();
+    if (isDeleted) {
       this.#deleted++;
       this.#all.progressed(change, 0);
-      return;
+    } else if (isDirectory) await this.#directory(host, found);
+    else {
+      const stands = theirs?.isDirectory() === true;
+      await this.#file(host, found, stands ? makeRoom : async () => undefined);
     }
-    if (change.type === "directory") await this.#directory(host, found);
-    else await this.#file(host, found);
   }
 
   async #directory(host: HeldDirectory, { change, name }: FoundChange): Promise<void> {
@@ -128,25 +139,27 @@ class Applier {
     this.#modes.set(change.path, change.mode);
     this.#tally.directories++;
     this.#all.progressed(change, 0);
-    await this.#note(change.path, `d:${change.mode.toString(8)}`, "d");
   }
 
-  async #file(host: HeldDirectory, { change, name, place, host: theirs, own }: FoundChange): Promise<void> {
+  async #file(
+    host: HeldDirectory,
+    { change, name, place, host: theirs, own }: FoundChange,
+    makeRoom: () => Promise<void>,
+  ): Promise<void> {
     const replaces = theirs?.isDirectory() === true ? null : theirs;
-    const file = { layer: place.layer, host, name, mode: change.mode, replaces };
+    const file = { layer: place.layer, host, name, mode: change.mode, replaces, makeRoom };
     const progressed = (bytes: number): void => this.#all.progressed(change, bytes);
-    let written: BigIntStats | null = own;
     if (change.type === "symlink") {
-      await writeLink(file);
+      const base = await writeLink(file);
+      if (own !== null) await this.#note(change.path, base, markOf(own));
       this.#tally.symlinks++;
       progressed(0);
     } else {
-      written = await writeFile(file, this.#all.signal, progressed);
+      const { written, base } = await writeFile(file, this.#all.signal, progressed);
+      await this.#note(change.path, base, markOf(written));
       this.#tally.files++;
       this.#tally.bytes += Number(written.size);
     }
-    const now = await lstat(host.at(bytesOf(name)), { bigint: true });
-    if (written !== null) await this.#note(change.path, baseOf(now), markOf(written));
   }
 
   /** Directories on the way that are the guest's, too, are made although they were not chosen. */
@@ -163,23 +176,27 @@ class Applier {
         await makeDirectory(host.at(bytesOf(each.name)));
         const { mode } = await asTheGuestSees(each.above.layer, each.name, stat);
         this.#modes.set(each.path, mode);
-        await this.#note(each.path, `d:${mode.toString(8)}`, "d");
       }
       each.host = host = await childOf(host, each.name);
     }
     return host;
   }
 
+  /** Until it has its mode the directory is a change still. */
   async #leave({ path, host }: LeftDirectory): Promise<void> {
     const mode = this.#modes.get(path);
     this.#modes.delete(path);
     if (mode === undefined || host === null) return;
-    await host.handle.chmod(mode).catch((error: unknown) => {
+    try {
+      await host.handle.chmod(mode);
+    } catch (error) {
       this.#tally.refuse(bytesOf(path), "attributes", `its mode: ${messageOf(error)}`);
-    });
+      return;
+    }
+    await this.#note(path, `d:${mode.toString(8)}`, "d");
   }
 
-  async #note(path: string, base: Base, mark: string): Promise<void> {
+  async #note(path: string, base: Base | null, mark: string): Promise<void> {
     await this.#journal.write(lineText(["applied", path, base, mark]));
   }
 }

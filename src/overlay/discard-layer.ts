@@ -1,13 +1,15 @@
+import type { BigIntStats } from "node:fs";
 import { unlink } from "node:fs/promises";
 import { removeTree } from "../host/contained/remove-tree.ts";
 import { extendedAttributes } from "../host/files/extended-attributes.ts";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
-import { bytesOf, childOf, entryOf } from "./entries.ts";
-import { overrideName } from "./guest-attributes.ts";
+import { baseOf } from "./base.ts";
+import { bytesOf, childOf, entryOf, inDirectoryOf } from "./entries.ts";
+import { overrideName, parseOverride } from "./guest-attributes.ts";
 import { writeRecords } from "./journal.ts";
 import type { LayerPaths } from "./layer-paths.ts";
 import type { LayerRecords } from "./layer-records.ts";
-import { namesIn, walkLayer, type LayerChange } from "./layer-walk.ts";
+import { namesIn, walkLayer, type FoundChange, type LayerChange } from "./layer-walk.ts";
 
 /** What of a layer is to be dropped. */
 export interface Discarding {
@@ -16,6 +18,8 @@ export interface Discarding {
   /** Both are held, and closed, by the caller. */
   readonly files: HeldDirectory;
   readonly host: HeldDirectory;
+  /** What is chosen is at this path, or in it; by default anywhere. */
+  readonly below?: string;
   chooses(change: LayerChange): boolean;
   readonly signal: AbortSignal | undefined;
 }
@@ -23,31 +27,44 @@ export interface Discarding {
 /**
  * Drops changes of a layer whose sandbox does not run: what the host has is seen again. A directory goes with all that is in it.
  *
+ * The journal is the first to be written, and from then on nothing is given up: where somebody is killed, files that are still there are
+ * changes of which nobody knows what they were made of, so conflicts. The other way round they would be deletions.
+ *
  * @returns how many changes were chosen
  * @throws the system's error; IoError
  */
 export async function discardLayer(discarding: Discarding): Promise<number> {
-  const { files, host, records, layer, signal } = discarding;
-  const chosen: LayerChange[] = [];
+  const { files, host, records, layer, signal, below = "" } = discarding;
+  const chosen: Chosen[] = [];
   // First all of them: a layer that changes meanwhile is another one.
-  for await (const found of walkLayer(files, host, records.root))
-    if (found.event === "change" && discarding.chooses(found.change)) chosen.push(found.change);
+  for await (const found of walkLayer(files, host, records.root, { signal, below }))
+    if (found.event === "change" && discarding.chooses(found.change)) chosen.push(chosenOf(found));
   for (const { path } of chosen) await reveal(records, host, path);
-  for (const change of chosen) {
-    signal?.throwIfAborted();
-    await discard(files, host, change);
-    if (change.type !== "directory" || change.kind !== "changed") records.drop(change.path);
+  for (const { path, theirs } of chosen) {
+    if (theirs === null) records.drop(path);
+    else records.note(["base", path, baseOf(theirs)]);
   }
+  signal?.throwIfAborted();
   await writeRecords(layer, records);
+  for (const each of chosen) await discard(files, each);
   return chosen.length;
 }
 
-async function discard(
-  files: HeldDirectory,
-  host: HeldDirectory,
-  { path, kind, type }: LayerChange,
-): Promise<void> {
-  if (kind === "deleted") return;
+interface Chosen {
+  readonly path: string;
+  readonly isDeleted: boolean;
+  /** Of a directory on both sides, of which only the mode is another one, the host's; null: all of it goes. */
+  readonly theirs: BigIntStats | null;
+}
+
+function chosenOf({ change, host, own, isTooDeep }: FoundChange): Chosen {
+  const isDeleted = change.kind === "deleted";
+  const onBoth = !isDeleted && own?.isDirectory() === true && host?.isDirectory() === true;
+  return { path: change.path, isDeleted, theirs: onBoth && !isTooDeep ? host : null };
+}
+
+async function discard(files: HeldDirectory, { path, isDeleted, theirs }: Chosen): Promise<void> {
+  if (isDeleted) return;
   await inDirectoryOf(files, path, async (directory, name) => {
     const own = await entryOf(directory, name);
     if (own === null) return;
@@ -56,21 +73,14 @@ async function discard(
       await unlink(at);
       return;
     }
-    const theirs = await entryAt(host, path);
-    if (kind !== "changed" || type !== "directory" || theirs?.isDirectory() !== true) {
+    if (theirs === null) {
       await removeTree({ path: at });
       return;
     }
-    // Of a directory on both sides only the mode is another one.
     const inside = await childOf(directory, name);
     if (inside === null) return;
     try {
-      extendedAttributes().removeAttrSync(inside.handle.fd, overrideName);
-    } catch {
-      // It has none.
-    }
-    try {
-      await inside.handle.chmod(Number(theirs.mode & 0o777n) | 0o700);
+      await giveMode(inside, Number(theirs.mode));
     } finally {
       await inside.close();
     }
@@ -98,12 +108,19 @@ async function reveal(records: LayerRecords, host: HeldDirectory, path: string):
   }
 }
 
-async function entryAt(top: HeldDirectory, path: string): ReturnType<typeof entryOf> {
-  let found: Awaited<ReturnType<typeof entryOf>> = null;
-  await inDirectoryOf(top, path, async (directory, name) => {
-    found = await entryOf(directory, name);
-  });
-  return found;
+/** Whoever serves the layer must be able to use its directories: a mode that would not let him is kept beside, for the guest. */
+async function giveMode({ handle }: HeldDirectory, mode: number): Promise<void> {
+  const permissions = mode & 0o777;
+  const known = extendedAttributes().getAttrSync(handle.fd, overrideName);
+  if ((permissions & 0o700) === 0o700) {
+    if (known !== null) extendedAttributes().removeAttrSync(handle.fd, overrideName);
+  } else {
+    const override = known === null ? null : parseOverride(known.toString("latin1"));
+    const { uid, gid } = override ?? { uid: 0, gid: 0 };
+    const text = `${uid}:${gid}:${mode.toString(8)}:0`;
+    extendedAttributes().setAttrSync(handle.fd, overrideName, Buffer.from(text));
+  }
+  await handle.chmod(permissions | 0o700);
 }
 
 /** To be closed by the caller; null when there is none. */
@@ -113,27 +130,4 @@ async function directoryAt(top: HeldDirectory, path: string): Promise<HeldDirect
     found = await childOf(directory, name);
   });
   return found;
-}
-
-/** Goes down to the directory of an entry, name by name; does nothing when there is none. */
-async function inDirectoryOf(
-  top: HeldDirectory,
-  path: string,
-  use: (directory: HeldDirectory, name: string) => Promise<void>,
-): Promise<void> {
-  const names = path.split("/");
-  const last = names.pop() ?? "";
-  let here = top;
-  try {
-    for (const name of names) {
-      const next = await childOf(here, name);
-      if (here !== top) await here.close();
-      here = top;
-      if (next === null) return;
-      here = next;
-    }
-    await use(here, last);
-  } finally {
-    if (here !== top) await here.close();
-  }
 }

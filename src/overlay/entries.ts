@@ -29,3 +29,26 @@ export async function childOf(directory: HeldDirectory | null, name: string): Pr
     throw error;
   }
 }
+
+/** Goes down to the directory of an entry, name by name; does nothing when there is none. */
+export async function inDirectoryOf(
+  top: HeldDirectory,
+  path: string,
+  use: (directory: HeldDirectory, name: string) => Promise<void>,
+): Promise<void> {
+  const names = path.split("/");
+  const last = names.pop() ?? "";
+  let here = top;
+  try {
+    for (const name of names) {
+      const next = await childOf(here, name);
+      if (here !== top) await here.close();
+      here = top;
+      if (next === null) return;
+      here = next;
+    }
+    await use(here, last);
+  } finally {
+    if (here !== top) await here.close();
+  }
+}

@@ -16,12 +16,16 @@ export interface LayerRecord {
  *
  * - `base`: the guest has changed what the host has at this path, which was so.
  * - `hide`: it has deleted it. Without a base what was known before stays.
- * - `applied`: the host has what the layer had (`mark`), and that is the new base.
+ * - `applied`: the host has what the layer had (`mark`), and that is the new base. With the mark {@link gone}, it has nothing there any
+ *   more, so that nothing is left to be hidden, or known, of what it had.
  */
 export type JournalLine =
   | readonly ["base", path: string, base: Base]
   | readonly ["hide", path: string, base: Base | null]
   | readonly ["applied", path: string, base: Base | null, mark: string];
+
+/** The mark of an applied deletion. It is what no file's mark ever is. */
+export const gone = "-";
 
 /**
  * What a layer has beside its files, by path: each line that is noted is also in the journal. A line is one write at the journal's
@@ -47,9 +51,21 @@ export class LayerRecords {
   note(line: JournalLine): void {
     const [kind, path, base] = line;
     const record = this.#make(path);
+    if (kind === "applied" && line[3] === gone) {
+      Object.assign(record, emptyRecord());
+      return;
+    }
     if (kind !== "hide" || base !== null) record.base = base;
     if (kind === "hide") record.isHidden = true;
     if (kind !== "hide") record.applied = kind === "applied" ? line[3] : null;
+  }
+
+  /** Whether all is known already that a line of the guest's says. */
+  says([kind, path, base]: JournalLine): boolean {
+    const record = this.find(path);
+    if (record === undefined || kind === "applied") return false;
+    if (kind === "hide") return record.isHidden && (base === null || record.base === base);
+    return record.base === base && record.applied === null;
   }
 
   /** Takes the text of a journal, or the next part of it that ends with a line. What is no line of ours was cut off. */

@@ -1,6 +1,5 @@
 import { constants, type BigIntStats } from "node:fs";
 import { open, readdir, readlink } from "node:fs/promises";
-import { IoError } from "../errors/index.ts";
 import { extendedAttributes } from "../host/files/extended-attributes.ts";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { deepest } from "../host/tree/tree-path.ts";
@@ -37,6 +36,8 @@ export interface FoundChange {
   readonly host: BigIntStats | null;
   readonly place: WalkedDirectory;
   readonly record: LayerRecord | undefined;
+  /** A directory that is not entered: what is in it is told by this one change. */
+  readonly isTooDeep: boolean;
 }
 
 /** A directory, after all that is in it. */
@@ -62,19 +63,30 @@ interface Walked extends WalkedDirectory {
   /** The guest has deleted the host's directory, and made its own. */
   readonly isOpaque: boolean;
   readonly depth: number;
+  readonly options: WalkOptions;
+}
+
+export interface WalkOptions {
+  /** Only what is at this path, in it, and on the way to it is looked at. */
+  readonly below?: string;
+  /** Looked at before each entry. */
+  readonly signal?: AbortSignal | undefined;
+  /** The guest has deleted the host's directory, and made its own. */
+  readonly isOpaque?: boolean;
 }
 
 /**
  * All that a layer changes, depth first and by name, a directory before what is in it. Holds the names of the directories on the way and
- * no more. Nothing is followed, on either side: guests make what lies in a layer.
+ * no more. Nothing is followed, on either side: guests make what lies in a layer. What they make too deep is one change.
  *
  * @param records of the layer
- * @throws the system's error; IoError where the guest has made it too deep
+ * @throws the system's error; the signal's reason
  */
 export async function* walkLayer(
   layer: HeldDirectory,
   host: HeldDirectory,
-  records: LayerRecord,
+  records: LayerRecord | undefined,
+  options: WalkOptions = {},
 ): AsyncGenerator<FoundChange | LeftDirectory> {
   const top: Walked = {
     path: "",
@@ -83,21 +95,39 @@ export async function* walkLayer(
     layer,
     host,
     record: records,
-    isOpaque: false,
+    isOpaque: options.isOpaque === true,
     depth: 0,
+    options,
   };
   yield* walk(top);
 }
 
 async function* walk(here: Walked): AsyncGenerator<FoundChange | LeftDirectory> {
   for (const name of await namesToLookAt(here)) {
+    here.options.signal?.throwIfAborted();
+    if (!isOnTheWay(below(here.path, name), here.options.below ?? "")) continue;
     const found = await look(here, name);
-    if (found.change !== null) {
-      const { change, own, host, record } = found;
-      yield { event: "change", change, name, own, host, record, place: here };
+    const isDirectory = found.own?.isDirectory() === true;
+    const isTooDeep = isDirectory && here.depth >= deepest;
+    const change = found.change ?? (isTooDeep ? await asOneChange(here, name, found) : null);
+    if (change !== null) {
+      const { own, host, record } = found;
+      yield { event: "change", change, name, own, host, record, place: here, isTooDeep };
     }
-    if (found.own?.isDirectory() === true) yield* inside(here, name, found);
+    if (isDirectory && !isTooDeep) yield* inside(here, name, found);
   }
+}
+
+function isOnTheWay(path: string, wanted: string): boolean {
+  return wanted === "" || path === wanted || path.startsWith(`${wanted}/`) || wanted.startsWith(`${path}/`);
+}
+
+/** Nobody knows what is in it. */
+async function asOneChange(here: Walked, name: string, { own, host }: Looked): Promise<LayerChange | null> {
+  if (own === null) return null;
+  const { mode } = await asTheGuestSees(here.layer, name, own);
+  const kind = host === null ? "added" : "changed";
+  return { path: below(here.path, name), kind, type: "directory", size: 0, mode, conflicts: false };
 }
 
 async function* inside(
@@ -106,11 +136,6 @@ async function* inside(
   found: Looked,
 ): AsyncGenerator<FoundChange | LeftDirectory> {
   const path = below(here.path, name);
-  if (here.depth >= deepest) {
-    throw new IoError(`the changes at ${shown(path)} are deeper than ${deepest} directories`, {
-      hint: "Remove that tree in the guest, or look at what it is in there.",
-    });
-  }
   const layer = await childOf(here.layer, name);
   if (layer === null) return;
   const child: Walked = {
@@ -122,6 +147,7 @@ async function* inside(
     record: found.record,
     isOpaque: found.isHidden,
     depth: here.depth + 1,
+    options: here.options,
   };
   try {
     yield* walk(child);
@@ -168,19 +194,51 @@ async function look(here: Walked, name: string): Promise<Looked> {
   const seen = await asTheGuestSees(here.layer, name, own);
   const entry = { path, type: seen.type, size: sizeOf(own), mode: seen.mode };
   if (host === null) {
+    if (!isHidden && (await isOnlyCopied(here.layer, name, own, record))) return { change: null, ...common };
     // What it had there before, the host has removed by itself. A directory that both have removed is nobody's any more.
     const conflicts = (record?.base ?? null) !== null && !(own.isDirectory() && isHidden);
     return { change: { ...entry, kind: "added", conflicts }, ...common };
   }
   if (own.isDirectory() && host.isDirectory()) {
     const mode = Number(host.mode & 0o777n);
-    const known = record?.base?.startsWith("d:") === true ? parseInt(record.base.slice(2), 8) & 0o777 : mode;
-    if (seen.mode === (isHidden ? mode : known)) return { change: null, ...common };
+    const known = modeOfBase(record) ?? mode;
+    if (seen.mode === mode || (!isHidden && seen.mode === known)) return { change: null, ...common };
     return { change: { ...entry, kind: "changed", conflicts: !isHidden && known !== mode }, ...common };
   }
   if (await isSame(here, name, own, host, seen.mode)) return { change: null, ...common };
   const conflicts = !(await isAsKnown(here.host, name, host, record));
   return { change: { ...entry, kind: "changed", conflicts }, ...common };
+}
+
+function modeOfBase(record: LayerRecord | undefined): number | null {
+  return record?.base?.startsWith("d:") === true ? parseInt(record.base.slice(2), 8) & 0o777 : null;
+}
+
+/**
+ * Whether a directory of the layer is there only because something in it was changed, of which nothing is left: it has the mode of the
+ * host's, and in it are only such directories and what was applied.
+ */
+export async function isOnlyCopied(
+  parent: HeldDirectory,
+  name: string,
+  own: BigIntStats,
+  record: LayerRecord | undefined,
+): Promise<boolean> {
+  if (!own.isDirectory()) return record?.applied === markOf(own);
+  const mode = modeOfBase(record);
+  if (mode === null || mode !== (await asTheGuestSees(parent, name, own)).mode) return false;
+  const directory = await childOf(parent, name);
+  if (directory === null) return false;
+  try {
+    for (const inner of await namesIn(directory)) {
+      const stat = await entryOf(directory, inner);
+      const inside = record?.children?.get(inner);
+      if (stat !== null && !(await isOnlyCopied(directory, inner, stat, inside))) return false;
+    }
+    return true;
+  } finally {
+    await directory.close();
+  }
 }
 
 /** A file that was opened for writing and not written, or that both have changed in the same way. */
@@ -256,9 +314,4 @@ function typeOf(stat: BigIntStats): TreeKind {
 
 function sizeOf(stat: BigIntStats): number {
   return stat.isFile() ? Number(stat.size) : 0;
-}
-
-/** A path as text to show to people. */
-export function shown(path: string): string {
-  return JSON.stringify(bytesOf(path).toString("utf8"));
 }

@@ -275,3 +275,12 @@ test("of a directory that was made anew, one deleted file comes back alone", asy
   assert.deepEqual(guest.list("dir"), ["d"]);
   assert.deepEqual(await guest.changes(), ["D dir/deep"]);
 });
+
+test("only what is below a path is looked at, until a signal", async (t) => {
+  const guest = await guestWithFiles(t);
+  for (const path of ["a", "dir/d", "dir/deep/e"]) guest.append(path, "more");
+  guest.create("dirs");
+  assert.deepEqual(await guest.changes("dir"), ["C dir/d", "C dir/deep/e"]);
+  assert.deepEqual(await guest.changes("dir/deep/e"), ["C dir/deep/e"]);
+  await assert.rejects(guest.found("dir", AbortSignal.abort()), { name: "AbortError" });
+});

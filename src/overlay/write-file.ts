@@ -5,7 +5,7 @@ import { errorCode } from "../host/system-error.ts";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { partialName } from "../host/tree/partial-names.ts";
 import { openAside } from "../host/tree/write-entry.ts";
-import { baseOf } from "./base.ts";
+import { baseOf, unknownBase, type Base } from "./base.ts";
 import { bytesOf } from "./entries.ts";
 
 /** The host has changed it since it was looked at. */
@@ -27,6 +27,16 @@ export interface FileToWrite {
   readonly mode: number;
   /** What the host has there; null for nothing. It is no directory. */
   readonly replaces: BigIntStats | null;
+  /** Called when all of it is there, aside: removes what stands in its place, such as a directory. */
+  makeRoom(): Promise<void>;
+}
+
+/** What is on the host now. */
+export interface WrittenFile {
+  /** The layer's file as it was written. */
+  readonly written: BigIntStats;
+  /** The host's; unknown when the host has changed it at once. */
+  readonly base: Base;
 }
 
 /**
@@ -34,14 +44,13 @@ export interface FileToWrite {
  *
  * @param signal given up between two parts of it: nothing is left aside
  * @param onBytes so many more were written
- * @returns the layer's file as it was written
  * @throws ChangedMeanwhile, StillWritten; the system's error
  */
 export async function writeFile(
   file: FileToWrite,
   signal: AbortSignal | undefined,
   onBytes: (bytes: number) => void,
-): Promise<BigIntStats> {
+): Promise<WrittenFile> {
   const from = await open(file.layer.at(bytesOf(file.name)), itself);
   try {
     const aside = await openAside(file.host);
@@ -51,9 +60,10 @@ export async function writeFile(
       await keepOwner(aside.path, file.replaces);
       const time = Number(written.mtimeNs) / 1e9;
       if (time >= 0) await aside.handle.utimes(time, time);
+      const own = await aside.handle.stat({ bigint: true });
       await aside.handle.close();
-      putInPlace(aside.path, file);
-      return written;
+      await file.makeRoom();
+      return { written, base: putInPlace(aside.path, own, file) };
     } catch (error) {
       await aside.handle.close().catch(() => undefined);
       await unlink(aside.path).catch(() => undefined);
@@ -64,14 +74,15 @@ export async function writeFile(
   }
 }
 
-/** The same with a symbolic link. */
-export async function writeLink(file: FileToWrite): Promise<void> {
+/** The same with a symbolic link. @returns what the host has now */
+export async function writeLink(file: FileToWrite): Promise<Base> {
   const target = await readlink(file.layer.at(bytesOf(file.name)), { encoding: "buffer" });
   const aside = file.host.at(await partialName());
   await symlink(target, aside);
   try {
     await keepOwner(aside, file.replaces);
-    putInPlace(aside, file);
+    await file.makeRoom();
+    return putInPlace(aside, lstatSync(aside, { bigint: true }), file);
   } catch (error) {
     await unlink(aside).catch(() => undefined);
     throw error;
@@ -85,15 +96,26 @@ export function removeKnown(host: HeldDirectory, name: string, known: BigIntStat
   unlinkSync(path);
 }
 
-/** With no other call between the look and the change: what the host does in this moment is not seen. */
-function putInPlace(aside: Buffer, { host, name, replaces }: FileToWrite): void {
+/**
+ * With no other call between the look and the change: what the host does in this moment is not seen.
+ *
+ * @param own the file that is put there
+ */
+function putInPlace(aside: Buffer, own: BigIntStats, { host, name, replaces }: FileToWrite): Base {
   const path = host.at(bytesOf(name));
-  if (replaces === null) {
-    moveToFree(aside, path);
-    return;
+  if (replaces === null) moveToFree(aside, path);
+  else {
+    requireKnown(path, replaces);
+    renameSync(aside, path);
   }
-  requireKnown(path, replaces);
-  renameSync(aside, path);
+  return baseIfStill(own, lstatSync(path, { bigint: true, throwIfNoEntry: false }));
+}
+
+/** Its time of change is another one when it was moved, so it says nothing of what the host has done by then. */
+export function baseIfStill(own: BigIntStats, now: BigIntStats | undefined): Base {
+  const isStill =
+    now?.ino === own.ino && now.size === own.size && now.mtimeNs === own.mtimeNs && now.mode === own.mode;
+  return isStill ? baseOf(now) : unknownBase;
 }
 
 /** Whatever the host makes there in this moment stays. */

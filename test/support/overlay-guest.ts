@@ -163,30 +163,28 @@ export class OverlayGuest implements Disposable {
   }
 
   /** `A path`, `C path`, `D path`, with a `!` for a conflict. */
-  async changes(): Promise<string[]> {
-    return (await this.found()).map(({ kind, path, conflicts }) => {
+  async changes(below = ""): Promise<string[]> {
+    return (await this.found(below)).map(({ kind, path, conflicts }) => {
       return `${kind.slice(0, 1).toUpperCase()}${conflicts ? "!" : ""} ${path}`;
     });
   }
 
-  async found(): Promise<LayerChange[]> {
-    return await this.#with(async (sides) => {
+  async found(below = "", signal?: AbortSignal): Promise<LayerChange[]> {
+    return await this.#with(async ({ files, host, records }) => {
       const changes: LayerChange[] = [];
-      for await (const found of walkLayer(sides.files, sides.host, sides.records.root))
+      for await (const found of walkLayer(files, host, records.root, { below, signal }))
         if (found.event === "change") changes.push(found.change);
       return changes;
     });
   }
 
-  async apply(chooses: (change: LayerChange) => boolean = () => true): Promise<AppliedResult> {
+  async apply(
+    chooses: (change: LayerChange) => boolean = () => true,
+    signal?: AbortSignal,
+    progressed: (change: LayerChange) => void = () => undefined,
+  ): Promise<AppliedResult> {
     return await this.#with(async ({ records, ...sides }) =>
-      applyLayer({
-        ...sides,
-        records: records.root,
-        chooses,
-        signal: undefined,
-        progressed: () => undefined,
-      }),
+      applyLayer({ ...sides, records: records.root, chooses, signal, progressed }),
     );
   }
 

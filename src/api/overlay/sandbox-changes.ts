@@ -48,8 +48,9 @@ export async function* readChanges(
   await using layer = await OpenLayer.open(control, path, null);
   if (layer === null) return;
   try {
-    const records = await readRecords(layer.paths);
-    for await (const found of walkLayer(layer.files, layer.host, records.root)) {
+    const { root } = await readRecords(layer.paths);
+    const { below, files, host } = layer;
+    for await (const found of walkLayer(files, host, root, { below, signal: operation.signal })) {
       operation.throwIfOver();
       const change = found.event === "change" ? changeFrom(found.change, layer.below) : null;
       if (change !== null) yield change;
@@ -95,7 +96,7 @@ export async function discardChanges(
     selection.requireMatched();
     return 0;
   }
-  const { paths, files, host } = layer;
+  const { paths, files, host, below } = layer;
   try {
     await plan(layer, selection, operation, false);
     const records = await readRecords(paths);
@@ -105,6 +106,7 @@ export async function discardChanges(
       records,
       files,
       host,
+      below,
       chooses,
       signal: operation.signal,
     });
@@ -122,7 +124,9 @@ async function plan(
 ): Promise<ApplyProgress> {
   const conflicts = new Conflicts();
   let [entries, bytes] = [0, 0];
-  for await (const found of walkLayer(layer.files, layer.host, (await readRecords(layer.paths)).root)) {
+  const { root } = await readRecords(layer.paths);
+  const { below, files, host } = layer;
+  for await (const found of walkLayer(files, host, root, { below, signal: operation.signal })) {
     operation.throwIfOver();
     if (found.event !== "change" || !selection.chooses(found.change)) continue;
     entries++;
@@ -148,6 +152,7 @@ async function write(
     records: (await readRecords(layer.paths)).root,
     files: layer.files,
     host: layer.host,
+    below: layer.below,
     chooses: selection.chooses.bind(selection),
     signal: operation.signal,
     progressed: ({ path }, more) => {

@@ -13,7 +13,7 @@ import { Refusal } from "../fuse/refusal.ts";
 import { answer, bodyAt, writeU64 } from "../fuse/reply.ts";
 import type { Request } from "../fuse/request.ts";
 import type { ServedTree } from "../served-tree.ts";
-import { fileTypes, type Node } from "../tree/node.ts";
+import { fileTypes, isSame, type Node } from "../tree/node.ts";
 
 const changing = valid.size | valid.mode | valid.uid | valid.gid | valid.atime | valid.mtime;
 
@@ -88,9 +88,13 @@ function timeOf(what: number, flag: number, now: number, s: bigint, ns: number, 
 }
 
 function setTimes(served: ServedTree, node: Node, { atime, mtime }: { atime: number; mtime: number }): void {
-  const fd = node.open.values().next().value;
-  if (fd !== undefined) futimesSync(fd, atime, mtime);
-  else lutimesSync(served.tree.pathOf(node), atime, mtime);
+  // One that is open is of this very file; of a file with a layer the host's must not be reached by it, whatever has failed before.
+  for (const fd of node.open.values()) {
+    if (!isSame(node, fstatSync(fd, { bigint: true }))) continue;
+    futimesSync(fd, atime, mtime);
+    return;
+  }
+  lutimesSync(served.tree.pathOf(node), atime, mtime);
 }
 
 export function statfs(served: ServedTree, request: Request): Buffer {

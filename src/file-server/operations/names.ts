@@ -108,6 +108,8 @@ function move(served: ServedTree, request: Request, toId: number, flags: number)
   served.requireWritable();
   const [from, to] = [served.directory(request.node), served.directory(toId)];
   const [oldName, newName] = [request.name(), request.name()];
+  if (flags !== 0 && flags !== renameFlags.noReplace && flags !== renameFlags.exchange)
+    throw new Refusal(errno.inval);
   const done = served.tree.beforeMove({ parent: from, name: oldName }, { parent: to, name: newName }, flags);
   const stat = served.tree.statEntry(from, oldName);
   if (stat === undefined) throw new Refusal(errno.noent);
@@ -119,10 +121,10 @@ function move(served: ServedTree, request: Request, toId: number, flags: number)
     if (replaced !== undefined) throw new Refusal(errno.exist);
     if (stat.isDirectory()) moveDirectoryToFree(...paths);
     else moveFileToFree(...paths);
-  } else if (flags === renameFlags.exchange) {
+  } else {
     if (replaced === undefined) throw new Refusal(errno.noent);
     swapNames(...paths);
-  } else throw new Refusal(errno.inval);
+  }
 
   done();
   const moved = served.nodes.known(stat);

@@ -8,7 +8,7 @@ import { fileBytes } from "../quota.ts";
 import type { FileSystemKind } from "../../host/files/file-system-kinds.ts";
 import { HostTree } from "../tree/host-tree.ts";
 import { NodeTable } from "../tree/node-table.ts";
-import { fileTypes, type Node, type Place } from "../tree/node.ts";
+import { fileTypes, isSame, type Node, type Place } from "../tree/node.ts";
 import type { ServedFiles } from "../tree/served-files.ts";
 import { JournalWriter } from "./journal-writer.ts";
 import { LayerWork } from "./layer-work.ts";
@@ -90,6 +90,7 @@ export class OverlayTree implements ServedFiles {
   }
 
   statEntry(parent: Node, name: string): BigIntStats | undefined {
+    this.#journal.catchUp();
     return this.#sides.upperEntry(parent, name) ?? this.#sides.lowerEntry(parent, name);
   }
 
@@ -100,6 +101,7 @@ export class OverlayTree implements ServedFiles {
   }
 
   names(directory: Node): string[] {
+    this.#journal.catchUp();
     const { upper, lower } = this.#sides.of(directory);
     const names = upper === null ? [] : this.#upper.names(upper);
     if (lower === null) return names;
@@ -117,10 +119,12 @@ export class OverlayTree implements ServedFiles {
   }
 
   open(node: Node, flags: number): number {
-    for (const fd of node.open.values()) return openSync(`/proc/self/fd/${fd}`, flags);
     const [tree, real] = this.#sides.shown(node);
     const writes = constants.O_WRONLY | constants.O_RDWR | constants.O_TRUNC;
     if (tree === this.#lower && (flags & writes) !== 0) throw new Refusal(errno.rofs);
+    // A descriptor is another way to the file, which must not be the host's, whatever has failed before.
+    for (const fd of node.open.values())
+      if (isSame(real, fstatSync(fd, { bigint: true }))) return openSync(`/proc/self/fd/${fd}`, flags);
     return tree.open(real, flags);
   }
 
@@ -180,6 +184,7 @@ export class OverlayTree implements ServedFiles {
   }
 
   remove(parent: Node, name: string, isDirectory: boolean): void {
+    this.#journal.catchUp();
     this.#sides.refresh(parent);
     const upper = this.#sides.upperEntry(parent, name);
     const lower = this.#sides.lowerEntry(parent, name);
@@ -207,12 +212,13 @@ export class OverlayTree implements ServedFiles {
     if (source === undefined) throw new Refusal(errno.noent);
     const target = this.statEntry(to.parent, to.name);
     const exchanges = flags === renameFlags.exchange;
+    if (target !== undefined && flags === renameFlags.noReplace) throw new Refusal(errno.exist);
+    if (target === undefined && exchanges) throw new Refusal(errno.noent);
     this.#requireMovable(from, source);
-    if (target !== undefined) {
-      if (flags === renameFlags.noReplace) throw new Refusal(errno.exist);
-      if (exchanges) this.#requireMovable(to, target);
-      else this.#prepareReplaced(to, source, target);
-    }
+    if (target !== undefined && exchanges) this.#requireMovable(to, target);
+    // What may fail comes before what is noted.
+    for (const { parent } of [from, to]) this.#upperOf(parent);
+    if (target !== undefined && !exchanges) this.#prepareReplaced(to, source, target);
     const isHosts = this.#sides.lowerEntry(from.parent, from.name) !== undefined;
     const places = [from, to].map(({ parent, name }) => ({ parent: this.#upperOf(parent), name }));
     const [before, after] = places as [Place, Place];
@@ -274,27 +280,33 @@ export class OverlayTree implements ServedFiles {
     if (place === undefined) throw new Refusal(errno.stale);
     const { parent, name } = place;
     const inLayer = this.#upperOf(parent);
+    // The guest has put another file there by now.
+    if (this.#sides.upperEntry(parent, name) !== undefined) throw new Refusal(errno.stale);
     const path = below(this.#sides.pathOf(parent), name);
     const stat = this.#lower.stat(lower);
     const bytes = fileBytes + (empties ? 0 : Number(stat.size));
+    const others = node.places.slice(1);
     this.#work.aside((work) => {
       this.#keeper.adding(bytes, () => {
         const isWhole = this.#work.copy(lower, stat, this.#keeper.view(node, stat), work, empties);
         const now = this.#lower.stat(lower);
-        this.#journal.note(["base", path, isWhole ? this.#baseOf(path, node, now) : unknownBase]);
-        renameSync(work, this.#upper.pathIn(inLayer, name));
+        const open = constants.O_RDONLY | constants.O_NOFOLLOW;
+        const reopening = this.#keeper.reopen(node, () => openSync(work, open));
+        try {
+          this.#journal.note(["base", path, isWhole ? this.#baseOf(path, node, now) : unknownBase]);
+          renameSync(work, this.#upper.pathIn(inLayer, name));
+          this.#become(node, inLayer, name);
+        } catch (error) {
+          reopening.drop();
+          throw error;
+        }
+        reopening.take();
       });
     });
     // The host's other names of it are another file for the guest from now on.
-    const others = node.places.slice(1);
-    this.#become(node, inLayer, name);
     for (const other of others) {
       this.nodes.removePlace(node, other);
       this.#keeper.nameChanged(other.parent, other.name);
-    }
-    if (node.open.size > 0) {
-      const { upper } = this.#sides.of(node);
-      if (upper !== null) this.#keeper.reopen(node, () => this.#upper.open(upper, constants.O_RDONLY));
     }
   }
 

@@ -63,7 +63,7 @@ export async function layerPlaces(operand: string, named: readonly string[]): Pr
 type Layer = Pick<LayerPlace, "guest" | "host">;
 
 function placeOf(path: string, layers: readonly Layer[]): Layer {
-  const layer = layers.find(({ guest }) => isIn(path, guest));
+  const layer = layerOf(path, layers);
   if (layer !== undefined) return { guest: path, host: layer.host };
   throw new UsageError(
     `${path} is in no directory that is mounted with overlay.`,
@@ -74,7 +74,7 @@ function placeOf(path: string, layers: readonly Layer[]): Layer {
 function locate(path: string, layers: readonly Layer[]): { guest: string; below: string } {
   const plain = path.replace(/(?<=.)\/+$/, "");
   if (plain.startsWith("/")) {
-    const layer = layers.find(({ guest }) => isIn(plain, guest));
+    const layer = layerOf(plain, layers);
     if (layer !== undefined) return { guest: layer.guest, below: plain.slice(layer.guest.length + 1) };
     throw new UsageError(
       `${path} is not in ${layers.map(({ guest }) => guest).join(" or ")}.`,
@@ -85,6 +85,15 @@ function locate(path: string, layers: readonly Layer[]): { guest: string; below:
   if (only === undefined || second !== undefined)
     throw new UsageError(`it is not said where "${path}" is.`, "Name paths as msb diff prints them");
   return { guest: only.guest, below: plain };
+}
+
+/** One may be mounted in another: the innermost one that a path is in. */
+export function layerOf<T extends Pick<LayerPlace, "guest">>(
+  path: string,
+  layers: readonly T[],
+): T | undefined {
+  const all = layers.filter(({ guest }) => isIn(path, guest));
+  return all.sort((one, other) => other.guest.length - one.guest.length)[0];
 }
 
 function isIn(path: string, directory: string): boolean {
