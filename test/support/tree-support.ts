@@ -13,7 +13,8 @@ export function entry(path: string | Uint8Array, kind: TreeKind, more: Partial<T
 }
 
 export function directory(path: string, more: Partial<TreeEntry> = {}): TreeEvent[] {
-  return [entry(path, "directory", more)];
+  // As a guest has it of lstat(2): no bytes follow.
+  return [entry(path, "directory", { size: 4096, ...more })];
 }
 
 export function file(path: string | Uint8Array, content: string, more: Partial<TreeEntry> = {}): TreeEvent[] {
@@ -23,7 +24,8 @@ export function file(path: string | Uint8Array, content: string, more: Partial<T
 }
 
 export function link(path: string, target: string): TreeEvent[] {
-  return [entry(path, "symlink", { target: Buffer.from(target) })];
+  const bytes = Buffer.from(target);
+  return [entry(path, "symlink", { size: bytes.length, target: bytes })];
 }
 
 /** What a directory holds, one line an entry, sorted: what can be compared. Names that are no text are in latin1. */

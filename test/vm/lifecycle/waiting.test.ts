@@ -33,6 +33,9 @@ const argumentsOf: Readonly<Record<string, readonly unknown[]>> = {
   killWithTimeout: [1000],
   waitForStatus: ["stopped"],
   connectWithTimeout: [1000],
+  changes: ["/work"],
+  applyChanges: ["/work"],
+  discardChanges: ["/work"],
 };
 
 /** They need a terminal, or are no calls that wait. */
@@ -65,9 +68,13 @@ test("every method can be given up", { timeout }, async () => {
     const names = methodsOf(object);
     assert.ok(names.length > 15);
     for (const method of names) {
-      const call = Reflect.get(object, method) as (...args: unknown[]) => Promise<unknown>;
+      const call = Reflect.get(object, method) as (
+        ...args: unknown[]
+      ) => Promise<unknown> | AsyncIterableIterator<unknown>;
       const options = { signal: AbortSignal.abort(reason) };
-      await assert.rejects(call.call(object, ...(argumentsOf[method] ?? []), options), reason, method);
+      const called = call.call(object, ...(argumentsOf[method] ?? []), options);
+      const over = called instanceof Promise ? called : called.next();
+      await assert.rejects(over, reason, method);
     }
   }
   assert.equal((await handle.refresh()).status, "running");

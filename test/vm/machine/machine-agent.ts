@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
+import { takeReads } from "../../../src/host/system/shared-read-buffer.ts";
 import type { Machine } from "../../../src/machine/machine.ts";
 import { encodeFrame, FrameDecoder, FrameKind } from "../../../src/protocol/frame.ts";
 import {
@@ -16,18 +17,22 @@ export class Agent {
   readonly #machine: Machine;
   readonly #decoder = new FrameDecoder();
   readonly #received: Message[] = [];
+  /** `data` when something has come. */
+  readonly #arrivals = new EventEmitter();
   #stdout = "";
 
   constructor(machine: Machine) {
     this.#machine = machine;
-    machine.agentPort.on("data", (chunk: Buffer) => {
-      for (const { kind, payload } of this.#decoder.push(chunk)) {
+    takeReads(machine.agentPort, (bytes) => {
+      // They are lent.
+      for (const { kind, payload } of this.#decoder.push(Buffer.from(bytes))) {
         if (kind === FrameKind.data) this.#stdout += payload.toString();
         if (kind !== FrameKind.control) continue;
         const message = decodeMessage(payload, "agent→supervisor");
         // It comes unasked, on a stream of the agent's own.
         if (message.type !== "Events") this.#received.push(message);
       }
+      this.#arrivals.emit("data");
     });
   }
 
@@ -44,7 +49,7 @@ export class Agent {
       const over = new AbortController();
       const { signal } = over;
       const port = this.#machine.agentPort;
-      await Promise.race([once(port, "data", { signal }), once(port, "end", { signal })]);
+      await Promise.race([once(this.#arrivals, "data", { signal }), once(port, "end", { signal })]);
       over.abort();
     }
     const message = this.#received.shift();
@@ -90,7 +95,7 @@ export class Agent {
   }
   /** Waits until the command that runs has printed something. */
   async printed(text: string): Promise<void> {
-    while (!this.#stdout.includes(text)) await once(this.#machine.agentPort, "data");
+    while (!this.#stdout.includes(text)) await once(this.#arrivals, "data");
   }
 
   /** All that it has printed. */

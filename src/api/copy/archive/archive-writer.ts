@@ -60,7 +60,9 @@ export class ArchiveWriter {
   }
 
   #entry(entry: TreeEntry): void {
-    const { kind, mode, uid, gid, size, mtimeNs, target } = entry;
+    const { kind, mode, uid, gid, mtimeNs, target } = entry;
+    // Of all others it is what they take in the guest, and nothing follows.
+    const size = kind === "file" ? entry.size : 0;
     this.#left = size;
     this.#padding = tarPadding(size);
     const fault = this.#order.fault(entry);
