@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import fs, { mkdtempSync, rmSync, writeFileSync, type FSWatcher } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -10,6 +11,7 @@ import { fields, texts } from "../../test/support/fuse-kernel.ts";
 import { HostChanges } from "./host-changes.ts";
 import { EventQueue } from "./tree/event-queue.ts";
 import { HostTree } from "./tree/host-tree.ts";
+import type { Node } from "./tree/node.ts";
 import { ToldNames } from "./tree/told-names.ts";
 
 const root = 1;
@@ -26,7 +28,7 @@ function directory(t: TestContext): string {
 function told(
   t: TestContext,
   names: readonly string[],
-): { host: string; changes: HostChanges; heard: string[]; takes: (how: boolean) => void } {
+): { host: string; tree: HostTree; changes: HostChanges; heard: string[]; takes: (how: boolean) => void } {
   const host = directory(t);
   const tree = new HostTree(host, false);
   const toldNames = new ToldNames();
@@ -49,7 +51,7 @@ function told(
     changes.close();
     tree.close();
   });
-  return { host, changes, heard, takes: (how) => (isTaken = how) };
+  return { host, tree, changes, heard, takes: (how) => (isTaken = how) };
 }
 
 test("what was missed is found by looking at everything, in slices", async (t) => {
@@ -78,6 +80,85 @@ test("what the guest did not take it is told when it takes messages again", asyn
   takes(true);
   changes.tellUntold();
   assert.deepEqual(heard, names);
+});
+
+test("what could not be looked at is looked at again, later and later, until it can", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { host, tree, changes, heard } = told(t, ["file", "other"]);
+  const real = tree.statEntry.bind(tree);
+  let looks = 0;
+  let code = "EMFILE";
+  t.mock.method(tree, "statEntry", (parent: Node, name: string) => {
+    if (name !== "file" || code === "") return real(parent, name);
+    looks++;
+    throw Object.assign(new Error("no"), { code });
+  });
+  for (const name of ["file", "other"]) writeFileSync(join(host, name), "");
+  changes.changed(tree.nodes.root, "file");
+  t.mock.timers.tick(999);
+  assert.equal(looks, 1);
+  t.mock.timers.tick(1);
+  assert.equal(looks, 2);
+  assert.deepEqual(heard, ["other"], "the others are told of");
+  t.mock.timers.tick(1_999);
+  assert.equal(looks, 2);
+  code = "";
+  t.mock.timers.tick(1);
+  assert.deepEqual(heard, ["other", "file"]);
+
+  // Of one that is gone nothing more is to be told.
+  const gone = told(t, ["file"]);
+  const missing = t.mock.method(gone.tree, "statEntry", () => {
+    throw Object.assign(new Error("no"), { code: "ENOENT" });
+  });
+  gone.changes.changed(gone.tree.nodes.root, "file");
+  t.mock.timers.tick(1_000_000);
+  assert.equal(missing.mock.callCount(), 1);
+});
+
+test("what happens to a file while the guest is told of it is told next", { timeout: 20_000 }, async (t) => {
+  const host = directory(t);
+  using guest = new ServedDirectory(host);
+  writeFileSync(join(host, "file"), "1");
+  const { tree } = guest.served;
+  const real = tree.statEntry.bind(tree);
+  let isWritten = false;
+  t.mock.method(tree, "statEntry", (parent: Node, name: string) => {
+    const stat = real(parent, name);
+    if (!isWritten) writeFileSync(join(host, "file"), "changed");
+    isWritten = true;
+    return stat;
+  });
+  assert.equal(guest.lookup(root, "file").size, 1);
+  while (guest.notifications.length === 0) await setImmediate();
+});
+
+test("a guest is told to forget what it knows of a directory that cannot be watched any more", (t) => {
+  const watchers: FSWatcher[] = [];
+  const real = fs.watch;
+  t.mock.method(fs, "watch", (...given: unknown[]) => {
+    const watcher = Reflect.apply(real, fs, given) as FSWatcher;
+    watchers.push(watcher);
+    return watcher;
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const host = directory(t);
+  using guest = new ServedDirectory(host);
+  writeFileSync(join(host, "file"), "1");
+  guest.lookup(root, "file");
+  guest.lookup(root, "file");
+  assert.equal(watchers.length, 1);
+  watchers[0]?.emit("error", Object.assign(new Error("gone"), { code: "EIO" }));
+  assert.deepEqual(
+    guest.notifications.map((message) => message.subarray(36, -1).toString()),
+    ["file"],
+  );
+  guest.lookup(root, "file");
+  assert.equal(watchers.length, 2, "it is tried again");
 });
 
 test("events that come by the thousand may be fewer than there were", async () => {

@@ -1,10 +1,14 @@
 import { invalidEntry, invalidNode } from "./fuse/notifications.ts";
+import { errno } from "./fuse/numbers.ts";
+import { errnoOf } from "./fuse/refusal.ts";
 import type { Node } from "./tree/node.ts";
 import type { ServedFiles } from "./tree/served-files.ts";
 import type { ToldNames } from "./tree/told-names.ts";
 
 /** Names that are looked at before the guest gets another turn; each takes some 10 µs. */
 const namesAtOnce = 200;
+/** When it is tried again to look at what could not be looked at, ms: later and later. */
+const [soonestMs, latestMs] = [1_000, 60_000];
 
 export interface HostChangesOptions {
   readonly mount: number;
@@ -25,6 +29,9 @@ export class HostChanges {
   #rest: Iterator<undefined> | null = null;
   /** Something was missed since that was begun. */
   #isMissedAgain = false;
+  /** Runs as long as something could not be looked at. */
+  #again: NodeJS.Timeout | null = null;
+  #againMs = soonestMs;
 
   constructor(options: HostChangesOptions) {
     this.#options = options;
@@ -36,8 +43,9 @@ export class HostChanges {
       if (name === null) for (const each of this.#toldIn(directory)) this.#entryChanged(directory, each);
       else this.#entryChanged(directory, name);
       this.#directoryChanged(directory);
-    } catch {
-      // The directory is gone. Whoever holds its own name hears of that.
+    } catch (error) {
+      // Of a directory that is gone, whoever holds its own name hears.
+      this.#unseen(error);
     }
   }
 
@@ -59,6 +67,18 @@ export class HostChanges {
   close(): void {
     this.#rest = null;
     this.#isUntold = false;
+    if (this.#again !== null) clearTimeout(this.#again);
+    this.#again = null;
+  }
+
+  /** What cannot be looked at now (the process has no more descriptors, the disk fails) is not believed for ever: all is looked at again. */
+  #unseen(error: unknown): void {
+    if (isGone(error)) return;
+    this.#again ??= setTimeout(() => {
+      this.#again = null;
+      this.#againMs = Math.min(this.#againMs * 2, latestMs);
+      this.checkAll();
+    }, this.#againMs).unref();
   }
 
   #goOn(): void {
@@ -68,6 +88,7 @@ export class HostChanges {
       const isOver = this.#isUntold || this.#rest.next().done === true;
       if (!isOver) continue;
       this.#rest = null;
+      if (this.#again === null) this.#againMs = soonestMs;
       if (this.#isMissedAgain && !this.#isUntold) this.checkAll();
       return;
     }
@@ -79,15 +100,15 @@ export class HostChanges {
       for (const name of this.#toldIn(directory)) {
         try {
           this.#entryChanged(directory, name);
-        } catch {
-          // The directory is gone.
+        } catch (error) {
+          this.#unseen(error);
         }
         yield;
       }
       try {
         this.#directoryChanged(directory);
-      } catch {
-        // The same.
+      } catch (error) {
+        this.#unseen(error);
       }
       yield;
     }
@@ -125,4 +146,10 @@ export class HostChanges {
     this.#isUntold ||= !isTold;
     return isTold;
   }
+}
+
+/** The directory is not there any more. */
+function isGone(error: unknown): boolean {
+  const number = errnoOf(error);
+  return number === errno.noent || number === errno.stale || number === errno.notdir;
 }

@@ -79,7 +79,7 @@ export class ServedTree {
         keepOn: (fd, override) => this.owners.keepOn(fd, override),
         adding: (bytes, act) => this.quota.adding(bytes, act),
         reopen: (node, open) => this.handles.reopen(node, open),
-        otherPlace: (node) => this.#otherPlace(node),
+        otherPlace: (node) => this.#forgetTold(node),
         nameChanged: (parent, name) => this.#changes.changed(parent, name),
       });
       this.tree = tree;
@@ -90,9 +90,12 @@ export class ServedTree {
     const counted = layer === null ? path : layerAt(layer).files;
     const isCounted = quotaBytes !== null && (quotaCountsAll || layer !== null) && shared === undefined;
     this.quota = shared ?? new Quota(quotaBytes, isCounted ? usedBytes(counted) : 0);
-    this.#watches = new Watches(this.tree, this.#names, (directory, name) => {
-      events.took();
-      this.#changes.changed(directory, name);
+    this.#watches = new Watches(this.tree, this.#names, {
+      changed: (directory, name) => {
+        events.took();
+        this.#changes.changed(directory, name);
+      },
+      failed: (directory) => this.#forgetTold(directory),
     });
     this.#changes = new HostChanges({
       mount,
@@ -124,6 +127,16 @@ export class ServedTree {
     const reply = answer(this.mount, request.unique, bytes.length);
     reply.set(bytes, bodyAt);
     return reply;
+  }
+
+  /**
+   * Looks at an entry of which the kernel is to be told. It is watched before: what happens after the look is heard of.
+   *
+   * @returns undefined where there is none
+   */
+  statToTell(parent: Node, name: string): BigIntStats | undefined {
+    this.#watches.watch(parent);
+    return this.tree.statEntry(parent, name);
   }
 
   /** Tells the kernel of a file that was found at a place, unless `say` fails: then it does not hear of it. @throws Refusal ENFILE */
@@ -232,8 +245,8 @@ export class ServedTree {
     return isHeard ? watchedMs : unwatchedMs;
   }
 
-  /** The host's directory is another one, and so is what is watched. What the guest was told of its names is over. */
-  #otherPlace(directory: Node): void {
+  /** What the guest was told of the names of a directory is over: the host's is another one, or is not watched any more. */
+  #forgetTold(directory: Node): void {
     for (const name of directory.told?.keys() ?? [])
       this.#notify(invalidEntry(this.mount, directory.id, name));
     this.#watches.drop(directory);

@@ -78,7 +78,7 @@ function writeOne(served: ServedTree, handle: DirectoryHandle, one: One): boolea
   const { reply, at, entryBytes, name, next, told } = one;
   const isDots = name === "." || name === "..";
   // What lies above the directory is not the guest's to know.
-  const stat = isDots ? served.tree.stat(handle.node) : served.tree.statEntry(handle.node, name);
+  const stat = isDots ? served.tree.stat(handle.node) : served.statToTell(handle.node, name);
   if (stat === undefined) return false;
   const dirent = at + entryBytes;
   reply.fill(0, at, dirent + ((sizes.dirent + name.length + 7) & ~7));

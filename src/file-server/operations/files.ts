@@ -61,6 +61,8 @@ export function create(served: ServedTree, request: Request): Buffer {
   );
   if (before !== undefined && (flags & openFlags.truncate) !== 0) served.quota.giveBack(Number(before.size));
   try {
+    // What happens after the look is heard of.
+    served.watch(parent);
     const stat = fstatSync(fd, { bigint: true });
     if (typeOf(stat) !== fileTypes.regular) throw new Refusal(errno.acces);
     const maker = { uid: request.uid, gid: request.gid, mode: fileTypes.regular | mode, rdev: 0 };

@@ -23,7 +23,7 @@ import { swapNames } from "./swap-names.ts";
 export function lookup(served: ServedTree, request: Request): Buffer {
   const parent = served.directory(request.node);
   const name = request.name();
-  const stat = served.tree.statEntry(parent, name);
+  const stat = served.statToTell(parent, name);
   if (stat === undefined) return served.noEntry(request, parent, name);
   return served.tell({ parent, name }, stat, (node) => served.entry(request, node, parent, name, stat));
 }
@@ -201,7 +201,7 @@ function made(
   mode: number,
   rdev = 0,
 ): Buffer {
-  const stat = served.tree.statEntry(parent, name);
+  const stat = served.statToTell(parent, name);
   if (stat === undefined) throw new Refusal(errno.noent);
   return served.tell({ parent, name }, stat, (node) => {
     served.owners.created(node, stat, { uid: request.uid, gid: request.gid, mode, rdev });
@@ -215,7 +215,7 @@ export function fresh(served: ServedTree, node: Node, stat: BigIntStats): BigInt
 }
 
 function found(served: ServedTree, request: Request, parent: Node, name: string): Buffer {
-  const stat = served.tree.statEntry(parent, name);
+  const stat = served.statToTell(parent, name);
   if (stat === undefined) throw new Refusal(errno.noent);
   return served.tell({ parent, name }, stat, (node) => served.entry(request, node, parent, name, stat));
 }

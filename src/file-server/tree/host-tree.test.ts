@@ -39,7 +39,7 @@ test("a directory that has gone ends no watches, and what others change is not w
   for (const name of ["gone", "here"]) mkdirSync(join(host, name));
   for (const kind of ["files", "remote"] as const) {
     const tree = new HostTree(host, false, undefined, () => kind);
-    const watches = new Watches(tree, new ToldNames(), () => undefined);
+    const watches = new Watches(tree, new ToldNames(), { changed: () => undefined, failed: () => undefined });
     const [gone, here] = ["gone", "here"].map((name) => {
       const stat = tree.statEntry(tree.nodes.root, name);
       assert.ok(stat);

@@ -7,6 +7,14 @@ import type { ToldNames } from "./told-names.ts";
 /** Of one mount. The system has a limit for each user, too (inotify(7), max_user_watches). */
 const mostWatches = 4096;
 
+/** Who hears of it. */
+export interface WatchListener {
+  /** Something has happened to this entry, or null: to any. */
+  changed(directory: Node, name: string | null): void;
+  /** Nothing more is heard of a directory. To be dropped. */
+  failed(directory: Node): void;
+}
+
 /**
  * Hears of what the host changes in directories that the guest has looked into. In those the guest may believe what it was told
  * for longer, because it is told when that is over.
@@ -14,16 +22,15 @@ const mostWatches = 4096;
 export class Watches {
   readonly #tree: ServedFiles;
   readonly #names: ToldNames;
-  readonly #changed: (directory: Node, name: string | null) => void;
+  readonly #listener: WatchListener;
   readonly #watchers = new Map<Node, FSWatcher>();
   /** The system gives no more. */
   #isExhausted = false;
 
-  /** @param changed something about this entry, or null: about any */
-  constructor(tree: ServedFiles, names: ToldNames, changed: (directory: Node, name: string | null) => void) {
+  constructor(tree: ServedFiles, names: ToldNames, listener: WatchListener) {
     this.#tree = tree;
     this.#names = names;
-    this.#changed = changed;
+    this.#listener = listener;
   }
 
   /** Watches a directory from now on. @returns whether it is watched */
@@ -35,8 +42,10 @@ export class Watches {
       if (this.#tree.kindOf(directory) !== "files") return false;
       const path = `/proc/self/fd/${this.#tree.directoryFd(directory)}`;
       const watcher = watch(path, { persistent: false, encoding: "latin1" });
-      watcher.on("change", (_, name) => this.#changed(directory, typeof name === "string" ? name : null));
-      watcher.on("error", () => this.drop(directory));
+      watcher.on("change", (_, name) =>
+        this.#listener.changed(directory, typeof name === "string" ? name : null),
+      );
+      watcher.on("error", () => this.#listener.failed(directory));
       this.#watchers.set(directory, watcher);
       this.#names.begin(directory);
       return true;
