@@ -67,7 +67,7 @@ test("after kill -9 files are whole or not there", async () => {
       "it was not killed in the middle",
     );
     for (const name of names.filter((name) => !name.startsWith(partialPrefix))) {
-      const size = name.startsWith("small") ? 5000 : 300_000;
+      const size = name.startsWith("small") ? 5000 : 600_000;
       assert.equal((await readFile(join(place, name))).length, size, name);
     }
   }
