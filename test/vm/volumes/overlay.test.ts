@@ -267,7 +267,7 @@ test("on the command line", { timeout }, async () => {
     const { code, stdout, stderr } = await home.start(args).result;
     return `${String(code)} ${stdout}${stderr}`;
   };
-  assert.match(await msb("inspect", name), /\/work bind .*host \(overlay\)/);
+  assert.match(await msb("inspect", name), /\/work → .*host \(rw, overlay\)/);
   assert.equal(
     await msb("diff", name),
     "0 D /work/a\nC /work/both (conflict)\nA /work/cli\nD /work/evil\nA /work/made/pipe\nC /work/sub/d (conflict)\n",
