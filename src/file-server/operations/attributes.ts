@@ -8,10 +8,11 @@ import {
   lutimesSync,
   statfsSync,
 } from "node:fs";
-import { errno, getattrHandle, longestName, setattrFlags as valid } from "../fuse/numbers.ts";
+import { errno, getattrHandle, setattrFlags as valid } from "../fuse/numbers.ts";
 import { Refusal } from "../fuse/refusal.ts";
-import { answer, bodyAt, writeU64 } from "../fuse/reply.ts";
 import type { Request } from "../fuse/request.ts";
+import { readSetAttributes, type WantedTime } from "../fuse/set-attributes.ts";
+import { answerStatfs } from "../fuse/statfs.ts";
 import type { ServedTree } from "../served-tree.ts";
 import { fileTypes, isSame, type Node } from "../tree/node.ts";
 
@@ -32,17 +33,7 @@ export function getattr(served: ServedTree, request: Request): Buffer {
 export function setattr(served: ServedTree, request: Request): Buffer {
   served.requireWritable();
   const node = served.nodes.get(request.node);
-  const what = request.u32();
-  request.skip(4);
-  const [handle, size] = [request.u64(), request.u64()];
-  request.skip(8);
-  const [atime, mtime] = [request.i64(), request.i64()];
-  request.skip(8);
-  const [atimeNs, mtimeNs] = [request.u32(), request.u32()];
-  request.skip(4);
-  const mode = request.u32();
-  request.skip(4);
-  const [uid, gid] = [request.u32(), request.u32()];
+  const { what, handle, size, atime, mtime, mode, uid, gid } = readSetAttributes(request);
 
   // The time of the last change alone is nobody's wish.
   if ((what & changing) !== 0) served.tree.writable(node, (what & valid.size) !== 0 && size === 0);
@@ -60,8 +51,8 @@ export function setattr(served: ServedTree, request: Request): Buffer {
   if ((what & (valid.atime | valid.mtime)) !== 0) {
     const before = served.tree.stat(node);
     setTimes(served, node, {
-      atime: timeOf(what, valid.atime, valid.atimeNow, atime, atimeNs, before.atimeNs),
-      mtime: timeOf(what, valid.mtime, valid.mtimeNow, mtime, mtimeNs, before.mtimeNs),
+      atime: timeOf(what, valid.atime, valid.atimeNow, atime, before.atimeNs),
+      mtime: timeOf(what, valid.mtime, valid.mtimeNow, mtime, before.mtimeNs),
     });
   }
   return served.attributes(request, node, served.tree.stat(node));
@@ -82,9 +73,9 @@ function truncate(served: ServedTree, node: Node, handle: number | null, size: n
 }
 
 /** Seconds since 1970, as Node wants times: a number, which holds them to a quarter of a microsecond. */
-function timeOf(what: number, flag: number, now: number, s: bigint, ns: number, before: bigint): number {
+function timeOf(what: number, flag: number, now: number, wanted: WantedTime, before: bigint): number {
   if ((what & flag) === 0) return Number(before) / 1e9;
-  return (what & now) === 0 ? Number(s) + ns / 1e9 : Date.now() / 1000;
+  return (what & now) === 0 ? Number(wanted.seconds) + wanted.nanoseconds / 1e9 : Date.now() / 1000;
 }
 
 function setTimes(served: ServedTree, node: Node, { atime, mtime }: { atime: number; mtime: number }): void {
@@ -103,14 +94,12 @@ export function statfs(served: ServedTree, request: Request): Buffer {
   const left = served.quota.left;
   const free = (blocks: number): number =>
     left === null ? blocks : Math.min(blocks, Math.floor(left / stat.bsize));
-  const reply = answer(served.mount, request.unique, 80).fill(0, bodyAt);
-  writeU64(reply, stat.blocks, bodyAt);
-  writeU64(reply, free(stat.bfree), bodyAt + 8);
-  writeU64(reply, free(stat.bavail), bodyAt + 16);
-  writeU64(reply, stat.files, bodyAt + 24);
-  writeU64(reply, stat.ffree, bodyAt + 32);
-  reply.writeUInt32LE(stat.bsize, bodyAt + 40);
-  reply.writeUInt32LE(longestName, bodyAt + 44);
-  reply.writeUInt32LE(stat.bsize, bodyAt + 48);
-  return reply;
+  return answerStatfs(served.mount, request, {
+    blockBytes: stat.bsize,
+    blocks: stat.blocks,
+    free: free(stat.bfree),
+    available: free(stat.bavail),
+    files: stat.files,
+    freeFiles: stat.ffree,
+  });
 }

@@ -1,6 +1,7 @@
-import { errno, initFlags, leastMinor, mostData, opcodes, version } from "../fuse/numbers.ts";
+import { answerInit } from "../fuse/init.ts";
+import { errno, initFlags, mostData, opcodes } from "../fuse/numbers.ts";
 import { errnoOf, Refusal } from "../fuse/refusal.ts";
-import { answer, bodyAt } from "../fuse/reply.ts";
+import { answer } from "../fuse/reply.ts";
 import type { Request } from "../fuse/request.ts";
 import type { ServedTree } from "../served-tree.ts";
 import { getattr, setattr, statfs } from "./attributes.ts";
@@ -84,25 +85,8 @@ function newsLost(served: ServedTree): null {
   return null;
 }
 
-/** @throws Refusal EINVAL for a kernel that is too old */
 function init(served: ServedTree, request: Request): Buffer {
-  const [major, minor, readahead, offered] = [request.u32(), request.u32(), request.u32(), request.u32()];
-  if (major !== version.major || minor < leastMinor) throw new Refusal(errno.inval);
-  const reply = answer(served.mount, request.unique, 64).fill(0, bodyAt);
-  let flags = 0;
-  for (const flag of Object.values(initFlags)) flags |= flag;
-  reply.writeUInt32LE(version.major, bodyAt);
-  reply.writeUInt32LE(version.minor, bodyAt + 4);
-  reply.writeUInt32LE(Math.min(readahead, mostData), bodyAt + 8);
-  reply.writeUInt32LE((flags & offered) >>> 0, bodyAt + 12);
-  // Requests that nobody waits for, such as reading ahead, and from how many on there is a queue.
-  reply.writeUInt16LE(16, bodyAt + 16);
-  reply.writeUInt16LE(12, bodyAt + 18);
-  reply.writeUInt32LE(mostData, bodyAt + 20);
-  // Times are told in ns.
-  reply.writeUInt32LE(1, bodyAt + 24);
-  reply.writeUInt16LE(mostData / 4096, bodyAt + 28);
-  return reply;
+  return answerInit(served.mount, request, { flags: Object.values(initFlags), mostData });
 }
 
 function forget(served: ServedTree, request: Request): null {

@@ -1,3 +1,4 @@
+import { answerInit } from "../../file-server/fuse/init.ts";
 import { MessageStream } from "../../file-server/fuse/message-stream.ts";
 import { errno, mostForwardedMessage, opcodes, sizes } from "../../file-server/fuse/numbers.ts";
 import { Refusal } from "../../file-server/fuse/refusal.ts";
@@ -5,7 +6,7 @@ import { answer, prefixBytes } from "../../file-server/fuse/reply.ts";
 import { Request } from "../../file-server/fuse/request.ts";
 import type { FileProvider, ProviderFailure } from "../file-provider.ts";
 import { CheckedProvider } from "./checked-provider.ts";
-import { answerInit, serveProvided } from "./operations/dispatch.ts";
+import { serveProvided, wantedOfKernel } from "./operations/dispatch.ts";
 import { ProvidedTree, type Call, type ProvidedTreeOptions } from "./provided-tree.ts";
 
 export interface ProviderServerOptions extends ProvidedTreeOptions {
@@ -192,7 +193,7 @@ export class ProviderServer {
   #init(pending: Pending): void {
     this.#clear();
     try {
-      this.#answer(pending, answerInit(this.#tree.mount, pending.request));
+      this.#answer(pending, answerInit(this.#tree.mount, pending.request, wantedOfKernel));
     } catch (error) {
       this.#fail(pending, numberOf(error));
     }

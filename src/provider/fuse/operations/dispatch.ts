@@ -1,13 +1,6 @@
-import {
-  errno,
-  initFlags,
-  leastMinor,
-  mostForwardedData,
-  opcodes,
-  version,
-} from "../../../file-server/fuse/numbers.ts";
+import type { Wanted } from "../../../file-server/fuse/init.ts";
+import { errno, initFlags, mostForwardedData, opcodes } from "../../../file-server/fuse/numbers.ts";
 import { Refusal } from "../../../file-server/fuse/refusal.ts";
-import { answer, bodyAt } from "../../../file-server/fuse/reply.ts";
 import type { Request } from "../../../file-server/fuse/request.ts";
 import type { Call, ProvidedTree } from "../provided-tree.ts";
 import { getattr, setattr, statfs } from "./attributes.ts";
@@ -58,31 +51,16 @@ function refuse(number: number): never {
 }
 
 /** What is not wanted here though the kernel may have it: set-user-ID bits mean nothing in such a mount. */
-const flags =
-  initFlags.asyncRead |
-  initFlags.atomicTrunc |
-  initFlags.bigWrites |
-  initFlags.autoInvalData |
-  initFlags.readdirplus |
-  initFlags.readdirplusAuto |
-  initFlags.parallelDirops |
-  initFlags.maxPages;
+const flags = [
+  initFlags.asyncRead,
+  initFlags.atomicTrunc,
+  initFlags.bigWrites,
+  initFlags.autoInvalData,
+  initFlags.readdirplus,
+  initFlags.readdirplusAuto,
+  initFlags.parallelDirops,
+  initFlags.maxPages,
+];
 
-/** The answer to INIT. @throws Refusal EINVAL for a kernel that is too old */
-export function answerInit(mount: number, request: Request): Buffer {
-  const [major, minor, readahead, offered] = [request.u32(), request.u32(), request.u32(), request.u32()];
-  if (major !== version.major || minor < leastMinor) throw new Refusal(errno.inval);
-  const reply = answer(mount, request.unique, 64).fill(0, bodyAt);
-  reply.writeUInt32LE(version.major, bodyAt);
-  reply.writeUInt32LE(version.minor, bodyAt + 4);
-  reply.writeUInt32LE(Math.min(readahead, mostForwardedData), bodyAt + 8);
-  reply.writeUInt32LE((flags & offered) >>> 0, bodyAt + 12);
-  // Requests that nobody waits for, such as reading ahead, and from how many on there is a queue.
-  reply.writeUInt16LE(16, bodyAt + 16);
-  reply.writeUInt16LE(12, bodyAt + 18);
-  reply.writeUInt32LE(mostForwardedData, bodyAt + 20);
-  // Times are told in ns.
-  reply.writeUInt32LE(1, bodyAt + 24);
-  reply.writeUInt16LE(mostForwardedData / 4096, bodyAt + 28);
-  return reply;
-}
+/** What such a mount is to be like. */
+export const wantedOfKernel: Wanted = { flags, mostData: mostForwardedData };
