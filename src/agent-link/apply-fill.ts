@@ -93,7 +93,6 @@ async function apply(open: Open, order: Order, inPlace: boolean, signal: AbortSi
 
 /** @throws PatchFailedError also for what cannot be read here */
 async function sendTree(stream: PatchStream, source: string, signal: AbortSignal): Promise<void> {
-  // The credit of the stream is one batch: when the next but one is asked for, the guest has taken this one.
   const tree = readTree(source, { followRoot: true, recycle: true, signal });
   for (;;) {
     let batch: IteratorResult<TreeEvent[], unknown>;

@@ -46,7 +46,7 @@ export class PatchStream {
     });
   }
 
-  /** Sends more of what the patch consists of. @throws PatchFailedError when the guest takes no more; the signal's reason */
+  /** Sends more of what the patch consists of. The bytes are the caller's again when this resolves. @throws PatchFailedError when the guest takes no more; the signal's reason */
   async write(bytes: Buffer): Promise<void> {
     // What is large is sent as it is, what is small is gathered.
     if (this.#bytes + bytes.length > MAX_DATA_PAYLOAD) await this.#flush();
@@ -54,7 +54,7 @@ export class PatchStream {
       await this.#send(bytes);
       return;
     }
-    this.#gathered.push(bytes);
+    this.#gathered.push(Buffer.from(bytes));
     this.#bytes += bytes.length;
   }
 

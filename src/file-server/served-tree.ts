@@ -84,12 +84,17 @@ export class ServedTree {
       });
       this.tree = tree;
       this.owners = new Owners(tree, options);
-      tree.begin();
     }
     this.nodes = this.tree.nodes;
-    const counted = layer === null ? path : layerAt(layer).files;
-    const isCounted = quotaBytes !== null && (quotaCountsAll || layer !== null) && shared === undefined;
-    this.quota = shared ?? new Quota(quotaBytes, isCounted ? usedBytes(counted) : 0);
+    try {
+      if (this.tree instanceof OverlayTree) this.tree.begin();
+      const counted = layer === null ? path : layerAt(layer).files;
+      const isCounted = quotaBytes !== null && (quotaCountsAll || layer !== null) && shared === undefined;
+      this.quota = shared ?? new Quota(quotaBytes, isCounted ? usedBytes(counted) : 0);
+    } catch (error) {
+      this.tree.close();
+      throw error;
+    }
     this.#watches = new Watches(this.tree, this.#names, {
       changed: (directory, name) => {
         events.took();

@@ -1,11 +1,10 @@
 import type { BigIntStats } from "node:fs";
 import { unlink } from "node:fs/promises";
 import { removeTree } from "../host/contained/remove-tree.ts";
-import { extendedAttributes } from "../host/files/extended-attributes.ts";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { baseOf } from "./base.ts";
 import { bytesOf, childOf, entryOf, inDirectoryOf } from "./entries.ts";
-import { overrideName, parseOverride } from "./guest-attributes.ts";
+import { keptOverride, writeOverride } from "./guest-attributes.ts";
 import { writeRecords } from "./journal.ts";
 import type { LayerPaths } from "./layer-paths.ts";
 import type { LayerRecords } from "./layer-records.ts";
@@ -111,15 +110,10 @@ async function reveal(records: LayerRecords, host: HeldDirectory, path: string):
 /** Whoever serves the layer must be able to use its directories: a mode that would not let him is kept beside, for the guest. */
 async function giveMode({ handle }: HeldDirectory, mode: number): Promise<void> {
   const permissions = mode & 0o777;
-  const known = extendedAttributes().getAttrSync(handle.fd, overrideName);
-  if ((permissions & 0o700) === 0o700) {
-    if (known !== null) extendedAttributes().removeAttrSync(handle.fd, overrideName);
-  } else {
-    const override = known === null ? null : parseOverride(known.toString("latin1"));
-    const { uid, gid } = override ?? { uid: 0, gid: 0 };
-    const text = `${uid}:${gid}:${mode.toString(8)}:0`;
-    extendedAttributes().setAttrSync(handle.fd, overrideName, Buffer.from(text));
-  }
+  // The owner that is kept there stays: it may be the host's own.
+  const kept = keptOverride(handle.fd);
+  const isPlain = kept === null && (permissions & 0o700) === 0o700;
+  writeOverride(handle.fd, isPlain ? null : { uid: kept?.uid ?? 0, gid: kept?.gid ?? 0, mode, rdev: 0 });
   await handle.chmod(permissions | 0o700);
 }
 

@@ -1,12 +1,11 @@
 import { constants, type BigIntStats } from "node:fs";
 import { open, readdir, readlink } from "node:fs/promises";
-import { extendedAttributes } from "../host/files/extended-attributes.ts";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { deepest } from "../host/tree/tree-path.ts";
 import type { TreeKind } from "../host/tree/tree.ts";
 import { baseOf, markOf } from "./base.ts";
 import { bytesOf, childOf, entryOf } from "./entries.ts";
-import { overrideName, parseOverride } from "./guest-attributes.ts";
+import { keptOverride } from "./guest-attributes.ts";
 import { below, type LayerRecord } from "./layer-records.ts";
 import { sameContent } from "./same-content.ts";
 
@@ -295,8 +294,7 @@ export async function asTheGuestSees(
   if (natural.type === "symlink" || natural.type === "other") return natural;
   const handle = await open(layer.at(bytesOf(name)), itself);
   try {
-    const value = extendedAttributes().getAttrSync(handle.fd, overrideName);
-    const override = value === null ? null : parseOverride(value.toString("latin1"));
+    const override = keptOverride(handle.fd);
     if (override === null) return natural;
     const isRegular = (override.mode & 0o170000) === 0o100000;
     const type = natural.type === "file" && !isRegular ? "other" : natural.type;

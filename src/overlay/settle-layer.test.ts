@@ -114,6 +114,17 @@ test("the same mode on both sides is no change, and what is discarded has the ho
   assert.equal(statSync(path).mode & 0o777, 0o755);
 });
 
+test("what a directory's owner was for the guest stays when its mode is discarded", async (t) => {
+  const guest = await guestWithFiles(t);
+  const id = guest.node("dir");
+  guest.kernel.setattr(id, valid.uid | valid.gid | valid.mode, { uid: 33, gid: 34, mode: 0o750 });
+  assert.deepEqual(await guest.changes(), ["C dir"]);
+  await guest.discard();
+  guest.restart();
+  const { uid, gid, mode } = guest.kernel.attributes(guest.node("dir"));
+  assert.deepEqual([uid, gid, mode & 0o7777], [33, 34, 0o755]);
+});
+
 test("all names of a file that was applied leave the layer", async (t) => {
   const guest = await guestWithFiles(t);
   guest.create("one", "x");

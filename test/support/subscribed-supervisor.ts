@@ -51,7 +51,7 @@ export function subscribedSupervisor(
             hear(stream, message);
           },
           data: (_kind, payload) => {
-            data.push(payload);
+            data.push(Buffer.from(payload));
             stream.consume(payload.length);
           },
           ended: () => ended?.(stream, Buffer.concat(data)),

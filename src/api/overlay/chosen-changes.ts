@@ -31,11 +31,18 @@ export interface ChangeSelection {
 
 export const selectionOptions = { paths: "any", filter: "function" } as const;
 
+/** A path of the mount as a caller has it whose paths begin at `below`; null for what lies outside of it. */
+export function pathBelow(path: string, below: string): string | null {
+  if (below === "") return path;
+  return path === below || path.startsWith(`${below}/`) ? path.slice(below.length + 1) : null;
+}
+
 /** @param below where the caller's paths begin. @returns null for what lies outside of it */
 export function changeFrom(change: LayerChange, below: string): SandboxChange | null {
-  const { path, kind, type, size, mode, conflicts } = change;
-  if (below !== "" && path !== below && !path.startsWith(`${below}/`)) return null;
-  const pathBytes = Buffer.from(below === "" ? path : path.slice(below.length + 1), "latin1");
+  const { kind, type, size, mode, conflicts } = change;
+  const path = pathBelow(change.path, below);
+  if (path === null) return null;
+  const pathBytes = Buffer.from(path, "latin1");
   const isUtf8 = isTextPath(pathBytes);
   return { path: pathText(pathBytes), pathBytes, isUtf8, kind, type, size, mode, conflicts };
 }

@@ -9,7 +9,14 @@ import { walkLayer } from "../../overlay/layer-walk.ts";
 import { lockStoppedSandbox } from "../../store/sandboxes.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
 import { pathText, type GuestPath } from "../fs/guest-path.ts";
-import { changeFrom, Selection, type ChangeSelection, type SandboxChange } from "./chosen-changes.ts";
+import {
+  changeFrom,
+  pathBelow,
+  Selection,
+  selectionOptions,
+  type ChangeSelection,
+  type SandboxChange,
+} from "./chosen-changes.ts";
 import { OpenLayer } from "./open-layer.ts";
 
 /** How far changes were written. */
@@ -20,6 +27,7 @@ export interface ApplyProgress {
   readonly bytes: number;
 }
 
+/** Which changes `applyChanges()` writes, and how. */
 export interface ApplyChangesOptions extends WaitOptions, ChangeSelection {
   /** Find out what would be done, and what would be refused, and write nothing. */
   readonly dryRun?: boolean | undefined;
@@ -27,14 +35,10 @@ export interface ApplyChangesOptions extends WaitOptions, ChangeSelection {
   readonly onProgress?: ((progress: ApplyProgress) => void) | undefined;
 }
 
+/** Which changes `discardChanges()` drops. */
 export interface DiscardChangesOptions extends WaitOptions, ChangeSelection {}
 
-export const applyOptions = {
-  paths: "any",
-  filter: "function",
-  dryRun: "boolean",
-  onProgress: "function",
-} as const;
+export const applyOptions = { ...selectionOptions, dryRun: "boolean", onProgress: "function" } as const;
 
 const mostNamed = 1000;
 const mostShown = 5;
@@ -122,7 +126,7 @@ async function plan(
   operation: Operation,
   refusesConflicts = true,
 ): Promise<ApplyProgress> {
-  const conflicts = new Conflicts();
+  const conflicts = new Conflicts(layer.below);
   let [entries, bytes] = [0, 0];
   const { root } = await readRecords(layer.paths);
   const { below, files, host } = layer;
@@ -162,15 +166,14 @@ async function write(
       onProgress?.({ entries, bytes });
     },
   });
-  const conflicts = new Conflicts();
+  const conflicts = new Conflicts(layer.below);
   for (const path of result.conflicts) conflicts.add(path);
   conflicts.throwIfAny("the host has changed them at this moment; everything else was written");
   if (result.refusedCount > 0) {
-    const refused = result.refused.map(({ path, message }) => ({
-      path: pathText(path),
-      pathBytes: path,
-      message,
-    }));
+    const refused = result.refused.map(({ path, message }) => {
+      const pathBytes = asAsked(Buffer.from(path).toString("latin1"), layer.below);
+      return { path: pathText(pathBytes), pathBytes, message };
+    });
     const shown = refused.slice(0, mostShown).map(({ path, message }) => `${path} (${message})`);
     const rest = result.refusedCount - shown.length;
     throw new PartialCopyError(
@@ -185,12 +188,17 @@ async function write(
 
 /** Gathers conflicts, of very many the first ones. */
 class Conflicts {
+  readonly #below: string;
   readonly #paths: string[] = [];
   #count = 0;
 
+  constructor(below: string) {
+    this.#below = below;
+  }
+
   add(path: string): void {
     this.#count++;
-    if (this.#paths.length < mostNamed) this.#paths.push(pathText(Buffer.from(path, "latin1")));
+    if (this.#paths.length < mostNamed) this.#paths.push(pathText(asAsked(path, this.#below)));
   }
 
   throwIfAny(what: string): void {
@@ -203,6 +211,11 @@ class Conflicts {
       { hint: "Look at both, and apply the others with paths or filter, or discard those changes." },
     );
   }
+}
+
+/** As the caller has paths. A directory above his, which has to be made first, he has none for: it is told by its place in the mount. */
+function asAsked(path: string, below: string): Buffer {
+  return Buffer.from(pathBelow(path, below) ?? path, "latin1");
 }
 
 function asOurs(what: string, { mount }: OpenLayer, error: unknown): unknown {

@@ -187,5 +187,5 @@ export const Mount = {
   provider: (
     files: FileProvider,
     options: Options<"owner" | "timeoutMs" | "cacheMs" | "onError"> = {},
-  ): MountConfig => ({ provider: files, ...options }),
+  ): MountConfig => ({ provider: files, ...given("provider", options) }),
 };

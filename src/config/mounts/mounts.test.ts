@@ -231,6 +231,7 @@ test("options that are none are refused, and not left out", () => {
   isRefused(() => Mount.bind("/tmp", true as never), /Mount\.bind\(\) is true, which is no object/);
   isRefused(() => Mount.bind("/tmp", null as never), /is null/);
   isRefused(() => Mount.tmpfs(64 as never), /Mount\.tmpfs\(\) is 64/);
+  isRefused(() => Mount.provider({} as never, 5 as never), /Mount\.provider\(\) is 5/);
 });
 
 test("a mount with every field that any may have says what its kind has, and null nothing", () => {

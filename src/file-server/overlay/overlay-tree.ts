@@ -47,11 +47,14 @@ export class OverlayTree implements ServedFiles {
     this.#files = layer.files;
     this.#keeper = keeper;
     this.#lower = new HostTree(path, false);
+    const opened: { close(): void }[] = [this.#lower];
     try {
       this.#work = new LayerWork(layer, this.#lower, keeper);
       this.#journal = new JournalWriter(layer.journal);
+      opened.push(this.#journal);
       mkdirSync(layer.files, { recursive: true, mode: 0o700 });
       this.#upper = new HostTree(layer.files, false);
+      opened.push(this.#upper);
       this.nodes = new NodeTable(this.#upper.stat(this.#upper.nodes.root), (node) => {
         this.#sides.forget(node);
         gone(node);
@@ -61,7 +64,7 @@ export class OverlayTree implements ServedFiles {
         keeper.otherPlace(directory),
       );
     } catch (error) {
-      this.#lower.close();
+      for (const each of opened) each.close();
       throw error;
     }
   }

@@ -1,6 +1,5 @@
 import { closeSync, constants, type BigIntStats } from "node:fs";
-import { extendedAttributes } from "../../host/files/extended-attributes.ts";
-import { overrideName, parseOverride } from "../../overlay/guest-attributes.ts";
+import { keptOverride } from "../../overlay/guest-attributes.ts";
 import { fileTypes, typeOf, type Node, type Override } from "../tree/node.ts";
 import type { ServedFiles } from "../tree/served-files.ts";
 
@@ -16,8 +15,7 @@ export function readOverride(tree: ServedFiles, node: Node, stat: BigIntStats): 
   let fd = -1;
   try {
     fd = tree.open(node, constants.O_RDONLY | constants.O_NONBLOCK);
-    const value = extendedAttributes().getAttrSync(fd, overrideName);
-    node.override = value === null ? null : parseOverride(value.toString("latin1"));
+    node.override = keptOverride(fd);
   } catch {
     // It may not be read, or its file system keeps none.
   } finally {
@@ -25,15 +23,4 @@ export function readOverride(tree: ServedFiles, node: Node, stat: BigIntStats): 
   }
   node.overrideAtNs = stat.ctimeNs;
   return node.override;
-}
-
-/** @throws the system's error where it cannot be kept */
-export function writeOverride(fd: number, override: Override | null): void {
-  if (override !== null) {
-    const { uid, gid, mode, rdev } = override;
-    const text = `${uid}:${gid}:${mode.toString(8)}:${rdev}`;
-    extendedAttributes().setAttrSync(fd, overrideName, Buffer.from(text));
-  } else if (extendedAttributes().getAttrSync(fd, overrideName) !== null) {
-    extendedAttributes().removeAttrSync(fd, overrideName);
-  }
 }

@@ -5,7 +5,8 @@ import { Refusal } from "../fuse/refusal.ts";
 import type { ServedPath } from "../options.ts";
 import { fileTypes, typeOf, type Node, type Override } from "../tree/node.ts";
 import type { ServedFiles } from "../tree/served-files.ts";
-import { canKeep, readOverride, writeOverride } from "./override-store.ts";
+import { writeOverride } from "../../overlay/guest-attributes.ts";
+import { canKeep, readOverride } from "./override-store.ts";
 
 const permissions = 0o7777;
 /** What the host is never given: set-user-ID, set-group-ID and sticky bits of the guest's. */

@@ -4,6 +4,7 @@ import { errno, mostForwardedMessage, opcodes, sizes } from "../../file-server/f
 import { Refusal } from "../../file-server/fuse/refusal.ts";
 import { answer, prefixBytes } from "../../file-server/fuse/reply.ts";
 import { Request } from "../../file-server/fuse/request.ts";
+import { afterwards } from "../afterwards.ts";
 import type { FileProvider, ProviderFailure } from "../file-provider.ts";
 import { CheckedProvider } from "./checked-provider.ts";
 import { serveProvided, wantedOfKernel } from "./operations/dispatch.ts";
@@ -58,7 +59,6 @@ interface Pending {
  */
 export class ProviderServer {
   readonly #options: ProviderServerOptions;
-  readonly #files: FileProvider;
   readonly #peer: ServerPeer;
   readonly #stream = new MessageStream(sizes.inHeader, mostForwardedMessage);
   readonly #checked: CheckedProvider;
@@ -73,9 +73,8 @@ export class ProviderServer {
 
   constructor(files: FileProvider, options: ProviderServerOptions, peer: ServerPeer) {
     this.#options = options;
-    this.#files = files;
     this.#peer = peer;
-    this.#checked = new CheckedProvider(this.#files, (error, operation, path) => {
+    this.#checked = new CheckedProvider(files, (error, operation, path) => {
       this.#tell(error, operation, path);
     });
     this.#tree = new ProvidedTree(this.#checked, options);
@@ -201,8 +200,7 @@ export class ProviderServer {
 
   #clear(): void {
     this.#tree.isClosed = true;
-    const { signal } = new AbortController();
-    const call = { signal, uid: 0, gid: 0 };
+    const call = afterwards({ uid: 0, gid: 0 });
     for (const node of this.#tree.nodes.removed()) {
       this.#checked.remove(this.#tree.nodes.pathOf(node), call).catch(() => undefined);
     }

@@ -1,3 +1,4 @@
+import { afterwards } from "../afterwards.ts";
 import type { FileProvider, NewAttributes, ProvidedStat, ProviderCall } from "../file-provider.ts";
 import { systemError } from "../fuse/linux-errors.ts";
 import { removedName } from "../fuse/names.ts";
@@ -38,7 +39,7 @@ export async function copyBetween(
       if (aside !== path) await to.rename?.(aside, path, call);
     } catch (error) {
       // Whoever has given up has not given up this.
-      await to.remove?.(aside, { ...call, signal: new AbortController().signal });
+      await to.remove?.(aside, afterwards(call));
       throw error;
     }
     return;

@@ -283,6 +283,7 @@ test("on the command line", { timeout }, async () => {
     conflicts: false,
   });
   assert.match(await msb("apply", name, "-y"), /^1 .*conflict \/work\/both\nconflict \/work\/sub\/d\n$/s);
+  assert.match(await msb("apply", `${name}:/work/sub`, "-y"), /^1 .*conflict \/work\/sub\/d\n$/s);
   assert.match(await msb("apply", name, "cli", "--dry-run"), /^0 .*Would apply/s);
   assert.equal(existsSync(host("cli")), false);
   assert.match(await msb("apply", name, "/work/cli"), /nobody to ask/);

@@ -88,6 +88,6 @@ export function changes(count: number): string {
 
 function detailsOf(error: ChangesConflictError | PartialCopyError, { guest }: LayerPlace): string[] {
   if (error instanceof PartialCopyError)
-    return error.refused.map(({ path, message }) => `refused ${path}: ${message}`);
+    return error.refused.map(({ path, message }) => `refused ${guest}/${path}: ${message}`);
   return error.conflicts.map((path) => `conflict ${guest}/${path}`);
 }

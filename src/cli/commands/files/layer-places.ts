@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { SandboxHandle } from "../../../api/index.ts";
 import { UsageError } from "../../output/usage-error.ts";
 
@@ -64,7 +65,8 @@ type Layer = Pick<LayerPlace, "guest" | "host">;
 
 function placeOf(path: string, layers: readonly Layer[]): Layer {
   const layer = layerOf(path, layers);
-  if (layer !== undefined) return { guest: path, host: layer.host };
+  if (layer !== undefined)
+    return { guest: path, host: posix.join(layer.host, path.slice(layer.guest.length)) };
   throw new UsageError(
     `${path} is in no directory that is mounted with overlay.`,
     `There is ${layers.map(({ guest }) => guest).join(", ")}`,

@@ -2,7 +2,7 @@
 import { errno, longestPath, renameFlags } from "../../../file-server/fuse/numbers.ts";
 import { Refusal } from "../../../file-server/fuse/refusal.ts";
 import type { Request } from "../../../file-server/fuse/request.ts";
-import type { ProviderCall } from "../../file-provider.ts";
+import { afterwards } from "../../afterwards.ts";
 import type { CheckedStat } from "../checked-stat.ts";
 import { isRemovedName, removedName, requireText, textOf } from "../names.ts";
 import type { ProvidedNode } from "../provided-nodes.ts";
@@ -11,8 +11,6 @@ import { requireOwner, type Call, type ProvidedTree } from "../provided-tree.ts"
 /** `S_IFMT` and `S_IFREG`. */
 const typeBits = 0o170000;
 const regular = 0o100000;
-/** How long it may take to put back what a call that failed had put aside, ms. */
-const afterwardsMs = 10_000;
 
 export async function lookup(tree: ProvidedTree, request: Request, call: Call): Promise<Buffer> {
   const parent = tree.directory(request.node);
@@ -154,7 +152,7 @@ async function putAside(tree: ProvidedTree, node: ProvidedNode, call: Call): Pro
 /** It has not lost its name after all. Where that cannot be done it stays aside: it is the only one that there is. */
 async function putBack(tree: ProvidedTree, node: ProvidedNode, path: string, call: Call): Promise<void> {
   try {
-    await tree.files.rename(tree.nodes.pathOf(node), path, afterwards(call));
+    await tree.files.rename(tree.nodes.pathOf(node), path, afterwards(call.provider));
     node.removedName = null;
   } catch {
     // What it was about has failed already, and says why.
@@ -166,12 +164,7 @@ async function leaveAside(tree: ProvidedTree, node: ProvidedNode, call: Call): P
   if ((node.open > 0 && !tree.isClosed) || node.removedName === null) return;
   const path = tree.nodes.pathOf(node);
   node.removedName = null;
-  await tree.files.remove(path, afterwards(call));
-}
-
-/** For what has to be done even if nobody waits for the call any more: it has a time of its own. */
-function afterwards({ provider }: Call): ProviderCall {
-  return Object.freeze({ ...provider, signal: AbortSignal.timeout(afterwardsMs) });
+  await tree.files.remove(path, afterwards(call.provider));
 }
 
 interface Made {
