@@ -6,6 +6,8 @@ import { test } from "node:test";
 import { fields, texts } from "../../test/support/fuse-kernel.ts";
 import { ServedDirectory } from "../../test/support/served-directory.ts";
 import { errno, setattrFlags as valid } from "./fuse/numbers.ts";
+import { fileBytes } from "./quota.ts";
+import { usedBytes } from "./used-bytes.ts";
 
 const root = 1;
 const kib = 1024;
@@ -47,6 +49,23 @@ test("a guest adds as much as it may, in whatever way, and gets back what it rem
   const { id: last, handle: open } = guest.create(root, "last");
   assert.equal(guest.write(last, open, "x".repeat(100 * kib)).errno, errno.nospc);
   assert.equal(guest.write(last, open, "x".repeat(90 * kib)).errno, 0);
+});
+
+test("a link gives back what it took, however long its target is", (t) => {
+  const host = mkdtempSync(join(tmpdir(), "msb-quota-"));
+  t.after(() => rmSync(host, { recursive: true, force: true }));
+  using guest = new ServedDirectory(host, { quotaBytes: 100 * kib });
+  const { id, handle } = guest.create(root, "file");
+  assert.equal(guest.write(id, handle, "x".repeat(60 * kib)).errno, 0);
+  const { left } = guest.served.quota;
+  for (let round = 0; round < 50; round++) {
+    guest.must("symlink", root, texts("link", "t".repeat(4000)));
+    guest.must("unlink", root, texts("link"));
+  }
+  assert.equal(guest.served.quota.left, left);
+  assert.equal(guest.write(id, handle, "x".repeat(60 * kib), 60 * kib).errno, errno.nospc);
+  guest.must("symlink", root, texts("link", "t".repeat(4000)));
+  assert.equal(usedBytes(host), 60 * kib + 2 * fileBytes, "as the next sandbox counts it");
 });
 
 test("what fails takes no room and gives none back", (t) => {

@@ -5,6 +5,11 @@ import { Refusal } from "./fuse/refusal.ts";
 /** What a name and its file take at least: a guest fills a disk with empty files, too. */
 export const fileBytes = 4096;
 
+/** What a file counts for besides its name. What a directory or a link takes is within that of the name. */
+export function contentBytes(stat: BigIntStats): number {
+  return stat.isFile() ? Number(stat.size) : 0;
+}
+
 /** Counts what the guest has added, and refuses what is more than it may add. What it removes is given back to it. */
 export class Quota {
   readonly #most: number | null;
@@ -57,6 +62,6 @@ export class Quota {
 
   /** The last name of a file was removed, and nobody has it open: while someone has, it takes its room. */
   removed(stat: BigIntStats): void {
-    this.giveBack(fileBytes + (stat.isDirectory() ? 0 : Number(stat.size)));
+    this.giveBack(fileBytes + contentBytes(stat));
   }
 }

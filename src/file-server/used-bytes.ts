@@ -1,5 +1,5 @@
 import { walkTree } from "../host/contained/walk-tree.ts";
-import { fileBytes } from "./quota.ts";
+import { contentBytes, fileBytes } from "./quota.ts";
 
 /**
  * What a directory holds, as a {@link Quota} counts it. What cannot be read, or is gone meanwhile, is not counted.
@@ -10,7 +10,7 @@ export function usedBytes(directory: string): number {
   let bytes = 0;
   for (const { status, isFirstName } of walkTree(directory)) {
     bytes += fileBytes;
-    if (isFirstName && !status.isDirectory()) bytes += Number(status.size);
+    if (isFirstName) bytes += contentBytes(status);
   }
   return bytes;
 }

@@ -92,6 +92,13 @@ test("without virtualization owners and modes are the host's own", (t) => {
   assert.deepEqual([made.uid, made.gid, made.mode], [own.uid, own.gid, 0o100640]);
   assert.equal(guest.setattr(made.id, valid.mode, { mode: 0o755 }).errno, 0);
   assert.equal(statSync(join(host, "file")).mode & 0o7777, 0o755);
+  // As root on the host that would make root of everybody there.
+  assert.equal(guest.setattr(made.id, valid.mode, { mode: 0o6755 }).errno, 0);
+  assert.equal(statSync(join(host, "file")).mode & 0o7777, 0o755);
+  guest.create(root, "program", { mode: 0o6711 });
+  assert.equal(statSync(join(host, "program")).mode & 0o7777, 0o711);
+  guest.must("mkdir", root, Buffer.concat([fields([32, 0o3777], [32, 0]), texts("place")]));
+  assert.equal(statSync(join(host, "place")).mode & 0o7000, 0);
   const pipe = Buffer.concat([fields([32, 0o10644], [32, 0], [32, 0], [32, 0]), texts("pipe")]);
   assert.equal(guest.ask("mknod", root, pipe).errno, errno.perm);
 });

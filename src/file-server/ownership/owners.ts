@@ -9,9 +9,9 @@ import { writeOverride } from "../../overlay/guest-attributes.ts";
 import { canKeep, readOverride } from "./override-store.ts";
 
 const permissions = 0o7777;
+const setId = 0o6000;
 /** What the host is never given: set-user-ID, set-group-ID and sticky bits of the guest's. */
 const hostPermissions = 0o777;
-const setId = 0o6000;
 
 /** Owner and mode that the guest wants; what is missing stays. */
 export interface Change {
@@ -52,7 +52,7 @@ export class Owners {
 
   /** The permissions on the host of what the guest makes. Whoever serves it can always open it again. */
   hostMode(mode: number, isDirectory: boolean): number {
-    if (this.#options.statVirtualization === "off") return mode & permissions;
+    if (this.#options.statVirtualization === "off") return mode & hostPermissions;
     return (mode & hostPermissions) | (isDirectory ? 0o700 : 0o600);
   }
 
@@ -100,7 +100,7 @@ export class Owners {
     }
     if (mode === undefined) return;
     if (!canKeep(typeOf(stat))) throw new Refusal(errno.opnotsupp);
-    this.#withFile(node, (fd) => fchmodSync(fd, mode & permissions));
+    this.#withFile(node, (fd) => fchmodSync(fd, mode & hostPermissions));
   }
 
   #changeOverride(node: Node, stat: BigIntStats, { uid, gid, mode }: Change): void {
