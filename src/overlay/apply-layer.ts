@@ -135,7 +135,9 @@ class Applier {
 
   async #directory(host: HeldDirectory, { change, name }: FoundChange): Promise<void> {
     const path = host.at(bytesOf(name));
-    if ((await entryOf(host, name)) === null) await makeDirectory(path);
+    const there = await entryOf(host, name);
+    if (there === null) await makeDirectory(path);
+    else if (!there.isDirectory()) throw new ChangedMeanwhile();
     this.#modes.set(change.path, change.mode);
     this.#tally.directories++;
     this.#all.progressed(change, 0);

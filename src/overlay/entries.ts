@@ -1,7 +1,10 @@
-import type { BigIntStats } from "node:fs";
+import { constants, type BigIntStats } from "node:fs";
 import { lstat } from "node:fs/promises";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { errorCode } from "../host/system-error.ts";
+
+/** Opens for reading what has a name, which must not be a link, and waits for no pipe. */
+export const itself = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** A name, of one character for each byte, as the system takes it. */
 export function bytesOf(name: string): Buffer {

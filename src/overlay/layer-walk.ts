@@ -1,10 +1,10 @@
-import { constants, type BigIntStats } from "node:fs";
+import type { BigIntStats } from "node:fs";
 import { open, readdir, readlink } from "node:fs/promises";
 import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { deepest } from "../host/tree/tree-path.ts";
 import type { TreeKind } from "../host/tree/tree.ts";
 import { baseOf, markOf } from "./base.ts";
-import { bytesOf, childOf, entryOf } from "./entries.ts";
+import { bytesOf, childOf, entryOf, itself } from "./entries.ts";
 import { keptOverride } from "./guest-attributes.ts";
 import { below, type LayerRecord } from "./layer-records.ts";
 import { sameContent } from "./same-content.ts";
@@ -281,8 +281,6 @@ export async function isAsKnown(
     await directory.close();
   }
 }
-
-const itself = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Type and permissions. Devices, pipes and sockets are empty files on the host that remember what they are. */
 export async function asTheGuestSees(

@@ -154,16 +154,16 @@ test("the same change on both sides is none", async (t) => {
 test("what is applied is the new base, and leaves the layer", async (t) => {
   const guest = await guestWithFiles(t);
   guest.append("a", "more");
-  guest.kernel.setattr(guest.node("b"), valid.mode, { mode: 0o755 });
+  guest.kernel.setattr(guest.node("b"), valid.mode, { mode: 0o6755 });
   guest.mkdir("made");
-  guest.kernel.setattr(guest.node("made"), valid.mode, { mode: 0o555 });
+  guest.kernel.setattr(guest.node("made"), valid.mode, { mode: 0o3555 });
   guest.create("made/in", "y");
   guest.unlink("c");
   const result = await guest.apply();
   assert.deepEqual([result.files, result.directories, result.deleted, result.bytes], [3, 1, 1, 9]);
   assert.equal(readFileSync(join(guest.host, "a"), "utf8"), "a\nmore");
-  assert.equal(lstatSync(join(guest.host, "b")).mode & 0o777, 0o755);
-  assert.equal(lstatSync(join(guest.host, "made")).mode & 0o777, 0o555);
+  assert.equal(lstatSync(join(guest.host, "b")).mode & 0o7777, 0o755);
+  assert.equal(lstatSync(join(guest.host, "made")).mode & 0o7777, 0o555);
   assert.ok(!existsSync(join(guest.host, "c")));
   assert.deepEqual(await guest.changes(), []);
   assert.equal(guest.read("a"), "a\nmore");
@@ -220,6 +220,92 @@ test("devices, pipes and sockets are refused by name, and all else is written", 
   );
   assert.deepEqual(readdirSync(guest.host).sort(), ["a", "b", "c", "dir", "file"]);
 });
+
+interface Meanwhile {
+  /** The change that was looked at and is about to be written. */
+  readonly path: string;
+  readonly act: (guest: OverlayGuest, outside: string) => void;
+  /** What must be on the host still, and what it says. */
+  readonly kept: readonly [path: string, text: string] | null;
+}
+
+/** What somebody does on the host, or in the layer, between the look at a change and its writing. */
+const meanwhile: Record<string, Meanwhile> = {
+  "edits a file that the guest has changed": {
+    path: "a",
+    act: ({ host }) => appendFileSync(join(host, "a"), "host"),
+    kept: ["a", "a\nhost"],
+  },
+  "makes a file where the guest adds one": {
+    path: "added",
+    act: ({ host }) => writeFileSync(join(host, "added"), "host"),
+    kept: ["added", "host"],
+  },
+  "edits a file that the guest has deleted": {
+    path: "c",
+    act: ({ host }) => appendFileSync(join(host, "c"), "host"),
+    kept: ["c", "c\nhost"],
+  },
+  "adds a file to a directory that the guest has deleted": {
+    path: "dir/deep",
+    act: ({ host }) => writeFileSync(join(host, "dir/deep/unseen"), "host"),
+    kept: ["dir/deep/unseen", "host"],
+  },
+  "puts a link where the guest has made a directory": {
+    path: "made",
+    act: ({ host }, outside) => symlinkSync(outside, join(host, "made")),
+    kept: ["made/secret", "secret"],
+  },
+  "puts a link where the layer has a file": {
+    path: "a",
+    act: ({ layer }, outside) => {
+      rmSync(join(layer.files, "a"));
+      symlinkSync(join(outside, "secret"), join(layer.files, "a"));
+    },
+    kept: null,
+  },
+};
+
+for (const [what, { path, act, kept }] of Object.entries(meanwhile)) {
+  test(`where somebody ${what}, nothing is lost and nothing leads out`, async (t) => {
+    const guest = await guestWithFiles(t);
+    const outside = join(guest.host, "..", "outside");
+    mkdirSync(outside);
+    writeFileSync(join(outside, "secret"), "secret");
+    await settled(...["a", "c", "dir/deep/e"].map((name) => join(guest.host, name)));
+    guest.append("a", "guest");
+    guest.create("added", "guest");
+    guest.unlink("c");
+    guest.removeTree("dir/deep");
+    guest.mkdir("made");
+    guest.create("made/secret", "guest");
+    assert.deepEqual(await guest.changes(), [
+      "C a",
+      "A added",
+      "D c",
+      "D dir/deep",
+      "A made",
+      "A made/secret",
+    ]);
+    const before = snapshot(outside);
+    let acted = 0;
+    const outcome = await guest
+      .apply((change) => {
+        if (change.path === path && acted++ === 0) act(guest, outside);
+        return true;
+      })
+      .catch((error: unknown) => error as Error);
+    assert.ok(acted > 0);
+    assert.deepEqual(snapshot(outside), before);
+    if (kept === null) {
+      assert.notEqual(readFileSync(join(guest.host, path), "utf8"), "secret");
+      return;
+    }
+    assert.equal(readFileSync(join(guest.host, kept[0]), "utf8"), kept[1]);
+    if (outcome instanceof Error) throw outcome;
+    assert.deepEqual(outcome.conflicts, [path]);
+  });
+}
 
 test("links lead nowhere, on either side", async (t) => {
   const guest = await guestWithFiles(t);

@@ -1,9 +1,8 @@
-import { constants } from "node:fs";
+import { itself } from "./entries.ts";
 import { open } from "node:fs/promises";
 import { readChunk } from "../host/files/read-chunk.ts";
 
 const chunkBytes = 256 * 1024;
-const itself = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Whether two files have the same in them. Neither is followed. @throws the system's error */
 export async function sameContent(one: Buffer, other: Buffer): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { constants, linkSync, lstatSync, renameSync, unlinkSync, type BigIntStats } from "node:fs";
+import { linkSync, lstatSync, renameSync, unlinkSync, type BigIntStats } from "node:fs";
 import { lchown, open, readlink, symlink, unlink, type FileHandle } from "node:fs/promises";
 import { readChunk } from "../host/files/read-chunk.ts";
 import { errorCode } from "../host/system-error.ts";
@@ -6,14 +6,13 @@ import type { HeldDirectory } from "../host/contained/held-directory.ts";
 import { partialName } from "../host/tree/partial-names.ts";
 import { openAside } from "../host/tree/write-entry.ts";
 import { baseOf, unknownBase, type Base } from "./base.ts";
-import { bytesOf } from "./entries.ts";
+import { bytesOf, itself } from "./entries.ts";
 
 /** The host has changed it since it was looked at. */
 export class ChangedMeanwhile extends Error {}
 /** The guest writes to it all the time. */
 export class StillWritten extends Error {}
 
-const itself = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const chunkBytes = 1 << 20;
 const blockBytes = 4096;
 const zeros = Buffer.alloc(blockBytes);

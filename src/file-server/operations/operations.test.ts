@@ -190,14 +190,50 @@ test("a file whose name another file has now is not mistaken for it", (t) => {
   assert.equal(other.size, 7);
 });
 
-test("names that are none are refused", (t) => {
-  const { guest } = serveDirectory(t);
-  for (const name of ["", ".", "..", "a/b", "/", "../outside/secret"]) {
-    assert.equal(guest.ask("lookup", root, texts(name)).errno, errno.inval, name);
-    assert.equal(guest.ask("unlink", root, texts(name)).errno, errno.inval, name);
-    const both = Buffer.concat([fields([64, root]), texts("x", name)]);
-    assert.notEqual(guest.ask("rename", root, both).errno, 0, name);
+test("names that are none are refused, by each operation that takes one", (t) => {
+  const { guest, host, outside } = serveDirectory(t);
+  writeFileSync(join(host, "x"), "x");
+  const { id } = guest.lookup(root, "x");
+  const before = [readdirSync(join(host, "..")), readdirSync(host), readdirSync(outside)];
+  for (const name of ["", ".", "..", "a/b", "/", "../new", "../outside/secret"]) {
+    const made = fields([32, 0o644], [32, 0]);
+    for (const [operation, node, body] of [
+      ["lookup", root, texts(name)],
+      ["unlink", root, texts(name)],
+      ["rmdir", root, texts(name)],
+      ["symlink", root, texts(name, "target")],
+      ["mkdir", root, Buffer.concat([made, texts(name)])],
+      ["mknod", root, Buffer.concat([fields([32, 0o100644], [32, 0], [32, 0], [32, 0]), texts(name)])],
+      ["create", root, Buffer.concat([fields([32, 2], [32, 0o644], [32, 0], [32, 0]), texts(name)])],
+      ["link", root, Buffer.concat([fields([64, id]), texts(name)])],
+      ["rename", root, Buffer.concat([fields([64, root]), texts("x", name)])],
+      ["rename", root, Buffer.concat([fields([64, root]), texts(name, "y")])],
+      ["rename2", root, Buffer.concat([fields([64, root], [32, 0], [32, 0]), texts("x", name)])],
+      ["rename2", root, Buffer.concat([fields([64, root], [32, 0], [32, 0]), texts(name, "y")])],
+    ] as const)
+      assert.equal(guest.ask(operation, node, body).errno, errno.inval, `${operation} "${name}"`);
   }
+  assert.deepEqual([readdirSync(join(host, "..")), readdirSync(host), readdirSync(outside)], before);
+  assert.equal(readFileSync(join(outside, "secret"), "utf8"), "secret");
+});
+
+test("a name that becomes a link while a file is made under it leads nowhere", (t) => {
+  const { guest, host, outside } = serveDirectory(t);
+  symlinkSync(join(outside, "new"), join(host, "dangling"));
+  symlinkSync(join(outside, "secret"), join(host, "leading"));
+  // As if both had come after it was looked for.
+  const { tree } = guest.served;
+  const statEntry = tree.statEntry.bind(tree);
+  for (const name of ["dangling", "leading"]) {
+    tree.statEntry = (parent, each) => (each === name ? undefined : statEntry(parent, each));
+    for (const flags of [2, 2 | 0o1000]) {
+      const body = Buffer.concat([fields([32, flags], [32, 0o644], [32, 0], [32, 0]), texts(name)]);
+      assert.notEqual(guest.ask("create", root, body).errno, 0, name);
+    }
+    tree.statEntry = statEntry;
+  }
+  assert.deepEqual(readdirSync(outside), ["secret"]);
+  assert.equal(readFileSync(join(outside, "secret"), "utf8"), "secret");
 });
 
 test("a directory of many files is listed once each, with and without their attributes", (t) => {
@@ -332,6 +368,19 @@ test("a file by itself is whatever file has its name, and nothing beside it is t
   assert.equal(guest.ask("lookup", root, texts("beside")).errno, errno.notdir);
   assert.equal(guest.ask("opendir", root, fields([32, 0], [32, 0])).errno, errno.notdir);
   assert.equal(guest.ask("unlink", 0, texts("beside")).errno, errno.stale);
+});
+
+test("a file by itself whose name becomes a link leads nowhere", (t) => {
+  const { host, outside } = serveDirectory(t);
+  writeFileSync(join(host, "config"), "one");
+  using guest = new ServedDirectory(join(host, "config"), { isFile: true });
+  rmSync(join(host, "config"));
+  symlinkSync(join(outside, "secret"), join(host, "config"));
+  for (const flags of [0, 1, 2, 1 | 0o1000])
+    assert.equal(guest.ask("open", root, fields([32, flags], [32, 0])).errno, errno.stale, String(flags));
+  assert.equal(guest.setattr(root, valid.size, { size: 0 }).errno, errno.stale);
+  assert.equal(guest.ask("getattr", root, fields([32, 0], [32, 0], [64, 0])).errno, errno.stale);
+  assert.equal(readFileSync(join(outside, "secret"), "utf8"), "secret");
 });
 
 test("a directory is moved to a free name alone, even if that has just been taken", (t) => {

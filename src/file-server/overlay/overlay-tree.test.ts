@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import {
   appendFileSync,
+  closeSync,
   linkSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -11,9 +13,23 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { extendedAttributes } from "../../host/files/extended-attributes.ts";
 import { fields, texts } from "../../../test/support/fuse-kernel.ts";
 import { OverlayGuest, settled, snapshot } from "../../../test/support/overlay-guest.ts";
 import { errno, renameFlags, setattrFlags as valid } from "../fuse/numbers.ts";
+
+function writeAttribute(path: string, name: string): void {
+  const fd = openSync(path, "r+");
+  extendedAttributes().setAttrSync(fd, name, Buffer.from("1"));
+  closeSync(fd);
+}
+
+function readAttribute(path: string, name: string): string | undefined {
+  const fd = openSync(path, "r");
+  const value = extendedAttributes().getAttrSync(fd, name);
+  closeSync(fd);
+  return value?.toString();
+}
 
 function fill(host: string): void {
   mkdirSync(join(host, "dir/deep"), { recursive: true });
@@ -22,7 +38,10 @@ function fill(host: string): void {
 }
 
 test("whatever the guest does, the host's directory stays as it is, byte for byte", async (t) => {
-  const guest = new OverlayGuest(t, {}, fill);
+  const guest = new OverlayGuest(t, {}, (path) => {
+    fill(path);
+    writeAttribute(join(path, "b"), "user.y");
+  });
   const { kernel, host } = guest;
   await settled(join(host, "a"), join(host, "dir/deep/d"));
   const before = snapshot(host);
@@ -36,6 +55,7 @@ test("whatever the guest does, the host's directory stays as it is, byte for byt
     kernel.setattr(guest.node(path), everything, { mode: 0o4711, uid: 5, gid: 6 });
   const xattr = Buffer.concat([fields([32, 1], [32, 0]), texts("user.x"), Buffer.from("1")]);
   for (const path of ["dir", "dir/c", ""]) kernel.must("setxattr", guest.node(path), xattr);
+  kernel.must("removexattr", guest.node("b"), texts("user.y"));
   const [parent, name] = guest.at("dir/hard");
   kernel.must("link", parent, Buffer.concat([fields([64, guest.node("a")]), texts(name)]));
   assert.equal(guest.rename("dir/c", "moved"), 0);
@@ -47,6 +67,7 @@ test("whatever the guest does, the host's directory stays as it is, byte for byt
   for (const path of ["../outside", ".", "x/y"])
     assert.equal(kernel.ask("lookup", 1, texts(path)).errno, errno.inval, path);
   assert.deepEqual(snapshot(host), before);
+  assert.equal(readAttribute(join(host, "b"), "user.y"), "1");
   assert.deepEqual(guest.list(), ["b", "dir", "made", "moved", "new"]);
   assert.deepEqual(guest.list("dir"), ["c", "deep", "hard"]);
   assert.deepEqual(guest.list("dir/deep"), ["own"]);
