@@ -1,0 +1,57 @@
+import type { RuleProtocol } from "../config/network/policy-type.ts";
+
+interface EventBase {
+  /** When, in ms since 1970. */
+  readonly timestampMs: number;
+}
+
+interface FlowBase extends EventBase {
+  /** Counts from the start of the sandbox; the same in `flow-opened` and `flow-closed`. */
+  readonly flow: number;
+  readonly direction: "egress" | "ingress";
+  readonly protocol: RuleProtocol;
+  /** Outside the sandbox. */
+  readonly address: string;
+  /** Of the listening side; null for ICMP. */
+  readonly port: number | null;
+  /** The name that was evidence, or that stands for the address. */
+  readonly name: string | null;
+  /** Index of the rule that decided; null: the default. */
+  readonly rule: number | null;
+}
+
+/** Let through. */
+export interface FlowOpened extends FlowBase {
+  readonly kind: "flow-opened";
+}
+
+export interface FlowClosed extends FlowBase {
+  readonly kind: "flow-closed";
+  /** Payload, from and to the guest. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** `policy`: not allowed any more. */
+  readonly reason: "closed" | "reset" | "timeout" | "unreachable" | "refused" | "idle" | "policy" | "stopped";
+}
+
+export interface FlowDenied extends FlowBase {
+  readonly kind: "flow-denied";
+  readonly reason: "policy" | "max-connections" | "blocked-port";
+}
+
+export interface DnsAnswered extends EventBase {
+  readonly kind: "dns";
+  /** As it was asked, in lower case, odd bytes as `\ddd` (RFC 1035, 5.1). */
+  readonly name: string;
+  /** `A`, `AAAA`, `MX`… or `TYPE65280`. */
+  readonly type: string;
+  readonly outcome: "answered" | "denied" | "limited" | "filtered" | "failed";
+  /** `NOERROR`, `NXDOMAIN`, `SERVFAIL`… */
+  readonly rcode: string;
+  /** What the guest was told. */
+  readonly addresses: readonly string[];
+  readonly rule: number | null;
+}
+
+/** What came to pass on a sandbox's network. */
+export type NetworkEvent = FlowOpened | FlowClosed | FlowDenied | DnsAnswered;
