@@ -37,6 +37,8 @@ export interface FlowClosed extends FlowBase {
 export interface FlowDenied extends FlowBase {
   readonly kind: "flow-denied";
   readonly reason: "policy" | "max-connections" | "blocked-port";
+  /** How many it stands for: the like of one that was told are told together, so that a flood of them fills no log. At least 1. */
+  readonly count: number;
 }
 
 export interface DnsAnswered extends EventBase {
