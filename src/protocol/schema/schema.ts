@@ -20,6 +20,7 @@ import { lifecycle } from "./lifecycle.ts";
 import { logs } from "./logs.ts";
 import { patches } from "./patches.ts";
 import { metrics } from "./metrics.ts";
+import { network } from "./network.ts";
 import { providers } from "./providers.ts";
 import { stream } from "./stream.ts";
 import type { Area, Fields, MessageDefinition, ServiceDefinition } from "./types.ts";
@@ -35,6 +36,7 @@ export const areas: readonly Area[] = [
   lifecycle,
   metrics,
   logs,
+  network,
   events,
   host,
 ];
