@@ -14,11 +14,14 @@ export interface NetworkLine {
 /** Of an answer's addresses so many are noted: a line has a bound, whatever a server says. */
 const mostAddresses = 64;
 
+const groups = ["public", "private", "loopback", "link-local", "metadata", "multicast", "host"] as const;
+
 const flow = {
   flow: v.number(),
   direction: v.picklist(["egress", "ingress"]),
   protocol: v.picklist(["tcp", "udp", "icmpv4", "icmpv6"]),
   address: v.string(),
+  group: v.nullable(v.picklist(groups)),
   port: v.nullable(v.number()),
   name: v.nullable(v.string()),
   rule: v.nullable(v.number()),
@@ -35,7 +38,7 @@ const rule = v.object({
     v.object({ kind: v.literal("domainSuffix"), suffix: v.string() }),
     v.object({
       kind: v.literal("group"),
-      group: v.picklist(["public", "private", "loopback", "link-local", "metadata", "multicast", "host"]),
+      group: v.picklist(groups),
     }),
   ]),
   protocols: v.array(v.picklist(["tcp", "udp", "icmpv4", "icmpv6"])),
@@ -65,11 +68,14 @@ const eventSchema = v.variant("kind", [
     kind: v.literal("flow-denied"),
     ...flow,
     reason: v.picklist(["policy", "max-connections", "blocked-port"]),
+    count: v.number(),
   }),
   v.object({
     kind: v.literal("dns"),
     name: v.string(),
     type: v.string(),
+    transport: v.picklist(["udp", "tcp"]),
+    resolver: v.nullable(v.string()),
     outcome: v.picklist(["answered", "denied", "limited", "filtered", "failed"]),
     rcode: v.string(),
     addresses: v.array(v.string()),
