@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { destinationGroups, policySchema, ruleProtocols } from "../config/network/stored-policy.ts";
 import type { NetworkLogEvent } from "../network/events.ts";
 
 /**
@@ -14,37 +15,16 @@ export interface NetworkLine {
 /** Of an answer's addresses so many are noted: a line has a bound, whatever a server says. */
 const mostAddresses = 64;
 
-const groups = ["public", "private", "loopback", "link-local", "metadata", "multicast", "host"] as const;
-
 const flow = {
   flow: v.number(),
   direction: v.picklist(["egress", "ingress"]),
-  protocol: v.picklist(["tcp", "udp", "icmpv4", "icmpv6"]),
+  protocol: v.picklist(ruleProtocols),
   address: v.string(),
-  group: v.nullable(v.picklist(groups)),
+  group: v.nullable(v.picklist(destinationGroups)),
   port: v.nullable(v.number()),
   name: v.nullable(v.string()),
   rule: v.nullable(v.number()),
 };
-
-const action = v.picklist(["allow", "deny"]);
-
-const rule = v.object({
-  direction: v.picklist(["egress", "ingress", "any"]),
-  destination: v.variant("kind", [
-    v.object({ kind: v.literal("any") }),
-    v.object({ kind: v.literal("cidr"), cidr: v.string() }),
-    v.object({ kind: v.literal("domain"), domain: v.string() }),
-    v.object({ kind: v.literal("domainSuffix"), suffix: v.string() }),
-    v.object({
-      kind: v.literal("group"),
-      group: v.picklist(groups),
-    }),
-  ]),
-  protocols: v.array(v.picklist(["tcp", "udp", "icmpv4", "icmpv6"])),
-  ports: v.array(v.object({ start: v.number(), end: v.number() })),
-  action,
-});
 
 const eventSchema = v.variant("kind", [
   v.object({ kind: v.literal("flow-opened"), ...flow }),
@@ -53,16 +33,7 @@ const eventSchema = v.variant("kind", [
     ...flow,
     bytesSent: v.number(),
     bytesReceived: v.number(),
-    reason: v.picklist([
-      "closed",
-      "reset",
-      "timeout",
-      "unreachable",
-      "refused",
-      "idle",
-      "policy",
-      "stopped",
-    ]),
+    reason: v.picklist(["closed", "reset", "timeout", "unreachable", "refused", "idle", "policy", "stopped"]),
   }),
   v.object({
     kind: v.literal("flow-denied"),
@@ -84,7 +55,7 @@ const eventSchema = v.variant("kind", [
   v.object({
     kind: v.literal("policy"),
     cause: v.picklist(["start", "update", "rotation"]),
-    policy: v.object({ defaultEgress: action, defaultIngress: action, rules: v.array(rule) }),
+    policy: policySchema,
     observe: v.boolean(),
   }),
   v.object({ kind: v.literal("lost"), count: v.number() }),
