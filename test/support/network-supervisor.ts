@@ -102,6 +102,10 @@ export interface NetworkSupervisor {
   /** Configurations that were kept. */
   readonly kept: NetworkConfig[];
   readonly written: (readonly BoundPort[])[];
+  /** The same of a sandbox that was created without a network. */
+  readonly without: SandboxControl;
+  /** Opens the log anew, as the next run does. */
+  readonly reopenLog: () => Promise<NetworkLog>;
   /** The sandbox ends. */
   readonly end: () => Promise<void>;
 }
@@ -149,7 +153,7 @@ export async function networkSupervisor(t: TestContext): Promise<NetworkSupervis
     message: () => undefined,
     lost: () => undefined,
   });
-  const control = {
+  const known = {
     name: "demo",
     record: { config: { disableNetwork: false } },
     find: () => Promise.resolve({ status, paths: { networkLog: logPath } }),
@@ -159,7 +163,10 @@ export async function networkSupervisor(t: TestContext): Promise<NetworkSupervis
         : Promise.reject(new SandboxNotRunningError("over")),
     explainLoss: <T>(answer: Promise<T>) => answer,
     waitForChange: () => new Promise(setImmediate),
-  } as unknown as SandboxControl;
+  };
+  const control = known as unknown as SandboxControl;
+  const without = { ...known, record: { config: { disableNetwork: true } } } as unknown as SandboxControl;
+  const reopenLog = (): Promise<NetworkLog> => NetworkLog.open(logPath);
   const end = async (): Promise<void> => {
     await network[Symbol.asyncDispose]();
     status = "stopped";
@@ -175,7 +182,7 @@ export async function networkSupervisor(t: TestContext): Promise<NetworkSupervis
     await rm(directory, { recursive: true, force: true });
   });
   return {
-    ...{ gateway, network, log, logPath, control, connection, kept, written, end },
+    ...{ gateway, network, log, logPath, control, connection, kept, written, end, without, reopenLog },
     event: (told) => event(told),
   };
 }

@@ -1,30 +1,27 @@
-import { Agent, type AgentOptions, type ClientRequestArgs } from "node:http";
+import type { Agent, AgentOptions, ClientRequestArgs } from "node:http";
 import type { Duplex } from "node:stream";
-import { connect as connectTls } from "node:tls";
 import type { GuestSocket } from "./guest-socket.ts";
 
 /** Makes a connection to a port of the guest. */
 export type ConnectToPort = (port: number) => Promise<GuestSocket>;
 
-/** An `http.Agent` whose connections go to a guest. */
-export class GuestHttpAgent extends Agent {
-  readonly #connect: ConnectToPort;
-  readonly #port: number | null;
-
-  /** @internal @param port of every connection; null: the one of the request */
-  constructor(connect: ConnectToPort, port: number | null, options: AgentOptions) {
-    super(options);
-    this.#connect = connect;
-    this.#port = port;
-  }
-
-  override createConnection(
-    options: ClientRequestArgs,
-    callback?: (error: Error | null, stream: Duplex) => void,
-  ): Duplex | null {
-    void connected(this.#connect(this.#port ?? Number(options.port ?? 80)), callback);
-    return null;
-  }
+/**
+ * An `http.Agent` whose connections go to a guest.
+ *
+ * @param port of every connection; null: the one of the request
+ */
+export function guestHttpAgent(connect: ConnectToPort, port: number | null, options: AgentOptions): Agent {
+  // Only now: it is a large part of Node, of which most programs that use sandboxes use nothing.
+  const http = process.getBuiltinModule("node:http");
+  return new (class GuestHttpAgent extends http.Agent {
+    override createConnection(
+      { port: asked }: ClientRequestArgs,
+      callback?: (error: Error | null, stream: Duplex) => void,
+    ): Duplex | null {
+      void connected(connect(port ?? Number(asked ?? 80)), callback);
+      return null;
+    }
+  })(options);
 }
 
 /** What undici tells of the connection that it wants. */
@@ -56,7 +53,8 @@ export function guestConnector(connect: ConnectToPort, port: number | null): Gue
 }
 
 async function overTls(socket: GuestSocket, { servername, hostname }: ConnectorOptions): Promise<Duplex> {
-  const secure = connectTls({ socket, servername: servername ?? hostname });
+  const { connect } = await import("node:tls");
+  const secure = connect({ socket, servername: servername ?? hostname });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   secure.once("secureConnect", resolve).once("error", reject);
   await promise;

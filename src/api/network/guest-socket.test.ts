@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { Agent as HttpAgent, createServer as createHttpServer, get, type IncomingMessage } from "node:http";
+import { createServer as createHttpServer, get, type IncomingMessage } from "node:http";
 import { createServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
@@ -14,7 +14,7 @@ import {
   type NetworkSupervisor,
 } from "../../../test/support/network-supervisor.ts";
 import { connectGuest, waitForGuestPort } from "./connect-guest.ts";
-import { GuestHttpAgent, guestConnector } from "./guest-agent.ts";
+import { guestConnector, guestHttpAgent } from "./guest-agent.ts";
 import type { GuestSocket } from "./guest-socket.ts";
 
 async function dial({ control }: NetworkSupervisor, port: number, timeoutMs?: number): Promise<GuestSocket> {
@@ -140,11 +140,7 @@ test("a port where nobody listens is refused, and what is no port is not asked f
   await assert.rejects(dial(supervisor, 81), RuntimeError);
   for (const port of [0, -1, 65_536, 1.5, Number.NaN])
     await assert.rejects(dial(supervisor, port), InvalidConfigError);
-  const without = {
-    ...supervisor.control,
-    record: { config: { disableNetwork: true } },
-  } as typeof supervisor.control;
-  await assert.rejects(dial({ ...supervisor, control: without }, 80), UnsupportedOperationError);
+  await assert.rejects(dial({ ...supervisor, control: supervisor.without }, 80), UnsupportedOperationError);
 });
 
 test("a guest that never answers is waited for as long as was said, and nothing is left of it", async (t) => {
@@ -152,7 +148,9 @@ test("a guest that never answers is waited for as long as was said, and nothing 
   let given: AbortSignal | null = null;
   supervisor.gateway.connect = (_port, signal) => {
     given = signal;
-    return new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    return new Promise((_resolve, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason as Error)),
+    );
   };
   await assert.rejects(dial(supervisor, 80, 20), { name: "OperationTimeoutError" });
   await settle();
@@ -192,7 +190,7 @@ test("node:http speaks to the guest through its agent, and keeps a connection fo
   });
   await guestServer(gateway, 8000, server);
   const connect = (port: number): Promise<GuestSocket> => dial(supervisor, port);
-  const agent: HttpAgent = new GuestHttpAgent(connect, null, { keepAlive: true, maxSockets: 1 });
+  const agent = guestHttpAgent(connect, null, { keepAlive: true, maxSockets: 1 });
   const ask = async (path: string): Promise<string> => {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     get({ agent, host: "guest", port: 8000, path, timeout: 5000 }, resolve).on("error", reject);
@@ -202,7 +200,7 @@ test("node:http speaks to the guest through its agent, and keeps a connection fo
   assert.equal(await ask("/two"), "GET /two ");
   assert.equal(gateway.connections.length, 1);
   agent.destroy();
-  const refusing = new GuestHttpAgent(connect, 81, {});
+  const refusing = guestHttpAgent(connect, 81, {});
   const failed = once(get({ agent: refusing, host: "guest", port: 8000 }), "error");
   assert.match(String((await failed)[0]), /refused/);
 });

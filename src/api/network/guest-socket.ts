@@ -1,7 +1,7 @@
 import { Duplex } from "node:stream";
 import { ProtocolError, RuntimeError } from "../../errors/index.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
-import { FrameKind, type DataKind } from "../../protocol/frame.ts";
+import { FrameKind } from "../../protocol/frame.ts";
 import { MAX_DATA_PAYLOAD } from "../../protocol/generated/limits.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";

@@ -140,8 +140,7 @@ test("the numbers of a log go on in the next run, also after a line that was tor
   supervisor.event(question("one"));
   await supervisor.log.flush();
   await appendFile(supervisor.logPath, '{"t":"2026-');
-  const { NetworkLog } = await import("../../supervisor/logs/network-log.ts");
-  const next = await NetworkLog.open(supervisor.logPath);
+  const next = await supervisor.reopenLog();
   next.policy("start", { defaultEgress: "allow", defaultIngress: "allow", rules: [] }, true);
   next.event(question("two"));
   await next.close();
@@ -152,11 +151,7 @@ test("the numbers of a log go on in the next run, also after a line that was tor
 
 test("a sandbox without a network has no events, and says so", async (t) => {
   const supervisor = await networkSupervisor(t);
-  const control = { ...supervisor.control, record: { config: { disableNetwork: true } } };
-  await assert.rejects(
-    read({ ...supervisor, control: control as typeof supervisor.control }),
-    UnsupportedOperationError,
-  );
+  await assert.rejects(read({ ...supervisor, control: supervisor.without }), UnsupportedOperationError);
 });
 
 test("who leaves is not told any more, and gives up his subscription", async (t) => {

@@ -1,4 +1,4 @@
-import type { AgentOptions } from "node:http";
+import type { Agent, AgentOptions } from "node:http";
 import { SandboxStillRunningError } from "../../errors/index.ts";
 import { SandboxStatuses, type SandboxStatus } from "../../config/enums.ts";
 import { checkOneOf } from "../../config/checks.ts";
@@ -15,7 +15,7 @@ import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
 import { connectGuest, connectMs, checkGuestPort } from "../network/connect-guest.ts";
-import { GuestHttpAgent, guestConnector, type GuestConnector } from "../network/guest-agent.ts";
+import { guestConnector, guestHttpAgent, type GuestConnector } from "../network/guest-agent.ts";
 import type { GuestSocket } from "../network/guest-socket.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
 import type { StartReport } from "./progress.ts";
@@ -126,9 +126,9 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    * await server.kill();
    * ```
    */
-  httpAgent(port?: number, options: AgentOptions = {}): GuestHttpAgent {
+  httpAgent(port?: number, options: AgentOptions = {}): Agent {
     const fixed = port === undefined ? null : checkGuestPort(port);
-    return new GuestHttpAgent((target) => this.connect(target), fixed, options);
+    return guestHttpAgent((target) => this.connect(target), fixed, options);
   }
 
   /**

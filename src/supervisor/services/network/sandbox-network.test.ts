@@ -19,7 +19,7 @@ const rule: Rule = {
 async function ask({ connection }: NetworkSupervisor, message: Message): Promise<NetworkStatusMessage> {
   const answer = await connection.request(message, new AbortController().signal);
   assert.equal(answer.type, "NetworkStatus");
-  return answer as NetworkStatusMessage;
+  return answer;
 }
 
 const update = (
