@@ -183,8 +183,9 @@ test("a guest that takes all at once leaves the event loop to others", async () 
   setImmediate(turn);
   let drains = 0;
   const { promise, resolve } = Promise.withResolvers<void>();
+  const bytes = frame(60_000);
   const fill = (): void => {
-    while (!link.isCongested) link.send(outgoing(frame(60_000)), null);
+    while (!link.isCongested) link.send(outgoing(bytes), null);
     if (++drains === 20) resolve();
   };
   link.onDrain(fill);
