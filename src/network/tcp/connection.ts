@@ -32,6 +32,11 @@ export interface TcpHandler {
   ended(): void;
   /** More can be written. */
   drained(): void;
+  /**
+   * The guest has so many more bytes of what was written, from the oldest on: nobody reads them any more, and whoever wrote them may use
+   * their memory again.
+   */
+  acknowledged(bytes: number): void;
   /** Nothing more comes. `reset`: the guest refused it or gave it up; `timeout`: it did not answer any more. Called once. */
   closed(how: "closed" | "reset" | "timeout"): void;
 }
