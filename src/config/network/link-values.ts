@@ -60,7 +60,10 @@ export function checkOwnAddress(text: string, family: Family): string {
     family === 6 && address.bytes.subarray(8).every((byte, index) => byte === (index === 7 ? 1 : 0));
   if (gateway <= 0 || isGateway) {
     throw new InvalidConfigError(`${what}: it leaves no address for the gateway`, {
-      hint: family === 4 ? "The gateway gets the address before it: end it in 2 or more." : "The gateway is ::1 of its /64.",
+      hint:
+        family === 4
+          ? "The gateway gets the address before it: end it in 2 or more."
+          : "The gateway is ::1 of its /64.",
     });
   }
   return address.toString();

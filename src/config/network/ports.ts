@@ -24,9 +24,12 @@ export function checkPort(path: string, input: PortInput): PublishedPort {
   const address: unknown = hostBind;
   const bind = typeof address === "string" ? IpAddress.parse(address) : null;
   if (bind === null) {
-    throw new InvalidConfigError(`${path}: the address to bind is ${shown(hostBind)}, which is no IP address`, {
-      hint: "Use 127.0.0.1, 0.0.0.0 for all of IPv4, ::1, or an address of this computer.",
-    });
+    throw new InvalidConfigError(
+      `${path}: the address to bind is ${shown(hostBind)}, which is no IP address`,
+      {
+        hint: "Use 127.0.0.1, 0.0.0.0 for all of IPv4, ::1, or an address of this computer.",
+      },
+    );
   }
   const port = {
     hostBind: bind.toString(),
@@ -63,7 +66,7 @@ export function checkPorts(name: string, input: PortsInput): readonly PublishedP
   const given: unknown = input;
   if (typeof given !== "object" || given === null) {
     throw new InvalidConfigError(`${name} is ${shown(given)}, which is no object of ports`, {
-      hint: 'Write {"8080": 80}: the host\'s port, then the guest\'s.',
+      hint: "Write {\"8080\": 80}: the host's port, then the guest's.",
     });
   }
   return Symbol.iterator in given
@@ -86,7 +89,10 @@ function keyedPort(name: string, host: string, guest: unknown): PublishedPort {
       hint: 'Write {"8080": 80}; for UDP or another address [{hostBind, hostPort, guestPort, protocol}].',
     });
   }
-  return checkPort(`${name}[${JSON.stringify(host)}]`, { hostPort: Number(host), guestPort: guest as number });
+  return checkPort(`${name}[${JSON.stringify(host)}]`, {
+    hostPort: Number(host),
+    guestPort: guest as number,
+  });
 }
 
 export const portsType: SettingType<readonly PublishedPort[], PortsInput> = {

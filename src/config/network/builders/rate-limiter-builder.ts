@@ -1,6 +1,6 @@
 import { built } from "../../checks.ts";
 import type { NetworkRateLimiterConfig, RateLimiterConfig } from "../network-type.ts";
-import { checkAmount, finishLimiter, someOf, type AskedBucket, type Direction } from "../rate-limits.ts";
+import { checkAmount, finishLimiter, someOf, type AskedBucket, type Direction } from "./rate-limits.ts";
 
 const nothing: AskedBucket = { size: null, refillTimeMs: null, oneTimeBurst: null };
 

@@ -89,11 +89,7 @@ export class NetworkPolicyBuilder {
     return this.egress((rule) => decide(rule.udp().tcp().port(53)));
   }
 
-  #add(
-    name: string,
-    direction: RuleDirection | null,
-    configure: (rule: RuleBuilder) => RuleBuilder,
-  ): this {
+  #add(name: string, direction: RuleDirection | null, configure: (rule: RuleBuilder) => RuleBuilder): this {
     this.#rules.push(...built(name, configure, new RuleBuilder(direction)).drafts());
     return this;
   }

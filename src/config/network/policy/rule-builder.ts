@@ -260,20 +260,19 @@ export function finishRule(draft: RuleDraft, index: number): Rule | null {
   if (destination === null) return null;
   const { direction, protocols, action } = draft;
   if (direction === null) {
-    throw new InvalidConfigError(`rule #${index}: direction not set; call egress(), ingress() or any() first`, {
-      hint: "Or begin it with egress(r => …), ingress(r => …) or any(r => …) of the policy's builder.",
-    });
+    throw new InvalidConfigError(
+      `rule #${index}: direction not set; call egress(), ingress() or any() first`,
+      {
+        hint: "Or begin it with egress(r => …), ingress(r => …) or any(r => …) of the policy's builder.",
+      },
+    );
   }
   refuseIcmp(`rule #${index}`, direction, protocols);
   return { direction, destination, protocols, ports: draft.ports.map((make) => make()), action };
 }
 
 /** @throws InvalidConfigError for ICMP that comes to the sandbox: there is no way for it */
-export function refuseIcmp(
-  what: string,
-  direction: RuleDirection,
-  protocols: readonly RuleProtocol[],
-): void {
+export function refuseIcmp(what: string, direction: RuleDirection, protocols: readonly RuleProtocol[]): void {
   const icmp = protocols.find((protocol) => protocol.startsWith("icmp"));
   if (direction === "egress" || icmp === undefined) return;
   throw new InvalidConfigError(

@@ -11,12 +11,7 @@ import type {
 
 export const PolicyActions = ["allow", "deny"] as const satisfies readonly Action[];
 export const RuleDirections = ["egress", "ingress", "any"] as const satisfies readonly RuleDirection[];
-export const RuleProtocols = [
-  "tcp",
-  "udp",
-  "icmpv4",
-  "icmpv6",
-] as const satisfies readonly RuleProtocol[];
+export const RuleProtocols = ["tcp", "udp", "icmpv4", "icmpv6"] as const satisfies readonly RuleProtocol[];
 
 /** Kinds of addresses; what each one has is in docs/network.md. */
 export const DestinationGroups = [

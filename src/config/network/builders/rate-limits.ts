@@ -1,6 +1,6 @@
-import { InvalidConfigError } from "../../errors/index.ts";
-import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
-import type { NetworkRateLimiterConfig, RateLimiterConfig, TokenBucketConfig } from "./network-type.ts";
+import { InvalidConfigError } from "../../../errors/index.ts";
+import { refuseUnknownKeys } from "../../keys/unknown-keys.ts";
+import type { NetworkRateLimiterConfig, RateLimiterConfig, TokenBucketConfig } from "../network-type.ts";
 
 /** Rate limits of one direction, as they were said: a burst may be said without its bucket, which is an error in the end. */
 export interface AskedBucket {
@@ -20,10 +20,9 @@ export function finishBucket(direction: string, name: Bucket, asked: AskedBucket
   const what = `${direction} rate limiter: ${name} bucket`;
   const { size, refillTimeMs, oneTimeBurst } = asked;
   if (size === null || refillTimeMs === null) {
-    throw new InvalidConfigError(
-      `${direction} rate limiter: ${name}_burst requires the ${name} bucket`,
-      { hint: `Say ${name}() too: how much in which time.` },
-    );
+    throw new InvalidConfigError(`${direction} rate limiter: ${name}_burst requires the ${name} bucket`, {
+      hint: `Say ${name}() too: how much in which time.`,
+    });
   }
   if (size === 0) {
     throw new InvalidConfigError(`${what}: size must be greater than zero`, {
