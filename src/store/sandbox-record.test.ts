@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { JsonError, UnsupportedOperationError } from "../errors/index.ts";
-import { filledNetwork, networkOf } from "../config/network/network-settings.ts";
+import { networkOf } from "../config/network/network-of.ts";
+import { filledNetwork } from "../config/network/network-settings.ts";
 import { configOf } from "../config/sandbox/effective-config.ts";
 import { newRecord, readRecord, type ReadRecord } from "./sandbox-record.ts";
 

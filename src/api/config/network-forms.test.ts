@@ -6,7 +6,7 @@ import { SandboxBuilder } from "./sandbox-builder.ts";
 import { draftFromConfig, type SandboxConfigInput } from "../../config/sandbox/config-object.ts";
 import { configOf, effectiveConfig } from "../../config/sandbox/effective-config.ts";
 import { storedConfigSchema, type StoredConfig } from "../../config/sandbox/stored-config.ts";
-import { networkOf } from "../../config/network/network-settings.ts";
+import { networkOf } from "../../config/network/network-of.ts";
 import { NetworkPolicy } from "../../config/network/policy/network-policy.ts";
 import { NetworkPolicyBuilder } from "../../config/network/policy/policy-builder.ts";
 import { Destination, Rule } from "../../config/network/policy/rules.ts";

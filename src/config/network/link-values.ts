@@ -55,18 +55,21 @@ export function checkOwnAddress(text: string, family: Family): string {
     });
   }
   refuseUnusable(what, address);
-  const gateway = family === 4 ? (address.bytes[3] ?? 0) - 1 : 1;
-  const isGateway =
-    family === 6 && address.bytes.subarray(8).every((byte, index) => byte === (index === 7 ? 1 : 0));
-  if (gateway <= 0 || isGateway) {
+  if (!leavesGateway(address)) {
     throw new InvalidConfigError(`${what}: it leaves no address for the gateway`, {
       hint:
         family === 4
-          ? "The gateway gets the address before it: end it in 2 or more."
-          : "The gateway is ::1 of its /64.",
+          ? "The two are the middle of four, a /30, the gateway first: end it in 2, 6, 10 and so on."
+          : "The gateway is ::1 of its /64: end it in ::2 or more.",
     });
   }
   return address.toString();
+}
+
+/** Whether the gateway's place beside it is free: the first of a /30 (the guest is the second), or ::1 of a /64. */
+function leavesGateway({ family, bytes }: IpAddress): boolean {
+  if (family === 4) return (bytes[3] ?? 0) % 4 === 2;
+  return bytes.subarray(8, 15).some((byte) => byte !== 0) || (bytes[15] ?? 0) > 1;
 }
 
 /** Addresses that nobody can have on an interface: RFC 6890. */

@@ -1,41 +1,19 @@
 import * as v from "valibot";
-import type { StoredNetwork } from "./network-settings.ts";
+import type { StoredNetwork } from "./network-of.ts";
 import type { OutboundProxy, PublishedPort } from "./network-type.ts";
-import { DestinationGroups, PolicyActions, RuleDirections, RuleProtocols } from "./policy/rules.ts";
+import { policySchema } from "./policy/stored-policy.ts";
 
 /** The stored forms of what is about a network. */
 
 const nullable = <S extends v.GenericSchema>(schema: S): v.NullableSchema<S, undefined> => v.nullable(schema);
 
-const destination = v.variant("kind", [
-  v.object({ kind: v.literal("any") }),
-  v.object({ kind: v.literal("cidr"), cidr: v.string() }),
-  v.object({ kind: v.literal("domain"), domain: v.string() }),
-  v.object({ kind: v.literal("domainSuffix"), suffix: v.string() }),
-  v.object({ kind: v.literal("group"), group: v.picklist(DestinationGroups) }),
-]);
-
-const policy = v.object({
-  defaultEgress: v.picklist(PolicyActions),
-  defaultIngress: v.picklist(PolicyActions),
-  rules: v.array(
-    v.object({
-      direction: v.picklist(RuleDirections),
-      destination,
-      protocols: v.array(v.picklist(RuleProtocols)),
-      ports: v.array(v.object({ start: v.number(), end: v.number() })),
-      action: v.picklist(PolicyActions),
-    }),
-  ),
-});
-
 const bucket = v.object({ size: v.number(), refillTimeMs: v.number(), oneTimeBurst: v.number() });
 const limiter = v.object({ bandwidth: nullable(bucket), ops: nullable(bucket) });
 
 /** null: no network. */
-export const networkSchema: v.GenericSchema<StoredNetwork | null> = nullable(
+export const networkSchema: v.GenericSchema<unknown, StoredNetwork | null> = nullable(
   v.object({
-    policy,
+    policy: policySchema,
     observe: v.boolean(),
     dns: v.object({
       nameservers: v.array(v.string()),

@@ -1,13 +1,12 @@
-import type { DeploymentProfile } from "../enums.ts";
 import { defaultDns, defaultInterface, defaultMaxConnections } from "./network-defaults.ts";
 import type {
   DnsConfig,
   InterfaceConfig,
-  NetworkConfig,
   NetworkRateLimiterConfig,
   OutboundProxy,
   PublishedPort,
 } from "./network-type.ts";
+import { networkOf, type NetworkParts, type StoredNetwork } from "./network-of.ts";
 import { NetworkPolicy, withFirstRules } from "./policy/network-policy.ts";
 import type { Rule } from "./policy-type.ts";
 
@@ -111,9 +110,6 @@ export function settingsOf(asked: AskedNetwork): NetworkSettings {
   };
 }
 
-/** How a network is stored: what other settings say is theirs. */
-export type StoredNetwork = Omit<NetworkConfig, "ports" | "proxy" | "deploymentProfile">;
-
 /** Fills in what was not said. */
 export function filledNetwork(settings: NetworkSettings | null): StoredNetwork {
   const { policy, observe, dns, maxConnections, rateLimiter } = settings ?? settingsOf(nothingAsked);
@@ -125,21 +121,6 @@ export function filledNetwork(settings: NetworkSettings | null): StoredNetwork {
     maxConnections: maxConnections ?? defaultMaxConnections,
     rateLimiter,
   };
-}
-
-/** The settings of a sandbox that are about its network. */
-export interface NetworkParts {
-  readonly disableNetwork: boolean;
-  readonly network: StoredNetwork | null;
-  readonly ports: readonly PublishedPort[];
-  readonly proxy: OutboundProxy | null;
-  readonly deploymentProfile: DeploymentProfile;
-}
-
-/** The network of a sandbox, all of it; null when it has none. */
-export function networkOf(config: NetworkParts): NetworkConfig | null {
-  const { disableNetwork, network, ports, proxy, deploymentProfile } = config;
-  return disableNetwork || network === null ? null : { ...network, ports, proxy, deploymentProfile };
 }
 
 /** The network of a sandbox that exists, as users read it. */

@@ -1,6 +1,7 @@
 import { DeploymentProfiles } from "../enums.ts";
 import { networkType, type NetworkInput } from "../network/network-setting.ts";
-import type { AskedNetwork, NetworkSettings, StoredNetwork } from "../network/network-settings.ts";
+import type { StoredNetwork } from "../network/network-of.ts";
+import type { AskedNetwork, NetworkSettings } from "../network/network-settings.ts";
 import { portsType } from "../network/ports.ts";
 import { proxyType } from "../network/proxy/proxy.ts";
 import { reshapedSetting, setting, settledSetting } from "./setting.ts";

@@ -2,7 +2,7 @@ import { InvalidConfigError } from "../../../errors/index.ts";
 import { Cidr } from "../../../host/ip/cidr.ts";
 import { checkList, checkOneOf, checkWhole, shown } from "../../checks.ts";
 import { refuseUnknownKeys } from "../../keys/unknown-keys.ts";
-import { normalizeDomainName } from "../domain-name.ts";
+import { normalizeDomainName } from "./domain-name.ts";
 import { DestinationGroups, PolicyActions, RuleDirections, RuleProtocols, unknownGroup } from "./rules.ts";
 import type { Destination, NetworkPolicy, PortRange, Rule } from "../policy-type.ts";
 

@@ -2,7 +2,7 @@ import { InvalidConfigError } from "../../../errors/index.ts";
 import { IpAddress } from "../../../host/ip/address.ts";
 import { Cidr } from "../../../host/ip/cidr.ts";
 import { shown } from "../../checks.ts";
-import { isOneLabel } from "../domain-name.ts";
+import { isOneLabel } from "./domain-name.ts";
 import type { Destination, DestinationGroup } from "../policy-type.ts";
 import { checkCidr, checkDomain } from "./check-policy.ts";
 import { DestinationGroups, unknownGroup } from "./rules.ts";
