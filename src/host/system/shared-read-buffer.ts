@@ -1,4 +1,4 @@
-import { createConnection, Socket, type SocketConstructorOpts } from "node:net";
+import { createConnection, Socket, type SocketConstructorOpts, type TcpNetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 
 /**
@@ -45,17 +45,19 @@ export function withReadBuffer(socket: Duplex, into: Buffer): Duplex {
   const early = socket.readableLength > 0 ? [socket.read() as Buffer] : [];
   const reader: Reader = { take: null, early };
   old._handle = null;
-  const made = new Socket({ handle, ...onRead(reader, into) } as SocketConstructorOpts);
+  const { allowHalfOpen } = socket;
+  const made = new Socket({ handle, allowHalfOpen, ...onRead(reader, into) } as SocketConstructorOpts);
   readers.set(made, reader);
   // Whoever counts its connections, or waits for it, goes by the old one.
   made.once("close", () => socket.destroy());
   return made;
 }
 
-/** Connects to a unix socket, to be read with the shared buffer. */
-export function connectWithSharedBuffer(path: string): Socket {
+/** Connects to a unix socket, or as asked for, to be read with the shared buffer. */
+export function connectWithSharedBuffer(to: string | TcpNetConnectOpts): Socket {
   const reader: Reader = { take: null, early: [] };
-  const socket = createConnection({ path, ...onRead(reader, sharedBuffer()) });
+  const where = typeof to === "string" ? { path: to } : to;
+  const socket = createConnection({ ...where, ...onRead(reader, sharedBuffer()) });
   readers.set(socket, reader);
   return socket;
 }

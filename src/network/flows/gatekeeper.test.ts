@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import type { networkInterfaces } from "node:os";
+import { describe, it } from "node:test";
+import { address, addresses, allowAll, rule } from "../../../test/support/network/guest-peer.ts";
+import type { NetworkConfig } from "../../config/network/network-type.ts";
+import type { NetworkPolicy, Rule } from "../../config/network/policy-type.ts";
+import { createPolicyEngine } from "../policy/create-engine.ts";
+import { DnsBindings } from "../policy/dns-bindings.ts";
+import { Gatekeeper } from "./gatekeeper.ts";
+import { HostAddresses, leadsNowhere } from "./host-addresses.ts";
+
+function interfaces(list: readonly string[]): ReturnType<typeof networkInterfaces> {
+  const entry = (text: string, internal: boolean): object => ({ address: text, internal });
+  const eth0 = list.map((text) => entry(text, false));
+  return { eth0, lo: [entry("198.51.100.1", true)] } as unknown as ReturnType<typeof networkInterfaces>;
+}
+
+function gatekeeper(
+  policy: NetworkPolicy,
+  hostHas: readonly string[] = [],
+  deploymentProfile: NetworkConfig["deploymentProfile"] = "single-tenant",
+): Gatekeeper {
+  const bindings = new DnsBindings();
+  const engine = createPolicyEngine({
+    policy,
+    bindings,
+    gateways: [address("172.16.0.1"), address("fd42:6d73:62::1")],
+    deploymentProfile,
+  });
+  const host = new HostAddresses(() => interfaces(hostHas));
+  const isMultiTenant = deploymentProfile === "multi-tenant";
+  const policies = { configured: engine, inForce: engine, rules: policy.rules, isMultiTenant };
+  return new Gatekeeper({ policies, bindings, addresses, host });
+}
+
+function action(keeper: Gatekeeper, to: string): string {
+  return keeper.egress({ protocol: "tcp", address: address(to), port: 80 }, { kind: "bindings" }).action;
+}
+
+describe("addresses that no policy allows", () => {
+  const keeper = gatekeeper(allowAll);
+  for (const to of [
+    "127.0.0.1",
+    "127.8.8.8",
+    "::1",
+    "::ffff:127.0.0.1",
+    "0.0.0.0",
+    "0.1.2.3",
+    "::ffff:0.0.0.0",
+    "::",
+    "::7f00:1",
+    "::ffff:0:7f00:1",
+    "224.0.0.1",
+    "239.255.255.250",
+    "255.255.255.255",
+    "ff02::1",
+    "ff0e::1",
+    "fe80::1",
+  ])
+    it(to, () => assert.equal(action(keeper, to), "deny"));
+  for (const to of [
+    "1.1.1.1",
+    "10.0.0.1",
+    "169.254.169.254",
+    "2606:4700::1",
+    "172.16.0.1",
+    "fd42:6d73:62::1",
+  ])
+    it(`but ${to}`, () => {
+      assert.equal(action(keeper, to), "allow");
+      assert.equal(leadsNowhere(address(to)), false);
+    });
+});
+
+describe("the host's own addresses", () => {
+  const own = ["203.0.113.5", "2001:db8::5"];
+  const allowed = (destination: Rule["destination"]): Rule => rule({ destination });
+  const onlyOutside = (...more: Rule[]): NetworkPolicy => ({
+    ...allowAll,
+    defaultEgress: "deny",
+    rules: [...more, allowed({ kind: "group", group: "public" })],
+  });
+
+  it("are not outside", () => {
+    const keeper = gatekeeper(onlyOutside(), own);
+    for (const to of [...own, "::ffff:203.0.113.5"]) assert.equal(action(keeper, to), "deny", to);
+    for (const to of ["203.0.113.6", "198.51.100.1"]) assert.equal(action(keeper, to), "allow", to);
+  });
+
+  it("are allowed with the host's", () => {
+    const keeper = gatekeeper(onlyOutside(allowed({ kind: "group", group: "host" })), own);
+    for (const to of own) assert.equal(action(keeper, to), "allow", to);
+  });
+
+  it("are allowed when they, or everything, are meant", () => {
+    const keeper = gatekeeper(onlyOutside(allowed({ kind: "cidr", cidr: "203.0.113.0/24" })), own);
+    assert.equal(action(keeper, "203.0.113.5"), "allow");
+    assert.equal(action(keeper, "2001:db8::5"), "deny");
+    for (const to of own) assert.equal(action(gatekeeper(allowAll, own), to), "allow", to);
+  });
+
+  it("are no tenant's", () => {
+    const keeper = gatekeeper(allowAll, own, "multi-tenant");
+    for (const to of own) assert.equal(action(keeper, to), "deny", to);
+    assert.equal(action(keeper, "203.0.113.6"), "allow");
+  });
+
+  it("are known soon when they change", () => {
+    let now = 0;
+    let list = ["192.0.2.1"];
+    const host = new HostAddresses(
+      () => interfaces(list),
+      () => now,
+    );
+    assert.equal(host.has(address("192.0.2.2")), false);
+    list = ["192.0.2.2"];
+    now = 2001;
+    assert.equal(host.has(address("192.0.2.2")), true);
+    assert.equal(host.has(address("192.0.2.1")), false);
+  });
+});
