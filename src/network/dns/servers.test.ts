@@ -72,9 +72,9 @@ for (const transport of ["udp", "tcp"] as const) {
     await using server = await DnsServer.start(answers);
     // Of an interface that is not there, and a broadcast address, which the kernel allows nobody.
     const nameservers = ["fe80::1%nosuch0", "255.255.255.255", `127.0.0.1:${server.port}`];
-    using guest = new TestResolver({ dns: { nameservers } });
+    using guest = new TestResolver({ dns: { nameservers, queryTimeoutMs: 100 } });
     assert.equal((await guest.ask("example.com", "A", { transport })).rcode, "NOERROR");
-    using without = new TestResolver({ dns: { nameservers: nameservers.slice(0, 2) } });
+    using without = new TestResolver({ dns: { nameservers: nameservers.slice(0, 2), queryTimeoutMs: 100 } });
     assert.equal((await without.ask("example.com", "A", { transport })).rcode, "SERVFAIL");
   });
 }
