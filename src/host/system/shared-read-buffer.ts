@@ -1,4 +1,4 @@
-import { createConnection, Socket, type SocketConstructorOpts } from "node:net";
+import { createConnection, Socket, type SocketConstructorOpts, type TcpSocketConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 
 /**
@@ -47,10 +47,10 @@ export function withSharedBuffer(socket: Duplex): Duplex {
   return made;
 }
 
-/** Connects to a unix socket, to be read with the shared buffer. */
-export function connectWithSharedBuffer(path: string): Socket {
+/** Connects to a unix socket, or as asked for, to be read with the shared buffer. */
+export function connectWithSharedBuffer(to: string | TcpSocketConnectOpts): Socket {
   const reader: Reader = { take: null, early: [] };
-  const socket = createConnection({ path, ...onRead(reader) });
+  const socket = createConnection({ ...(typeof to === "string" ? { path: to } : to), ...onRead(reader) });
   readers.set(socket, reader);
   return socket;
 }

@@ -1,0 +1,134 @@
+import type { IpAddress } from "../../host/ip/address.ts";
+import type { RuleProtocol } from "../../config/network/policy-type.ts";
+import type { FlowClosed, FlowDenied, NetworkEvent } from "../events.ts";
+import type { Verdict } from "../policy/verdict.ts";
+import { Denials } from "./denials.ts";
+
+/** What a flow is about, as events tell it. */
+export interface FlowSubject {
+  readonly direction: "egress" | "ingress";
+  readonly protocol: RuleProtocol;
+  readonly address: IpAddress;
+  readonly port: number | null;
+}
+
+/** Why a flow is let through: asked again when the policy changes. */
+export interface Grounds {
+  readonly verdict: Verdict;
+  /** The name that TLS said; null: names are known by DNS. */
+  readonly sni: string | null;
+  /** Names that stood for the address when it was decided: they are evidence for as long as the flow lives. */
+  readonly names: readonly string[];
+}
+
+/** A flow that was let through. */
+export class Flow {
+  readonly subject: FlowSubject;
+  /** Payload of the guest. */
+  sent = 0;
+  received = 0;
+  /** Ends it because the policy does not allow it any more; `closed` comes of it before it returns. */
+  readonly end: () => void;
+  readonly #number: number;
+  readonly #grounds: Grounds;
+  readonly #log: FlowLog;
+  #isClosed = false;
+
+  /** Made by {@link FlowLog.open}. */
+  constructor(number: number, subject: FlowSubject, grounds: Grounds, end: () => void, log: FlowLog) {
+    this.#number = number;
+    this.subject = subject;
+    this.#grounds = grounds;
+    this.end = end;
+    this.#log = log;
+  }
+
+  get grounds(): Grounds {
+    return this.#grounds;
+  }
+
+  get number(): number {
+    return this.#number;
+  }
+
+  /** It is over. Only the first time counts. */
+  closed(reason: FlowClosed["reason"]): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#log.closed(this, reason);
+  }
+}
+
+/** Numbers flows, and tells what becomes of them. */
+export class FlowLog {
+  opened = 0;
+  denied = 0;
+  readonly active = new Set<Flow>();
+  readonly #emit: (event: NetworkEvent) => void;
+  readonly #denials: Denials;
+
+  constructor(emit: (event: NetworkEvent) => void) {
+    this.#emit = emit;
+    this.#denials = new Denials(emit);
+  }
+
+  /** @param end ends the flow when the policy does not allow it any more, and says {@link Flow.closed} with `policy` */
+  open(subject: FlowSubject, grounds: Grounds, end: (flow: Flow) => void): Flow {
+    this.opened++;
+    const flow: Flow = new Flow(this.opened + this.denied, subject, grounds, () => end(flow), this);
+    this.active.add(flow);
+    this.#emit({ kind: "flow-opened", ...describe(flow) });
+    return flow;
+  }
+
+  /** A flow that was not let through. */
+  deny(subject: FlowSubject, verdict: Verdict, reason: FlowDenied["reason"]): void {
+    this.denied++;
+    this.#denials.add({
+      kind: "flow-denied",
+      ...told(this.opened + this.denied, subject, verdict.rule, verdict.name),
+      reason,
+      count: 1,
+    });
+  }
+
+  /** Called by {@link Flow.closed}. */
+  closed(flow: Flow, reason: FlowClosed["reason"]): void {
+    this.active.delete(flow);
+    this.#emit({
+      kind: "flow-closed",
+      ...describe(flow),
+      bytesSent: flow.sent,
+      bytesReceived: flow.received,
+      reason,
+    });
+  }
+
+  /** Tells what was held back. */
+  close(): void {
+    this.#denials.close();
+  }
+}
+
+function describe({ number, subject, grounds }: Flow): ReturnType<typeof told> {
+  const { verdict, sni, names } = grounds;
+  return told(number, subject, verdict.rule, verdict.name ?? sni ?? names[0] ?? null);
+}
+
+function told(
+  flow: number,
+  { direction, protocol, address, port }: FlowSubject,
+  rule: number | null,
+  name: string | null,
+): Omit<FlowDenied, "kind" | "reason" | "count"> {
+  return {
+    timestampMs: Date.now(),
+    flow,
+    direction,
+    protocol,
+    address: address.toString(),
+    port,
+    name,
+    rule,
+  };
+}

@@ -1,0 +1,187 @@
+import type { Socket } from "node:net";
+import { takeReads } from "../../../host/system/shared-read-buffer.ts";
+import type { TcpConnection, TcpHandler } from "../../tcp/connection.ts";
+import type { Flow } from "../flow-log.ts";
+import { bytesOf, type Piece, type Slabs } from "../slabs.ts";
+
+type Reason = "closed" | "reset" | "timeout";
+
+/**
+ * Joins a connection of the guest with a socket of the host. Both may come later: what the guest sends before waits. Each direction ends
+ * by itself; whoever breaks off breaks off both.
+ *
+ * Back-pressure: what the guest sends is used up only when the kernel of the host has taken it, so that no more of it waits here than the
+ * connection's window; the socket is not read while as much waits for the guest as should, so that no more waits than the connection's
+ * high-water mark and one read (256 KiB).
+ */
+export class Splice implements TcpHandler {
+  readonly #slabs: Slabs;
+  readonly #over: (reason: Reason) => void;
+  #connection: TcpConnection | null = null;
+  #socket: Socket | null = null;
+  #flow: Flow | null = null;
+  /** Of the guest, and not passed on. */
+  #waiting: Piece[] = [];
+  /** For the guest, and not acknowledged; from `#oldest` on. */
+  #unread: Piece[] = [];
+  #oldest = 0;
+  #isFlushSet = false;
+  #guestEnded = false;
+  #hostEnded = false;
+  #isConnectionOver = false;
+  #isOver = false;
+
+  /** @param over called once, when nothing is left of either side */
+  constructor(slabs: Slabs, over: (reason: Reason) => void) {
+    this.#slabs = slabs;
+    this.#over = over;
+  }
+
+  /** Whom bytes are counted for. */
+  set flow(flow: Flow) {
+    this.#flow = flow;
+  }
+
+  set connection(connection: TcpConnection) {
+    this.#connection = connection;
+  }
+
+  /** Whether the guest has broken off, or was. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** @param socket connected, with half-open ends allowed, paused, and to be read by {@link takeReads} */
+  join(socket: Socket): void {
+    if (this.#isOver) {
+      socket.destroy();
+      return;
+    }
+    this.#socket = socket;
+    socket.on("end", () => {
+      this.#hostEnded = true;
+      this.#connection?.end();
+    });
+    socket.on("error", (error: NodeJS.ErrnoException) =>
+      this.abort(error.code === "ETIMEDOUT" ? "timeout" : "reset"),
+    );
+    socket.on("close", () => {
+      // Nobody ends it but both sides, or an error: that was told before.
+      if (!this.#hostEnded || !this.#guestEnded) this.abort("reset");
+      else this.#finish("closed");
+    });
+    takeReads(socket, (bytes) => this.#toGuest(bytes));
+    if (this.#connection?.isEstablished === true) socket.resume();
+    this.#flush();
+  }
+
+  /** Breaks off both sides. */
+  abort(reason: Reason): void {
+    if (this.#isOver) return;
+    if (!this.#isConnectionOver) this.#connection?.reset();
+    this.#isConnectionOver = true;
+    breakOff(this.#socket);
+    this.#finish(reason);
+  }
+
+  // Of the guest.
+
+  established(): void {
+    this.#socket?.resume();
+  }
+
+  data(bytes: Buffer): void {
+    if (this.#flow !== null) this.#flow.sent += bytes.length;
+    const waiting = this.#waiting;
+    this.#slabs.copy(bytes, waiting[waiting.length - 1], (piece) => waiting.push(piece));
+    if (this.#isFlushSet || this.#socket === null) return;
+    this.#isFlushSet = true;
+    // All that came with the same read of the cable goes out as one.
+    process.nextTick(() => this.#flush());
+  }
+
+  ended(): void {
+    this.#guestEnded = true;
+    this.#flush();
+  }
+
+  drained(): void {
+    this.#socket?.resume();
+  }
+
+  acknowledged(bytes: number): void {
+    let left = bytes;
+    while (left > 0) {
+      const piece = this.#unread[this.#oldest];
+      if (piece === undefined) return;
+      const length = piece.end - piece.start;
+      if (length > left) {
+        this.#unread[this.#oldest] = { ...piece, start: piece.start + left };
+        return;
+      }
+      left -= length;
+      this.#slabs.release(piece);
+      this.#oldest++;
+    }
+    if (this.#oldest === this.#unread.length) {
+      this.#unread.length = 0;
+      this.#oldest = 0;
+    } else if (this.#oldest > 256) {
+      this.#unread = this.#unread.slice(this.#oldest);
+      this.#oldest = 0;
+    }
+  }
+
+  closed(how: Reason): void {
+    this.#isConnectionOver = true;
+    // In order on the guest's side: the socket may still have to pass on what it said last.
+    if (how === "closed" && this.#socket !== null) return;
+    this.abort(how);
+  }
+
+  #toGuest(bytes: Buffer): void {
+    const connection = this.#connection;
+    if (this.#isOver || connection === null) return;
+    if (this.#flow !== null) this.#flow.received += bytes.length;
+    let takesMore = true;
+    this.#slabs.copy(bytes, undefined, (piece) => {
+      this.#unread.push(piece);
+      takesMore = connection.write(bytesOf(piece));
+    });
+    if (!takesMore) this.#socket?.pause();
+  }
+
+  #flush(): void {
+    this.#isFlushSet = false;
+    const socket = this.#socket;
+    if (socket === null || this.#isOver) return;
+    const pieces = this.#waiting;
+    this.#waiting = [];
+    if (pieces.length > 1) socket.cork();
+    for (const piece of pieces) {
+      socket.write(bytesOf(piece), (error) => {
+        // What a broken socket had not taken may still be read by a write that is under way.
+        if (error) return;
+        this.#slabs.release(piece);
+        if (!this.#isConnectionOver) this.#connection?.consume(piece.end - piece.start);
+      });
+    }
+    if (pieces.length > 1) socket.uncork();
+    if (this.#guestEnded && !socket.writableEnded) socket.end();
+  }
+
+  #finish(reason: Reason): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    // Its slabs are not used again: a frame or a write on its way may still read them.
+    this.#waiting = [];
+    this.#unread = [];
+    this.#over(reason);
+  }
+}
+
+function breakOff(socket: Socket | null): void {
+  if (socket === null || socket.destroyed) return;
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
+}
