@@ -1,4 +1,4 @@
-import type { RuleProtocol } from "../config/network/policy-type.ts";
+import type { DestinationGroup, RuleProtocol } from "../config/network/policy-type.ts";
 
 interface EventBase {
   /** When, in ms since 1970. */
@@ -12,6 +12,8 @@ interface FlowBase extends EventBase {
   readonly protocol: RuleProtocol;
   /** Outside the sandbox. */
   readonly address: string;
+  /** The group of that address (`PolicyEngine.groupOf`); null: in none. */
+  readonly group: DestinationGroup | null;
   /** Of the listening side; null for ICMP. */
   readonly port: number | null;
   /** The name that was evidence, or that stands for the address. */
@@ -47,6 +49,9 @@ export interface DnsAnswered extends EventBase {
   readonly name: string;
   /** `A`, `AAAA`, `MX`… or `TYPE65280`. */
   readonly type: string;
+  readonly transport: "udp" | "tcp";
+  /** The address of the resolver that the guest asked itself; null: it asked the gateway. */
+  readonly resolver: string | null;
   readonly outcome: "answered" | "denied" | "limited" | "filtered" | "failed";
   /** `NOERROR`, `NXDOMAIN`, `SERVFAIL`… */
   readonly rcode: string;

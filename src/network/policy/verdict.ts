@@ -1,5 +1,5 @@
 import type { IpAddress } from "../../host/ip/address.ts";
-import type { PolicyAction, RuleProtocol } from "../../config/network/policy-type.ts";
+import type { DestinationGroup, PolicyAction, RuleProtocol } from "../../config/network/policy-type.ts";
 
 /** A flow as rules see it. */
 export interface PolicyFlow {
@@ -33,6 +33,8 @@ export interface PolicyEngine {
   query(name: string | null, transport: { readonly protocol: "tcp" | "udp"; readonly port: number }): Verdict;
   /** Whether a name may stand for an address although that is not public (rebinding). */
   isRebindException(address: IpAddress): boolean;
+  /** The one group that an address is in, for what is told of a flow; null: in none (`0.0.0.0` and `::`). */
+  groupOf(address: IpAddress): DestinationGroup | null;
   /** Whether any rule is about a name: then the first bytes of a flow are looked at. */
   readonly hasDomainRules: boolean;
 }
