@@ -38,7 +38,8 @@ export interface FlowClosed extends FlowBase {
 
 export interface FlowDenied extends FlowBase {
   readonly kind: "flow-denied";
-  readonly reason: "policy" | "max-connections" | "blocked-port";
+  /** `unsupported`: allowed, but nothing here can pass it on. */
+  readonly reason: "policy" | "max-connections" | "blocked-port" | "unsupported";
   /** How many it stands for: the like of one that was told are told together, so that a flood of them fills no log. At least 1. */
   readonly count: number;
 }

@@ -1,4 +1,4 @@
-import { createConnection, Socket, type SocketConstructorOpts, type TcpSocketConnectOpts } from "node:net";
+import { createConnection, Socket, type SocketConstructorOpts, type TcpNetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 
 /**
@@ -40,7 +40,8 @@ export function withSharedBuffer(socket: Duplex): Duplex {
   const early = socket.readableLength > 0 ? [socket.read() as Buffer] : [];
   const reader: Reader = { take: null, early };
   old._handle = null;
-  const made = new Socket({ handle, ...onRead(reader) } as SocketConstructorOpts);
+  const { allowHalfOpen } = socket;
+  const made = new Socket({ handle, allowHalfOpen, ...onRead(reader) } as SocketConstructorOpts);
   readers.set(made, reader);
   // Whoever counts its connections, or waits for it, goes by the old one.
   made.once("close", () => socket.destroy());
@@ -48,7 +49,7 @@ export function withSharedBuffer(socket: Duplex): Duplex {
 }
 
 /** Connects to a unix socket, or as asked for, to be read with the shared buffer. */
-export function connectWithSharedBuffer(to: string | TcpSocketConnectOpts): Socket {
+export function connectWithSharedBuffer(to: string | TcpNetConnectOpts): Socket {
   const reader: Reader = { take: null, early: [] };
   const socket = createConnection({ ...(typeof to === "string" ? { path: to } : to), ...onRead(reader) });
   readers.set(socket, reader);

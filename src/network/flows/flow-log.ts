@@ -1,8 +1,10 @@
 import type { IpAddress } from "../../host/ip/address.ts";
-import type { RuleProtocol } from "../../config/network/policy-type.ts";
+import type { DestinationGroup, RuleProtocol } from "../../config/network/policy-type.ts";
 import type { FlowClosed, FlowDenied, NetworkEvent } from "../events.ts";
 import type { Verdict } from "../policy/verdict.ts";
 import { Denials } from "./denials.ts";
+
+type Told = Omit<FlowDenied, "kind" | "reason" | "count">;
 
 /** What a flow is about, as events tell it. */
 export interface FlowSubject {
@@ -65,10 +67,15 @@ export class FlowLog {
   denied = 0;
   readonly active = new Set<Flow>();
   readonly #emit: (event: NetworkEvent) => void;
+  readonly #groupOf: (address: IpAddress) => DestinationGroup | null;
   readonly #denials: Denials;
 
-  constructor(emit: (event: NetworkEvent) => void) {
+  constructor(
+    emit: (event: NetworkEvent) => void,
+    groupOf: (address: IpAddress) => DestinationGroup | null,
+  ) {
     this.#emit = emit;
+    this.#groupOf = groupOf;
     this.#denials = new Denials(emit);
   }
 
@@ -77,7 +84,7 @@ export class FlowLog {
     this.opened++;
     const flow: Flow = new Flow(this.opened + this.denied, subject, grounds, () => end(flow), this);
     this.active.add(flow);
-    this.#emit({ kind: "flow-opened", ...describe(flow) });
+    this.#emit({ kind: "flow-opened", ...this.#describe(flow) });
     return flow;
   }
 
@@ -86,7 +93,7 @@ export class FlowLog {
     this.denied++;
     this.#denials.add({
       kind: "flow-denied",
-      ...told(this.opened + this.denied, subject, verdict.rule, verdict.name),
+      ...this.#told(this.opened + this.denied, subject, verdict.rule, verdict.name),
       reason,
       count: 1,
     });
@@ -97,7 +104,7 @@ export class FlowLog {
     this.active.delete(flow);
     this.#emit({
       kind: "flow-closed",
-      ...describe(flow),
+      ...this.#describe(flow),
       bytesSent: flow.sent,
       bytesReceived: flow.received,
       reason,
@@ -108,27 +115,28 @@ export class FlowLog {
   close(): void {
     this.#denials.close();
   }
-}
 
-function describe({ number, subject, grounds }: Flow): ReturnType<typeof told> {
-  const { verdict, sni, names } = grounds;
-  return told(number, subject, verdict.rule, verdict.name ?? sni ?? names[0] ?? null);
-}
+  #describe({ number, subject, grounds }: Flow): Told {
+    const { verdict, sni, names } = grounds;
+    return this.#told(number, subject, verdict.rule, verdict.name ?? sni ?? names[0] ?? null);
+  }
 
-function told(
-  flow: number,
-  { direction, protocol, address, port }: FlowSubject,
-  rule: number | null,
-  name: string | null,
-): Omit<FlowDenied, "kind" | "reason" | "count"> {
-  return {
-    timestampMs: Date.now(),
-    flow,
-    direction,
-    protocol,
-    address: address.toString(),
-    port,
-    name,
-    rule,
-  };
+  #told(
+    flow: number,
+    { direction, protocol, address, port }: FlowSubject,
+    rule: number | null,
+    name: string | null,
+  ): Told {
+    return {
+      timestampMs: Date.now(),
+      flow,
+      direction,
+      protocol,
+      address: address.toString(),
+      group: this.#groupOf(address),
+      port,
+      name,
+      rule,
+    };
+  }
 }

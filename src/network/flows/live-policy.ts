@@ -1,4 +1,5 @@
 import type { IpAddress } from "../../host/ip/address.ts";
+import type { DestinationGroup } from "../../config/network/policy-type.ts";
 import type { Bindings } from "../policy/bindings.ts";
 import type { Evidence, PolicyEngine, PolicyFlow, Verdict } from "../policy/verdict.ts";
 
@@ -30,6 +31,10 @@ export class LivePolicy implements PolicyEngine {
 
   query(name: string | null, transport: { readonly protocol: "tcp" | "udp"; readonly port: number }): Verdict {
     return this.observes ? observed(name) : this.engine.query(name, transport);
+  }
+
+  groupOf(address: IpAddress): DestinationGroup | null {
+    return this.engine.groupOf(address);
   }
 
   /** Of the policy in any case: nobody observes for the sake of names that lead inside. */

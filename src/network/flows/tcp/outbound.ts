@@ -96,6 +96,7 @@ class OutboundFlow {
   }
 
   begin(verdict: Verdict): void {
+    this.#request.onAbandoned(() => this.end("closed"));
     if (verdict.action === "allow") this.#dial(verdict, null);
     else this.#listen();
   }

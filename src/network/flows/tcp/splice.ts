@@ -75,6 +75,11 @@ export class Splice implements TcpHandler {
     this.#flush();
   }
 
+  /** Says something to the guest before anything of the host. */
+  greet(bytes: Uint8Array): void {
+    this.#write(bytes);
+  }
+
   /** Breaks off both sides. */
   abort(reason: Reason): void {
     if (this.#isOver) return;
@@ -140,15 +145,19 @@ export class Splice implements TcpHandler {
   }
 
   #toGuest(bytes: Buffer): void {
-    const connection = this.#connection;
-    if (this.#isOver || connection === null) return;
+    if (this.#isOver) return;
     if (this.#flow !== null) this.#flow.received += bytes.length;
+    if (!this.#write(bytes)) this.#socket?.pause();
+  }
+
+  #write(bytes: Uint8Array): boolean {
+    const connection = this.#connection;
     let takesMore = true;
     this.#slabs.copy(bytes, undefined, (piece) => {
       this.#unread.push(piece);
-      takesMore = connection.write(bytesOf(piece));
+      takesMore = connection?.write(bytesOf(piece)) !== false;
     });
-    if (!takesMore) this.#socket?.pause();
+    return takesMore;
   }
 
   #flush(): void {
