@@ -1,4 +1,4 @@
-import type { DestinationGroup, RuleProtocol } from "../config/network/policy-type.ts";
+import type { DestinationGroup, NetworkPolicy, RuleProtocol } from "../config/network/policy-type.ts";
 
 interface EventBase {
   /** When, in ms since 1970. */
@@ -63,3 +63,22 @@ export interface DnsAnswered extends EventBase {
 
 /** What came to pass on a sandbox's network. */
 export type NetworkEvent = FlowOpened | FlowClosed | FlowDenied | DnsAnswered;
+
+/** Which policy the events after it were decided by: their `rule` is an index into its rules. */
+export interface PolicyInForce extends EventBase {
+  readonly kind: "policy";
+  /** `start`: the sandbox begins to run. `rotation`: nothing has changed, but the log goes on in a new file. */
+  readonly cause: "start" | "update" | "rotation";
+  readonly policy: NetworkPolicy;
+  /** Whether everything was allowed and only noted. */
+  readonly observe: boolean;
+}
+
+/** So many events before this one could not be kept. */
+export interface EventsLost extends EventBase {
+  readonly kind: "lost";
+  readonly count: number;
+}
+
+/** What is told of a sandbox's network, in order: what came to pass, and what has to be known to understand it. */
+export type NetworkLogEvent = NetworkEvent | PolicyInForce | EventsLost;

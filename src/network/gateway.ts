@@ -31,7 +31,7 @@ export interface NetworkChange {
   readonly rateLimiter?: NetworkConfig["rateLimiter"];
 }
 
-/** Totals since the start; frames that were taken from and given to the guest. */
+/** Totals since the start, as the guest's interface counts: rx is what the guest was given, tx what it sent; bytes of Ethernet frames. */
 export interface NetworkCounters {
   readonly rxBytes: number;
   readonly txBytes: number;

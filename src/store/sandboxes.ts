@@ -37,6 +37,8 @@ export interface SandboxPaths {
   readonly execLog: string;
   readonly runtimeLog: string;
   readonly kernelLog: string;
+  /** There is one if the sandbox has a network. */
+  readonly networkLog: string;
   readonly bootError: string;
 }
 
@@ -58,6 +60,7 @@ export function pathsIn(directory: string): SandboxPaths {
     execLog: join(logs, "exec.log"),
     runtimeLog: join(logs, "runtime.log"),
     kernelLog: join(logs, "kernel.log"),
+    networkLog: join(logs, "network.log"),
     bootError: join(logs, "boot-error.json"),
   };
 }

@@ -34,6 +34,15 @@ const startSchema = v.object({
   elapsedMs: v.number(),
 });
 
+const portSchema = v.object({
+  hostBind: v.string(),
+  /** As it was chosen, where any would do. */
+  hostPort: v.number(),
+  guestPort: v.number(),
+  protocol: v.picklist(["tcp", "udp"]),
+  proxyProtocol: v.boolean(),
+});
+
 const stateSchema = v.object({
   status: v.picklist(statuses),
   updatedAt: v.string(),
@@ -43,6 +52,8 @@ const stateSchema = v.object({
   accelerator: v.nullable(v.string()),
   /** How the latest run was started; null when it did not come so far. */
   start: v.optional(v.nullable(startSchema), null),
+  /** The ports of the guest that the host offers in the latest run. */
+  ports: v.optional(v.array(portSchema), () => []),
   startedAt: v.nullable(v.string()),
   endedAt: v.nullable(v.string()),
   reason: v.nullable(v.picklist(terminationReasons)),
@@ -63,6 +74,7 @@ export function initialState(): SandboxState {
     socket: null,
     accelerator: null,
     start: null,
+    ports: [],
     startedAt: null,
     endedAt: null,
     reason: null,

@@ -23,12 +23,15 @@ import { FileRelay } from "./services/file-relay.ts";
 import { GuestShutdown } from "./services/guest-shutdown.ts";
 import { TimeLimits } from "./time-limits.ts";
 import { MetricsSampler } from "./services/metrics-sampler.ts";
+import type { SandboxNetwork } from "./services/network/sandbox-network.ts";
 import { Session, type ClientStream } from "./services/session.ts";
 
 export interface RunningSandboxOptions {
   readonly sandbox: FoundSandbox;
   readonly started: StartedMachine;
   readonly logs: Logs;
+  /** null: it has none. */
+  readonly network: SandboxNetwork | null;
   /** It has run long enough, or nobody has used it for a while. */
   readonly expired: (reason: Extract<TerminationReason, "MaxDurationExceeded" | "IdleTimeout">) => void;
   /** Its guest did not shut down in the time that it was given. */
@@ -47,6 +50,7 @@ const lastWordsMs = 1_000;
 /** A sandbox whose guest runs commands, from the moment it does until its machine has ended. */
 export class RunningSandbox {
   readonly machine: Machine;
+  readonly network: SandboxNetwork | null;
   readonly #name: string;
   readonly #started: StartedMachine;
   readonly #logs: Logs;
@@ -61,10 +65,20 @@ export class RunningSandbox {
   #commands = 0;
   #fileStreams = 0;
 
-  constructor({ sandbox, started, logs, expired, overdue, notice, commandEnded }: RunningSandboxOptions) {
+  constructor({
+    sandbox,
+    started,
+    logs,
+    network,
+    expired,
+    overdue,
+    notice,
+    commandEnded,
+  }: RunningSandboxOptions) {
     const { machine, agent, startedAtMs } = started;
     const { name, config } = sandbox.record;
     this.machine = machine;
+    this.network = network;
     this.#name = name;
     this.#started = started;
     this.#logs = logs;
@@ -73,6 +87,7 @@ export class RunningSandbox {
       machine,
       agent,
       diskFull: () => this.#shortage.lasts,
+      network: () => network?.counters ?? null,
       memoryMib: config.memoryMib,
       hasUpper: config.image.kind === "oci",
       upperPath: sandbox.paths.upper,

@@ -1,5 +1,11 @@
 import type { Duplex } from "node:stream";
-import { CustomError, ProtocolError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
+import {
+  CustomError,
+  ProtocolError,
+  RuntimeError,
+  SandboxNotRunningError,
+  UnsupportedOperationError,
+} from "../errors/index.ts";
 import type { MachineExit } from "../machine/types.ts";
 import { encodeFailure } from "../protocol/failure.ts";
 import type {
@@ -28,6 +34,7 @@ import { closeLogs, openLogs, watchLogs, type Logs } from "./logs/logs.ts";
 import { endingOf, type Ending } from "./logs/exit-reason.ts";
 import { logExit } from "./logs/machine-log.ts";
 import { RunningSandbox } from "./running-sandbox.ts";
+import type { SandboxNetwork } from "./services/network/sandbox-network.ts";
 import type { Session, ClientStream } from "./services/session.ts";
 import { StateFile } from "./state-file.ts";
 
@@ -136,6 +143,14 @@ export class Supervisor implements ClientServices {
     return await this.#running().metrics();
   }
 
+  network(): SandboxNetwork {
+    const { network } = this.#running();
+    if (network !== null) return network;
+    throw new UnsupportedOperationError(`sandbox ${this.name} has no network`, {
+      hint: "Create it without disableNetwork().",
+    });
+  }
+
   /** @throws UnsupportedOperationError when it has mounts that its program provides */
   detach(): void {
     requireNoProviders(this.#options.sandbox.record.config.mounts, `sandbox ${this.name}`);
@@ -233,6 +248,7 @@ export class Supervisor implements ClientServices {
       socket: socketPath(this.#options.home, this.id),
       accelerator: null,
       start: null,
+      ports: [],
       startedAt: new Date().toISOString(),
       endedAt: null,
       reason: null,
@@ -250,6 +266,7 @@ export class Supervisor implements ClientServices {
       sandbox: this.#options.sandbox,
       started: outcome.started,
       logs: this.#logs,
+      network: null,
       expired: (reason) => {
         this.#stop(defaultGraceMs, reason, reason === "IdleTimeout" ? "nobody used it" : "its time was over");
       },

@@ -19,8 +19,16 @@ export interface SandboxMetrics {
   readonly memoryHostResidentBytes: number | null;
   readonly diskReadBytes: number;
   readonly diskWriteBytes: number;
+  /** What the guest's network interface was given, and what it sent: bytes of Ethernet frames. 0 without a network. */
   readonly netRxBytes: number;
   readonly netTxBytes: number;
+  /** Connections and the like, to and from the guest: let through so far, refused so far, and open now. */
+  readonly netFlowsOpened: number;
+  readonly netFlowsDenied: number;
+  readonly netActiveFlows: number;
+  /** What the guest has asked its resolver, and how much of that was refused. */
+  readonly dnsQueries: number;
+  readonly dnsDenied: number;
   readonly uptimeMs: number;
   readonly timestamp: Date;
   /** The same as `timestamp`, in ms since 1970. */

@@ -28,6 +28,15 @@ export type PatchKind = (typeof patchKinds)[number];
 export const sandboxStates = ["starting", "running", "draining", "stopped", "crashed"] as const;
 export type SandboxState = (typeof sandboxStates)[number];
 
+export const portProtocols = ["tcp", "udp"] as const;
+export type PortProtocol = (typeof portProtocols)[number];
+
+export const flowProtocols = ["tcp", "udp", "icmpv4", "icmpv6"] as const;
+export type FlowProtocol = (typeof flowProtocols)[number];
+
+export const flowDirections = ["egress", "ingress"] as const;
+export type FlowDirection = (typeof flowDirections)[number];
+
 export const warmOutcomes = ["ready", "made"] as const;
 export type WarmOutcome = (typeof warmOutcomes)[number];
 
@@ -113,6 +122,37 @@ export interface FileChange {
   readonly name: Uint8Array;
   readonly isDirectory: boolean;
   readonly cookie: number;
+}
+
+export interface BoundPort {
+  readonly hostBind: string;
+  readonly hostPort: number;
+  readonly guestPort: number;
+  readonly protocol: PortProtocol;
+  readonly proxyProtocol: boolean;
+}
+
+export interface NetworkCounters {
+  readonly rxBytes: number;
+  readonly txBytes: number;
+  readonly rxFrames: number;
+  readonly txFrames: number;
+  readonly flowsOpened: number;
+  readonly flowsDenied: number;
+  readonly dnsQueries: number;
+  readonly dnsDenied: number;
+  readonly activeFlows: number;
+}
+
+export interface ActiveFlow {
+  readonly flow: number;
+  readonly openedMs: number;
+  readonly direction: FlowDirection;
+  readonly protocol: FlowProtocol;
+  readonly address: string;
+  readonly port: number | null;
+  readonly name: string | null;
+  readonly rule: number | null;
 }
 
 export interface Finding {
@@ -624,6 +664,11 @@ export interface MetricsMessage {
   readonly diskWriteBytes: number;
   readonly netRxBytes: number;
   readonly netTxBytes: number;
+  readonly netFlowsOpened: number;
+  readonly netFlowsDenied: number;
+  readonly netActiveFlows: number;
+  readonly dnsQueries: number;
+  readonly dnsDenied: number;
   readonly uptimeMs: number;
   readonly upperUsedBytes: number | null;
   readonly upperFreeBytes: number | null;
@@ -639,6 +684,59 @@ export interface WatchLogsMessage {
 /** There is more in the files of the logs than there was when this was said last. */
 export interface LogsChangedMessage {
   readonly type: "LogsChanged";
+}
+
+/** Answered by NetworkStatus, with the flows that are open if they are asked for. */
+export interface NetworkRequestMessage {
+  readonly type: "NetworkRequest";
+  readonly flows: boolean;
+}
+
+/** `policy` is JSON, a policy in its stored form. Of the open flows the newest 1,000 are here; the counters say how many there are. */
+export interface NetworkStatusMessage {
+  readonly type: "NetworkStatus";
+  readonly ports: readonly BoundPort[];
+  readonly counters: NetworkCounters;
+  readonly policy: string;
+  readonly observe: boolean;
+  readonly maxConnections: number;
+  readonly flows: readonly ActiveFlow[];
+}
+
+/** Changes the network: all of it, or nothing. `change` is JSON: what is left out stays as it is. Answered by NetworkStatus once no flow is left that is not allowed any more. With `persist` the sandbox's later runs begin with it. */
+export interface UpdateNetworkMessage {
+  readonly type: "UpdateNetwork";
+  readonly change: string;
+  readonly persist: boolean;
+}
+
+/** Opens a TCP connection to a port of the guest. */
+export interface ConnectGuestMessage {
+  readonly type: "ConnectGuest";
+  readonly port: number;
+}
+
+/** The guest has accepted the connection: data may be sent. */
+export interface GuestConnectedMessage {
+  readonly type: "GuestConnected";
+}
+
+/** Both directions of the connection have ended in order, and all data was delivered. */
+export interface GuestDisconnectedMessage {
+  readonly type: "GuestDisconnected";
+}
+
+/** Asks for what comes to pass on the network from now on. */
+export interface WatchNetworkMessage {
+  readonly type: "WatchNetwork";
+}
+
+/** Lines of network.log, in order. All that came before `from` when this was asked for first is in the files. `lost` lines before these were dropped, because the subscriber did not ask for so long. */
+export interface NetworkEventsMessage {
+  readonly type: "NetworkEvents";
+  readonly from: number;
+  readonly lost: number;
+  readonly lines: readonly string[];
 }
 
 /** The guest is a sandbox and tells what happens in it. */
@@ -755,6 +853,14 @@ export type Message =
   | MetricsMessage
   | WatchLogsMessage
   | LogsChangedMessage
+  | NetworkRequestMessage
+  | NetworkStatusMessage
+  | UpdateNetworkMessage
+  | ConnectGuestMessage
+  | GuestConnectedMessage
+  | GuestDisconnectedMessage
+  | WatchNetworkMessage
+  | NetworkEventsMessage
   | EventsMessage
   | OutOfMemoryMessage
   | PowerOffMessage
@@ -804,6 +910,10 @@ export interface MessageOn {
     | MetricsRequestMessage
     | WatchMetricsMessage
     | WatchLogsMessage
+    | NetworkRequestMessage
+    | UpdateNetworkMessage
+    | ConnectGuestMessage
+    | WatchNetworkMessage
     | WarmMessage
     | DiagnoseMessage;
   readonly "supervisor→agent":
@@ -894,6 +1004,10 @@ export interface MessageOn {
     | EndedMessage
     | MetricsMessage
     | LogsChangedMessage
+    | NetworkStatusMessage
+    | GuestConnectedMessage
+    | GuestDisconnectedMessage
+    | NetworkEventsMessage
     | WarmedMessage
     | DiagnosisMessage;
 }
@@ -1266,6 +1380,11 @@ export function encodeMessage(message: Message): Buffer {
       writer.u53(message.diskWriteBytes);
       writer.u53(message.netRxBytes);
       writer.u53(message.netTxBytes);
+      writer.u53(message.netFlowsOpened);
+      writer.u53(message.netFlowsDenied);
+      writer.u53(message.netActiveFlows);
+      writer.u53(message.dnsQueries);
+      writer.u53(message.dnsDenied);
       writer.u53(message.uptimeMs);
       writer.optional(message.upperUsedBytes, (item) => writer.u53(item));
       writer.optional(message.upperFreeBytes, (item) => writer.u53(item));
@@ -1277,6 +1396,43 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "LogsChanged":
       writer.u8(67);
+      break;
+    case "NetworkRequest":
+      writer.u8(150);
+      writer.bool(message.flows);
+      break;
+    case "NetworkStatus":
+      writer.u8(151);
+      writer.list(message.ports, (item) => writeBoundPort(writer, item));
+      writeNetworkCounters(writer, message.counters);
+      writer.str(message.policy);
+      writer.bool(message.observe);
+      writer.u32(message.maxConnections);
+      writer.list(message.flows, (item) => writeActiveFlow(writer, item));
+      break;
+    case "UpdateNetwork":
+      writer.u8(152);
+      writer.str(message.change);
+      writer.bool(message.persist);
+      break;
+    case "ConnectGuest":
+      writer.u8(153);
+      writer.u16(message.port);
+      break;
+    case "GuestConnected":
+      writer.u8(154);
+      break;
+    case "GuestDisconnected":
+      writer.u8(155);
+      break;
+    case "WatchNetwork":
+      writer.u8(156);
+      break;
+    case "NetworkEvents":
+      writer.u8(157);
+      writer.u53(message.from);
+      writer.u53(message.lost);
+      writer.list(message.lines, (item) => writer.str(item));
       break;
     case "Events":
       writer.u8(36);
@@ -2196,6 +2352,11 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         diskWriteBytes: reader.u53(),
         netRxBytes: reader.u53(),
         netTxBytes: reader.u53(),
+        netFlowsOpened: reader.u53(),
+        netFlowsDenied: reader.u53(),
+        netActiveFlows: reader.u53(),
+        dnsQueries: reader.u53(),
+        dnsDenied: reader.u53(),
         uptimeMs: reader.u53(),
         upperUsedBytes: reader.optional(() => reader.u53()),
         upperFreeBytes: reader.optional(() => reader.u53()),
@@ -2221,6 +2382,99 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["supervisor→client"],
       read: () => ({
         type: "LogsChanged",
+      }),
+    },
+  ],
+  [
+    150,
+    {
+      type: "NetworkRequest",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "NetworkRequest",
+        flows: reader.bool(),
+      }),
+    },
+  ],
+  [
+    151,
+    {
+      type: "NetworkStatus",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "NetworkStatus",
+        ports: reader.list(10, () => readBoundPort(reader)),
+        counters: readNetworkCounters(reader),
+        policy: reader.str(),
+        observe: reader.bool(),
+        maxConnections: reader.u32(),
+        flows: reader.list(25, () => readActiveFlow(reader)),
+      }),
+    },
+  ],
+  [
+    152,
+    {
+      type: "UpdateNetwork",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "UpdateNetwork",
+        change: reader.str(),
+        persist: reader.bool(),
+      }),
+    },
+  ],
+  [
+    153,
+    {
+      type: "ConnectGuest",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "ConnectGuest",
+        port: reader.u16(),
+      }),
+    },
+  ],
+  [
+    154,
+    {
+      type: "GuestConnected",
+      routes: ["supervisor→client"],
+      read: () => ({
+        type: "GuestConnected",
+      }),
+    },
+  ],
+  [
+    155,
+    {
+      type: "GuestDisconnected",
+      routes: ["supervisor→client"],
+      read: () => ({
+        type: "GuestDisconnected",
+      }),
+    },
+  ],
+  [
+    156,
+    {
+      type: "WatchNetwork",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "WatchNetwork",
+      }),
+    },
+  ],
+  [
+    157,
+    {
+      type: "NetworkEvents",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "NetworkEvents",
+        from: reader.u53(),
+        lost: reader.u53(),
+        lines: reader.list(4, () => reader.str()),
       }),
     },
   ],
@@ -2485,6 +2739,74 @@ export function readFileChange(reader: WireReader): FileChange {
     name: reader.bytes(),
     isDirectory: reader.bool(),
     cookie: reader.u32(),
+  };
+}
+
+export function writeBoundPort(writer: WireWriter, value: BoundPort): void {
+  writer.str(value.hostBind);
+  writer.u16(value.hostPort);
+  writer.u16(value.guestPort);
+  writer.choice(portProtocols, value.protocol);
+  writer.bool(value.proxyProtocol);
+}
+
+export function readBoundPort(reader: WireReader): BoundPort {
+  return {
+    hostBind: reader.str(),
+    hostPort: reader.u16(),
+    guestPort: reader.u16(),
+    protocol: reader.choice(portProtocols),
+    proxyProtocol: reader.bool(),
+  };
+}
+
+export function writeNetworkCounters(writer: WireWriter, value: NetworkCounters): void {
+  writer.u53(value.rxBytes);
+  writer.u53(value.txBytes);
+  writer.u53(value.rxFrames);
+  writer.u53(value.txFrames);
+  writer.u53(value.flowsOpened);
+  writer.u53(value.flowsDenied);
+  writer.u53(value.dnsQueries);
+  writer.u53(value.dnsDenied);
+  writer.u53(value.activeFlows);
+}
+
+export function readNetworkCounters(reader: WireReader): NetworkCounters {
+  return {
+    rxBytes: reader.u53(),
+    txBytes: reader.u53(),
+    rxFrames: reader.u53(),
+    txFrames: reader.u53(),
+    flowsOpened: reader.u53(),
+    flowsDenied: reader.u53(),
+    dnsQueries: reader.u53(),
+    dnsDenied: reader.u53(),
+    activeFlows: reader.u53(),
+  };
+}
+
+export function writeActiveFlow(writer: WireWriter, value: ActiveFlow): void {
+  writer.u53(value.flow);
+  writer.u53(value.openedMs);
+  writer.choice(flowDirections, value.direction);
+  writer.choice(flowProtocols, value.protocol);
+  writer.str(value.address);
+  writer.optional(value.port, (item) => writer.u16(item));
+  writer.optional(value.name, (item) => writer.str(item));
+  writer.optional(value.rule, (item) => writer.u32(item));
+}
+
+export function readActiveFlow(reader: WireReader): ActiveFlow {
+  return {
+    flow: reader.u53(),
+    openedMs: reader.u53(),
+    direction: reader.choice(flowDirections),
+    protocol: reader.choice(flowProtocols),
+    address: reader.str(),
+    port: reader.optional(() => reader.u16()),
+    name: reader.optional(() => reader.str()),
+    rule: reader.optional(() => reader.u32()),
   };
 }
 

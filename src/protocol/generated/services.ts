@@ -185,6 +185,42 @@ const logs: Service = {
   ends: ["Ended"],
 };
 
+/** What a sandbox's network is and has done. */
+const networkStatus: Service = {
+  name: "networkStatus",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["NetworkStatus"],
+};
+
+/** A change of a running sandbox's network. */
+const networkUpdate: Service = {
+  name: "networkUpdate",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["NetworkStatus"],
+};
+
+/** A TCP connection to a port of the guest. No data before GuestConnected. End is a FIN; Failure is a reset, or that there was no connection. */
+const guestConnection: Service = {
+  name: "guestConnection",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: true, extra: false },
+  acceptor: { messages: ["GuestConnected"], data: true, extra: false },
+  ends: ["GuestDisconnected"],
+};
+
+/** A subscription to what comes to pass on the network, in which every event counts, until the sandbox's end. The first answer comes at once, and those after it when there is something to tell. */
+const networkEvents: Service = {
+  name: "networkEvents",
+  routes: ["client→supervisor"],
+  opener: { messages: ["Next"], data: false, extra: false },
+  acceptor: { messages: ["NetworkEvents"], data: false, extra: false },
+  ends: ["Ended"],
+};
+
 /** What the guest tells unasked. There is one such stream, from Boot to the end. */
 const events: Service = {
   name: "events",
@@ -238,6 +274,10 @@ export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<Messag
   ["MetricsRequest", sample],
   ["WatchMetrics", metrics],
   ["WatchLogs", logs],
+  ["NetworkRequest", networkStatus],
+  ["UpdateNetwork", networkUpdate],
+  ["ConnectGuest", guestConnection],
+  ["WatchNetwork", networkEvents],
   ["Events", events],
   ["Warm", host],
   ["Diagnose", host],

@@ -17,9 +17,9 @@ import { files } from "./files.ts";
 import { handshake } from "./handshake.ts";
 import { host } from "./host.ts";
 import { lifecycle } from "./lifecycle.ts";
-import { logs } from "./logs.ts";
+import { observation } from "./observation.ts";
 import { patches } from "./patches.ts";
-import { metrics } from "./metrics.ts";
+import { network } from "./network.ts";
 import { providers } from "./providers.ts";
 import { stream } from "./stream.ts";
 import type { Area, Fields, MessageDefinition, ServiceDefinition } from "./types.ts";
@@ -33,8 +33,8 @@ export const areas: readonly Area[] = [
   providers,
   patches,
   lifecycle,
-  metrics,
-  logs,
+  observation,
+  network,
   events,
   host,
 ];

@@ -43,6 +43,9 @@ class FakeSandbox implements ClientServices {
   exec(): never {
     throw new SandboxNotRunningError("not now");
   }
+  network(): never {
+    throw new SandboxNotRunningError("not now");
+  }
   files(): never {
     throw new SandboxNotRunningError("not now");
   }

@@ -15,12 +15,20 @@ import type { FileServices } from "../services/files.ts";
 import type { LifecycleServices } from "../services/lifecycle.ts";
 import type { LogServices } from "../services/log-growth.ts";
 import type { MetricsServices } from "../services/metrics.ts";
+import type { NetworkServices } from "../services/network/network-services.ts";
 import type { Answer, ServiceRegistry } from "../services/registry.ts";
 import type { StateServices } from "../services/states.ts";
 
 /** What a connected client can ask of the sandbox. */
 export interface ClientServices
-  extends CommandServices, FileServices, LifecycleServices, LogServices, MetricsServices, StateServices {
+  extends
+    CommandServices,
+    FileServices,
+    LifecycleServices,
+    LogServices,
+    MetricsServices,
+    NetworkServices,
+    StateServices {
   readonly id: string;
   readonly name: string;
   readonly state: SandboxState;

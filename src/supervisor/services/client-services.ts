@@ -3,12 +3,19 @@ import { registerFiles, type FileServices } from "./files.ts";
 import { registerLifecycle, type LifecycleServices } from "./lifecycle.ts";
 import { registerLogs, type LogServices } from "./log-growth.ts";
 import { registerMetrics, type MetricsServices } from "./metrics.ts";
+import { registerNetwork, type NetworkServices } from "./network/network-services.ts";
 import { ServiceRegistry } from "./registry.ts";
 import { registerStates, type StateServices } from "./states.ts";
 
 /** Everything that a client can ask for. A new area registers itself here. */
 export function clientServices(
-  sandbox: CommandServices & FileServices & LifecycleServices & LogServices & MetricsServices & StateServices,
+  sandbox: CommandServices &
+    FileServices &
+    LifecycleServices &
+    LogServices &
+    MetricsServices &
+    NetworkServices &
+    StateServices,
 ): ServiceRegistry {
   const registry = new ServiceRegistry();
   registerCommands(registry, sandbox);
@@ -16,6 +23,7 @@ export function clientServices(
   registerLifecycle(registry, sandbox);
   registerLogs(registry, sandbox);
   registerMetrics(registry, sandbox);
+  registerNetwork(registry, sandbox);
   registerStates(registry, sandbox);
   return registry;
 }

@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { orTimeout } from "../../host/or-timeout.ts";
+import type { NetworkCounters } from "../../network/gateway.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { MetricsMessage, StatsMessage } from "../../protocol/generated/messages.ts";
 import type { AgentLink } from "../../agent-link/agent-link.ts";
@@ -10,6 +11,8 @@ export interface MetricsOptions {
   /** Whether the guest is held because the host has no space left for its disk. */
   readonly diskFull: () => boolean;
   readonly memoryMib: number;
+  /** null: it has no network. */
+  readonly network: () => NetworkCounters | null;
   /** Whether the root is an image with a writable layer above, rather than a directory or a disk image of the host. */
   readonly hasUpper: boolean;
   readonly upperPath: string;
@@ -51,6 +54,7 @@ export class MetricsSampler {
     ]);
     // Without an upper the figures of / are those of the host's file system, or of a disk image.
     const upper = hasUpper ? guest : null;
+    const network = this.#options.network();
     const used = guest === null ? residentBytes : guest.memoryTotal - guest.memoryAvailable;
     return {
       type: "Metrics",
@@ -63,8 +67,13 @@ export class MetricsSampler {
       memoryHostResidentBytes: residentBytes,
       diskReadBytes: blocks.readBytes,
       diskWriteBytes: blocks.writeBytes,
-      netRxBytes: 0,
-      netTxBytes: 0,
+      netRxBytes: network?.rxBytes ?? 0,
+      netTxBytes: network?.txBytes ?? 0,
+      netFlowsOpened: network?.flowsOpened ?? 0,
+      netFlowsDenied: network?.flowsDenied ?? 0,
+      netActiveFlows: network?.activeFlows ?? 0,
+      dnsQueries: network?.dnsQueries ?? 0,
+      dnsDenied: network?.dnsDenied ?? 0,
       uptimeMs: Math.round(performance.now() - this.#options.startedAtMs),
       upperUsedBytes: upper === null ? null : Math.max(0, upper.rootTotal - upper.rootFree),
       upperFreeBytes: upper?.rootFree ?? null,

@@ -1,6 +1,7 @@
 import { fromAgent, requests, silent, toAgent, toClient, toSupervisor, type Area } from "./types.ts";
 
-export const metrics = {
+/** What a sandbox uses, and what it logs. */
+export const observation = {
   messages: {
     StatsRequest: { tag: 32, routes: toAgent, doc: "Answered by Stats.", fields: {} },
     Stats: {
@@ -32,12 +33,29 @@ export const metrics = {
         diskWriteBytes: "u53",
         netRxBytes: "u53",
         netTxBytes: "u53",
+        netFlowsOpened: "u53",
+        netFlowsDenied: "u53",
+        netActiveFlows: "u53",
+        dnsQueries: "u53",
+        dnsDenied: "u53",
         uptimeMs: "u53",
         upperUsedBytes: { optional: "u53" },
         upperFreeBytes: { optional: "u53" },
         upperHostAllocatedBytes: { optional: "u53" },
         hostDiskFull: "bool",
       },
+    },
+    WatchLogs: {
+      tag: 66,
+      routes: toSupervisor,
+      doc: "Asks to be told whenever the sandbox's logs have grown.",
+      fields: {},
+    },
+    LogsChanged: {
+      tag: 67,
+      routes: toClient,
+      doc: "There is more in the files of the logs than there was when this was said last.",
+      fields: {},
     },
   },
   services: {
@@ -49,6 +67,13 @@ export const metrics = {
       routes: toSupervisor,
       opener: { messages: ["Next"], data: [] },
       acceptor: { ...silent, messages: ["Metrics"], ends: [] },
+    },
+    logs: {
+      doc: "A subscription to the growth of the sandbox's logs, until its end. What is in them is read from their files.",
+      opens: ["WatchLogs"],
+      routes: toSupervisor,
+      opener: { messages: ["Next"], data: [] },
+      acceptor: { ...silent, messages: ["LogsChanged"], ends: ["Ended"] },
     },
   },
 } as const satisfies Area;

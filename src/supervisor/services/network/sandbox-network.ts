@@ -1,0 +1,190 @@
+import type { Duplex } from "node:stream";
+import { parseNetworkUpdate, type NetworkUpdate } from "../../../config/network/network-update.ts";
+import type { NetworkConfig, PublishedPort } from "../../../config/network/network-type.ts";
+import { InvalidConfigError, IoError, RuntimeError } from "../../../errors/index.ts";
+import type { NetworkEvent } from "../../../network/events.ts";
+import type { BoundPort, Gateway, NetworkChange, NetworkCounters } from "../../../network/gateway.ts";
+import type { NetworkStatusMessage } from "../../../protocol/generated/messages.ts";
+import type { NetworkLog } from "../../logs/network-log.ts";
+import type { NetworkControl } from "./network-services.ts";
+import { OpenFlows } from "./open-flows.ts";
+
+export interface SandboxNetworkOptions {
+  readonly config: NetworkConfig;
+  readonly log: NetworkLog;
+  /** Makes the gateway; what comes to pass is to be told to `event`. */
+  readonly openGateway: (event: (event: NetworkEvent) => void) => Promise<Gateway>;
+  /** Has the ports written down where those look for them who do not ask. */
+  readonly portsChanged: (ports: readonly BoundPort[]) => Promise<void>;
+  /** Keeps a configuration for later runs. @throws IoError */
+  readonly persist: (config: NetworkConfig) => Promise<void>;
+}
+
+/** Each takes memory in the gateway and the guest. */
+const mostConnections = 1024;
+
+/** A running sandbox's network as its clients have it: its gateway, its log, and what both were told last. */
+export class SandboxNetwork implements NetworkControl, AsyncDisposable {
+  readonly log: NetworkLog;
+  readonly #options: SandboxNetworkOptions;
+  readonly #gateway: Gateway;
+  readonly #flows: OpenFlows;
+  #config: NetworkConfig;
+  /** Changes are made one after the other. */
+  #changing: Promise<void> = Promise.resolve();
+  #connections = 0;
+
+  private constructor(options: SandboxNetworkOptions, gateway: Gateway, flows: OpenFlows) {
+    this.#options = options;
+    this.#gateway = gateway;
+    this.#flows = flows;
+    this.#config = options.config;
+    this.log = options.log;
+  }
+
+  /** @throws what making the gateway throws, such as that a port is taken */
+  static async open(options: SandboxNetworkOptions): Promise<SandboxNetwork> {
+    const { log, config } = options;
+    const flows = new OpenFlows();
+    // Before the first event that it decides about.
+    log.policy("start", config.policy, config.observe);
+    const gateway = await options.openGateway((event) => {
+      flows.note(event);
+      log.event(event);
+    });
+    return new SandboxNetwork(options, gateway, flows);
+  }
+
+  get counters(): NetworkCounters {
+    return this.#gateway.counters;
+  }
+
+  get ports(): readonly BoundPort[] {
+    return this.#gateway.ports;
+  }
+
+  status(flows: boolean): NetworkStatusMessage {
+    const { policy, observe, maxConnections } = this.#config;
+    return {
+      type: "NetworkStatus",
+      ports: this.ports,
+      counters: this.counters,
+      policy: JSON.stringify(policy),
+      observe,
+      maxConnections,
+      flows: flows ? this.#flows.list() : [],
+    };
+  }
+
+  async update(change: string, persist: boolean): Promise<void> {
+    const update = parseNetworkUpdate(change);
+    const done = this.#changing.then(() => this.#change(update, persist));
+    this.#changing = done.catch(() => undefined);
+    await done;
+  }
+
+  async connect(guestPort: number, signal: AbortSignal): Promise<Duplex> {
+    if (guestPort === 0) throw new InvalidConfigError("a guest has no port 0", { hint: "Use 1 to 65535." });
+    if (this.#connections >= mostConnections) {
+      throw new RuntimeError(`${mostConnections} connections to the guest are open already`, {
+        hint: "Close those that are not needed any more.",
+      });
+    }
+    this.#connections++;
+    try {
+      const socket = await this.#gateway.connect(guestPort, signal);
+      socket.once("close", () => this.#connections--);
+      return socket;
+    } catch (error) {
+      this.#connections--;
+      throw error;
+    }
+  }
+
+  /** All flows end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#gateway[Symbol.asyncDispose]();
+    await this.log.flush();
+  }
+
+  async #change(update: NetworkUpdate, persist: boolean): Promise<void> {
+    const before = this.#config;
+    const { addRules = [], unpublish = [], ...rest } = update;
+    const rules = [...addRules, ...before.policy.rules];
+    const gone = unpublish.map((name) => findPort(this.ports, name));
+    const change: NetworkChange = {
+      ...rest,
+      ...(addRules.length === 0 ? {} : { policy: { ...before.policy, rules } }),
+      ...(gone.length === 0 ? {} : { unpublish: gone }),
+    };
+    const after: NetworkConfig = {
+      ...before,
+      policy: change.policy ?? before.policy,
+      observe: change.observe ?? before.observe,
+      maxConnections: change.maxConnections ?? before.maxConnections,
+      rateLimiter: change.rateLimiter === undefined ? before.rateLimiter : change.rateLimiter,
+      ports: [...gone.reduce(without, before.ports), ...(change.publish ?? [])],
+    };
+    const isDecidedAnew = change.policy !== undefined || change.observe !== undefined;
+    // Before the first event that it decides about.
+    if (isDecidedAnew) this.log.policy("update", after.policy, after.observe);
+    try {
+      await this.#gateway.update(change);
+    } catch (error) {
+      if (isDecidedAnew) this.log.policy("update", before.policy, before.observe);
+      throw error;
+    }
+    this.#config = after;
+    await this.#note(after, change.publish !== undefined || gone.length > 0, persist);
+  }
+
+  async #note(config: NetworkConfig, portsChanged: boolean, persist: boolean): Promise<void> {
+    try {
+      if (portsChanged) await this.#options.portsChanged(this.ports);
+      if (persist) await this.#options.persist(config);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new IoError(`the network has changed, but that could not be written down: ${reason}`, {
+        cause: error,
+        hint: "Make room on the disk of the sandbox's directory, and make the same change again.",
+      });
+    }
+  }
+}
+
+/** @throws InvalidConfigError */
+function findPort(
+  ports: readonly BoundPort[],
+  { hostBind, hostPort, protocol }: NonNullable<NetworkUpdate["unpublish"]>[number],
+): BoundPort {
+  const found = ports.filter(
+    (port) =>
+      port.hostPort === hostPort &&
+      port.protocol === protocol &&
+      (hostBind === undefined || port.hostBind === hostBind),
+  );
+  const [port] = found;
+  const asked = `${hostBind === undefined ? "" : `${hostBind}:`}${hostPort}/${protocol}`;
+  if (port === undefined)
+    throw new InvalidConfigError(`no port is published as ${asked}`, {
+      hint: "msb port shows those that are.",
+    });
+  if (found.length > 1) {
+    throw new InvalidConfigError(`several ports are published as ${asked}`, {
+      hint: `Say which: ${found.map((one) => `${one.hostBind}:${one.hostPort}`).join(", ")}.`,
+    });
+  }
+  return port;
+}
+
+/** What was asked for without one that is published no more. It may have been asked for with port 0. */
+function without(asked: readonly PublishedPort[], gone: BoundPort): readonly PublishedPort[] {
+  const like = (hostPort: number) => (port: PublishedPort) =>
+    port.hostPort === hostPort &&
+    port.hostBind === gone.hostBind &&
+    port.protocol === gone.protocol &&
+    port.guestPort === gone.guestPort;
+  const exact = asked.findIndex(like(gone.hostPort));
+  const index = exact === -1 ? asked.findIndex(like(0)) : exact;
+  return asked.filter((_, at) => at !== index);
+}
