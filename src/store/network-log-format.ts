@@ -38,7 +38,7 @@ const eventSchema = v.variant("kind", [
   v.object({
     kind: v.literal("flow-denied"),
     ...flow,
-    reason: v.picklist(["policy", "max-connections", "blocked-port"]),
+    reason: v.picklist(["policy", "max-connections", "blocked-port", "unsupported"]),
     count: v.number(),
   }),
   v.object({
