@@ -3,21 +3,23 @@ import type { NetworkConfig, PublishedPort } from "../config/network/network-typ
 import type { NetworkPolicy } from "../config/network/policy-type.ts";
 import type { LinkAddresses } from "../config/network/link-addresses.ts";
 import type { NetworkEvent } from "./events.ts";
+import type { BoundPort } from "./flows/ports/listeners.ts";
+import type { PublishedPorts } from "./flows/ports/published-ports.ts";
+import { RunningGateway } from "./flows/running-gateway.ts";
+
+export type { BoundPort };
 
 export interface GatewayOptions {
   /** Our end of the guest's cable: a length of 4 bytes in network order before each Ethernet frame (`-netdev stream` of QEMU). */
   readonly link: Duplex;
   readonly addresses: LinkAddresses;
   readonly config: NetworkConfig;
+  /** Those of `config`, listened on before there is a guest ({@link PublishedPorts.bind}); closed with the gateway. */
+  readonly ports: PublishedPorts;
   /** Called with everything that comes to pass. */
   readonly event: (event: NetworkEvent) => void;
   /** Something for the runtime log. */
   readonly warn: (message: string) => void;
-}
-
-/** A published port as it is: with the port that was chosen. */
-export interface BoundPort extends PublishedPort {
-  readonly hostPort: number;
 }
 
 /** What changes on a running sandbox; what is left out stays. */
@@ -56,4 +58,25 @@ export interface Gateway extends AsyncDisposable {
   connect(guestPort: number, signal: AbortSignal): Promise<Duplex>;
   /** All of it, or, when it throws, nothing. Flows that are not allowed any more have ended when it resolves. */
   update(change: NetworkChange): Promise<void>;
+}
+
+/**
+ * Takes the guest's cable. It is at the other end from now on: frames of the guest are answered when this resolves.
+ *
+ * @throws InvalidConfigError when the policy or a nameserver cannot be read
+ */
+export async function openGateway(options: GatewayOptions): Promise<Gateway> {
+  const running = new RunningGateway(options);
+  running.start();
+  return {
+    get counters() {
+      return running.counters;
+    },
+    get ports() {
+      return options.ports.list;
+    },
+    connect: (guestPort, signal) => running.connect(guestPort, signal),
+    update: (change) => running.update(change),
+    [Symbol.asyncDispose]: () => running.close(),
+  };
 }

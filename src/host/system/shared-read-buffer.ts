@@ -32,6 +32,11 @@ const readers = new WeakMap<Duplex, Reader>();
  * lost. Where that cannot be done, the same socket.
  */
 export function withSharedBuffer(socket: Duplex): Duplex {
+  return withReadBuffer(socket, sharedBuffer());
+}
+
+/** As {@link withSharedBuffer}, with a buffer that is for this socket alone. */
+export function withReadBuffer(socket: Duplex, into: Buffer): Duplex {
   const old = socket as Duplex & { _handle?: object | null };
   if (!(socket instanceof Socket) || socket.connecting || socket.destroyed || socket.readableEnded)
     return socket;
@@ -41,7 +46,7 @@ export function withSharedBuffer(socket: Duplex): Duplex {
   const reader: Reader = { take: null, early };
   old._handle = null;
   const { allowHalfOpen } = socket;
-  const made = new Socket({ handle, allowHalfOpen, ...onRead(reader) } as SocketConstructorOpts);
+  const made = new Socket({ handle, allowHalfOpen, ...onRead(reader, into) } as SocketConstructorOpts);
   readers.set(made, reader);
   // Whoever counts its connections, or waits for it, goes by the old one.
   made.once("close", () => socket.destroy());
@@ -51,7 +56,8 @@ export function withSharedBuffer(socket: Duplex): Duplex {
 /** Connects to a unix socket, or as asked for, to be read with the shared buffer. */
 export function connectWithSharedBuffer(to: string | TcpNetConnectOpts): Socket {
   const reader: Reader = { take: null, early: [] };
-  const socket = createConnection({ ...(typeof to === "string" ? { path: to } : to), ...onRead(reader) });
+  const where = typeof to === "string" ? { path: to } : to;
+  const socket = createConnection({ ...where, ...onRead(reader, sharedBuffer()) });
   readers.set(socket, reader);
   return socket;
 }
@@ -59,7 +65,7 @@ export function connectWithSharedBuffer(to: string | TcpNetConnectOpts): Socket 
 /** A socket that this process has inherited, to be read with the shared buffer. */
 export function inheritedWithSharedBuffer(fd: number): Socket {
   const reader: Reader = { take: null, early: [] };
-  const socket = new Socket({ fd, readable: true, writable: true, ...onRead(reader) });
+  const socket = new Socket({ fd, readable: true, writable: true, ...onRead(reader, sharedBuffer()) });
   readers.set(socket, reader);
   return socket;
 }
@@ -81,15 +87,17 @@ export function takeReads(socket: Duplex, take: Take): void {
   });
 }
 
-function onRead(reader: Reader): Required<Pick<SocketConstructorOpts, "onread">> {
-  buffer ??= Buffer.allocUnsafeSlow(bufferBytes);
-  const shared = buffer;
+function sharedBuffer(): Buffer {
+  return (buffer ??= Buffer.allocUnsafeSlow(bufferBytes));
+}
+
+function onRead(reader: Reader, into: Buffer): Required<Pick<SocketConstructorOpts, "onread">> {
   const callback = (count: number): boolean => {
-    const bytes = shared.subarray(0, count);
+    const bytes = into.subarray(0, count);
     if (reader.take === null) reader.early.push(Buffer.from(bytes));
     else reader.take(bytes);
     // Nobody takes more of it yet: it is not read on.
     return reader.take !== null;
   };
-  return { onread: { buffer: shared, callback } };
+  return { onread: { buffer: into, callback } };
 }

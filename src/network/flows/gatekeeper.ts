@@ -1,5 +1,6 @@
-import type { IpAddress } from "../../host/ip/address.ts";
+import type { DestinationGroup } from "../../config/network/policy-type.ts";
 import type { LinkAddresses } from "../../config/network/link-addresses.ts";
+import type { IpAddress } from "../../host/ip/address.ts";
 import type { Bindings } from "../policy/bindings.ts";
 import type { Evidence, PolicyEngine, PolicyFlow, Verdict } from "../policy/verdict.ts";
 import type { Grounds } from "./flow-log.ts";
@@ -8,18 +9,38 @@ import { type HostAddresses, leadsNowhere } from "./host-addresses.ts";
 /** What is so whatever the policy says. */
 const never: Verdict = { action: "deny", rule: null, name: null };
 
-/** Decides about flows: what no policy allows, and what this one does. */
-export class Gatekeeper {
-  readonly policy: PolicyEngine;
+/** A policy that is ready to decide. */
+export interface Policies {
+  /** Everything is allowed by it while the network is only observed. */
+  readonly inForce: PolicyEngine;
+  /** As it was set. */
+  readonly configured: PolicyEngine;
+}
+
+export interface GatekeeperOptions {
+  readonly policies: Policies;
+  /** Those that the policies were made with. */
+  readonly bindings: Bindings;
+  readonly addresses: LinkAddresses;
+  readonly host: HostAddresses;
+}
+
+/** Decides about flows: what no policy allows, and what this one does. The policy may be replaced at any time. */
+export class Gatekeeper implements PolicyEngine {
+  policies: Policies;
   readonly #bindings: Bindings;
   readonly #addresses: LinkAddresses;
   readonly #host: HostAddresses;
 
-  constructor(policy: PolicyEngine, bindings: Bindings, addresses: LinkAddresses, host: HostAddresses) {
-    this.policy = policy;
+  constructor({ policies, bindings, addresses, host }: GatekeeperOptions) {
+    this.policies = policies;
     this.#bindings = bindings;
     this.#addresses = addresses;
     this.#host = host;
+  }
+
+  get hasDomainRules(): boolean {
+    return this.policies.inForce.hasDomainRules;
   }
 
   /** Whether it is this end of the cable: then the host's own loopback is meant. */
@@ -28,25 +49,35 @@ export class Gatekeeper {
     return (address.family === 4 ? ipv4 : ipv6)?.gateway.equals(address) === true;
   }
 
-  /**
-   * @param flow whose address has no mapping
-   * @param policy another than the one that is in force
-   */
-  egress(flow: PolicyFlow, evidence: Evidence, policy: PolicyEngine = this.policy): Verdict {
-    const { address } = flow;
+  egress(flow: PolicyFlow, evidence: Evidence): Verdict {
+    const policy = this.policies.inForce;
+    const address = flow.address.unmapped();
     if (this.isGateway(address)) return policy.egress(flow, evidence);
     if (leadsNowhere(address)) return never;
     const verdict = policy.egress(flow, evidence);
     if (verdict.action === "deny" || !this.#host.has(address)) return verdict;
-    // An address of the host is the host, by whichever name: it takes what the gateway's takes.
+    // An address of the host's is the host, by whichever name: it takes what the gateway's takes.
     const gateway = this.#addresses.ipv4?.gateway ?? this.#addresses.ipv6?.gateway;
     if (gateway === undefined) return never;
     const asHost = policy.egress({ ...flow, address: gateway }, evidence);
     return asHost.action === "allow" ? verdict : { ...asHost, action: "deny" };
   }
 
-  ingress(flow: PolicyFlow, policy: PolicyEngine = this.policy): Verdict {
-    return policy.ingress(flow);
+  ingress(flow: PolicyFlow): Verdict {
+    return this.policies.inForce.ingress(flow);
+  }
+
+  query(name: string | null, transport: { readonly protocol: "tcp" | "udp"; readonly port: number }): Verdict {
+    return this.policies.inForce.query(name, transport);
+  }
+
+  /** Nobody observes for the sake of names that lead inside. */
+  isRebindException(address: IpAddress): boolean {
+    return this.policies.configured.isRebindException(address);
+  }
+
+  groupOf(address: IpAddress): DestinationGroup | null {
+    return this.policies.configured.groupOf(address);
   }
 
   /** What is kept of a decision for as long as the flow lives. */

@@ -73,7 +73,7 @@ export class GuestStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
-    let takesMore = true;
+    let takesMore = true as boolean;
     this.#slabs.copy(chunk, undefined, (piece) => {
       this.#unread.push(piece);
       takesMore = this.#connection?.write(bytesOf(piece)) !== false;

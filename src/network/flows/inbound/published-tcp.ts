@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import { IpAddress } from "../../../host/ip/address.ts";
 import { withSharedBuffer } from "../../../host/system/shared-read-buffer.ts";
 import type { FlowClosed } from "../../events.ts";
@@ -87,7 +87,8 @@ class InboundFlow {
     const splice = this.#splice;
     splice.flow = flow;
     const header = proxyProtocol ? proxyHeader(accepted) : null;
-    const socket = withSharedBuffer(accepted) as Socket;
+    const socket = withSharedBuffer(accepted);
+    if (!(socket instanceof Socket)) throw new TypeError("a connection of a port is a socket");
     socket.pause();
     splice.join(socket);
     if (!dialGuest(this.#options, guestPort, dialerOf(splice, header))) splice.abort("reset");

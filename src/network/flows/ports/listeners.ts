@@ -124,7 +124,6 @@ async function listenUdp(port: PublishedPort, warn: (message: string) => void): 
   const socket = createSocket({
     type: family === 4 ? "udp4" : "udp6",
     ipv6Only: family === 6,
-    lookup: (host, _options, callback) => callback(null, host, family),
   });
   socket.bind({ address: port.hostBind, port: port.hostPort, exclusive: true });
   try {

@@ -32,8 +32,8 @@ export class PublishedPorts implements AsyncDisposable {
    */
   static async bind(ports: readonly PublishedPort[], warn: (message: string) => void): Promise<PublishedPorts> {
     const made = new PublishedPorts(warn);
-    const { commit } = await made.prepare({ publish: ports });
-    await commit();
+    const prepared = await made.prepare({ publish: ports });
+    await prepared.commit();
     return made;
   }
 

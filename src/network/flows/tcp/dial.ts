@@ -11,8 +11,8 @@ export interface Target {
 
 export type DialFailure = "refused" | "unreachable" | "timeout";
 
-/** A socket that is connected, paused, and to be read by `takeReads`; or why there is none. */
-export type Dialed = { readonly socket: Socket } | { readonly failure: DialFailure };
+/** A socket that is connected, paused, and to be read by `takeReads`, and what was read already; or why there is none. */
+export type Dialed = { readonly socket: Socket; readonly early?: Buffer } | { readonly failure: DialFailure };
 
 /**
  * Connects to the first of the targets that can be had. Calls back once, never before it returns.
@@ -22,7 +22,7 @@ export type Dialed = { readonly socket: Socket } | { readonly failure: DialFailu
 export type Dial = (targets: readonly Target[], done: (dialed: Dialed) => void) => () => void;
 
 /** A kernel goes on asking for two minutes; a guest's program is told sooner. */
-const connectMs = 30_000;
+export const handshakeMs = 30_000;
 /** Of a silent peer: before the first probe (the kernel's default is two hours). */
 const keepAliveMs = 60_000;
 
@@ -35,7 +35,7 @@ export const dialDirectly: Dial = (targets, done) => {
     const attempt = connect(target);
     socket = attempt;
     let failure: DialFailure = "timeout";
-    const deadline = setTimeout(() => attempt.destroy(), connectMs);
+    const deadline = setTimeout(() => attempt.destroy(), handshakeMs);
     attempt.on("error", (error: NodeJS.ErrnoException) => {
       failure = failureOf(error);
     });
@@ -61,13 +61,16 @@ export const dialDirectly: Dial = (targets, done) => {
   };
 };
 
-/** Begins to connect; the socket is not read before somebody wants that. */
-export function connect({ host, port, family }: Target): Socket {
+/**
+ * Begins to connect; the socket is not read before somebody wants that.
+ *
+ * @param to without a family, a name is looked up, and its addresses are tried (RFC 8305)
+ */
+export function connect({ host, port, family }: Omit<Target, "family"> & { family: Family | null }): Socket {
   const socket = connectWithSharedBuffer({
     host,
     port,
-    family,
-    autoSelectFamily: false,
+    ...(family === null ? { autoSelectFamily: true } : { family, autoSelectFamily: false }),
     allowHalfOpen: true,
     noDelay: true,
     keepAlive: true,

@@ -1,10 +1,10 @@
 import type { TcpHandler } from "../../tcp/connection.ts";
-import { ClientHelloReader } from "../../tls/client-hello.ts";
+import { ClientHelloReader, clientHelloLimit } from "../../tls/client-hello.ts";
 
 /** Programs that wait for their server to speak first lose as much time, once. */
 const waitMs = 5000;
-/** A ClientHello with keys of post-quantum algorithms has some 2 KB. */
-const maxBytes = 16 * 1024;
+/** What the guest has said. `garbled`: what may be TLS, and gives no name that would be certain to be the one that a server reads. */
+export type Said = { readonly kind: "name"; readonly name: string } | { readonly kind: "none" | "garbled" };
 
 /**
  * Looks at what the guest says first, for the name that TLS gives away (SNI, RFC 6066, 3), while all of it is kept for whoever comes
@@ -14,15 +14,15 @@ export class FirstFlight implements TcpHandler {
   readonly #next: TcpHandler;
   readonly #reader = new ClientHelloReader();
   readonly #timer: NodeJS.Timeout;
-  readonly #done: (sni: string | null) => void;
+  readonly #done: (said: Said) => void;
   #bytes = 0;
   #isOver = false;
 
   /** @param next is told everything, from the beginning */
-  constructor(next: TcpHandler, done: (sni: string | null) => void) {
+  constructor(next: TcpHandler, done: (said: Said) => void) {
     this.#next = next;
     this.#done = done;
-    this.#timer = setTimeout(() => this.#finish(null), waitMs);
+    this.#timer = setTimeout(() => this.#finish(this.#soFar()), waitMs);
   }
 
   cancel(): void {
@@ -37,15 +37,16 @@ export class FirstFlight implements TcpHandler {
   data(bytes: Buffer): void {
     this.#next.data(bytes);
     if (this.#isOver) return;
-    const seen = this.#reader.push(bytes.subarray(0, maxBytes - this.#bytes));
+    const seen = this.#reader.push(bytes);
     this.#bytes += bytes.length;
-    if (seen.kind === "hello") this.#finish(seen.name);
-    else if (seen.kind === "other" || this.#bytes >= maxBytes) this.#finish(null);
+    if (seen.kind === "hello") this.#finish(seen.name === null ? { kind: "none" } : { kind: "name", name: seen.name });
+    else if (seen.kind === "other") this.#finish({ kind: "none" });
+    else if (seen.kind === "malformed" || this.#bytes >= clientHelloLimit) this.#finish({ kind: "garbled" });
   }
 
   ended(): void {
     this.#next.ended();
-    this.#finish(null);
+    this.#finish(this.#soFar());
   }
 
   drained(): void {
@@ -61,9 +62,13 @@ export class FirstFlight implements TcpHandler {
     this.#next.closed(how);
   }
 
-  #finish(sni: string | null): void {
+  #soFar(): Said {
+    return { kind: this.#bytes === 0 ? "none" : "garbled" };
+  }
+
+  #finish(said: Said): void {
     if (this.#isOver) return;
     this.cancel();
-    this.#done(sni);
+    this.#done(said);
   }
 }

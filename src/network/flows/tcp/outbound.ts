@@ -1,12 +1,12 @@
 import type { IpAddress } from "../../../host/ip/address.ts";
 import type { FlowClosed } from "../../events.ts";
-import type { Verdict } from "../../policy/verdict.ts";
+import type { Evidence, Verdict } from "../../policy/verdict.ts";
 import type { TcpConnection, TcpRequest } from "../../tcp/connection.ts";
 import type { FlowLog, Flow } from "../flow-log.ts";
 import type { Gatekeeper } from "../gatekeeper.ts";
 import type { Slabs } from "../slabs.ts";
 import type { Dial, DialFailure, Target } from "./dial.ts";
-import { FirstFlight } from "./first-flight.ts";
+import { FirstFlight, type Said } from "./first-flight.ts";
 import { Splice } from "./splice.ts";
 
 /** DNS over TLS: nobody here can read it, so nobody could hold names against the policy. */
@@ -115,20 +115,22 @@ class OutboundFlow {
   /** A rule is about a name: the guest speaks first, to nobody yet. The only place where a flow's first bytes are looked at. */
   #listen(): void {
     const splice = this.#splice;
-    const first = new FirstFlight(splice, (sni) => {
+    const first = new FirstFlight(splice, (said) => {
       this.#firstFlight = null;
-      this.#decide(sni);
+      this.#decide(said);
     });
     this.#firstFlight = first;
     this.#connection = this.#request.accept(first);
     splice.connection = this.#connection;
   }
 
-  #decide(sni: string | null): void {
+  #decide(said: Said): void {
     const { gatekeeper, log } = this.#options;
     const subject = this.#subject();
-    const verdict = gatekeeper.egress(subject, sni === null ? { kind: "bindings" } : { kind: "sni", name: sni });
-    if (verdict.action === "allow") {
+    const sni = said.kind === "name" ? said.name : null;
+    const evidence: Evidence = sni === null ? { kind: "bindings" } : { kind: "sni", name: sni };
+    const verdict = gatekeeper.egress(subject, evidence);
+    if (verdict.action === "allow" && said.kind !== "garbled") {
       this.#dial(verdict, sni);
       return;
     }
@@ -156,7 +158,7 @@ class OutboundFlow {
         this.#connection = this.#request.accept(this.#splice);
         this.#splice.connection = this.#connection;
       }
-      this.#splice.join(dialed.socket);
+      this.#splice.join(dialed.socket, dialed.early);
     });
   }
 

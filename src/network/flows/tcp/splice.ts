@@ -25,6 +25,8 @@ export class Splice implements TcpHandler {
   /** For the guest, and not acknowledged; from `#oldest` on. */
   #unread: Piece[] = [];
   #oldest = 0;
+  /** Of the host's, before the guest could take anything. */
+  #early: Buffer | null = null;
   #isFlushSet = false;
   #guestEnded = false;
   #hostEnded = false;
@@ -51,8 +53,11 @@ export class Splice implements TcpHandler {
     return this.#isOver;
   }
 
-  /** @param socket connected, with half-open ends allowed, paused, and to be read by {@link takeReads} */
-  join(socket: Socket): void {
+  /**
+   * @param socket connected, with half-open ends allowed, paused, and to be read by {@link takeReads}
+   * @param early what was read of it already
+   */
+  join(socket: Socket, early: Uint8Array | null = null): void {
     if (this.#isOver) {
       socket.destroy();
       return;
@@ -71,7 +76,8 @@ export class Splice implements TcpHandler {
       else this.#finish("closed");
     });
     takeReads(socket, (bytes) => this.#toGuest(bytes));
-    if (this.#connection?.isEstablished === true) socket.resume();
+    if (early !== null && early.length > 0) this.#early = Buffer.from(early);
+    if (this.#connection?.isEstablished === true) this.established();
     this.#flush();
   }
 
@@ -92,7 +98,10 @@ export class Splice implements TcpHandler {
   // Of the guest.
 
   established(): void {
+    const early = this.#early;
+    this.#early = null;
     this.#socket?.resume();
+    if (early !== null) this.#toGuest(early);
   }
 
   data(bytes: Buffer): void {

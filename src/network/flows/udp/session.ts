@@ -44,12 +44,7 @@ export class UdpSession {
     this.#options = options;
     this.remote = options.remote;
     this.guestPort = options.guestPort;
-    const family = options.hostFamily;
-    this.#socket = createSocket({
-      type: family === 4 ? "udp4" : "udp6",
-      // It is an address: nothing is to be asked of a resolver.
-      lookup: (host, _options, callback) => callback(null, host, family),
-    });
+    this.#socket = createSocket(options.hostFamily === 4 ? "udp4" : "udp6");
     this.#socket.on("message", (payload) => this.#reply(payload));
     this.#socket.on("error", (error: NodeJS.ErrnoException) => this.#failed(error));
     this.#socket.connect(options.remote.port, options.host, () => this.#connected());
@@ -109,7 +104,7 @@ export class UdpSession {
     if (this.#isClosed) return;
     const { icmp, failed } = this.#options;
     const quote = this.#quote;
-    switch (error.code) {
+    switch (error.code ?? "") {
       case "ECONNREFUSED":
         if (quote !== null) icmp.unreachable(quote, "port");
         return;

@@ -1,0 +1,258 @@
+import type { Duplex } from "node:stream";
+import type { NetworkConfig, PublishedPort } from "../../config/network/network-type.ts";
+import type { NetworkPolicy } from "../../config/network/policy-type.ts";
+import type { LinkAddresses } from "../../config/network/link-addresses.ts";
+import { RuntimeError } from "../../errors/index.ts";
+import { createDnsResolver } from "../dns/forwarder.ts";
+import type { NetworkEvent } from "../events.ts";
+import { GuestInterface } from "../ip/guest-interface.ts";
+import { protocolNumbers } from "../ip/packet.ts";
+import { isUpperChecksumRight } from "../ip/upper-checksum.ts";
+import { FrameLink } from "../link/frame-link.ts";
+import type { Bindings } from "../policy/bindings.ts";
+import { createPolicyEngine } from "../policy/create-engine.ts";
+import { DnsBindings } from "../policy/dns-bindings.ts";
+import { TcpGate } from "../tcp/stack.ts";
+import { DnsFront } from "./dns-front.ts";
+import { EchoFront } from "./echo-front.ts";
+import { FlowLog } from "./flow-log.ts";
+import { Gatekeeper, type Policies } from "./gatekeeper.ts";
+import { HostAddresses } from "./host-addresses.ts";
+import { GuestStream } from "./inbound/guest-stream.ts";
+import { PublishedTcp } from "./inbound/published-tcp.ts";
+import { PublishedUdp } from "./inbound/published-udp.ts";
+import type { PublishedPorts } from "./ports/published-ports.ts";
+import { dialByProxy } from "./proxy/dial-by-proxy.ts";
+import { RememberedNames, review } from "./review.ts";
+import { Slabs } from "./slabs.ts";
+import { dialDirectly } from "./tcp/dial.ts";
+import { OutboundTcp } from "./tcp/outbound.ts";
+import { OutboundUdp } from "./udp/outbound.ts";
+
+export interface RunningGatewayOptions {
+  readonly link: Duplex;
+  readonly addresses: LinkAddresses;
+  readonly config: NetworkConfig;
+  readonly ports: PublishedPorts;
+  readonly event: (event: NetworkEvent) => void;
+  readonly warn: (message: string) => void;
+  /** For tests: which addresses are the host's. */
+  readonly host?: HostAddresses;
+}
+
+const allowAll: NetworkPolicy = { defaultEgress: "allow", defaultIngress: "allow", rules: [] };
+
+/** All that joins the guest's cable with the host's sockets. */
+export class RunningGateway {
+  readonly #options: RunningGatewayOptions;
+  readonly #host: HostAddresses;
+  readonly #bindings = new DnsBindings();
+  readonly #slabs = new Slabs();
+  readonly #streams = new Set<GuestStream>();
+  readonly #gatekeeper: Gatekeeper;
+  readonly #log: FlowLog;
+  readonly #link: FrameLink;
+  readonly #guest: GuestInterface;
+  readonly #tcp: TcpGate;
+  readonly #dns: DnsFront;
+  readonly #outboundTcp: OutboundTcp;
+  readonly #outboundUdp: OutboundUdp;
+  readonly #publishedTcp: PublishedTcp;
+  readonly #publishedUdp: PublishedUdp;
+  #policy: NetworkPolicy;
+  #observe: boolean;
+  #dnsQueries = 0;
+  #dnsDenied = 0;
+  #isBatchEndSet = false;
+  #isClosed = false;
+
+  constructor(options: RunningGatewayOptions) {
+    const { link, addresses, config, event, warn } = options;
+    this.#options = options;
+    this.#host = options.host ?? new HostAddresses();
+    this.#policy = config.policy;
+    this.#observe = config.observe;
+    const gatekeeper = this.#gatekeeperFor(config.policy, config.observe, this.#bindings);
+    this.#gatekeeper = gatekeeper;
+    const log = new FlowLog(event, (address) => gatekeeper.groupOf(address));
+    this.#log = log;
+    this.#link = new FrameLink({
+      stream: link,
+      rateLimiter: config.rateLimiter,
+      failed: (error) => warn(`a frame of the guest was lost: ${String(error)}`),
+      closed: (error) => {
+        if (error !== null) warn(`the guest's cable: ${error.message}`);
+      },
+    });
+    this.#guest = new GuestInterface({
+      link: this.#link,
+      addresses,
+      answersEcho: (packet) => echo.answers(packet),
+    });
+    const { sender: ip, errors } = this.#guest;
+    const slabs = this.#slabs;
+    const isMultiTenant = config.deploymentProfile === "multi-tenant";
+    const echo = new EchoFront({ gatekeeper, log, errors, isMultiTenant });
+    const resolver = createDnsResolver({
+      config,
+      addresses,
+      policy: gatekeeper,
+      bindings: this.#bindings,
+      event: (answered) => {
+        this.#dnsQueries++;
+        if (answered.outcome === "denied") this.#dnsDenied++;
+        event(answered);
+      },
+      warn,
+    });
+    this.#dns = new DnsFront(resolver, ip);
+    this.#tcp = new TcpGate({
+      sender: ip,
+      isChecksumRight: isUpperChecksumRight,
+      request: (request) => this.#outboundTcp.request(request),
+    });
+    this.#outboundTcp = new OutboundTcp({
+      gatekeeper,
+      log,
+      slabs,
+      maxConnections: config.maxConnections,
+      dial: config.proxy === null ? dialDirectly : dialByProxy(config.proxy, process.env, warn),
+      dialHost: dialDirectly,
+      dns: (request) => this.#dns.connection(request),
+    });
+    const published = { addresses, gatekeeper, log };
+    this.#publishedTcp = new PublishedTcp({ ...published, tcp: this.#tcp, slabs });
+    this.#publishedUdp = new PublishedUdp({ ...published, ip });
+    this.#outboundUdp = new OutboundUdp({
+      ip,
+      icmp: errors,
+      gatekeeper,
+      log,
+      slabs,
+      warn,
+      dns: (packet, datagram) => this.#dns.datagram(packet, datagram),
+      published: (packet, datagram) => this.#publishedUdp.reply(packet, datagram),
+    });
+    this.#guest.on(protocolNumbers.tcp, (packet) => {
+      this.#tcp.receive(packet);
+      if (this.#isBatchEndSet) return;
+      this.#isBatchEndSet = true;
+      process.nextTick(this.#endBatch);
+    });
+    this.#guest.on(protocolNumbers.udp, (packet) => this.#outboundUdp.packet(packet));
+    for (const protocol of [protocolNumbers.icmpv4, protocolNumbers.icmpv6])
+      this.#guest.on(protocol, (packet) => echo.outside(packet));
+  }
+
+  get counters(): {
+    rxBytes: number;
+    txBytes: number;
+    rxFrames: number;
+    txFrames: number;
+    flowsOpened: number;
+    flowsDenied: number;
+    dnsQueries: number;
+    dnsDenied: number;
+    activeFlows: number;
+  } {
+    const { fromGuest, toGuest } = this.#link;
+    return {
+      rxBytes: toGuest.bytes,
+      txBytes: fromGuest.bytes,
+      rxFrames: toGuest.frames,
+      txFrames: fromGuest.frames,
+      flowsOpened: this.#log.opened,
+      flowsDenied: this.#log.denied,
+      dnsQueries: this.#dnsQueries,
+      dnsDenied: this.#dnsDenied,
+      activeFlows: this.#log.active.size,
+    };
+  }
+
+  /** Takes what comes from now on. */
+  start(): void {
+    this.#options.ports.serve({
+      connection: (listener, socket) => this.#publishedTcp.connection(listener, socket),
+      datagram: (listener, payload, peer) => this.#publishedUdp.datagram(listener, payload, peer),
+      closed: (listener) => {
+        this.#publishedTcp.portClosed(listener);
+        this.#publishedUdp.portClosed(listener);
+      },
+    });
+    this.#guest.start();
+  }
+
+  async connect(guestPort: number, signal: AbortSignal): Promise<Duplex> {
+    const { addresses } = this.#options;
+    const options = { tcp: this.#tcp, addresses, slabs: this.#slabs };
+    const stream = await GuestStream.connect(options, guestPort, signal);
+    if (this.#isClosed) stream.destroy();
+    this.#streams.add(stream);
+    stream.once("close", () => this.#streams.delete(stream));
+    return stream;
+  }
+
+  /** See `Gateway.update`. */
+  async update(change: {
+    readonly policy?: NetworkPolicy;
+    readonly observe?: boolean;
+    readonly publish?: readonly PublishedPort[];
+    readonly unpublish?: readonly Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">[];
+    readonly maxConnections?: number;
+    readonly rateLimiter?: NetworkConfig["rateLimiter"];
+  }): Promise<void> {
+    const policy = change.policy ?? this.#policy;
+    const observe = change.observe ?? this.#observe;
+    // What can fail comes first.
+    const policies = this.#compile(policy, observe, this.#bindings);
+    const ports = await this.#options.ports.prepare(change);
+    if (this.#isClosed) {
+      await ports.rollback();
+      throw new RuntimeError("the sandbox's network is closed");
+    }
+    this.#policy = policy;
+    this.#observe = observe;
+    this.#gatekeeper.policies = policies;
+    if (change.maxConnections !== undefined) this.#outboundTcp.maxConnections = change.maxConnections;
+    if (change.rateLimiter !== undefined) this.#link.setRateLimits(change.rateLimiter);
+    const names = new RememberedNames(this.#bindings);
+    review(this.#log.active, this.#gatekeeperFor(policy, observe, names), names);
+    await ports.commit();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const stream of this.#streams) stream.destroy();
+    this.#outboundTcp.close();
+    this.#outboundUdp.close();
+    this.#publishedTcp.close();
+    this.#publishedUdp.close();
+    this.#dns.close();
+    this.#tcp.close();
+    this.#guest.close();
+    this.#log.close();
+    await this.#options.ports[Symbol.asyncDispose]();
+  }
+
+  readonly #endBatch = (): void => {
+    this.#isBatchEndSet = false;
+    this.#tcp.batchEnd();
+  };
+
+  #gatekeeperFor(policy: NetworkPolicy, observe: boolean, bindings: Bindings): Gatekeeper {
+    const policies = this.#compile(policy, observe, bindings);
+    return new Gatekeeper({ policies, bindings, addresses: this.#options.addresses, host: this.#host });
+  }
+
+  #compile(policy: NetworkPolicy, observe: boolean, bindings: Bindings): Policies {
+    const { addresses, config } = this.#options;
+    const common = {
+      bindings,
+      gateways: [addresses.ipv4, addresses.ipv6].flatMap((family) => family?.gateway ?? []),
+      deploymentProfile: config.deploymentProfile,
+    };
+    const configured = createPolicyEngine({ ...common, policy });
+    return { configured, inForce: observe ? createPolicyEngine({ ...common, policy: allowAll }) : configured };
+  }
+}
