@@ -282,8 +282,8 @@ function introduction(): Message[] {
   return [
     seed(),
     { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 },
-    { type: "Mount", root, tmpSizeMib: 64, programs: [] },
+    { type: "Mount", root, tmpSizeMib: 64, programs: [], network: null },
     seed(),
-    { type: "Boot", hostname: "bare", workdir: "", mounts: [], scripts: [] },
+    { type: "Boot", hostname: "bare", workdir: "", mounts: [], scripts: [], network: null },
   ];
 }

@@ -5,7 +5,7 @@ mod dispatch;
 
 use crate::commands::session::{from_token, Channel, News, Session, Turn, GRACE};
 use crate::files::Files;
-use crate::generated::messages::{AgentHello, Message, OutOfMemory};
+use crate::generated::messages::{AgentHello, GuestNetwork, Message, OutOfMemory};
 use crate::guest::BareRoot;
 use crate::modules::Modules;
 use crate::protocol::port::{Port, Received};
@@ -74,6 +74,8 @@ pub struct Agent {
     booted: bool,
     /// Of its /tmp.
     tmp_size_mib: u32,
+    /// As it is set up; None while it is not, or there is none.
+    network: Option<GuestNetwork>,
     /// Its root is being changed for it, or was, since it was mounted.
     bare: Option<BareRoot>,
     /// It cannot become one, which was answered. The rest of what was asked for in the same breath is passed over.
@@ -118,6 +120,7 @@ impl Agent {
             root: None,
             booted: false,
             tmp_size_mib: 0,
+            network: None,
             bare: None,
             boot_failed: false,
             events: 0,

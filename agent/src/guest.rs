@@ -2,6 +2,7 @@
 
 mod files;
 mod mounts;
+mod network;
 pub mod places;
 mod preread;
 mod volumes;
@@ -9,7 +10,7 @@ mod volumes;
 pub use files::is_managed;
 
 use crate::failure::{While, GUEST, WORKDIR};
-use crate::generated::messages::{Boot, BootFailed, Clock, Mount, Seed};
+use crate::generated::messages::{Boot, BootFailed, Clock, GuestNetwork, Mount, Seed};
 use crate::modules::Modules;
 use crate::relay::Relay;
 use crate::root::Owner;
@@ -35,6 +36,10 @@ pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed
     link_devices().during(GUEST, "/dev")?;
     sys::interface_up("lo").during(GUEST, "loopback interface")?;
     files::prepare(owner)?;
+    if let Some(network) = &mount.network {
+        network::set_up(network)?;
+        files::write_resolver(network, owner)?;
+    }
     if !mount.programs.is_empty() {
         preread::read_directories_around();
         preread::read_programs(&mount.programs);
@@ -55,13 +60,14 @@ pub fn lay_bare(tmp_size_mib: u32) -> Result<BareRoot> {
 
 /// Sets up what makes this sandbox itself.
 ///
-/// `bare`: its root was laid bare to be changed, and is covered again.
+/// `bare`: its root was laid bare to be changed, and is covered again. `network`: how that is set up already.
 pub fn become_sandbox(
     boot: &Boot,
     owner: Owner,
     modules: &Modules,
     relay: Option<&Relay>,
     bare: Option<&BareRoot>,
+    network: Option<&GuestNetwork>,
 ) -> std::result::Result<(), BootFailed> {
     if let Some(BareRoot { tmp_size_mib }) = bare {
         mounts::cover_all(*tmp_size_mib, owner)?;
@@ -71,6 +77,16 @@ pub fn become_sandbox(
         }
     }
     sys::set_host_name(&boot.hostname).during(GUEST, "host name")?;
+    if let Some(wanted) = &boot.network {
+        match network {
+            None => network::set_up(wanted)?,
+            Some(now) if now == wanted => {}
+            Some(now) => network::change(&now.addresses, wanted)?,
+        }
+        if bare.is_some() || network != Some(wanted) {
+            files::write_resolver(wanted, owner)?;
+        }
+    }
     files::write_all(boot, owner)?;
     // After what the agent writes: nothing of that is to land in what is mounted.
     volumes::mount_all(&boot.mounts, modules, relay)?;

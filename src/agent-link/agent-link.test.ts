@@ -30,8 +30,16 @@ const mount: MountMessage = {
   },
   tmpSizeMib: 1,
   programs: [],
+  network: null,
 };
-const boot: BootMessage = { type: "Boot", hostname: "h", workdir: "", mounts: [], scripts: [] };
+const boot: BootMessage = {
+  type: "Boot",
+  hostname: "h",
+  workdir: "",
+  mounts: [],
+  scripts: [],
+  network: null,
+};
 const mounted = control(0, { type: "Mounted" });
 const ready = control(0, { type: "Ready" });
 

@@ -2,14 +2,39 @@ import {
   PROTOCOL_VERSION,
   type BootMessage,
   type ClockMessage,
+  type GuestNetwork,
   type GuestMount,
   type Message,
   type MountMessage,
   type Root,
   type SeedMessage,
 } from "../protocol/generated/messages.ts";
+import { linkAddresses, type LinkAddresses } from "../config/network/link-addresses.ts";
+import { defaultInterface, networkOf } from "../config/network/network-of.ts";
 import { entropy } from "../host/system/entropy.ts";
+import type { Family } from "../host/ip/address.ts";
 import type { SandboxRecord } from "../store/sandbox-record.ts";
+
+/** The guest's end of its cable, as it is unless a sandbox is told otherwise: so templates have it set up. */
+export function usualNetwork(families: readonly Family[]): GuestNetwork {
+  return guestNetwork(linkAddresses(defaultInterface, families));
+}
+
+/** Where both ends of a sandbox's cable are; null when it has none. */
+export function linkOf({ config }: SandboxRecord, network: Surroundings["network"]): LinkAddresses | null {
+  const settings = networkOf(config);
+  return settings === null || network === null ? null : linkAddresses(settings.interface, network.families);
+}
+
+function guestNetwork({ guestMac, mtu, ipv4, ipv6 }: LinkAddresses): GuestNetwork {
+  return {
+    mac: guestMac,
+    mtu,
+    addresses: [ipv4, ipv6]
+      .filter((one) => one !== null)
+      .map(({ guest, gateway, prefix }) => ({ address: guest.bytes, prefix, gateway: gateway.bytes })),
+  };
+}
 
 /** What a guest is told about its root. */
 export interface GuestRoot {
@@ -30,15 +55,17 @@ export function clockMessage(): ClockMessage {
 /**
  * What a guest is told to mount.
  *
+ * @param network as it is likely to be, see `Boot`
  * @param programs what is to be brought into its memory: of use only to the copies of one that is saved
  */
 export function mountMessage(
   { config }: SandboxRecord,
   root: GuestRoot,
+  network: GuestNetwork | null,
   programs: readonly string[] = [],
 ): MountMessage {
   const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(config.memoryMib / 4)));
-  return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs] };
+  return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs], network };
 }
 
 /** What goes to the guest in one message, bytes; it may have 4 MiB. */
@@ -50,9 +77,19 @@ export function scriptsFit(scripts: SandboxRecord["config"]["scripts"]): boolean
   return bytes <= longestScripts;
 }
 
+/** What a guest has besides its root. */
+export interface Surroundings {
+  /** In the order of mounting. */
+  readonly mounts: readonly GuestMount[];
+  /** The families that its network has; null when it has no network. */
+  readonly network: { readonly families: readonly Family[] } | null;
+}
+
 /** What makes a guest whose root is there a sandbox. It answers Ready. */
-export function bootMessage({ config }: SandboxRecord, mounts: readonly GuestMount[]): BootMessage {
+export function bootMessage(record: SandboxRecord, { mounts, network }: Surroundings): BootMessage {
+  const { config } = record;
   const { hostname, workdir } = config;
+  const link = linkOf(record, network);
   const scripts = scriptsFit(config.scripts) ? config.scripts : [];
   return {
     type: "Boot",
@@ -60,23 +97,25 @@ export function bootMessage({ config }: SandboxRecord, mounts: readonly GuestMou
     workdir: workdir ?? "",
     mounts: [...mounts],
     scripts: scripts.map(([name, content]) => ({ name, content: Buffer.from(content) })),
+    network: link === null ? null : guestNetwork(link),
   };
 }
 
 /**
  * Everything a guest is told before it runs its first command, in this order.
  *
- * @param mounts what is mounted besides the root, in that order
  * @param root null when it is mounted already
  * @param isFilled something is put into its root before it boots: so `Boot` is left for later
  */
 export function bootMessages(
   record: SandboxRecord,
-  mounts: readonly GuestMount[],
+  surroundings: Surroundings,
   root: GuestRoot | null,
   isFilled = false,
 ): Message[] {
+  const boot = bootMessage(record, surroundings);
   // Who has mounted a root boots only when seeded again: it may be saved there, and its copies must not go on without.
-  const mount = root === null ? [] : [mountMessage(record, root), seedMessage()];
-  return [seedMessage(), clockMessage(), ...mount, ...(isFilled ? [] : [bootMessage(record, mounts)])];
+  const { network } = boot;
+  const mount = root === null ? [] : [mountMessage(record, root, network), seedMessage()];
+  return [seedMessage(), clockMessage(), ...mount, ...(isFilled ? [] : [boot])];
 }

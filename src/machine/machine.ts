@@ -70,6 +70,8 @@ export class Machine implements AsyncDisposable {
   readonly accelerator: Accelerator;
   /** The guest agent's serial port; ends with the machine. */
   readonly agentPort: Duplex;
+  /** Our end of the guest's cable, of which nothing is read until somebody does; null when it has none. Ends with the machine. */
+  readonly networkPort: Duplex | null;
   /** What the guest writes to its console. It must be read: a guest whose console is full waits. */
   readonly console: Readable;
   /** QEMU answers and the guest's processors run. Rejects with RuntimeError when QEMU ends before. */
@@ -105,7 +107,11 @@ export class Machine implements AsyncDisposable {
     const { qemu, tscKhz, stateFd } = options;
     const command = machineCommand(spec, accelerator, { qemu, tscKhz, parentPid: process.pid });
     const isWatched = qemu.lifeline.kind === "watcher";
-    const spawned = spawnQemu(command, { isWatched, stateFd: stateFd ?? null });
+    const spawned = spawnQemu(command, {
+      isWatched,
+      stateFd: stateFd ?? null,
+      hasNetwork: spec.network === true,
+    });
     return new Machine(spawned, accelerator, stateFd !== undefined, 0);
   }
 
@@ -135,6 +141,8 @@ export class Machine implements AsyncDisposable {
     this.agentPort = withSharedBuffer(connection(child, inheritedFds.agent));
     // A listener of its own, so that a connection reset at QEMU's end is never an uncaught error.
     this.agentPort.on("error", () => undefined);
+    this.networkPort = portOf(child, inheritedFds.network);
+    this.networkPort?.on("error", () => undefined);
     this.#outputTail = output;
     this.console = this.#teeConsole(connection(child, inheritedFds.console));
     this.#qmp = new QmpClient(connection(child, inheritedFds.qmp), commandsSent);
@@ -333,9 +341,14 @@ function streamsOf(child: ChildProcess): readonly (Readable | Writable | null | 
 }
 
 /** Our end of a descriptor that the child inherited; Node makes these socket pairs, open both ways. */
-function connection(child: ChildProcess, fd: number): Duplex {
+function portOf(child: ChildProcess, fd: number): Duplex | null {
   const stream = streamsOf(child)[fd];
-  if (stream instanceof Duplex) return stream;
+  return stream instanceof Duplex ? stream : null;
+}
+
+function connection(child: ChildProcess, fd: number): Duplex {
+  const port = portOf(child, fd);
+  if (port !== null) return port;
   throw new RuntimeError("QEMU's connections could not be created");
 }
 

@@ -59,6 +59,8 @@ export interface MachineSpec {
   readonly disks: readonly Disk[];
   /** At most {@link shareSlots}; the guest finds each by its {@link shareTag}. None when it is missing. */
   readonly shares?: readonly Share[];
+  /** Whether there is a network card; its cable ends at this process's {@link Machine.networkPort}. None when it is missing. */
+  readonly network?: boolean;
   /** None when it is missing: memory that nobody else sees. */
   readonly template?: TemplateUse;
   /** Added at the end of the kernel's command line, such as `transparent_hugepage=madvise`. */

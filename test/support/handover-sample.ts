@@ -54,6 +54,7 @@ export const handoverSample = {
     },
     bootFrames: "aGVsbG8=",
     isFilled: false,
+    network: { families: [4, 6] },
     accelerator: "tcg",
     template: {
       key,
@@ -103,6 +104,7 @@ export const handoverSample = {
       guest: guestSample,
       served: [servedSample],
     },
+    network: { families: [4] },
     candidates: [{ accelerator: "tcg", usable: true, detail: "works", fix: "" }],
     tscKhz: 2_000_000.5,
     accelerator: { accelerator: "tcg", why: "nothing else is there" },

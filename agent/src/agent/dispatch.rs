@@ -192,6 +192,7 @@ impl Agent {
         let root = self.root.insert(root::enter(&mount.root, &self.modules)?);
         guest::set_up(mount, root.owner)?;
         self.tmp_size_mib = mount.tmp_size_mib;
+        self.network = mount.network.clone();
         self.null = Some(sys::open_null().during(GUEST, "/dev/null")?);
         // It may be saved here: every copy has to be seeded again.
         self.seeded = false;
@@ -212,6 +213,7 @@ impl Agent {
             &self.modules,
             self.relay.as_ref(),
             self.bare.as_ref(),
+            self.network.as_ref(),
         ) {
             Ok(()) => {
                 self.booted = true;

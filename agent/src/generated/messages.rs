@@ -134,6 +134,52 @@ impl PatchKind {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+pub struct GuestNetwork {
+    pub mac: Vec<u8>,
+    pub mtu: u32,
+    pub addresses: Vec<GuestAddress>,
+}
+
+impl GuestNetwork {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.mac);
+        put_u32(out, self.mtu);
+        put_list(out, &self.addresses, |out, item| item.encode(out));
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(GuestNetwork {
+            mac: reader.bytes()?,
+            mtu: reader.u32()?,
+            addresses: reader.list(9, GuestAddress::decode)?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuestAddress {
+    pub address: Vec<u8>,
+    pub prefix: u8,
+    pub gateway: Vec<u8>,
+}
+
+impl GuestAddress {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.address);
+        put_u8(out, self.prefix);
+        put_bytes(out, &self.gateway);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(GuestAddress {
+            address: reader.bytes()?,
+            prefix: reader.u8()?,
+            gateway: reader.bytes()?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     pub name: String,
     pub content: Vec<u8>,
@@ -559,6 +605,7 @@ pub struct Mount {
     pub root: Root,
     pub tmp_size_mib: u32,
     pub programs: Vec<String>,
+    pub network: Option<GuestNetwork>,
 }
 
 impl Mount {
@@ -566,6 +613,7 @@ impl Mount {
         self.root.encode(out);
         put_u32(out, self.tmp_size_mib);
         put_list(out, &self.programs, |out, item| put_str(out, item));
+        put_optional(out, &self.network, |out, item| item.encode(out));
     }
 
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
@@ -573,6 +621,7 @@ impl Mount {
             root: Root::decode(reader)?,
             tmp_size_mib: reader.u32()?,
             programs: reader.list(4, Reader::str)?,
+            network: reader.optional(GuestNetwork::decode)?,
         })
     }
 }
@@ -584,6 +633,7 @@ pub struct Boot {
     pub workdir: String,
     pub mounts: Vec<GuestMount>,
     pub scripts: Vec<Script>,
+    pub network: Option<GuestNetwork>,
 }
 
 impl Boot {
@@ -592,6 +642,7 @@ impl Boot {
         put_str(out, &self.workdir);
         put_list(out, &self.mounts, |out, item| item.encode(out));
         put_list(out, &self.scripts, |out, item| item.encode(out));
+        put_optional(out, &self.network, |out, item| item.encode(out));
     }
 
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
@@ -600,6 +651,7 @@ impl Boot {
             workdir: reader.str()?,
             mounts: reader.list(11, GuestMount::decode)?,
             scripts: reader.list(8, Script::decode)?,
+            network: reader.optional(GuestNetwork::decode)?,
         })
     }
 }

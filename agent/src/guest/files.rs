@@ -4,9 +4,9 @@
 //! directory of the host's or a disk of the user's keeps its own files: there they are in memory, each mounted over what has
 //! its name. What such a root gets is at most an empty file as a mount point, where it has none.
 
-use super::places;
+use super::{network, places};
 use crate::failure::{While, GUEST};
-use crate::generated::messages::{Boot, BootFailed};
+use crate::generated::messages::{Boot, BootFailed, GuestNetwork};
 use crate::root::{create_directory, Owner};
 use crate::sys::{self, O_NONBLOCK};
 use std::ffi::CString;
@@ -23,6 +23,7 @@ const SCRIPTS: &str = "/.msb/scripts";
 const ASIDE: &str = "/.msb/files";
 const HOST_NAME: &str = "/etc/hostname";
 const HOSTS: &str = "/etc/hosts";
+const RESOLVER: &str = "/etc/resolv.conf";
 const MACHINE_ID: &str = "/etc/machine-id";
 const MACHINE_ID_DIGITS: usize = 32;
 const PROFILE: &str = "/etc/profile.d/microsandbox.sh";
@@ -38,6 +39,9 @@ pub fn prepare(owner: Owner) -> std::result::Result<(), BootFailed> {
     create_directory(SCRIPTS).during(GUEST, SCRIPTS)?;
     make_place(HOST_NAME, 0o644, owner)?;
     make_place(HOSTS, 0o644, owner)?;
+    if network::is_there() {
+        make_place(RESOLVER, 0o644, owner)?;
+    }
     if !has_machine_id() {
         make_place(MACHINE_ID, 0o444, owner)?;
     }
@@ -55,13 +59,18 @@ pub fn is_managed(path: &Path) -> bool {
     [HOST_NAME, HOSTS, PROFILE]
         .iter()
         .any(|managed| path == Path::new(managed))
+        || path == Path::new(RESOLVER) && network::is_there()
 }
 
 /// Writes what makes a sandbox itself into the places that [prepare] has made.
 pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
     let name = format!("{}\n", boot.hostname);
     fill(HOST_NAME, name.as_bytes(), owner)?;
-    fill(HOSTS, hosts(&boot.hostname).as_bytes(), owner)?;
+    let mut hosts = hosts(&boot.hostname);
+    if let Some(network) = &boot.network {
+        hosts.push_str(&network::host_lines(network));
+    }
+    fill(HOSTS, hosts.as_bytes(), owner)?;
     // A machine that has no id yet gets one; a restarted sandbox keeps its own.
     if !has_machine_id() {
         let id = machine_id().during(GUEST, "machine id")?;
@@ -73,6 +82,11 @@ pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFaile
         places::set_mode(&path, 0o755).during(GUEST, &path)?;
     }
     Ok(())
+}
+
+/// Says whom programs ask for addresses: the gateway alone.
+pub fn write_resolver(network: &GuestNetwork, owner: Owner) -> std::result::Result<(), BootFailed> {
+    fill(RESOLVER, network::resolver_text(network).as_bytes(), owner)
 }
 
 /// What an image has in that place need not be an id: images are made without a file, with an empty one, or with one that

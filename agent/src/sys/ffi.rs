@@ -89,6 +89,9 @@ pub const SIOCGIFFLAGS: c_ulong = 0x8913;
 pub const SIOCSIFFLAGS: c_ulong = 0x8914;
 pub const IFF_UP: i16 = 1;
 pub const AF_INET: c_int = 2;
+pub const AF_NETLINK: c_int = 16;
+pub const NETLINK_ROUTE: c_int = 0;
+pub const SOCK_RAW: c_int = 3;
 pub const SOCK_DGRAM: c_int = 2;
 pub const SOCK_CLOEXEC: c_int = O_CLOEXEC;
 

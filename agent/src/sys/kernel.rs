@@ -4,6 +4,7 @@ use super::ffi::*;
 use super::io::own;
 use super::{check, check_size};
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io::{Error, Result};
 use std::os::unix::io::{AsRawFd, OwnedFd};
 
@@ -182,6 +183,13 @@ pub fn interface_up(name: &str) -> Result<()> {
         check(ioctl(fd, SIOCSIFFLAGS, &mut request as *mut ifreq))?;
     }
     Ok(())
+}
+
+/// A socket to the kernel's tables of interfaces, addresses and routes (rtnetlink(7)). What is written goes to the kernel.
+pub fn netlink_route() -> Result<File> {
+    // SAFETY: no memory is passed.
+    let socket = unsafe { socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) };
+    Ok(File::from(own(socket)?))
 }
 
 /// The processor's time-stamp counter.

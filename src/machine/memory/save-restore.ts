@@ -34,6 +34,8 @@ const ignoreMemory: QmpCommand = [
 /** What a machine that was started to be restored is told, in this order. */
 export const restoreCommands: readonly QmpCommand[] = [
   ignoreMemory,
+  // No frames that would tell a network where the machine is now.
+  ["migrate-set-parameters", { "announce-rounds": 0 }],
   ["migrate-incoming", { uri: `fd:${stateFd}` }],
   // QEMU 7.2 looks at the file only when its main loop turns again, which takes another command.
   ["query-status"],

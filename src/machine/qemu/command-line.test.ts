@@ -240,3 +240,19 @@ test("a disk image's own idea of a backing file is overruled", () => {
     assert.equal("backing" in node, format !== "raw");
   }
 });
+
+test("a machine has a network card or it has none", () => {
+  const cards = (network?: boolean): string[] => {
+    const line = qemuArguments(spec(network === undefined ? {} : { network }), x86);
+    return [
+      ...values(line, "-netdev"),
+      ...values(line, "-device").filter((one) => one.includes("virtio-net")),
+    ];
+  };
+  assert.deepEqual(cards(), []);
+  assert.deepEqual(cards(false), []);
+  assert.deepEqual(cards(true), [
+    "stream,id=network,server=off,addr.type=fd,addr.str=9",
+    "virtio-net-device,netdev=network,mac=02:6d:73:00:00:02,host_mtu=65520,guest_announce=off",
+  ]);
+});

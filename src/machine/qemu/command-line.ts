@@ -21,6 +21,18 @@ const agentPortName = "org.microsandbox.agent";
 /** Where the guest's relay finds whoever serves the host's directories. Nobody opens it in a sandbox without such a mount. */
 const filesPortName = "org.microsandbox.files";
 
+/**
+ * The cable: frames over a socket, a length of four bytes before each. The card says that frames may be as large as IPv4 packets can be,
+ * for want of any other way to move much with each; the guest is told which MTU to use, and which address.
+ */
+const networkArguments: readonly string[] = [
+  "-netdev",
+  `stream,id=network,server=off,addr.type=fd,addr.str=${inheritedFds.network}`,
+  "-device",
+  // The guest need not tell anybody that it goes on elsewhere.
+  "virtio-net-device,netdev=network,mac=02:6d:73:00:00:02,host_mtu=65520,guest_announce=off",
+];
+
 export interface CommandLineOptions {
   readonly platform: Platform;
   readonly accelerator: Accelerator;
@@ -66,6 +78,7 @@ export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): s
     ...["-device", "virtio-serial-device,max_ports=3"],
     ...["-device", `virtserialport,chardev=agent,name=${agentPortName}`],
     ...["-device", `virtserialport,chardev=files,name=${filesPortName}`],
+    ...(spec.network === true ? networkArguments : []),
     ...slots("disks", spec.disks, diskSlots).flatMap(diskArguments),
     ...slots("shared directories", spec.shares ?? [], shareSlots).flatMap(shareArguments),
   ];

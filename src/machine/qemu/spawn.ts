@@ -19,13 +19,18 @@ export interface SpawnOptions {
   readonly isWatched: boolean;
   /** The open file with the saved state, for a machine that is restored. May be closed afterwards. */
   readonly stateFd: number | null;
+  /** Whether it has a network card. */
+  readonly hasNetwork: boolean;
 }
 
 /**
  * Runs QEMU with its connections. Must be called on Node's main thread, whose end ends QEMU. Imports next to nothing, because
  * it may be the first thing that a process does.
  */
-export function spawnQemu(command: readonly string[], { isWatched, stateFd }: SpawnOptions): SpawnedQemu {
+export function spawnQemu(
+  command: readonly string[],
+  { isWatched, stateFd, hasNetwork }: SpawnOptions,
+): SpawnedQemu {
   const [program = "", ...parameters] = command;
   const child = spawn(program, parameters, {
     stdio: [
@@ -33,6 +38,7 @@ export function spawnQemu(command: readonly string[], { isWatched, stateFd }: Sp
       isWatched ? "pipe" : "ignore",
       stateFd ?? "ignore",
       "pipe",
+      hasNetwork ? "pipe" : "ignore",
     ],
     // Not the user's directory, which would stay in use; paths in the command are absolute.
     cwd: "/",

@@ -163,7 +163,13 @@ test(
         .trimEnd()
         .split("\n")
         .map((line) => (JSON.parse(line) as { execute: string }).execute),
-      ["qmp_capabilities", "migrate-set-capabilities", "migrate-incoming", "query-status"],
+      [
+        "qmp_capabilities",
+        "migrate-set-capabilities",
+        "migrate-set-parameters",
+        "migrate-incoming",
+        "query-status",
+      ],
     );
     const qmp = new QmpClient(near, 1);
     const heard = once(far, "data");

@@ -7,6 +7,8 @@ export interface TcpConnection {
   readonly guestPort: number;
   /** Both directions are open, or were. */
   readonly isEstablished: boolean;
+  /** Most bytes in one segment to the guest. Pieces of this size, or of a multiple, are sent without being copied. */
+  readonly maxSegment: number;
 
   /**
    * Sends bytes to the guest. They are kept until the guest has acknowledged them, and are not to be changed before.
@@ -49,6 +51,11 @@ export interface TcpRequest {
   accept(handler: TcpHandler): TcpConnection;
   /** `reset`: an RST, at once. `drop`: no answer; the guest may ask again. */
   refuse(how: "reset" | "drop"): void;
+  /**
+   * Calls back when the guest takes it back before it was answered, or when it is dropped because there are too many. Nothing has to be
+   * answered then; who accepts all the same gets a connection that is closed as `reset` at once.
+   */
+  onAbandoned(callback: () => void): void;
 }
 
 /** All connections of a guest. */
@@ -56,7 +63,8 @@ export interface TcpStack {
   /**
    * Connects to a port of the guest.
    *
-   * @param from whom the guest takes it to be from; the address decides about the family
+   * @param from whom the guest takes it to be from; the address decides about the family. Port 0: one that is free
+   * @throws RangeError when there is such a connection, or no port is free
    */
   connect(
     from: { readonly address: IpAddress; readonly port: number },

@@ -43,6 +43,18 @@ export type WarmOutcome = (typeof warmOutcomes)[number];
 export const findingStatuss = ["ok", "warning", "problem", "info"] as const;
 export type FindingStatus = (typeof findingStatuss)[number];
 
+export interface GuestNetwork {
+  readonly mac: Uint8Array;
+  readonly mtu: number;
+  readonly addresses: readonly GuestAddress[];
+}
+
+export interface GuestAddress {
+  readonly address: Uint8Array;
+  readonly prefix: number;
+  readonly gateway: Uint8Array;
+}
+
 export interface Script {
   readonly name: string;
   readonly content: Uint8Array;
@@ -215,6 +227,7 @@ export interface MountMessage {
   readonly root: Root;
   readonly tmpSizeMib: number;
   readonly programs: readonly string[];
+  readonly network: GuestNetwork | null;
 }
 
 /** The answer to Mount. */
@@ -229,6 +242,7 @@ export interface BootMessage {
   readonly workdir: string;
   readonly mounts: readonly GuestMount[];
   readonly scripts: readonly Script[];
+  readonly network: GuestNetwork | null;
 }
 
 /** The root file system is mounted and commands can be run. */
@@ -1059,6 +1073,7 @@ export function encodeMessage(message: Message): Buffer {
       writeRoot(writer, message.root);
       writer.u32(message.tmpSizeMib);
       writer.list(message.programs, (item) => writer.str(item));
+      writer.optional(message.network, (item) => writeGuestNetwork(writer, item));
       break;
     case "Mounted":
       writer.u8(20);
@@ -1069,6 +1084,7 @@ export function encodeMessage(message: Message): Buffer {
       writer.str(message.workdir);
       writer.list(message.mounts, (item) => writeGuestMount(writer, item));
       writer.list(message.scripts, (item) => writeScript(writer, item));
+      writer.optional(message.network, (item) => writeGuestNetwork(writer, item));
       break;
     case "Ready":
       writer.u8(3);
@@ -1583,6 +1599,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         root: readRoot(reader),
         tmpSizeMib: reader.u32(),
         programs: reader.list(4, () => reader.str()),
+        network: reader.optional(() => readGuestNetwork(reader)),
       }),
     },
   ],
@@ -1607,6 +1624,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         workdir: reader.str(),
         mounts: reader.list(11, () => readGuestMount(reader)),
         scripts: reader.list(8, () => readScript(reader)),
+        network: reader.optional(() => readGuestNetwork(reader)),
       }),
     },
   ],
@@ -2553,6 +2571,34 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
 ]);
+
+export function writeGuestNetwork(writer: WireWriter, value: GuestNetwork): void {
+  writer.bytes(value.mac);
+  writer.u32(value.mtu);
+  writer.list(value.addresses, (item) => writeGuestAddress(writer, item));
+}
+
+export function readGuestNetwork(reader: WireReader): GuestNetwork {
+  return {
+    mac: reader.bytes(),
+    mtu: reader.u32(),
+    addresses: reader.list(9, () => readGuestAddress(reader)),
+  };
+}
+
+export function writeGuestAddress(writer: WireWriter, value: GuestAddress): void {
+  writer.bytes(value.address);
+  writer.u8(value.prefix);
+  writer.bytes(value.gateway);
+}
+
+export function readGuestAddress(reader: WireReader): GuestAddress {
+  return {
+    address: reader.bytes(),
+    prefix: reader.u8(),
+    gateway: reader.bytes(),
+  };
+}
 
 export function writeScript(writer: WireWriter, value: Script): void {
   writer.str(value.name);

@@ -7,6 +7,9 @@ export const handshake = {
     StartRoute: ["prelaunched", "restored", "cold"],
   },
   structs: {
+    /** The guest's end of its cable. `mac` has six bytes; addresses 4 or 16, one of a family at most, each with its gateway. */
+    GuestNetwork: { mac: "bytes", mtu: "u32", addresses: { list: { struct: "GuestAddress" } } },
+    GuestAddress: { address: "bytes", prefix: "u8", gateway: "bytes" },
     Script: { name: "str", content: "bytes" },
     /**
      * What is mounted at a path of the guest, which is made where it is missing: exactly one of `memory`, `disk` and `files` is there. A
@@ -79,6 +82,8 @@ export const handshake = {
         tmpSizeMib: "u32",
         /** Likely to be run soon: their files are read into the guest's memory. Those that are not there are passed over. */
         programs: { list: "str" },
+        /** As it is likely to be: a Boot that says the same has nothing to change. */
+        network: { optional: { struct: "GuestNetwork" } },
       },
     },
     Mounted: { tag: 20, routes: fromAgent, doc: "The answer to Mount.", fields: {} },
@@ -93,6 +98,8 @@ export const handshake = {
         /** In the order of mounting. */
         mounts: { list: { struct: "GuestMount" } },
         scripts: { list: { struct: "Script" } },
+        /** Not there: there is no interface but the loopback one, or it is left as it is. */
+        network: { optional: { struct: "GuestNetwork" } },
       },
     },
     Ready: {

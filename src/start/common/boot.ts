@@ -4,8 +4,7 @@ import { orTimeout } from "../../host/or-timeout.ts";
 import { isAcceleratorFailure } from "../../machine/accelerator/accelerator-failure.ts";
 import { Machine } from "../../machine/machine.ts";
 import type { MachineExit, TemplateUse } from "../../machine/types.ts";
-import { bootMessage, bootMessages } from "../../guest-setup/boot-messages.ts";
-import type { GuestMount } from "../../protocol/generated/messages.ts";
+import { bootMessage, bootMessages, type Surroundings } from "../../guest-setup/boot-messages.ts";
 import { AgentLink } from "../../agent-link/agent-link.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
@@ -112,16 +111,17 @@ export function linkTo(
  * @throws BootStartError, InvalidConfigError; the signal's reason. The machine has ended then
  */
 export async function becomeSandbox(
-  { context, root, mounts }: StartPlan,
+  { context, root, mounts, network }: StartPlan,
   started: StartedMachine,
   isMounted: boolean,
 ): Promise<StartedMachine> {
   context.progress("guest");
   try {
     const isFilled = context.fill !== null;
-    const messages = bootMessages(context.record, mounts.guest, isMounted ? null : root, isFilled);
+    const surroundings = { mounts: mounts.guest, network };
+    const messages = bootMessages(context.record, surroundings, isMounted ? null : root, isFilled);
     const booted = servedWhile(context, started.machine, mounts, started.agent.boot(messages));
-    await untilReady(context, started, booted, mounts.guest, context.operation);
+    await untilReady(context, started, booted, surroundings, context.operation);
     started.live();
     return started;
   } catch (error) {
@@ -170,7 +170,7 @@ export async function endedBy(
  * not told to boot yet.
  *
  * @param booted what the agent answers
- * @param mounts what it is told to mount, when its root is filled first
+ * @param surroundings what it is told of, when its root is filled first
  * @param operation the context's, or a shorter one
  * @param beforeFill what has to be certain before the root is changed
  * @throws what it answered; what ended the machine; why the operation is over; PatchFailedError
@@ -179,7 +179,7 @@ export async function untilReady(
   context: StartContext,
   started: StartedMachine,
   booted: Promise<void>,
-  mounts: readonly GuestMount[],
+  surroundings: Surroundings,
   operation: Operation,
   beforeFill?: () => Promise<void>,
 ): Promise<void> {
@@ -192,7 +192,7 @@ export async function untilReady(
     await unlessOver(listens, machine, operation);
     await beforeFill?.();
     await fillRoot(context, context.fill, started, booted, operation);
-    agent.sendBoot(bootMessage(context.record, mounts));
+    agent.sendBoot(bootMessage(context.record, surroundings));
   }
   await unlessOver(
     machine.ready.then(() => booted),

@@ -52,6 +52,8 @@ const guest = v.array(
   }),
 );
 
+const network = v.nullable(v.object({ families: v.array(v.picklist([4, 6])) }));
+
 const prelaunch = v.variant("kind", [
   v.object({ kind: v.literal("none"), reason: v.string() }),
   v.object({
@@ -63,6 +65,7 @@ const prelaunch = v.variant("kind", [
     bootFrames: v.pipe(v.string(), v.base64()),
     isFilled: v.boolean(),
     mounts: v.object({ guest, served }),
+    network,
     accelerator,
     template: origin,
     upperPath: v.nullable(path),
@@ -122,6 +125,7 @@ const inputs = v.object({
   }),
   root,
   mounts,
+  network,
   candidates: v.array(v.object({ accelerator, usable: v.boolean(), detail: v.string(), fix: v.string() })),
   tscKhz: v.nullable(v.number()),
   accelerator: v.nullable(v.object({ accelerator, why: v.string() })),

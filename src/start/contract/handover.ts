@@ -1,3 +1,4 @@
+import type { Family } from "../../host/ip/address.ts";
 import type { HostAccelerator } from "../../machine/accelerator/host-accelerators.ts";
 import type { ServedMount } from "../../file-server/options.ts";
 import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";
@@ -44,10 +45,18 @@ export interface PrelaunchOrder {
   /** Its root is filled before it boots: so it is not told to boot yet. */
   readonly isFilled: boolean;
   readonly mounts: Pick<PreparedMounts, "guest" | "served">;
+  /** null: the guest has none. */
+  readonly network: PreparedNetwork | null;
   readonly accelerator: Accelerator;
   readonly template: TemplateOrigin;
   /** The sandbox's upper disk, when it was made for this start; else null. */
   readonly upperPath: string | null;
+}
+
+/** What was found out about a sandbox's network. */
+export interface PreparedNetwork {
+  /** That the host has a way out for. */
+  readonly families: readonly Family[];
 }
 
 /** The template that a machine goes on from. */
@@ -70,6 +79,8 @@ export interface StartInputs {
   readonly kernel: GuestKernel;
   readonly root: PreparedRoot;
   readonly mounts: PreparedMounts;
+  /** null: the guest has none. */
+  readonly network: PreparedNetwork | null;
   /** What this host can run guests with, the best first. */
   readonly candidates: readonly HostAccelerator[];
   /** The host's time stamp counter, in kHz; null when it is unknown. */

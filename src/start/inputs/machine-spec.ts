@@ -1,3 +1,4 @@
+import { hasNetwork } from "../../config/network/network-of.ts";
 import type { Accelerator, GuestKernel, MachineSpec, TemplateUse } from "../../machine/types.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { PreparedMounts, PreparedRoot } from "../contract/handover.ts";
@@ -19,6 +20,7 @@ export function machineSpec(
     // A machine that is saved for others has only what all of them have.
     disks: template?.shared === true ? disks : [...disks, ...mounts.disks],
     shares,
+    network: hasNetwork(record.config),
     kernelArguments: [`transparent_hugepage=${thp}`],
     ...(template === undefined ? {} : { template }),
   };

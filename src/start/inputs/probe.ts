@@ -12,6 +12,7 @@ import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { templateLimitBytes, whyNoTemplates } from "../../store/templates/template-settings.ts";
 import type { StartInputs, TemplateUsage } from "../contract/handover.ts";
 import { prepareMounts } from "./mounts.ts";
+import { prepareNetwork } from "./network.ts";
 import { prepareRoot } from "./root.ts";
 import { templateKeys } from "./template-key.ts";
 
@@ -42,14 +43,16 @@ export async function probeInputs(subject: Subject, signal: AbortSignal): Promis
   });
   const root = prepareRoot(record.config, paths, home, signal);
   const mounts = prepareMounts(record.config, home, paths);
+  const network = prepareNetwork(record.config);
   const candidates = hostAccelerators();
   const tscKhz = kernel.then((found) => measureTscKhz(found, home.cache));
-  await Promise.allSettled([usage, qemu, kernel, root, mounts, candidates, tscKhz]);
+  await Promise.allSettled([usage, qemu, kernel, root, mounts, network, candidates, tscKhz]);
   const found = {
     qemu: await qemu,
     kernel: await kernel,
     root: await root,
     mounts: await mounts,
+    network: await network,
     candidates: await candidates,
     tscKhz: await tscKhz,
     templates: await usage,

@@ -60,7 +60,7 @@ async function machineKey({ record, qemu, kernel, accelerator }: TemplateSubject
 
 function imageKey({ record, root, kernel }: TemplateSubject, machineTemplate: string): string | null {
   if (root.template === null || kernel.custom) return null;
-  const { tmpSizeMib } = mountMessage(record, root);
+  const { tmpSizeMib } = mountMessage(record, root, null);
   return keyOf([machineTemplate, root.template.identity, root.description, tmpSizeMib]);
 }
 

@@ -50,7 +50,7 @@ export async function planHandover(subject: Subject, supervisorPid: number): Pro
 
 async function planPrelaunch(
   { home, record, paths }: Subject,
-  { qemu, kernel, root, mounts, tscKhz, accelerator: settled, templates, keys }: StartInputs,
+  { qemu, kernel, root, mounts, network, tscKhz, accelerator: settled, templates, keys }: StartInputs,
   supervisorPid: number,
 ): Promise<Prelaunch> {
   if (templates.kind === "barred") return none(templates.reason);
@@ -78,9 +78,12 @@ async function planPrelaunch(
     isWatched: qemu.lifeline.kind === "watcher",
     statePath: template.paths.state,
     opening: openingLines(),
-    bootFrames: encode(bootMessages(record, mounts.guest, keys.image === null ? root : null, isFilled)),
+    bootFrames: encode(
+      bootMessages(record, { mounts: mounts.guest, network }, keys.image === null ? root : null, isFilled),
+    ),
     isFilled,
     mounts: { guest: mounts.guest, served: mounts.served },
+    network,
     accelerator,
     template: originOf(template),
     upperPath: keys.image === null ? null : paths.upper,

@@ -30,6 +30,7 @@ function handover(command: string[]): string {
       statePath,
       opening: "first words\n",
       bootFrames: Buffer.from("who you are\n").toString("base64"),
+      network: null,
     },
   });
 }

@@ -47,7 +47,11 @@ export function prelaunchQemu(fd: number): Inherited {
     if ("reason" in order) return { rawHandover, qemu: order };
     const stateFd = openSync(order.statePath, "r");
     const startedAtMs = performance.now();
-    spawned = spawnQemu(order.command, { isWatched: order.isWatched, stateFd });
+    spawned = spawnQemu(order.command, {
+      isWatched: order.isWatched,
+      stateFd,
+      hasNetwork: order.network !== null,
+    });
     closeSync(stateFd);
     if (spawned.child.pid === undefined) return { rawHandover, qemu: none("QEMU could not be started") };
     // Both are heard as soon as somebody is there to hear them.
@@ -60,7 +64,10 @@ export function prelaunchQemu(fd: number): Inherited {
   }
 }
 
-type StartOrder = Pick<PrelaunchOrder, "command" | "isWatched" | "statePath" | "opening" | "bootFrames">;
+type StartOrder = Pick<
+  PrelaunchOrder,
+  "command" | "isWatched" | "statePath" | "opening" | "bootFrames" | "network"
+>;
 
 function none(reason: string, isOtherVersion = false): NoQemu {
   return { kind: "none", reason, isOtherVersion };
@@ -70,7 +77,7 @@ function none(reason: string, isOtherVersion = false): NoQemu {
 function orderIn(rawHandover: unknown): StartOrder | NoQemu {
   const { format, prelaunch } = fieldsOf(rawHandover);
   if (format !== HANDOVER_FORMAT) return none("another version of this package handed it over", true);
-  const { kind, reason, command, isWatched, statePath, opening, bootFrames } = fieldsOf(prelaunch);
+  const { kind, reason, command, isWatched, statePath, opening, bootFrames, network } = fieldsOf(prelaunch);
   if (kind !== "qemu") return none(typeof reason === "string" ? reason : "it was not said what to start");
   if (
     !Array.isArray(command) ||
@@ -79,11 +86,19 @@ function orderIn(rawHandover: unknown): StartOrder | NoQemu {
     typeof isWatched !== "boolean" ||
     typeof statePath !== "string" ||
     typeof opening !== "string" ||
-    typeof bootFrames !== "string"
+    typeof bootFrames !== "string" ||
+    typeof network !== "object"
   ) {
     return none("what was handed over does not say how to start QEMU");
   }
-  return { command, isWatched, statePath, opening, bootFrames };
+  return {
+    command,
+    isWatched,
+    statePath,
+    opening,
+    bootFrames,
+    network: network as StartOrder["network"],
+  };
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {

@@ -43,7 +43,8 @@ async function becomePrelaunched(
     const started = linkToRestored(context, machine, startedAtMs, template);
     const answered = started.agent.booted(template.kind === "machine");
     const booted = servedWhile(context, machine, order.mounts, answered);
-    await becomeRestored(context, started, booted, order.mounts.guest, template);
+    const surroundings = { mounts: order.mounts.guest, network: order.network };
+    await becomeRestored(context, started, booted, surroundings, template);
     await markUsed(template.directory);
     return {
       kind: "started",

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { BootStartError, IoError, OperationTimeoutError } from "../../errors/index.ts";
 import { QmpError } from "../../machine/qmp/qmp.ts";
 import type { GuestKernel } from "../../machine/types.ts";
-import { mountMessage } from "../../guest-setup/boot-messages.ts";
+import { mountMessage, usualNetwork } from "../../guest-setup/boot-messages.ts";
 import { makeUpper } from "../inputs/root.ts";
 import { originOf } from "../inputs/template-key.ts";
 import { Operation } from "../../host/operation.ts";
@@ -153,14 +153,15 @@ async function mountAndSave(
   { staged, lock }: ImageInTheMaking,
   limitBytes: number,
 ): Promise<Made> {
-  const { context, kernel, root } = plan;
+  const { context, kernel, root, network } = plan;
   const { machine, agent } = started;
   context.progress("guest");
   const limit = makingLimit(context.operation);
   try {
     agent.seed();
     agent.setClock();
-    const mount = mountMessage(context.record, root, root.template?.programs);
+    const cable = network === null ? null : usualNetwork(network.families);
+    const mount = mountMessage(context.record, root, cable, root.template?.programs);
     await within(context.operation, limit, (operation) => unlessOver(agent.mount(mount), machine, operation));
   } catch (error) {
     const startError = await endedBy(context, started, "build_vm", error, limit);

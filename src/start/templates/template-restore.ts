@@ -1,10 +1,9 @@
-import type { GuestMount } from "../../protocol/generated/messages.ts";
 import { lstat, open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidConfigError, IoError, RuntimeError } from "../../errors/index.ts";
 import { Machine } from "../../machine/machine.ts";
 import { copyTemplateUpper } from "../inputs/upper.ts";
-import { bootMessages } from "../../guest-setup/boot-messages.ts";
+import { bootMessages, type Surroundings } from "../../guest-setup/boot-messages.ts";
 import type { TemplateOrigin } from "../contract/handover.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
 import { makeUpper } from "../inputs/root.ts";
@@ -54,11 +53,12 @@ export async function restoreTemplate(
     if (isMounted && !upperIsMade) await copyTemplateUpper(plan.root, template);
     return await spawnRestored(plan, template, { memoryPath: template.paths.memory, shared: false });
   });
-  const { context, mounts } = plan;
+  const { context, mounts, network } = plan;
   const isFilled = context.fill !== null;
-  const messages = bootMessages(context.record, mounts.guest, isMounted ? null : plan.root, isFilled);
+  const surroundings = { mounts: mounts.guest, network };
+  const messages = bootMessages(context.record, surroundings, isMounted ? null : plan.root, isFilled);
   const booted = servedWhile(context, started.machine, mounts, started.agent.boot(messages));
-  await becomeRestored(context, started, booted, mounts.guest, originOf(template));
+  await becomeRestored(context, started, booted, surroundings, originOf(template));
   return started;
 }
 
@@ -66,20 +66,20 @@ export async function restoreTemplate(
  * Waits until a restored machine has become the sandbox.
  *
  * @param booted what its agent answers
- * @param mounts what it is told to mount, when its root is filled first
+ * @param surroundings what it is told of, when its root is filled first
  * @throws as {@link restoreTemplate}
  */
 export async function becomeRestored(
   context: StartContext,
   started: StartedMachine,
   booted: Promise<void>,
-  mounts: readonly GuestMount[],
+  surroundings: Surroundings,
   origin: TemplateOrigin,
 ): Promise<void> {
   const { signal } = context.operation;
   try {
     await Operation.run("restore", { signal, timeoutMs: restoreDeadlineMs() }, (operation) =>
-      untilReady(context, started, booted, mounts, operation, () => requireSame(origin)),
+      untilReady(context, started, booted, surroundings, operation, () => requireSame(origin)),
     );
     if (context.fill === null) await requireSame(origin);
     started.live();

@@ -78,10 +78,11 @@ export class Agent {
       },
       tmpSizeMib: 16,
       programs: [],
+      network: null,
     });
     // A guest may be saved once it has its root, so it wants to be seeded again.
     this.seed();
-    this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", mounts, scripts: [] });
+    this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", mounts, scripts: [], network: null });
   }
 
   seed(): void {
