@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { decode, encode, type DecodedPacket, type Packet } from "dns-packet";
 import type { DnsConfig } from "../../src/config/network/network-type.ts";
 import type { NetworkPolicy, Rule } from "../../src/config/network/policy-type.ts";
@@ -8,7 +10,9 @@ import { createDnsResolver } from "../../src/network/dns/forwarder.ts";
 import type { DnsResolver } from "../../src/network/dns/resolver.ts";
 import type { DnsAnswered } from "../../src/network/events.ts";
 import { createPolicyEngine } from "../../src/network/policy/create-engine.ts";
+import type { PolicyEngine } from "../../src/network/policy/verdict.ts";
 import { DnsBindings } from "../../src/network/policy/dns-bindings.ts";
+import { addressRecord, type AskedOfServer, type DnsServer } from "./dns-server.ts";
 
 export function ip(text: string): IpAddress {
   return IpAddress.parse(text) ?? assert.fail(text);
@@ -51,6 +55,8 @@ export class TestResolver implements Disposable {
   readonly bindings = new DnsBindings();
   readonly events: DnsAnswered[] = [];
   readonly warnings: string[] = [];
+  readonly #profile: "single-tenant" | "multi-tenant";
+  #engine: PolicyEngine;
 
   constructor(options: TestResolverOptions = {}) {
     const { policy = publicProfile, families = [4, 6], deploymentProfile = "single-tenant" } = options;
@@ -58,12 +64,19 @@ export class TestResolver implements Disposable {
       ipv4: families.includes(4) ? ipv4 : null,
       ipv6: families.includes(6) ? ipv6 : null,
     };
-    const engine = createPolicyEngine({
-      policy,
-      bindings: this.bindings,
-      gateways: [ipv4.gateway, ipv6.gateway],
-      deploymentProfile,
-    });
+    this.#profile = deploymentProfile;
+    this.#engine = this.#compiled(policy);
+    const engine = (): PolicyEngine => this.#engine;
+    const replaceable: PolicyEngine = {
+      egress: (...given) => engine().egress(...given),
+      ingress: (...given) => engine().ingress(...given),
+      query: (...given) => engine().query(...given),
+      isRebindException: (address) => engine().isRebindException(address),
+      groupOf: (address) => engine().groupOf(address),
+      get hasDomainRules() {
+        return engine().hasDomainRules;
+      },
+    };
     const dns: DnsConfig = {
       nameservers: [],
       rebindProtection: true,
@@ -76,13 +89,18 @@ export class TestResolver implements Disposable {
       {
         config: { dns, deploymentProfile },
         addresses,
-        policy: engine,
+        policy: replaceable,
         bindings: this.bindings,
         event: (event) => this.events.push(event),
         warn: (message) => this.warnings.push(message),
       },
       options.sources,
     );
+  }
+
+  /** From now on. */
+  set policy(policy: NetworkPolicy) {
+    this.#engine = this.#compiled(policy);
   }
 
   send(
@@ -107,6 +125,16 @@ export class TestResolver implements Disposable {
 
   [Symbol.dispose](): void {
     this.resolver.close();
+  }
+
+  #compiled(policy: NetworkPolicy): PolicyEngine {
+    const gateways = [ipv4.gateway, ipv6.gateway];
+    return createPolicyEngine({
+      policy,
+      bindings: this.bindings,
+      gateways,
+      deploymentProfile: this.#profile,
+    });
   }
 }
 
@@ -167,4 +195,31 @@ export function told(bytes: Buffer): Told {
     packet,
     bytes,
   };
+}
+
+/** Says one address for every name. */
+export function answers({ name, type, say, reply }: AskedOfServer): void {
+  const address = type === "A" ? "93.184.216.34" : type === "AAAA" ? "2606:2800:220:1::1" : null;
+  say(reply({ answers: address === null ? [] : [addressRecord(name, address)] }));
+}
+
+export function asking(server: DnsServer, options: TestResolverOptions = {}): TestResolver {
+  return new TestResolver({
+    ...options,
+    dns: { nameservers: [`127.0.0.1:${server.port}`], ...options.dns },
+    sources: {
+      direct: () => ({ host: "127.0.0.1", port: server.port }),
+      ...options.sources,
+    },
+  });
+}
+
+/** A port of this machine where nobody listens. */
+export async function deadPort(): Promise<number> {
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, "close");
+  return port;
 }

@@ -5,7 +5,6 @@ import type { SandboxMetrics } from "../metrics/metrics.ts";
 import {
   defaultGraceMs,
   killWaitMs,
-  type SandboxControl,
   type SandboxPingResult,
   type SandboxTouchResult,
 } from "../control/sandbox-control.ts";
@@ -23,6 +22,7 @@ import {
   type ApplyProgress,
   type DiscardChangesOptions,
 } from "../overlay/sandbox-changes.ts";
+import { NetworkedSandbox } from "../network/networked-sandbox.ts";
 import { checkDestroyOptions, destroySandbox, type DestroyOptions } from "./start.ts";
 
 /**
@@ -31,16 +31,7 @@ import { checkDestroyOptions, destroySandbox, type DestroyOptions } from "./star
  * Everything that waits takes `{ signal, timeoutMs }` as its last argument: they end the waiting, with the signal's reason or an
  * OperationTimeoutError. What was asked for by then, such as a stop, goes on.
  */
-export class SandboxLifecycle {
-  protected readonly control: SandboxControl;
-
-  /** @internal */
-  constructor(control: SandboxControl) {
-    this.control = control;
-    // Of no use to users: kept out of what inspect shows.
-    Object.defineProperty(this, "control", { enumerable: false });
-  }
-
+export class SandboxLifecycle extends NetworkedSandbox {
   /** Where it runs: on this computer. */
   get backendKind(): "local" {
     return "local";

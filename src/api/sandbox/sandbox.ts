@@ -1,3 +1,4 @@
+import type { Agent, AgentOptions } from "node:http";
 import { SandboxStillRunningError } from "../../errors/index.ts";
 import { SandboxStatuses, type SandboxStatus } from "../../config/enums.ts";
 import { checkOneOf } from "../../config/checks.ts";
@@ -13,6 +14,9 @@ import { SandboxFs } from "../fs/sandbox-fs.ts";
 import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
+import { connectGuest, connectMs, checkGuestPort } from "../network/connect-guest.ts";
+import { guestConnector, guestHttpAgent, type GuestConnector } from "../network/guest-agent.ts";
+import type { GuestSocket } from "../network/guest-socket.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
 import type { StartReport } from "./progress.ts";
 import { checkMs, defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
@@ -72,6 +76,70 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   /** The sandbox's files. Always the same object. */
   fs(): SandboxFs {
     return (this.#fs ??= new SandboxFs(this.control));
+  }
+
+  /**
+   * Connects to a TCP port of the guest, published or not. The guest sees its gateway at the other end; the policy's rules for ingress
+   * are not asked, because it is this computer that connects. It keeps the program alive until it is closed, as a `net.Socket` does.
+   *
+   * @param options `timeoutMs` is 10,000 if it is not given; both are of no meaning once it is connected
+   * @throws RuntimeError when nobody listens there; SandboxNotRunningError; UnsupportedOperationError for a sandbox without a network
+   *
+   * @example
+   * ```ts
+   * import { text } from "node:stream/consumers";
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("connect-example").image("localhost/base").replace().create();
+   * const server = await sandbox.execStream("nc", ["-lk", "-p", "8000", "-e", "echo", "hello"]);
+   * await sandbox.waitForPort(8000);
+   * const socket = await sandbox.connect(8000);
+   * console.log(await text(socket)); // hello
+   * await server.kill();
+   * ```
+   */
+  async connect(port: number, options: WaitOptions = {}): Promise<GuestSocket> {
+    const limited = { timeoutMs: connectMs, ...options };
+    return await this.control.run(`connect to port ${String(port)} of sandbox`, limited, (operation) =>
+      connectGuest(this.control, port, operation),
+    );
+  }
+
+  /**
+   * An agent for `node:http` whose connections go to the guest: to this port, or else to the port of each request.
+   *
+   * @param options as of `http.Agent`; `keepAlive` keeps connections for the next request
+   * @throws InvalidConfigError for what is no port
+   *
+   * @example
+   * ```ts
+   * import { get } from "node:http";
+   * import { text } from "node:stream/consumers";
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("agent-example").image("localhost/base").replace().create();
+   * const server = await sandbox.execStream("httpd", ["-f", "-p", "8000", "-h", "/etc"]);
+   * await sandbox.waitForPort(8000);
+   * const agent = sandbox.httpAgent(8000);
+   * const response = await new Promise((resolve) => get({ agent, path: "/hostname" }, resolve));
+   * console.log(await text(response));
+   * await server.kill();
+   * ```
+   */
+  httpAgent(port?: number, options: AgentOptions = {}): Agent {
+    const fixed = port === undefined ? null : checkGuestPort(port);
+    return guestHttpAgent((target) => this.connect(target), fixed, options);
+  }
+
+  /**
+   * What undici's dispatchers take as `connect`: `new Agent({ connect: sandbox.connector(8000) })`, which serves `fetch()` as its
+   * `dispatcher`. Connections go to this port of the guest, or else to the port of each request; for `https:` TLS is spoken with the guest's
+   * server, and its certificate is checked for the name in the URL.
+   *
+   * @throws InvalidConfigError for what is no port
+   */
+  connector(port?: number): GuestConnector {
+    return guestConnector((target) => this.connect(target), port === undefined ? null : checkGuestPort(port));
   }
 
   /**

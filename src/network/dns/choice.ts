@@ -8,7 +8,7 @@ import type { Server } from "./upstream/server.ts";
 
 /** What a question's servers are taken from. All of it has a default. */
 export interface ServerSources {
-  readonly hostResolvers?: HostResolvers;
+  readonly hostResolvers?: Pick<HostResolvers, "for">;
   readonly lookUp?: LookUp;
   /** How to get to a resolver that the guest has chosen itself. */
   readonly direct?: (resolver: IpAddress) => Server;
@@ -23,7 +23,7 @@ export class ServerChoice {
   readonly #policy: DnsResolverOptions["policy"];
   readonly #gateways: readonly IpAddress[];
   readonly #configured: ConfiguredServers | null;
-  readonly #host: HostResolvers;
+  readonly #host: Pick<HostResolvers, "for">;
   readonly #direct: (resolver: IpAddress) => Server;
 
   constructor({ config, addresses, policy, warn }: DnsResolverOptions, sources: ServerSources = {}) {

@@ -4,6 +4,7 @@ import type { DomainName } from "./message/name.ts";
 /** Parent domains whose questions are counted at a time. */
 const mostParents = 1024;
 const windowMs = 60_000;
+const sweepEveryMs = 1_000;
 
 interface Bucket {
   /** Questions that are free to ask at `at`. */
@@ -19,6 +20,7 @@ export class NameLimits {
   readonly #longest: number | null;
   readonly #perMinute: number | null;
   readonly #buckets = new Map<string, Bucket>();
+  #sweptAt = -Infinity;
 
   constructor({
     maxNameLength,
@@ -52,7 +54,7 @@ export class NameLimits {
   #bucketOf(parent: string, tokens: number, now: number): Bucket {
     const known = this.#buckets.get(parent);
     if (known !== undefined) return known;
-    if (this.#buckets.size >= mostParents) this.#forgetFull(now);
+    if (this.#buckets.size >= mostParents && now - this.#sweptAt >= sweepEveryMs) this.#forgetFull(now);
     // A guest that asks for more parents than can be counted has one count for all of the rest: else it could make us forget.
     const key = this.#buckets.size >= mostParents ? "" : parent;
     const bucket = this.#buckets.get(key) ?? { tokens, at: now };
@@ -62,6 +64,7 @@ export class NameLimits {
 
   /** A bucket that has stood for a minute is full: it is as if it had never been. */
   #forgetFull(now: number): void {
+    this.#sweptAt = now;
     for (const [parent, { at }] of this.#buckets) if (now - at >= windowMs) this.#buckets.delete(parent);
   }
 }

@@ -70,10 +70,7 @@ export class FlowLog {
   readonly #groupOf: (address: IpAddress) => DestinationGroup | null;
   readonly #denials: Denials;
 
-  constructor(
-    emit: (event: NetworkEvent) => void,
-    groupOf: (address: IpAddress) => DestinationGroup | null,
-  ) {
+  constructor(emit: (event: NetworkEvent) => void, groupOf: (address: IpAddress) => DestinationGroup | null) {
     this.#emit = emit;
     this.#groupOf = groupOf;
     this.#denials = new Denials(emit);

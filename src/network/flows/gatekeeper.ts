@@ -1,4 +1,4 @@
-import type { DestinationGroup } from "../../config/network/policy-type.ts";
+import type { DestinationGroup, Rule } from "../../config/network/policy-type.ts";
 import type { LinkAddresses } from "../../config/network/link-addresses.ts";
 import type { IpAddress } from "../../host/ip/address.ts";
 import type { Bindings } from "../policy/bindings.ts";
@@ -15,6 +15,8 @@ export interface Policies {
   readonly inForce: PolicyEngine;
   /** As it was set. */
   readonly configured: PolicyEngine;
+  /** Of the one in force. */
+  readonly rules: readonly Rule[];
 }
 
 export interface GatekeeperOptions {
@@ -55,19 +57,29 @@ export class Gatekeeper implements PolicyEngine {
     if (this.isGateway(address)) return policy.egress(flow, evidence);
     if (leadsNowhere(address)) return never;
     const verdict = policy.egress(flow, evidence);
-    if (verdict.action === "deny" || !this.#host.has(address)) return verdict;
-    // An address of the host's is the host, by whichever name: it takes what the gateway's takes.
+    if (verdict.action === "deny" || !this.#isForOutside(verdict) || !this.#host.has(address)) return verdict;
+    // Whoever lets a guest out does not mean the host, which has a public address, too: that takes what the gateway's takes.
     const gateway = this.#addresses.ipv4?.gateway ?? this.#addresses.ipv6?.gateway;
     if (gateway === undefined) return never;
     const asHost = policy.egress({ ...flow, address: gateway }, evidence);
     return asHost.action === "allow" ? verdict : { ...asHost, action: "deny" };
   }
 
+  /** Whether nothing was said but that the guest may go outside: an address, a name or a private network means what it says. */
+  #isForOutside({ rule }: Verdict): boolean {
+    if (rule === null) return true;
+    const destination = this.policies.rules[rule]?.destination;
+    return destination?.kind === "group" && destination.group === "public";
+  }
+
   ingress(flow: PolicyFlow): Verdict {
     return this.policies.inForce.ingress(flow);
   }
 
-  query(name: string | null, transport: { readonly protocol: "tcp" | "udp"; readonly port: number }): Verdict {
+  query(
+    name: string | null,
+    transport: { readonly protocol: "tcp" | "udp"; readonly port: number },
+  ): Verdict {
     return this.policies.inForce.query(name, transport);
   }
 

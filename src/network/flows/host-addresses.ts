@@ -10,9 +10,16 @@ const freshMs = 2000;
  * services; the guest's loopback never leaves the guest, and the host's is reached through the gateway's address. Multicast and broadcast
  * do not leave the cable. Link-local addresses of IPv6 mean nothing without an interface.
  */
-const nowhere = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::", "::1", "ff00::/8", "fe80::/10"].map(
-  (text) => Cidr.parse(text),
-);
+const nowhere = [
+  "0.0.0.0/8",
+  "127.0.0.0/8",
+  "224.0.0.0/4",
+  "255.255.255.255",
+  "::",
+  "::1",
+  "ff00::/8",
+  "fe80::/10",
+].map((text) => Cidr.parse(text));
 /** IPv4-compatible addresses (RFC 4291, 2.5.5.1; long given up) and translations (RFC 2765): no part of the Internet has them. */
 const odd = ["::/96", "::ffff:0:0:0/96"].map((text) => Cidr.parse(text));
 
@@ -24,14 +31,20 @@ export function leadsNowhere(address: IpAddress): boolean {
   );
 }
 
-/** Addresses of the host's own interfaces: what is connected there is the host itself, past its firewall. */
+/**
+ * Addresses by which others know the host: of its interfaces, without the loopback one. What is connected there is the host itself, past
+ * its firewall.
+ */
 export class HostAddresses {
   readonly #read: () => ReturnType<typeof networkInterfaces>;
   readonly #now: () => number;
   #known = new Set<string>();
   #readAt = Number.NEGATIVE_INFINITY;
 
-  constructor(read: () => ReturnType<typeof networkInterfaces> = networkInterfaces, now: () => number = performance.now.bind(performance)) {
+  constructor(
+    read: () => ReturnType<typeof networkInterfaces> = networkInterfaces,
+    now: () => number = performance.now.bind(performance),
+  ) {
     this.#read = read;
     this.#now = now;
   }
@@ -42,7 +55,9 @@ export class HostAddresses {
       this.#readAt = now;
       this.#known = new Set(
         Object.values(this.#read()).flatMap((list) =>
-          (list ?? []).filter(({ internal }) => !internal).flatMap((entry) => IpAddress.parse(entry.address)?.unmapped().toString() ?? []),
+          (list ?? [])
+            .filter(({ internal }) => !internal)
+            .flatMap((entry) => IpAddress.parse(entry.address)?.unmapped().toString() ?? []),
         ),
       );
     }

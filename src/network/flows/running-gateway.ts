@@ -262,9 +262,8 @@ export class RunningGateway {
       deploymentProfile: config.deploymentProfile,
     };
     const configured = createPolicyEngine({ ...common, policy });
-    return {
-      configured,
-      inForce: observe ? createPolicyEngine({ ...common, policy: allowAll }) : configured,
-    };
+    return observe
+      ? { configured, inForce: createPolicyEngine({ ...common, policy: allowAll }), rules: allowAll.rules }
+      : { configured, inForce: configured, rules: policy.rules };
   }
 }

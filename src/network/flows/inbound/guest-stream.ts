@@ -155,7 +155,9 @@ export class GuestStream extends Duplex {
 
 function refusal(how: "closed" | "reset" | "timeout"): RuntimeError {
   return how === "timeout"
-    ? new RuntimeError("the guest does not answer", { hint: "Does its kernel still run, and is its interface up?" })
+    ? new RuntimeError("the guest does not answer", {
+        hint: "Does its kernel still run, and is its interface up?",
+      })
     : new RuntimeError("nothing in the guest listens on this port", {
         hint: "Start the server first, on 0.0.0.0 or on the guest's address, and wait for it with waitForPort().",
       });

@@ -30,7 +30,10 @@ export class PublishedPorts implements AsyncDisposable {
    *
    * @throws IoError for the first that cannot be had
    */
-  static async bind(ports: readonly PublishedPort[], warn: (message: string) => void): Promise<PublishedPorts> {
+  static async bind(
+    ports: readonly PublishedPort[],
+    warn: (message: string) => void,
+  ): Promise<PublishedPorts> {
     const made = new PublishedPorts(warn);
     const prepared = await made.prepare({ publish: ports });
     await prepared.commit();

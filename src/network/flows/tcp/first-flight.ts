@@ -39,7 +39,8 @@ export class FirstFlight implements TcpHandler {
     if (this.#isOver) return;
     const seen = this.#reader.push(bytes);
     this.#bytes += bytes.length;
-    if (seen.kind === "hello") this.#finish(seen.name === null ? { kind: "none" } : { kind: "name", name: seen.name });
+    if (seen.kind === "hello")
+      this.#finish(seen.name === null ? { kind: "none" } : { kind: "name", name: seen.name });
     else if (seen.kind === "other") this.#finish({ kind: "none" });
     else if (seen.kind === "malformed" || this.#bytes >= clientHelloLimit) this.#finish({ kind: "garbled" });
   }

@@ -3,7 +3,12 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { allowAll, rule, testNetwork, type TestNetwork } from "../../../../test/support/network/guest-peer.ts";
+import {
+  allowAll,
+  rule,
+  testNetwork,
+  type TestNetwork,
+} from "../../../../test/support/network/guest-peer.ts";
 
 const bytes = 16 * 1024 * 1024;
 const blob = randomBytes(bytes);
@@ -269,7 +274,13 @@ describe("what the policy says of connections", () => {
     await using network = await testNetwork();
     const conversation = network.guest.connect(port);
     await conversation.opened;
-    const taken = { hostBind: "127.0.0.1", hostPort: port, guestPort: 1, protocol: "tcp", proxyProtocol: false } as const;
+    const taken = {
+      hostBind: "127.0.0.1",
+      hostPort: port,
+      guestPort: 1,
+      protocol: "tcp",
+      proxyProtocol: false,
+    } as const;
     const free = { ...taken, hostPort: 0 };
     await assert.rejects(
       network.gateway.update({ policy: { ...allowAll, defaultEgress: "deny" }, publish: [free, taken] }),

@@ -152,7 +152,10 @@ function keyOf(guestPort: number, port: number): number {
   return guestPort * 0x1_0000 + port;
 }
 
-function subjectOf({ buffer, destinationAt, family }: IpPacket, { port }: Datagram): FlowSubject & { direction: "egress" } {
+function subjectOf(
+  { buffer, destinationAt, family }: IpPacket,
+  { port }: Datagram,
+): FlowSubject & { direction: "egress" } {
   const address = IpAddress.read(buffer, destinationAt, family).unmapped();
   return { direction: "egress", protocol: "udp", address, port };
 }

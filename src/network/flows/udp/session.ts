@@ -60,7 +60,9 @@ export class UdpSession {
     this.#waitingBytes += length;
     if (this.flow !== null) this.flow.sent += length;
     const pieces: Piece[] = [];
-    this.#options.slabs.copy(packet.buffer.subarray(payloadAt, end), undefined, (piece) => pieces.push(piece));
+    this.#options.slabs.copy(packet.buffer.subarray(payloadAt, end), undefined, (piece) =>
+      pieces.push(piece),
+    );
     if (this.#early === null) this.#sendNow(pieces, length);
     else this.#early.push(pieces);
   }

@@ -1,0 +1,103 @@
+import { iterated } from "../../host/iterated.ts";
+import type { Operation, WaitOptions } from "../../host/operation.ts";
+import type { PublishedPort } from "../../config/network/network-type.ts";
+import type { NetworkLogEvent } from "../../network/events.ts";
+import { isTerminal } from "../control/found-sandbox.ts";
+import type { SandboxControl } from "../control/sandbox-control.ts";
+import { portMs, waitForGuestPort } from "./connect-guest.ts";
+import {
+  networkEventOptions,
+  networkEvents,
+  requireNetwork,
+  type NetworkEventOptions,
+} from "./network-events.ts";
+import { statusFrom, type SandboxNetworkStatus } from "./network-status.ts";
+
+/** What can be asked of a sandbox's network by whoever knows the sandbox. */
+export class NetworkedSandbox {
+  protected readonly control: SandboxControl;
+
+  /** @internal */
+  constructor(control: SandboxControl) {
+    this.control = control;
+    // Of no use to users: kept out of what inspect shows.
+    Object.defineProperty(this, "control", { enumerable: false });
+  }
+
+  /** The ports of the guest that the host offers now, with the port that was chosen where any would do. Empty while it does not run. */
+  async ports(options: WaitOptions = {}): Promise<readonly PublishedPort[]> {
+    const find = async (operation: Operation): Promise<readonly PublishedPort[]> => {
+      const { status, state } = await operation.wait(this.control.find());
+      return isTerminal(status) ? [] : state.ports;
+    };
+    return await this.control.run("look up the ports of sandbox", options, find);
+  }
+
+  /**
+   * What the network is now, what it has done since the start, and which connections are open.
+   *
+   * @throws SandboxNotRunningError; UnsupportedOperationError for one without a network
+   */
+  async networkStatus(options: WaitOptions = {}): Promise<SandboxNetworkStatus> {
+    const ask = async (operation: Operation): Promise<SandboxNetworkStatus> => {
+      requireNetwork(this.control);
+      const question = { type: "NetworkRequest", flows: true } as const;
+      return statusFrom(await this.control.request(operation, question, "NetworkStatus"));
+    };
+    return await this.control.run("look at the network of sandbox", options, ask);
+  }
+
+  /**
+   * What comes to pass on the network, in order and each once, from all runs that are still logged: connections that were let through,
+   * refused and ended, with the rule that decided and the name that was evidence; questions to the resolver and what was answered; and
+   * which policy decided from when on. With `follow` it goes on until the sandbox ends.
+   *
+   * What is written faster than the disk takes it, or was rotated away before it was read, is told of as `lost`.
+   *
+   * @throws UnsupportedOperationError for a sandbox without a network
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("events-example").image("localhost/base").replace().create();
+   * await sandbox.exec("nslookup", ["nothing.invalid"]);
+   * for await (const event of sandbox.networkEvents()) {
+   *   if (event.kind === "dns") console.log(event.name, event.rcode);
+   *   if (event.kind === "flow-denied") console.log("denied", event.name ?? event.address, event.port);
+   * }
+   * ```
+   */
+  async *networkEvents(
+    options: NetworkEventOptions & WaitOptions = {},
+  ): AsyncGenerator<NetworkLogEvent, void, undefined> {
+    yield* iterated<Operation, NetworkLogEvent>(
+      (iterate) =>
+        this.control.run("read the network's events of sandbox", options, iterate, networkEventOptions),
+      (operation) => networkEvents(this.control, options, operation),
+    );
+  }
+
+  /**
+   * Resolves when a program in the guest accepts TCP connections to a port. One is made for it, and closed at once.
+   *
+   * @param options `timeoutMs` is 60,000 if it is not given
+   * @throws OperationTimeoutError; SandboxNotRunningError when the sandbox ends; UnsupportedOperationError for one without a network
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("port-example").image("localhost/base").replace().create();
+   * const server = await sandbox.execStream("nc", ["-lk", "-p", "8000", "-e", "echo", "hello"]);
+   * await sandbox.waitForPort(8000);
+   * await server.kill();
+   * ```
+   */
+  async waitForPort(port: number, options: WaitOptions = {}): Promise<void> {
+    const limited = { timeoutMs: portMs, ...options };
+    await this.control.run(`wait for port ${String(port)} of sandbox`, limited, (operation) =>
+      waitForGuestPort(this.control, port, operation),
+    );
+  }
+}

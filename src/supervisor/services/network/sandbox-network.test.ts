@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InvalidConfigError, IoError, MicrosandboxError, RuntimeError } from "../../../errors/index.ts";
+import type { Rule } from "../../../config/network/policy-type.ts";
+import { decodeFailure } from "../../../protocol/failure.ts";
+import type { Message, NetworkStatusMessage } from "../../../protocol/generated/messages.ts";
+import {
+  networkConfig,
+  networkSupervisor,
+  type NetworkSupervisor,
+} from "../../../../test/support/network-supervisor.ts";
+
+const rule: Rule = {
+  ...{ direction: "egress", destination: { kind: "domain", domain: "example.com" } },
+  ...{ protocols: ["tcp"], ports: [{ start: 443, end: 443 }], action: "allow" },
+};
+
+/** Asks as a client does, over the protocol. @throws the failure */
+async function ask({ connection }: NetworkSupervisor, message: Message): Promise<NetworkStatusMessage> {
+  const answer = await connection.request(message, new AbortController().signal);
+  assert.equal(answer.type, "NetworkStatus");
+  return answer;
+}
+
+const update = (
+  supervisor: NetworkSupervisor,
+  change: object,
+  persist = false,
+): Promise<NetworkStatusMessage> =>
+  ask(supervisor, { type: "UpdateNetwork", change: JSON.stringify(change), persist });
+
+test("a status tells what the gateway counts, what decides, and which flows are open", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const flow = {
+    timestampMs: 5,
+    flow: 1,
+    direction: "egress",
+    protocol: "tcp",
+    address: "192.0.2.1",
+    group: "public",
+    port: 443,
+    name: null,
+    rule: null,
+  } as const;
+  supervisor.event({ ...flow, kind: "flow-opened" });
+  supervisor.event({ ...flow, kind: "flow-opened", flow: 2 });
+  supervisor.event({ ...flow, kind: "flow-closed", bytesSent: 0, bytesReceived: 0, reason: "closed" });
+  const status = await ask(supervisor, { type: "NetworkRequest", flows: true });
+  assert.deepEqual({ ...status.counters }, supervisor.gateway.counters);
+  assert.deepEqual(JSON.parse(status.policy), networkConfig.policy);
+  assert.deepEqual(
+    status.flows.map(({ flow: number, openedMs }) => [number, openedMs]),
+    [[2, 5]],
+  );
+  assert.deepEqual((await ask(supervisor, { type: "NetworkRequest", flows: false })).flows, []);
+});
+
+test("rules are put before those that there are, and the log says what decides from then on", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const watch = supervisor.log.watchLines(() => undefined);
+  await update(supervisor, { addRules: [rule] });
+  const status = await update(supervisor, { addRules: [{ ...rule, action: "deny" }], observe: true });
+  const actions = (JSON.parse(status.policy) as typeof networkConfig.policy).rules.map(
+    ({ action }) => action,
+  );
+  assert.deepEqual(actions, ["deny", "allow"]);
+  assert.equal(status.observe, true);
+  assert.equal(supervisor.gateway.changes.length, 2);
+  assert.equal(supervisor.gateway.changes[1]?.policy?.rules.length, 2);
+  const logged = watch
+    .take()
+    ?.lines.map((line) => JSON.parse(line) as { policy: typeof networkConfig.policy });
+  assert.deepEqual(
+    logged?.map(({ policy }) => policy.rules.length),
+    [1, 2],
+  );
+});
+
+test("a change that the gateway refuses changes nothing, and the log says so", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  supervisor.gateway.refusal = new RuntimeError("the port is taken");
+  const watch = supervisor.log.watchLines(() => undefined);
+  const port = { hostBind: "127.0.0.1", hostPort: 80, guestPort: 80, protocol: "tcp", proxyProtocol: false };
+  await assert.rejects(update(supervisor, { addRules: [rule], publish: [port] }, true), /the port is taken/);
+  const status = await ask(supervisor, { type: "NetworkRequest", flows: false });
+  assert.deepEqual(JSON.parse(status.policy), networkConfig.policy);
+  const lines = watch
+    .take()
+    ?.lines.map((line) => JSON.parse(line) as { policy: typeof networkConfig.policy });
+  assert.equal(lines?.at(-1)?.policy.rules.length, 0);
+  assert.deepEqual([supervisor.kept, supervisor.written], [[], []]);
+});
+
+test("changes that are asked for at once are made one after the other, and none is lost", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const { gateway } = supervisor;
+  const made = gateway.update.bind(gateway);
+  let underWay = 0;
+  gateway.update = async (change) => {
+    assert.equal(underWay++, 0);
+    await new Promise(setImmediate);
+    underWay--;
+    await made(change);
+  };
+  await Promise.all(Array.from({ length: 5 }, () => update(supervisor, { addRules: [rule] })));
+  const status = await ask(supervisor, { type: "NetworkRequest", flows: false });
+  assert.equal((JSON.parse(status.policy) as typeof networkConfig.policy).rules.length, 5);
+});
+
+test("ports are published and taken back by what is known of them, and kept as they were asked for", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const port = { hostBind: "127.0.0.1", hostPort: 0, guestPort: 80, protocol: "tcp", proxyProtocol: false };
+  const status = await update(supervisor, { publish: [port] }, true);
+  assert.deepEqual(
+    status.ports.map(({ hostPort }) => hostPort),
+    [40_000],
+  );
+  assert.equal(supervisor.kept[0]?.ports[0]?.hostPort, 0);
+  assert.equal(supervisor.written[0]?.[0]?.hostPort, 40_000);
+  await assert.rejects(
+    update(supervisor, { unpublish: [{ hostPort: 40_001, protocol: "tcp" }] }),
+    InvalidConfigError,
+  );
+  await assert.rejects(
+    update(supervisor, { unpublish: [{ hostPort: 40_000, protocol: "udp" }] }),
+    InvalidConfigError,
+  );
+  supervisor.gateway.ports = [
+    ...status.ports,
+    { ...status.ports[0], hostBind: "::1" } as (typeof status.ports)[0],
+  ];
+  await assert.rejects(
+    update(supervisor, { unpublish: [{ hostPort: 40_000, protocol: "tcp" }] }),
+    /several ports/,
+  );
+  supervisor.gateway.ports = status.ports;
+  await update(supervisor, { unpublish: [{ hostPort: 40_000, protocol: "tcp" }] }, true);
+  assert.deepEqual(supervisor.kept[1]?.ports, []);
+  assert.deepEqual(supervisor.written[1], []);
+});
+
+test("what is no change is refused by name, and nothing is asked of the gateway", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const policy = networkConfig.policy;
+  for (const change of [
+    { polizy: policy },
+    { policy: { ...policy, rules: [{ ...rule, action: "alow" }] } },
+    { policy: { ...policy, defaultEgress: 1 } },
+    { policy, addRules: [rule] },
+    { addRules: [{ ...rule, ports: [{ start: 1, end: 65_536 }] }] },
+    { publish: [{ hostPort: 1, guestPort: 1 }] },
+    { maxConnections: 0 },
+    { maxConnections: 1.5 },
+    { rateLimiter: { egress: {} } },
+    null,
+  ]) {
+    await assert.rejects(update(supervisor, change as object), InvalidConfigError, JSON.stringify(change));
+  }
+  const broken = { type: "UpdateNetwork", change: "{", persist: false } as const;
+  await assert.rejects(ask(supervisor, broken), InvalidConfigError);
+  assert.deepEqual(supervisor.gateway.changes, []);
+});
+
+test("a change that cannot be written down is in force, and whoever asked for it is told", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+  (supervisor.kept as unknown as { push: () => never }).push = () => {
+    throw full;
+  };
+  await assert.rejects(update(supervisor, { observe: true }, true), IoError);
+  assert.equal((await ask(supervisor, { type: "NetworkRequest", flows: false })).observe, true);
+});
+
+test("a guest has a bounded number of connections of clients, and room again for each that ends", async (t) => {
+  const { network, gateway } = await networkSupervisor(t);
+  const { PassThrough } = await import("node:stream");
+  gateway.connect = () => Promise.resolve(new PassThrough());
+  const { signal } = new AbortController();
+  const first = await network.connect(80, signal);
+  for (let n = 1; n < 1024; n++) await network.connect(80, signal);
+  await assert.rejects(network.connect(80, signal), RuntimeError);
+  first.destroy();
+  await new Promise(setImmediate);
+  await network.connect(80, signal);
+  gateway.connect = () => Promise.reject(new RuntimeError("refused"));
+  await assert.rejects(network.connect(80, signal), /are open already/);
+});
+
+test("data or an end before the guest has accepted costs a client its connection", async (t) => {
+  const { connection, gateway } = await networkSupervisor(t);
+  gateway.connect = () => new Promise(() => undefined);
+  const { promise, resolve } = Promise.withResolvers<Error>();
+  const stream = connection.subscribe(
+    { type: "ConnectGuest", port: 80 },
+    {
+      message: (message) =>
+        resolve(message.type === "Failure" ? decodeFailure(message) : new Error(message.type)),
+      data: () => undefined,
+      lost: resolve,
+    },
+  );
+  stream.sendData(1, Buffer.from("early"));
+  assert.ok((await promise) instanceof MicrosandboxError);
+  assert.equal(connection.lost, true);
+});
