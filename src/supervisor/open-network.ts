@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { networkOf } from "../config/network/network-of.ts";
-import { linkOf } from "../guest-setup/boot-messages.ts";
+import { linkOf, networkOf } from "../config/network/network-of.ts";
 import { guestDirectory } from "../host/package-files.ts";
 import type { PublishedPorts } from "../network/flows/ports/published-ports.ts";
 import type { BoundPort } from "../network/gateway.ts";
@@ -50,7 +49,7 @@ export async function openNetwork({
   portsChanged,
 }: NetworkToOpen): Promise<SandboxNetwork | null> {
   const config = networkOf(record.config);
-  const addresses = linkOf(record, started.network);
+  const addresses = linkOf(record.config, started.network);
   const link = started.machine.networkPort;
   if (config === null || addresses === null || link === null || ports === null) return null;
   const agentProgram = join(guestDirectory(), "agent");

@@ -1,4 +1,6 @@
+import type { Family } from "../../host/ip/address.ts";
 import type { StoredConfig } from "../sandbox/stored-config.ts";
+import { linkAddresses, type LinkAddresses } from "./link-addresses.ts";
 import type { InterfaceConfig, NetworkConfig } from "./network-type.ts";
 
 export const defaultInterface: InterfaceConfig = {
@@ -54,4 +56,17 @@ export function networkOf(config: StoredConfig): NetworkConfig | null {
     proxy: null,
     deploymentProfile: "single-tenant",
   };
+}
+
+/**
+ * Where both ends of a sandbox's cable are; null when it has none.
+ *
+ * @param prepared null: it was found to have none
+ */
+export function linkOf(
+  config: StoredConfig,
+  prepared: { readonly families: readonly Family[] } | null,
+): LinkAddresses | null {
+  const network = networkOf(config);
+  return network === null || prepared === null ? null : linkAddresses(network.interface, prepared.families);
 }
