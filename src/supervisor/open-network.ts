@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { linkOf, networkOf } from "../config/network/network-of.ts";
+import { linkOf, networkOf, withNetwork } from "../config/network/network-of.ts";
 import { guestDirectory } from "../host/package-files.ts";
 import type { PublishedPorts } from "../network/flows/ports/published-ports.ts";
 import type { BoundPort } from "../network/gateway.ts";
 import type { StartedMachine } from "../start/common/context.ts";
-import type { SandboxRecord } from "../store/sandbox-record.ts";
+import { saveRecord, type SandboxRecord } from "../store/sandbox-record.ts";
 import type { SandboxPaths } from "../store/sandboxes.ts";
 import { NetworkLog } from "./logs/network-log.ts";
 import type { RuntimeLog } from "./logs/runtime-log.ts";
@@ -62,6 +62,6 @@ export async function openNetwork({
     openGateway: (event) =>
       Promise.resolve(new LazyGateway({ link, addresses, config, ports, agentProgram, event, warn })),
     portsChanged,
-    persist: () => Promise.resolve(),
+    persist: (now) => saveRecord(paths.config, { ...record, config: withNetwork(record.config, now) }),
   });
 }

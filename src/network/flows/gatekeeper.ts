@@ -15,8 +15,10 @@ export interface Policies {
   readonly inForce: PolicyEngine;
   /** As it was set. */
   readonly configured: PolicyEngine;
-  /** Of the one in force. */
+  /** Of the one in force: what verdicts count. */
   readonly rules: readonly Rule[];
+  /** All of them stand under a platform's policy, which allows what is outside. */
+  readonly isMultiTenant: boolean;
 }
 
 export interface GatekeeperOptions {
@@ -57,19 +59,12 @@ export class Gatekeeper implements PolicyEngine {
     if (this.isGateway(address)) return policy.egress(flow, evidence);
     if (leadsNowhere(address)) return never;
     const verdict = policy.egress(flow, evidence);
-    if (verdict.action === "deny" || !this.#isForOutside(verdict) || !this.#host.has(address)) return verdict;
-    // Whoever lets a guest out does not mean the host, which has a public address, too: that takes what the gateway's takes.
+    if (verdict.action === "deny" || !this.#meansOutside(verdict) || !this.#host.has(address)) return verdict;
+    // The host's own public address is not outside: it takes what the gateway's takes, too.
     const gateway = this.#addresses.ipv4?.gateway ?? this.#addresses.ipv6?.gateway;
     if (gateway === undefined) return never;
     const asHost = policy.egress({ ...flow, address: gateway }, evidence);
     return asHost.action === "allow" ? verdict : { ...asHost, action: "deny" };
-  }
-
-  /** Whether nothing was said but that the guest may go outside: an address, a name or a private network means what it says. */
-  #isForOutside({ rule }: Verdict): boolean {
-    if (rule === null) return true;
-    const destination = this.policies.rules[rule]?.destination;
-    return destination?.kind === "group" && destination.group === "public";
   }
 
   ingress(flow: PolicyFlow): Verdict {
@@ -90,6 +85,14 @@ export class Gatekeeper implements PolicyEngine {
 
   groupOf(address: IpAddress): DestinationGroup | null {
     return this.policies.configured.groupOf(address);
+  }
+
+  /** Whether it was said of the public Internet, rather than of an address, a name, or everything. */
+  #meansOutside({ rule }: Verdict): boolean {
+    const { rules, isMultiTenant } = this.policies;
+    if (isMultiTenant) return true;
+    const destination = rule === null ? undefined : rules[rule]?.destination;
+    return destination?.kind === "group" && destination.group === "public";
   }
 
   /** What is kept of a decision for as long as the flow lives. */

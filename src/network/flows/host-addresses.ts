@@ -32,8 +32,8 @@ export function leadsNowhere(address: IpAddress): boolean {
 }
 
 /**
- * Addresses by which others know the host: of its interfaces, without the loopback one. What is connected there is the host itself, past
- * its firewall.
+ * Addresses of the host's own interfaces: what is connected there is the host itself, past its firewall. Those of loopback interfaces are
+ * nobody's that comes from outside, and do not count.
  */
 export class HostAddresses {
   readonly #read: () => ReturnType<typeof networkInterfaces>;
@@ -55,9 +55,10 @@ export class HostAddresses {
       this.#readAt = now;
       this.#known = new Set(
         Object.values(this.#read()).flatMap((list) =>
-          (list ?? [])
-            .filter(({ internal }) => !internal)
-            .flatMap((entry) => IpAddress.parse(entry.address)?.unmapped().toString() ?? []),
+          (list ?? []).flatMap(({ internal, address: text }) => {
+            const parsed = internal ? null : IpAddress.parse(text);
+            return parsed?.unmapped().toString() ?? [];
+          }),
         ),
       );
     }

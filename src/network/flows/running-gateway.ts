@@ -262,8 +262,11 @@ export class RunningGateway {
       deploymentProfile: config.deploymentProfile,
     };
     const configured = createPolicyEngine({ ...common, policy });
-    return observe
-      ? { configured, inForce: createPolicyEngine({ ...common, policy: allowAll }), rules: allowAll.rules }
-      : { configured, inForce: configured, rules: policy.rules };
+    return {
+      configured,
+      inForce: observe ? createPolicyEngine({ ...common, policy: allowAll }) : configured,
+      rules: observe ? [] : policy.rules,
+      isMultiTenant: config.deploymentProfile === "multi-tenant",
+    };
   }
 }

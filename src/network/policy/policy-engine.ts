@@ -141,12 +141,8 @@ function isAbout({ target, action }: CompiledRule, subject: Subject): boolean {
 
 /** A name that stands for the address, by DNS alone. */
 function byBindings(action: PolicyAction, names: NameSet, subject: Subject): Verdict | null {
-  let first: Verdict | null = null;
-  for (const name of subject.names)
-    for (const { rule } of names.matching(name))
-      if (first?.rule === undefined || first.rule === null || rule < first.rule)
-        first = { action, rule, name };
-  return first;
+  const found = names.firstOf(subject.names);
+  return found === null ? null : { action, ...found };
 }
 
 /**
