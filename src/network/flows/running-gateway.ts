@@ -256,6 +256,8 @@ export class RunningGateway {
     return {
       configured,
       inForce: observe ? createPolicyEngine({ ...common, policy: allowAll }) : configured,
+      rules: observe ? [] : policy.rules,
+      isMultiTenant: config.deploymentProfile === "multi-tenant",
     };
   }
 }

@@ -1,5 +1,5 @@
 /** What a segment does to a connection: RFC 9293, 3.10.7.3 and 3.10.7.4, with RFC 5961. */
-import { dispose, sendLimit, type ControlBlock } from "./control-block.ts";
+import { dispose, leastBuffer, sendLimit, type ControlBlock } from "./control-block.ts";
 import { emit } from "./segment/emit.ts";
 import { ReorderQueue } from "./segment/reorder-queue.ts";
 import { flag, type Segment } from "./segment/segment.ts";
@@ -25,8 +25,10 @@ export function takeSyn(
   block.peerInitialSequence = segment.sequence;
   block.receiveNext = block.receiveEdge = (segment.sequence + 1) | 0;
   // RFC 7323, 2.2: both or neither.
-  if (segment.windowShift < 0) block.receiveShift = null;
-  else block.sendShift = segment.windowShift;
+  if (segment.windowShift < 0) {
+    block.receiveShift = null;
+    block.receiveBuffer = Math.min(block.receiveBuffer, leastBuffer);
+  } else block.sendShift = segment.windowShift;
 }
 
 /** Handles a segment of a connection that is not closed. What it leads to is sent when the batch ends. */
@@ -141,7 +143,6 @@ function establish(block: ControlBlock, segment: Segment, window: number): void 
   block.unacknowledged = segment.acknowledgment;
   block.sendWindow = block.largestWindow = window;
   block.windowSequence = segment.sequence;
-  block.windowAcknowledgment = segment.acknowledgment;
   block.state = "established";
   block.shared.handshakeOver(block);
   block.handler.established?.();
@@ -181,12 +182,17 @@ function takeAcknowledgment(block: ControlBlock, segment: Segment): boolean {
 }
 
 function takeWindow(block: ControlBlock, segment: Segment): void {
+  const window = segment.window << block.sendShift;
   const newer = distance(segment.sequence, block.windowSequence);
-  if (newer < 0 || (newer === 0 && isAfter(block.windowAcknowledgment, segment.acknowledgment))) return;
-  block.sendWindow = segment.window << block.sendShift;
+  // As Linux has it (tcp_may_update_window): what acknowledges more is newer, whatever its number.
+  const isNewer =
+    newer > 0 ||
+    isAfter(segment.acknowledgment, block.unacknowledged) ||
+    (newer === 0 && (window > block.sendWindow || window === 0));
+  if (!isNewer) return;
+  block.sendWindow = window;
   if (block.sendWindow > block.largestWindow) block.largestWindow = block.sendWindow;
   block.windowSequence = segment.sequence;
-  block.windowAcknowledgment = segment.acknowledgment;
 }
 
 function noteDuplicate(block: ControlBlock): void {
@@ -246,12 +252,9 @@ function takePayload(block: ControlBlock, segment: Segment, offset: number, wind
     return;
   }
   if (until > from) deliver(block, segment.buffer.subarray(from, until));
-  if (block.reorder !== null) deliverKept(block);
-  if (!stillReceives(block)) return;
   const finAt = (segment.sequence + segment.end - segment.dataAt) | 0;
-  if ((hasFin && block.receiveNext === finAt) || block.reorder?.isFinAt(block.receiveNext) === true)
-    takeFin(block);
-  if (block.reorder?.isEmpty === true) block.reorder = null;
+  if (hasFin && block.receiveNext === finAt) takeFin(block);
+  if (block.reorder !== null) deliverKept(block);
 }
 
 /** Each one is answered at once: three in a row tell the guest what to send again (RFC 5681, 3.2). */
@@ -259,12 +262,10 @@ function keepForLater(block: ControlBlock, segment: Segment, until: number, hasF
   const { memory } = block.shared;
   const reorder = (block.reorder ??= new ReorderQueue());
   const before = reorder.bytes;
-  let isKept = true;
-  if (until > segment.dataAt) {
+  if (until > segment.dataAt || hasFin) {
     const room = Math.min(block.receiveBuffer, before + Math.max(0, memory.limit - memory.received));
-    isKept = reorder.add(segment.sequence, segment.buffer.subarray(segment.dataAt, until), room);
+    reorder.add(segment.sequence, segment.buffer.subarray(segment.dataAt, until), hasFin, room);
   }
-  if (hasFin && isKept) reorder.noteFin((segment.sequence + segment.end - segment.dataAt) | 0);
   memory.received += reorder.bytes - before;
   acknowledge(block);
 }
@@ -280,15 +281,17 @@ function deliver(block: ControlBlock, bytes: Buffer): void {
 
 /** The gap is closed, at least the first one: RFC 5681, 4.2, wants that told at once. */
 function deliverKept(block: ControlBlock): void {
-  for (;;) {
-    const { reorder } = block;
-    if (reorder === null) return;
+  for (let { reorder } = block; reorder !== null; { reorder } = block) {
     const before = reorder.bytes;
-    const bytes = reorder.take(block.receiveNext);
+    const held = reorder.take(block.receiveNext);
     block.shared.memory.received -= before - reorder.bytes;
     block.owed = "now";
-    if (bytes === null) return;
-    deliver(block, bytes);
+    if (held === null) {
+      if (reorder.isEmpty) block.reorder = null;
+      return;
+    }
+    if (held.bytes.length > 0) deliver(block, held.bytes);
+    if (held.isLast && stillReceives(block)) takeFin(block);
   }
 }
 

@@ -66,10 +66,9 @@ export class ControlBlock implements Ends, Waiting {
   readonly initialSequence: number;
   unacknowledged: number;
   sendNext: number;
-  /** SND.WND in bytes, SND.WL1 and SND.WL2. */
+  /** SND.WND in bytes, and SND.WL1. */
   sendWindow = 0;
   windowSequence = 0;
-  windowAcknowledgment = 0;
   /** The largest the guest ever offered. */
   largestWindow = 0;
   /** Of the windows that the guest offers. */
@@ -93,7 +92,7 @@ export class ControlBlock implements Ends, Waiting {
   /** Most bytes that the guest puts in a segment, as we said. */
   readonly receiveSegment: number;
   /** Largest window, in bytes. */
-  readonly receiveBuffer: number;
+  receiveBuffer: number;
   readonly sendBuffer: number;
   /** Given to the handler and not used up. */
   unconsumed = 0;

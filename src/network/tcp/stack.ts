@@ -24,6 +24,8 @@ export interface TcpOptions {
   readonly maxHalfOpen?: number;
   /** Of all connections together, in bytes, each way. */
   readonly memory?: number;
+  /** Calls back when the packets that came together have been handled: at the end of the tick, unless somebody knows better. */
+  readonly afterBatch?: (callback: () => void) => void;
 }
 
 /** In bytes, for large MTUs and for small ones: as much as is worth having on its way. */
@@ -49,12 +51,15 @@ export class TcpGate implements TcpStack {
   /** In the order in which they began. */
   readonly #halfOpen = new Set<PendingRequest | ControlBlock>();
   #touched: ControlBlock[] = [];
+  readonly #afterBatch: (callback: () => void) => void;
+  readonly #endBatch = (): void => this.batchEnd();
   readonly #congested = new Set<ControlBlock>();
   #nextPort = firstEphemeralPort + Math.floor(Math.random() * (65_536 - firstEphemeralPort));
 
   constructor(options: TcpOptions) {
     const { sender } = options;
     this.#options = options;
+    this.#afterBatch = options.afterBatch ?? ((callback) => process.nextTick(callback));
     this.#clock = options.clock ?? systemClock;
     this.#deadlines = new Deadlines(this.#clock);
     this.#timeWaits = new TimeWaits(sender, this.#clock, this.#deadlines, (peer) => this.#peers.remove(peer));
@@ -77,19 +82,22 @@ export class TcpGate implements TcpStack {
     return { peers: this.#peers.size, halfOpen: this.#halfOpen.size, timeWait: this.#timeWaits.size };
   }
 
-  /** Takes a packet of the guest. {@link batchEnd} must follow soon: until then nothing is acknowledged. */
+  /** Takes a packet of the guest. Acknowledgments wait for {@link batchEnd}. */
   receive(packet: IpPacket): void {
     const segment = this.#segment;
     if (!segment.read(packet) || !this.#options.isChecksumRight(packet)) return;
-    this.#shared.isInBatch = true;
+    if (!this.#shared.isInBatch) {
+      this.#shared.isInBatch = true;
+      this.#afterBatch(this.#endBatch);
+    }
     const peer = this.#peers.ofSegment(packet, segment);
     if (peer?.arrive(segment) === true) return;
-    const isRequest = segment.has(flag.syn) && !segment.has(flag.ack);
+    const isRequest = segment.has(flag.syn) && !segment.has(flag.ack) && !segment.has(flag.rst);
     if (isRequest) this.#request(packet, segment);
     else this.#refuseStray(packet, segment);
   }
 
-  /** No more packets for the moment: acknowledges what came, and sends what became possible. */
+  /** No more packets for the moment, comes by itself at the end of the tick: acknowledges what came, and sends what became possible. */
   batchEnd(): void {
     this.#shared.isInBatch = false;
     if (this.#touched.length === 0) return;

@@ -71,19 +71,28 @@ function sendSegment(block: ControlBlock, force: boolean): boolean {
   const usable = (block.unacknowledged + block.sendWindow - block.sendNext) | 0;
   const fits = Math.max(0, Math.min(unsent, usable, block.maxSegment));
   const isWorthIt = fits === unsent || fits === block.maxSegment || fits * 2 >= block.largestWindow || force;
-  if (!isWorthIt || (fits === 0 && !(unsent === 0 && block.isEnding))) return false;
+  // The end needs room too.
+  const endFits = block.isEnding && fits === unsent && usable > fits;
+  if (!isWorthIt || (fits === 0 && !endFits)) return false;
   // It waited for a window until now, not for an acknowledgment.
   if (block.inFlight === 0) block.retransmitAt = Infinity;
   const payload = fits === 0 ? null : queue.next(fits);
-  sendData(block, block.sendNext, payload, queue.unsent === 0);
+  const isLast = queue.unsent === 0;
+  sendData(block, block.sendNext, payload, isLast, isLast && endFits);
   return true;
 }
 
-function sendData(block: ControlBlock, sequence: number, payload: Uint8Array | null, isLast: boolean): void {
+function sendData(
+  block: ControlBlock,
+  sequence: number,
+  payload: Uint8Array | null,
+  isLast: boolean,
+  hasFin: boolean,
+): void {
   const bytes = payload?.length ?? 0;
   let flags: number = flag.ack;
   if (isLast && bytes > 0) flags |= flag.psh;
-  if (isLast && block.isEnding) {
+  if (hasFin) {
     flags |= flag.fin;
     if (!block.isFinSent) noteFin(block);
   }
@@ -180,11 +189,12 @@ export function retransmit(block: ControlBlock): void {
   }
   const bytes = block.inFlight - (block.isFinSent ? 1 : 0);
   if (bytes <= 0) {
-    sendData(block, block.unacknowledged, null, true);
+    sendData(block, block.unacknowledged, null, true, true);
     return;
   }
   const payload = block.queue.head(Math.min(bytes, block.maxSegment));
-  sendData(block, block.unacknowledged, payload, payload.length === bytes && block.queue.unsent === 0);
+  const isLast = payload.length === bytes && block.queue.unsent === 0;
+  sendData(block, block.unacknowledged, payload, isLast, isLast && block.isFinSent);
 }
 
 /** A moment has come that the connection waited for. */

@@ -51,6 +51,7 @@ export class Script {
       sender: this.sender,
       clock: this.clock,
       isChecksumRight: () => true,
+      afterBatch: () => undefined,
       request: (request) => {
         request.onAbandoned(() => this.#events.push("abandoned"));
         this.#requests.push(request);

@@ -167,7 +167,12 @@ export class TwoGates {
     this.clock = clock;
     const out = new Cable(mtu, random, clock, weather);
     const back = new Cable(mtu, random, clock, weather);
-    const common = { clock, isChecksumRight: () => true, ...(memory === undefined ? {} : { memory }) };
+    const common = {
+      clock,
+      isChecksumRight: () => true,
+      afterBatch: () => undefined,
+      ...(memory === undefined ? {} : { memory }),
+    };
     this.here = new TcpGate({ ...common, sender: out, request: () => assert.fail("nobody calls here") });
     this.there = new TcpGate({ ...common, sender: back, request: (request) => this.request(request) });
     out.target = this.there;

@@ -1,14 +1,19 @@
-import { add, distance, isAfter, isBefore } from "./sequence.ts";
+import { add, distance, isAfter } from "./sequence.ts";
 
-interface Held {
+/** A piece of what the guest sends. */
+export interface Held {
   readonly sequence: number;
   readonly bytes: Buffer;
+  /** Nothing follows. */
+  readonly isLast: boolean;
 }
 
 /** More pieces than a window of small segments has. */
 const mostPieces = 256;
 
-const endOf = (held: Held): number => add(held.sequence, held.bytes.length);
+function endOf({ sequence, bytes, isLast }: Held): number {
+  return add(sequence, bytes.length + (isLast ? 1 : 0));
+}
 
 /**
  * Segments that came before what precedes them. The cable keeps the order, so this is for a guest that loses frames itself or that wants
@@ -18,11 +23,9 @@ const endOf = (held: Held): number => add(held.sequence, held.bytes.length);
 export class ReorderQueue {
   readonly #held: Held[] = [];
   #bytes = 0;
-  /** Where a FIN is that came too early. */
-  #fin: number | null = null;
 
   get isEmpty(): boolean {
-    return this.#held.length === 0 && this.#fin === null;
+    return this.#held.length === 0;
   }
 
   /** Bytes of memory. */
@@ -30,46 +33,40 @@ export class ReorderQueue {
     return this.#bytes;
   }
 
-  noteFin(sequence: number): void {
-    this.#fin ??= sequence;
-  }
-
-  isFinAt(sequence: number): boolean {
-    return this.#fin === sequence;
-  }
-
-  /** @returns false when there was no room: it must come again */
-  add(sequence: number, bytes: Buffer, room: number): boolean {
-    const end = add(sequence, bytes.length);
+  /**
+   * Keeps a copy.
+   *
+   * @param room bytes that all may have; who has none must come again
+   */
+  add(sequence: number, bytes: Buffer, isLast: boolean, room: number): void {
+    const end = add(sequence, bytes.length + (isLast ? 1 : 0));
     let at = this.#held.length;
-    while (at > 0) {
-      const before = this.#held[at - 1];
-      if (before === undefined || !isAfter(before.sequence, sequence)) break;
-      at--;
-    }
+    while (at > 0 && isAfter(this.#held[at - 1]?.sequence ?? sequence, sequence)) at--;
     const previous = this.#held[at - 1];
-    if (previous !== undefined && !isAfter(end, endOf(previous))) return true;
+    if (previous !== undefined && !isAfter(end, endOf(previous))) return;
     const from = previous?.sequence === sequence ? at - 1 : at;
-    let until = at;
     let covered = from < at ? (previous?.bytes.length ?? 0) : 0;
-    for (let next = this.#held[until]; next !== undefined && !isAfter(endOf(next), end);) {
+    for (let next = this.#held[at]; next !== undefined && !isAfter(endOf(next), end); next = this.#held[at]) {
       covered += next.bytes.length;
-      next = this.#held[++until];
+      at++;
     }
-    if (this.#held.length - (until - from) >= mostPieces) return false;
-    if (this.#bytes - covered + bytes.length > room) return false;
-    this.#held.splice(from, until - from, { sequence, bytes: Buffer.from(bytes) });
+    if (this.#held.length - (at - from) >= mostPieces || this.#bytes - covered + bytes.length > room) return;
+    this.#held.splice(from, at - from, { sequence, bytes: Buffer.from(bytes), isLast });
     this.#bytes += bytes.length - covered;
-    return true;
   }
 
   /** Takes what continues at `sequence`; null: nothing does. */
-  take(sequence: number): Buffer | null {
+  take(sequence: number): Held | null {
     for (let first = this.#held[0]; first !== undefined; first = this.#held[0]) {
       if (isAfter(first.sequence, sequence)) return null;
       this.#held.shift();
       this.#bytes -= first.bytes.length;
-      if (isBefore(sequence, endOf(first))) return first.bytes.subarray(distance(sequence, first.sequence));
+      if (isAfter(endOf(first), sequence))
+        return {
+          sequence,
+          bytes: first.bytes.subarray(distance(sequence, first.sequence)),
+          isLast: first.isLast,
+        };
     }
     return null;
   }

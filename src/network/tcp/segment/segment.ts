@@ -67,10 +67,10 @@ export class Segment {
     return true;
   }
 
-  /** No sender has a use for a SYN that ends or resets, nor for a segment without any flag. */
+  /** No sender has a use for a SYN that ends, nor for a segment that neither begins, acknowledges nor resets. */
   #hasSense(): boolean {
-    if (this.has(flag.syn)) return !this.has(flag.fin) && !this.has(flag.rst);
-    return this.has(flag.rst) || this.has(flag.ack);
+    if (this.has(flag.rst)) return true;
+    return this.has(flag.syn) ? !this.has(flag.fin) : this.has(flag.ack);
   }
 
   /** Stops at what is malformed: what came before it counts. */
