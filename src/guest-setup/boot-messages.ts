@@ -10,7 +10,8 @@ import {
   type SeedMessage,
 } from "../protocol/generated/messages.ts";
 import { linkAddresses, type LinkAddresses } from "../config/network/link-addresses.ts";
-import { defaultInterface, networkOf } from "../config/network/network-of.ts";
+import { defaultInterface } from "../config/network/network-defaults.ts";
+import { networkOf } from "../config/network/network-of.ts";
 import { entropy } from "../host/system/entropy.ts";
 import type { Family } from "../host/ip/address.ts";
 import type { SandboxRecord } from "../store/sandbox-record.ts";

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { InvalidConfigError } from "../../errors/index.ts";
 import type { NetworkConfig, PublishedPort } from "./network-type.ts";
 import type { NetworkPolicy, Rule } from "./policy-type.ts";
-import { policySchema, ruleSchema } from "./stored-policy.ts";
+import { policySchema, ruleSchema } from "./policy/stored-policy.ts";
 
 /** Which published port. Without `hostBind`, the one on any address of the host that has this number. */
 export interface PortName {

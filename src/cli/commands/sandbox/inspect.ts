@@ -5,6 +5,7 @@ import { fieldLines, json, jsonStatus, jsonTime, tableStatus, tableTime } from "
 import { out } from "../../output/streams.ts";
 import type { Styled } from "../../output/style.ts";
 import { describeCommand, describeImage, describeMount, isDown } from "../../output/sandbox-text.ts";
+import { describeNetwork, describePort, describeProxy } from "../../values/network-text.ts";
 import { showValue } from "../../values/setting-value.ts";
 import { formatOption } from "./list.ts";
 
@@ -84,6 +85,9 @@ const composed: Readonly<Record<string, (config: SandboxConfig) => string | read
     Object.entries(labels).map(([key, value]) => (value === "" ? key : `${key}=${value}`)),
   Scripts: ({ scripts }) => scripts.map(([script]) => `/.msb/scripts/${script}`),
   Patches: ({ patches }) => patches.map(describePatch),
+  Network: describeNetwork,
+  Ports: ({ ports }) => ports.map(describePort),
+  "Outbound proxy": ({ proxy }) => describeProxy(proxy),
   Limits: ({ rlimits }) =>
     rlimits.map((limit) => `${limit.resource} ${String(limit.soft)}:${String(limit.hard)}`),
 };
