@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { Socket } from "node:net";
 import { duplexPair, type Duplex } from "node:stream";
 import { test } from "node:test";
 import { unixCable } from "../../../test/support/network/cable.ts";
@@ -121,7 +122,9 @@ for (const [what, connect] of cables) {
       },
     });
     link.start(() => undefined);
-    guest.destroy();
+    // Of those in memory, the other end learns only of an end (Node 22).
+    if (guest instanceof Socket) guest.destroy();
+    else guest.end();
     assert.equal(await promise, null);
     link.send(outgoing(frame(100)), null);
     await new Promise(setImmediate);
