@@ -177,6 +177,7 @@ export class Script {
     } else if (verb === "forget") {
       this.#written = this.#arrived = 0;
     } else assert.fail(`unknown step: ${this.#line}`);
+    this.gate.batchEnd();
   }
 
   #request(): TcpRequest {
