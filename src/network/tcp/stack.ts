@@ -81,6 +81,11 @@ export class TcpGate implements TcpStack {
     return { peers: this.#peers.size, halfOpen: this.#halfOpen.size, timeWait: this.#timeWaits.size };
   }
 
+  /** In bytes, what all of them hold. */
+  get memory(): { readonly received: number; readonly queued: number } {
+    return this.#shared.memory;
+  }
+
   /** Takes a packet of the guest. Acknowledgments wait for {@link batchEnd}. */
   receive(packet: IpPacket): void {
     const segment = this.#segment;
