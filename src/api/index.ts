@@ -13,6 +13,7 @@ export { install, isInstalled, setup, Setup } from "./setup/install.ts";
 export { setRuntimeLibkrunfwPath } from "./setup/runtime-kernel.ts";
 export { diagnose, type Diagnosis, type DiagnosisItem } from "./setup/diagnose.ts";
 export {
+  DeploymentProfiles,
   DiskImageFormats,
   LogLevel,
   LogLevels,
@@ -100,6 +101,56 @@ export {
   type PatchOptions,
 } from "../config/patches/patch.ts";
 export { PatchBuilder } from "../config/patches/patch-builder.ts";
+export { DnsBuilder } from "../config/network/builders/dns-builder.ts";
+export { InterfaceOverridesBuilder } from "../config/network/builders/interface-builder.ts";
+export { NetworkBuilder, type PortOptions } from "../config/network/builders/network-builder.ts";
+export {
+  HttpProxyBuilder,
+  OutboundProxyBuilder,
+  Socks4ProxyBuilder,
+  Socks5ProxyBuilder,
+} from "../config/network/proxy/proxy-builder.ts";
+export {
+  NetworkRateLimiterBuilder,
+  RateLimiterBuilder,
+} from "../config/network/builders/rate-limiter-builder.ts";
+export type { DnsInput, NetworkObject } from "../config/network/network-object.ts";
+export type { NetworkInput } from "../config/network/network-setting.ts";
+export type {
+  DnsSettings as DnsConfig,
+  InterfaceSettings as InterfaceConfig,
+  NetworkSettings as NetworkConfig,
+} from "../config/network/network-settings.ts";
+export type {
+  NetworkRateLimiterConfig,
+  OutboundProxy,
+  PublishedPort,
+  RateLimiterConfig,
+  TokenBucketConfig,
+} from "../config/network/network-type.ts";
+export {
+  NetworkPolicy,
+  NetworkProfiles,
+  type NetworkProfile,
+} from "../config/network/policy/network-policy.ts";
+export type { PolicyRuleInput, PresetName } from "../config/network/policy/policy-object.ts";
+export { NetworkPolicyBuilder } from "../config/network/policy/policy-builder.ts";
+export { RuleBuilder } from "../config/network/policy/rule-builder.ts";
+export { RuleDestinationBuilder } from "../config/network/policy/destination-builder.ts";
+export {
+  Destination,
+  DestinationGroups,
+  PolicyAction,
+  PolicyDirection,
+  PolicyProtocol,
+  PortRange,
+  Rule,
+} from "../config/network/policy/rules.ts";
+export type { WireDestination, WirePolicy, WireRule } from "../config/network/policy/wire-policy.ts";
+export type { DestinationGroup, RuleDirection, RuleProtocol } from "../config/network/policy-type.ts";
+export type { PortInput, PortsInput } from "../config/network/ports.ts";
+export type { OutboundProxyInput, ProxyInput } from "../config/network/proxy/proxy.ts";
+export type { PasswordSource } from "../config/network/proxy/proxy-values.ts";
 export type { Rlimit, RlimitResource } from "../config/rlimits.ts";
 export { RootDiskBuilder, type RootDiskInput } from "../config/root-disk-builder.ts";
 export type { RootDisk } from "../config/root-disk.ts";
@@ -160,3 +211,19 @@ export {
   type VolumeMount,
   type VolumeMountKind,
 } from "../config/mounts/volume-mount.ts";
+export type { NetworkEventOptions } from "./network/network-events.ts";
+export type { NetworkTotals, OpenFlow, SandboxNetworkStatus } from "./network/network-status.ts";
+export type { NetworkChanges, NetworkUpdateOptions, PublishedPortName } from "./network/update-network.ts";
+export type { SuggestPolicyOptions } from "./network/networked-sandbox.ts";
+export type { ConnectorOptions, GuestConnector } from "./network/guest-agent.ts";
+export { GuestSocket } from "./network/guest-socket.ts";
+export type {
+  DnsAnswered,
+  EventsLost,
+  FlowClosed,
+  FlowDenied,
+  FlowOpened,
+  NetworkEvent,
+  NetworkLogEvent,
+  PolicyInForce,
+} from "../network/events.ts";

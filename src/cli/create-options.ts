@@ -1,5 +1,7 @@
 import { Patch, type SandboxBuilder } from "../api/index.ts";
 import { configureMount } from "../config/mounts/mount-config.ts";
+import type { OutboundProxy, PublishedPort } from "../config/network/network-type.ts";
+import { checkProxy } from "../config/network/proxy/proxy.ts";
 import type { AnySetting, FlagOf, InputValue } from "../config/settings/setting.ts";
 import { settersOf, settingEntries, type SettingKey, type Settings } from "../config/settings/table.ts";
 import {
@@ -21,6 +23,7 @@ import { parseEnvironment, parseLabel, parseScript, parseScriptPath, type Pair }
 import { parseCopy, parseCopyDir, parseCopyFile, parseRemoval } from "./values/patches.ts";
 import { parseRootDisk, type RootDiskChoice } from "./values/root-disk.ts";
 import { parseVolume, type MountChoice } from "./values/mount.ts";
+import { parsePort, usable } from "./values/port.ts";
 import { parserOf } from "./values/setting-value.ts";
 import { filled } from "./values/simple.ts";
 
@@ -36,12 +39,20 @@ const repeatedParsers = {
   labels: parseLabel,
   scripts: parseScript,
   mounts: parseVolume,
-} as const satisfies Partial<Record<SettingKey, ParseValue<Pair | MountChoice>>>;
+  ports: parsePort,
+} as const satisfies Partial<Record<SettingKey, ParseValue<Pair | MountChoice | PublishedPort>>>;
+
+/** Options of structures, of which the last one counts. */
+const structureParsers = { rootDisk: parseRootDisk, proxy: parseProxy } as const;
+
+function parseProxy(url: string): OutboundProxy {
+  return usable(() => checkProxy("proxy", url));
+}
 
 type OptionOf<Key extends SettingKey> = Key extends keyof typeof repeatedParsers
   ? Repeated<ReturnType<(typeof repeatedParsers)[Key]>>
-  : Key extends "rootDisk"
-    ? Value<RootDiskChoice>
+  : Key extends keyof typeof structureParsers
+    ? Value<ReturnType<(typeof structureParsers)[Key]>>
     : InputValue<Settings[Key]> extends boolean
       ? Flag
       : Value<InputValue<Settings[Key]>>;
@@ -56,7 +67,8 @@ function optionOf(key: SettingKey, { type, cli }: AnySetting): [name: string, op
     const completes = key === "mounts" ? { completes: ["volume", ":"] as const } : {};
     return [[name, repeated({ ...words, ...completes, placeholder, parse })]];
   }
-  if (key === "rootDisk") return [[name, value({ ...words, placeholder, parse: parseRootDisk })]];
+  const parseOne = structureParsers[key as keyof typeof structureParsers] as ParseValue<unknown> | undefined;
+  if (parseOne !== undefined) return [[name, value({ ...words, placeholder, parse: parseOne })]];
   if (type.form.kind === "flag") return [[name, flag(words)]];
   const choices = type.form.kind === "choice" ? { choices: type.form.words } : {};
   return [[name, value({ ...words, ...choices, placeholder, parse: parserOf(type.form) })]];
@@ -143,6 +155,12 @@ function setRootDisk(builder: SandboxBuilder, choice: RootDiskChoice): void {
   });
 }
 
+function publish(builder: SandboxBuilder, port: PublishedPort): void {
+  const { hostBind, hostPort, guestPort, protocol, proxyProtocol } = port;
+  if (protocol === "udp") builder.portUdpBind(hostBind, hostPort, guestPort);
+  else builder.portBind(hostBind, hostPort, guestPort, { proxyProtocol });
+}
+
 /** Transfers the options to the SDK's builder. */
 export function configure(
   builder: SandboxBuilder,
@@ -165,6 +183,7 @@ export function configure(
   for (const [name, content] of [...options.script, ...options.scriptPath]) builder.script(name, content);
   for (const { guest, config } of mountsOf(options))
     builder.volume(guest, (mount) => configureMount(mount, `the mount at ${guest}`, config));
+  for (const port of options.port) publish(builder, port);
   const { copy, copyFile, copyDir, mkdir, rm } = options;
   const made = [...rm.map(Patch.remove), ...mkdir.map((path) => Patch.mkdir(path))];
   for (const patch of [...made, ...copy, ...copyFile, ...copyDir]) builder.addPatch(patch);

@@ -162,7 +162,7 @@ test("a host may have the name of what every object has", async () => {
 test("a key of a later version is named, unless it asks for what is done anyway", async () => {
   const home = locateHome({ MSB_HOME: directory });
   for (const content of [
-    { deployment_profile: "multi-tenant" },
+    { profiles: { other: { backend: "cloud" } } },
     { paths: { cache: "/var/cache" } },
     { sandbox_defaults: { cpu_placement: "spread" } },
   ]) {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { destinationGroups, policySchema, ruleProtocols } from "../config/network/stored-policy.ts";
+import { DestinationGroups, RuleProtocols } from "../config/network/policy/rules.ts";
+import { policySchema } from "../config/network/policy/stored-policy.ts";
 import type { NetworkLogEvent } from "../network/events.ts";
 
 /**
@@ -18,9 +19,9 @@ const mostAddresses = 64;
 const flow = {
   flow: v.number(),
   direction: v.picklist(["egress", "ingress"]),
-  protocol: v.picklist(ruleProtocols),
+  protocol: v.picklist(RuleProtocols),
   address: v.string(),
-  group: v.nullable(v.picklist(destinationGroups)),
+  group: v.nullable(v.picklist(DestinationGroups)),
   port: v.nullable(v.number()),
   name: v.nullable(v.string()),
   rule: v.nullable(v.number()),

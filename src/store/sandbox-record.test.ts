@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { JsonError, UnsupportedOperationError } from "../errors/index.ts";
+import { networkOf } from "../config/network/network-of.ts";
+import { filledNetwork } from "../config/network/network-settings.ts";
+import { configOf } from "../config/sandbox/effective-config.ts";
 import { newRecord, readRecord, type ReadRecord } from "./sandbox-record.ts";
 
 async function reading(content: object): Promise<ReadRecord | null> {
@@ -24,14 +27,14 @@ test("a record without imageDigest and rootDisk reads with what such a sandbox h
 });
 
 test("a record of a later version is read when it asks for nothing new", async () => {
-  const later = { ports: [], secrets: {}, maxCpus: null, noNewPrivileges: false };
+  const later = { secrets: {}, maxCpus: null, noNewPrivileges: false };
   const read = await reading({ ...record, config: { ...record.config, ...later } });
   assert.equal(read?.record.config.cpus, 1);
 });
 
 for (const later of [
   { maxCpus: 4 },
-  { network: { policy: "none" } },
+  { vsock: ["/tmp/a.sock"] },
   { security: "restricted" },
   { trace: true },
 ]) {
@@ -46,24 +49,38 @@ for (const later of [
   });
 }
 
-test("a record of format 1 says that the sandbox has no network, whatever it says", async () => {
+test("a record that does not say what network there is has none, whatever it says", async () => {
   const { disableNetwork: _, ...before } = record.config;
-  for (const config of [record.config, { ...record.config, disableNetwork: true }, before]) {
-    const read = await reading({ ...record, format: 1, config });
-    assert.deepEqual([read?.record.format, read?.record.config.disableNetwork], [2, true]);
-    assert.equal(read?.record.config.memoryMib, 128);
-  }
-  const now = await reading(record);
-  assert.equal(now?.record.config.disableNetwork, false);
+  for (const format of [1, 2])
+    for (const config of [record.config, { ...record.config, disableNetwork: true }, before]) {
+      const read = await reading({ ...record, format, config });
+      assert.ok(read !== null);
+      assert.deepEqual([read.record.format, read.record.config.disableNetwork], [2, true]);
+      assert.equal(networkOf(read.record.config), null);
+      assert.equal(configOf(read.record).network?.enabled, false);
+      assert.equal(read.record.config.memoryMib, 128);
+    }
 });
 
-test("a new sandbox's record says that it has no network", async () => {
+test("a new sandbox's record says what network it has", async () => {
   const read = await reading(record);
   assert.ok(read !== null);
   const { id, name, createdAt, config } = read.record;
-  assert.equal(config.disableNetwork, false);
-  const made = newRecord({ id, name, createdAt, config });
-  assert.deepEqual(made, { ...read.record, config: { ...config, disableNetwork: true } });
+  const network = filledNetwork(null);
+  const made = newRecord({ id, name, createdAt, config: { ...config, disableNetwork: false, network } });
+  const again = await reading(made);
+  assert.deepEqual(again?.record, made);
+  assert.deepEqual(networkOf(made.config), {
+    ...network,
+    ports: [],
+    proxy: null,
+    deploymentProfile: "single-tenant",
+  });
+});
+
+test("the record of a sandbox without a network is one that older versions read", async () => {
+  const read = await reading(record);
+  assert.equal(read?.record.config.network, null);
 });
 
 test("a record of a later format is not taken for a damaged one", async () => {

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { refuseLaterSettings, storedConfigSchema } from "../config/sandbox/stored-config.ts";
 import { InvalidConfigError, JsonError, UnsupportedOperationError } from "../errors/index.ts";
+import { writeFileAtomically } from "../host/files/atomic-file.ts";
 import { errorCode, ioError } from "../host/system-error.ts";
 
 /** Raised when what is stored changes its meaning. */
@@ -23,18 +24,16 @@ export interface ReadRecord {
   readonly json: string;
 }
 
-/**
- * A record of now. It says what the sandbox has, whatever was asked for: this version gives no network, and a later one must not give
- * it one.
- */
+/** A record of now. */
 export function newRecord(fields: Omit<SandboxRecord, "format">): SandboxRecord {
-  return { format: recordFormat, ...fields, config: { ...fields.config, disableNetwork: true } };
+  return { format: recordFormat, ...fields };
 }
 
 /**
  * What an older version wrote, as it is written now.
  *
- * Format 1 stored `disableNetwork` as it was asked for, false by default, but no sandbox of that time has a network.
+ * Format 1 stored `disableNetwork` as it was asked for, false by default. No sandbox whose record does not say what `network` it has
+ * has one: it was made when there was none, and does not get one by an upgrade of this package.
  *
  * @throws UnsupportedOperationError when a later version wrote it
  */
@@ -47,8 +46,9 @@ function upgraded(stored: unknown): unknown {
       { hint: "A later version made it: use that one, or remove the sandbox (msb rm -f NAME)." },
     );
   }
-  if (format !== 1 || !isObject(config)) return stored;
-  return { ...stored, format: recordFormat, config: { ...config, disableNetwork: true } };
+  if (!isObject(config) || (format === recordFormat && "network" in config)) return stored;
+  if (format !== 1 && format !== recordFormat) return stored;
+  return { ...stored, format: recordFormat, config: { ...config, disableNetwork: true, network: null } };
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -65,6 +65,20 @@ export function checkRecord(record: SandboxRecord): void {
   if (parsed.success) return;
   const [issue] = parsed.issues;
   throw new InvalidConfigError(`${v.getDotPath(issue) ?? "the configuration"}: ${issue.message}`);
+}
+
+/** As it is written to disk. */
+export function recordText(record: SandboxRecord): string {
+  return `${JSON.stringify(record, null, 2)}\n`;
+}
+
+/**
+ * Writes the record of a sandbox anew, with what is to be so from its next start on. Whoever calls this owns the sandbox.
+ *
+ * @throws IoError; the old one is there then
+ */
+export async function saveRecord(path: string, record: SandboxRecord): Promise<void> {
+  await writeFileAtomically(path, recordText(record));
 }
 
 /**

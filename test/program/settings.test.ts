@@ -17,6 +17,8 @@ import { checkGlobalConfig } from "../../src/config/global/global-config.ts";
 import { draftFromConfig } from "../../src/config/sandbox/config-object.ts";
 import { configOf, effectiveConfig } from "../../src/config/sandbox/effective-config.ts";
 import type { SandboxConfig } from "../../src/config/sandbox/sandbox-config.ts";
+import type { NetworkBuilder } from "../../src/config/network/builders/network-builder.ts";
+import type { OutboundProxyBuilder } from "../../src/config/network/proxy/proxy-builder.ts";
 import { MountBuilder } from "../../src/config/mounts/mount-builder.ts";
 import { storedConfigSchema } from "../../src/config/sandbox/stored-config.ts";
 import type { AnySetting, Form } from "../../src/config/settings/setting.ts";
@@ -36,6 +38,9 @@ const structures: Partial<Record<SettingKey, readonly [input: unknown, ...args: 
   scripts: [{ hi: "echo hi" }, "hi", "echo hi"],
   labels: [{ stage: "test" }, "stage", "test"],
   patches: [[{ kind: "mkdir", path: "/a" }], (patch: { mkdir(path: string): unknown }) => patch.mkdir("/a")],
+  network: [{ maxConnections: 5 }, (network: NetworkBuilder) => network.maxConnections(5)],
+  ports: [{ "8080": 80 }, 8080, 80],
+  proxy: ["socks5://127.0.0.1:1080", (proxy: OutboundProxyBuilder) => proxy.socks5("127.0.0.1:1080")],
   rlimits: [[{ resource: "nofile", soft: 5, hard: 5 }], "nofile", 5],
 };
 
@@ -226,13 +231,15 @@ function inspectLine(title: string, config: SandboxConfig): string {
     status: "stopped",
     createdAt: new Date(0),
     updatedAt: new Date(0),
+    publishedPorts: [],
     accelerator: null,
   });
-  const line = String(text)
-    .split("\n")
-    .find((candidate) => candidate.startsWith(`${title}:`));
-  assert.ok(line !== undefined, `msb inspect has no line ${title}`);
-  return line;
+  const lines = String(text).split("\n");
+  const first = lines.findIndex((candidate) => candidate.startsWith(`${title}:`));
+  assert.notEqual(first, -1, `msb inspect has no line ${title}`);
+  const rest = lines.slice(first + 1);
+  const end = rest.findIndex((candidate) => !candidate.startsWith(" "));
+  return [lines[first], ...rest.slice(0, end === -1 ? rest.length : end)].join("\n");
 }
 
 test("the builder has no setter that is in no table", () => {
@@ -265,7 +272,7 @@ test("a new sandbox has no option that is in no table", () => {
 });
 
 test("a configuration has no field that is in no table", () => {
-  const keys = ["name", "imageDigest", ...Object.keys(settings)].sort();
+  const keys = ["name", "imageDigest", "portsTcp", "portsUdp", ...Object.keys(settings)].sort();
   assert.deepEqual(Object.keys(plain).sort(), keys);
   assert.deepEqual(
     Object.keys(configOf({ name: "name", config: effectiveConfig(plain, {}, null) })).sort(),

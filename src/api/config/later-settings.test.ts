@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { InvalidConfigError, Sandbox, UnsupportedOperationError, type SandboxBuilder } from "../index.ts";
+import { NetworkBuilder } from "../../config/network/builders/network-builder.ts";
 import type { SandboxConfigInput } from "../../config/sandbox/config-object.ts";
 
 let home: string;
@@ -22,19 +23,26 @@ const setters: Readonly<Record<string, (b: SandboxBuilder) => SandboxBuilder>> =
   cpuPlacement: (b) => b.cpuPlacement("spread"),
   placementProfile: (b) => b.placementProfile("numa"),
   security: (b) => b.security("restricted"),
-  deploymentProfile: (b) => b.deploymentProfile("multi-tenant"),
   init: (b) => b.init("auto"),
   initWith: (b) => b.initWith("/sbin/init", unused),
-  port: (b) => b.port(8080, 80),
-  portUdp: (b) => b.portUdp(5353, 53),
-  portBind: (b) => b.portBind("127.0.0.1", 8080, 80),
-  portUdpBind: (b) => b.portUdpBind("127.0.0.1", 5353, 53),
   vsock: (b) => b.vsock("/tmp/a.sock", 5000),
   vsockDgram: (b) => b.vsockDgram("/tmp/a.sock", 5000),
-  network: (b) => b.network(unused),
   secret: (b) => b.secret(unused),
   secretEnv: (b) => b.secretEnv("TOKEN", "value", "example.com"),
-  proxy: (b) => b.proxy(unused),
+};
+
+/** In `network()` too. */
+const networkSetters: Readonly<Record<string, (n: NetworkBuilder) => NetworkBuilder>> = {
+  tls: (n) => n.tls(unused),
+  interceptTls: (n) => n.interceptTls(),
+  http: (n) => n.http(unused),
+  secret: (n) => n.secret(unused),
+  secretEnv: (n) => n.secretEnv("TOKEN", "value", "$TOKEN", "example.com"),
+  secretEnvSimple: (n) => n.secretEnvSimple("TOKEN", "value", "example.com"),
+  onSecretViolation: (n) => n.onSecretViolation("block"),
+  secretViolationAction: (n) => n.secretViolationAction("block"),
+  trustHostCAs: (n) => n.trustHostCAs(true),
+  strict: (n) => n.strict(true),
 };
 
 async function refusesNaming(create: () => Promise<unknown>, setting: string): Promise<void> {
@@ -53,29 +61,54 @@ for (const [setting, apply] of Object.entries(setters)) {
   });
 }
 
+for (const [setting, apply] of Object.entries(networkSetters)) {
+  test(`${setting} of a network fails at create and is named; nothing is created`, async () => {
+    const builder = Sandbox.builder("later").image("localhost/base").network(apply);
+    builder.build();
+    await refusesNaming(() => builder.create(), setting);
+    assert.throws(() => apply(new NetworkBuilder()).build(), UnsupportedOperationError);
+    assert.deepEqual(await readdir(home), []);
+  });
+}
+
+test("what asks for nothing of a later version is let through", () => {
+  const builder = Sandbox.builder("later").image("localhost/base");
+  const { network } = builder.network((n) => n.trustHostCAs(false).strict(false)).build();
+  assert.equal(network?.enabled, true);
+});
+
 test("a setting that stands in the image's place is named too", async () => {
   await refusesNaming(() => Sandbox.builder("later").fromSnapshot("s").create(), "fromSnapshot");
 });
 
 test("wrong arguments of a later setting are told first", async () => {
   await assert.rejects(
-    Sandbox.builder("later").image("localhost/base").port(0, 80).create(),
+    Sandbox.builder("later").image("localhost/base").vsock("/tmp/a.sock", 0).create(),
     InvalidConfigError,
   );
 });
 
+for (const [field, value] of Object.entries({
+  tls: { bypass: ["example.com"] },
+  secrets: [{}],
+  trustHostCas: true,
+  trustHostCAs: true,
+  strict: true,
+  onSecretViolation: "block",
+})) {
+  test(`the field network.${field} fails at create and is named`, async () => {
+    await refusesNaming(() => Sandbox.create({ ...base, network: { [field]: value } }), field);
+  });
+}
+
 const base: SandboxConfigInput = { name: "later", image: "localhost/base" };
 const fields: Readonly<Record<string, unknown>> = {
-  network: { policy: "none" },
-  ports: { "8080": 80 },
   secrets: [{}],
   security: "restricted",
   securityProfile: "restricted",
   fromSnapshot: "s",
   vsock: ["/tmp/a.sock"],
-  proxy: "socks5://127.0.0.1",
   cpuPlacement: "spread",
-  deploymentProfile: "multi-tenant",
 };
 
 for (const [field, value] of Object.entries(fields)) {

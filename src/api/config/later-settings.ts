@@ -1,10 +1,5 @@
 import { checkOneOf, checkWhole } from "../../config/checks.ts";
-import {
-  CpuPlacements,
-  DeploymentProfiles,
-  type CpuPlacement,
-  type DeploymentProfile,
-} from "../../config/enums.ts";
+import { CpuPlacements, type CpuPlacement } from "../../config/enums.ts";
 import { checkString } from "../../config/guest-text.ts";
 import type { SandboxDraft } from "../../config/sandbox/sandbox-draft.ts";
 import type { Mebibytes } from "../../config/sizes.ts";
@@ -60,14 +55,6 @@ export class LaterSettings {
     return this;
   }
 
-  /** Not in this version, except `single-tenant`, the default. */
-  deploymentProfile(profile: DeploymentProfile): this {
-    const check = (): unknown => checkOneOf("deploymentProfile", profile, DeploymentProfiles);
-    if (profile === "single-tenant") this.draft.attempt(check);
-    else this.draft.notYet("deploymentProfile", check);
-    return this;
-  }
-
   /** Not in this version. */
   init(command: string, _args?: Iterable<string>): this {
     this.draft.notYet("init", () => checkString("init", command));
@@ -81,28 +68,6 @@ export class LaterSettings {
   }
 
   /** Not in this version. */
-  port(host: number, guest: number): this {
-    return this.#portNotYet("port", host, guest);
-  }
-
-  /** Not in this version. */
-  portUdp(host: number, guest: number): this {
-    return this.#portNotYet("portUdp", host, guest);
-  }
-
-  /** Not in this version. */
-  portBind(bind: string, host: number, guest: number): this {
-    this.draft.attempt(() => checkString("the bind address", bind));
-    return this.#portNotYet("portBind", host, guest);
-  }
-
-  /** Not in this version. */
-  portUdpBind(bind: string, host: number, guest: number): this {
-    this.draft.attempt(() => checkString("the bind address", bind));
-    return this.#portNotYet("portUdpBind", host, guest);
-  }
-
-  /** Not in this version. */
   vsock(hostSocketPath: string, port: number): this {
     return this.#vsockNotYet("vsock", hostSocketPath, port);
   }
@@ -110,12 +75,6 @@ export class LaterSettings {
   /** Not in this version. */
   vsockDgram(hostSocketPath: string, port: number): this {
     return this.#vsockNotYet("vsockDgram", hostSocketPath, port);
-  }
-
-  /** Not in this version: the guest has no network interface. */
-  network(_configure: (network: never) => unknown): this {
-    this.draft.notYet("network");
-    return this;
   }
 
   /** Not in this version. */
@@ -129,20 +88,6 @@ export class LaterSettings {
     this.draft.notYet("secretEnv", () => {
       checkString("the secret's environment variable", envVar);
       checkString("the secret's host", allowedHost);
-    });
-    return this;
-  }
-
-  /** Not in this version. */
-  proxy(_configure: (proxy: never) => unknown): this {
-    this.draft.notYet("proxy");
-    return this;
-  }
-
-  #portNotYet(setting: string, host: number, guest: number): this {
-    this.draft.notYet(setting, () => {
-      checkWhole("the host port", host, 1, 65_535);
-      checkWhole("the guest port", guest, 1, 65_535);
     });
     return this;
   }

@@ -4,8 +4,11 @@ import { built } from "../../config/checks.ts";
 import { MountBuilder } from "../../config/mounts/mount-builder.ts";
 import type { EnvInput } from "../../config/env.ts";
 import type { PairsInput } from "../../config/pairs.ts";
-import type { LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
+import type { DeploymentProfile, LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
 import { chooseImage, type ImageBuilder } from "../../config/image-builder.ts";
+import type { NetworkBuilder, PortOptions } from "../../config/network/builders/network-builder.ts";
+import type { AnyProxyBuilder, OutboundProxyBuilder } from "../../config/network/proxy/proxy-builder.ts";
+import { loopback } from "../../config/network/ports.ts";
 import type { Patch, PatchConfig } from "../../config/patches/patch.ts";
 import { PatchBuilder } from "../../config/patches/patch-builder.ts";
 import { LaterSettings } from "./later-settings.ts";
@@ -271,6 +274,52 @@ export class SandboxBuilder extends LaterSettings {
   /** The guest kernel's policy for transparent huge pages; by default `madvise`. */
   thp(mode: ThpMode): this {
     return this.#set("thp", mode);
+  }
+
+  /**
+   * Says what the guest may reach, and how: `n => n.policy(NetworkPolicy.none())`. By default names and public addresses. Several calls
+   * are put together; of what is said twice the last counts.
+   */
+  network(configure: (network: NetworkBuilder) => NetworkBuilder): this {
+    return this.#set("network", configure);
+  }
+
+  /**
+   * Publishes a TCP port of the guest at 127.0.0.1 of the host. Host port 0 takes one that is free. `proxyProtocol` tells the guest's
+   * server who connects, by a PROXY protocol header of version 2 before the first byte.
+   */
+  port(host: number, guest: number, options: PortOptions = {}): this {
+    return this.portBind(loopback, host, guest, options);
+  }
+
+  /** The same for UDP. */
+  portUdp(host: number, guest: number): this {
+    return this.portUdpBind(loopback, host, guest);
+  }
+
+  /** Publishes a TCP port of the guest at an IP address of the host: `0.0.0.0` and `::` let other computers in. */
+  portBind(bind: string, host: number, guest: number, options: PortOptions = {}): this {
+    return this.#set("ports", [{ ...options, hostBind: bind, hostPort: host, guestPort: guest }]);
+  }
+
+  /** The same for UDP. */
+  portUdpBind(bind: string, host: number, guest: number): this {
+    return this.#set("ports", [{ hostBind: bind, hostPort: host, guestPort: guest, protocol: "udp" }]);
+  }
+
+  /**
+   * What outgoing TCP connections go through: `p => p.socks5("127.0.0.1:1080")`. Which ones are allowed says the policy all the same.
+   */
+  proxy(configure: (proxy: OutboundProxyBuilder) => AnyProxyBuilder): this {
+    return this.#set("proxy", configure);
+  }
+
+  /**
+   * Whether the users of the host trust each other; by default `single-tenant`. With `multi-tenant` only names and public addresses are
+   * reached, whatever the policy says, and what would open the host is refused: ports, nameservers, address overrides.
+   */
+  deploymentProfile(profile: DeploymentProfile): this {
+    return this.#set("deploymentProfile", profile);
   }
 
   /** Gives the guest no network interface. */

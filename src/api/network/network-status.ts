@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { PublishedPort } from "../../config/network/network-type.ts";
 import type { NetworkPolicy, RuleProtocol } from "../../config/network/policy-type.ts";
-import { policySchema } from "../../config/network/stored-policy.ts";
+import { policySchema } from "../../config/network/policy/stored-policy.ts";
 import { ProtocolError } from "../../errors/index.ts";
 import type { NetworkStatusMessage } from "../../protocol/generated/messages.ts";
 

@@ -37,7 +37,9 @@ import { observed } from "./observed.ts";
 import { observerCallbacks, tellNotice, type CreateObserver } from "./progress.ts";
 import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./create-root.ts";
 import { Sandbox } from "./sandbox.ts";
-import { refuseSettings } from "../../config/sandbox/sandbox-draft.ts";
+import { refuseSettings } from "../../config/keys/refuse-settings.ts";
+import { checkNetwork } from "../../config/network/check-network.ts";
+import { networkSettingsOf } from "../../config/network/network-settings.ts";
 import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
 import { checkPatchable } from "../../config/patches/check-patchable.ts";
 import { checkPatchSources } from "../../config/patches/check-sources.ts";
@@ -101,6 +103,8 @@ export async function prepareCreation(
   const kernelPath = await chooseKernel(config, settings);
   const stored = effectiveConfig({ ...config, image, mounts }, settings, kernelPath);
   checkMemory(stored);
+  // The profile may be one that config.json says.
+  checkNetwork({ ...stored, network: networkSettingsOf(stored) });
   // The root disk may be one that config.json says.
   checkPatchable(stored.image, stored.patches, stored.rootDisk);
   await checkPatchSources(stored.patches);

@@ -9,21 +9,27 @@ export interface LaterKeys {
 /** Of the configuration object. */
 export const laterConfigKeys: LaterKeys = {
   cpuPlacement: ["inherit"],
-  deploymentProfile: ["single-tenant"],
   fromSnapshot: [],
   init: [],
   maxCpus: [],
   maxMemoryMib: [],
-  network: [],
   placementProfile: [],
-  ports: [],
-  portsTcp: [],
-  portsUdp: [],
-  proxy: [],
   secrets: [],
   security: ["default"],
   securityProfile: ["default"],
   vsock: [],
+};
+
+/** Of `network` in the configuration object. */
+export const laterNetworkKeys: LaterKeys = {
+  http: [],
+  secrets: [],
+  secretViolation: [],
+  onSecretViolation: [],
+  strict: [false],
+  tls: [],
+  trustHostCAs: [false],
+  trustHostCas: [false],
 };
 
 /** Of `config.json`, by the section that they are in. */
@@ -34,7 +40,6 @@ export const laterGlobalKeys: Readonly<Record<string, LaterKeys>> = {
     ssh: [],
     metrics: [],
     runtime: [],
-    deployment_profile: ["single-tenant"],
     active_profile: [],
     profiles: [],
   },

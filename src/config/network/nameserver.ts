@@ -16,11 +16,9 @@ export interface Nameserver {
 /**
  * Reads `IP`, `IP:PORT`, `[v6]`, `[v6]:PORT`, an IPv6 address alone, `HOST` or `HOST:PORT`. Blanks around it are left out.
  *
+ * `[2606:4700:4700::1111]:5353` is `{ host: "2606:4700:4700::1111", isAddress: true, port: 5353 }`.
+ *
  * @throws InvalidConfigError when it is none of them
- * @example
- * ```ts
- * parseNameserver("[2606:4700:4700::1111]:5353"); // { host: "2606:4700:4700::1111", isAddress: true, port: 5353 }
- * ```
  */
 export function parseNameserver(text: string): Nameserver {
   const trimmed = text.trim();

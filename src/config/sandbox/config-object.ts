@@ -1,6 +1,7 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import { asksForNothing, laterConfigKeys } from "../keys/later-keys.ts";
 import { mountFromConfig, type MountConfig } from "../mounts/mount-config.ts";
+import { checkPorts } from "../network/ports.ts";
 import { refuseUnknownLoginKeys, type RegistryInput } from "../registry-config.ts";
 import { pairsOf } from "../pairs.ts";
 import type { RootfsSource } from "../rootfs-source.ts";
@@ -17,10 +18,22 @@ export interface SandboxConfigInput extends InputOf<Settings> {
   readonly registryAuth?: { readonly username: string; readonly password: string } | null;
   /** What is mounted, by its place in the guest; `mounts` may have more. */
   readonly volumes?: Readonly<Record<string, MountConfig>> | Iterable<readonly [string, MountConfig]> | null;
+  /** Ports over TCP as pairs; `ports` may have more. */
+  readonly portsTcp?: Iterable<readonly [host: number, guest: number]> | null;
+  /** The same over UDP. */
+  readonly portsUdp?: Iterable<readonly [host: number, guest: number]> | null;
 }
 
 const settingKeys = Object.keys(settings) as readonly SettingKey[];
-const knownKeys = ["name", ...settingKeys, "registryAuth", "volumes", ...Object.keys(laterConfigKeys)];
+const knownKeys = [
+  "name",
+  ...settingKeys,
+  "registryAuth",
+  "volumes",
+  "portsTcp",
+  "portsUdp",
+  ...Object.keys(laterConfigKeys),
+];
 
 /** @throws InvalidConfigError when it is no object; what is wrong with its fields is told by the draft */
 export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
@@ -37,6 +50,8 @@ export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
     if (value !== null && value !== undefined) draft.set(key, value as never, key);
   }
   addVolumes(draft, input.volumes);
+  addPorts(draft, "tcp", input.portsTcp);
+  addPorts(draft, "udp", input.portsUdp);
   for (const [key, done] of Object.entries(laterConfigKeys)) {
     if (Object.hasOwn(given, key) && !asksForNothing(Reflect.get(given, key), done)) draft.notYet(key);
   }
@@ -49,6 +64,12 @@ function addVolumes(draft: SandboxDraft, volumes: SandboxConfigInput["volumes"])
     for (const [guest, config] of pairsOf("volumes", volumes))
       draft.add("mounts", () => [mountFromConfig(guest as string, config as MountConfig)]);
   });
+}
+
+function addPorts(draft: SandboxDraft, protocol: "tcp" | "udp", pairs: SandboxConfigInput["portsTcp"]): void {
+  if (pairs === null || pairs === undefined) return;
+  const name = protocol === "tcp" ? "portsTcp" : "portsUdp";
+  draft.add("ports", () => checkPorts(name, pairs).map((port) => ({ ...port, protocol })));
 }
 
 /** `registryAuth` is the login of a registry that has none of its own. */

@@ -1,5 +1,7 @@
 import { smallSha256 } from "../../host/digest.ts";
 import { configuredRootDisk, type GlobalConfig } from "../global/global-config.ts";
+import { filledNetwork, networkSettingsOf } from "../network/network-settings.ts";
+import { portPairs } from "../network/ports.ts";
 import { defaultRootDisk } from "../root-disk.ts";
 import { settingEntries, type SettingKey } from "../settings/table.ts";
 import { deepFreeze, type SandboxConfig } from "./sandbox-config.ts";
@@ -30,6 +32,7 @@ export function effectiveConfig(
   // The table says what each one is made of, and `StoredConfig` is made from the table.
   return {
     ...(Object.fromEntries(filled) as Partial<StoredConfig>),
+    network: config.disableNetwork ? null : filledNetwork(config.network),
     imageDigest: null,
     kernelPath,
   } as StoredConfig;
@@ -48,7 +51,15 @@ export function configOf({
     .filter((entry) => !entry[1].stored)
     .map(([key, { initial }]) => [key, initial]);
   const unset = Object.fromEntries(ofCreation) as Partial<SandboxConfig>;
-  return deepFreeze({ ...unset, ...stored, name, libkrunfwPath: kernelPath } as SandboxConfig);
+  return deepFreeze({
+    ...unset,
+    ...stored,
+    network: networkSettingsOf(config),
+    portsTcp: portPairs(config.ports, "tcp"),
+    portsUdp: portPairs(config.ports, "udp"),
+    name,
+    libkrunfwPath: kernelPath,
+  } as SandboxConfig);
 }
 
 /** @param path such as `sandbox_defaults.cpus` */

@@ -6,7 +6,13 @@ export interface SandboxConfig extends ConfigOf<Settings> {
   readonly name: string;
   /** Of the image's manifest, which the sandbox keeps whatever the reference means later; null for what is no image. */
   readonly imageDigest: string | null;
+  /** `ports` over TCP, as pairs of the host's and the guest's port. */
+  readonly portsTcp: PortPairs;
+  /** The same over UDP. */
+  readonly portsUdp: PortPairs;
 }
+
+type PortPairs = readonly (readonly [host: number, guest: number])[];
 
 export function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && !Object.isFrozen(value)) {

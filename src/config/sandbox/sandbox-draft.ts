@@ -1,19 +1,13 @@
-import { InvalidConfigError, UnsupportedOperationError } from "../../errors/index.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
+import { refuseSettings } from "../keys/refuse-settings.ts";
+import { finishedNetwork, type NetworkValues } from "../network/finished-network.ts";
+import type { AskedNetwork } from "../network/network-settings.ts";
 import { checkPatchable } from "../patches/check-patchable.ts";
 import { checkEnvSize } from "../env.ts";
 import { checkSandboxName } from "../sandbox-name.ts";
 import type { AnySetting, InputValue } from "../settings/setting.ts";
 import { settersOf, settingEntries, settings, type SettingKey, type Settings } from "../settings/table.ts";
 import { deepFreeze, type SandboxConfig } from "./sandbox-config.ts";
-
-/** @throws UnsupportedOperationError that names the settings, when there are any */
-export function refuseSettings(unsupported: readonly string[]): void {
-  const [first] = unsupported;
-  if (first === undefined) return;
-  throw new UnsupportedOperationError(`this version of microsandbox does not have the setting ${first} yet`, {
-    hint: `Leave ${unsupported.join(", ")} out.`,
-  });
-}
 
 /**
  * A sandbox's configuration while it is put together: the one code path behind the builder and the configuration object.
@@ -32,7 +26,8 @@ export class SandboxDraft {
 
   /** What was set that this version cannot do, by the setters' names. */
   get unsupported(): readonly string[] {
-    return [...this.#unsupported];
+    const network = this.#values.get("network") as AskedNetwork | null;
+    return [...this.#unsupported, ...(network?.unsupported ?? [])];
   }
 
   /** Runs a check and keeps its first complaint for later. */
@@ -100,7 +95,10 @@ export class SandboxDraft {
       );
     }
     // `SandboxConfig` is made from the table, and so is what is in the map.
-    const values = Object.fromEntries(this.#values) as unknown as SandboxConfig;
+    const values = {
+      ...(Object.fromEntries(this.#values) as unknown as SandboxConfig),
+      ...finishedNetwork(Object.fromEntries(this.#values) as unknown as NetworkValues),
+    };
     checkEnvSize(values.env, values.rlimits);
     checkPatchable(values.image, values.patches, values.rootDisk);
     return deepFreeze({ ...values, name: this.#name, imageDigest: null });

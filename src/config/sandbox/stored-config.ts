@@ -4,6 +4,7 @@ import { UnsupportedOperationError } from "../../errors/index.ts";
 import { DiskImageFormats } from "../enums.ts";
 import { asksForNothing } from "../keys/later-keys.ts";
 import { mountsSchema } from "../mounts/mounts-setting.ts";
+import { networkSchema, portsSchema, proxySchema } from "../network/network-schema.ts";
 import { storedPatchSchema } from "../patches/stored-patch.ts";
 import { rlimitResources } from "../rlimits.ts";
 import { defaultRootDisk } from "../root-disk.ts";
@@ -48,6 +49,9 @@ const structures: Partial<Record<SettingKey, v.GenericSchema>> = {
     () => defaultRootDisk,
   ),
   mounts: mountsSchema,
+  network: networkSchema,
+  ports: portsSchema,
+  proxy: proxySchema,
   env: pairs,
   scripts: pairs,
   labels: keyed(v.string()),

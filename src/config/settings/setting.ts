@@ -146,6 +146,20 @@ export function settledSetting<Value, Input, const Flag extends string = never>(
   >;
 }
 
+/**
+ * A structure that has one form while it is put together, one in a configuration, and one in the record, where null means that there
+ * is none. Whoever finishes a configuration or stores it makes the one of the other by hand.
+ */
+export function reshapedSetting<Config, Stored, Asked, Input>(
+  entry: Description<Asked, Input, never, never>,
+): Setting<Config | null, Stored | null, Input> {
+  return { ...entry, default: null, initial: null, stored: true, nullable: true } as unknown as Setting<
+    Config | null,
+    Stored | null,
+    Input
+  >;
+}
+
 /** A setting without which there is no sandbox. */
 export function requiredSetting<Value, Input>(
   entry: Description<Value, Input, never, never>,

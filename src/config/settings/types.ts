@@ -36,7 +36,7 @@ export const seconds: SettingType<number, number> = {
 };
 
 /** The longest that a timer of Node waits, 25 days. */
-const longestTimerMs = 2 ** 31 - 1;
+export const longestTimerMs = 2 ** 31 - 1;
 
 /** A time of a timer. */
 export const milliseconds: SettingType<number, number> = {

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { NetworkConfig, PublishedPort } from "../../config/network/network-type.ts";
 import type { NetworkPolicy } from "../../config/network/policy-type.ts";
 import type { LinkAddresses } from "../../config/network/link-addresses.ts";
-import { RuntimeError } from "../../errors/index.ts";
+import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
 import { createDnsResolver } from "../dns/forwarder.ts";
 import type { NetworkEvent } from "../events.ts";
 import { GuestInterface } from "../ip/guest-interface.ts";
@@ -14,7 +14,8 @@ import { createPolicyEngine } from "../policy/create-engine.ts";
 import { DnsBindings } from "../policy/dns-bindings.ts";
 import { TcpGate } from "../tcp/stack.ts";
 import { DnsFront } from "./dns-front.ts";
-import { EchoFront } from "./echo-front.ts";
+import { EchoFront } from "./echo/echo-front.ts";
+import { HostEcho } from "./echo/host-echo.ts";
 import { FlowLog } from "./flow-log.ts";
 import { Gatekeeper, type Policies } from "./gatekeeper.ts";
 import { HostAddresses } from "./host-addresses.ts";
@@ -34,18 +35,31 @@ export interface RunningGatewayOptions {
   readonly addresses: LinkAddresses;
   readonly config: NetworkConfig;
   readonly ports: PublishedPorts;
+  /** The agent's program, as it runs on this host. Without one nobody outside can be pinged. */
+  readonly agentProgram?: string | null;
   readonly event: (event: NetworkEvent) => void;
   readonly warn: (message: string) => void;
-  /** For tests: which addresses are the host's. */
-  readonly host?: HostAddresses;
 }
+
+/** See `NetworkChange` of the gateway. */
+interface RunningChange {
+  readonly policy?: NetworkPolicy;
+  readonly observe?: boolean;
+  readonly publish?: readonly PublishedPort[];
+  readonly unpublish?: readonly Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">[];
+  readonly maxConnections?: number;
+  readonly rateLimiter?: NetworkConfig["rateLimiter"];
+}
+
+/** Of a tenant's sandbox. */
+const mostTenantConnections = 256;
 
 const allowAll: NetworkPolicy = { defaultEgress: "allow", defaultIngress: "allow", rules: [] };
 
 /** All that joins the guest's cable with the host's sockets. */
 export class RunningGateway {
   readonly #options: RunningGatewayOptions;
-  readonly #host: HostAddresses;
+  readonly #host = new HostAddresses();
   readonly #bindings = new DnsBindings();
   readonly #slabs = new Slabs();
   readonly #streams = new Set<GuestStream>();
@@ -54,6 +68,9 @@ export class RunningGateway {
   readonly #link: FrameLink;
   readonly #guest: GuestInterface;
   readonly #tcp: TcpGate;
+  readonly #hostEcho: HostEcho;
+  readonly #echo: EchoFront;
+  readonly #echo: EchoFront;
   readonly #dns: DnsFront;
   readonly #outboundTcp: OutboundTcp;
   readonly #outboundUdp: OutboundUdp;
@@ -69,7 +86,7 @@ export class RunningGateway {
   constructor(options: RunningGatewayOptions) {
     const { link, addresses, config, event, warn } = options;
     this.#options = options;
-    this.#host = options.host ?? new HostAddresses();
+    this.#hostEcho = new HostEcho(options.agentProgram ?? null);
     this.#policy = config.policy;
     this.#observe = config.observe;
     const gatekeeper = this.#gatekeeperFor(config.policy, config.observe, this.#bindings);
@@ -82,6 +99,8 @@ export class RunningGateway {
       failed: (error) => warn(`a frame of the guest was lost: ${String(error)}`),
       closed: (error) => {
         if (error !== null) warn(`the guest's cable: ${error.message}`);
+        // There is no guest any more.
+        void this.close();
       },
     });
     this.#guest = new GuestInterface({
@@ -92,7 +111,9 @@ export class RunningGateway {
     const { sender: ip, errors } = this.#guest;
     const slabs = this.#slabs;
     const isMultiTenant = config.deploymentProfile === "multi-tenant";
-    const echo = new EchoFront({ gatekeeper, log, errors, isMultiTenant });
+    const echo = new EchoFront({ gatekeeper, log, ip, errors, host: this.#hostEcho, isMultiTenant });
+    this.#echo = echo;
+    this.#echo = echo;
     const resolver = createDnsResolver({
       config,
       addresses,
@@ -193,14 +214,8 @@ export class RunningGateway {
   }
 
   /** See `Gateway.update`. */
-  async update(change: {
-    readonly policy?: NetworkPolicy;
-    readonly observe?: boolean;
-    readonly publish?: readonly PublishedPort[];
-    readonly unpublish?: readonly Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">[];
-    readonly maxConnections?: number;
-    readonly rateLimiter?: NetworkConfig["rateLimiter"];
-  }): Promise<void> {
+  async update(change: RunningChange): Promise<void> {
+    if (this.#options.config.deploymentProfile === "multi-tenant") checkTenantChange(change);
     const policy = change.policy ?? this.#policy;
     const observe = change.observe ?? this.#observe;
     // What can fail comes first.
@@ -229,6 +244,8 @@ export class RunningGateway {
     this.#publishedTcp.close();
     this.#publishedUdp.close();
     this.#dns.close();
+    this.#echo.close();
+    this.#hostEcho.close();
     this.#tcp.close();
     this.#guest.close();
     this.#log.close();
@@ -256,6 +273,19 @@ export class RunningGateway {
     return {
       configured,
       inForce: observe ? createPolicyEngine({ ...common, policy: allowAll }) : configured,
+      rules: observe ? [] : policy.rules,
+      isMultiTenant: config.deploymentProfile === "multi-tenant",
     };
   }
+}
+
+function checkTenantChange({ publish = [], maxConnections = 0 }: RunningChange): void {
+  if (publish.length > 0)
+    throw new InvalidConfigError("a multi-tenant sandbox publishes no ports", {
+      hint: 'Use connect() from the host, or the deployment profile "single-tenant".',
+    });
+  if (maxConnections > mostTenantConnections)
+    throw new InvalidConfigError(`a multi-tenant sandbox has at most ${mostTenantConnections} connections`, {
+      hint: "Ask for fewer.",
+    });
 }

@@ -10,6 +10,10 @@ export interface Bindings {
   bind(name: string, addresses: readonly IpAddress[], ttlSeconds: number): void;
   /** The answer was no address: the name stands for none of that family any more. */
   clear(name: string, family: Family): void;
-  /** Names that stand for an address now; a mapped one is looked up as the IPv4 address in it. */
+  /**
+   * Names that stand for an address now, the one that was answered last first; a mapped one is looked up as the IPv4 address in it.
+   *
+   * @returns a list that never changes: when the names do, there is another one
+   */
   namesOf(address: IpAddress): readonly string[];
 }

@@ -178,6 +178,18 @@ const bySni: Readonly<Record<string, Row>> = {
     evidence: "sni files.example.net",
     says: { [v4]: "allow #1 files.example.net" },
   },
+  "a name that DNS has not told of does not hide one that it has": {
+    policy: "allow/allow; deny evil.com",
+    bound: [`evil.com=${v4}`, `good.example=${cdn}`],
+    evidence: "sni good.example",
+    says: { [v4]: "deny #0 evil.com", [cdn]: "allow", [v6]: "allow" },
+  },
+  "a name that shares its address with one that is denied": {
+    policy: "allow/allow; deny evil.com",
+    bound: [`evil.com=${cdn}`, `good.example=${cdn}`],
+    evidence: "sni good.example",
+    says: { [cdn]: "allow" },
+  },
   "addresses decide by themselves": {
     policy: "deny/allow; deny 151.101.0.0/16; allow example.org; allow public",
     bound: [`example.org=${cdn}`],
@@ -376,6 +388,42 @@ test("a long list of names is decided as a short one is, and says which rule it 
   );
   assert.equal(decided(engine, v4, "sni x.y.n9.example"), "deny #2000 x.y.n9.example");
   assert.equal(decided(engine, v4, "sni x.yn9.example"), "allow");
+});
+
+test("what is kept of an address with many names is never older than its names", () => {
+  let now = 0;
+  const bindings = new DnsBindings({ now: () => now });
+  const engine = createPolicyEngine({
+    policy: policy("deny/deny; allow good.example udp 443; allow .better.example udp 80,443"),
+    bindings,
+    gateways,
+    deploymentProfile: "single-tenant",
+  });
+  for (let index = 0; index < 10; index++) bindings.bind(`n${index}.example`, [ip(v4)], 60);
+  const says = (): string => decided(engine, `udp ${v4}`);
+  assert.deepEqual([says(), says()], ["deny", "deny"]);
+  bindings.bind("a.better.example", [ip(v4)], 20);
+  assert.deepEqual([says(), says()], ["allow #1 a.better.example", "allow #1 a.better.example"]);
+  bindings.bind("good.example", [ip(v4)], 10);
+  assert.deepEqual([says(), says()], ["allow #0 good.example", "allow #0 good.example"]);
+  now = 9999;
+  assert.equal(says(), "allow #0 good.example");
+  now = 10_000;
+  assert.equal(says(), "allow #1 a.better.example");
+  bindings.clear("a.better.example", 4);
+  assert.deepEqual([says(), says()], ["deny", "deny"]);
+});
+
+test("a name of very many labels is compared with each rule's name by its end", () => {
+  const many = "a.".repeat(120);
+  const rules = Array.from({ length: 20 }, (_, index) => `allow .n${index}.example`);
+  const engine = engineFor({ policy: `deny/deny; ${rules.join("; ")}; allow .com`, says: {} });
+  const asked = (name: string): number | null => engine.query(name, { protocol: "udp", port: 53 }).rule;
+  assert.equal(asked(`${many}n7.example`), 7);
+  assert.equal(asked(`${many}com`), 20);
+  assert.equal(asked("com"), 20);
+  assert.equal(asked(`${many}example`), null);
+  assert.equal(asked(`n7.example.${many}org`), null);
 });
 
 function engineFor({ policy: text, bound = [] }: Row): PolicyEngine {

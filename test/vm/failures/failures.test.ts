@@ -120,27 +120,18 @@ test(
       cpuPlacement: (b) => b.cpuPlacement("spread"),
       placementProfile: (b) => b.placementProfile("some"),
       security: (b) => b.security("restricted"),
-      deploymentProfile: (b) => b.deploymentProfile("multi-tenant"),
       init: (b) => b.init("/sbin/init"),
       initWith: (b) => b.initWith("auto", (init) => init),
-      port: (b) => b.port(8080, 80),
-      portUdp: (b) => b.portUdp(5353, 53),
-      portBind: (b) => b.portBind("127.0.0.1", 8080, 80),
-      portUdpBind: (b) => b.portUdpBind("127.0.0.1", 5353, 53),
       vsock: (b) => b.vsock("/tmp/socket", 1024),
       vsockDgram: (b) => b.vsockDgram("/tmp/socket", 1024),
-      network: (b) => b.network((network) => network),
       secret: (b) => b.secret((secret) => secret),
       secretEnv: (b) => b.secretEnv("TOKEN", "value", "example.com"),
-      proxy: (b) => b.proxy((proxy) => proxy),
     };
     for (const [setting, set] of Object.entries(settings)) {
       const error = await failure(set(build("later")).create(), UnsupportedOperationError);
       assert.match(error.message, new RegExp(`\\b${setting}\\b`));
     }
     const keys: Record<string, unknown> = {
-      network: { policy: "none" },
-      ports: { 80: 80 },
       secrets: [{}],
       init: "/sbin/init",
       maxCpus: 4,

@@ -1,31 +1,20 @@
 import * as v from "valibot";
-import type { NetworkPolicy } from "./policy-type.ts";
+import { DestinationGroups, PolicyActions, RuleDirections, RuleProtocols } from "./rules.ts";
+import type { NetworkPolicy } from "../policy-type.ts";
 
-export const destinationGroups = [
-  "public",
-  "private",
-  "loopback",
-  "link-local",
-  "metadata",
-  "multicast",
-  "host",
-] as const;
-
-export const ruleProtocols = ["tcp", "udp", "icmpv4", "icmpv6"] as const;
-
-const action = v.picklist(["allow", "deny"]);
+const action = v.picklist(PolicyActions);
 const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535));
 
 export const ruleSchema = v.object({
-  direction: v.picklist(["egress", "ingress", "any"]),
+  direction: v.picklist(RuleDirections),
   destination: v.variant("kind", [
     v.object({ kind: v.literal("any") }),
     v.object({ kind: v.literal("cidr"), cidr: v.string() }),
     v.object({ kind: v.literal("domain"), domain: v.string() }),
     v.object({ kind: v.literal("domainSuffix"), suffix: v.string() }),
-    v.object({ kind: v.literal("group"), group: v.picklist(destinationGroups) }),
+    v.object({ kind: v.literal("group"), group: v.picklist(DestinationGroups) }),
   ]),
-  protocols: v.array(v.picklist(ruleProtocols)),
+  protocols: v.array(v.picklist(RuleProtocols)),
   ports: v.array(v.object({ start: port, end: port })),
   action,
 });

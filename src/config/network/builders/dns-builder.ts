@@ -1,0 +1,59 @@
+import { checkFlag, checkList, checkWhole } from "../../checks.ts";
+import { checkString } from "../../guest-text.ts";
+import { longestTimerMs } from "../../settings/types.ts";
+import { nameserverText, parseNameserver } from "../nameserver.ts";
+import type { DnsSettings } from "../network-settings.ts";
+
+/** How names are asked: `dns(d => d.nameservers(["1.1.1.1"]).queryTimeoutMs(2000))`. Setters throw InvalidConfigError. */
+export class DnsBuilder {
+  #nameservers: readonly string[] = [];
+  #rebindProtection: boolean | null = null;
+  #queryTimeoutMs: number | null = null;
+  #maxQueriesPerMinute: number | null = null;
+  #maxNameLength: number | null = null;
+
+  /**
+   * Takes addresses out of answers that no public name stands for, such as 127.0.0.1 and 10.0.0.1, unless the policy allows them by
+   * address; by default it does.
+   */
+  rebindProtection(enabled: boolean): this {
+    this.#rebindProtection = checkFlag("rebindProtection", enabled);
+    return this;
+  }
+
+  /** Who is asked, in this order: `IP`, `IP:PORT`, `[v6]:PORT`, `HOST`, `HOST:PORT`. By default the host's own. */
+  nameservers(servers: Iterable<string>): this {
+    this.#nameservers = checkList("nameservers", servers).map((server) =>
+      nameserverText(parseNameserver(checkString("a nameserver", server))),
+    );
+    return this;
+  }
+
+  /** How long one server is waited for; by default 5000 ms. */
+  queryTimeoutMs(ms: number): this {
+    this.#queryTimeoutMs = checkWhole("queryTimeoutMs", ms, 1, longestTimerMs);
+    return this;
+  }
+
+  /** How many names below one parent may be asked in a minute: bounds what leaves in names. By default as many as one likes. */
+  maxQueriesPerMinute(count: number): this {
+    this.#maxQueriesPerMinute = checkWhole("maxQueriesPerMinute", count, 1, 1_000_000);
+    return this;
+  }
+
+  /** Bytes of the longest name that is asked; by default 253, the longest there is. */
+  maxNameLength(bytes: number): this {
+    this.#maxNameLength = checkWhole("maxNameLength", bytes, 1, 253);
+    return this;
+  }
+
+  build(): DnsSettings {
+    return {
+      nameservers: this.#nameservers,
+      rebindProtection: this.#rebindProtection,
+      queryTimeoutMs: this.#queryTimeoutMs,
+      maxQueriesPerMinute: this.#maxQueriesPerMinute,
+      maxNameLength: this.#maxNameLength,
+    };
+  }
+}

@@ -1,0 +1,107 @@
+import { InvalidConfigError } from "../../../errors/index.ts";
+import { Cidr } from "../../../host/ip/cidr.ts";
+import { checkList, checkOneOf, checkWhole, shown } from "../../checks.ts";
+import { refuseUnknownKeys } from "../../keys/unknown-keys.ts";
+import { normalizeDomainName } from "./domain-name.ts";
+import { DestinationGroups, PolicyActions, RuleDirections, RuleProtocols, unknownGroup } from "./rules.ts";
+import type { Destination, NetworkPolicy, PortRange, Rule } from "../policy-type.ts";
+
+/**
+ * Checks a policy that may have been made by hand, and brings its names and ranges into the form that is stored.
+ *
+ * @param path what the user calls it
+ * @throws InvalidConfigError
+ */
+export function checkPolicy(path: string, input: unknown): NetworkPolicy {
+  refuseUnknownKeys(path, input, ["defaultEgress", "defaultIngress", "rules"]);
+  const { defaultEgress, defaultIngress, rules } = input as Partial<NetworkPolicy>;
+  return {
+    defaultEgress: checkOneOf(`${path}.defaultEgress`, defaultEgress ?? "deny", PolicyActions),
+    defaultIngress: checkOneOf(`${path}.defaultIngress`, defaultIngress ?? "deny", PolicyActions),
+    rules: checkList(`${path}.rules`, rules ?? []).map((rule, index) =>
+      checkRule(`${path}.rules[${index}]`, rule),
+    ),
+  };
+}
+
+/** @throws InvalidConfigError */
+export function checkRule(path: string, input: unknown): Rule {
+  refuseUnknownKeys(path, input, ["direction", "destination", "protocols", "ports", "action"]);
+  const { direction, destination, protocols, ports, action } = input as Partial<Rule>;
+  return {
+    direction: checkOneOf(`${path}.direction`, direction ?? "", RuleDirections),
+    destination: checkDestination(`${path}.destination`, destination),
+    protocols: distinct(
+      checkList(`${path}.protocols`, protocols ?? []).map((protocol) =>
+        checkOneOf(`${path}.protocols`, protocol as string, RuleProtocols),
+      ),
+    ),
+    ports: checkList(`${path}.ports`, ports ?? []).map((range) => checkPortRange(`${path}.ports`, range)),
+    action: checkOneOf(`${path}.action`, action ?? "", PolicyActions),
+  };
+}
+
+function checkDestination(path: string, input: unknown): Destination {
+  const { kind, cidr, domain, suffix, group } = Object(input) as Readonly<Record<string, unknown>>;
+  switch (kind) {
+    case "any":
+      return { kind };
+    case "cidr":
+      return { kind, cidr: checkCidr(cidr) };
+    case "domain":
+      return { kind, domain: checkDomain(domain) };
+    case "domainSuffix":
+      return { kind, suffix: checkDomain(suffix) };
+    case "group": {
+      const found = DestinationGroups.find((known) => known === group);
+      if (found === undefined) throw unknownGroup(group);
+      return { kind, group: found };
+    }
+    default:
+      throw new InvalidConfigError(`${path} is ${shown(input)}, which is no destination`, {
+        hint: "Make it with Destination.any(), cidr(), domain(), domainSuffix() or group().",
+      });
+  }
+}
+
+/** @throws InvalidConfigError */
+export function checkCidr(text: unknown): string {
+  const range = typeof text === "string" ? Cidr.parse(text) : null;
+  if (range !== null) return range.toString();
+  throw new InvalidConfigError(`invalid CIDR \`${plain(text)}\``, {
+    hint: "Write an address and the bits that count: 10.0.0.0/8, 2001:db8::/32.",
+  });
+}
+
+/** @throws InvalidConfigError */
+export function checkDomain(text: unknown): string {
+  const read = typeof text === "string" ? normalizeDomainName(text) : { problem: "it is no text" };
+  if ("name" in read) return read.name;
+  throw new InvalidConfigError(`invalid domain \`${plain(text)}\`: ${read.problem}`, {
+    hint: "Write a name alone, such as example.com.",
+  });
+}
+
+function checkPortRange(path: string, input: unknown): PortRange {
+  refuseUnknownKeys(path, input, ["start", "end"]);
+  const { start, end } = input as Partial<PortRange>;
+  return portRange(path, start as number, end as number);
+}
+
+/** @throws InvalidConfigError */
+export function portRange(path: string, start: number, end: number): PortRange {
+  checkWhole(path, start, 0, 65_535);
+  checkWhole(path, end, 0, 65_535);
+  if (start <= end) return { start, end };
+  throw new InvalidConfigError(`invalid port range ${start}..${end}; lo must be <= hi`, {
+    hint: "Write the lower port first.",
+  });
+}
+
+function plain(text: unknown): string {
+  return typeof text === "string" ? text.slice(0, 300) : shown(text);
+}
+
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}

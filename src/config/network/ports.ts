@@ -1,0 +1,113 @@
+import { InvalidConfigError } from "../../errors/index.ts";
+import { IpAddress } from "../../host/ip/address.ts";
+import { checkFlag, checkOneOf, checkWhole, shown } from "../checks.ts";
+import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
+import type { SettingType } from "../settings/setting.ts";
+import type { PublishedPort } from "./network-type.ts";
+
+/** A port to publish; without a protocol TCP, without an address the host's loopback. */
+export interface PortInput extends Partial<Omit<PublishedPort, "hostPort" | "guestPort">> {
+  readonly hostPort: number;
+  readonly guestPort: number;
+}
+
+/** Ports of the host with the guest's: `{ "8080": 80 }`, or a list. */
+export type PortsInput =
+  Readonly<Record<string, number>> | Iterable<PortInput | readonly [host: number, guest: number]>;
+
+export const loopback = "127.0.0.1";
+
+/** @throws InvalidConfigError */
+export function checkPort(path: string, input: PortInput): PublishedPort {
+  refuseUnknownKeys(path, input, ["hostBind", "hostPort", "guestPort", "protocol", "proxyProtocol"]);
+  const { hostPort, guestPort, protocol = "tcp", hostBind = loopback, proxyProtocol = false } = input;
+  const address: unknown = hostBind;
+  const bind = typeof address === "string" ? IpAddress.parse(address) : null;
+  if (bind === null) {
+    throw new InvalidConfigError(
+      `${path}: the address to bind is ${shown(hostBind)}, which is no IP address`,
+      {
+        hint: "Use 127.0.0.1, 0.0.0.0 for all of IPv4, ::1, or an address of this computer.",
+      },
+    );
+  }
+  const port = {
+    hostBind: bind.toString(),
+    hostPort: checkWhole(`${path}: the host port`, hostPort, 0, 65_535),
+    guestPort: checkWhole(`${path}: the guest port`, guestPort, 1, 65_535),
+    protocol: checkOneOf(`${path}: the protocol`, protocol, ["tcp", "udp"] as const),
+    proxyProtocol: checkFlag(`${path}: proxyProtocol`, proxyProtocol),
+  };
+  if (port.proxyProtocol && port.protocol === "udp") {
+    throw new InvalidConfigError(`${path}: the PROXY protocol is for TCP ports`, {
+      hint: "Leave proxyProtocol out.",
+    });
+  }
+  return port;
+}
+
+/** @throws InvalidConfigError when two are at one address of the host */
+export function checkDistinctPorts(ports: readonly PublishedPort[]): readonly PublishedPort[] {
+  const taken = new Set<string>();
+  for (const { hostBind, hostPort, protocol } of ports) {
+    const place = `${hostBind.includes(":") ? `[${hostBind}]` : hostBind}:${hostPort}/${protocol}`;
+    if (hostPort !== 0 && taken.has(place)) {
+      throw new InvalidConfigError(`${place} is published twice`, {
+        hint: "Give one of them another host port; 0 takes one that is free.",
+      });
+    }
+    taken.add(place);
+  }
+  return ports;
+}
+
+/** @throws InvalidConfigError */
+export function checkPorts(name: string, input: PortsInput): readonly PublishedPort[] {
+  const given: unknown = input;
+  if (typeof given !== "object" || given === null) {
+    throw new InvalidConfigError(`${name} is ${shown(given)}, which is no object of ports`, {
+      hint: "Write {\"8080\": 80}: the host's port, then the guest's.",
+    });
+  }
+  return Symbol.iterator in given
+    ? [...(given as Iterable<unknown>)].map((port, index) => listed(`${name}[${index}]`, port))
+    : Object.entries(given).map(([host, guest]) => keyedPort(name, host, guest));
+}
+
+function listed(path: string, port: unknown): PublishedPort {
+  if (!Array.isArray(port)) return checkPort(path, port as PortInput);
+  const [hostPort, guestPort, ...more] = port as number[];
+  if (hostPort === undefined || guestPort === undefined || more.length > 0) {
+    throw new InvalidConfigError(`${path} is no pair of ports`, { hint: "Write [8080, 80]." });
+  }
+  return checkPort(path, { hostPort, guestPort });
+}
+
+function keyedPort(name: string, host: string, guest: unknown): PublishedPort {
+  if (!/^(?:0|[1-9]\d{0,4})$/.test(host)) {
+    throw new InvalidConfigError(`${name}: ${JSON.stringify(host)} is no port of the host`, {
+      hint: 'Write {"8080": 80}; for UDP or another address [{hostBind, hostPort, guestPort, protocol}].',
+    });
+  }
+  return checkPort(`${name}[${JSON.stringify(host)}]`, {
+    hostPort: Number(host),
+    guestPort: guest as number,
+  });
+}
+
+export const portsType: SettingType<readonly PublishedPort[], PortsInput> = {
+  form: { kind: "structure" },
+  values: "ports of the host with the guest's, see [network](network.md#ports)",
+  check: checkPorts,
+  join: (earlier, later) => checkDistinctPorts([...earlier, ...later]),
+};
+
+/** As tuples of the host's and the guest's port. */
+export function portPairs(
+  ports: readonly PublishedPort[],
+  protocol: PublishedPort["protocol"],
+): readonly (readonly [host: number, guest: number])[] {
+  return ports
+    .filter((port) => port.protocol === protocol)
+    .map(({ hostPort, guestPort }) => [hostPort, guestPort] as const);
+}
