@@ -70,7 +70,6 @@ export class RunningGateway {
   readonly #tcp: TcpGate;
   readonly #hostEcho: HostEcho;
   readonly #echo: EchoFront;
-  readonly #echo: EchoFront;
   readonly #dns: DnsFront;
   readonly #outboundTcp: OutboundTcp;
   readonly #outboundUdp: OutboundUdp;
@@ -112,7 +111,6 @@ export class RunningGateway {
     const slabs = this.#slabs;
     const isMultiTenant = config.deploymentProfile === "multi-tenant";
     const echo = new EchoFront({ gatekeeper, log, ip, errors, host: this.#hostEcho, isMultiTenant });
-    this.#echo = echo;
     this.#echo = echo;
     const resolver = createDnsResolver({
       config,
