@@ -5,6 +5,7 @@
 
 mod agent;
 mod commands;
+mod echo;
 mod extents;
 mod failure;
 mod files;
@@ -42,6 +43,16 @@ fn main() {
         ["--version"] => println!("{VERSION}"),
         #[cfg(target_arch = "x86_64")]
         ["--measure-tsc"] => println!("{}", tsc::measure_khz()),
+        ["--echo"] => {
+            if let Err(error) = echo::relay() {
+                eprintln!("agent: {error}");
+                std::process::exit(1);
+            }
+        }
+        ["--echo-allowed"] => {
+            let (four, six) = echo::allowed();
+            println!("{} {}", u8::from(four), u8::from(six));
+        }
         ["--data-extents", path] => {
             if let Err(error) = extents::list(path, io::stdout().lock()) {
                 eprintln!("{path}: {error}");
@@ -49,7 +60,7 @@ fn main() {
             }
         }
         _ => {
-            eprintln!("usage: agent --version | --measure-tsc (x86-64 only) | --data-extents FILE. As PID 1 it is a guest's init.");
+            eprintln!("usage: agent --version | --measure-tsc (x86-64 only) | --data-extents FILE | --echo | --echo-allowed. As PID 1 it is a guest's init.");
             std::process::exit(2);
         }
     }

@@ -11,7 +11,7 @@ import {
 } from "../protocol/generated/messages.ts";
 import { linkAddresses, type LinkAddresses } from "../config/network/link-addresses.ts";
 import { defaultInterface } from "../config/network/network-defaults.ts";
-import { networkOf } from "../config/network/network-of.ts";
+import { linkOf } from "../config/network/network-of.ts";
 import { entropy } from "../host/system/entropy.ts";
 import type { Family } from "../host/ip/address.ts";
 import type { SandboxRecord } from "../store/sandbox-record.ts";
@@ -19,12 +19,6 @@ import type { SandboxRecord } from "../store/sandbox-record.ts";
 /** The guest's end of its cable, as it is unless a sandbox is told otherwise: so templates have it set up. */
 export function usualNetwork(families: readonly Family[]): GuestNetwork {
   return guestNetwork(linkAddresses(defaultInterface, families));
-}
-
-/** Where both ends of a sandbox's cable are; null when it has none. */
-export function linkOf({ config }: SandboxRecord, network: Surroundings["network"]): LinkAddresses | null {
-  const settings = networkOf(config);
-  return settings === null || network === null ? null : linkAddresses(settings.interface, network.families);
 }
 
 function guestNetwork({ guestMac, mtu, ipv4, ipv6 }: LinkAddresses): GuestNetwork {
@@ -90,7 +84,7 @@ export interface Surroundings {
 export function bootMessage(record: SandboxRecord, { mounts, network }: Surroundings): BootMessage {
   const { config } = record;
   const { hostname, workdir } = config;
-  const link = linkOf(record, network);
+  const link = linkOf(record.config, network);
   const scripts = scriptsFit(config.scripts) ? config.scripts : [];
   return {
     type: "Boot",

@@ -16,6 +16,8 @@ export interface GatewayOptions {
   readonly config: NetworkConfig;
   /** Those of `config`, listened on before there is a guest ({@link PublishedPorts.bind}); closed with the gateway. */
   readonly ports: PublishedPorts;
+  /** The agent's program, as it runs on this host: it pings in the host's name. Without one nobody outside can be pinged. */
+  readonly agentProgram?: string | null;
   /** Called with everything that comes to pass. */
   readonly event: (event: NetworkEvent) => void;
   /** Something for the runtime log. */

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { refuseLaterSettings, storedConfigSchema } from "../config/sandbox/stored-config.ts";
 import { InvalidConfigError, JsonError, UnsupportedOperationError } from "../errors/index.ts";
+import { writeFileAtomically } from "../host/files/atomic-file.ts";
 import { errorCode, ioError } from "../host/system-error.ts";
 
 /** Raised when what is stored changes its meaning. */
@@ -64,6 +65,20 @@ export function checkRecord(record: SandboxRecord): void {
   if (parsed.success) return;
   const [issue] = parsed.issues;
   throw new InvalidConfigError(`${v.getDotPath(issue) ?? "the configuration"}: ${issue.message}`);
+}
+
+/** As it is written to disk. */
+export function recordText(record: SandboxRecord): string {
+  return `${JSON.stringify(record, null, 2)}\n`;
+}
+
+/**
+ * Writes the record of a sandbox anew, with what is to be so from its next start on. Whoever calls this owns the sandbox.
+ *
+ * @throws IoError; the old one is there then
+ */
+export async function saveRecord(path: string, record: SandboxRecord): Promise<void> {
+  await writeFileAtomically(path, recordText(record));
 }
 
 /**

@@ -12,7 +12,7 @@ import { writeFileAtomically } from "../host/files/atomic-file.ts";
 import { randomHex } from "../host/system/entropy.ts";
 import { socketPath, type Home } from "./home.ts";
 import { tryLockFile, type FileLock } from "../host/locks/lock.ts";
-import { checkRecord, readRecord, type SandboxRecord } from "./sandbox-record.ts";
+import { checkRecord, readRecord, recordText, type SandboxRecord } from "./sandbox-record.ts";
 import {
   actualStatus,
   initialState,
@@ -99,7 +99,7 @@ export async function createSandboxDirectory(home: Home, record: SandboxRecord):
     if (lock === null) throw new Error("its lock is held by someone else");
     try {
       await Promise.all([
-        writeFileAtomically(staging.config, JSON.stringify(record, null, 2) + "\n"),
+        writeFileAtomically(staging.config, recordText(record)),
         writeState(staging.state, initialState()),
         record.config.patches.length === 0 ? undefined : writeFile(staging.unpatched, "", { mode: 0o600 }),
       ]);

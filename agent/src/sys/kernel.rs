@@ -185,6 +185,17 @@ pub fn interface_up(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// A socket for echo requests that this process need not be privileged for (icmp(7)).
+pub fn icmp_socket(six: bool) -> Result<OwnedFd> {
+    let (family, protocol) = if six {
+        (AF_INET6, IPPROTO_ICMPV6)
+    } else {
+        (AF_INET, IPPROTO_ICMP)
+    };
+    // SAFETY: no memory is passed.
+    own(unsafe { socket(family, SOCK_DGRAM | SOCK_CLOEXEC, protocol) })
+}
+
 /// A socket to the kernel's tables of interfaces, addresses and routes (rtnetlink(7)). What is written goes to the kernel.
 pub fn netlink_route() -> Result<File> {
     // SAFETY: no memory is passed.

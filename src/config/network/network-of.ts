@@ -1,4 +1,6 @@
+import type { Family } from "../../host/ip/address.ts";
 import type { DeploymentProfile } from "../enums.ts";
+import { linkAddresses, type LinkAddresses } from "./link-addresses.ts";
 import type { NetworkConfig, OutboundProxy, PublishedPort } from "./network-type.ts";
 
 /** How a network is stored: what other settings say is theirs. */
@@ -29,4 +31,17 @@ export function networkOf(config: NetworkParts): NetworkConfig | null {
 export function withNetwork<Config extends NetworkParts>(config: Config, network: NetworkConfig): Config {
   const { ports, proxy, deploymentProfile, ...own } = network;
   return { ...config, disableNetwork: false, network: own, ports, proxy, deploymentProfile };
+}
+
+/**
+ * Where both ends of a sandbox's cable are; null when it has none.
+ *
+ * @param prepared null: it was found to have none
+ */
+export function linkOf(
+  config: NetworkParts,
+  prepared: { readonly families: readonly Family[] } | null,
+): LinkAddresses | null {
+  const network = networkOf(config);
+  return network === null || prepared === null ? null : linkAddresses(network.interface, prepared.families);
 }

@@ -67,6 +67,42 @@ for (const transport of ["udp", "tcp"] as const) {
   });
 }
 
+for (const transport of ["udp", "tcp"] as const) {
+  test(`a server that there is no way to is passed over by ${transport}`, async () => {
+    await using server = await DnsServer.start(answers);
+    // Of an interface that is not there, and a broadcast address, which the kernel allows nobody.
+    const nameservers = ["fe80::1%nosuch0", "255.255.255.255", `127.0.0.1:${server.port}`];
+    using guest = new TestResolver({ dns: { nameservers, queryTimeoutMs: 100 } });
+    assert.equal((await guest.ask("example.com", "A", { transport })).rcode, "NOERROR");
+    using without = new TestResolver({ dns: { nameservers: nameservers.slice(0, 2), queryTimeoutMs: 100 } });
+    assert.equal((await without.ask("example.com", "A", { transport })).rcode, "SERVFAIL");
+  });
+}
+
+test("questions leave no sockets behind, whether they are answered, given up at once or never answered", async () => {
+  const sockets = (): number =>
+    process.getActiveResourcesInfo().filter((one) => /^(?:UDP|TCPSocket)/.test(one)).length;
+  await using server = await DnsServer.start((asked) => {
+    if (!asked.name.startsWith("silent")) answers(asked);
+  });
+  const before = sockets();
+  using guest = asking(server, { dns: { queryTimeoutMs: 50 } });
+  for (let round = 0; round < 10; round++) {
+    const all = Array.from({ length: 60 }, (_, index) => {
+      const over = new AbortController();
+      const transport = index % 2 === 0 ? "udp" : "tcp";
+      const name = `${index % 10 === 0 ? "silent" : "name"}-${round}-${index}.example`;
+      const answer = guest.send(questionOf(name, "A"), transport, undefined, over.signal);
+      if (index % 3 === 0) over.abort();
+      else if (index % 7 === 0) setImmediate(() => over.abort());
+      return answer;
+    });
+    await Promise.all(all);
+  }
+  // The server's ends of connections close when it hears of ours.
+  while (sockets() > before) await new Promise(setImmediate);
+});
+
 test("nameservers that are names are looked up once; when there is none, there is no answer", async () => {
   await using server = await DnsServer.start(answers);
   const lookedUp: string[] = [];

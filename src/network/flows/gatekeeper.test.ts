@@ -2,27 +2,35 @@ import assert from "node:assert/strict";
 import type { networkInterfaces } from "node:os";
 import { describe, it } from "node:test";
 import { address, addresses, allowAll, rule } from "../../../test/support/network/guest-peer.ts";
-import type { NetworkPolicy } from "../../config/network/policy-type.ts";
+import type { NetworkConfig } from "../../config/network/network-type.ts";
+import type { NetworkPolicy, Rule } from "../../config/network/policy-type.ts";
 import { createPolicyEngine } from "../policy/create-engine.ts";
 import { DnsBindings } from "../policy/dns-bindings.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
 import { HostAddresses, leadsNowhere } from "./host-addresses.ts";
 
-function interfaces(...list: string[]): ReturnType<typeof networkInterfaces> {
-  const entries = list.map((text) => ({ address: text, family: "IPv4" as const }));
-  return { eth0: entries } as unknown as ReturnType<typeof networkInterfaces>;
+function interfaces(list: readonly string[]): ReturnType<typeof networkInterfaces> {
+  const entry = (text: string, internal: boolean): object => ({ address: text, internal });
+  const eth0 = list.map((text) => entry(text, false));
+  return { eth0, lo: [entry("198.51.100.1", true)] } as unknown as ReturnType<typeof networkInterfaces>;
 }
 
-function gatekeeper(policy: NetworkPolicy, ...hostHas: string[]): Gatekeeper {
+function gatekeeper(
+  policy: NetworkPolicy,
+  hostHas: readonly string[] = [],
+  deploymentProfile: NetworkConfig["deploymentProfile"] = "single-tenant",
+): Gatekeeper {
   const bindings = new DnsBindings();
   const engine = createPolicyEngine({
     policy,
     bindings,
     gateways: [address("172.16.0.1"), address("fd42:6d73:62::1")],
-    deploymentProfile: "single-tenant",
+    deploymentProfile,
   });
-  const host = new HostAddresses(() => interfaces(...hostHas));
-  return new Gatekeeper({ policies: { configured: engine, inForce: engine }, bindings, addresses, host });
+  const host = new HostAddresses(() => interfaces(hostHas));
+  const isMultiTenant = deploymentProfile === "multi-tenant";
+  const policies = { configured: engine, inForce: engine, rules: policy.rules, isMultiTenant };
+  return new Gatekeeper({ policies, bindings, addresses, host });
 }
 
 function action(keeper: Gatekeeper, to: string): string {
@@ -65,33 +73,43 @@ describe("addresses that no policy allows", () => {
 });
 
 describe("the host's own addresses", () => {
-  const own = ["203.0.113.5", "192.168.1.10", "2001:db8::5"];
-  const withoutHost: NetworkPolicy = {
+  const own = ["203.0.113.5", "2001:db8::5"];
+  const allowed = (destination: Rule["destination"]): Rule => rule({ destination });
+  const onlyOutside = (...more: Rule[]): NetworkPolicy => ({
     ...allowAll,
-    rules: [rule({ action: "deny", destination: { kind: "group", group: "host" } })],
-  };
-  it("take what the gateway's takes, under every name", () => {
-    const keeper = gatekeeper(withoutHost, ...own);
-    for (const to of [...own, "::ffff:192.168.1.10"]) assert.equal(action(keeper, to), "deny", to);
-    for (const to of ["203.0.113.6", "192.168.1.11"]) assert.equal(action(keeper, to), "allow", to);
+    defaultEgress: "deny",
+    rules: [...more, allowed({ kind: "group", group: "public" })],
   });
 
-  it("are not allowed by the gateway's rule alone", () => {
-    const rules = [rule({ destination: { kind: "group", group: "host" } })];
-    const keeper = gatekeeper({ ...allowAll, defaultEgress: "deny", rules }, ...own);
+  it("are not outside", () => {
+    const keeper = gatekeeper(onlyOutside(), own);
+    for (const to of [...own, "::ffff:203.0.113.5"]) assert.equal(action(keeper, to), "deny", to);
+    for (const to of ["203.0.113.6", "198.51.100.1"]) assert.equal(action(keeper, to), "allow", to);
+  });
+
+  it("are allowed with the host's", () => {
+    const keeper = gatekeeper(onlyOutside(allowed({ kind: "group", group: "host" })), own);
+    for (const to of own) assert.equal(action(keeper, to), "allow", to);
+  });
+
+  it("are allowed when they, or everything, are meant", () => {
+    const keeper = gatekeeper(onlyOutside(allowed({ kind: "cidr", cidr: "203.0.113.0/24" })), own);
+    assert.equal(action(keeper, "203.0.113.5"), "allow");
+    assert.equal(action(keeper, "2001:db8::5"), "deny");
+    for (const to of own) assert.equal(action(gatekeeper(allowAll, own), to), "allow", to);
+  });
+
+  it("are no tenant's", () => {
+    const keeper = gatekeeper(allowAll, own, "multi-tenant");
     for (const to of own) assert.equal(action(keeper, to), "deny", to);
-    assert.equal(action(keeper, "172.16.0.1"), "allow");
-  });
-
-  it("are allowed when both are", () => {
-    for (const to of own) assert.equal(action(gatekeeper(allowAll, ...own), to), "allow", to);
+    assert.equal(action(keeper, "203.0.113.6"), "allow");
   });
 
   it("are known soon when they change", () => {
     let now = 0;
     let list = ["192.0.2.1"];
     const host = new HostAddresses(
-      () => interfaces(...list),
+      () => interfaces(list),
       () => now,
     );
     assert.equal(host.has(address("192.0.2.2")), false);

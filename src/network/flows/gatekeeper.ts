@@ -1,4 +1,4 @@
-import type { DestinationGroup } from "../../config/network/policy-type.ts";
+import type { DestinationGroup, Rule } from "../../config/network/policy-type.ts";
 import type { LinkAddresses } from "../../config/network/link-addresses.ts";
 import type { IpAddress } from "../../host/ip/address.ts";
 import type { Bindings } from "../policy/bindings.ts";
@@ -15,6 +15,10 @@ export interface Policies {
   readonly inForce: PolicyEngine;
   /** As it was set. */
   readonly configured: PolicyEngine;
+  /** Of the one in force: what verdicts count. */
+  readonly rules: readonly Rule[];
+  /** All of them stand under a platform's policy, which allows what is outside. */
+  readonly isMultiTenant: boolean;
 }
 
 export interface GatekeeperOptions {
@@ -55,8 +59,8 @@ export class Gatekeeper implements PolicyEngine {
     if (this.isGateway(address)) return policy.egress(flow, evidence);
     if (leadsNowhere(address)) return never;
     const verdict = policy.egress(flow, evidence);
-    if (verdict.action === "deny" || !this.#host.has(address)) return verdict;
-    // An address of the host's is the host, by whichever name: it takes what the gateway's takes.
+    if (verdict.action === "deny" || !this.#meansOutside(verdict) || !this.#host.has(address)) return verdict;
+    // The host's own public address is not outside: it takes what the gateway's takes, too.
     const gateway = this.#addresses.ipv4?.gateway ?? this.#addresses.ipv6?.gateway;
     if (gateway === undefined) return never;
     const asHost = policy.egress({ ...flow, address: gateway }, evidence);
@@ -81,6 +85,14 @@ export class Gatekeeper implements PolicyEngine {
 
   groupOf(address: IpAddress): DestinationGroup | null {
     return this.policies.configured.groupOf(address);
+  }
+
+  /** Whether it was said of the public Internet, rather than of an address, a name, or everything. */
+  #meansOutside({ rule }: Verdict): boolean {
+    const { rules, isMultiTenant } = this.policies;
+    if (isMultiTenant) return true;
+    const destination = rule === null ? undefined : rules[rule]?.destination;
+    return destination?.kind === "group" && destination.group === "public";
   }
 
   /** What is kept of a decision for as long as the flow lives. */

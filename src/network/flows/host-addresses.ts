@@ -31,7 +31,10 @@ export function leadsNowhere(address: IpAddress): boolean {
   );
 }
 
-/** Addresses of the host's own interfaces: what is connected there is the host itself, past its firewall. */
+/**
+ * Addresses of the host's own interfaces: what is connected there is the host itself, past its firewall. Those of loopback interfaces are
+ * nobody's that comes from outside, and do not count.
+ */
 export class HostAddresses {
   readonly #read: () => ReturnType<typeof networkInterfaces>;
   readonly #now: () => number;
@@ -52,7 +55,10 @@ export class HostAddresses {
       this.#readAt = now;
       this.#known = new Set(
         Object.values(this.#read()).flatMap((list) =>
-          (list ?? []).flatMap((entry) => IpAddress.parse(entry.address)?.unmapped().toString() ?? []),
+          (list ?? []).flatMap(({ internal, address: text }) => {
+            const parsed = internal ? null : IpAddress.parse(text);
+            return parsed?.unmapped().toString() ?? [];
+          }),
         ),
       );
     }

@@ -14,7 +14,8 @@ import { createPolicyEngine } from "../policy/create-engine.ts";
 import { DnsBindings } from "../policy/dns-bindings.ts";
 import { TcpGate } from "../tcp/stack.ts";
 import { DnsFront } from "./dns-front.ts";
-import { EchoFront } from "./echo-front.ts";
+import { EchoFront } from "./echo/echo-front.ts";
+import { HostEcho } from "./echo/host-echo.ts";
 import { FlowLog } from "./flow-log.ts";
 import { Gatekeeper, type Policies } from "./gatekeeper.ts";
 import { HostAddresses } from "./host-addresses.ts";
@@ -34,6 +35,8 @@ export interface RunningGatewayOptions {
   readonly addresses: LinkAddresses;
   readonly config: NetworkConfig;
   readonly ports: PublishedPorts;
+  /** The agent's program, as it runs on this host. Without one nobody outside can be pinged. */
+  readonly agentProgram?: string | null;
   readonly event: (event: NetworkEvent) => void;
   readonly warn: (message: string) => void;
   /** For tests: which addresses are the host's. */
@@ -54,6 +57,8 @@ export class RunningGateway {
   readonly #link: FrameLink;
   readonly #guest: GuestInterface;
   readonly #tcp: TcpGate;
+  readonly #hostEcho: HostEcho;
+  readonly #echo: EchoFront;
   readonly #dns: DnsFront;
   readonly #outboundTcp: OutboundTcp;
   readonly #outboundUdp: OutboundUdp;
@@ -70,6 +75,7 @@ export class RunningGateway {
     const { link, addresses, config, event, warn } = options;
     this.#options = options;
     this.#host = options.host ?? new HostAddresses();
+    this.#hostEcho = new HostEcho(options.agentProgram ?? null);
     this.#policy = config.policy;
     this.#observe = config.observe;
     const gatekeeper = this.#gatekeeperFor(config.policy, config.observe, this.#bindings);
@@ -92,7 +98,8 @@ export class RunningGateway {
     const { sender: ip, errors } = this.#guest;
     const slabs = this.#slabs;
     const isMultiTenant = config.deploymentProfile === "multi-tenant";
-    const echo = new EchoFront({ gatekeeper, log, errors, isMultiTenant });
+    const echo = new EchoFront({ gatekeeper, log, ip, errors, host: this.#hostEcho, isMultiTenant });
+    this.#echo = echo;
     const resolver = createDnsResolver({
       config,
       addresses,
@@ -229,6 +236,8 @@ export class RunningGateway {
     this.#publishedTcp.close();
     this.#publishedUdp.close();
     this.#dns.close();
+    this.#echo.close();
+    this.#hostEcho.close();
     this.#tcp.close();
     this.#guest.close();
     this.#log.close();
@@ -256,6 +265,8 @@ export class RunningGateway {
     return {
       configured,
       inForce: observe ? createPolicyEngine({ ...common, policy: allowAll }) : configured,
+      rules: observe ? [] : policy.rules,
+      isMultiTenant: config.deploymentProfile === "multi-tenant",
     };
   }
 }

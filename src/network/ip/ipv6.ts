@@ -59,6 +59,8 @@ export function readIpv6(packet: ReceivedPacket, buffer: Buffer, at: number, end
         if (packet.isFragment) return null;
         break;
       }
+      case extensionHeaders.none:
+        return "ignored";
       default:
         return null;
     }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { Socket } from "node:net";
 import { duplexPair, type Duplex } from "node:stream";
 import { test } from "node:test";
 import { unixCable } from "../../../test/support/network/cable.ts";
@@ -69,7 +70,7 @@ for (const [what, connect] of cables) {
     const [gateway, guest] = await connect();
     const link = linkTo(gateway);
     const received = collect(link, 3);
-    const wrong = [0, 0, 1, 13, 65_550, 70_000, 69_632, 5_000_000].map((length) => frame(length));
+    const wrong = [0, 0, 1, 13, 65_550, 70_000, 69_632, 5_000_000].map((length) => Buffer.alloc(length, 1));
     guest.write(prefixed(frame(14), ...wrong, frame(100), ...wrong, frame(65_535)));
     assert.deepEqual(await received, [frame(14), frame(100), frame(65_535)]);
     assert.deepEqual(link.dropped, { tooShort: 8, tooLong: 8, overflowed: 0 });
@@ -96,13 +97,14 @@ for (const [what, connect] of cables) {
     }
     assert.ok(sent.length < 24);
     // Who does not heed it is stopped all the same.
-    for (let count = 0; count < 200; count++) link.send(outgoing(frame(60_000)), null);
+    const more = frame(60_000);
+    for (let count = 0; count < 200; count++) link.send(outgoing(more), null);
     assert.ok(link.dropped.overflowed > 100);
     const kept = 200 - link.dropped.overflowed;
     assert.equal(drains, 0);
     const collector = new FrameCollector(guest);
     await collector.until((frames) => frames.length === sent.length + kept);
-    assert.deepEqual(collector.frames.slice(0, sent.length), sent);
+    assert.ok(sent.every((bytes, index) => collector.frames[index]?.equals(bytes)));
     assert.equal(link.toGuest.frames, sent.length + kept);
     assert.equal(await drained, false);
     assert.equal(drains, 1);
@@ -120,7 +122,9 @@ for (const [what, connect] of cables) {
       },
     });
     link.start(() => undefined);
-    guest.destroy();
+    // Of those in memory, the other end learns only of an end (Node 22).
+    if (guest instanceof Socket) guest.destroy();
+    else guest.end();
     assert.equal(await promise, null);
     link.send(outgoing(frame(100)), null);
     await new Promise(setImmediate);
@@ -167,6 +171,30 @@ test("a flood of small frames leaves the event loop to others", async () => {
   await promise;
   // The frames of one turn, and those that a read has handled before the next one of this test's began.
   assert.ok(most <= 256, `${most}`);
+  link.close();
+});
+
+test("a guest that takes all at once leaves the event loop to others", async () => {
+  const [gateway, guest] = duplexPair();
+  const link = linkTo(gateway);
+  guest.resume();
+  let turns = 0;
+  const turn = (): void => {
+    turns++;
+    if (drains < 20) setImmediate(turn);
+  };
+  setImmediate(turn);
+  let drains = 0;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const bytes = frame(60_000);
+  const fill = (): void => {
+    while (!link.isCongested) link.send(outgoing(bytes), null);
+    if (++drains === 20) resolve();
+  };
+  link.onDrain(fill);
+  fill();
+  await promise;
+  assert.ok(turns >= 18, `${turns}`);
   link.close();
 });
 

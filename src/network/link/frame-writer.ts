@@ -3,9 +3,10 @@ import { prefixBytes, type FrameCount } from "./frame-buffer.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 
 /** Bytes that may wait for QEMU before whoever can wait has to: eight frames of 64 KiB, twice what the socket holds. */
-const highWater = 512 * 1024;
-/** When they may go on: while the rest is written, more comes. */
-const lowWater = 256 * 1024;
+const usualHighWater = 512 * 1024;
+/** Behind a slow limit no more waits than passes in this time, but always one frame: what is urgent comes last. */
+const limitedWaitMs = 100;
+const leastHighWater = 64 * 1024;
 /** What of those who do not heed it is dropped. */
 const mostBytes = 4 * 1024 * 1024;
 
@@ -32,9 +33,12 @@ export class FrameWriter {
   #writingBytes = 0;
   /** All of what has not been written. */
   #bytes = 0;
+  /** At this many of them whoever can wait has to; at half of it they may go on: while the rest is written, more comes. */
+  #highWater = usualHighWater;
   #isFlushing = false;
   #isCongested = false;
   #timer: NodeJS.Timeout | null = null;
+  #turn: NodeJS.Immediate | null = null;
   #isClosed = false;
 
   constructor(stream: Duplex) {
@@ -62,7 +66,7 @@ export class FrameWriter {
       return;
     }
     this.#bytes += length;
-    if (this.#bytes >= highWater) this.#isCongested = true;
+    if (this.#bytes >= this.#highWater) this.#isCongested = true;
     head.writeUInt32BE(length);
     if (!this.limiter.isLimited && this.#waiting.length === 0) this.#add(head, payload, length);
     else {
@@ -73,6 +77,10 @@ export class FrameWriter {
 
   /** What waits for the limit is looked at anew. */
   limitChanged(): void {
+    this.#highWater = Math.min(
+      usualHighWater,
+      Math.max(leastHighWater, this.limiter.bytesWithin(limitedWaitMs)),
+    );
     if (this.#timer === null) return;
     clearTimeout(this.#timer);
     this.#admit();
@@ -81,6 +89,7 @@ export class FrameWriter {
   close(): void {
     this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#turn !== null) clearImmediate(this.#turn);
     this.#waiting = [];
     this.#pieces = [];
   }
@@ -130,7 +139,13 @@ export class FrameWriter {
     this.#writingBytes = 0;
     if (this.#isClosed) return;
     if (this.#pieces.length > 0) this.#flush();
-    if (!this.#isCongested || this.#bytes > lowWater) return;
+    // In a turn of its own: a guest that takes all at once must not keep the event loop from everybody else.
+    if (this.#isCongested && this.#bytes <= this.#highWater / 2) this.#turn ??= setImmediate(this.#drain);
+  };
+
+  readonly #drain = (): void => {
+    this.#turn = null;
+    if (this.#bytes > this.#highWater / 2) return;
     this.#isCongested = false;
     for (const callback of this.#drained) callback();
   };

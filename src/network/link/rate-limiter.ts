@@ -12,6 +12,13 @@ export class RateLimiter {
     return this.#config !== null;
   }
 
+  /** Bytes that pass within so many ms once the buckets are empty, frames counted as the largest ones. */
+  bytesWithin(ms: number): number {
+    const bytes = this.#bandwidth === null ? Infinity : this.#bandwidth.rate * ms;
+    const frames = this.#ops === null ? Infinity : this.#ops.rate * ms;
+    return Math.min(bytes, frames * 0x1_0000);
+  }
+
   /** Buckets that are as they were keep what is in them; others start full. */
   change(config: RateLimiterConfig | null, now: number): void {
     const old = this.#config;

@@ -20,6 +20,11 @@ export class TokenBucket {
     this.#at = now;
   }
 
+  /** Of refilling, each ms. */
+  get rate(): number {
+    return this.#size / this.#refillMs;
+  }
+
   /** How long it takes until so many may pass, in ms; 0: now. */
   wait(count: number, now: number): number {
     this.#tokens = Math.min(this.#size, this.#tokens + ((now - this.#at) / this.#refillMs) * this.#size);

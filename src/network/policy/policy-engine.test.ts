@@ -178,6 +178,18 @@ const bySni: Readonly<Record<string, Row>> = {
     evidence: "sni files.example.net",
     says: { [v4]: "allow #1 files.example.net" },
   },
+  "a name that DNS has not told of does not hide one that it has": {
+    policy: "allow/allow; deny evil.com",
+    bound: [`evil.com=${v4}`, `good.example=${cdn}`],
+    evidence: "sni good.example",
+    says: { [v4]: "deny #0 evil.com", [cdn]: "allow", [v6]: "allow" },
+  },
+  "a name that shares its address with one that is denied": {
+    policy: "allow/allow; deny evil.com",
+    bound: [`evil.com=${cdn}`, `good.example=${cdn}`],
+    evidence: "sni good.example",
+    says: { [cdn]: "allow" },
+  },
   "addresses decide by themselves": {
     policy: "deny/allow; deny 151.101.0.0/16; allow example.org; allow public",
     bound: [`example.org=${cdn}`],

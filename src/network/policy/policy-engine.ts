@@ -147,7 +147,8 @@ function byBindings(action: PolicyAction, names: NameSet, subject: Subject): Ver
 
 /**
  * A name that TLS says. To deny, that is enough. To allow, DNS must have told that the address stands for it too, or for another name
- * below the same suffix: who may reach one name must not reach every address by saying it.
+ * below the same suffix: who may reach one name must not reach every address by saying it. And a name that DNS has not told of does
+ * not hide the names that it has: what is denied by those is denied.
  */
 function bySni(action: PolicyAction, names: NameSet, subject: Subject, sni: string): Verdict | null {
   for (const entry of names.matching(sni)) {
@@ -156,5 +157,5 @@ function bySni(action: PolicyAction, names: NameSet, subject: Subject, sni: stri
       (entry.isSuffix ? subject.names.some((name) => isMeant(entry, name)) : subject.names.includes(sni));
     if (isProved) return { action, rule: entry.rule, name: sni };
   }
-  return null;
+  return action === "deny" && !subject.names.includes(sni) ? byBindings(action, names, subject) : null;
 }

@@ -8,6 +8,7 @@ import { bootMessage, bootMessages, type Surroundings } from "../../guest-setup/
 import { AgentLink } from "../../agent-link/agent-link.ts";
 import { GuestBootError } from "../../agent-link/guest-boot-error.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
+import type { PreparedNetwork } from "../contract/handover.ts";
 import { servedWhile } from "./serve-files.ts";
 import {
   AcceleratorFailedError,
@@ -39,7 +40,7 @@ export interface BootOptions {
  *   BootStartError, InvalidConfigError; why the start is over: no machine is started then
  */
 export async function bootToHello(plan: StartPlan, options: BootOptions = {}): Promise<StartedMachine> {
-  const { context, choice, qemu, kernel, root, mounts, tscKhz, trial } = plan;
+  const { context, choice, qemu, kernel, root, mounts, network, tscKhz, trial } = plan;
   const { accelerator } = choice;
   const { signal, operation } = context;
   const { probe } = trial;
@@ -50,7 +51,7 @@ export async function bootToHello(plan: StartPlan, options: BootOptions = {}): P
   const spec = machineSpec(context.record, kernel, root, mounts, options.template);
   const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
   context.kernelLog.follow(machine.console);
-  const started = linkTo(context, machine, startedAtMs);
+  const started = linkTo(context, machine, startedAtMs, network);
   const hello = (within: Operation): Promise<unknown> => unlessOver(started.agent.hello, machine, within);
   try {
     // A trial gets all of its time, so that whoever comes next knows the outcome.
@@ -89,6 +90,7 @@ export function linkTo(
   context: Pick<StartContext, "agentLost" | "runtimeLog">,
   machine: Machine,
   startedAtMs: number,
+  network: PreparedNetwork | null,
   hello?: AgentLink["hello"] extends Promise<infer H> ? H : never,
 ): StartedMachine {
   let isLive = false;
@@ -101,7 +103,7 @@ export function linkTo(
     },
     ...(hello === undefined ? {} : { restored: hello }),
   });
-  return { machine, agent, startedAtMs, live: () => (isLive = true) };
+  return { machine, agent, startedAtMs, network, live: () => (isLive = true) };
 }
 
 /**

@@ -7,7 +7,7 @@ import type { AgentLink } from "../../agent-link/agent-link.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import { noSpaceLeft } from "../../host/system-error.ts";
 import type { Operation } from "../../host/operation.ts";
-import type { StartInputs } from "../contract/handover.ts";
+import type { PreparedNetwork, StartInputs } from "../contract/handover.ts";
 import type { Subject } from "../inputs/probe.ts";
 
 /** Where a start notes what it does. */
@@ -84,6 +84,8 @@ export interface StartedMachine {
   readonly agent: AgentLink;
   /** When the machine was started, as performance.now() says. */
   readonly startedAtMs: number;
+  /** null: its guest has no network. */
+  readonly network: PreparedNetwork | null;
   /** Called once it is a sandbox: from then on its loss is the supervisor's business. */
   readonly live: () => void;
 }

@@ -40,7 +40,7 @@ async function becomePrelaunched(
   const machine = Machine.adopt(spawned, accelerator);
   context.progress("restore");
   try {
-    const started = linkToRestored(context, machine, startedAtMs, template);
+    const started = linkToRestored(context, machine, startedAtMs, order.network, template);
     const answered = started.agent.booted(template.kind === "machine");
     const booted = servedWhile(context, machine, order.mounts, answered);
     const surroundings = { mounts: order.mounts.guest, network: order.network };

@@ -4,7 +4,7 @@ import { InvalidConfigError, IoError, RuntimeError } from "../../errors/index.ts
 import { Machine } from "../../machine/machine.ts";
 import { copyTemplateUpper } from "../inputs/upper.ts";
 import { bootMessages, type Surroundings } from "../../guest-setup/boot-messages.ts";
-import type { TemplateOrigin } from "../contract/handover.ts";
+import type { PreparedNetwork, TemplateOrigin } from "../contract/handover.ts";
 import { machineSpec } from "../inputs/machine-spec.ts";
 import { makeUpper } from "../inputs/root.ts";
 import { originOf } from "../inputs/template-key.ts";
@@ -106,24 +106,25 @@ export async function spawnRestored(
   template: Template,
   memory: { readonly memoryPath: string; readonly shared: boolean },
 ): Promise<StartedMachine> {
-  const { context, choice, qemu, kernel, root, mounts, tscKhz } = plan;
+  const { context, choice, qemu, kernel, root, mounts, network, tscKhz } = plan;
   await using state = await open(template.paths.state);
   context.signal.throwIfAborted();
   const spec = machineSpec(context.record, kernel, root, mounts, { ...memory, restored: true });
   const startedAtMs = performance.now();
   const machine = Machine.start(spec, choice.accelerator, { qemu, tscKhz, stateFd: state.fd });
-  return linkToRestored(context, machine, startedAtMs, originOf(template));
+  return linkToRestored(context, machine, startedAtMs, network, originOf(template));
 }
 
 export function linkToRestored(
   context: StartContext,
   machine: Machine,
   startedAtMs: number,
+  network: PreparedNetwork | null,
   { agentVersion, kernelRelease }: TemplateOrigin,
 ): StartedMachine {
   context.kernelLog.follow(machine.console);
   const hello = { protocolVersion: PROTOCOL_VERSION, agentVersion, kernelRelease };
-  return linkTo(context, machine, startedAtMs, { type: "AgentHello", ...hello });
+  return linkTo(context, machine, startedAtMs, network, { type: "AgentHello", ...hello });
 }
 
 /**

@@ -170,3 +170,31 @@ export function prefixed(...frames: readonly Uint8Array[]): Buffer {
     }),
   );
 }
+
+/** An IPv6 fragment's header and its part of the payload (RFC 8200, 4.5). @param offset bytes */
+export function fragment6(
+  nextHeader: number,
+  { offset, more, id = 77, reserved = 0 }: { offset: number; more: boolean; id?: number; reserved?: number },
+  part: Uint8Array,
+): Buffer {
+  const header = Buffer.alloc(8);
+  header[0] = nextHeader;
+  header[1] = reserved >> 2;
+  header.writeUInt16BE((offset & 0xfff8) | ((reserved & 3) << 1) | (more ? 1 : 0), 2);
+  header.writeUInt32BE(id, 4);
+  return Buffer.concat([header, part]);
+}
+
+/** The word of an IPv4 header. @param offset bytes */
+export function fragmentation(offset: number, more: boolean): number {
+  return (more ? 0x2000 : 0) | (offset / 8);
+}
+
+/** An extension header with options, or anything else of that form, filled up with PadN. */
+export function extension(nextHeader: number, options: Uint8Array): Buffer {
+  const length = Math.ceil((2 + options.length) / 8) * 8;
+  const padding = length - 2 - options.length;
+  const pad =
+    padding === 0 ? [] : padding === 1 ? [0] : [1, padding - 2, ...new Array<number>(padding - 2).fill(0)];
+  return Buffer.from([nextHeader, length / 8 - 1, ...options, ...pad]);
+}

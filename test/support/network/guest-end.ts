@@ -45,20 +45,32 @@ export interface GuestEndOptions {
 /** Frames that come out of a cable. */
 export class FrameCollector {
   readonly frames: Buffer[] = [];
-  #rest: Buffer = Buffer.alloc(0);
+  /** Of a frame that has not all come. */
+  readonly #parts: Buffer[] = [];
+  #partBytes = 0;
+  /** So many bytes make the next frame, or tell how many do. */
+  #neededBytes = 4;
   #wanted: (() => void) | null = null;
 
   constructor(stream: Duplex) {
     stream.on("data", (chunk: Buffer) => {
-      this.#rest = Buffer.concat([this.#rest, chunk]);
-      while (this.#rest.length >= 4) {
-        const end = 4 + this.#rest.readUInt32BE();
-        if (this.#rest.length < end) break;
-        this.frames.push(this.#rest.subarray(4, end));
-        this.#rest = this.#rest.subarray(end);
-      }
-      this.#wanted?.();
+      this.#parts.push(chunk);
+      this.#partBytes += chunk.length;
+      if (this.#partBytes >= this.#neededBytes) this.#take();
     });
+  }
+
+  #take(): void {
+    let rest = Buffer.concat(this.#parts.splice(0));
+    for (;;) {
+      this.#neededBytes = rest.length < 4 ? 4 : 4 + rest.readUInt32BE();
+      if (rest.length < this.#neededBytes) break;
+      this.frames.push(rest.subarray(4, this.#neededBytes));
+      rest = rest.subarray(this.#neededBytes);
+    }
+    this.#parts.push(rest);
+    this.#partBytes = rest.length;
+    this.#wanted?.();
   }
 
   /** Waits until there are so many, or one of a kind. */

@@ -37,15 +37,21 @@ export async function askByUdp({
       if (cause !== null) reject(new NoAnswer(cause.message, { cause }));
     });
   };
+  let isOver = false;
+  // It is called with an error as well, and when the socket was closed meanwhile: what it throws would end the process.
+  const connected = (cause?: unknown): void => {
+    if (cause instanceof Error) reject(new NoAnswer(cause.message, { cause }));
+    else if (!isOver) {
+      again.add(send);
+      send();
+    }
+  };
   try {
     if (signal.aborted) aborted();
-    else
-      socket.connect(server.port, server.host, () => {
-        again.add(send);
-        send();
-      });
+    else socket.connect(server.port, server.host, connected);
     return await promise;
   } finally {
+    isOver = true;
     clearTimeout(timer);
     again.delete(send);
     signal.removeEventListener("abort", aborted);

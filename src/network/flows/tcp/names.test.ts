@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { duplexPair } from "node:stream";
+import { after, before, describe, it, mock } from "node:test";
+import { connect as connectTls } from "node:tls";
+import { encode } from "dns-packet";
+import { DnsServer } from "../../../../test/support/dns-server.ts";
+import { helloMessage, inRecords } from "../../../../test/support/client-hello-builder.ts";
+import {
+  allowAll,
+  type Conversation,
+  networkConfig,
+  rule,
+  testNetwork,
+  type TestNetwork,
+} from "../../../../test/support/network/guest-peer.ts";
+import type { NetworkPolicy } from "../../../config/network/policy-type.ts";
+import type { TcpHandler } from "../../tcp/connection.ts";
+import { FirstFlight, type Said } from "./first-flight.ts";
+
+/** What a real client says first. */
+async function clientHello(servername: string | null): Promise<Buffer> {
+  const [near, far] = duplexPair();
+  const client = connectTls({ socket: near, ...(servername === null ? {} : { servername }) });
+  client.on("error", () => undefined);
+  const [hello] = (await once(far, "data")) as [Buffer];
+  client.destroy();
+  return hello;
+}
+
+describe("names as evidence", () => {
+  let resolver: DnsServer;
+  let server: Server;
+  let port: number;
+  const connections: string[] = [];
+  before(async () => {
+    resolver = await DnsServer.start(({ name, say, reply }) =>
+      say(reply({ answers: [{ type: "A", name, ttl: 300, data: "172.16.0.1" }] })),
+    );
+    server = createServer((socket: Socket) => {
+      socket.on("error", () => undefined);
+      connections.push("open");
+      socket.once("data", (data) => socket.end(`got ${data.length}`));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    port = (server.address() as { port: number }).port;
+  });
+  after(async () => {
+    server.close();
+    await resolver[Symbol.asyncDispose]();
+  });
+
+  /** A network whose guest has asked for some names, all of which stand for the gateway. */
+  async function asked(policy: NetworkPolicy, ...names: string[]): Promise<TestNetwork> {
+    const { dns } = networkConfig();
+    const nameservers = [`127.0.0.1:${resolver.port}`];
+    const network = await testNetwork({ policy, dns: { ...dns, nameservers, rebindProtection: false } });
+    for (const name of names) {
+      const message = encode({ type: "query", id: 1, flags: 256, questions: [{ type: "A", name }] });
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(message.length);
+      const question = network.guest.connect(53);
+      await question.write(Buffer.concat([length, message]));
+      await network.event("dns", (event) => event.name === name && event.outcome === "answered");
+      question.connection?.reset();
+    }
+    return network;
+  }
+
+  function says(network: TestNetwork, ...parts: Buffer[]): Conversation {
+    const conversation = network.guest.connect(port);
+    void conversation.opened.then(async () => {
+      for (const part of parts) await conversation.write(part);
+    });
+    return conversation;
+  }
+
+  const onlyGood: NetworkPolicy = {
+    defaultEgress: "deny",
+    defaultIngress: "allow",
+    rules: [
+      rule({
+        destination: { kind: "group", group: "host" },
+        protocols: ["tcp", "udp"],
+        ports: [{ start: 53, end: 53 }],
+      }),
+      rule({ destination: { kind: "domain", domain: "good.test" } }),
+    ],
+  };
+
+  it("let a TLS connection through by the name that it says, byte by byte too", async () => {
+    const hello = await clientHello("GOOD.test");
+    await using network = await asked(onlyGood, "good.test");
+    for (const parts of [[hello], Array.from(hello, (byte) => Buffer.from([byte]))]) {
+      const conversation = says(network, ...parts);
+      // All that was looked at comes to the server.
+      assert.equal((await conversation.has(8)).toString(), `got ${hello.length}`);
+      conversation.connection?.reset();
+    }
+    const opened = await network.event("flow-opened");
+    assert.deepEqual([opened.name, opened.rule, opened.port], ["good.test", 1, port]);
+  });
+
+  it("refuse another name at the same address, and let nothing of it out", async () => {
+    await using network = await asked(onlyGood, "good.test", "evil.test");
+    const before = connections.length;
+    assert.equal(await says(network, await clientHello("evil.test")).over, "reset");
+    const denied = await network.event("flow-denied", (event) => event.port === port);
+    assert.deepEqual([denied.name, denied.reason], ["evil.test", "policy"]);
+    assert.equal(connections.length, before);
+    assert.equal(network.gateway.counters.activeFlows, 0);
+  });
+
+  it("refuse at once what no name could allow", async () => {
+    await using network = await asked(onlyGood);
+    const conversation = says(network, await clientHello("good.test"));
+    assert.equal(await conversation.over, "reset");
+    assert.equal(conversation.connection?.isEstablished, false);
+  });
+
+  it("refuse a hello that may be read in two ways", async () => {
+    const denyEvil = {
+      ...allowAll,
+      rules: [rule({ action: "deny", destination: { kind: "domain", domain: "evil.test" } })],
+    };
+    await using network = await asked(denyEvil);
+    const hello = await clientHello("good.test");
+    // Records of a length that no client sends.
+    assert.equal(await says(network, Buffer.from([22, 3, 1, 0, 0]), hello).over, "reset");
+    // One that ends in the middle.
+    const half = says(network, hello.subarray(0, 40));
+    await half.opened;
+    half.connection?.end();
+    assert.equal(await half.over, "reset");
+    const fine = says(network, hello);
+    assert.equal((await fine.has(8)).toString(), `got ${hello.length}`);
+    fine.connection?.reset();
+  });
+
+  it("are what DNS has told where it is no TLS", async () => {
+    await using network = await asked(onlyGood, "good.test");
+    const conversation = says(network, Buffer.from("GET / HTTP/1.1\r\n\r\n"));
+    assert.equal((await conversation.has(6)).toString(), "got 18");
+    conversation.connection?.reset();
+  });
+
+  it("stay evidence for a flow when the policy changes", async () => {
+    await using network = await asked(onlyGood, "good.test");
+    const conversation = says(network, Buffer.from("G"));
+    await network.event("flow-opened");
+    const suffix = {
+      ...onlyGood,
+      rules: [rule({ destination: { kind: "domainSuffix", suffix: "good.test" } })],
+    };
+    await network.gateway.update({ policy: suffix });
+    assert.equal(network.gateway.counters.activeFlows, 1);
+    const other = { ...onlyGood, rules: [rule({ destination: { kind: "domain", domain: "other.test" } })] };
+    await network.gateway.update({ policy: other });
+    assert.equal(network.gateway.counters.activeFlows, 0);
+    assert.equal(await conversation.over, "reset");
+  });
+});
+
+describe("the first words of a flow", () => {
+  const next = new Proxy({} as TcpHandler, { get: () => () => undefined });
+
+  function said(act: (first: FirstFlight) => void): Said[] {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    const all: Said[] = [];
+    const first = new FirstFlight(next, (what) => all.push(what));
+    act(first);
+    mock.timers.tick(5000);
+    first.ended();
+    mock.timers.reset();
+    return all;
+  }
+
+  for (const [what, act, expected] of [
+    ["nothing for 5 s", () => undefined, "none"],
+    ["nothing, and then the end", (first) => first.ended(), "none"],
+    ["no TLS", (first) => first.data(Buffer.from("SSH-2.0")), "none"],
+    ["the beginning of TLS", (first) => first.data(Buffer.from([22, 3, 1])), "garbled"],
+    ["a message that never ends", (first) => first.data(endless), "garbled"],
+    ["no server's name", (first) => first.data(nameless), "none"],
+  ] as const satisfies [string, (first: FirstFlight) => void, Said["kind"]][])
+    it(what, () => assert.deepEqual(said(act), [{ kind: expected }]));
+
+  it("are told once, and nothing after they are given up", () => {
+    assert.deepEqual(
+      said((first) => first.cancel()),
+      [],
+    );
+  });
+});
+
+const nameless = inRecords(helloMessage({ names: null }));
+/** A ClientHello of 64 KiB, in records that are as long as they may be. */
+const endless = inRecords(Buffer.concat([Buffer.from([1, 0, 255, 255]), Buffer.alloc(20_000)]));

@@ -1,0 +1,103 @@
+import type { Duplex } from "node:stream";
+import type { LinkAddresses } from "../../../config/network/link-addresses.ts";
+import type { NetworkConfig } from "../../../config/network/network-type.ts";
+import type { NetworkEvent } from "../../../network/events.ts";
+import type { PublishedPorts } from "../../../network/flows/ports/published-ports.ts";
+import type { BoundPort, Gateway, NetworkChange, NetworkCounters } from "../../../network/gateway.ts";
+
+export interface LazyGatewayOptions {
+  /** Our end of the guest's cable; nothing was read from it. */
+  readonly link: Duplex;
+  readonly addresses: LinkAddresses;
+  readonly config: NetworkConfig;
+  readonly ports: PublishedPorts;
+  readonly agentProgram: string | null;
+  readonly event: (event: NetworkEvent) => void;
+  readonly warn: (message: string) => void;
+}
+
+const nothingYet: NetworkCounters = {
+  rxBytes: 0,
+  txBytes: 0,
+  rxFrames: 0,
+  txFrames: 0,
+  flowsOpened: 0,
+  flowsDenied: 0,
+  dnsQueries: 0,
+  dnsDenied: 0,
+  activeFlows: 0,
+};
+
+/** When one that nobody has needed yet is loaded all the same, so that the first connection does not wait for it, ms. */
+const idleMs = 1_000;
+
+/**
+ * A gateway whose program is loaded when something is to pass through it: most commands are over before their guest has sent anything,
+ * and none should wait for what it does not use. Frames wait in the cable meanwhile, connections in their listeners.
+ */
+export class LazyGateway implements Gateway {
+  readonly #options: LazyGatewayOptions;
+  #loading: Promise<Gateway> | null = null;
+  #gateway: Gateway | null = null;
+  #isClosed = false;
+  readonly #soon: NodeJS.Timeout;
+
+  constructor(options: LazyGatewayOptions) {
+    this.#options = options;
+    const begin = (): void => {
+      this.#begin();
+    };
+    options.link.once("readable", begin);
+    this.#soon = setTimeout(begin, idleMs);
+    this.#soon.unref();
+    if (options.ports.list.length > 0) setImmediate(begin);
+  }
+
+  get counters(): NetworkCounters {
+    return this.#gateway?.counters ?? nothingYet;
+  }
+
+  get ports(): readonly BoundPort[] {
+    return this.#options.ports.list;
+  }
+
+  async connect(guestPort: number, signal: AbortSignal): Promise<Duplex> {
+    const gateway = await this.#load();
+    signal.throwIfAborted();
+    return await gateway.connect(guestPort, signal);
+  }
+
+  async update(change: NetworkChange): Promise<void> {
+    await (await this.#load()).update(change);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#soon);
+    const gateway = await this.#loading?.catch(() => null);
+    if (gateway !== null && gateway !== undefined) await gateway[Symbol.asyncDispose]();
+    else {
+      await this.#options.ports[Symbol.asyncDispose]();
+      this.#options.link.destroy();
+    }
+  }
+
+  #begin(): void {
+    this.#load().catch((error: unknown) => {
+      this.#options.warn(`the network does not work: ${String(error)}`);
+    });
+  }
+
+  #load(): Promise<Gateway> {
+    clearTimeout(this.#soon);
+    this.#loading ??= this.#open();
+    return this.#loading;
+  }
+
+  async #open(): Promise<Gateway> {
+    const { openGateway } = await import("../../../network/gateway.ts");
+    if (this.#isClosed) throw new Error("the sandbox has ended");
+    this.#gateway = await openGateway(this.#options);
+    return this.#gateway;
+  }
+}
