@@ -20,7 +20,7 @@ function said(line: string): NetworkSettings {
 }
 
 const open: Policy = { defaultEgress: "deny", defaultIngress: "allow", rules: [] };
-const [first = "", second = ""] = ["deny@192.0.2.1", "allow@10.0.0.0/8:tcp:22"];
+const [first, second] = ["deny@192.0.2.1", "allow@10.0.0.0/8:tcp:22"] as const;
 const rules = parseRuleTokens(`${first},${second}`);
 const profiles = NetworkPolicy.fromProfiles;
 

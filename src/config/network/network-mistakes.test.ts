@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { InvalidConfigError } from "../../errors/index.ts";
-import { draftFromConfig, type SandboxConfigInput } from "../sandbox/config-object.ts";
+import { draftFromConfig } from "../sandbox/config-object.ts";
 import { RateLimiterBuilder, NetworkRateLimiterBuilder } from "./builders/rate-limiter-builder.ts";
 import { NetworkPolicy } from "./policy/network-policy.ts";
 import { Destination, Rule } from "./policy/rules.ts";
 
 function finish(fields: object): void {
-  draftFromConfig({ name: "wrong", image: "localhost/base", ...fields } as SandboxConfigInput).finish();
+  draftFromConfig({ name: "wrong", image: "localhost/base", ...fields }).finish();
 }
 
 /** With a part of the message. */

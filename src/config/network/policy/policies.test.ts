@@ -272,7 +272,7 @@ test("JSON of other programs", () => {
       rule({ action: "drop" }),
     ],
   ])
-    assert.throws(() => policyFromWire(wrong as string), InvalidConfigError, JSON.stringify(wrong));
+    assert.throws(() => policyFromWire(wrong), InvalidConfigError, JSON.stringify(wrong));
 });
 
 test("a policy that was made by hand is checked", () => {
