@@ -232,6 +232,7 @@ function inspectLine(title: string, config: SandboxConfig): string {
     status: "stopped",
     createdAt: new Date(0),
     updatedAt: new Date(0),
+    publishedPorts: [],
     accelerator: null,
   });
   const lines = String(text).split("\n");
