@@ -211,3 +211,19 @@ export {
   type VolumeMount,
   type VolumeMountKind,
 } from "../config/mounts/volume-mount.ts";
+export type { NetworkEventOptions } from "./network/network-events.ts";
+export type { NetworkTotals, OpenFlow, SandboxNetworkStatus } from "./network/network-status.ts";
+export type { NetworkChanges, NetworkUpdateOptions, PublishedPortName } from "./network/update-network.ts";
+export type { SuggestPolicyOptions } from "./network/networked-sandbox.ts";
+export type { ConnectorOptions, GuestConnector } from "./network/guest-agent.ts";
+export { GuestSocket } from "./network/guest-socket.ts";
+export type {
+  DnsAnswered,
+  EventsLost,
+  FlowClosed,
+  FlowDenied,
+  FlowOpened,
+  NetworkEvent,
+  NetworkLogEvent,
+  PolicyInForce,
+} from "../network/events.ts";

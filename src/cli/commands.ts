@@ -95,6 +95,49 @@ const volumeFamily: CommandFamily = {
   ],
 };
 
+const networkFamily: CommandFamily = {
+  names: ["net"],
+  group: inspection,
+  summary: "Watch and change the network of a running sandbox",
+  members: [
+    {
+      names: ["list", "ls"],
+      group: inspection,
+      load: async () => (await import("./commands/network/net-list.ts")).netList,
+    },
+    {
+      names: ["events"],
+      group: inspection,
+      load: async () => (await import("./commands/network/net-events.ts")).netEvents,
+    },
+    {
+      names: ["suggest"],
+      group: inspection,
+      load: async () => (await import("./commands/network/net-suggest.ts")).netSuggest,
+    },
+    {
+      names: ["allow"],
+      group: inspection,
+      load: async () => (await import("./commands/network/net-rules.ts")).netAllow,
+    },
+    {
+      names: ["deny"],
+      group: inspection,
+      load: async () => (await import("./commands/network/net-rules.ts")).netDeny,
+    },
+    {
+      names: ["publish"],
+      group: inspection,
+      load: async () => (await import("./commands/network/net-publish.ts")).netPublish,
+    },
+    {
+      names: ["unpublish"],
+      group: inspection,
+      load: async () => (await import("./commands/network/net-unpublish.ts")).netUnpublish,
+    },
+  ],
+};
+
 const templateFamily: CommandFamily = {
   names: ["template"],
   group: other,
@@ -182,6 +225,8 @@ export const commandEntries: CommandEntries = [
     group: inspection,
     load: async () => (await import("./commands/sandbox/metrics.ts")).metrics,
   },
+  { names: ["port"], group: inspection, load: async () => (await import("./commands/network/port.ts")).port },
+  networkFamily,
   { names: ["pull"], group: images, load: async () => alsoAs("pull", await pullImage()) },
   { names: ["load"], group: images, load: async () => alsoAs("load", await loadImage()) },
   { names: ["save"], group: images, load: async () => alsoAs("save", await saveImage()) },

@@ -6,7 +6,10 @@ import { ImageError } from "../errors/index.ts";
 import { toText as imageText, toJson as imageJson } from "./commands/image/image-inspect.ts";
 import { renderRows } from "./commands/host/doctor.ts";
 import { completionLine, errorBlock, warningLine } from "./output/blocks.ts";
+import type { NetworkLogEvent, SandboxNetworkStatus } from "../api/index.ts";
+import { statusText } from "./commands/network/net-list.ts";
 import { fieldLines, json, jsonLine } from "./output/format.ts";
+import { NetworkEventText } from "./commands/network/network-text.ts";
 import { PullDisplay } from "./output/pull-display.ts";
 import { report } from "./output/report.ts";
 import { describeCommand } from "./output/sandbox-text.ts";
@@ -161,6 +164,51 @@ test("a registry's words, and those of the checks, are clean on every way to the
     const own = /\x1b\[(?:\d+F\x1b\[J|\d+m)/g;
     assert.doesNotMatch(screen.text.replace(own, ""), /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2066]/);
   }
+});
+
+test("names that a guest asks for, or says in TLS, are one clean line of a network's events", () => {
+  const flow = {
+    timestampMs: 1,
+    flow: 1,
+    direction: "egress",
+    protocol: "tcp",
+    address: hostile,
+    group: null,
+    port: 443,
+    name: hostile,
+    rule: 0,
+  } as const;
+  const question = {
+    kind: "dns",
+    timestampMs: 1,
+    name: hostile,
+    type: hostile,
+    transport: "udp",
+    resolver: hostile,
+    outcome: "denied",
+    rcode: hostile,
+    addresses: [hostile],
+    rule: 0,
+  } as const;
+  const policy = { defaultEgress: "deny", defaultIngress: "deny", rules: [] } as const;
+  const events: NetworkLogEvent[] = [
+    { kind: "policy", timestampMs: 1, cause: "start", policy, observe: false },
+    { ...flow, kind: "flow-opened" },
+    { ...flow, kind: "flow-closed", bytesSent: 1, bytesReceived: 1, reason: "closed" },
+    { ...flow, kind: "flow-denied", reason: "policy", count: 1 },
+    question,
+  ];
+  const text = new NetworkEventText(() => hostile);
+  for (const event of events) {
+    assertClean(new Styled(text.line(event)), 0);
+    assert.equal(sanitize(text.json(event)), text.json(event));
+  }
+  const status = {
+    ...{ ports: [], policy, observe: false, maxConnections: 1 },
+    counters: { rxBytes: 0, txBytes: 0, rxFrames: 0, txFrames: 0, flowsOpened: 0, flowsDenied: 0 },
+    flows: [{ ...flow, openedAt: new Date(0) }],
+  } as unknown as SandboxNetworkStatus;
+  assertClean(statusText(status), 11);
 });
 
 test("JSON keeps every character, and is printed as it is", () => {

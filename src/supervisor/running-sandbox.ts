@@ -204,6 +204,7 @@ export class RunningSandbox {
     this.#watch.stop();
     this.#shortage.stop();
     this.#shutdown.over();
+    await this.#endNetwork();
     // The guest's last words may still be on their way: a command's real end counts more than the sandbox's.
     await this.#agent.closed(lastWordsMs);
     for (const session of [...this.#sessions])
@@ -212,6 +213,16 @@ export class RunningSandbox {
     await exec.flush();
     if (exec.failure !== null) runtime.write("error", `part of exec.log is missing: ${String(exec.failure)}`);
     return exit;
+  }
+
+  /** Whoever has seen the sandbox end finds in network.log how its flows did. */
+  async #endNetwork(): Promise<void> {
+    const { network } = this;
+    if (network === null) return;
+    await network[Symbol.asyncDispose]();
+    const { failure } = network.log;
+    if (failure !== null)
+      this.#logs.runtime.write("error", `part of network.log is missing: ${String(failure)}`);
   }
 
   get #agent(): AgentLink {

@@ -1,5 +1,6 @@
 import { iterated } from "../../host/iterated.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
+import type { NetworkPolicy } from "../../config/network/policy-type.ts";
 import type { PublishedPort } from "../../config/network/network-type.ts";
 import type { NetworkLogEvent } from "../../network/events.ts";
 import { isTerminal } from "../control/found-sandbox.ts";
@@ -11,7 +12,22 @@ import {
   requireNetwork,
   type NetworkEventOptions,
 } from "./network-events.ts";
+import type { SuggestionOptions } from "../../network/suggestion/suggest-policy.ts";
+import {
+  checkNetworkChanges,
+  networkUpdateOptions,
+  type NetworkChanges,
+  type NetworkUpdateOptions,
+} from "./update-network.ts";
 import { statusFrom, type SandboxNetworkStatus } from "./network-status.ts";
+
+/** From what a policy is suggested, and how. */
+export interface SuggestPolicyOptions extends SuggestionOptions {
+  /** Only from what came to pass from this moment on. */
+  readonly since?: Date;
+}
+
+const suggestOptions = { since: "any", mergeNamesFrom: "any" } as const;
 
 /** What can be asked of a sandbox's network by whoever knows the sandbox. */
 export class NetworkedSandbox {
@@ -76,6 +92,71 @@ export class NetworkedSandbox {
         this.control.run("read the network's events of sandbox", options, iterate, networkEventOptions),
       (operation) => networkEvents(this.control, options, operation),
     );
+  }
+
+  /**
+   * Changes the network of the running sandbox: all of it, or, when it throws, nothing. Connections that are not allowed any more have
+   * ended when it resolves, and those that are go on. What was changed is over when the sandbox stops; with `persist` it is also what the
+   * sandbox begins with when it is started again.
+   *
+   * @returns what the network is then, with the ports that were chosen
+   * @throws InvalidConfigError for what is none, before anything is asked of the sandbox; SandboxNotRunningError; IoError for a port that
+   *   cannot be had; UnsupportedOperationError for a sandbox without a network
+   *
+   * @example
+   * ```ts
+   * import { Rule, Destination, Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("update-example").image("localhost/base").replace().create();
+   * await sandbox.updateNetwork({ addRules: [Rule.denyEgress(Destination.domain("example.com"))] });
+   * const { ports } = await sandbox.updateNetwork({ publish: [{ hostPort: 0, guestPort: 80 }] });
+   * console.log(ports[0].hostPort);
+   * ```
+   */
+  async updateNetwork(
+    changes: NetworkChanges,
+    options: NetworkUpdateOptions & WaitOptions = {},
+  ): Promise<SandboxNetworkStatus> {
+    const change = async (operation: Operation): Promise<SandboxNetworkStatus> => {
+      const json = JSON.stringify(checkNetworkChanges(changes));
+      requireNetwork(this.control);
+      const request = { type: "UpdateNetwork", change: json, persist: options.persist ?? false } as const;
+      return statusFrom(await this.control.request(operation, request, "NetworkStatus"));
+    };
+    return await this.control.run("change the network of sandbox", options, change, networkUpdateOptions);
+  }
+
+  /**
+   * The least set of rules that allows what was let through, from all runs that are still logged; everything else that the guest might
+   * send is denied. Let the sandbox do its work with `observe()`, which allows everything, and look through what is suggested: what
+   * was not used then is denied later.
+   *
+   * @param options `mergeNamesFrom`: so many names below one parent become all names below it; by default none do
+   * @throws UnsupportedOperationError for a sandbox without a network
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("suggest-example").image("localhost/base").replace().create();
+   * await sandbox.exec("nslookup", ["example.com"]);
+   * const policy = await sandbox.suggestPolicy();
+   * console.log(policy.defaultEgress, policy.rules.length); // deny, and a rule for each name that was used
+   * ```
+   */
+  async suggestPolicy(options: SuggestPolicyOptions & WaitOptions = {}): Promise<NetworkPolicy> {
+    const suggest = async (operation: Operation): Promise<NetworkPolicy> => {
+      const { since, mergeNamesFrom } = options;
+      const events: NetworkLogEvent[] = [];
+      const wanted = since === undefined ? {} : { since };
+      for await (const event of networkEvents(this.control, wanted, operation)) {
+        // Nothing is learned of an end.
+        if (event.kind !== "flow-closed") events.push(event);
+      }
+      const { suggestPolicy } = await import("../../network/suggestion/suggest-policy.ts");
+      return suggestPolicy(events, mergeNamesFrom === undefined ? {} : { mergeNamesFrom });
+    };
+    return await this.control.run("suggest a policy for sandbox", options, suggest, suggestOptions);
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Agent, AgentOptions } from "node:http";
 import { SandboxStillRunningError } from "../../errors/index.ts";
 import { SandboxStatuses, type SandboxStatus } from "../../config/enums.ts";
+import type { PublishedPort } from "../../config/network/network-type.ts";
 import { checkOneOf } from "../../config/checks.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
 import type { Home } from "../../store/home.ts";
@@ -247,6 +248,11 @@ export class SandboxHandle extends SandboxLifecycle {
   /** How the latest run was started; null when there was none, or it did not come so far. */
   get startReport(): StartReport | null {
     return startReportOf(this.#found);
+  }
+
+  /** The ports of the guest that the host offered when it was looked up: {@link ports} says what they are now. */
+  get publishedPorts(): readonly PublishedPort[] {
+    return isTerminal(this.status) ? [] : this.#found.state.ports;
   }
 
   config(): SandboxConfig {

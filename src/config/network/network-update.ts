@@ -1,8 +1,12 @@
-import * as v from "valibot";
 import { InvalidConfigError } from "../../errors/index.ts";
+import { checkFlag, checkList, checkOneOf, checkWhole, shown } from "../checks.ts";
+import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
+import { checkRateLimiter } from "./builders/rate-limits.ts";
+import { hardMaxConnections } from "./network-defaults.ts";
 import type { NetworkConfig, PublishedPort } from "./network-type.ts";
+import { checkPolicy, checkRule } from "./policy/check-policy.ts";
 import type { NetworkPolicy, Rule } from "./policy-type.ts";
-import { policySchema, ruleSchema } from "./policy/stored-policy.ts";
+import { checkDistinctPorts, checkPort, type PortInput } from "./ports.ts";
 
 /** Which published port. Without `hostBind`, the one on any address of the host that has this number. */
 export interface PortName {
@@ -24,33 +28,37 @@ export interface NetworkUpdate {
   readonly rateLimiter?: NetworkConfig["rateLimiter"];
 }
 
-const portNumber = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535));
-const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const bucket = v.nullable(v.object({ size: count, refillTimeMs: count, oneTimeBurst: count }));
-const limiter = v.nullable(v.object({ bandwidth: bucket, ops: bucket }));
-const protocol = v.picklist(["tcp", "udp"]);
+/** How each part is checked, by what it is called. */
+const checks = {
+  policy: (value) => checkPolicy("policy", value),
+  addRules: (value) => listOf("addRules", value, checkRule),
+  observe: (value) => checkFlag("observe", value as boolean),
+  publish: (value) =>
+    checkDistinctPorts(listOf("publish", value, (path, port) => checkPort(path, port as PortInput))),
+  unpublish: (value) => listOf("unpublish", value, checkName),
+  maxConnections: (value) => checkWhole("maxConnections", value as number, 1, hardMaxConnections),
+  rateLimiter: (value) => (value === null ? null : checkRateLimiter("rateLimiter", value)),
+} as const satisfies { readonly [Key in keyof NetworkUpdate]-?: (value: unknown) => NetworkUpdate[Key] };
 
-const updateSchema = v.strictObject({
-  policy: v.exactOptional(policySchema),
-  addRules: v.exactOptional(v.array(ruleSchema)),
-  observe: v.exactOptional(v.boolean()),
-  publish: v.exactOptional(
-    v.array(
-      v.object({
-        hostBind: v.string(),
-        hostPort: portNumber,
-        guestPort: portNumber,
-        protocol,
-        proxyProtocol: v.boolean(),
-      }),
-    ),
-  ),
-  unpublish: v.exactOptional(
-    v.array(v.object({ hostBind: v.exactOptional(v.string()), hostPort: portNumber, protocol })),
-  ),
-  maxConnections: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1))),
-  rateLimiter: v.exactOptional(v.nullable(v.object({ egress: limiter, ingress: limiter }))),
-});
+/** @throws InvalidConfigError that names what is wrong */
+export function checkNetworkUpdate(input: unknown): NetworkUpdate {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    throw new InvalidConfigError(`the change of the network is ${shown(input)}, which is no object`, {
+      hint: "Give an object with what is to change, such as { addRules: [] }.",
+    });
+  }
+  refuseUnknownKeys("", input, Object.keys(checks));
+  const given = Object.entries(input).filter(([, value]) => value !== undefined);
+  const update: NetworkUpdate = Object.fromEntries(
+    given.map(([key, value]) => [key, checks[key as keyof NetworkUpdate](value)]),
+  );
+  if (update.policy !== undefined && update.addRules !== undefined) {
+    throw new InvalidConfigError("policy and addRules exclude each other", {
+      hint: "Put the rules into the policy.",
+    });
+  }
+  return update;
+}
 
 /**
  * Reads an update that crossed from another process.
@@ -64,15 +72,25 @@ export function parseNetworkUpdate(json: string): NetworkUpdate {
   } catch (error) {
     throw new InvalidConfigError("the change of the network is no JSON", { cause: error });
   }
-  const parsed = v.safeParse(updateSchema, given);
-  if (!parsed.success) {
-    const [issue] = parsed.issues;
-    throw new InvalidConfigError(`${v.getDotPath(issue) ?? "the change of the network"}: ${issue.message}`);
-  }
-  if (parsed.output.policy !== undefined && parsed.output.addRules !== undefined) {
-    throw new InvalidConfigError("policy and addRules exclude each other", {
-      hint: "Put the rules into the policy.",
+  return checkNetworkUpdate(given);
+}
+
+function listOf<T>(name: string, values: unknown, check: (path: string, value: unknown) => T): readonly T[] {
+  return [...checkList(name, values as readonly unknown[])].map((value, n) => check(`${name}[${n}]`, value));
+}
+
+function checkName(path: string, input: unknown): PortName {
+  refuseUnknownKeys(path, input, ["hostPort", "hostBind", "protocol"]);
+  const { hostPort, hostBind, protocol = "tcp" } = input as Partial<PortName>;
+  const bind: unknown = hostBind;
+  if (bind !== undefined && typeof bind !== "string") {
+    throw new InvalidConfigError(`${path}: the address is ${shown(bind)}, which is none`, {
+      hint: "Give an IP address of this computer, as it was published.",
     });
   }
-  return parsed.output;
+  return {
+    hostPort: checkWhole(`${path}: the host port`, hostPort as number, 1, 65_535),
+    protocol: checkOneOf(`${path}: the protocol`, protocol, ["tcp", "udp"] as const),
+    ...(bind === undefined ? {} : { hostBind: bind }),
+  };
 }

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { NetworkConfig, PublishedPort } from "../../config/network/network-type.ts";
 import type { NetworkPolicy } from "../../config/network/policy-type.ts";
 import type { LinkAddresses } from "../../config/network/link-addresses.ts";
-import { RuntimeError } from "../../errors/index.ts";
+import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
 import { createDnsResolver } from "../dns/forwarder.ts";
 import type { NetworkEvent } from "../events.ts";
 import { GuestInterface } from "../ip/guest-interface.ts";
@@ -39,16 +39,27 @@ export interface RunningGatewayOptions {
   readonly agentProgram?: string | null;
   readonly event: (event: NetworkEvent) => void;
   readonly warn: (message: string) => void;
-  /** For tests: which addresses are the host's. */
-  readonly host?: HostAddresses;
 }
+
+/** See `NetworkChange` of the gateway. */
+interface RunningChange {
+  readonly policy?: NetworkPolicy;
+  readonly observe?: boolean;
+  readonly publish?: readonly PublishedPort[];
+  readonly unpublish?: readonly Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">[];
+  readonly maxConnections?: number;
+  readonly rateLimiter?: NetworkConfig["rateLimiter"];
+}
+
+/** Of a tenant's sandbox. */
+const mostTenantConnections = 256;
 
 const allowAll: NetworkPolicy = { defaultEgress: "allow", defaultIngress: "allow", rules: [] };
 
 /** All that joins the guest's cable with the host's sockets. */
 export class RunningGateway {
   readonly #options: RunningGatewayOptions;
-  readonly #host: HostAddresses;
+  readonly #host = new HostAddresses();
   readonly #bindings = new DnsBindings();
   readonly #slabs = new Slabs();
   readonly #streams = new Set<GuestStream>();
@@ -74,7 +85,6 @@ export class RunningGateway {
   constructor(options: RunningGatewayOptions) {
     const { link, addresses, config, event, warn } = options;
     this.#options = options;
-    this.#host = options.host ?? new HostAddresses();
     this.#hostEcho = new HostEcho(options.agentProgram ?? null);
     this.#policy = config.policy;
     this.#observe = config.observe;
@@ -88,6 +98,8 @@ export class RunningGateway {
       failed: (error) => warn(`a frame of the guest was lost: ${String(error)}`),
       closed: (error) => {
         if (error !== null) warn(`the guest's cable: ${error.message}`);
+        // There is no guest any more.
+        void this.close();
       },
     });
     this.#guest = new GuestInterface({
@@ -200,14 +212,8 @@ export class RunningGateway {
   }
 
   /** See `Gateway.update`. */
-  async update(change: {
-    readonly policy?: NetworkPolicy;
-    readonly observe?: boolean;
-    readonly publish?: readonly PublishedPort[];
-    readonly unpublish?: readonly Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">[];
-    readonly maxConnections?: number;
-    readonly rateLimiter?: NetworkConfig["rateLimiter"];
-  }): Promise<void> {
+  async update(change: RunningChange): Promise<void> {
+    if (this.#options.config.deploymentProfile === "multi-tenant") checkTenantChange(change);
     const policy = change.policy ?? this.#policy;
     const observe = change.observe ?? this.#observe;
     // What can fail comes first.
@@ -269,4 +275,15 @@ export class RunningGateway {
       isMultiTenant: config.deploymentProfile === "multi-tenant",
     };
   }
+}
+
+function checkTenantChange({ publish = [], maxConnections = 0 }: RunningChange): void {
+  if (publish.length > 0)
+    throw new InvalidConfigError("a multi-tenant sandbox publishes no ports", {
+      hint: 'Use connect() from the host, or the deployment profile "single-tenant".',
+    });
+  if (maxConnections > mostTenantConnections)
+    throw new InvalidConfigError(`a multi-tenant sandbox has at most ${mostTenantConnections} connections`, {
+      hint: "Ask for fewer.",
+    });
 }

@@ -155,11 +155,11 @@ describe("a sandbox that stays", () => {
     const { stdout } = await home.msb("ls");
     assert.match(
       stdout,
-      /^NAME {4}IMAGE {13,}STATUS {5}CREATED\ndemo {4}localhost\/base {4}running {4}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n$/,
+      /^NAME {4}IMAGE {13,}STATUS {5}CREATED {16}PORTS\ndemo {4}localhost\/base {4}running {4}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {4}-\n$/,
     );
     assert.equal((await home.msb("list", "--running", "-q")).stdout, "demo\n");
     const [item] = JSON.parse((await home.msb("ls", "--format", "json")).stdout) as Record<string, string>[];
-    assert.deepEqual(Object.keys(item ?? {}), ["name", "status", "created_at", "image"]);
+    assert.deepEqual(Object.keys(item ?? {}), ["name", "status", "created_at", "image", "ports"]);
     assert.equal(item?.["status"], "Running");
     assert.match(item["created_at"] ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     const none = await home.msb("ls", "--stopped");

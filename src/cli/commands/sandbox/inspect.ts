@@ -2,10 +2,11 @@ import type { SandboxConfig, SandboxHandle } from "../../../api/index.ts";
 import { settingEntries } from "../../../config/settings/table.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { fieldLines, json, jsonStatus, jsonTime, tableStatus, tableTime } from "../../output/format.ts";
+import { portJson } from "../network/network-text.ts";
 import { out } from "../../output/streams.ts";
 import type { Styled } from "../../output/style.ts";
 import { describeCommand, describeImage, describeMount, isDown } from "../../output/sandbox-text.ts";
-import { describeNetwork, describePort, describeProxy } from "../../values/network-text.ts";
+import { describeNetwork, describePort, describeProxy } from "../../network/network-text.ts";
 import { showValue } from "../../values/setting-value.ts";
 import { formatOption } from "./list.ts";
 
@@ -33,7 +34,9 @@ function toJson(handle: SandboxHandle): object {
     config,
     created_at: jsonTime(handle.createdAt),
     updated_at: jsonTime(handle.updatedAt),
-    // A configuration cannot be changed after creation, so what runs is what is configured.
+    // With the ports that were chosen.
+    ports: handle.publishedPorts.map(portJson),
+    // What runs is what is configured, but for a network that was changed until the stop: msb net ls shows that.
     active_config: isDown(handle.status) ? null : config,
     pending_changes: [],
   };
@@ -49,12 +52,14 @@ function startJson({ startReport }: SandboxHandle): object | null {
 /** What is told of a sandbox. */
 type Described = Pick<
   SandboxHandle,
-  "name" | "id" | "status" | "createdAt" | "updatedAt" | "accelerator" | "config"
+  "name" | "id" | "status" | "createdAt" | "updatedAt" | "accelerator" | "config" | "publishedPorts"
 >;
 
 /** @returns a line for every setting that the sandbox keeps, besides what it is called and does */
 export function toText(handle: Described): Styled {
   const config = handle.config();
+  // While it runs, the ports are those that were chosen.
+  const shown = isDown(handle.status) ? config : { ...config, ports: handle.publishedPorts };
   const titles = new Set(
     settingEntries.flatMap(([, { inspect: title }]) => (title === undefined ? [] : [title])),
   );
@@ -69,7 +74,7 @@ export function toText(handle: Described): Styled {
     ["Image", line("Image", config)],
     ["Resources", line("Resources", config)],
     ["Accelerator", describeAccelerator(handle)],
-    ...[...titles].map((title) => [title, line(title, config)] as const),
+    ...[...titles].map((title) => [title, line(title, shown)] as const),
   ]);
 }
 

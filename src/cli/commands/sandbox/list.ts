@@ -1,5 +1,6 @@
 import { defineCommand, flag, value } from "../../grammar/command.ts";
 import { json, jsonStatus, jsonTime, tableStatus, tableTime } from "../../output/format.ts";
+import { portsCell, publishedText } from "../network/network-text.ts";
 import { err, out } from "../../output/streams.ts";
 import { table } from "../../output/table.ts";
 import { describeImage, isDown } from "../../output/sandbox-text.ts";
@@ -38,6 +39,7 @@ export const list = defineCommand({
         status: jsonStatus(sandbox.status),
         created_at: jsonTime(sandbox.createdAt),
         image: describeImage(sandbox.config().image),
+        ports: sandbox.publishedPorts.map(publishedText),
       }));
       out(json(items));
     } else if (sandboxes.length === 0) {
@@ -50,8 +52,9 @@ export const list = defineCommand({
         describeImage(sandbox.config().image),
         tableStatus(sandbox.status, process.stdout),
         tableTime(sandbox.createdAt),
+        portsCell(sandbox.publishedPorts),
       ]);
-      out(table(["NAME", "IMAGE", "STATUS", "CREATED"], rows));
+      out(table(["NAME", "IMAGE", "STATUS", "CREATED", "PORTS"], rows));
     }
     return 0;
   },

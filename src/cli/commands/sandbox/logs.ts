@@ -20,6 +20,7 @@ export const logs = defineCommand({
     "msb logs -f --tail 20 demo",
     "msb logs --source system demo",
     "msb logs --since 5m --grep 'error|warn' demo",
+    "msb logs --network demo",
     "msb logs --json demo",
   ],
   operands: [{ name: "NAME", required: true, completes: "sandbox" }],
@@ -56,6 +57,10 @@ export const logs = defineCommand({
     timestamps: flag({ description: "Put the time before each line" }),
     showId: flag({ description: "Put the number of the command's session before each line" }),
     colorSessions: flag({ description: "Give each session's lines a colour" }),
+    network: flag({
+      description: "What came to pass on the network instead, as msb net events shows it",
+      conflicts: ["source", "timestamps", "showId", "colorSessions", "color"],
+    }),
     json: flag({
       description: "Print the log's entries as JSON Lines: t time, s source, d data, id session, e encoding",
     }),
@@ -70,6 +75,12 @@ export const logs = defineCommand({
   run: async ({ options, operands: [name = ""] }) => {
     const { Sandbox } = await import("../../../api/index.ts");
     const handle = await Sandbox.get(name);
+    if (options.network === true) {
+      const { printEvents } = await import("../network/print-events.ts");
+      const { follow = false, json = false, tail, since, until, grep } = options;
+      await printEvents(handle, { follow, denied: false, json, tail, since, until, grep });
+      return 0;
+    }
     const sources = [...new Set(options.source.flat())];
     const range = {
       ...(sources.length === 0 ? {} : { sources }),

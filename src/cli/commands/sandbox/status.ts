@@ -1,6 +1,7 @@
 import type { SandboxHandle } from "../../../api/index.ts";
 import { defineCommand, flag } from "../../grammar/command.ts";
 import { json, jsonStatus, tableStatus } from "../../output/format.ts";
+import { portsCell, publishedText } from "../network/network-text.ts";
 import { err, out } from "../../output/streams.ts";
 import type { Text } from "../../output/style.ts";
 import { UsageError } from "../../output/usage-error.ts";
@@ -11,6 +12,7 @@ import { formatOption } from "./list.ts";
 
 const IMAGE_WIDTH = 36;
 const COMMAND_WIDTH = 40;
+const PORTS_WIDTH = 32;
 
 export const status = defineCommand({
   name: "status",
@@ -61,7 +63,7 @@ function toRow(sandbox: SandboxHandle): Text[] {
     String(config.cpus ?? "-"),
     config.memoryMib === null ? "-" : `${String(config.memoryMib)}M`,
     tableStatus(sandbox.status, process.stdout),
-    "-",
+    cut(portsCell(sandbox.publishedPorts), PORTS_WIDTH),
   ];
 }
 
@@ -72,7 +74,7 @@ function toJson(sandbox: SandboxHandle): object {
     status: jsonStatus(sandbox.status),
     image: describeImage(config.image),
     command: describeCommand(config) === "-" ? null : describeCommand(config),
-    ports: [],
+    ports: sandbox.publishedPorts.map(publishedText),
     cpus: config.cpus,
     max_cpus: config.cpus,
     memory_mib: config.memoryMib,

@@ -290,6 +290,26 @@ describe("connections of the host to the guest", () => {
     await assert.rejects(waiting, { message: "enough" });
   });
 
+  it("end when the guest's cable is cut, with every other flow and port", async () => {
+    const ports = [
+      { hostBind: "127.0.0.1", hostPort: 0, guestPort: 80, protocol: "tcp", proxyProtocol: false },
+    ] as const;
+    await using network = await testNetwork({ ports });
+    const inGuest = accepted(network);
+    const stream = await network.gateway.connect(80, AbortSignal.timeout(5000));
+    const closed = once(stream, "close");
+    await inGuest;
+    const socket = to(network);
+    await network.event("flow-opened");
+    const reset = once(socket, "error") as Promise<[NodeJS.ErrnoException]>;
+    network.guest.close();
+    await closed;
+    assert.equal((await reset)[0].code, "ECONNRESET");
+    assert.equal((await network.event("flow-closed")).reason, "stopped");
+    assert.equal(network.gateway.counters.activeFlows, 0);
+    assert.deepEqual(network.gateway.ports, []);
+  });
+
   it("end with the gateway", async () => {
     const network = await testNetwork();
     const inGuest = accepted(network);

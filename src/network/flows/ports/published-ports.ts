@@ -80,6 +80,9 @@ export class PublishedPorts implements AsyncDisposable {
       await closeAll(fresh);
       throw error;
     }
+    for (const { port } of fresh)
+      if (!isLoopback(port.hostBind))
+        this.#warn(`port ${describePort(port)} is open to other machines: ingress rules say to which`);
     return {
       commit: async () => {
         for (const { listener, port } of kept) {
@@ -108,6 +111,10 @@ export class PublishedPorts implements AsyncDisposable {
       hint: "`msb port NAME` lists those that are.",
     });
   }
+}
+
+function isLoopback(hostBind: string): boolean {
+  return hostBind === "::1" || hostBind.startsWith("127.");
 }
 
 function isSame(first: PortKey, second: PortKey): boolean {

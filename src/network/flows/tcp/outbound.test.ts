@@ -269,6 +269,26 @@ describe("what the policy says of connections", () => {
     server.close();
   });
 
+  it("lets a tenant's sandbox publish nothing, and no more be connected than the platform does", async () => {
+    await using network = await testNetwork({ deploymentProfile: "multi-tenant" });
+    const port = {
+      hostBind: "127.0.0.1",
+      hostPort: 0,
+      guestPort: 1,
+      protocol: "tcp",
+      proxyProtocol: false,
+    } as const;
+    const code = "invalidConfig";
+    await assert.rejects(network.gateway.update({ publish: [port] }), {
+      code,
+      message: /publishes no ports/,
+    });
+    await assert.rejects(network.gateway.update({ maxConnections: 257 }), { code, message: /at most 256/ });
+    // The host is not outside, whatever the tenant's own policy allows.
+    assert.equal(await network.guest.connect(80).over, "reset");
+    assert.equal((await network.event("flow-denied")).reason, "policy");
+  });
+
   it("changes nothing when a part of a change fails", async () => {
     const { server, port } = await serve((socket) => socket.resume());
     await using network = await testNetwork();

@@ -101,10 +101,10 @@ export class SandboxNetwork implements NetworkControl, AsyncDisposable {
     }
   }
 
-  /** All flows end. */
+  /** All flows end, and the log has them all. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#gateway[Symbol.asyncDispose]();
-    await this.log.flush();
+    await this.log.close();
   }
 
   async #change(update: NetworkUpdate, persist: boolean): Promise<void> {
