@@ -9,7 +9,11 @@ import { readDatagram } from "./datagram.ts";
 function packet(
   family: 4 | 6,
   payload: Buffer,
-  { length = 8 + payload.length, checksum = null as number | null, ports = [4000, 9000] as const } = {},
+  {
+    length = 8 + payload.length,
+    checksum = null as number | null,
+    ports = [4000, 9000] as readonly [number, number],
+  } = {},
 ): IpPacket {
   const source = address(family === 4 ? "172.16.0.2" : "fd42:6d73:62::2").bytes;
   const destination = address(family === 4 ? "192.0.2.1" : "2001:db8::1").bytes;
