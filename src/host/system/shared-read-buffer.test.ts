@@ -7,7 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex, PassThrough } from "node:stream";
 import { after, test } from "node:test";
-import { connectWithSharedBuffer, takeReads, withSharedBuffer } from "./shared-read-buffer.ts";
+import {
+  connectWithSharedBuffer,
+  takeReads,
+  withReadBuffer,
+  withSharedBuffer,
+} from "./shared-read-buffer.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "msb-reads-"));
 after(() => {
@@ -87,6 +92,23 @@ test("what came before anyone took it is not lost, and no more of it is read mea
   for (let round = 0; round < 20; round++) await new Promise(setImmediate);
   assert.ok(socket.bytesRead < sent.length);
   assert.ok((await readAll(socket)).bytes.equals(sent));
+});
+
+test("a socket that is read with a buffer can be given another one, and nothing is lost by it", async () => {
+  const sent = pattern(1_000_000);
+  const accepted = Promise.withResolvers<Duplex>();
+  const { client } = await pair((socket) => {
+    accepted.resolve(withSharedBuffer(socket));
+  });
+  const first = await accepted.promise;
+  client.end(sent);
+  assert.ok(first instanceof Socket);
+  // It has read, and nobody has taken it.
+  while (first.bytesRead === 0) await new Promise(setImmediate);
+  const own = Buffer.alloc(100_000);
+  const { bytes, memory } = await readAll(withReadBuffer(first, own));
+  assert.ok(bytes.equals(sent));
+  assert.ok(memory.has(own.buffer));
 });
 
 test("a pause holds the peer back, and nothing is lost by it", async () => {

@@ -42,7 +42,8 @@ export function withReadBuffer(socket: Duplex, into: Buffer): Duplex {
     return socket;
   const handle = old._handle;
   if (typeof handle !== "object" || handle === null || socket.writableLength > 0) return socket;
-  const early = socket.readableLength > 0 ? [socket.read() as Buffer] : [];
+  const early = readers.get(socket)?.early.splice(0) ?? [];
+  if (socket.readableLength > 0) early.push(socket.read() as Buffer);
   const reader: Reader = { take: null, early };
   old._handle = null;
   const { allowHalfOpen } = socket;

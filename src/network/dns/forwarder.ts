@@ -2,6 +2,7 @@ import type { ServerSources } from "./choice.ts";
 import { rcodeName, rcodes, typeName } from "./message/codes.ts";
 import { readQuery, type Query, type Question } from "./message/query.ts";
 import { largestUdp, localResponse } from "./message/response.ts";
+import type { DnsAnswered } from "../events.ts";
 import { Pipeline, type Reply } from "./pipeline.ts";
 import type { DnsQuestion, DnsResolver, DnsResolverOptions } from "./resolver.ts";
 
@@ -21,7 +22,7 @@ export function createDnsResolver(options: DnsResolverOptions, sources?: ServerS
   let questions = 0;
 
   function told(asked: DnsQuestion, { name, type }: Question, reply: Omit<Reply, "message">): void {
-    options.event({
+    const event: DnsAnswered = {
       kind: "dns",
       timestampMs: Date.now(),
       name: name.text === "" ? "." : name.text,
@@ -32,7 +33,13 @@ export function createDnsResolver(options: DnsResolverOptions, sources?: ServerS
       rcode: rcodeName(reply.rcode),
       addresses: reply.addresses,
       rule: reply.rule,
-    });
+    };
+    try {
+      options.event(event);
+    } catch (error) {
+      // The guest has its answer all the same.
+      options.warn(`a DNS question could not be told: ${String(error)}`);
+    }
   }
 
   async function answerQuery(query: Query, asked: DnsQuestion, signal: AbortSignal): Promise<Buffer | null> {

@@ -20,6 +20,7 @@ import {
   solicitation,
   udp,
 } from "../../../test/support/network/frames.ts";
+import { unixCable } from "../../../test/support/network/cable.ts";
 import { GuestEnd } from "../../../test/support/network/guest-end.ts";
 import type { Outcome } from "./outcomes.ts";
 import { protocolNumbers } from "./packet.ts";
@@ -378,4 +379,28 @@ test("a family that the guest does not have is not spoken", async () => {
   });
   assert.deepEqual(await guest.ask(udp6(), solicitation(gateway6)), []);
   assert.equal(delivered, 0);
+});
+
+test("a guest that asks and does not read costs bounded memory, and is answered again when it does", async () => {
+  using guest = new GuestEnd({ cable: await unixCable() });
+  guest.cable.pause();
+  const ping = ethernet(
+    0x0800,
+    ipv4({ destination: gateway4, protocol: 1 }, icmp(8, 0, Buffer.alloc(20_000))),
+  );
+  const unknown = ethernet(0x0800, ipv4({ destination: outside4, protocol: 99 }, data));
+  const question = ethernet(0x0806, arp(1, [guestMac, guest4], [Buffer.alloc(6), outside4]));
+  const all = 500;
+  for (let count = 0; count < all; count++) guest.send(ping, unknown, question, solicitation(outside6));
+  while (guest.link.fromGuest.frames < 4 * all) await new Promise(setImmediate);
+  assert.ok(guest.link.isCongested);
+  assert.ok(guest.link.toGuest.bytes < 1024 * 1024);
+  assert.deepEqual(guest.link.dropped, { tooShort: 0, tooLong: 0, overflowed: 0 });
+  guest.checkCounts();
+  const relieved = Promise.withResolvers<void>();
+  guest.link.onDrain(relieved.resolve);
+  guest.cable.resume();
+  await relieved.promise;
+  const answers = await guest.ask(question, ping);
+  assert.ok(answers.length >= 2);
 });

@@ -243,6 +243,7 @@ function takePayload(block: ControlBlock, segment: Segment, offset: number, wind
     acknowledge(block);
     return;
   }
+  block.isPushed = segment.has(flag.psh);
   const from = segment.dataAt + Math.max(0, -offset);
   const room = segment.dataAt + window - offset;
   const until = Math.min(segment.end, room);

@@ -34,12 +34,10 @@ export interface Shared {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly memory: SharedMemory;
-  /** Sends what is due when the batch ends. */
+  /** Sends what is due when the batch ends: all that comes of one tick goes out together. */
   touch(block: ControlBlock): void;
   /** Sends what is due when QEMU has taken something. */
   waitForDrain(block: ControlBlock): void;
-  /** Something of the guest is being worked on; {@link Shared.touch} is enough. */
-  readonly isInBatch: boolean;
   /** The handshake is over, one way or the other. */
   handshakeOver(block: ControlBlock): void;
   /** It is gone: its ends are free. */
@@ -102,6 +100,8 @@ export class ControlBlock implements Ends, Waiting {
   owed: Owed = "nothing";
   /** Bytes that came and are not acknowledged. */
   owedBytes = 0;
+  /** The last of them was the last that the guest had. */
+  isPushed = false;
   /** Our data usually follow soon enough to carry the acknowledgment. */
   isInteractive = false;
   isTouched = false;

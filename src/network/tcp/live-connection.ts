@@ -4,7 +4,7 @@ import type { TcpConnection } from "./connection.ts";
 import { dispose, sendLimit, type ControlBlock } from "./control-block.ts";
 import type { Peer } from "./peers.ts";
 import type { Segment } from "./segment/segment.ts";
-import { offerWindow, sendReset, transmit } from "./transmit.ts";
+import { offerWindow, sendReset } from "./transmit.ts";
 
 /** A connection as its user holds it, over the state of the protocol. */
 export class LiveConnection implements TcpConnection, Peer {
@@ -41,7 +41,7 @@ export class LiveConnection implements TcpConnection, Peer {
     if (block.state === "closed" || block.isEnding) return true;
     block.queue.push(bytes);
     block.shared.memory.queued += bytes.length;
-    transmit(block);
+    block.shared.touch(block);
     if (block.queue.cost < sendLimit(block)) return true;
     block.owesDrain = true;
     return false;
@@ -51,7 +51,7 @@ export class LiveConnection implements TcpConnection, Peer {
     const { block } = this;
     if (block.state === "closed" || block.isEnding) return;
     block.isEnding = true;
-    transmit(block);
+    block.shared.touch(block);
   }
 
   reset(): void {

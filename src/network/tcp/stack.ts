@@ -46,7 +46,7 @@ export class TcpGate implements TcpStack {
   readonly #timeWaits: TimeWaits;
   readonly #sequences = new InitialSequence();
   readonly #segment = new Segment();
-  readonly #shared: Shared & { isInBatch: boolean };
+  readonly #shared: Shared;
   readonly #live = new Map<ControlBlock, LiveConnection>();
   /** In the order in which they began. */
   readonly #halfOpen = new Set<PendingRequest | ControlBlock>();
@@ -68,7 +68,6 @@ export class TcpGate implements TcpStack {
       clock: this.#clock,
       deadlines: this.#deadlines,
       memory: { received: 0, queued: 0, limit: options.memory ?? 64 << 20 },
-      isInBatch: false,
       touch: (block) => this.#touch(block),
       waitForDrain: (block) => void this.#congested.add(block),
       handshakeOver: (block) => void this.#halfOpen.delete(block),
@@ -82,14 +81,15 @@ export class TcpGate implements TcpStack {
     return { peers: this.#peers.size, halfOpen: this.#halfOpen.size, timeWait: this.#timeWaits.size };
   }
 
+  /** In bytes, what all of them hold. */
+  get memory(): { readonly received: number; readonly queued: number } {
+    return this.#shared.memory;
+  }
+
   /** Takes a packet of the guest. Acknowledgments wait for {@link batchEnd}. */
   receive(packet: IpPacket): void {
     const segment = this.#segment;
     if (!segment.read(packet) || !this.#options.isChecksumRight(packet)) return;
-    if (!this.#shared.isInBatch) {
-      this.#shared.isInBatch = true;
-      this.#afterBatch(this.#endBatch);
-    }
     const peer = this.#peers.ofSegment(packet, segment);
     if (peer?.arrive(segment) === true) return;
     const isRequest = segment.has(flag.syn) && !segment.has(flag.ack) && !segment.has(flag.rst);
@@ -99,7 +99,6 @@ export class TcpGate implements TcpStack {
 
   /** No more packets for the moment, comes by itself at the end of the tick: acknowledges what came, and sends what became possible. */
   batchEnd(): void {
-    this.#shared.isInBatch = false;
     if (this.#touched.length === 0) return;
     const touched = this.#touched;
     this.#touched = [];
@@ -247,7 +246,7 @@ export class TcpGate implements TcpStack {
   #touch(block: ControlBlock): void {
     if (block.isTouched) return;
     block.isTouched = true;
-    this.#touched.push(block);
+    if (this.#touched.push(block) === 1) this.#afterBatch(this.#endBatch);
   }
 
   #removed(block: ControlBlock, timeWait: boolean): void {

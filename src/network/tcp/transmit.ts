@@ -6,6 +6,9 @@ import { flag } from "./segment/segment.ts";
 /** In ms. A server beside us has often answered by then, and its answer carries the acknowledgment. */
 const acknowledgmentDelay = 10;
 
+/** In bytes: see {@link isTailOfMuch}. */
+const much = 128 * 1024;
+
 /** How often in vain before it is given up: about 5 minutes, and one minute for a handshake. RFC 9293, 3.8.3, asks for 100 s. */
 const mostAttempts = 10;
 const mostSynAttempts = 6;
@@ -44,12 +47,14 @@ export function answerBatch(block: ControlBlock): void {
 }
 
 /**
- * Acknowledges with every second full segment (RFC 9293, 3.8.6.3); a single full one waits for the next, and a small one for our answer
- * if there usually is one at once. Otherwise small ones are acknowledged at once: the guest may wait for it (RFC 896).
+ * Of many segments every fourth is acknowledged at once (RFC 9293, 3.8.6.3, has every second; none is lost here, and each
+ * acknowledgment costs the guest as much as a frame of data), and what ends with a PSH, because the guest may wait for it before it
+ * goes on (RFC 896), unless our data usually come at once and carry it.
  */
 function settleOwed(block: ControlBlock): void {
-  const full = Math.min(block.receiveSegment, block.receiveBuffer >> 2);
-  if (block.owedBytes >= 2 * full || (block.owedBytes < full && !block.isInteractive)) block.owed = "now";
+  const many = Math.min(4 * block.receiveSegment, block.receiveBuffer >> 2);
+  const mayBeAll = block.isPushed || block.owedBytes < block.receiveSegment;
+  if (block.owedBytes >= many || (mayBeAll && !block.isInteractive)) block.owed = "now";
 }
 
 function isWaitingForWindow(block: ControlBlock): boolean {
@@ -70,7 +75,11 @@ function sendSegment(block: ControlBlock, force: boolean): boolean {
   const { unsent } = queue;
   const usable = (block.unacknowledged + block.sendWindow - block.sendNext) | 0;
   const fits = Math.max(0, Math.min(unsent, usable, block.maxSegment));
-  const isWorthIt = fits === unsent || fits === block.maxSegment || fits * 2 >= block.largestWindow || force;
+  const isWorthIt =
+    (fits === unsent && !isTailOfMuch(block, fits)) ||
+    fits === block.maxSegment ||
+    fits * 2 >= block.largestWindow ||
+    force;
   // The end needs room too.
   const endFits = block.isEnding && fits === unsent && usable > fits;
   if (!isWorthIt || (fits === 0 && !endFits)) return false;
@@ -80,6 +89,19 @@ function sendSegment(block: ControlBlock, force: boolean): boolean {
   const isLast = queue.unsent === 0;
   sendData(block, block.sendNext, payload, isLast, isLast && endFits);
   return true;
+}
+
+/**
+ * The end of what was written, which hardly ever is as long as a segment, while so much is on its way that the guest is about to
+ * acknowledge some of it: by then more may have come, and one frame does for both. It does not wait for less, as Nagle's would (RFC 896).
+ */
+function isTailOfMuch(block: ControlBlock, bytes: number): boolean {
+  return (
+    bytes < block.maxSegment &&
+    !block.isEnding &&
+    block.inFlight >= much &&
+    block.inFlight >= 2 * block.maxSegment
+  );
 }
 
 function sendData(
@@ -175,8 +197,7 @@ export function offerWindow(block: ControlBlock): void {
   const isShort = block.receiveWindow < 2 * block.receiveSegment;
   if (step < (isShort ? worthwhileStep(block) : block.receiveBuffer >> 1)) return;
   block.owed = "now";
-  if (block.shared.isInBatch) block.shared.touch(block);
-  else transmit(block);
+  block.shared.touch(block);
 }
 
 /** The first segment that is not acknowledged, once more. */

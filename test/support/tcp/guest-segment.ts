@@ -114,10 +114,13 @@ export class KeptSegments implements IpSender {
   /** Takes what was sent. */
   take(): SentSegment[] {
     const taken = this.sent.splice(0);
-    if (this.isCongested) {
-      this.isCongested = false;
-      this.#drain();
-    }
+    if (this.isCongested) this.drain();
     return taken;
+  }
+
+  /** There is room again. */
+  drain(): void {
+    this.isCongested = false;
+    this.#drain();
   }
 }

@@ -4,6 +4,15 @@ import { TcpGate } from "../../../src/network/tcp/stack.ts";
 import { KeptSegments, outside, packetOf, type SentSegment } from "./guest-segment.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
+/** The guest has connected: both sides stand at 1. It scales its window by 7 bits. */
+export const opened = `
+  > S 0 win 65535 mss 1460 ws 7
+  . accept
+  < SA 0 ack 1 win 65535 mss 1460 ws 3
+  > A 1 ack 1 win 512
+  = established
+`;
+
 /** Where the guest's numbers begin: soon they wrap around. */
 const guestBegins = -3000;
 const guestPort = 40_000;
@@ -25,7 +34,7 @@ function bytesFrom(place: number, count: number): Buffer {
  *
  *     > FLAGS SEQ(BYTES) [ack N] [win N] [mss N] [ws N] [..]   a segment of the guest; `..`: the batch goes on
  *     < FLAGS SEQ(BYTES) [ack N] [win N] [mss N] [ws N]        what we send next; what is not written is not compared
- *     . accept | refuse reset | refuse drop | connect | write N | end | reset | consume N | congest | drain
+ *     . accept | refuse reset | refuse drop | connect | write N | end | reset | consume N | congest | drain | forget
  *     + MS                                                    time passes
  *     = established | data N | ended | drained | acked N | closed HOW | abandoned | state N  what comes of it next
  *
@@ -83,6 +92,14 @@ export class Script {
     return this;
   }
 
+  /** A first segment of the guest with any options, to any address. */
+  raw(flags: string, options: Uint8Array, address = outside): void {
+    this.gate.receive(
+      packetOf({ from: guestPort, to: serverPort, flags, sequence: guestBegins, options, address }),
+    );
+    this.gate.batchEnd();
+  }
+
   nothingMore(): void {
     const sent = this.sender.sent.map((segment) => this.#shown(segment));
     assert.deepEqual({ sent, events: this.#events }, { sent: [], events: [] }, `before: ${this.#line}`);
@@ -115,7 +132,6 @@ export class Script {
     const { flags, sequence, bytes, named } = parts(words);
     const segment = this.sender.sent.shift();
     assert.ok(segment !== undefined, `nothing was sent at: ${this.#line}`);
-    this.sender.isCongested = false;
     if (segment.flags.includes("S")) this.#ourFirst = segment.sequence;
     const actual = this.#parsed(segment);
     const expected = {
@@ -170,13 +186,11 @@ export class Script {
     else if (verb === "reset") this.connection.reset();
     else if (verb === "consume") this.connection.consume(count);
     else if (verb === "congest") this.sender.isCongested = true;
-    else if (verb === "drain") {
-      this.sender.isCongested = true;
-      const kept = this.sender.take();
-      assert.deepEqual(kept.slice(0, 0), []);
-    } else if (verb === "forget") {
+    else if (verb === "drain") this.sender.drain();
+    else if (verb === "forget") {
       this.#written = this.#arrived = 0;
     } else assert.fail(`unknown step: ${this.#line}`);
+    this.gate.batchEnd();
   }
 
   #request(): TcpRequest {

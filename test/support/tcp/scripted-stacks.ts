@@ -165,6 +165,7 @@ export class OurStack implements ScriptedStack {
   readonly #gate = new TcpGate({
     sender: this.#sender,
     clock: new VirtualClock(),
+    afterBatch: () => undefined,
     isChecksumRight: () => true,
     request: (request) => {
       if (this.#connections.has(request.guestPort)) {
@@ -205,6 +206,8 @@ export class OurStack implements ScriptedStack {
     if (action.action === "write" && isOpen) connection.connection.write(Buffer.alloc(action.count));
     if (action.action === "end" && isOpen) connection.connection.end();
     if (action.action === "drop") connection.connection.reset();
+    this.#gate.batchEnd();
+    this.#sender.take();
     return Promise.resolve({ data: Buffer.concat(connection.data.splice(0)), state: connection.state });
   }
 

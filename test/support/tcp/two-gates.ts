@@ -56,7 +56,6 @@ class Cable implements IpSender {
     for (let copy = 0; copy < copies; copy++)
       this.#clock.schedule(1 + random(this.#weather.delay), () => {
         this.target?.receive(turned);
-        this.target?.batchEnd();
       });
   }
 }
@@ -170,7 +169,7 @@ export class TwoGates {
     const common = {
       clock,
       isChecksumRight: () => true,
-      afterBatch: () => undefined,
+      afterBatch: (callback: () => void) => void clock.schedule(0, callback),
       ...(memory === undefined ? {} : { memory }),
     };
     this.here = new TcpGate({ ...common, sender: out, request: () => assert.fail("nobody calls here") });

@@ -14,6 +14,7 @@ export class ConfiguredServers {
   readonly #warn: (message: string) => void;
   #servers: Promise<readonly Server[]>;
   #again = Infinity;
+  readonly #warned = new Set<string>();
 
   /** @param texts that {@link parseNameserver} can read */
   constructor(texts: readonly string[], warn: (message: string) => void, lookUp: LookUp = lookUpOnHost) {
@@ -42,9 +43,9 @@ export class ConfiguredServers {
     try {
       return { host: await this.#lookUp(host), port };
     } catch (error) {
-      this.#warn(
-        `the nameserver ${host} is left out: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      const reason = error instanceof Error ? error.message : String(error);
+      if (!this.#warned.has(host)) this.#warn(`the nameserver ${host} is left out: ${reason}`);
+      this.#warned.add(host);
       return null;
     }
   }

@@ -1,8 +1,8 @@
 /** What a small piece costs besides its bytes: the objects that keep it. */
 const pieceCost = 256;
 
-/** Below this share of a segment a piece is joined with the next one instead of being sent alone. */
-const aloneShare = 2;
+/** From this share of a segment on the rest of a piece is sent alone; a smaller one is joined with the next: a frame costs more than a copy. */
+const aloneShare = 7 / 8;
 
 /**
  * Bytes for the guest, in the pieces in which they were written, until they are acknowledged. The first are sent and wait for their
@@ -92,7 +92,7 @@ export class SendQueue {
     const first = this.#pieces[piece] ?? empty;
     const rest = first.length - offset;
     if (rest >= most) return first.subarray(offset, offset + most);
-    if (rest * aloneShare >= most || piece + 1 >= this.#pieces.length) return first.subarray(offset);
+    if (rest >= most * aloneShare || piece + 1 >= this.#pieces.length) return first.subarray(offset);
     const joined = Buffer.allocUnsafe(Math.min(most, this.#bytesFrom(piece, offset, most)));
     let filled = 0;
     let at = piece;
