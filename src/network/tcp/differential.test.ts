@@ -155,10 +155,16 @@ test("the kernel and we deliver the same", async (context) => {
   const random = seeded(context);
   await using kernel = await KernelStack.start();
   await using ours = new OurStack();
+  let port = 10_000;
   for (let round = 0; round < rounds(150); round++) {
     const steps = randomSteps(random);
-    const port = 10_000 + round;
-    const expected = await play(kernel, port, steps);
+    let expected: string[] = [];
+    // After 200 ms the kernel takes for lost what was not acknowledged, and sends less: on a busy host, once more.
+    for (let tries = 0, isLate = true; isLate && tries < 20; tries++) {
+      const begun = performance.now();
+      expected = await play(kernel, ++port, steps);
+      isLate = performance.now() - begun > 150;
+    }
     const actual = await play(ours, port, steps);
     assert.deepEqual(
       actual,
