@@ -75,6 +75,14 @@ function waitingCall(name: string, symbol: ts.Symbol, at: ts.Node): WaitingCall[
   return [{ name, takesOptions }];
 }
 
+/** What a class of ours has from one of Node's, such as a stream. */
+function isOfNode({ declarations = [] }: ts.Symbol): boolean {
+  return (
+    declarations.length > 0 &&
+    declarations.every((declaration) => declaration.getSourceFile().fileName.includes("/@types/node/"))
+  );
+}
+
 /** Of a class its methods and its statics, of a function itself. */
 function waitingCalls(exported: ts.Symbol, at: ts.Node): WaitingCall[] {
   const symbol =
@@ -84,7 +92,7 @@ function waitingCalls(exported: ts.Symbol, at: ts.Node): WaitingCall[] {
   const instances = type.getConstructSignatures().map((signature) => signature.getReturnType());
   const members = [type, ...instances].flatMap((owner) => checker.getPropertiesOfType(owner));
   const methods = members
-    .filter(isPublic)
+    .filter((member) => isPublic(member) && !isOfNode(member))
     .flatMap((member) => waitingCall(`${exported.name}.${member.name}`, member, at));
   return [...waitingCall(exported.name, symbol, at), ...methods];
 }
