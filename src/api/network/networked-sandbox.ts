@@ -170,7 +170,7 @@ export class NetworkedSandbox {
    * import { Sandbox } from "microsandbox";
    *
    * await using sandbox = await Sandbox.builder("port-example").image("localhost/base").replace().create();
-   * const server = await sandbox.execStream("nc", ["-lk", "-p", "8000", "-e", "echo", "hello"]);
+   * const server = await sandbox.execStream("nc", ["-ll", "-p", "8000", "-e", "echo", "hello"]);
    * await sandbox.waitForPort(8000);
    * await server.kill();
    * ```

@@ -92,7 +92,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    * import { Sandbox } from "microsandbox";
    *
    * await using sandbox = await Sandbox.builder("connect-example").image("localhost/base").replace().create();
-   * const server = await sandbox.execStream("nc", ["-lk", "-p", "8000", "-e", "echo", "hello"]);
+   * const server = await sandbox.execStream("nc", ["-ll", "-p", "8000", "-e", "echo", "hello"]);
    * await sandbox.waitForPort(8000);
    * const socket = await sandbox.connect(8000);
    * console.log(await text(socket)); // hello
