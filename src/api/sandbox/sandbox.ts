@@ -15,7 +15,13 @@ import { SandboxFs } from "../fs/sandbox-fs.ts";
 import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
-import { connectGuest, connectMs, checkGuestPort } from "../network/connect-guest.ts";
+import {
+  checkGuestPort,
+  connectGuest,
+  connectMs,
+  guestConnectionOptions,
+  type GuestConnectionOptions,
+} from "../network/connect-guest.ts";
 import { guestConnector, guestHttpAgent, type GuestConnector } from "../network/guest-agent.ts";
 import type { GuestSocket } from "../network/guest-socket.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
@@ -99,11 +105,12 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    * await server.kill();
    * ```
    */
-  async connect(port: number, options: WaitOptions = {}): Promise<GuestSocket> {
+  async connect(port: number, options: GuestConnectionOptions & WaitOptions = {}): Promise<GuestSocket> {
     const limited = { timeoutMs: connectMs, ...options };
-    return await this.control.run(`connect to port ${String(port)} of sandbox`, limited, (operation) =>
-      connectGuest(this.control, port, operation),
-    );
+    const connect = (operation: Operation): Promise<GuestSocket> =>
+      connectGuest(this.control, port, operation, options);
+    const name = `connect to port ${String(port)} of sandbox`;
+    return await this.control.run(name, limited, connect, guestConnectionOptions);
   }
 
   /**
