@@ -14,7 +14,7 @@ import { embeddedRootFileSystem } from "../src/image/embedded.ts";
 import { findQemu } from "../src/machine/qemu/qemu-binary.ts";
 import { measureTscKhz } from "../src/machine/accelerator/tsc.ts";
 import { resolveKernel } from "../src/machine/kernel/kernel.ts";
-import { qemuArguments } from "../src/machine/qemu/command-line.ts";
+import { qemuArguments, shareTag } from "../src/machine/qemu/command-line.ts";
 import { inheritedFds } from "../src/machine/qemu/inherited-fds.ts";
 import { hostPlatform } from "../src/machine/qemu/platform.ts";
 import type { Accelerator } from "../src/machine/types.ts";
@@ -23,6 +23,7 @@ import {
   decodeMessage,
   encodeMessage,
   PROTOCOL_VERSION,
+  type GuestNetwork,
   type Message,
 } from "../src/protocol/generated/messages.ts";
 import { guestDirectory } from "../src/host/package-files.ts";
@@ -34,7 +35,18 @@ export interface BareResult {
   readonly bytes: number;
 }
 
+/** A guest that differs from what the sandboxes of the embedded image are. */
+export interface BareOptions {
+  /** A directory that is its root, over virtio-9p. */
+  readonly root: string;
+  /** QEMU's arguments for its network card, and how its guest sets that up. */
+  readonly cable: readonly string[];
+  readonly network: GuestNetwork;
+}
+
 interface Waiter {
+  /** What was printed, if that is wanted. */
+  readonly output: Buffer[] | null;
   bytes: number;
   readonly done: PromiseWithResolvers<BareResult>;
 }
@@ -62,12 +74,16 @@ export class BareGuest implements AsyncDisposable {
     this.#agentPort.on("data", (chunk: Buffer) => {
       for (const { stream, kind, payload } of this.#decoder.push(chunk)) {
         if (kind === FrameKind.control) this.#receive(stream, decodeMessage(payload, "agent→supervisor"));
-        else this.#count(stream, payload.length);
+        else this.#count(stream, payload);
       }
     });
   }
 
-  static async boot(accelerator: Accelerator, memoryMib: number): Promise<BareGuest> {
+  static async boot(
+    accelerator: Accelerator,
+    memoryMib: number,
+    options: BareOptions | null = null,
+  ): Promise<BareGuest> {
     const directory = await mkdtemp(join(tmpdir(), "msb-bench-"));
     const guest = guestDirectory();
     const upper = join(directory, "upper.img");
@@ -82,7 +98,8 @@ export class BareGuest implements AsyncDisposable {
       { path: lower.path, format: "raw", readOnly: true, serial: "lower" },
       { path: upper, format: "raw", readOnly: false, serial: "upper" },
     ] as const;
-    const spec = { cpus: 1, memoryMib, kernel, disks, kernelArguments: [] };
+    const shares = options === null ? [] : [{ path: options.root, readOnly: false }];
+    const spec = { cpus: 1, memoryMib, kernel, disks, shares, kernelArguments: [] };
     const parameters = qemuArguments(spec, {
       platform: hostPlatform(),
       accelerator,
@@ -91,22 +108,32 @@ export class BareGuest implements AsyncDisposable {
       hostSystem: process.platform,
     });
     const socket = join(directory, "port.sock");
-    const child = spawn(qemu.path, [...withBarePort(parameters, socket)], {
+    const words = [...withBarePort(parameters, socket), ...(options?.cable ?? [])];
+    const child = spawn(qemu.path, words, {
       stdio: ["ignore", "ignore", "inherit", "pipe", "pipe", "pipe", "ignore", "ignore", "pipe"],
       cwd: "/",
       env: { LC_ALL: "C" },
     });
     const self = new BareGuest(child, await connectTo(socket, child), directory);
     await self.#hello.promise;
-    for (const message of introduction()) self.#send(0, message);
+    for (const message of introduction(options)) self.#send(0, message);
     await self.#ready.promise;
     return self;
   }
 
+  /** What a command of the shell prints. */
+  async output(script: string): Promise<string> {
+    const output: Buffer[] = [];
+    const { code } = await this.exec(["sh", "-c", script], output);
+    const text = Buffer.concat(output).toString();
+    if (code !== 0) throw new Error(`${script} ended with ${code}: ${text}`);
+    return text;
+  }
+
   /** Runs a command and counts its output. */
-  exec(argv: string[]): Promise<BareResult> {
+  exec(argv: string[], output: Buffer[] | null = null): Promise<BareResult> {
     const stream = this.#newStream();
-    const waiter: Waiter = { bytes: 0, done: Promise.withResolvers<BareResult>() };
+    const waiter: Waiter = { output, bytes: 0, done: Promise.withResolvers<BareResult>() };
     this.#commands.set(stream, waiter);
     this.#send(stream, {
       type: "Exec",
@@ -206,9 +233,11 @@ export class BareGuest implements AsyncDisposable {
     this.#agentPort.write(encodeFrame(stream, FrameKind.control, encodeMessage(message)));
   }
 
-  #count(stream: number, bytes: number): void {
+  #count(stream: number, payload: Buffer): void {
     const waiter = this.#commands.get(stream);
     if (waiter === undefined) return;
+    const bytes = payload.length;
+    waiter.output?.push(Buffer.from(payload));
     waiter.bytes += bytes;
     this.#send(stream, { type: "Credit", bytes });
   }
@@ -267,12 +296,13 @@ async function connectTo(path: string, child: ChildProcess): Promise<Socket> {
   }
 }
 
-function introduction(): Message[] {
-  const root = {
-    layered: { lower: { serial: "lower", fsType: "erofs" }, upperSerial: "upper", upperSizeMib: 0 },
-    shared: null,
-    disk: null,
-  };
+function introduction(options: BareOptions | null): Message[] {
+  const layered = { lower: { serial: "lower", fsType: "erofs" }, upperSerial: "upper", upperSizeMib: 0 };
+  const root =
+    options === null
+      ? { layered, shared: null, disk: null }
+      : { layered: null, shared: { tag: shareTag(0) }, disk: null };
+  const network = options?.network ?? null;
   // Once for now, and once for what comes after the mount, where a guest may have been saved.
   const seed = (): Message => ({
     type: "Seed",
@@ -282,8 +312,8 @@ function introduction(): Message[] {
   return [
     seed(),
     { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 },
-    { type: "Mount", root, tmpSizeMib: 64, programs: [], network: null },
+    { type: "Mount", root, tmpSizeMib: 64, programs: [], network },
     seed(),
-    { type: "Boot", hostname: "bare", workdir: "", mounts: [], scripts: [], network: null },
+    { type: "Boot", hostname: "bare", workdir: "", mounts: [], scripts: [], network },
   ];
 }

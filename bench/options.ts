@@ -7,6 +7,7 @@ export const partNames = [
   "command-line",
   "files",
   "mounts",
+  "network",
   "images",
   "templates",
 ] as const;
@@ -25,7 +26,9 @@ const counts = {
   small: 10_000,
   /** mounts: files of the repository that git looks at. */
   tracked: 20_000,
-  /** templates, mounts: starts one after another. */
+  /** network: seconds of each throughput run. */
+  seconds: 3,
+  /** templates, mounts, network: starts one after another. */
   starts: 50,
   /** templates: cold boots among these. */
   cold: 5,

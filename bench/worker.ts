@@ -9,6 +9,7 @@ import { measureFiles } from "./files.ts";
 import { measureImages } from "./image.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { measureMounts } from "./mounts.ts";
+import { measureNetwork } from "./network.ts";
 import { parseOptions, type Counts, type PartName } from "./options.ts";
 import { Report } from "./report.ts";
 import { measureTemplates } from "./templates.ts";
@@ -24,6 +25,7 @@ const parts: Readonly<Record<PartName, Part>> = {
   "command-line": (report, { runs }) => measureCommandLine(report, runs * 4),
   files: measureFilesPart,
   mounts: measureMountsPart,
+  network: measureNetworkPart,
   images: (report, { runs }) => measureImages(report, Math.max(1, Math.ceil(runs / 2))),
   templates: measureTemplates,
 };
@@ -58,6 +60,12 @@ async function measureMountsPart(
   await measureMounts(report, bare, { mebibytes, tracked, starts, rounds: Math.max(1, Math.ceil(runs / 2)) });
 }
 
+async function measureNetworkPart(report: Report, { runs, seconds, starts }: Counts): Promise<void> {
+  const { accelerator } = facts;
+  if (!isAccelerator(accelerator)) throw new Error(`unknown accelerator ${accelerator}`);
+  await measureNetwork(report, accelerator, { seconds, starts, rounds: Math.max(1, Math.ceil(runs / 3)) });
+}
+
 /** What all figures depend on besides the host. */
 async function findFacts(): Promise<Record<"accelerator" | "qemu" | "guestKernel", string>> {
   await using sandbox = await Sandbox.builder("facts").image("localhost/base").create();
@@ -76,7 +84,8 @@ process.channel?.unref();
 process.env["MSB_TEMPLATES"] = "off";
 const facts = await findFacts();
 for (const name of options.parts) {
-  process.env["MSB_TEMPLATES"] = name === "templates" || name === "mounts" ? "on" : "off";
+  process.env["MSB_TEMPLATES"] =
+    name === "templates" || name === "mounts" || name === "network" ? "on" : "off";
   try {
     await parts[name](report, options.counts);
   } catch (error) {

@@ -217,7 +217,7 @@ export type { NetworkChanges, NetworkUpdateOptions, PublishedPortName } from "./
 export type { SuggestPolicyOptions } from "./network/networked-sandbox.ts";
 export type { GuestConnectionOptions } from "./network/connect-guest.ts";
 export type { ConnectorOptions, GuestConnector } from "./network/guest-agent.ts";
-export { GuestSocket } from "./network/guest-socket.ts";
+export type { GuestConnection } from "./network/guest-socket.ts";
 export type {
   DnsAnswered,
   EventsLost,

@@ -17,13 +17,15 @@ import {
   type Repeated,
   type Value,
 } from "./grammar/command.ts";
+import { hasNetworkFlags, networkFlags, sayNetwork } from "./network/network-flags.ts";
 import { mountFlags, mountsOf } from "./mount-flags.ts";
+import { UsageError } from "./output/usage-error.ts";
 import type { Progress } from "./output/progress.ts";
 import { parseEnvironment, parseLabel, parseScript, parseScriptPath, type Pair } from "./values/pairs.ts";
 import { parseCopy, parseCopyDir, parseCopyFile, parseRemoval } from "./values/patches.ts";
 import { parseRootDisk, type RootDiskChoice } from "./values/root-disk.ts";
 import { parseVolume, type MountChoice } from "./values/mount.ts";
-import { parsePort, usable } from "./values/port.ts";
+import { parsePort, usable } from "./network/port.ts";
 import { parserOf } from "./values/setting-value.ts";
 import { filled } from "./values/simple.ts";
 
@@ -92,6 +94,7 @@ export const creationOptions = {
     parse: parseScriptPath,
   }),
   ...mountFlags,
+  ...networkFlags,
   copy: repeated({
     placeholder: "SRC:DST",
     description:
@@ -184,6 +187,12 @@ export function configure(
   for (const { guest, config } of mountsOf(options))
     builder.volume(guest, (mount) => configureMount(mount, `the mount at ${guest}`, config));
   for (const port of options.port) publish(builder, port);
+  if (options.net === false && options.port.length > 0)
+    throw new UsageError(
+      "--no-net cannot be used with --port.",
+      "Nobody may come then: leave one of them out.",
+    );
+  if (hasNetworkFlags(options)) builder.network((network) => sayNetwork(network, options));
   const { copy, copyFile, copyDir, mkdir, rm } = options;
   const made = [...rm.map(Patch.remove), ...mkdir.map((path) => Patch.mkdir(path))];
   for (const patch of [...made, ...copy, ...copyFile, ...copyDir]) builder.addPatch(patch);

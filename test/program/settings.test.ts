@@ -11,6 +11,7 @@ import { toText } from "../../src/cli/commands/sandbox/inspect.ts";
 import { configure, creationOptions, type CreationValues } from "../../src/cli/create-options.ts";
 import { longName } from "../../src/cli/grammar/command.ts";
 import { mountFlags } from "../../src/cli/mount-flags.ts";
+import { networkFlags } from "../../src/cli/network/network-flags.ts";
 import { Progress } from "../../src/cli/output/progress.ts";
 import { showValue } from "../../src/cli/values/setting-value.ts";
 import { checkGlobalConfig } from "../../src/config/global/global-config.ts";
@@ -263,7 +264,15 @@ test("a new sandbox has no option that is in no table", () => {
   const flags = settingEntries.flatMap(([, { cli }]) => (cli === undefined ? [] : [cli.flag]));
   assert.deepEqual(
     Object.keys(creationOptions).sort(),
-    ["name", "quiet", "scriptPath", ...patchFlags, ...Object.keys(mountFlags), ...flags].sort(),
+    [
+      "name",
+      "quiet",
+      "scriptPath",
+      ...patchFlags,
+      ...Object.keys(mountFlags),
+      ...Object.keys(networkFlags),
+      ...flags,
+    ].sort(),
   );
   const shorts = Object.values(creationOptions).flatMap((option) =>
     "short" in option ? [option.short] : [],

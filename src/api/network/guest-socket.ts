@@ -181,3 +181,6 @@ export class GuestSocket extends Duplex {
     this.#borrowed[Symbol.dispose]();
   }
 }
+
+/** A TCP connection to a port of the guest: what `sandbox.connect()` gives. */
+export type GuestConnection = GuestSocket;

@@ -110,7 +110,7 @@ export class NetworkedSandbox {
    * await using sandbox = await Sandbox.builder("update-example").image("localhost/base").replace().create();
    * await sandbox.updateNetwork({ addRules: [Rule.denyEgress(Destination.domain("example.com"))] });
    * const { ports } = await sandbox.updateNetwork({ publish: [{ hostPort: 0, guestPort: 80 }] });
-   * console.log(ports[0].hostPort);
+   * console.log(ports[0]?.hostPort);
    * ```
    */
   async updateNetwork(

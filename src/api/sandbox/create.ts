@@ -39,6 +39,7 @@ import { checkRoot, registryOptions, resolveRoot, type ResolvedRoot } from "./cr
 import { Sandbox } from "./sandbox.ts";
 import { refuseSettings } from "../../config/keys/refuse-settings.ts";
 import { checkNetwork } from "../../config/network/check-network.ts";
+import { networkNotices } from "../../config/network/network-notices.ts";
 import { networkSettingsOf } from "../../config/network/network-settings.ts";
 import { effectiveConfig } from "../../config/sandbox/effective-config.ts";
 import { checkPatchable } from "../../config/patches/check-patchable.ts";
@@ -144,6 +145,7 @@ export async function carryOut(
   const observer = observed(operation, callerObserver);
   const shortage = shortOfProcessors(creation.stored);
   if (shortage !== null) tellNotice(observer, shortage);
+  for (const notice of networkNotices(creation.stored)) tellNotice(observer, notice);
   for (let tries = 1; tries <= pullTries; tries += 1) {
     const root = await resolveRoot(creation, observer);
     const sandbox = await makeAndBoot(creation, root, attached, operation, observer);

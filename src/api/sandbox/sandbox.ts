@@ -121,6 +121,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    *
    * @example
    * ```ts
+   * import { once } from "node:events";
    * import { get } from "node:http";
    * import { text } from "node:stream/consumers";
    * import { Sandbox } from "microsandbox";
@@ -129,7 +130,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    * const server = await sandbox.execStream("httpd", ["-f", "-p", "8000", "-h", "/etc"]);
    * await sandbox.waitForPort(8000);
    * const agent = sandbox.httpAgent(8000);
-   * const response = await new Promise((resolve) => get({ agent, path: "/hostname" }, resolve));
+   * const [response] = await once(get({ agent, path: "/hostname" }), "response");
    * console.log(await text(response));
    * await server.kill();
    * ```

@@ -17,6 +17,8 @@ interface OptionBase {
   readonly hidden?: boolean;
   /** `--no-NAME` exists too and gives `false`. */
   readonly negation?: string;
+  /** The option and its negation exclude each other; without it the later one counts. */
+  readonly exclusive?: boolean;
 }
 
 export interface Flag extends OptionBase {

@@ -124,6 +124,8 @@ const wrong: [string, RegExp][] = [
   ["image ls -q --format json", /cannot be used with/],
   ["save --format tar x", /"tar" is not known/],
   ["run -y /a:/b", /unknown option '-y'/],
+  ["run --net public --no-net", /cannot be used with/],
+  ["run --no-net --net public", /cannot be used with/],
   ["run --port 80", /"80" is not a port to publish/],
   ["run -m 1X", /"1X" is not a size\.\n {2}→ Sizes are written/],
   ["run -c 0", /not a whole number from 1 to 255/],

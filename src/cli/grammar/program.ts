@@ -200,8 +200,22 @@ function addOption(command: Command, key: string, spec: OptionSpec): void {
   command.addOption(option);
   if (spec.negation !== undefined) {
     const negation = new Option(`--no-${longName(key)}`, spec.negation);
+    negation.hideHelp(spec.hidden ?? false);
     if (spec.group !== undefined) negation.helpGroup(spec.group);
+    if (spec.exclusive === true) refuseBoth(command, key, option, negation);
     command.addOption(negation);
+  }
+}
+
+/** commander lets the later one of two count. It tells of each before it notes the next. */
+function refuseBoth(command: Command, key: string, option: Option, negation: Option): void {
+  let first: Option | null = null;
+  for (const one of [option, negation]) {
+    command.on(`option:${one.negate ? "no-" : ""}${longName(key)}`, () => {
+      first ??= one;
+      if (first !== one)
+        command.error(`error: option '${one.flags}' cannot be used with option '${first.flags}'`);
+    });
   }
 }
 

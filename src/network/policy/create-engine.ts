@@ -1,5 +1,5 @@
 import type { NetworkConfig } from "../../config/network/network-type.ts";
-import type { NetworkPolicy } from "../../config/network/policy-type.ts";
+import { NetworkPolicy } from "../../config/network/policy/network-policy.ts";
 import type { IpAddress } from "../../host/ip/address.ts";
 import type { Cidr } from "../../host/ip/cidr.ts";
 import type { Bindings } from "./bindings.ts";
@@ -19,28 +19,6 @@ export interface PolicyEngineOptions {
   readonly deploymentProfile: NetworkConfig["deploymentProfile"];
 }
 
-/** What the owner of the host allows a tenant's sandbox at most. */
-const platformPolicy: NetworkPolicy = {
-  defaultEgress: "deny",
-  defaultIngress: "allow",
-  rules: [
-    {
-      direction: "egress",
-      destination: { kind: "group", group: "host" },
-      protocols: ["udp", "tcp"],
-      ports: [{ start: 53, end: 53 }],
-      action: "allow",
-    },
-    {
-      direction: "egress",
-      destination: { kind: "group", group: "public" },
-      protocols: [],
-      ports: [],
-      action: "allow",
-    },
-  ],
-};
-
 /**
  * Makes a policy ready to decide.
  *
@@ -56,5 +34,5 @@ export function createPolicyEngine({
   const context = { gateways, nat64Prefixes: [...nat64Prefixes, wellKnownNat64Prefix] };
   const engine = new CompiledPolicy(policy, context, bindings);
   if (deploymentProfile === "single-tenant") return engine;
-  return new BothPolicies(new CompiledPolicy(platformPolicy, context, bindings), engine);
+  return new BothPolicies(new CompiledPolicy(NetworkPolicy.publicOnly(), context, bindings), engine);
 }

@@ -3,11 +3,13 @@ import { test } from "node:test";
 import { pick, type Random, rounds, seeded } from "../../../test/support/fuzz.ts";
 import { ip, rule } from "../../../test/support/policy-sample.ts";
 import type { Destination, NetworkPolicy, PolicyAction, Rule } from "../../config/network/policy-type.ts";
+import { policyTokens } from "../../config/network/policy/rule-text.ts";
+import { parseRuleTokens } from "../../config/network/policy/rule-token.ts";
 import { Cidr } from "../../host/ip/cidr.ts";
 import { createPolicyEngine } from "./create-engine.ts";
 import { DnsBindings } from "./dns-bindings.ts";
 import { classify } from "./groups.ts";
-import type { Evidence, PolicyFlow, Verdict } from "./verdict.ts";
+import type { Evidence, PolicyEngine, PolicyFlow, Verdict } from "./verdict.ts";
 
 const addresses = ["10.0.0.1", "8.8.8.8", "2001:db8::1", "::ffff:10.0.0.1", "172.16.0.1"].map(ip);
 const names = ["a.test", "b.a.test", "c.b.a.test", "ba.test", "test.a", "a.test.a"];
@@ -24,8 +26,18 @@ function someRule(random: Random): Rule {
     pick(random, ["", "", "", "ingress", "any-direction"]),
     pick(random, about),
     // Mostly the same, so that rules about names follow each other.
-    pick(random, ["any", "any", "tcp", "udp,tcp", "icmpv4"]),
-    pick(random, ["any", "any", "any", "443", "80,400-500"]),
+    // A port of ICMP matches nothing, and has no text.
+    pick(random, [
+      "any",
+      "any 443",
+      "any 80,400-500",
+      "any",
+      "tcp",
+      "tcp 443",
+      "udp,tcp",
+      "udp,tcp 80",
+      "icmpv4",
+    ]),
   ];
   return rule(words.filter((word) => word !== "").join(" "));
 }
@@ -106,7 +118,7 @@ function means(destination: Destination, name: string): boolean {
   return name === destination.suffix || name.endsWith(`.${destination.suffix}`);
 }
 
-test("policies that are made ready decide as they are written", (context) => {
+test("policies that are made ready, and those that were printed and read, decide as they are written", (context) => {
   const random = seeded(context);
   const seen: Record<string, number> = { allow: 0, deny: 0, defer: 0 };
   for (let round = rounds(1500); round > 0; round--) {
@@ -118,7 +130,15 @@ test("policies that are made ready decide as they are written", (context) => {
     const bindings = new DnsBindings();
     for (let count = random(5); count > 0; count--)
       bindings.bind(pick(random, names), [pick(random, addresses)], 60);
-    const engine = createPolicyEngine({ policy, bindings, gateways, deploymentProfile: "single-tenant" });
+    const engineOf = (rules: readonly Rule[]): PolicyEngine =>
+      createPolicyEngine({
+        policy: { ...policy, rules },
+        bindings,
+        gateways,
+        deploymentProfile: "single-tenant",
+      });
+    const engine = engineOf(policy.rules);
+    const readAgain = engineOf(parseRuleTokens(policyTokens(policy).join(",")));
     const plainly = new Plainly(policy, bindings);
     for (let count = 0; count < 10; count++) {
       const protocol = pick(random, ["tcp", "udp", "icmpv4"] as const);
@@ -136,10 +156,16 @@ test("policies that are made ready decide as they are written", (context) => {
       if (said.rule !== null && said.action !== "defer")
         assert.equal(policy.rules[said.rule]?.action, said.action, told);
       assert.equal(engine.ingress(flow).action, plainly.decide(flow, { kind: "bindings" }, "ingress"), told);
+      assert.equal(readAgain.egress(flow, evidence).action, said.action, told);
+      // Nothing comes in by ICMP, so rules about that have no text.
+      if (protocol !== "icmpv4")
+        assert.equal(readAgain.ingress(flow).action, engine.ingress(flow).action, told);
       const name = pick(random, names);
       const transport = pick(random, ["tcp", "udp"] as const);
       const asked = engine.query(name, { protocol: transport, port: 53 });
       assert.equal(asked.action, plainly.query(name, transport, 53), `${name} ${told}`);
+      const again = readAgain.query(name, { protocol: transport, port: 53 });
+      assert.equal(again.action, asked.action, `${name} ${told}`);
     }
   }
   context.diagnostic(JSON.stringify(seen));

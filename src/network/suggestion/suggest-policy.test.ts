@@ -3,7 +3,10 @@ import { test } from "node:test";
 import { engineOfEvents, gateway } from "../../../test/support/engine-of-events.ts";
 import { pick, type Random, rounds, seeded } from "../../../test/support/fuzz.ts";
 import { ip, policy } from "../../../test/support/policy-sample.ts";
+import { policyTokens } from "../../config/network/policy/rule-text.ts";
+import { parseRuleTokens } from "../../config/network/policy/rule-token.ts";
 import type { NetworkPolicy, RuleProtocol } from "../../config/network/policy-type.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
 import type { DnsAnswered, FlowOpened, NetworkLogEvent } from "../events.ts";
 import { suggestPolicy } from "./suggest-policy.ts";
 
@@ -183,6 +186,34 @@ test("names become a suffix only when asked for, and never one of a single label
     suggestPolicy(events, { mergeNamesFrom: 3 }),
     policy(`deny/allow; ${top}; allow .cdn.example tcp 443; allow x.cdn.example tcp 22`),
   );
+});
+
+test("one name is no family", () => {
+  for (const mergeNamesFrom of [1, 0, -1, 2.5, Number.NaN, Infinity])
+    assert.throws(() => suggestPolicy([], { mergeNamesFrom }), InvalidConfigError);
+});
+
+test("what is suggested can be given as it is printed", () => {
+  const events = [
+    answered("example.org", [v4]),
+    answered("localhost-like", [cdn], { type: "A" }),
+    answered("txt.example", [], { type: "TXT" }),
+    opened(`tcp ${v4} 443`),
+    opened(`udp ${cdn} 123`),
+    opened(`icmpv6 ${v6}`),
+    opened(`tcp ${gateway} 5432`),
+    opened("tcp 100.64.0.1 22"),
+  ];
+  const tokens = policyTokens(suggestPolicy(events));
+  assert.deepEqual(tokens, [
+    "allow@dns",
+    "allow@host:tcp:5432",
+    "allow@domain=localhost-like:udp:123",
+    "allow@example.org:tcp:443",
+    "allow@100.64.0.1:tcp:22",
+    `allow@[${v6}]:icmpv6`,
+  ]);
+  assert.deepEqual(parseRuleTokens(tokens.join(",")), suggestPolicy(events).rules);
 });
 
 const ports = [22, 80, 443, 444, 8080];

@@ -1,4 +1,7 @@
-import type { NetworkPolicy, Rule } from "../../config/network/policy-type.ts";
+import { normalizeDomainName } from "../../config/network/policy/domain-name.ts";
+import { Rule } from "../../config/network/policy/rules.ts";
+import type { NetworkPolicy } from "../../config/network/policy-type.ts";
+import { InvalidConfigError } from "../../errors/index.ts";
 import type { NetworkLogEvent } from "../events.ts";
 import { nameRules } from "./name-rules.ts";
 import { SeenTraffic } from "./seen-traffic.ts";
@@ -13,9 +16,6 @@ export interface SuggestionOptions {
   readonly mergeNamesFrom?: number;
 }
 
-/** A name that a rule can have. */
-const plainName = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
-
 /**
  * The fewest rules that allow what was seen of a sandbox's network, and deny everything else that it might send.
  *
@@ -26,17 +26,22 @@ const plainName = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
  *
  * @param events of one sandbox, as `network.log` has them; the order does not matter but for the policy
  * @returns the same for the same events
+ * @throws InvalidConfigError when `mergeNamesFrom` is no whole number from 2
  */
 export function suggestPolicy(
   events: Iterable<NetworkLogEvent>,
   { mergeNamesFrom }: SuggestionOptions = {},
 ): NetworkPolicy {
+  if (mergeNamesFrom !== undefined && !(Number.isInteger(mergeNamesFrom) && mergeNamesFrom >= 2))
+    throw new InvalidConfigError(`mergeNamesFrom is ${mergeNamesFrom}`, {
+      hint: "Use a whole number from 2.",
+    });
   const seen = new SeenTraffic();
   for (const event of events) seen.add(event);
   const named = new Map<string, Uses>();
   const addressRules: Rule[] = [];
   for (const { address, uses, names } of seen.addresses) {
-    const plain = [...names].filter((name) => plainName.test(name));
+    const plain = [...names].filter((name) => isRuleName(name));
     for (const name of plain) {
       const all = named.get(name) ?? new Uses();
       all.addAll(uses);
@@ -52,7 +57,7 @@ export function suggestPolicy(
     defaultEgress: "deny",
     defaultIngress: seen.policy?.defaultIngress ?? "allow",
     rules: [
-      ...(asksMore ? [dnsRule] : []),
+      ...(asksMore ? [Rule.allowDns()] : []),
       ...host,
       ...nameRules(named, mergeNamesFrom ?? null),
       ...addressRules,
@@ -61,14 +66,11 @@ export function suggestPolicy(
   };
 }
 
-/** The resolver of the gateway. */
-const dnsRule: Rule = {
-  direction: "egress",
-  destination: { kind: "group", group: "host" },
-  protocols: ["udp", "tcp"],
-  ports: [{ start: 53, end: 53 }],
-  action: "allow",
-};
+/** Whether a rule can be about a name as it was asked. */
+function isRuleName(name: string): boolean {
+  const normal = normalizeDomainName(name);
+  return "name" in normal && normal.name === name;
+}
 
 function allow(destination: Rule["destination"], filter: Pick<Rule, "protocols" | "ports">): Rule {
   return { direction: "egress", destination, ...filter, action: "allow" };

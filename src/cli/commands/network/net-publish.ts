@@ -1,7 +1,7 @@
 import { defineCommand } from "../../grammar/command.ts";
 import { publishedText } from "./network-text.ts";
 import { out } from "../../output/streams.ts";
-import { parsePort } from "../../values/port.ts";
+import { parsePort } from "../../network/port.ts";
 import { persistOption, quietOption } from "./net-options.ts";
 
 export const netPublish = defineCommand({

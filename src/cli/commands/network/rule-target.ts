@@ -1,6 +1,6 @@
 import { parseRuleToken } from "../../../config/network/policy/rule-token.ts";
 import type { PolicyAction, Rule } from "../../../config/network/policy-type.ts";
-import { usable } from "../../values/port.ts";
+import { usable } from "../../network/port.ts";
 
 /** `example.com:443`: a target and its TCP port, as everybody writes it. */
 const withPort = /^(\[[^[\]]*\]|[^:[\]]+):(\d+(?:-\d+)?)$/;

@@ -6,7 +6,7 @@ import { portJson } from "../network/network-text.ts";
 import { out } from "../../output/streams.ts";
 import type { Styled } from "../../output/style.ts";
 import { describeCommand, describeImage, describeMount, isDown } from "../../output/sandbox-text.ts";
-import { describeNetwork, describePort, describeProxy } from "../../values/network-text.ts";
+import { describeNetwork, describePort, describeProxy } from "../../network/network-text.ts";
 import { showValue } from "../../values/setting-value.ts";
 import { formatOption } from "./list.ts";
 

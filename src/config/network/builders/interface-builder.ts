@@ -1,5 +1,5 @@
 import { checkWhole } from "../../checks.ts";
-import { checkMac, checkOwnAddress } from "../link-values.ts";
+import { checkMac, checkOwnAddress } from "./link-values.ts";
 import { largestMtu, smallestMtu } from "../network-defaults.ts";
 import type { InterfaceSettings } from "../network-settings.ts";
 

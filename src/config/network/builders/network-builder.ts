@@ -1,7 +1,7 @@
 import { InvalidConfigError } from "../../../errors/index.ts";
 import { built, checkFlag, checkList, checkWhole } from "../../checks.ts";
 import { refuseSettings } from "../../keys/refuse-settings.ts";
-import { checkPool } from "../link-values.ts";
+import { checkPool } from "./link-values.ts";
 import { hardMaxConnections } from "../network-defaults.ts";
 import {
   joinNetworks,

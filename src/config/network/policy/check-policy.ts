@@ -1,6 +1,6 @@
 import { InvalidConfigError } from "../../../errors/index.ts";
 import { Cidr } from "../../../host/ip/cidr.ts";
-import { checkList, checkOneOf, checkWhole, shown } from "../../checks.ts";
+import { checkList, checkOneOf, shown } from "../../checks.ts";
 import { refuseUnknownKeys } from "../../keys/unknown-keys.ts";
 import { normalizeDomainName } from "./domain-name.ts";
 import { DestinationGroups, PolicyActions, RuleDirections, RuleProtocols, unknownGroup } from "./rules.ts";
@@ -90,8 +90,12 @@ function checkPortRange(path: string, input: unknown): PortRange {
 
 /** @throws InvalidConfigError */
 export function portRange(path: string, start: number, end: number): PortRange {
-  checkWhole(path, start, 0, 65_535);
-  checkWhole(path, end, 0, 65_535);
+  for (const port of [start, end]) {
+    if (Number.isInteger(port) && port >= 0 && port <= 65_535) continue;
+    throw new InvalidConfigError(`${path} is ${shown(port)}, which is no port`, {
+      hint: "Ports go from 0 to 65535.",
+    });
+  }
   if (start <= end) return { start, end };
   throw new InvalidConfigError(`invalid port range ${start}..${end}; lo must be <= hi`, {
     hint: "Write the lower port first.",

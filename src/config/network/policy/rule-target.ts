@@ -26,6 +26,11 @@ interface SplitTarget {
  * @throws InvalidConfigError for brackets that are not closed or hold no IPv6 address
  */
 export function splitTarget(text: string): SplitTarget {
+  if (text.includes("://")) {
+    throw new InvalidConfigError(`${JSON.stringify(text)} is a URL, which is no target`, {
+      hint: "Write the name alone, and protocol and port behind it: example.com:tcp:443.",
+    });
+  }
   if (!text.startsWith("[")) {
     if (isIP(text.replace(/\/\d*$/, "")) === 6 || text.includes("::")) throw needsBrackets(text);
     const [target = "", ...fields] = text.split(":");

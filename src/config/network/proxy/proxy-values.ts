@@ -11,7 +11,7 @@ export interface PasswordSource {
 /** @returns `HOST:PORT` @throws InvalidConfigError */
 export function checkProxyAddress(address: string): string {
   const given: unknown = address;
-  if (typeof given === "string" && /(?:^|[^:]|\]):\d+$/.test(given)) {
+  if (typeof given === "string" && /^(?:\[[^\]]*\]|[^:[\]]+):\d{1,5}$/.test(given)) {
     try {
       // The same forms, and with a port that is always said.
       const { host, port } = parseNameserver(given);

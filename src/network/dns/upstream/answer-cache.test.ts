@@ -51,12 +51,12 @@ for (const [what, given, seconds] of cases) {
   test(`${what} is known for ${seconds} s`, () => {
     const cache = new AnswerCache();
     cache.put("key", given, 1000);
-    assert.equal(cache.get("other", 1000), null);
-    if (seconds === 0) assert.equal(cache.get("key", 1000), null);
+    assert.equal(cache.get("other", question, 1000), null);
+    if (seconds === 0) assert.equal(cache.get("key", question, 1000), null);
     else {
-      assert.deepEqual(cache.get("key", 1000), given);
-      assert.notEqual(cache.get("key", 1000 + seconds * 1000 - 1), null);
-      assert.equal(cache.get("key", 1000 + seconds * 1000), null);
+      assert.deepEqual(cache.get("key", question, 1000), given);
+      assert.notEqual(cache.get("key", question, 1000 + seconds * 1000 - 1), null);
+      assert.equal(cache.get("key", question, 1000 + seconds * 1000), null);
     }
   });
 }
@@ -70,7 +70,7 @@ test("times run down, in the message as well", () => {
     [1000, 29],
     [29_999, 1],
   ] as const) {
-    const known = cache.get("key", now) ?? assert.fail();
+    const known = cache.get("key", question, now) ?? assert.fail();
     assert.equal(known.records[0]?.ttlSeconds, left);
     assert.equal(known.message.readUInt32BE(known.records[0].ttlAt), left);
   }
@@ -80,12 +80,12 @@ test("no more than 512 answers are kept, the last ones", () => {
   const cache = new AnswerCache();
   const given = answer(0, [addressRecord("example.com", "8.8.8.8", 30)]);
   for (let index = 0; index < 600; index++) cache.put(`key ${index}`, given, 0);
-  const kept = Array.from({ length: 600 }, (_, index) => cache.get(`key ${index}`, 0)).filter(
+  const kept = Array.from({ length: 600 }, (_, index) => cache.get(`key ${index}`, question, 0)).filter(
     (one) => one !== null,
   );
   assert.equal(kept.length, 512);
-  assert.equal(cache.get("key 87", 0), null);
-  assert.notEqual(cache.get("key 88", 0), null);
+  assert.equal(cache.get("key 87", question, 0), null);
+  assert.notEqual(cache.get("key 88", question, 0), null);
 });
 
 test("a known answer has the guest's id and case, is for either transport, and not for whoever asks otherwise", async () => {

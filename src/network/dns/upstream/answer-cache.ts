@@ -1,5 +1,6 @@
-import type { Answer } from "../message/answer.ts";
+import { readAnswer, type Answer } from "../message/answer.ts";
 import { rcodes, types } from "../message/codes.ts";
+import { headerBytes } from "../message/name.ts";
 
 /** Bounds: answers, bytes of one of them, and how long they are kept whatever they say, seconds. */
 const mostAnswers = 512;
@@ -8,7 +9,8 @@ const longestSeconds = 300;
 const longestNegativeSeconds = 60;
 
 interface Entry {
-  readonly answer: Answer;
+  /** Its records are read anew: as objects they would take many times its bytes. */
+  readonly message: Buffer;
   readonly storedAt: number;
   readonly until: number;
 }
@@ -20,15 +22,19 @@ interface Entry {
 export class AnswerCache {
   readonly #entries = new Map<string, Entry>();
 
-  /** @param now ms @returns the answer with what is left of its times */
-  get(key: string, now = performance.now()): Answer | null {
+  /**
+   * @param question as it is written now: the case of its letters may be another one
+   * @param now ms
+   * @returns an answer of the caller's own, to this question, with what is left of its times
+   */
+  get(key: string, question: Buffer, now = performance.now()): Answer | null {
     const entry = this.#entries.get(key);
     if (entry === undefined) return null;
     if (now >= entry.until) {
       this.#entries.delete(key);
       return null;
     }
-    return aged(entry.answer, Math.floor((now - entry.storedAt) / 1000));
+    return aged(entry.message, question, Math.floor((now - entry.storedAt) / 1000));
   }
 
   put(key: string, answer: Answer, now = performance.now()): void {
@@ -39,7 +45,8 @@ export class AnswerCache {
       if (this.#entries.size < mostAnswers) break;
       this.#entries.delete(oldest);
     }
-    this.#entries.set(key, { answer, storedAt: now, until: now + seconds * 1000 });
+    const message = Buffer.from(answer.message);
+    this.#entries.set(key, { message, storedAt: now, until: now + seconds * 1000 });
   }
 }
 
@@ -56,13 +63,16 @@ function keptSeconds({ rcode, isTruncated, isBare, records, message }: Answer): 
   return Math.min(longestNegativeSeconds, least, message.readUInt32BE(soa.end - 4));
 }
 
-function aged(answer: Answer, seconds: number): Answer {
-  const message = Buffer.from(answer.message);
+function aged(kept: Buffer, question: Buffer, seconds: number): Answer | null {
+  const message = Buffer.from(kept);
+  question.copy(message, headerBytes);
+  const answer = readAnswer(message, message.readUInt16BE(0), question);
+  if (answer === null) return null;
   const records = answer.records.map((record) => {
     if (record.type === types.OPT) return record;
     const ttlSeconds = Math.max(0, record.ttlSeconds - seconds);
     message.writeUInt32BE(ttlSeconds, record.ttlAt);
     return { ...record, ttlSeconds };
   });
-  return { ...answer, message, records };
+  return { ...answer, records };
 }

@@ -1,7 +1,6 @@
 import { unlessAborted } from "../../../host/unless-aborted.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { readAnswer, type Answer } from "../message/answer.ts";
-import { headerBytes } from "../message/name.ts";
 import type { Query } from "../message/query.ts";
 import { Failover } from "./failover.ts";
 import { questionMessage } from "./question-message.ts";
@@ -43,11 +42,8 @@ export class Upstreams {
     const upon = servers.map(serverKey).join(",");
     const how = [query.type, query.isRecursionDesired, query.isCheckingDisabled, query.isAuthenticDataWanted];
     const what = [upon, ...how, query.edns?.isDnssecOk, query.name.key].join(" ");
-    const known = this.#cache.get(what);
-    if (known !== null) {
-      query.question.copy(known.message, headerBytes);
-      return known;
-    }
+    const known = this.#cache.get(what, query.question);
+    if (known !== null) return known;
     // Those who wrote it in another case get their own answer: the case is part of what they check it by.
     const key = [transport, query.edns?.udpSize, what, query.question.toString("latin1")].join(" ");
     let work = this.#underWay.get(key);

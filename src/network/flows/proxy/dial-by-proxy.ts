@@ -38,7 +38,7 @@ export function dialByProxy(
       return () => undefined;
     }
     const attempt = new Attempt(connect({ host, port, family: null }), handshake, (dialed) => {
-      if ("why" in dialed) tell(dialed.why);
+      if ("why" in dialed && dialed.why !== null) tell(dialed.why);
       done(dialed);
     });
     return () => attempt.cancel();
@@ -47,7 +47,7 @@ export function dialByProxy(
 
 type Outcome =
   | { readonly socket: Socket; readonly early: Buffer }
-  | { readonly failure: DialFailure; readonly why: string };
+  | { readonly failure: DialFailure; readonly why: string | null };
 
 /** One connection to the proxy, until it is one to the target. */
 class Attempt {
@@ -101,7 +101,7 @@ class Attempt {
     }
   }
 
-  #fail(failure: DialFailure, why: string): void {
+  #fail(failure: DialFailure, why: string | null): void {
     if (this.#isOver) return;
     this.cancel();
     this.#done({ failure, why });

@@ -6,11 +6,12 @@ export type Step =
   | { readonly kind: "send"; readonly bytes: Buffer }
   /** What follows `used` bytes is the other end's. */
   | { readonly kind: "done"; readonly used: number }
-  | { readonly kind: "failed"; readonly failure: DialFailure; readonly why: string };
+  /** `why`: what is wrong with the proxy; null: it works, and the other end cannot be had. */
+  | { readonly kind: "failed"; readonly failure: DialFailure; readonly why: string | null };
 
 export const more: Step = { kind: "more" };
 
-export function failed(why: string, failure: DialFailure = "unreachable"): Step {
+export function failed(why: string | null, failure: DialFailure = "unreachable"): Step {
   return { kind: "failed", failure, why };
 }
 

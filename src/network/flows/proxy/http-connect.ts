@@ -22,7 +22,9 @@ export function httpConnect(credentials: Credentials | null): HandshakeFor {
         if (status === undefined) return failed("it does not speak HTTP");
         if (status.startsWith("2")) return { kind: "done", used: end + endOfHead.length };
         if (status === "407") return failed("it wants another name and password (407)", "refused");
-        return failed(`it answered ${status}`, status === "504" ? "timeout" : "refused");
+        // Gateway errors are the other end's.
+        if (/^50[234]$/.test(status)) return failed(null, status === "504" ? "timeout" : "refused");
+        return failed(`it answered ${status}`, "refused");
       },
     };
   };

@@ -3,6 +3,8 @@ import { failed, more, type Handshake, type HandshakeFor } from "./handshake.ts"
 
 const replyBytes = 8;
 const granted = 90;
+/** Or the other end could not be had. */
+const rejected = 91;
 
 /** SOCKS 4 (https://www.openssh.com/txt/socks4.protocol): knows IPv4 addresses only. */
 export function socks4(userId: string | null): HandshakeFor {
@@ -24,7 +26,10 @@ export function socks4(userId: string | null): HandshakeFor {
         if (bytes[0] !== 0) return failed("it does not speak SOCKS 4");
         return bytes[1] === granted
           ? { kind: "done", used: replyBytes }
-          : failed(`it rejected the connection (${bytes[1] ?? 0})`, "refused");
+          : failed(
+              bytes[1] === rejected ? null : `it wants to know who connects (${bytes[1] ?? 0})`,
+              "refused",
+            );
       },
     };
   };

@@ -66,8 +66,9 @@ function passwordOf({ username, password }: Credentials): Buffer {
 function reply(bytes: Buffer): Step {
   const [first, code, , type] = bytes;
   if (first !== version) return failed("it does not speak SOCKS 5");
-  if (code === 5) return failed("the connection was refused", "refused");
-  if (code === 6) return failed("the connection timed out", "timeout");
+  if (code === 3 || code === 4) return failed(null);
+  if (code === 5) return failed(null, "refused");
+  if (code === 6) return failed(null, "timeout");
   if (code !== 0) return failed(`it could not connect (${code ?? 0})`);
   if (type === undefined) return more;
   // 3: a name, with its length before it.

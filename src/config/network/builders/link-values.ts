@@ -1,7 +1,7 @@
-import { InvalidConfigError } from "../../errors/index.ts";
-import { IpAddress, type Family } from "../../host/ip/address.ts";
-import { Cidr } from "../../host/ip/cidr.ts";
-import { shown } from "../checks.ts";
+import { InvalidConfigError } from "../../../errors/index.ts";
+import { IpAddress, type Family } from "../../../host/ip/address.ts";
+import { Cidr } from "../../../host/ip/cidr.ts";
+import { shown } from "../../checks.ts";
 
 /** Values of the guest's network interface. Each throws InvalidConfigError. */
 
