@@ -38,7 +38,11 @@ export function usable<T>(check: () => T): T {
   try {
     return check();
   } catch (error) {
-    if (error instanceof InvalidConfigError) throw new UsageError(`${error.message}.`, error.hint);
+    if (error instanceof InvalidConfigError) throw new UsageError(ended(error.message), error.hint);
     throw error;
   }
+}
+
+function ended(sentence: string): string {
+  return sentence.endsWith("?") ? sentence : `${sentence}.`;
 }

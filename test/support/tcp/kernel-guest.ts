@@ -5,6 +5,8 @@ import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import type { LinkAddresses } from "../../../src/config/network/link-addresses.ts";
 import { IpAddress } from "../../../src/host/ip/address.ts";
+import { GuestInterface } from "../../../src/network/ip/guest-interface.ts";
+import { FrameLink } from "../../../src/network/link/frame-link.ts";
 
 const gatewayMac = Uint8Array.of(2, 0x6d, 0x73, 0, 0, 1);
 const guestMac = Uint8Array.of(2, 0x6d, 0x73, 0, 0, 2);
@@ -46,6 +48,15 @@ export class KernelGuest implements AsyncDisposable {
     ])) as [Buffer | null];
     assert.equal(String(first).trim(), "ready", "a TAP device in a network namespace can be made");
     return new KernelGuest(child, mtu);
+  }
+
+  /** The other end of its cable. */
+  plugIn(): GuestInterface {
+    const failed = (error: unknown): never => {
+      throw error;
+    };
+    const link = new FrameLink({ stream: this.link, rateLimiter: null, failed, closed: () => undefined });
+    return new GuestInterface({ link, addresses: this.addresses, answersEcho: () => true });
   }
 
   /** Runs a program in the guest. */

@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { GuestInterface } from "../../../src/network/ip/guest-interface.ts";
+import type { GuestInterface } from "../../../src/network/ip/guest-interface.ts";
 import { protocolNumbers, type IpPacket } from "../../../src/network/ip/packet.ts";
-import { FrameLink } from "../../../src/network/link/frame-link.ts";
 import type { TcpConnection } from "../../../src/network/tcp/connection.ts";
 import { TcpGate } from "../../../src/network/tcp/stack.ts";
 import { KeptSegments, outside, packetOf } from "./guest-segment.ts";
@@ -80,15 +79,7 @@ export class KernelStack implements ScriptedStack {
 
   static async start(): Promise<KernelStack> {
     const guest = await KernelGuest.start(1500);
-    const link = new FrameLink({
-      stream: guest.link,
-      rateLimiter: null,
-      failed: (error) => {
-        throw error;
-      },
-      closed: () => undefined,
-    });
-    const side = new GuestInterface({ link, addresses: guest.addresses, answersEcho: () => true });
+    const side = guest.plugIn();
     const server = guest.spawn("python3", [`${import.meta.dirname}/kernel-server.py`]);
     server.stderr?.pipe(process.stderr);
     const stack = new KernelStack(guest, side, server);
