@@ -215,8 +215,9 @@ export type { NetworkEventOptions } from "./network/network-events.ts";
 export type { NetworkTotals, OpenFlow, SandboxNetworkStatus } from "./network/network-status.ts";
 export type { NetworkChanges, NetworkUpdateOptions, PublishedPortName } from "./network/update-network.ts";
 export type { SuggestPolicyOptions } from "./network/networked-sandbox.ts";
+export type { GuestConnectionOptions } from "./network/connect-guest.ts";
 export type { ConnectorOptions, GuestConnector } from "./network/guest-agent.ts";
-export { GuestSocket } from "./network/guest-socket.ts";
+export type { GuestConnection } from "./network/guest-socket.ts";
 export type {
   DnsAnswered,
   EventsLost,

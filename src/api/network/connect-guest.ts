@@ -19,6 +19,14 @@ const longestPauseMs = 250;
 /** A guest that is not ready, or too busy, answers with these. */
 const mayPass: readonly MicrosandboxErrorCode[] = ["runtime", "operationTimeout"];
 
+/** The options of `connect()` beside those of waiting. */
+export interface GuestConnectionOptions {
+  /** As of `net.connect`: whether this side stays open when the guest has ended its own, until `end()`. By default it does not. */
+  readonly allowHalfOpen?: boolean;
+}
+
+export const guestConnectionOptions = { allowHalfOpen: "boolean" } as const;
+
 /** Where connections come from. */
 export type GuestOwner = Pick<SandboxControl, "borrow" | "explainLoss" | "name" | "record">;
 
@@ -33,11 +41,12 @@ export async function connectGuest(
   control: GuestOwner,
   port: number,
   operation: Operation,
+  { allowHalfOpen = false }: GuestConnectionOptions = {},
 ): Promise<GuestSocket> {
   const checked = checkGuestPort(port);
   requireNetwork(control);
   operation.log(`connecting to port ${checked} of the guest`);
-  const socket = new GuestSocket(await control.borrow(operation), checked);
+  const socket = new GuestSocket(await control.borrow(operation), checked, allowHalfOpen);
   return await control.explainLoss(socket.connected(operation.signal));
 }
 

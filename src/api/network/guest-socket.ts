@@ -37,9 +37,10 @@ export class GuestSocket extends Duplex {
   /**
    * @internal
    * @param borrowed is given back when the connection is over
+   * @param allowHalfOpen as of `net.Socket`: false ends this side when the guest has ended its own
    */
-  constructor(borrowed: BorrowedConnection, port: number) {
-    super({ allowHalfOpen: true, autoDestroy: true });
+  constructor(borrowed: BorrowedConnection, port: number, allowHalfOpen: boolean) {
+    super({ allowHalfOpen, autoDestroy: true });
     this.remotePort = port;
     this.#borrowed = borrowed;
     this.#connected.promise.catch(() => undefined);
@@ -180,3 +181,6 @@ export class GuestSocket extends Duplex {
     this.#borrowed[Symbol.dispose]();
   }
 }
+
+/** A TCP connection to a port of the guest: what `sandbox.connect()` gives. */
+export type GuestConnection = GuestSocket;

@@ -110,7 +110,7 @@ export class NetworkedSandbox {
    * await using sandbox = await Sandbox.builder("update-example").image("localhost/base").replace().create();
    * await sandbox.updateNetwork({ addRules: [Rule.denyEgress(Destination.domain("example.com"))] });
    * const { ports } = await sandbox.updateNetwork({ publish: [{ hostPort: 0, guestPort: 80 }] });
-   * console.log(ports[0].hostPort);
+   * console.log(ports[0]?.hostPort);
    * ```
    */
   async updateNetwork(
@@ -170,7 +170,7 @@ export class NetworkedSandbox {
    * import { Sandbox } from "microsandbox";
    *
    * await using sandbox = await Sandbox.builder("port-example").image("localhost/base").replace().create();
-   * const server = await sandbox.execStream("nc", ["-lk", "-p", "8000", "-e", "echo", "hello"]);
+   * const server = await sandbox.execStream("nc", ["-ll", "-p", "8000", "-e", "echo", "hello"]);
    * await sandbox.waitForPort(8000);
    * await server.kill();
    * ```

@@ -15,7 +15,13 @@ import { SandboxFs } from "../fs/sandbox-fs.ts";
 import { readBootError, type BootErrorReport } from "../logs/read-logs.ts";
 import { MetricsStream } from "../metrics/metrics.ts";
 import { MetricsSubscription } from "../metrics/metrics-subscription.ts";
-import { connectGuest, connectMs, checkGuestPort } from "../network/connect-guest.ts";
+import {
+  checkGuestPort,
+  connectGuest,
+  connectMs,
+  guestConnectionOptions,
+  type GuestConnectionOptions,
+} from "../network/connect-guest.ts";
 import { guestConnector, guestHttpAgent, type GuestConnector } from "../network/guest-agent.ts";
 import type { GuestSocket } from "../network/guest-socket.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
@@ -92,18 +98,19 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    * import { Sandbox } from "microsandbox";
    *
    * await using sandbox = await Sandbox.builder("connect-example").image("localhost/base").replace().create();
-   * const server = await sandbox.execStream("nc", ["-lk", "-p", "8000", "-e", "echo", "hello"]);
+   * const server = await sandbox.execStream("nc", ["-ll", "-p", "8000", "-e", "echo", "hello"]);
    * await sandbox.waitForPort(8000);
    * const socket = await sandbox.connect(8000);
    * console.log(await text(socket)); // hello
    * await server.kill();
    * ```
    */
-  async connect(port: number, options: WaitOptions = {}): Promise<GuestSocket> {
+  async connect(port: number, options: GuestConnectionOptions & WaitOptions = {}): Promise<GuestSocket> {
     const limited = { timeoutMs: connectMs, ...options };
-    return await this.control.run(`connect to port ${String(port)} of sandbox`, limited, (operation) =>
-      connectGuest(this.control, port, operation),
-    );
+    const connect = (operation: Operation): Promise<GuestSocket> =>
+      connectGuest(this.control, port, operation, options);
+    const name = `connect to port ${String(port)} of sandbox`;
+    return await this.control.run(name, limited, connect, guestConnectionOptions);
   }
 
   /**
@@ -114,6 +121,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    *
    * @example
    * ```ts
+   * import { once } from "node:events";
    * import { get } from "node:http";
    * import { text } from "node:stream/consumers";
    * import { Sandbox } from "microsandbox";
@@ -122,7 +130,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    * const server = await sandbox.execStream("httpd", ["-f", "-p", "8000", "-h", "/etc"]);
    * await sandbox.waitForPort(8000);
    * const agent = sandbox.httpAgent(8000);
-   * const response = await new Promise((resolve) => get({ agent, path: "/hostname" }, resolve));
+   * const [response] = await once(get({ agent, path: "/hostname" }), "response");
    * console.log(await text(response));
    * await server.kill();
    * ```
