@@ -188,6 +188,18 @@ test("a port that is taken is told before the machine starts", { timeout }, asyn
   taken.close();
 });
 
+test("ports are published and taken back while it runs", { timeout }, async () => {
+  await sandbox.updateNetwork({
+    publish: [{ hostBind: "127.0.0.1", hostPort: 0, guestPort: 9 }],
+  });
+  const added = (await sandbox.ports()).find((one) => one.guestPort === 9 && one.hostBind === "127.0.0.1");
+  assert.ok(added !== undefined);
+  assert.equal(await exchange("127.0.0.1", added.hostPort, "x"), "1 after your end");
+  const { hostBind, hostPort, protocol } = added;
+  await sandbox.updateNetwork({ unpublish: [{ hostBind, hostPort, protocol }] });
+  await assert.rejects(exchange("127.0.0.1", added.hostPort, ""), { code: "ECONNREFUSED" });
+});
+
 test("connect() needs no published port", { timeout }, async () => {
   const socket = await sandbox.connect(9);
   socket.end("hello");
