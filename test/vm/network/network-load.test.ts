@@ -20,8 +20,11 @@ export const needs: Needs = ["running", "internet"];
 // Much of everything: connections one after the other, a reader that does not read, more connections than there may be.
 
 const timeout = 600_000;
-/** Connections that are opened and closed. By hand: MSB_TEST_CONNECTIONS=10000. */
-const connections = Number(process.env["MSB_TEST_CONNECTIONS"] ?? 1500);
+/**
+ * Connections that are opened and closed, twice. By hand: MSB_TEST_CONNECTIONS=15000. So many fill what is kept for a while, such as
+ * events for whoever asks and ports that wait: some 130 MiB more than at the start, and after that nothing more.
+ */
+const connections = Number(process.env["MSB_TEST_CONNECTIONS"] ?? 1000);
 
 const { home, internet } = await useInternet();
 let sandbox: Sandbox;
@@ -32,7 +35,7 @@ before(async () => {
 
 test(`${connections} short connections leave memory and descriptors as they are`, { timeout }, async (t) => {
   const some = (count: number): Promise<string> => succeeds(sandbox, `python3 /tmp/flows.py short ${count}`);
-  assert.equal(await some(500), "500");
+  assert.equal(await some(connections), String(connections));
   const before = await supervisorUse(home, "load");
   assert.equal(await some(connections), String(connections));
   const after = await eventually("all of them to be over", async () => {
@@ -40,7 +43,7 @@ test(`${connections} short connections leave memory and descriptors as they are`
     return now.descriptors <= before.descriptors ? now : null;
   });
   t.diagnostic(`${before.memoryMib.toFixed(0)} MiB, then ${after.memoryMib.toFixed(0)}`);
-  assert.ok(after.memoryMib < before.memoryMib + 32, `${before.memoryMib} MiB, then ${after.memoryMib}`);
+  assert.ok(after.memoryMib < before.memoryMib + 64, `${before.memoryMib} MiB, then ${after.memoryMib}`);
 });
 
 test("who does not read holds up the server, not memory, and nobody else", { timeout }, async () => {
