@@ -65,7 +65,8 @@ export class GuestStream extends Duplex {
     try {
       await promise;
       // Its `close` may have passed.
-      if (stream.destroyed) throw stream.errored ?? (signal.reason as Error | undefined) ?? brokenOff("reset");
+      if (stream.destroyed)
+        throw stream.errored ?? (signal.reason as Error | undefined) ?? brokenOff("reset");
       return stream;
     } catch (error) {
       stream.destroy();
