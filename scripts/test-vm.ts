@@ -87,6 +87,8 @@ async function main(args: string[]): Promise<number> {
   // How sandboxes start is for this program to say.
   delete process.env["MSB_TEMPLATES"];
   delete process.env["MSB_TEST_TEMPLATES"];
+  const images = await mkdtemp(join(tmpdir(), "msb-test-images-"));
+  process.env["MSB_TEST_IMAGES"] = images;
   if (round === "cold") process.env["MSB_TEMPLATES"] = "off";
   else process.env["MSB_TEST_TEMPLATES"] = templates;
   const took: Duration[] = [];
@@ -101,6 +103,7 @@ async function main(args: string[]): Promise<number> {
   } finally {
     printSlowest(took);
     await rm(templates, { recursive: true, force: true });
+    await rm(images, { recursive: true, force: true });
   }
 }
 

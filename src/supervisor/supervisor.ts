@@ -34,8 +34,7 @@ import { closeLogs, openLogs, watchLogs, type Logs } from "./logs/logs.ts";
 import { endingOf, type Ending } from "./logs/exit-reason.ts";
 import { logExit } from "./logs/machine-log.ts";
 import { RunningSandbox } from "./running-sandbox.ts";
-import { openNetwork, publishPorts } from "./open-network.ts";
-import type { PublishedPorts } from "../network/flows/ports/published-ports.ts";
+import { OfferedNetwork } from "./offered-network.ts";
 import type { SandboxNetwork } from "./services/network/sandbox-network.ts";
 import type { Session, ClientStream } from "./services/session.ts";
 import { StateFile } from "./state-file.ts";
@@ -86,8 +85,8 @@ export class Supervisor implements ClientServices {
   #ending: Ending | null = null;
   /** What the owner's program provides. */
   #provided: HurriedMounts | null = null;
-  /** Until its network closes them. */
-  #ports: PublishedPorts | null = null;
+  /** Its ports are closed with its network, or at the end. */
+  #offered: OfferedNetwork | null = null;
   /** Until its end. */
   #heldMounts: HeldMounts | null = null;
   /** How the sandbox has ended, once everything about it is on disk. */
@@ -265,22 +264,15 @@ export class Supervisor implements ClientServices {
   async #start(signal: AbortSignal): Promise<RunningSandbox> {
     // Somebody else may have got hold of them since it was asked for.
     this.#heldMounts = await holdMounts(this.#options.home, this.#options.sandbox.record.config);
-    const ports = await publishPorts(this.#options.sandbox.record, this.#logs.runtime);
-    this.#ports = ports;
+    const offered = await OfferedNetwork.offer({ ...this.#options.sandbox, runtimeLog: this.#logs.runtime });
+    this.#offered = offered;
     const outcome = await this.#startGuest(signal);
-    const network = await openNetwork({
-      paths: this.#options.sandbox.paths,
-      record: this.#options.sandbox.record,
-      started: outcome.started,
-      ports,
-      runtimeLog: this.#logs.runtime,
-      portsChanged: (now) => this.#save({ ports: [...now] }),
-    });
+    const network = await offered?.open(outcome.started, (ports) => this.#save({ ports: [...ports] }));
     const sandbox = new RunningSandbox({
       sandbox: this.#options.sandbox,
       started: outcome.started,
       logs: this.#logs,
-      network,
+      network: network ?? null,
       expired: (reason) => {
         this.#stop(defaultGraceMs, reason, reason === "IdleTimeout" ? "nobody used it" : "its time was over");
       },
@@ -301,7 +293,7 @@ export class Supervisor implements ClientServices {
     const { accelerator } = sandbox.machine;
     const { route, reason } = outcome;
     const elapsedMs = this.#elapsedMs();
-    const bound = [...(ports?.list ?? [])];
+    const bound = [...(offered?.ports ?? [])];
     await this.#save({ status: "running", accelerator, start: { route, reason, elapsedMs }, ports: bound });
     this.#tellOwner({ type: "Started", accelerator, route, reason, elapsedMs });
     this.#jobs.start();
@@ -374,7 +366,7 @@ export class Supervisor implements ClientServices {
   async #finishSandbox(exit: MachineExit | null, change: Partial<StoredState>): Promise<void> {
     this.#attached = false;
     await this.#heldMounts?.release();
-    await this.#ports?.[Symbol.asyncDispose]();
+    await this.#offered?.[Symbol.asyncDispose]();
     const aside = this.#discarding === null ? null : await this.#discarding.catch(() => null);
     const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients, aside };
     const finished = finishSandbox(remains, this.#logs.runtime, exit, change);

@@ -12,8 +12,11 @@ export interface Certificates {
   readonly keyFile: string;
 }
 
-/** A CA of one test, and a certificate of it for 127.0.0.1 and localhost. */
-export async function makeCertificates(directory: string): Promise<Certificates> {
+/** A CA of one test, and a certificate of it for 127.0.0.1, localhost and other names. */
+export async function makeCertificates(
+  directory: string,
+  names: readonly string[] = ["registry.test"],
+): Promise<Certificates> {
   const path = (name: string): string => join(directory, name);
   const openssl = (...args: readonly string[]): Promise<unknown> => run("openssl", args, { cwd: directory });
   const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
@@ -31,7 +34,7 @@ export async function makeCertificates(directory: string): Promise<Certificates>
     "2",
   );
   await openssl("req", ...newKey, "-keyout", "host.key", "-out", "host.csr", "-subj", "/CN=127.0.0.1");
-  const extensions = "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test";
+  const extensions = `subjectAltName=${["IP:127.0.0.1", ...["localhost", ...names].map((name) => `DNS:${name}`)].join(",")}`;
   await run("sh", ["-c", `echo '${extensions}' > ext`], { cwd: directory });
   const sign =
     "x509 -req -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out host.pem -days 2 -extfile ext";

@@ -9,26 +9,37 @@ import { skopeo } from "./images.ts";
 const run = promisify(execFile);
 
 /** A Debian of about 300 MB with Python, and with what makes a root file system hard: Perl's many names, git's hard links. */
-const recipe = ["--variant=minbase", "--include=python3,git", "bookworm"];
+const withPython = ["--variant=minbase", "--include=python3,git", "bookworm"];
 
 /**
- * The tar file of a Debian that mmdebstrap makes, about a minute's work. It is kept in the temporary directory, under a name
- * made of the recipe, for later runs.
+ * A directory of this user's that later runs find again. What another user put there would be booted, so it is refused.
+ *
+ * @throws Error when the directory is not this user's alone
  */
-export async function debianTar(): Promise<string> {
-  const key = createHash("sha256")
-    .update(JSON.stringify([recipe, process.arch]))
-    .digest("hex")
-    .slice(0, 16);
+export async function keptDirectory(): Promise<string> {
   const { uid } = userInfo();
   const directory = join(tmpdir(), `msb-test-debian-${uid}`);
   await mkdir(directory, { mode: 0o700 }).catch(async () => {
     const found = await lstat(directory);
-    // What another user put there would be booted.
     if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o022) !== 0) {
       throw new Error(`${directory} is not a directory that only this user can write`);
     }
   });
+  return directory;
+}
+
+/**
+ * The tar file of a Debian that mmdebstrap makes, about a minute's work. It is kept under a name made of the recipe, for later
+ * runs.
+ *
+ * @param recipe arguments of mmdebstrap
+ */
+export async function debianTar(recipe: readonly string[] = withPython): Promise<string> {
+  const key = createHash("sha256")
+    .update(JSON.stringify([recipe, process.arch]))
+    .digest("hex")
+    .slice(0, 16);
+  const directory = await keptDirectory();
   const path = join(directory, `${key}.tar`);
   if ((await stat(path).catch(() => null)) !== null) return path;
   const aside = join(directory, `${key}.${randomBytes(4).toString("hex")}.tar`);

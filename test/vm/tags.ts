@@ -33,6 +33,8 @@ export const hostTags = {
   clock: ["faketime"],
   /** Programs of the host's own, which the guest runs from a mount. */
   programs: ["git", "make", "gcc", "python3", "sqlite3", "apt-get"],
+  /** A network of its own, and a Debian for both of its sides. */
+  internet: ["unshare", "ip", "mmdebstrap", "openssl", "cc", "npm"],
   /** A program of its own in the guest. */
   rust: ["rustc"],
   /** Hardware acceleration; where there is none its tests are skipped. */

@@ -277,7 +277,11 @@ export class RunningGateway {
   }
 }
 
-function checkTenantChange({ publish = [], maxConnections = 0 }: RunningChange): void {
+function checkTenantChange({ publish = [], observe = false, maxConnections = 0 }: RunningChange): void {
+  if (observe)
+    throw new InvalidConfigError("a multi-tenant sandbox is not observed instead of decided about", {
+      hint: "Observe what it needs in a sandbox of your own.",
+    });
   if (publish.length > 0)
     throw new InvalidConfigError("a multi-tenant sandbox publishes no ports", {
       hint: 'Use connect() from the host, or the deployment profile "single-tenant".',

@@ -269,7 +269,7 @@ describe("what the policy says of connections", () => {
     server.close();
   });
 
-  it("lets a tenant's sandbox publish nothing, and no more be connected than the platform does", async () => {
+  it("lets a tenant's sandbox publish nothing, decide about everything, and no more be connected than the platform does", async () => {
     await using network = await testNetwork({ deploymentProfile: "multi-tenant" });
     const port = {
       hostBind: "127.0.0.1",
@@ -284,6 +284,7 @@ describe("what the policy says of connections", () => {
       message: /publishes no ports/,
     });
     await assert.rejects(network.gateway.update({ maxConnections: 257 }), { code, message: /at most 256/ });
+    await assert.rejects(network.gateway.update({ observe: true }), { code, message: /not observed/ });
     // The host is not outside, whatever the tenant's own policy allows.
     assert.equal(await network.guest.connect(80).over, "reset");
     assert.equal((await network.event("flow-denied")).reason, "policy");

@@ -125,6 +125,9 @@ test("ports are published and taken back by what is known of them, and kept as t
     update(supervisor, { unpublish: [{ hostPort: 40_000, protocol: "udp" }] }),
     InvalidConfigError,
   );
+  // As it is written down, however it is written.
+  await update(supervisor, { publish: [{ ...port, hostBind: "0::1", hostPort: 90 }] });
+  await update(supervisor, { unpublish: [{ hostPort: 90, hostBind: "0:0::1" }] });
   supervisor.gateway.ports = [
     ...status.ports,
     { ...status.ports[0], hostBind: "::1" } as (typeof status.ports)[0],
@@ -136,7 +139,56 @@ test("ports are published and taken back by what is known of them, and kept as t
   supervisor.gateway.ports = status.ports;
   await update(supervisor, { unpublish: [{ hostPort: 40_000, protocol: "tcp" }] }, true);
   assert.deepEqual(supervisor.kept[1]?.ports, []);
-  assert.deepEqual(supervisor.written[1], []);
+  assert.deepEqual(supervisor.written.at(-1), []);
+});
+
+test("what is kept is what was asked to be kept, whatever was changed for the moment before or after", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const deny: Rule = { ...rule, action: "deny" };
+  const port = (hostPort: number): object => ({ hostPort, guestPort: 80 });
+  await update(supervisor, { addRules: [rule], observe: true, publish: [port(8080)], maxConnections: 5 });
+  const status = await update(supervisor, { addRules: [deny], publish: [port(9090)] }, true);
+  const [kept] = supervisor.kept;
+  assert.deepEqual(kept?.policy.rules, [deny]);
+  assert.deepEqual([kept.observe, kept.maxConnections], [false, 256]);
+  assert.deepEqual(
+    kept.ports.map(({ hostPort }) => hostPort),
+    [9090],
+  );
+  assert.deepEqual((JSON.parse(status.policy) as typeof networkConfig.policy).rules, [deny, rule]);
+  assert.deepEqual([status.observe, status.maxConnections, status.ports.length], [true, 5, 2]);
+
+  // The other way round: what is kept is in force, and stays when something for the moment replaces it.
+  await update(supervisor, { policy: { ...networkConfig.policy, defaultEgress: "allow" } });
+  await update(supervisor, { maxConnections: 7 }, true);
+  assert.deepEqual(supervisor.kept[1], { ...kept, maxConnections: 7 });
+  await update(supervisor, { unpublish: [{ hostPort: 8080 }] }, true);
+  assert.deepEqual(supervisor.kept[2], supervisor.kept[1]);
+});
+
+test("a kept port that was taken back for the moment, and is published anew, is kept once", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const port = { hostPort: 8080, guestPort: 80 };
+  await update(supervisor, { publish: [port] }, true);
+  await update(supervisor, { unpublish: [{ hostPort: 8080 }] });
+  await update(supervisor, { publish: [{ ...port, hostBind: "0.0.0.0", guestPort: 81 }] }, true);
+  assert.deepEqual(
+    supervisor.kept[1]?.ports.map(({ hostBind, guestPort }) => `${hostBind} ${guestPort}`),
+    ["0.0.0.0 81"],
+  );
+});
+
+test("what could not be kept is kept once when the same is asked for again", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const { kept } = supervisor as unknown as { kept: { push: unknown } };
+  const { push } = kept;
+  kept.push = () => {
+    throw new Error("no space left on device");
+  };
+  await assert.rejects(update(supervisor, { addRules: [rule] }, true), IoError);
+  kept.push = push;
+  await update(supervisor, { addRules: [rule] }, true);
+  assert.deepEqual(supervisor.kept[0]?.policy.rules, [rule]);
 });
 
 test("what is no change is refused by name, and nothing is asked of the gateway", async (t) => {
@@ -161,6 +213,13 @@ test("what is no change is refused by name, and nothing is asked of the gateway"
   const broken = { type: "UpdateNetwork", change: "{", persist: false } as const;
   await assert.rejects(ask(supervisor, broken), InvalidConfigError);
   assert.deepEqual(supervisor.gateway.changes, []);
+});
+
+test("more connections than there may be are refused in the words of the builder", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  await assert.rejects(update(supervisor, { maxConnections: 5000 }), {
+    message: "max_connections 5000 exceeds hard limit 4096",
+  });
 });
 
 test("a change that cannot be written down is in force, and whoever asked for it is told", async (t) => {
