@@ -17,6 +17,8 @@ export async function measureMemory(
   supervisor: number,
   seconds: number,
 ): Promise<void> {
+  // The gateway is loaded when the guest first says something.
+  await iperf(caller, servers.iperf, "-t 1");
   const before = await residentBytes(supervisor);
   const idle = await whileHeld(sandbox, caller, servers, () => residentBytes(supervisor));
   const between = await residentBytes(supervisor);
