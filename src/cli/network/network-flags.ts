@@ -1,13 +1,14 @@
 import { refuseSettings } from "../../config/keys/refuse-settings.ts";
 import type { NetworkBuilder } from "../../config/network/builders/network-builder.ts";
 import type { RateLimiterBuilder } from "../../config/network/builders/rate-limiter-builder.ts";
-import {
-  longestName,
-  type DnsBuilder,
-  mostQueriesPerMinute,
-} from "../../config/network/builders/dns-builder.ts";
+import type { DnsBuilder } from "../../config/network/builders/dns-builder.ts";
 import { checkMaxConnections } from "../../config/network/builders/max-connections.ts";
-import { largestMtu, smallestMtu } from "../../config/network/network-defaults.ts";
+import {
+  largestMtu,
+  longestName,
+  mostQueriesPerMinute,
+  smallestMtu,
+} from "../../config/network/network-defaults.ts";
 import { domainDestination, suffixDestination } from "../../config/network/policy/destination-builder.ts";
 import { parseRuleTokens } from "../../config/network/policy/rule-token.ts";
 import { longestTimerMs } from "../../config/settings/types.ts";

@@ -110,6 +110,6 @@ export class SandboxDraft {
     };
     checkEnvSize(values.env, values.rlimits);
     checkPatchable(values.image, values.patches, values.rootDisk);
-    return deepFreeze({ ...values, name: this.#name, imageDigest: null });
+    return deepFreeze({ ...values, name: this.#name, imageDigest: null, secrets: [] });
   }
 }

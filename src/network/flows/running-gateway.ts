@@ -92,6 +92,8 @@ export class RunningGateway {
     this.#gatekeeper = gatekeeper;
     const log = new FlowLog(event, (address) => gatekeeper.groupOf(address));
     this.#log = log;
+    // What can fail comes before the cable is taken.
+    const dial = config.proxy === null ? dialDirectly : dialByProxy(config.proxy, process.env, warn);
     this.#link = new FrameLink({
       stream: link,
       rateLimiter: config.rateLimiter,
@@ -124,7 +126,7 @@ export class RunningGateway {
       },
       warn,
     });
-    this.#dns = new DnsFront(resolver, ip);
+    this.#dns = new DnsFront(resolver, ip, log);
     this.#tcp = new TcpGate({
       sender: ip,
       isChecksumRight: isUpperChecksumRight,
@@ -135,7 +137,7 @@ export class RunningGateway {
       log,
       slabs,
       maxConnections: config.maxConnections,
-      dial: config.proxy === null ? dialDirectly : dialByProxy(config.proxy, process.env, warn),
+      dial,
       dialHost: dialDirectly,
       dns: (request) => this.#dns.connection(request),
     });
@@ -209,7 +211,7 @@ export class RunningGateway {
   }
 
   /** See `Gateway.update`. */
-  async update(change: RunningChange): Promise<void> {
+  async update(change: RunningChange, inForce: () => void = () => undefined): Promise<void> {
     if (this.#options.config.deploymentProfile === "multi-tenant") checkTenantChange(change);
     const policy = change.policy ?? this.#policy;
     const observe = change.observe ?? this.#observe;
@@ -223,6 +225,7 @@ export class RunningGateway {
     this.#policy = policy;
     this.#observe = observe;
     this.#gatekeeper.policies = policies;
+    inForce();
     if (change.maxConnections !== undefined) this.#outboundTcp.maxConnections = change.maxConnections;
     if (change.rateLimiter !== undefined) this.#link.setRateLimits(change.rateLimiter);
     const names = new RememberedNames(this.#bindings);

@@ -2,11 +2,8 @@ import { checkFlag, checkList, checkWhole } from "../../checks.ts";
 import { checkText } from "../../guest-text.ts";
 import { longestTimerMs } from "../../settings/types.ts";
 import { nameserverText, parseNameserver } from "../nameserver.ts";
+import { longestName, mostQueriesPerMinute } from "../network-defaults.ts";
 import type { DnsSettings } from "../network-settings.ts";
-
-export const mostQueriesPerMinute = 1_000_000;
-/** Bytes of a name as text: RFC 1035, 2.3.4, without what is only in messages. */
-export const longestName = 253;
 
 /** How names are asked: `dns(d => d.nameservers(["1.1.1.1"]).queryTimeoutMs(2000))`. Setters throw InvalidConfigError. */
 export class DnsBuilder {

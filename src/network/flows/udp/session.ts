@@ -49,7 +49,12 @@ export class UdpSession {
     this.#socket = createSocket(options.hostFamily === 4 ? "udp4" : "udp6");
     this.#socket.on("message", (payload) => this.#reply(payload));
     this.#socket.on("error", (error: NodeJS.ErrnoException) => this.#failed(error));
-    this.#socket.connect(options.remote.port, options.host, () => this.#connected());
+    // It is called with an error as well: a broadcast address, or no route.
+    const connected = (cause?: unknown): void => {
+      if (cause instanceof Error) this.#notConnected(cause);
+      else this.#connected();
+    };
+    this.#socket.connect(options.remote.port, options.host, connected);
   }
 
   /** Passes on a datagram of the guest: `packet.buffer[payloadAt, end)`. */
@@ -83,6 +88,12 @@ export class UdpSession {
         pieces,
         pieces.reduce((sum, piece) => sum + piece.end - piece.start, 0),
       );
+  }
+
+  /** The guest is told, and whatever the reason, this socket is of no use: to send by it would throw. */
+  #notConnected(error: NodeJS.ErrnoException): void {
+    this.#failed(error);
+    if (!this.#isClosed) this.#options.failed(error);
   }
 
   #sendNow(pieces: Piece[], length: number): void {
