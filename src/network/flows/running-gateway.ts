@@ -205,12 +205,9 @@ export class RunningGateway {
 
   async connect(guestPort: number, signal: AbortSignal): Promise<Duplex> {
     const { addresses } = this.#options;
-    const options = { tcp: this.#tcp, addresses, slabs: this.#slabs };
-    const stream = await GuestStream.connect(options, guestPort, signal);
-    if (this.#isClosed) stream.destroy();
-    this.#streams.add(stream);
-    stream.once("close", () => this.#streams.delete(stream));
-    return stream;
+    if (this.#isClosed) throw closedError();
+    const options = { tcp: this.#tcp, addresses, slabs: this.#slabs, streams: this.#streams };
+    return await GuestStream.connect(options, guestPort, signal);
   }
 
   /** See `Gateway.update`. */
@@ -223,7 +220,7 @@ export class RunningGateway {
     const ports = await this.#options.ports.prepare(change);
     if (this.#isClosed) {
       await ports.rollback();
-      throw new RuntimeError("the sandbox's network is closed");
+      throw closedError();
     }
     this.#policy = policy;
     this.#observe = observe;
@@ -239,7 +236,7 @@ export class RunningGateway {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const stream of this.#streams) stream.destroy();
+    for (const stream of this.#streams) stream.abort(closedError());
     this.#outboundTcp.close();
     this.#outboundUdp.close();
     this.#publishedTcp.close();
@@ -278,6 +275,10 @@ export class RunningGateway {
       isMultiTenant: config.deploymentProfile === "multi-tenant",
     };
   }
+}
+
+function closedError(): RuntimeError {
+  return new RuntimeError("the sandbox's network is closed");
 }
 
 function checkTenantChange({ publish = [], observe = false, maxConnections = 0 }: RunningChange): void {
