@@ -22,6 +22,8 @@ export {
   RootfsSourceKinds,
   SandboxStatuses,
   ThpModes,
+  ViolationAction,
+  ViolationActions,
   type CpuPlacement,
   type DeploymentProfile,
   type DiskImageFormat,
@@ -133,7 +135,11 @@ export {
   NetworkProfiles,
   type NetworkProfile,
 } from "../config/network/policy/network-policy.ts";
-export type { PolicyRuleInput, PresetName } from "../config/network/policy/policy-object.ts";
+export type {
+  PolicyRuleInput,
+  PolicyRuleInput as PolicyRule,
+  PresetName,
+} from "../config/network/policy/policy-object.ts";
 export { NetworkPolicyBuilder } from "../config/network/policy/policy-builder.ts";
 export { RuleBuilder } from "../config/network/policy/rule-builder.ts";
 export { RuleDestinationBuilder } from "../config/network/policy/destination-builder.ts";

@@ -49,3 +49,14 @@ export type DeploymentProfile = (typeof DeploymentProfiles)[number];
 /** The guest kernel's policy for transparent huge pages: Documentation/admin-guide/mm/transhuge.rst. */
 export const ThpModes = ["always", "madvise", "never"] as const;
 export type ThpMode = (typeof ThpModes)[number];
+
+/** What is done when a secret is about to leave for a host that may not have it. Nothing takes it in this version. */
+export const ViolationActions = ["block", "block-and-log", "block-and-terminate", "passthrough"] as const;
+export type ViolationAction = (typeof ViolationActions)[number];
+/** The same by name. */
+export const ViolationAction = {
+  Block: "block",
+  BlockAndLog: "block-and-log",
+  BlockAndTerminate: "block-and-terminate",
+  Passthrough: "passthrough",
+} as const satisfies Record<string, ViolationAction>;

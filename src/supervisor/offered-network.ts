@@ -36,11 +36,15 @@ export class OfferedNetwork implements AsyncDisposable {
 
   /**
    * @returns null when the sandbox has no network
-   * @throws IoError for a port that cannot be had
+   * @throws IoError for a port that cannot be had; InvalidConfigError when the host's environment lacks the proxy's password
    */
   static async offer(options: NetworkOptions): Promise<OfferedNetwork | null> {
     const config = networkOf(options.record.config);
     if (config === null) return null;
+    if (config.proxy !== null) {
+      const { credentialsOf } = await import("../network/flows/proxy/proxy-credentials.ts");
+      credentialsOf(config.proxy, process.env);
+    }
     const { PublishedPorts: Ports } = await import("../network/flows/ports/published-ports.ts");
     const ports = await Ports.bind(config.ports, (message) => {
       options.runtimeLog.write("warn", message);

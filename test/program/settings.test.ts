@@ -281,7 +281,7 @@ test("a new sandbox has no option that is in no table", () => {
 });
 
 test("a configuration has no field that is in no table", () => {
-  const keys = ["name", "imageDigest", "portsTcp", "portsUdp", ...Object.keys(settings)].sort();
+  const keys = ["name", "imageDigest", "portsTcp", "portsUdp", "secrets", ...Object.keys(settings)].sort();
   assert.deepEqual(Object.keys(plain).sort(), keys);
   assert.deepEqual(
     Object.keys(configOf({ name: "name", config: effectiveConfig(plain, {}, null) })).sort(),

@@ -1,7 +1,9 @@
+import assert from "node:assert/strict";
 import type { Evidence, PolicyEngine } from "../../src/network/policy/verdict.ts";
 import { createPolicyEngine } from "../../src/network/policy/create-engine.ts";
 import { DnsBindings } from "../../src/network/policy/dns-bindings.ts";
 import { ip, policy } from "./policy-sample.ts";
+import { policyWays } from "./policy-ways.ts";
 
 export const gateways = [ip("172.16.0.1"), ip("fd42:6d73:62::1")];
 
@@ -16,13 +18,26 @@ export interface PolicyRow {
   readonly says: Readonly<Record<string, string>>;
 }
 
-export function engineFor({ policy: text, bound = [] }: PolicyRow): PolicyEngine {
+export function engineFor({ policy: text, bound = [] }: PolicyRow, made = policy(text)): PolicyEngine {
   const bindings = new DnsBindings();
   for (const pair of bound) {
     const [name = "", address = ""] = pair.split("=");
     bindings.bind(name, [ip(address)], 60);
   }
-  return createPolicyEngine({ policy: policy(text), bindings, gateways, deploymentProfile: "single-tenant" });
+  return createPolicyEngine({ policy: made, bindings, gateways, deploymentProfile: "single-tenant" });
+}
+
+/** Holds a case against its policy, made in each of the ways that users have. */
+export function holds(row: PolicyRow): void {
+  for (const [way, make] of Object.entries(policyWays)) {
+    const made = make(row.policy);
+    const engine = engineFor(row, made.policy);
+    const said = Object.keys(row.says).map((flow) => {
+      const verdict = decided(engine, flow, row.evidence);
+      return [flow, verdict.replace(/#(\d+)/, (_, index: string) => `#${made.from[Number(index)]}`)];
+    });
+    assert.deepEqual(Object.fromEntries(said), row.says, way);
+  }
 }
 
 /** `action #rule name`, without what is null. */

@@ -66,10 +66,8 @@ pub fn is_managed(path: &Path) -> bool {
 pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
     let name = format!("{}\n", boot.hostname);
     fill(HOST_NAME, name.as_bytes(), owner)?;
-    let mut hosts = hosts(&boot.hostname);
-    if let Some(network) = &boot.network {
-        hosts.push_str(&network::host_lines(network));
-    }
+    let gateway = boot.network.as_ref().map(network::host_lines);
+    let hosts = hosts(&boot.hostname, &gateway.unwrap_or_default());
     fill(HOSTS, hosts.as_bytes(), owner)?;
     // A machine that has no id yet gets one; a restarted sandbox keeps its own.
     if !has_machine_id() {
@@ -166,9 +164,12 @@ fn leave(path: &str, error: &Error) -> Result<()> {
     Ok(())
 }
 
-fn hosts(hostname: &str) -> String {
+/// hosts(5). `others`: whole lines.
+fn hosts(hostname: &str, others: &str) -> String {
     let mut text =
         String::from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    text.push_str("ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
+    text.push_str(others);
     if !hostname.is_empty() && hostname != "localhost" {
         let _ = writeln!(text, "127.0.1.1\t{hostname}");
     }
@@ -206,14 +207,15 @@ mod tests {
 
     #[test]
     fn hosts_names_the_sandbox() {
-        let text = hosts("demo");
+        let text = hosts("demo", "172.16.0.1\thost.microsandbox.internal\n");
+        assert!(text.contains("\n172.16.0.1\thost.microsandbox.internal\n"));
         assert!(text.lines().any(|line| line == "127.0.0.1\tlocalhost"));
         assert!(text.lines().any(|line| line == "127.0.1.1\tdemo"));
     }
 
     #[test]
     fn hosts_does_not_move_localhost() {
-        assert!(!hosts("localhost").contains("127.0.1.1"));
+        assert!(!hosts("localhost", "").contains("127.0.1.1"));
     }
 
     #[test]

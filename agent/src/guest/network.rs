@@ -45,6 +45,13 @@ pub fn is_there() -> bool {
 
 /// Sets up the interface. Its addresses can be used when this returns.
 pub fn set_up(network: &GuestNetwork) -> std::result::Result<(), BootFailed> {
+    if !is_there() {
+        return Err(BootFailed {
+            step: String::from(GUEST),
+            errno: sys::ENODEV,
+            message: format!("{INTERFACE}: this kernel has no driver for its network card (virtio_net); build it in, or disable the sandbox's network"),
+        });
+    }
     be_silent().during(GUEST, INTERFACE)?;
     change(&[], network)
 }

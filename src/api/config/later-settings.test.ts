@@ -3,9 +3,19 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { InvalidConfigError, Sandbox, UnsupportedOperationError, type SandboxBuilder } from "../index.ts";
+import {
+  InvalidConfigError,
+  PolicyAction,
+  Sandbox,
+  UnsupportedOperationError,
+  ViolationAction,
+  ViolationActions,
+  type PolicyRule,
+  type SandboxBuilder,
+} from "../index.ts";
 import { NetworkBuilder } from "../../config/network/builders/network-builder.ts";
-import type { SandboxConfigInput } from "../../config/sandbox/config-object.ts";
+import { draftFromConfig, type SandboxConfigInput } from "../../config/sandbox/config-object.ts";
+import { configOf, effectiveConfig } from "../../config/sandbox/effective-config.ts";
 
 let home: string;
 before(async () => {
@@ -29,6 +39,7 @@ const setters: Readonly<Record<string, (b: SandboxBuilder) => SandboxBuilder>> =
   vsockDgram: (b) => b.vsockDgram("/tmp/a.sock", 5000),
   secret: (b) => b.secret(unused),
   secretEnv: (b) => b.secretEnv("TOKEN", "value", "example.com"),
+  interceptTls: (b) => b.interceptTls(),
 };
 
 /** In `network()` too. */
@@ -77,6 +88,39 @@ test("what asks for nothing of a later version is let through", () => {
   assert.equal(network?.enabled, true);
 });
 
+test("what is read back has the fields of later versions, asks for nothing with them, and may be given again", () => {
+  const read = Sandbox.builder("later")
+    .image("localhost/base")
+    .network((n) => n.maxConnections(5))
+    .build();
+  const none = Sandbox.builder("later").image("localhost/base").disableNetwork().build();
+  for (const { network, secrets } of [
+    read,
+    none,
+    configOf({ name: "later", config: effectiveConfig(read, {}, null) }),
+    configOf({ name: "later", config: effectiveConfig(none, {}, null) }),
+    draftFromConfig({ ...base, ...{ network: read.network, secrets: read.secrets } }).finish(),
+  ]) {
+    assert.ok(network !== null);
+    const { tls, secrets: ofNetwork, secretViolation, trustHostCAs, strict } = network;
+    assert.deepEqual(
+      { tls, ofNetwork, secretViolation, trustHostCAs, strict, secrets },
+      { tls: null, ofNetwork: [], secretViolation: null, trustHostCAs: false, strict: false, secrets: [] },
+    );
+  }
+  const { tls, strict } = new NetworkBuilder().build();
+  assert.deepEqual([tls, strict], [null, false]);
+  assert.equal(Object.hasOwn(effectiveConfig(read, {}, null), "secrets"), false);
+});
+
+test("names for what a violation of a secret leads to", () => {
+  assert.deepEqual(ViolationActions, ["block", "block-and-log", "block-and-terminate", "passthrough"]);
+  assert.deepEqual(Object.values(ViolationAction), ViolationActions);
+  const rule: PolicyRule = { action: PolicyAction.Allow, destination: ".example.com" };
+  const draft = draftFromConfig({ ...base, network: { rules: [rule] } });
+  assert.equal(draft.finish().network?.policy?.rules.length, 1);
+});
+
 test("a setting that stands in the image's place is named too", async () => {
   await refusesNaming(() => Sandbox.builder("later").fromSnapshot("s").create(), "fromSnapshot");
 });
@@ -95,6 +139,7 @@ for (const [field, value] of Object.entries({
   trustHostCAs: true,
   strict: true,
   onSecretViolation: "block",
+  interceptTls: true,
 })) {
   test(`the field network.${field} fails at create and is named`, async () => {
     await refusesNaming(() => Sandbox.create({ ...base, network: { [field]: value } }), field);

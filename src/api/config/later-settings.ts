@@ -92,6 +92,12 @@ export class LaterSettings {
     return this;
   }
 
+  /** Not in this version. */
+  interceptTls(): this {
+    this.draft.notYet("interceptTls");
+    return this;
+  }
+
   #vsockNotYet(setting: string, path: string, port: number): this {
     this.draft.notYet(setting, () => {
       checkString("the host's socket path", path);

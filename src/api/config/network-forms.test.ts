@@ -97,6 +97,19 @@ const forms: Readonly<Record<string, readonly [set: Set, ...objects: Fields[]]>>
     { network: { rules: [Rule.allowEgress(Destination.group("public"))] } },
     { network: { defaultEgress: "deny", rules: [Rule.allowEgress(Destination.group("public"))] } },
   ],
+  "a preset with a default of its own": [
+    (b) => b.network((n) => n.policy({ ...NetworkPolicy.publicOnly(), defaultIngress: "deny" })),
+    { network: { policy: "public-only", defaultIngress: "deny" } },
+    { network: { policy: "public-only", defaultIngress: "deny", rules: null } },
+  ],
+  "a preset with the same default in both directions": [
+    (b) => b.network((n) => n.policy({ ...NetworkPolicy.nonLocal(), defaultIngress: "deny" })),
+    { network: { policy: "non-local", defaultAction: "deny" } },
+  ],
+  "a preset and rules, even none": [
+    (b) => b.network((n) => n.policy({ ...NetworkPolicy.none(), defaultIngress: "allow" })),
+    { network: { policy: "allow-all", rules: [] } },
+  ],
   "names that are denied": [
     (b) => b.network((n) => n.denyDomains(["a.example.com"]).denyDomainSuffixes([".example.net"])),
     { network: { blockDomains: ["A.example.com"], blockDomainSuffixes: ["example.net"] } },
@@ -221,9 +234,19 @@ describe("the builder and the object say the same of", () => {
           byBuilder((b) => b),
         );
       // What users read back says the same again.
-      const { network, proxy, deploymentProfile } = configOf({ name: "forms", config: expected });
-      const again = byObject({ network, proxy, deploymentProfile });
-      assert.deepEqual(again, expected);
+      const { network, ports, portsTcp, portsUdp, proxy, deploymentProfile } = configOf({
+        name: "forms",
+        config: expected,
+      });
+      for (const copy of [
+        { network },
+        { network, ports },
+        { network, ports, portsTcp, portsUdp },
+        { network, portsTcp, portsUdp },
+      ]) {
+        const again = byObject({ ...copy, proxy, deploymentProfile });
+        assert.deepEqual(again, expected, JSON.stringify(Object.keys(copy)));
+      }
     });
   }
 });

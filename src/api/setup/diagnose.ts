@@ -17,7 +17,7 @@ export type Diagnosis = readonly DiagnosisItem[];
 
 /**
  * Looks at everything on this host that a sandbox needs: QEMU, the accelerator and why, the guest kernel, the agent, the
- * home directory, disk space, limits. Boots nothing.
+ * home directory, disk space, limits, the families of addresses that lead outside, and whether guests can ping. Boots nothing.
  *
  * @example
  * ```ts

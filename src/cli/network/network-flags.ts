@@ -1,8 +1,14 @@
 import { refuseSettings } from "../../config/keys/refuse-settings.ts";
-import type { DnsBuilder } from "../../config/network/builders/dns-builder.ts";
 import type { NetworkBuilder } from "../../config/network/builders/network-builder.ts";
 import type { RateLimiterBuilder } from "../../config/network/builders/rate-limiter-builder.ts";
-import { hardMaxConnections, largestMtu, smallestMtu } from "../../config/network/network-defaults.ts";
+import type { DnsBuilder } from "../../config/network/builders/dns-builder.ts";
+import { checkMaxConnections } from "../../config/network/builders/max-connections.ts";
+import {
+  largestMtu,
+  longestName,
+  mostQueriesPerMinute,
+  smallestMtu,
+} from "../../config/network/network-defaults.ts";
 import { domainDestination, suffixDestination } from "../../config/network/policy/destination-builder.ts";
 import { parseRuleTokens } from "../../config/network/policy/rule-token.ts";
 import { longestTimerMs } from "../../config/settings/types.ts";
@@ -89,16 +95,28 @@ export const networkFlags = {
     description: "How long one nameserver is waited for (5000)",
     parse: wholeNumber(1, longestTimerMs),
   }),
+  dnsMaxQueriesPerMinute: value({
+    group,
+    placeholder: "COUNT",
+    description: "Names below one parent that may be asked in a minute (no limit)",
+    parse: wholeNumber(1, mostQueriesPerMinute),
+  }),
+  dnsMaxNameLength: value({
+    group,
+    placeholder: "BYTES",
+    description: `Longest name that is asked (${String(longestName)})`,
+    parse: wholeNumber(1, longestName),
+  }),
   netIpv4Pool: value({
     group,
     placeholder: "CIDR",
-    description: "Where the guest's IPv4 address is taken from (172.16.0.0/12)",
+    description: "The guest's and the gateway's IPv4 address are in the first /30 of it (172.16.0.0/12)",
     parse: filled("a range"),
   }),
   netIpv6Pool: value({
     group,
     placeholder: "CIDR",
-    description: "Where the guest's IPv6 address is taken from (fd42:6d73:62::/48)",
+    description: "The guest's and the gateway's IPv6 address are in the first /64 of it (fd42:6d73:62::/48)",
     parse: filled("a range"),
   }),
   netMtu: value({
@@ -111,7 +129,7 @@ export const networkFlags = {
     group,
     placeholder: "COUNT",
     description: "TCP connections that the guest may have outside at a time (256)",
-    parse: wholeNumber(1, hardMaxConnections),
+    parse: (count) => usable(() => checkMaxConnections(wholeNumber(0, Number.MAX_SAFE_INTEGER)(count))),
   }),
   netEgressBandwidth: value({
     group,
@@ -186,8 +204,7 @@ export function sayNetwork(builder: NetworkBuilder, flags: NetworkFlagValues): N
   const policy = policyOfFlags(flags);
   if (policy !== null) builder.policy(policy);
   if (flags.netObserve === true) builder.observe();
-  if (isGiven(flags, ["dnsRebindProtection", "dnsNameserver", "dnsQueryTimeoutMs"]))
-    builder.dns((dns) => sayDns(dns, flags));
+  if (isGiven(flags, dnsFlags)) builder.dns((dns) => sayDns(dns, flags));
   const { netIpv4Pool, netIpv6Pool, netMtu, maxConnections } = flags;
   usable(() => {
     if (netIpv4Pool !== undefined) builder.ipv4Pool(netIpv4Pool);
@@ -199,11 +216,19 @@ export function sayNetwork(builder: NetworkBuilder, flags: NetworkFlagValues): N
   return builder;
 }
 
+const dnsFlags = [
+  ...["dnsRebindProtection", "dnsNameserver", "dnsQueryTimeoutMs", "dnsMaxQueriesPerMinute"],
+  "dnsMaxNameLength",
+] as FlagName[];
+
 function sayDns(dns: DnsBuilder, flags: NetworkFlagValues): DnsBuilder {
   const { dnsRebindProtection, dnsNameserver, dnsQueryTimeoutMs } = flags;
+  const { dnsMaxQueriesPerMinute, dnsMaxNameLength } = flags;
   if (dnsRebindProtection !== undefined) dns.rebindProtection(dnsRebindProtection);
   usable(() => dns.nameservers(dnsNameserver));
   if (dnsQueryTimeoutMs !== undefined) dns.queryTimeoutMs(dnsQueryTimeoutMs);
+  if (dnsMaxQueriesPerMinute !== undefined) dns.maxQueriesPerMinute(dnsMaxQueriesPerMinute);
+  if (dnsMaxNameLength !== undefined) dns.maxNameLength(dnsMaxNameLength);
   return dns;
 }
 
@@ -248,5 +273,9 @@ function sayRate(limit: RateLimiterBuilder, rates: Rates): RateLimiterBuilder {
 
 function refuseLater(flags: NetworkFlagValues): void {
   const later = Object.keys(laterNetworkFlags) as (keyof typeof laterNetworkFlags)[];
-  refuseSettings(later.filter((name) => isGiven(flags, [name])).map((name) => `--${longName(name)}`));
+  refuseSettings(
+    later
+      .filter((name) => isGiven(flags, [name]))
+      .map((name) => `--${flags[name] === false ? "no-" : ""}${longName(name)}`),
+  );
 }

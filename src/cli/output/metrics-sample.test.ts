@@ -85,7 +85,14 @@ test("what does not answer has a state and no figures", () => {
 });
 
 test("the JSON of a sample has its units in its keys", () => {
-  const json = metricsJson({ ...measured("a", { uptimeMs: 61_999, cpuPercent: 12.345 }), cpus: 2 });
+  const counts = {
+    ...{ netFlowsOpened: 5, netFlowsDenied: 4, netActiveFlows: 3 },
+    ...{ dnsQueries: 2, dnsDenied: 1 },
+  };
+  const json = metricsJson({
+    ...measured("a", { uptimeMs: 61_999, cpuPercent: 12.345, ...counts }),
+    cpus: 2,
+  });
   assert.deepEqual(json, {
     name: "a",
     state: "Running",
@@ -101,6 +108,11 @@ test("the JSON of a sample has its units in its keys", () => {
     disk_write_bytes: 0,
     net_rx_bytes: 0,
     net_tx_bytes: 0,
+    net_flows_opened: 5,
+    net_flows_denied: 4,
+    net_active_flows: 3,
+    dns_queries: 2,
+    dns_denied: 1,
     uptime_secs: 61,
     upper_used_bytes: null,
     upper_free_bytes: null,

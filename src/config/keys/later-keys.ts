@@ -23,6 +23,7 @@ export const laterConfigKeys: LaterKeys = {
 /** Of `network` in the configuration object. */
 export const laterNetworkKeys: LaterKeys = {
   http: [],
+  interceptTls: [false],
   secrets: [],
   secretViolation: [],
   onSecretViolation: [],

@@ -2,7 +2,7 @@ import type { DeploymentProfile } from "../enums.ts";
 import { checkNetwork } from "./check-network.ts";
 import { noNetwork, settingsOf, type AskedNetwork, type NetworkSettings } from "./network-settings.ts";
 import type { OutboundProxy, PublishedPort } from "./network-type.ts";
-import { checkDistinctPorts, portPairs } from "./ports.ts";
+import { checkDistinctPorts, isSamePort, portPairs, portsBesides } from "./ports.ts";
 
 /** What was said with each of the settings that are about a network. */
 export interface NetworkValues {
@@ -30,7 +30,8 @@ interface FinishedNetwork {
  */
 export function finishedNetwork(values: NetworkValues): FinishedNetwork {
   const asked = values.network;
-  const ports = checkDistinctPorts([...values.ports, ...(asked?.ports ?? [])]);
+  const more = portsBesides(values.ports, asked?.ports ?? [], isSamePort);
+  const ports = checkDistinctPorts([...values.ports, ...more]);
   const proxy = values.proxy ?? asked?.outboundProxy ?? null;
   const disableNetwork = values.disableNetwork || asked?.enabled === false;
   const settings =

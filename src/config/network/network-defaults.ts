@@ -25,3 +25,7 @@ export const defaultInterface: InterfaceConfig = {
 
 export const defaultMaxConnections = 256;
 export const hardMaxConnections = 4096;
+
+export const mostQueriesPerMinute = 1_000_000;
+/** Bytes of a name as text: RFC 1035, 2.3.4, without what is only in messages. */
+export const longestName = 253;

@@ -27,6 +27,8 @@ const dns = (fields: object): object => network({ dns: fields });
 const link = (fields: object): object => network({ interface: fields });
 const tenant = (fields: object): object => ({ deploymentProfile: "multi-tenant", ...fields });
 
+const icmp = { ...Rule.allowEgress(Destination.any()), protocols: ["icmpv4"] };
+
 const mistakes: readonly (readonly [fields: object, words: string])[] = [
   // Keys.
   [network({ polcy: "none" }), 'there is no setting "network.polcy": did you mean "policy"?'],
@@ -52,6 +54,14 @@ const mistakes: readonly (readonly [fields: object, words: string])[] = [
   [rule({ protocol: "sctp" }), "network.rules[0].protocol"],
   [rule({ port: "443-80" }), "invalid port range 443..80; lo must be <= hi"],
   [rule({ port: "https" }), "no port"],
+  [rule({ protocol: "icmpv4", direction: "inbound" }), "network.rules[0]: icmpv4 in a rule for ingress"],
+  [rule({ protocol: "icmpv6", direction: "any" }), "ICMP is egress only"],
+  [rule({ protocol: "icmpv4", port: 7 }), "network.rules[0] has a port, and ICMP has none"],
+  [
+    network({ policy: { ...NetworkPolicy.none(), rules: [{ ...icmp, direction: "any" }] } }),
+    "network.policy.rules[0]: icmpv4 in a rule for any direction",
+  ],
+  [network({ rules: [{ ...icmp, ports: [{ start: 0, end: 9 }] }] }), "ICMP has none"],
   [rule({ destination: "dns" }), "no destination"],
   [rule({ destination: ".com" }), "too broad"],
   [rule({ destination: "10.0.0.0/33" }), "no address"],
@@ -61,7 +71,8 @@ const mistakes: readonly (readonly [fields: object, words: string])[] = [
   [network({ blockDomains: "example.com" }), "denyDomains is not a list"],
   [network({ rules: [{ ...Rule.allowEgress(Destination.cidr("x")) }] }), "invalid CIDR `x`"],
   // Names.
-  [dns({ nameservers: [""] }), "a nameserver is empty"],
+  [dns({ nameservers: [""] }), 'invalid nameserver ""; expected IP, IP:PORT, HOST, or HOST:PORT'],
+  [dns({ nameservers: [53] }), "a nameserver"],
   [dns({ nameservers: ["dns.google:notaport"] }), "invalid nameserver"],
   [dns({ nameservers: ["1.1.1.1:99999"] }), "invalid nameserver"],
   [dns({ queryTimeoutMs: 0 }), "queryTimeoutMs"],
@@ -71,6 +82,7 @@ const mistakes: readonly (readonly [fields: object, words: string])[] = [
   // The interface.
   [link({ mac: "02:6d:73:00:00" }), "no MAC address"],
   [link({ mac: "03:6d:73:00:00:02" }), "one interface"],
+  [link({ mac: "02-6D-73-00-00-01" }), "the gateway's"],
   [link({ mtu: 1279 }), "mtu"],
   [link({ mtu: 65_521 }), "mtu"],
   [link({ ipv4Address: "fd00::2" }), "invalid IPv4 address `fd00::2`"],
@@ -117,6 +129,12 @@ const mistakes: readonly (readonly [fields: object, words: string])[] = [
     "127.0.0.1:8080/tcp is published twice",
   ],
   [{ portsTcp: [[8080, 80]], network: { ports: { "8080": 81 } } }, "published twice"],
+  [{ ports: { "8080": 80 }, portsTcp: [[8080, 81]] }, "published twice"],
+  [
+    { ports: [{ ...{ hostPort: 1, guestPort: 2 }, proxyProtocol: true }], network: { ports: [[1, 2]] } },
+    "published twice",
+  ],
+  [{ portsTcp: [[1, 2]].concat([[1, 2]]), ports: [[1, 2]] }, "published twice"],
   [{ ports: { "8080": 80 }, disableNetwork: true }, "the network is disabled"],
   [{ ports: { "8080": 80 }, network: { enabled: false } }, "the network is disabled"],
   [{ proxy: "socks5://127.0.0.1:1080", disableNetwork: true }, "the network is disabled"],
@@ -169,6 +187,9 @@ test("the same port of several addresses and protocols, and port 0 as often as o
   refuses(() => {
     finish({ ports: [port("::1", "tcp"), port("0:0:0:0:0:0:0:1", "tcp")] });
   }, "[::1]:53/tcp is published twice");
+  refuses(() => {
+    finish({ ports: [port("127.0.0.1", "tcp"), port("::ffff:127.0.0.1", "tcp")] });
+  }, "127.0.0.1:53/tcp is published twice");
 });
 
 test("rate limiters of a builder", () => {

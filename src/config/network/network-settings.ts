@@ -21,8 +21,25 @@ export interface DnsSettings extends Open<Omit<DnsConfig, "nameservers">> {
 /** The guest's network interface. `null`: not set. */
 export type InterfaceSettings = Open<InterfaceConfig>;
 
+/** What a later version brings: it is there, and asks for nothing. */
+interface LaterSettings {
+  readonly tls: null;
+  readonly secrets: readonly never[];
+  readonly secretViolation: null;
+  readonly trustHostCAs: false;
+  readonly strict: false;
+}
+
+const laterSettings: LaterSettings = {
+  tls: null,
+  secrets: [],
+  secretViolation: null,
+  trustHostCAs: false,
+  strict: false,
+};
+
 /** A sandbox's network as it was asked for, or, of a sandbox that exists, as it is. `null`: not set. */
-export interface NetworkSettings {
+export interface NetworkSettings extends LaterSettings {
   /** false: the guest has no network interface. */
   readonly enabled: boolean;
   readonly ports: readonly PublishedPort[];
@@ -36,7 +53,7 @@ export interface NetworkSettings {
 }
 
 /** What was said of a network so far. */
-export interface AskedNetwork extends Open<NetworkSettings> {
+export interface AskedNetwork extends Open<Omit<NetworkSettings, keyof LaterSettings>> {
   readonly ports: readonly PublishedPort[];
   /** They go before the rules of the policy, whichever that is in the end. */
   readonly firstRules: readonly Rule[];
@@ -104,6 +121,7 @@ export function settingsOf(asked: AskedNetwork): NetworkSettings {
   const base = firstRules.length === 0 ? asked.policy : (asked.policy ?? NetworkPolicy.publicOnly());
   return {
     ...rest,
+    ...laterSettings,
     enabled: asked.enabled ?? true,
     policy: base === null ? null : withFirstRules(base, firstRules),
     observe: asked.observe ?? false,
@@ -128,7 +146,7 @@ export function networkSettingsOf(config: NetworkParts): NetworkSettings {
   const network = networkOf(config);
   if (network === null) return noNetwork;
   const { proxy, deploymentProfile: _, ...rest } = network;
-  return { ...rest, enabled: true, outboundProxy: proxy };
+  return { ...rest, ...laterSettings, enabled: true, outboundProxy: proxy };
 }
 
 /** Without an interface nothing is reached. */

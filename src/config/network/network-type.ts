@@ -25,7 +25,7 @@ export interface DnsConfig {
 }
 
 export interface InterfaceConfig {
-  /** Six hexadecimal octets, `02:6d:73:00:00:02`; null: of the sandbox's slot. */
+  /** Six hexadecimal octets, `02:6d:73:00:00:02`; null: 02:6d:73:00:00:02, as in every sandbox. */
   readonly mac: string | null;
   /** Bytes of an IP packet, 1280 to 65520. */
   readonly mtu: number;

@@ -1,8 +1,9 @@
 import { InvalidConfigError } from "../../errors/index.ts";
+import { IpAddress } from "../../host/ip/address.ts";
 import { checkFlag, checkList, checkOneOf, checkWhole, shown } from "../checks.ts";
 import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
+import { checkMaxConnections } from "./builders/max-connections.ts";
 import { checkRateLimiter } from "./builders/rate-limits.ts";
-import { hardMaxConnections } from "./network-defaults.ts";
 import type { NetworkConfig, PublishedPort } from "./network-type.ts";
 import { checkPolicy, checkRule } from "./policy/check-policy.ts";
 import type { NetworkPolicy, Rule } from "./policy-type.ts";
@@ -36,7 +37,7 @@ const checks = {
   publish: (value) =>
     checkDistinctPorts(listOf("publish", value, (path, port) => checkPort(path, port as PortInput))),
   unpublish: (value) => listOf("unpublish", value, checkName),
-  maxConnections: (value) => checkWhole("maxConnections", value as number, 1, hardMaxConnections),
+  maxConnections: (value) => checkMaxConnections(value as number),
   rateLimiter: (value) => (value === null ? null : checkRateLimiter("rateLimiter", value)),
 } as const satisfies { readonly [Key in keyof NetworkUpdate]-?: (value: unknown) => NetworkUpdate[Key] };
 
@@ -82,15 +83,16 @@ function listOf<T>(name: string, values: unknown, check: (path: string, value: u
 function checkName(path: string, input: unknown): PortName {
   refuseUnknownKeys(path, input, ["hostPort", "hostBind", "protocol"]);
   const { hostPort, hostBind, protocol = "tcp" } = input as Partial<PortName>;
-  const bind: unknown = hostBind;
-  if (bind !== undefined && typeof bind !== "string") {
-    throw new InvalidConfigError(`${path}: the address is ${shown(bind)}, which is none`, {
+  const given: unknown = hostBind;
+  const bind = typeof given === "string" ? IpAddress.parse(given)?.unmapped() : undefined;
+  if (given !== undefined && bind === undefined) {
+    throw new InvalidConfigError(`${path}: the address is ${shown(given)}, which is none`, {
       hint: "Give an IP address of this computer, as it was published.",
     });
   }
   return {
     hostPort: checkWhole(`${path}: the host port`, hostPort as number, 1, 65_535),
     protocol: checkOneOf(`${path}: the protocol`, protocol, ["tcp", "udp"] as const),
-    ...(bind === undefined ? {} : { hostBind: bind }),
+    ...(bind === undefined ? {} : { hostBind: bind.toString() }),
   };
 }

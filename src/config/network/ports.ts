@@ -22,7 +22,8 @@ export function checkPort(path: string, input: PortInput): PublishedPort {
   refuseUnknownKeys(path, input, ["hostBind", "hostPort", "guestPort", "protocol", "proxyProtocol"]);
   const { hostPort, guestPort, protocol = "tcp", hostBind = loopback, proxyProtocol = false } = input;
   const address: unknown = hostBind;
-  const bind = typeof address === "string" ? IpAddress.parse(address) : null;
+  // A mapped address is one of IPv4, and two ports at it are at one place.
+  const bind = typeof address === "string" ? (IpAddress.parse(address)?.unmapped() ?? null) : null;
   if (bind === null) {
     throw new InvalidConfigError(
       `${path}: the address to bind is ${shown(hostBind)}, which is no IP address`,
@@ -59,6 +60,37 @@ export function checkDistinctPorts(ports: readonly PublishedPort[]): readonly Pu
     taken.add(place);
   }
   return ports;
+}
+
+/**
+ * Ports that are not among those that were said elsewhere: a configuration that is read back says its ports in several places. One of
+ * those stands for one port.
+ */
+export function portsBesides(
+  said: readonly PublishedPort[],
+  ports: readonly PublishedPort[],
+  isSame: (one: PublishedPort, other: PublishedPort) => boolean,
+): readonly PublishedPort[] {
+  const rest = [...said];
+  return ports.filter((port) => {
+    const at = rest.findIndex((other) => isSame(port, other));
+    if (at !== -1) rest.splice(at, 1);
+    return at === -1;
+  });
+}
+
+/** Whether they are the same in all that there is of them. */
+export function isSamePort(one: PublishedPort, other: PublishedPort): boolean {
+  return (
+    isSamePair(one, other) && one.hostBind === other.hostBind && one.proxyProtocol === other.proxyProtocol
+  );
+}
+
+/** Whether they are the same for those who name a port by its numbers alone. */
+export function isSamePair(one: PublishedPort, other: PublishedPort): boolean {
+  return (
+    one.hostPort === other.hostPort && one.guestPort === other.guestPort && one.protocol === other.protocol
+  );
 }
 
 /** @throws InvalidConfigError */

@@ -1,7 +1,7 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import { asksForNothing, laterConfigKeys } from "../keys/later-keys.ts";
 import { mountFromConfig, type MountConfig } from "../mounts/mount-config.ts";
-import { checkPorts } from "../network/ports.ts";
+import { checkPorts, isSamePair, portsBesides } from "../network/ports.ts";
 import { refuseUnknownLoginKeys, type RegistryInput } from "../registry-config.ts";
 import { pairsOf } from "../pairs.ts";
 import type { RootfsSource } from "../rootfs-source.ts";
@@ -18,7 +18,7 @@ export interface SandboxConfigInput extends InputOf<Settings> {
   readonly registryAuth?: { readonly username: string; readonly password: string } | null;
   /** What is mounted, by its place in the guest; `mounts` may have more. */
   readonly volumes?: Readonly<Record<string, MountConfig>> | Iterable<readonly [string, MountConfig]> | null;
-  /** Ports over TCP as pairs; `ports` may have more. */
+  /** Ports over TCP as pairs; `ports` may have more. A pair that is among `ports` or `network.ports` is that one. */
   readonly portsTcp?: Iterable<readonly [host: number, guest: number]> | null;
   /** The same over UDP. */
   readonly portsUdp?: Iterable<readonly [host: number, guest: number]> | null;
@@ -69,7 +69,13 @@ function addVolumes(draft: SandboxDraft, volumes: SandboxConfigInput["volumes"])
 function addPorts(draft: SandboxDraft, protocol: "tcp" | "udp", pairs: SandboxConfigInput["portsTcp"]): void {
   if (pairs === null || pairs === undefined) return;
   const name = protocol === "tcp" ? "portsTcp" : "portsUdp";
-  draft.add("ports", () => checkPorts(name, pairs).map((port) => ({ ...port, protocol })));
+  draft.add("ports", () =>
+    portsBesides(
+      draft.ports,
+      checkPorts(name, pairs).map((port) => ({ ...port, protocol })),
+      isSamePair,
+    ),
+  );
 }
 
 /** `registryAuth` is the login of a registry that has none of its own. */

@@ -57,6 +57,7 @@ export function configOf({
     network: networkSettingsOf(config),
     portsTcp: portPairs(config.ports, "tcp"),
     portsUdp: portPairs(config.ports, "udp"),
+    secrets: [],
     name,
     libkrunfwPath: kernelPath,
   } as SandboxConfig);

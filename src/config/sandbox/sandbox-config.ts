@@ -10,6 +10,8 @@ export interface SandboxConfig extends ConfigOf<Settings> {
   readonly portsTcp: PortPairs;
   /** The same over UDP. */
   readonly portsUdp: PortPairs;
+  /** Always empty: a later version brings them. */
+  readonly secrets: readonly never[];
 }
 
 type PortPairs = readonly (readonly [host: number, guest: number])[];

@@ -2,6 +2,8 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import { refuseSettings } from "../keys/refuse-settings.ts";
 import { finishedNetwork, type NetworkValues } from "../network/finished-network.ts";
 import type { AskedNetwork } from "../network/network-settings.ts";
+import type { PublishedPort } from "../network/network-type.ts";
+import { isSamePort, portsBesides } from "../network/ports.ts";
 import { checkPatchable } from "../patches/check-patchable.ts";
 import { checkEnvSize } from "../env.ts";
 import { checkSandboxName } from "../sandbox-name.ts";
@@ -28,6 +30,13 @@ export class SandboxDraft {
   get unsupported(): readonly string[] {
     const network = this.#values.get("network") as AskedNetwork | null;
     return [...this.#unsupported, ...(network?.unsupported ?? [])];
+  }
+
+  /** The ports that were said so far, with those that were said of the network. */
+  get ports(): readonly PublishedPort[] {
+    const ports = this.#values.get("ports") as readonly PublishedPort[];
+    const network = this.#values.get("network") as AskedNetwork | null;
+    return [...ports, ...portsBesides(ports, network?.ports ?? [], isSamePort)];
   }
 
   /** Runs a check and keeps its first complaint for later. */
@@ -101,6 +110,6 @@ export class SandboxDraft {
     };
     checkEnvSize(values.env, values.rlimits);
     checkPatchable(values.image, values.patches, values.rootDisk);
-    return deepFreeze({ ...values, name: this.#name, imageDigest: null });
+    return deepFreeze({ ...values, name: this.#name, imageDigest: null, secrets: [] });
   }
 }

@@ -209,6 +209,7 @@ describe("a sandbox that stays", () => {
       "config",
       "created_at",
       "updated_at",
+      "ports",
       "active_config",
       "pending_changes",
     ]);

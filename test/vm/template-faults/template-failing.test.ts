@@ -44,7 +44,7 @@ const tried: Record<string, [Damage, RegExp]> = {
   ],
   "half a state": [
     async (it) => {
-      await truncate(file(it, "state"), (await lstat(file(it, "state"))).size / 2);
+      await truncate(file(it, "state"), Math.floor((await lstat(file(it, "state"))).size / 2));
       await adjustRecord(it, "state");
     },
     /load of migration failed/,

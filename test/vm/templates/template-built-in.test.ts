@@ -39,7 +39,8 @@ afterEach(() => processesGone(home));
 const disks = "cd /sys/block; ls -d vd*; df -m / | awk 'END { print $2 }'";
 
 async function restored(name: string, changes: Partial<SandboxConfig>): Promise<Sandbox> {
-  const sandbox = await small(name, { libkrunfwPath: kernel, ...changes });
+  // The driver of the network card is not there any more.
+  const sandbox = await small(name, { libkrunfwPath: kernel, disableNetwork: true, ...changes });
   const log = await runtimeLog(home, name);
   assert.match(
     log,
@@ -81,4 +82,8 @@ test("one machine template is for roots of every kind and size", { timeout }, as
   const bound = await restored("bound", { image: { kind: "bind", path: tree } });
   assert.equal(await output(bound, "ls -d /sys/block/vd* 2>/dev/null; hostname"), "bound");
   await destroy(bound);
+});
+
+test("a kernel without a driver for the network card is told what it lacks", { timeout }, async () => {
+  await assert.rejects(small("without-driver", { libkrunfwPath: kernel }), /no driver for its network card/);
 });

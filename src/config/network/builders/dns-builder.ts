@@ -1,7 +1,8 @@
 import { checkFlag, checkList, checkWhole } from "../../checks.ts";
-import { checkString } from "../../guest-text.ts";
+import { checkText } from "../../guest-text.ts";
 import { longestTimerMs } from "../../settings/types.ts";
 import { nameserverText, parseNameserver } from "../nameserver.ts";
+import { longestName, mostQueriesPerMinute } from "../network-defaults.ts";
 import type { DnsSettings } from "../network-settings.ts";
 
 /** How names are asked: `dns(d => d.nameservers(["1.1.1.1"]).queryTimeoutMs(2000))`. Setters throw InvalidConfigError. */
@@ -24,7 +25,7 @@ export class DnsBuilder {
   /** Who is asked, in this order: `IP`, `IP:PORT`, `[v6]:PORT`, `HOST`, `HOST:PORT`. By default the host's own. */
   nameservers(servers: Iterable<string>): this {
     this.#nameservers = checkList("nameservers", servers).map((server) =>
-      nameserverText(parseNameserver(checkString("a nameserver", server))),
+      nameserverText(parseNameserver(checkText("a nameserver", server))),
     );
     return this;
   }
@@ -37,13 +38,13 @@ export class DnsBuilder {
 
   /** How many names below one parent may be asked in a minute: bounds what leaves in names. By default as many as one likes. */
   maxQueriesPerMinute(count: number): this {
-    this.#maxQueriesPerMinute = checkWhole("maxQueriesPerMinute", count, 1, 1_000_000);
+    this.#maxQueriesPerMinute = checkWhole("maxQueriesPerMinute", count, 1, mostQueriesPerMinute);
     return this;
   }
 
   /** Bytes of the longest name that is asked; by default 253, the longest there is. */
   maxNameLength(bytes: number): this {
-    this.#maxNameLength = checkWhole("maxNameLength", bytes, 1, 253);
+    this.#maxNameLength = checkWhole("maxNameLength", bytes, 1, longestName);
     return this;
   }
 

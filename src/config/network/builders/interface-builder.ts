@@ -10,7 +10,7 @@ export class InterfaceOverridesBuilder {
   #ipv4: string | null = null;
   #ipv6: string | null = null;
 
-  /** Six hexadecimal octets with `:`, `-` or `.` between them. By default of the sandbox's own. */
+  /** Six hexadecimal octets with `:`, `-` or `.` between them. By default 02:6d:73:00:00:02, as in every sandbox. */
   mac(address: string): this {
     this.#mac = checkMac(address);
     return this;

@@ -5,6 +5,9 @@ import { shown } from "../../checks.ts";
 
 /** Values of the guest's network interface. Each throws InvalidConfigError. */
 
+/** Of the other end of the cable: `linkAddresses`. */
+const gatewayMac = "02:6d:73:00:00:01";
+
 /** @returns lower case, with colons: `02:6d:73:00:00:02` */
 export function checkMac(text: string): string {
   const given: unknown = text;
@@ -20,12 +23,18 @@ export function checkMac(text: string): string {
       hint: "Make the first octet even, such as 02.",
     });
   }
-  return octets.join(":");
+  const mac = octets.join(":");
+  if (mac === gatewayMac) {
+    throw new InvalidConfigError(`${mac} is the gateway's MAC address`, {
+      hint: "Give the guest another one, such as 02:6d:73:00:00:02.",
+    });
+  }
+  return mac;
 }
 
 const longestPrefix: Readonly<Record<Family, number>> = { 4: 30, 6: 64 };
 
-/** A range from which every sandbox gets a part: a /30 or a /64. */
+/** A range whose first /30 or /64 is the cable of the guest and its gateway. */
 export function checkPool(text: string, family: Family): string {
   const given: unknown = text;
   const range = typeof given === "string" ? Cidr.parse(given) : null;
@@ -37,7 +46,7 @@ export function checkPool(text: string, family: Family): string {
   }
   if (range.prefix > longestPrefix[family]) {
     throw new InvalidConfigError(`${what}: prefix must be /${longestPrefix[family]} or shorter`, {
-      hint: `Each sandbox takes a /${longestPrefix[family]} of it.`,
+      hint: `The cable of guest and gateway is a /${longestPrefix[family]} of it.`,
     });
   }
   refuseUnusable(what, range.address);

@@ -1,8 +1,6 @@
-import { InvalidConfigError } from "../../../errors/index.ts";
-import { built, checkFlag, checkList, checkWhole } from "../../checks.ts";
+import { built, checkFlag, checkList } from "../../checks.ts";
 import { refuseSettings } from "../../keys/refuse-settings.ts";
 import { checkPool } from "./link-values.ts";
-import { hardMaxConnections } from "../network-defaults.ts";
 import {
   joinNetworks,
   nothingAsked,
@@ -21,6 +19,7 @@ import { checkDistinctPorts, checkPort, loopback, type PortInput } from "../port
 import { DnsBuilder } from "./dns-builder.ts";
 import { InterfaceOverridesBuilder } from "./interface-builder.ts";
 import { LaterNetworkSettings } from "./later-network-settings.ts";
+import { checkMaxConnections } from "./max-connections.ts";
 import { NetworkRateLimiterBuilder } from "./rate-limiter-builder.ts";
 
 /** How a port is published, besides where. */
@@ -132,12 +131,12 @@ export class NetworkBuilder extends LaterNetworkSettings {
     return this.#add({ interface: built("interface", configure, new InterfaceOverridesBuilder()).build() });
   }
 
-  /** Where sandboxes get their IPv4 addresses from, a /30 each; by default 172.16.0.0/12. */
+  /** A range whose first /30 is the cable of guest and gateway, the same in all sandboxes; by default 172.16.0.0/12. */
   ipv4Pool(cidr: string): this {
     return this.#add({ interface: { ...openInterface, ipv4Pool: checkPool(cidr, 4) } });
   }
 
-  /** Where sandboxes get their IPv6 addresses from, a /64 each; by default fd42:6d73:62::/48. */
+  /** A range whose first /64 is the cable of guest and gateway, the same in all sandboxes; by default fd42:6d73:62::/48. */
   ipv6Pool(cidr: string): this {
     return this.#add({ interface: { ...openInterface, ipv6Pool: checkPool(cidr, 6) } });
   }
@@ -174,14 +173,4 @@ export class NetworkBuilder extends LaterNetworkSettings {
     this.#asked = joinNetworks(this.#asked, { ...nothingAsked, ...part });
     return this;
   }
-}
-
-/** @throws InvalidConfigError */
-function checkMaxConnections(count: number): number {
-  if (Number.isInteger(count) && count > hardMaxConnections) {
-    throw new InvalidConfigError(`max_connections ${count} exceeds hard limit ${hardMaxConnections}`, {
-      hint: "A sandbox that needs more connections outside is better two.",
-    });
-  }
-  return checkWhole("maxConnections", count, 1, hardMaxConnections);
 }

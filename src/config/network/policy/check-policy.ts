@@ -10,22 +10,53 @@ import type { Destination, NetworkPolicy, PortRange, Rule } from "../policy-type
  * Checks a policy that may have been made by hand, and brings its names and ranges into the form that is stored.
  *
  * @param path what the user calls it
+ * @param ruleOf checks its rules
  * @throws InvalidConfigError
  */
-export function checkPolicy(path: string, input: unknown): NetworkPolicy {
+export function checkPolicy(
+  path: string,
+  input: unknown,
+  ruleOf: (path: string, input: unknown) => Rule = checkRule,
+): NetworkPolicy {
   refuseUnknownKeys(path, input, ["defaultEgress", "defaultIngress", "rules"]);
   const { defaultEgress, defaultIngress, rules } = input as Partial<NetworkPolicy>;
   return {
     defaultEgress: checkOneOf(`${path}.defaultEgress`, defaultEgress ?? "deny", PolicyActions),
     defaultIngress: checkOneOf(`${path}.defaultIngress`, defaultIngress ?? "deny", PolicyActions),
     rules: checkList(`${path}.rules`, rules ?? []).map((rule, index) =>
-      checkRule(`${path}.rules[${index}]`, rule),
+      ruleOf(`${path}.rules[${index}]`, rule),
     ),
   };
 }
 
-/** @throws InvalidConfigError */
+/** @throws InvalidConfigError also for a rule about ICMP that never matches */
 export function checkRule(path: string, input: unknown): Rule {
+  return refuseIcmp(path, readRule(path, input));
+}
+
+/**
+ * @returns the rule
+ * @throws InvalidConfigError for ICMP that comes to the sandbox, since there is no way for it, and for ICMP with ports, which it has not
+ */
+export function refuseIcmp(what: string, rule: Rule): Rule {
+  const { direction, protocols, ports } = rule;
+  const icmp = protocols.filter((protocol) => protocol.startsWith("icmp"));
+  const [first] = icmp;
+  if (direction !== "egress" && first !== undefined) {
+    throw new InvalidConfigError(
+      `${what}: ${first} in a rule for ${direction === "any" ? "any direction" : "ingress"}; ICMP is egress only`,
+      { hint: "Make it a rule for egress: nothing but published TCP and UDP ports is reached from outside." },
+    );
+  }
+  // Next to other protocols the ports are about those.
+  if (first !== undefined && icmp.length === protocols.length && ports.length > 0) {
+    throw new InvalidConfigError(`${what} has a port, and ICMP has none`, { hint: "Leave the port out." });
+  }
+  return rule;
+}
+
+/** @throws InvalidConfigError */
+export function readRule(path: string, input: unknown): Rule {
   refuseUnknownKeys(path, input, ["direction", "destination", "protocols", "ports", "action"]);
   const { direction, destination, protocols, ports, action } = input as Partial<Rule>;
   return {

@@ -47,6 +47,11 @@ export class RuleDestinationBuilder {
     return this.#make === null ? null : this.#make();
   }
 
+  /** What makes the destination, and throws InvalidConfigError then; null when nothing was chosen. */
+  chosen(): (() => Destination) | null {
+    return this.#make;
+  }
+
   #choose(make: () => Destination): this {
     this.#make = make;
     return this;

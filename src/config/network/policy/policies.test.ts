@@ -165,6 +165,23 @@ const mistakes: readonly (readonly [what: RegExp, build: Build, when: "at once" 
   ],
   [/ICMP is egress only/, (b) => b.ingress((r) => r.icmpv4().allowPublic()), "at build"],
   [/ICMP is egress only/, (b) => b.any((r) => r.icmpv6().allowPublic()), "at build"],
+  [
+    /rule #0 has a port, and ICMP has none/,
+    (b) => b.egress((r) => r.icmpv4().icmpv6().port(7).allowPublic()),
+    "at build",
+  ],
+  // A function that chooses nothing makes no rule that would count.
+  [
+    /rule #0: direction not set; /,
+    (b) =>
+      b.rule((r) =>
+        r
+          .allow((d) => d)
+          .deny((d) => d)
+          .allowPublic(),
+      ),
+    "at build",
+  ],
   [/invalid IP address `10\.0\.0`/, (b) => b.egress((r) => r.allow((d) => d.ip("10.0.0"))), "at build"],
   [
     /invalid IP address `010\.0\.0\.1`/,
@@ -254,6 +271,9 @@ test("JSON of other programs", () => {
     "allow egress cidr 10.0.0.0/8",
     "allow egress any",
   ]);
+  // Rules that never match are not refused either.
+  const icmp = { direction: "any", destination: "any", protocols: ["icmpv4"], ports: [{ start: 1, end: 2 }] };
+  assert.equal(policyFromWire({ rules: [{ ...icmp, action: "deny" }] }).rules.length, 1);
   const again = JSON.stringify(policyToWire(policy));
   for (const key of again.matchAll(/"(\w+)":/g)) assert.match(key[1] ?? "", /^[a-z_]+$/);
   assert.ok(again.includes('"link_local"') && again.includes('"domain_suffix"'));
@@ -290,6 +310,8 @@ test("a policy that was made by hand is checked", () => {
       policy({ directon: "any" }),
     ],
     ...[policy({ destination: Destination.cidr("10.0.0/8") }), policy({ protocols: "tcp" }), "none", null],
+    ...[policy({ protocols: ["tcp", "icmpv4"], direction: "any" })],
+    ...[policy({ protocols: ["icmpv4"], ports: [PortRange.single(1)] })],
   ])
     assert.throws(() => checkPolicy("policy", wrong), InvalidConfigError, JSON.stringify(wrong));
 });

@@ -81,7 +81,7 @@ export class NetworkPolicyBuilder {
 
   /** @throws InvalidConfigError for the first rule that is wrong */
   build(): NetworkPolicy {
-    const rules = this.#rules.flatMap((draft, index) => finishRule(draft, index) ?? []);
+    const rules = this.#rules.map(finishRule);
     return { defaultEgress: this.#egress, defaultIngress: this.#ingress, rules };
   }
 

@@ -11,7 +11,7 @@ import type {
   RuleProtocol,
 } from "../policy-type.ts";
 import { parseTarget } from "./rule-target.ts";
-import { checkPolicy, checkRule, portRange } from "./check-policy.ts";
+import { checkPolicy, checkRule, portRange, refuseIcmp } from "./check-policy.ts";
 import { suffixDestination } from "./destination-builder.ts";
 import { NetworkPolicy as Policies } from "./network-policy.ts";
 import { NetworkPolicyBuilder } from "./policy-builder.ts";
@@ -40,7 +40,7 @@ export interface PolicyRuleInput {
 
 /** The part of a configuration object that is about policy. */
 export interface PolicyInput {
-  /** Not looked at when there are rules. */
+  /** Not looked at when there are rules; with defaults besides, its rules hold with those. */
   readonly policy?: PresetName | NetworkPolicy | NetworkPolicyBuilder | null;
   readonly rules?: readonly (PolicyRuleInput | Rule)[] | null;
   /** What is done without a rule, in both directions. */
@@ -51,7 +51,8 @@ export interface PolicyInput {
 
 /**
  * The policy that a configuration object has. With rules: the defaults are as it says, else deny for what goes out, and for what comes
- * in deny where a rule is about that, else allow.
+ * in deny where a rule is about that, else allow. Without rules the defaults go over those of the ready-made policy that it names; when
+ * it names none, they are a policy without rules.
  *
  * @returns null when it says nothing about policy
  * @throws InvalidConfigError
@@ -65,31 +66,59 @@ export function policyOfObject(path: string, input: PolicyInput): NetworkPolicy 
         hint: "Put the rules into the policy, or leave the policy out.",
       });
     }
-    return fromRules(path, input);
+    return isSaid(policy) && !isSaid(rules) ? withDefaults(path, policy, input) : fromRules(path, input);
   }
   if (!isSaid(policy)) return null;
   if (policy instanceof NetworkPolicyBuilder) return policy.build();
   if (typeof policy !== "string") return checkPolicy(`${path}.policy`, policy);
-  return (presets[checkOneOf(`${path}.policy`, policy, Object.keys(presets))] ?? Policies.none)();
+  return preset(path, policy);
 }
 
-function fromRules(path: string, input: PolicyInput): NetworkPolicy {
-  const { rules, defaultAction, defaultEgress, defaultIngress } = input;
+function preset(path: string, name: PresetName): NetworkPolicy {
+  return (presets[checkOneOf(`${path}.policy`, name, Object.keys(presets))] ?? Policies.none)();
+}
+
+function withDefaults(path: string, name: PresetName, input: PolicyInput): NetworkPolicy {
+  const base = preset(path, name);
+  const { egress, ingress } = defaultsOf(path, input);
+  return {
+    ...base,
+    defaultEgress: egress ?? base.defaultEgress,
+    defaultIngress: ingress ?? base.defaultIngress,
+  };
+}
+
+interface Defaults {
+  /** null: not said. */
+  readonly egress: PolicyAction | null;
+  readonly ingress: PolicyAction | null;
+}
+
+function defaultsOf(path: string, input: PolicyInput): Defaults {
+  const { defaultAction, defaultEgress, defaultIngress } = input;
   if (isSaid(defaultAction) && (isSaid(defaultEgress) || isSaid(defaultIngress))) {
     throw new InvalidConfigError(`${path} has defaultAction, and a default of one direction besides`, {
       hint: "Say defaultAction for both, or defaultEgress and defaultIngress.",
     });
   }
-  const made = checkList(`${path}.rules`, rules ?? []).map((rule, index) =>
+  const action = (key: keyof PolicyInput, value: PolicyAction | null | undefined): PolicyAction | null =>
+    isSaid(value) ? checkOneOf(`${path}.${key}`, value, PolicyActions) : null;
+  const both = action("defaultAction", defaultAction);
+  return {
+    egress: both ?? action("defaultEgress", defaultEgress),
+    ingress: both ?? action("defaultIngress", defaultIngress),
+  };
+}
+
+function fromRules(path: string, input: PolicyInput): NetworkPolicy {
+  const { egress, ingress } = defaultsOf(path, input);
+  const made = checkList(`${path}.rules`, input.rules ?? []).map((rule, index) =>
     ruleOf(`${path}.rules[${index}]`, rule),
   );
   const isOpen = made.every(({ direction }) => direction === "egress");
-  const action = (key: string, value: PolicyAction): PolicyAction =>
-    checkOneOf(`${path}.${key}`, value, PolicyActions);
-  const both = isSaid(defaultAction) ? action("defaultAction", defaultAction) : null;
   return {
-    defaultEgress: both ?? action("defaultEgress", defaultEgress ?? "deny"),
-    defaultIngress: both ?? action("defaultIngress", defaultIngress ?? (isOpen ? "allow" : "deny")),
+    defaultEgress: egress ?? "deny",
+    defaultIngress: ingress ?? (isOpen ? "allow" : "deny"),
     rules: made,
   };
 }
@@ -104,13 +133,13 @@ function ruleOf(path: string, input: unknown): Rule {
   refuseUnknownKeys(path, input, ["action", "direction", "destination", "protocol", "port"]);
   const { action, direction, destination, protocol, port } = input as PolicyRuleInput;
   const towards = checkOneOf(`${path}.direction`, direction ?? "outbound", directionWords);
-  return {
+  return refuseIcmp(path, {
     direction: towards === "outbound" || towards === "inbound" ? directions[towards] : towards,
     destination: destinationOf(`${path}.destination`, destination ?? "*"),
     protocols: isSaid(protocol) ? [checkOneOf(`${path}.protocol`, protocol, RuleProtocols)] : [],
     ports: isSaid(port) ? [rangeOf(`${path}.port`, String(port))] : [],
     action: checkOneOf(`${path}.action`, action, PolicyActions),
-  };
+  });
 }
 
 function destinationOf(path: string, text: string): Destination {

@@ -9,7 +9,7 @@ import type {
   RuleDirection,
   RuleProtocol,
 } from "../policy-type.ts";
-import { portRange } from "./check-policy.ts";
+import { portRange, refuseIcmp } from "./check-policy.ts";
 import { domainDestination, RuleDestinationBuilder, suffixDestination } from "./destination-builder.ts";
 import { Destination as Destinations } from "./rules.ts";
 
@@ -19,7 +19,7 @@ export interface RuleDraft {
   readonly protocols: readonly RuleProtocol[];
   readonly ports: readonly (() => PortRange)[];
   readonly action: PolicyAction;
-  readonly destination: () => Destination | null;
+  readonly destination: () => Destination;
 }
 
 /**
@@ -97,7 +97,7 @@ export class RuleBuilder {
     return this.#group("deny", "public");
   }
 
-  /** Addresses of private networks: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7. */
+  /** Addresses of private networks: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7, fec0::/10, 64:ff9b:1::/48. */
   allowPrivate(): this {
     return this.#group("allow", "private");
   }
@@ -122,7 +122,7 @@ export class RuleBuilder {
     return this.#group("deny", "link-local");
   }
 
-  /** 169.254.169.254, where clouds hand out credentials. */
+  /** 169.254.169.254 and fd00:ec2::254, where clouds hand out credentials. */
   allowMeta(): this {
     return this.#group("allow", "metadata");
   }
@@ -235,10 +235,11 @@ export class RuleBuilder {
     configure: (destination: RuleDestinationBuilder) => RuleDestinationBuilder,
   ): this {
     const chosen = built(action, configure, new RuleDestinationBuilder());
-    return this.#add(action, () => chosen.build());
+    const destination = chosen.chosen();
+    return destination === null ? this : this.#add(action, destination);
   }
 
-  #add(action: PolicyAction, destination: () => Destination | null): this {
+  #add(action: PolicyAction, destination: () => Destination): this {
     this.#rules.push({
       direction: this.#direction,
       protocols: [...this.#protocols],
@@ -252,12 +253,10 @@ export class RuleBuilder {
 
 /**
  * @param index of the rule in its policy
- * @returns null when it is about nobody
  * @throws InvalidConfigError
  */
-export function finishRule(draft: RuleDraft, index: number): Rule | null {
+export function finishRule(draft: RuleDraft, index: number): Rule {
   const destination = draft.destination();
-  if (destination === null) return null;
   const { direction, protocols, action } = draft;
   if (direction === null) {
     throw new InvalidConfigError(
@@ -267,18 +266,8 @@ export function finishRule(draft: RuleDraft, index: number): Rule | null {
       },
     );
   }
-  refuseIcmp(`rule #${index}`, direction, protocols);
-  return { direction, destination, protocols, ports: draft.ports.map((make) => make()), action };
-}
-
-/** @throws InvalidConfigError for ICMP that comes to the sandbox: there is no way for it */
-export function refuseIcmp(what: string, direction: RuleDirection, protocols: readonly RuleProtocol[]): void {
-  const icmp = protocols.find((protocol) => protocol.startsWith("icmp"));
-  if (direction === "egress" || icmp === undefined) return;
-  throw new InvalidConfigError(
-    `${what}: ${icmp} in a rule for ${direction === "any" ? "any direction" : "ingress"}; ICMP is egress only`,
-    { hint: "Make it a rule for egress: nothing but published TCP and UDP ports is reached from outside." },
-  );
+  const ports = draft.ports.map((make) => make());
+  return refuseIcmp(`rule #${index}`, { direction, destination, protocols, ports, action });
 }
 
 function checkPort(port: number): void {

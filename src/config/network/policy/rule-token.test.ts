@@ -100,6 +100,7 @@ const refused: readonly (readonly [text: string, words: string])[] = [
   ["allow@2001:db8::/32:tcp", "brackets"],
   ["allow@example.com:443", "example.com:tcp:443"],
   ["allow@example.com:80-443", "example.com:tcp:80-443"],
+  ["allow@[2001:db8::1]:443", "Write [2001:db8::1]:tcp:443."],
   ["allow@localhost", "domain=localhost"],
   ["allow@1.2.3", "no address"],
   ["allow@010.0.0.1", "no address"],

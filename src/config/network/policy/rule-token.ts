@@ -1,8 +1,7 @@
 import { InvalidConfigError } from "../../../errors/index.ts";
 import { nearest } from "../../keys/nearest.ts";
 import type { PortRange, Rule, RuleDirection, RuleProtocol } from "../policy-type.ts";
-import { portRange } from "./check-policy.ts";
-import { refuseIcmp } from "./rule-builder.ts";
+import { portRange, refuseIcmp } from "./check-policy.ts";
 import { PolicyActions, RuleDirections, RuleProtocols } from "./rules.ts";
 import { needsBrackets, parseTarget, splitTarget } from "./rule-target.ts";
 
@@ -44,20 +43,16 @@ export function parseRuleToken(token: string): Rule {
   if (extra.length > 0) throw needsBrackets(token.slice(at + 1));
   if (/^\d+(?:-\d+)?$/.test(protocolText)) {
     throw new InvalidConfigError(`${JSON.stringify(protocolText)} stands where a protocol is expected`, {
-      hint: `Write ${target}:tcp:${protocolText}.`,
+      hint: `Write ${target.includes(":") ? `[${target}]` : target}:tcp:${protocolText}.`,
     });
   }
   const protocol = word("protocol", protocolText, ["any", ...RuleProtocols]);
   const ports = portsOf(portsText);
   if (destination.kind === "dns") return dnsRule(action, direction, protocol, ports);
   const protocols = protocol === "any" ? [] : [protocol];
-  refuseIcmp(`the rule ${JSON.stringify(token)}`, direction, protocols);
-  if (protocol.startsWith("icmp") && ports.length > 0) {
-    throw new InvalidConfigError(`the rule ${JSON.stringify(token)} has a port, and ICMP has none`, {
-      hint: "Leave the port out.",
-    });
-  }
-  return { direction, destination, protocols, ports, action };
+  return refuseIcmp(`the rule ${JSON.stringify(token)}`, {
+    ...{ direction, destination, protocols, ports, action },
+  });
 }
 
 function word<const Word extends string>(what: string, text: string, words: readonly Word[]): Word {

@@ -24,6 +24,7 @@ const rows: readonly (readonly [string, string])[] = [
   ["allow example.org; deny example.org; deny .example.org", ""],
   ["allow any; deny example.org", ""],
   ["allow any; allow private; allow private tcp 443; allow any udp", "2<0 3<0"],
+  ["deny any; allow private; allow 10.0.0.0/8; allow public tcp 443", "1<0 2<0 3<0"],
   ["allow public; deny public tcp; deny public udp", "1<0 2<0"],
 ];
 

@@ -71,8 +71,10 @@ function coversDestination(earlier: Candidate, later: Candidate): boolean {
   const wide: Destination = earlier.rule.destination;
   const narrow: Destination = later.rule.destination;
   // Below "allow any", an allowed range without ports still says that names may stand for its addresses (rebinding protection).
-  if (wide.kind === "any")
-    return narrow.kind === "any" || later.rule.action === "deny" || later.rule.ports.length > 0;
+  if (wide.kind === "any") {
+    const { action, ports } = later.rule;
+    return earlier.rule.action === "deny" || narrow.kind === "any" || action === "deny" || ports.length > 0;
+  }
   if (wide.kind === "group") return narrow.kind === "group" && wide.group === narrow.group;
   return earlier.range !== null && later.range !== null && earlier.range.covers(later.range);
 }

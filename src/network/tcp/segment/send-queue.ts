@@ -33,9 +33,18 @@ export class SendQueue {
     return this.#length + (this.#pieces.length - this.#first) * pieceCost;
   }
 
+  /** What lies right behind the last piece in memory is one with it: so it need not be copied to be sent with it. */
   push(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#pieces.push(bytes);
+    const at = this.#pieces.length - 1;
+    const last = this.#pieces[at];
+    if (last !== undefined && this.#length > 0 && liesBehind(bytes, last)) {
+      if (this.#next > at) {
+        this.#next = at;
+        this.#nextOffset = last.length;
+      }
+      this.#pieces[at] = new Uint8Array(last.buffer, last.byteOffset, last.length + bytes.length);
+    } else this.#pieces.push(bytes);
     this.#length += bytes.length;
     this.#unsent += bytes.length;
   }
@@ -113,6 +122,10 @@ export class SendQueue {
       bytes += this.#pieces[at]?.length ?? 0;
     return bytes;
   }
+}
+
+function liesBehind(bytes: Uint8Array, last: Uint8Array): boolean {
+  return bytes.buffer === last.buffer && bytes.byteOffset === last.byteOffset + last.length;
 }
 
 const empty = new Uint8Array(0);

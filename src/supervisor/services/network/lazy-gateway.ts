@@ -28,9 +28,6 @@ const nothingYet: NetworkCounters = {
   activeFlows: 0,
 };
 
-/** When one that nobody has needed yet is loaded all the same, so that the first connection does not wait for it, ms. */
-const idleMs = 1_000;
-
 /**
  * A gateway whose program is loaded when something is to pass through it: most commands are over before their guest has sent anything,
  * and none should wait for what it does not use. Frames wait in the cable meanwhile, connections in their listeners.
@@ -40,7 +37,6 @@ export class LazyGateway implements Gateway {
   #loading: Promise<Gateway> | null = null;
   #gateway: Gateway | null = null;
   #isClosed = false;
-  readonly #soon: NodeJS.Timeout;
 
   constructor(options: LazyGatewayOptions) {
     this.#options = options;
@@ -48,8 +44,6 @@ export class LazyGateway implements Gateway {
       this.#begin();
     };
     options.link.once("readable", begin);
-    this.#soon = setTimeout(begin, idleMs);
-    this.#soon.unref();
     if (options.ports.list.length > 0) setImmediate(begin);
   }
 
@@ -67,13 +61,12 @@ export class LazyGateway implements Gateway {
     return await gateway.connect(guestPort, signal);
   }
 
-  async update(change: NetworkChange): Promise<void> {
-    await (await this.#load()).update(change);
+  async update(change: NetworkChange, inForce?: () => void): Promise<void> {
+    await (await this.#load()).update(change, inForce);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#soon);
     const gateway = await this.#loading?.catch(() => null);
     if (gateway !== null && gateway !== undefined) await gateway[Symbol.asyncDispose]();
     else {
@@ -83,13 +76,13 @@ export class LazyGateway implements Gateway {
   }
 
   #begin(): void {
+    if (this.#isClosed) return;
     this.#load().catch((error: unknown) => {
-      this.#options.warn(`the network does not work: ${String(error)}`);
+      if (!this.#isClosed) this.#options.warn(`the network does not work: ${String(error)}`);
     });
   }
 
   #load(): Promise<Gateway> {
-    clearTimeout(this.#soon);
     this.#loading ??= this.#open();
     return this.#loading;
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InvalidConfigError, IoError, MicrosandboxError, RuntimeError } from "../../../errors/index.ts";
 import type { Rule } from "../../../config/network/policy-type.ts";
+import type { NetworkEvent } from "../../../network/events.ts";
 import { decodeFailure } from "../../../protocol/failure.ts";
 import type { Message, NetworkStatusMessage } from "../../../protocol/generated/messages.ts";
 import {
@@ -76,7 +77,27 @@ test("rules are put before those that there are, and the log says what decides f
   );
 });
 
-test("a change that the gateway refuses changes nothing, and the log says so", async (t) => {
+test("the log tells of a policy between what the old one has decided and what it decides itself", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const watch = supervisor.log.watchLines(() => undefined);
+  const denied: NetworkEvent = {
+    ...{ kind: "flow-denied", timestampMs: 5, flow: 1, direction: "egress", protocol: "tcp", count: 1 },
+    ...{ address: "192.0.2.1", group: "public", port: 443, name: null, rule: null, reason: "policy" },
+  };
+  const made = supervisor.gateway.update.bind(supervisor.gateway);
+  supervisor.gateway.update = async (change, inForce) => {
+    supervisor.event(denied);
+    await made(change, inForce);
+    supervisor.event(denied);
+  };
+  await update(supervisor, { addRules: [rule] });
+  assert.deepEqual(
+    watch.take()?.lines.map((line) => (JSON.parse(line) as { kind: string }).kind),
+    ["flow-denied", "policy", "flow-denied"],
+  );
+});
+
+test("a change that the gateway refuses changes nothing, and the log tells of none", async (t) => {
   const supervisor = await networkSupervisor(t);
   supervisor.gateway.refusal = new RuntimeError("the port is taken");
   const watch = supervisor.log.watchLines(() => undefined);
@@ -84,10 +105,7 @@ test("a change that the gateway refuses changes nothing, and the log says so", a
   await assert.rejects(update(supervisor, { addRules: [rule], publish: [port] }, true), /the port is taken/);
   const status = await ask(supervisor, { type: "NetworkRequest", flows: false });
   assert.deepEqual(JSON.parse(status.policy), networkConfig.policy);
-  const lines = watch
-    .take()
-    ?.lines.map((line) => JSON.parse(line) as { policy: typeof networkConfig.policy });
-  assert.equal(lines?.at(-1)?.policy.rules.length, 0);
+  assert.equal(watch.take(), null);
   assert.deepEqual([supervisor.kept, supervisor.written], [[], []]);
 });
 
@@ -96,11 +114,11 @@ test("changes that are asked for at once are made one after the other, and none 
   const { gateway } = supervisor;
   const made = gateway.update.bind(gateway);
   let underWay = 0;
-  gateway.update = async (change) => {
+  gateway.update = async (change, inForce) => {
     assert.equal(underWay++, 0);
     await new Promise(setImmediate);
     underWay--;
-    await made(change);
+    await made(change, inForce);
   };
   await Promise.all(Array.from({ length: 5 }, () => update(supervisor, { addRules: [rule] })));
   const status = await ask(supervisor, { type: "NetworkRequest", flows: false });
@@ -125,6 +143,9 @@ test("ports are published and taken back by what is known of them, and kept as t
     update(supervisor, { unpublish: [{ hostPort: 40_000, protocol: "udp" }] }),
     InvalidConfigError,
   );
+  // As it is written down, however it is written.
+  await update(supervisor, { publish: [{ ...port, hostBind: "0::1", hostPort: 90 }] });
+  await update(supervisor, { unpublish: [{ hostPort: 90, hostBind: "0:0::1" }] });
   supervisor.gateway.ports = [
     ...status.ports,
     { ...status.ports[0], hostBind: "::1" } as (typeof status.ports)[0],
@@ -136,7 +157,56 @@ test("ports are published and taken back by what is known of them, and kept as t
   supervisor.gateway.ports = status.ports;
   await update(supervisor, { unpublish: [{ hostPort: 40_000, protocol: "tcp" }] }, true);
   assert.deepEqual(supervisor.kept[1]?.ports, []);
-  assert.deepEqual(supervisor.written[1], []);
+  assert.deepEqual(supervisor.written.at(-1), []);
+});
+
+test("what is kept is what was asked to be kept, whatever was changed for the moment before or after", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const deny: Rule = { ...rule, action: "deny" };
+  const port = (hostPort: number): object => ({ hostPort, guestPort: 80 });
+  await update(supervisor, { addRules: [rule], observe: true, publish: [port(8080)], maxConnections: 5 });
+  const status = await update(supervisor, { addRules: [deny], publish: [port(9090)] }, true);
+  const [kept] = supervisor.kept;
+  assert.deepEqual(kept?.policy.rules, [deny]);
+  assert.deepEqual([kept.observe, kept.maxConnections], [false, 256]);
+  assert.deepEqual(
+    kept.ports.map(({ hostPort }) => hostPort),
+    [9090],
+  );
+  assert.deepEqual((JSON.parse(status.policy) as typeof networkConfig.policy).rules, [deny, rule]);
+  assert.deepEqual([status.observe, status.maxConnections, status.ports.length], [true, 5, 2]);
+
+  // The other way round: what is kept is in force, and stays when something for the moment replaces it.
+  await update(supervisor, { policy: { ...networkConfig.policy, defaultEgress: "allow" } });
+  await update(supervisor, { maxConnections: 7 }, true);
+  assert.deepEqual(supervisor.kept[1], { ...kept, maxConnections: 7 });
+  await update(supervisor, { unpublish: [{ hostPort: 8080 }] }, true);
+  assert.deepEqual(supervisor.kept[2], supervisor.kept[1]);
+});
+
+test("a kept port that was taken back for the moment, and is published anew, is kept once", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const port = { hostPort: 8080, guestPort: 80 };
+  await update(supervisor, { publish: [port] }, true);
+  await update(supervisor, { unpublish: [{ hostPort: 8080 }] });
+  await update(supervisor, { publish: [{ ...port, hostBind: "0.0.0.0", guestPort: 81 }] }, true);
+  assert.deepEqual(
+    supervisor.kept[1]?.ports.map(({ hostBind, guestPort }) => `${hostBind} ${guestPort}`),
+    ["0.0.0.0 81"],
+  );
+});
+
+test("what could not be kept is kept once when the same is asked for again", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  const { kept } = supervisor as unknown as { kept: { push: unknown } };
+  const { push } = kept;
+  kept.push = () => {
+    throw new Error("no space left on device");
+  };
+  await assert.rejects(update(supervisor, { addRules: [rule] }, true), IoError);
+  kept.push = push;
+  await update(supervisor, { addRules: [rule] }, true);
+  assert.deepEqual(supervisor.kept[0]?.policy.rules, [rule]);
 });
 
 test("what is no change is refused by name, and nothing is asked of the gateway", async (t) => {
@@ -161,6 +231,13 @@ test("what is no change is refused by name, and nothing is asked of the gateway"
   const broken = { type: "UpdateNetwork", change: "{", persist: false } as const;
   await assert.rejects(ask(supervisor, broken), InvalidConfigError);
   assert.deepEqual(supervisor.gateway.changes, []);
+});
+
+test("more connections than there may be are refused in the words of the builder", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  await assert.rejects(update(supervisor, { maxConnections: 5000 }), {
+    message: "max_connections 5000 exceeds hard limit 4096",
+  });
 });
 
 test("a change that cannot be written down is in force, and whoever asked for it is told", async (t) => {

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { parseNetworkUpdate, type NetworkUpdate } from "../../../config/network/network-update.ts";
 import type { NetworkConfig, PublishedPort } from "../../../config/network/network-type.ts";
+import { withFirstRules } from "../../../config/network/policy/network-policy.ts";
 import { InvalidConfigError, IoError, RuntimeError } from "../../../errors/index.ts";
 import type { NetworkEvent } from "../../../network/events.ts";
 import type { BoundPort, Gateway, NetworkChange, NetworkCounters } from "../../../network/gateway.ts";
@@ -29,7 +30,10 @@ export class SandboxNetwork implements NetworkControl, AsyncDisposable {
   readonly #options: SandboxNetworkOptions;
   readonly #gateway: Gateway;
   readonly #flows: OpenFlows;
+  /** What is in force. */
   #config: NetworkConfig;
+  /** What the next run begins with: without the changes for the moment. */
+  #kept: NetworkConfig;
   /** Changes are made one after the other. */
   #changing: Promise<void> = Promise.resolve();
   #connections = 0;
@@ -39,6 +43,7 @@ export class SandboxNetwork implements NetworkControl, AsyncDisposable {
     this.#gateway = gateway;
     this.#flows = flows;
     this.#config = options.config;
+    this.#kept = options.config;
     this.log = options.log;
   }
 
@@ -109,39 +114,32 @@ export class SandboxNetwork implements NetworkControl, AsyncDisposable {
 
   async #change(update: NetworkUpdate, persist: boolean): Promise<void> {
     const before = this.#config;
-    const { addRules = [], unpublish = [], ...rest } = update;
-    const rules = [...addRules, ...before.policy.rules];
+    const { addRules, unpublish = [], ...rest } = update;
     const gone = unpublish.map((name) => findPort(this.ports, name));
+    const after = changed(before, update, gone);
     const change: NetworkChange = {
       ...rest,
-      ...(addRules.length === 0 ? {} : { policy: { ...before.policy, rules } }),
+      ...(addRules === undefined ? {} : { policy: after.policy }),
       ...(gone.length === 0 ? {} : { unpublish: gone }),
     };
-    const after: NetworkConfig = {
-      ...before,
-      policy: change.policy ?? before.policy,
-      observe: change.observe ?? before.observe,
-      maxConnections: change.maxConnections ?? before.maxConnections,
-      rateLimiter: change.rateLimiter === undefined ? before.rateLimiter : change.rateLimiter,
-      ports: [...gone.reduce(without, before.ports), ...(change.publish ?? [])],
-    };
     const isDecidedAnew = change.policy !== undefined || change.observe !== undefined;
-    // Before the first event that it decides about.
-    if (isDecidedAnew) this.log.policy("update", after.policy, after.observe);
-    try {
-      await this.#gateway.update(change);
-    } catch (error) {
-      if (isDecidedAnew) this.log.policy("update", before.policy, before.observe);
-      throw error;
-    }
+    await this.#gateway.update(change, () => {
+      if (isDecidedAnew) this.log.policy("update", after.policy, after.observe);
+    });
     this.#config = after;
-    await this.#note(after, change.publish !== undefined || gone.length > 0, persist);
+    await this.#note(
+      change.publish !== undefined || gone.length > 0,
+      persist ? changed(this.#kept, update, gone) : null,
+    );
   }
 
-  async #note(config: NetworkConfig, portsChanged: boolean, persist: boolean): Promise<void> {
+  /** @param kept null: nothing is to be kept */
+  async #note(portsChanged: boolean, kept: NetworkConfig | null): Promise<void> {
     try {
       if (portsChanged) await this.#options.portsChanged(this.ports);
-      if (persist) await this.#options.persist(config);
+      if (kept === null) return;
+      await this.#options.persist(kept);
+      this.#kept = kept;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new IoError(`the network has changed, but that could not be written down: ${reason}`, {
@@ -150,6 +148,37 @@ export class SandboxNetwork implements NetworkControl, AsyncDisposable {
       });
     }
   }
+}
+
+/** A configuration after a change. What is in force and what is kept may differ, and each is changed by itself. */
+function changed(before: NetworkConfig, update: NetworkUpdate, gone: readonly BoundPort[]): NetworkConfig {
+  const { policy = before.policy, addRules = [], publish = [] } = update;
+  const stay = gone
+    .reduce(without, before.ports)
+    .filter((port) => !publish.some((other) => excludes(other, port)));
+  return {
+    ...before,
+    policy: withFirstRules(policy, addRules),
+    observe: update.observe ?? before.observe,
+    maxConnections: update.maxConnections ?? before.maxConnections,
+    rateLimiter: update.rateLimiter === undefined ? before.rateLimiter : update.rateLimiter,
+    ports: [...stay, ...publish],
+  };
+}
+
+/**
+ * Whether two ports cannot be published at the same time. One that is kept may have been taken back for the moment, and its place given
+ * to another.
+ */
+function excludes(one: PublishedPort, other: PublishedPort): boolean {
+  const isAll = ({ hostBind }: PublishedPort): boolean => hostBind === "0.0.0.0" || hostBind === "::";
+  const isIpv6 = ({ hostBind }: PublishedPort): boolean => hostBind.includes(":");
+  return (
+    one.hostPort !== 0 &&
+    one.hostPort === other.hostPort &&
+    one.protocol === other.protocol &&
+    (one.hostBind === other.hostBind || (isIpv6(one) === isIpv6(other) && (isAll(one) || isAll(other))))
+  );
 }
 
 /** @throws InvalidConfigError */
