@@ -73,7 +73,8 @@ export class OfferedNetwork implements AsyncDisposable {
     const link = machine.networkPort;
     const addresses = linkOf(record.config, network);
     if (addresses === null || link === null) return null;
-    const agentProgram = join(guestDirectory(), "agent");
+    // Built for Linux: only there does it run on the host too.
+    const agentProgram = process.platform === "linux" ? join(guestDirectory(), "agent") : null;
     const warn = (message: string): void => {
       runtimeLog.write("warn", message);
     };

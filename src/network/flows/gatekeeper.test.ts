@@ -137,4 +137,19 @@ describe("the host's own addresses", () => {
     assert.equal(host.has(address("192.0.2.2")), true);
     assert.equal(host.has(address("192.0.2.1")), false);
   });
+
+  it("are those of before when they cannot be read", () => {
+    let now = 0;
+    const host = new HostAddresses(
+      () => {
+        if (now > 0) throw new Error("out of descriptors");
+        return interfaces(["192.0.2.1"]);
+      },
+      () => now,
+    );
+    assert.equal(host.has(address("192.0.2.1")), true);
+    now = 2001;
+    assert.equal(host.has(address("192.0.2.1")), true);
+    assert.equal(host.has(address("192.0.2.2")), false);
+  });
 });

@@ -24,6 +24,7 @@ import { PublishedTcp } from "./inbound/published-tcp.ts";
 import { PublishedUdp } from "./inbound/published-udp.ts";
 import type { PublishedPorts } from "./ports/published-ports.ts";
 import { dialByProxy } from "./proxy/dial-by-proxy.ts";
+import { RareWarning } from "./rare-warning.ts";
 import { RememberedNames, review } from "./review.ts";
 import { Slabs } from "./slabs.ts";
 import { dialDirectly } from "./tcp/dial.ts";
@@ -92,12 +93,13 @@ export class RunningGateway {
     this.#gatekeeper = gatekeeper;
     const log = new FlowLog(event, (address) => gatekeeper.groupOf(address));
     this.#log = log;
+    const lost = new RareWarning(warn);
     // What can fail comes before the cable is taken.
     const dial = config.proxy === null ? dialDirectly : dialByProxy(config.proxy, process.env, warn);
     this.#link = new FrameLink({
       stream: link,
       rateLimiter: config.rateLimiter,
-      failed: (error) => warn(`a frame of the guest was lost: ${String(error)}`),
+      failed: (error) => lost.tell(`a frame of the guest was lost: ${String(error)}`),
       closed: (error) => {
         if (error !== null) warn(`the guest's cable: ${error.message}`);
         // There is no guest any more.
