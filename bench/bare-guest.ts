@@ -121,6 +121,11 @@ export class BareGuest implements AsyncDisposable {
     return self;
   }
 
+  /** QEMU. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** What a command of the shell prints. */
   async output(script: string): Promise<string> {
     const output: Buffer[] = [];

@@ -1,12 +1,15 @@
 /** Guests that are alike but for who is at the other end of their cable. All reach the host's loopback through their gateway's address. */
 import { NetworkPolicy, Sandbox } from "microsandbox";
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { cp, mkdir, readFile } from "node:fs/promises";
+import { cp, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { guestDirectory } from "../src/host/package-files.ts";
 import type { Accelerator } from "../src/machine/types.ts";
 import { BareGuest } from "./bare-guest.ts";
+import type { Caller } from "./network/caller.ts";
+import { publishedPort } from "./network/published.ts";
+import { processesOf } from "./processes.ts";
 
 const run = promisify(execFile);
 
@@ -14,19 +17,21 @@ export const peerNames = ["gateway", "libslirp", "passt"] as const;
 export type PeerName = (typeof peerNames)[number];
 
 /** A guest whose network is measured. */
-export interface NetworkGuest extends AsyncDisposable {
-  /** Where the guest finds the host's loopback. */
-  readonly host: string;
-  /** Runs a script of the shell. @returns what it prints */
-  output(script: string): Promise<string>;
-  /** Processor time of whoever is at the other end, beside QEMU, ms; null where that is QEMU itself. */
-  peerCpuMs(): Promise<number | null>;
+export interface NetworkGuest extends Caller, AsyncDisposable {
+  readonly qemu: number;
+  /** The process at the other end; null where that is QEMU itself. */
+  readonly peer: number | null;
+  /** With the gateway. */
+  readonly sandbox: Sandbox | null;
 }
+
+/** Of {@link makeRoot}. */
+const probe = "/usr/bin/probe";
 
 const memoryMib = 512;
 
-/** The embedded image's files, and iperf3 with its libraries. */
-export async function makeRoot(root: string): Promise<void> {
+/** The embedded image's files, and iperf3 with its libraries. @param probeProgram `probe.rs`, which is put there too */
+export async function makeRoot(root: string, probeProgram: string): Promise<void> {
   await run("fsck.erofs", [`--extract=${root}`, join(guestDirectory(), "base.erofs")]);
   const { stdout: program } = await run("sh", ["-c", "command -v iperf3"]).catch(() => {
     throw new Error("there is no iperf3 on this host: install it (apt-get install iperf3 passt slirp4netns)");
@@ -37,6 +42,7 @@ export async function makeRoot(root: string): Promise<void> {
     await mkdir(join(root, dirname(path)), { recursive: true });
     await cp(path, join(root, path), { dereference: true });
   }
+  await cp(probeProgram, join(root, probe));
 }
 
 /** @param directory for sockets */
@@ -62,8 +68,11 @@ export async function startGuest(
   });
   return {
     host: "10.0.2.2",
+    probe,
+    qemu: guest.pid,
+    peer: slirp?.child.pid ?? null,
+    sandbox: null,
     output: (script) => guest.output(script),
-    peerCpuMs: () => (slirp === null ? Promise.resolve(null) : cpuMs(slirp.child.pid)),
     async [Symbol.asyncDispose]() {
       await guest[Symbol.asyncDispose]();
       slirp?.child.kill("SIGKILL");
@@ -75,19 +84,28 @@ async function startSandbox(root: string, mtu: number): Promise<NetworkGuest> {
   const sandbox = await Sandbox.builder("network")
     .image(root)
     .memory(memoryMib)
-    .network((n) => n.policy(NetworkPolicy.allowAll()).interface((i) => i.mtu(mtu)))
+    .network((n) =>
+      n
+        .policy(NetworkPolicy.allowAll())
+        .interface((i) => i.mtu(mtu))
+        .maxConnections(4096),
+    )
+    .port(0, publishedPort)
     .replace()
     .create();
-  const state = join(process.env["MSB_HOME"] ?? "", "sandboxes/network/state.json");
-  const { supervisor } = JSON.parse(await readFile(state, "utf8")) as { supervisor: { pid: number } };
+  const { supervisor, qemu } = await processesOf("network");
+  const output = async (script: string): Promise<string> => {
+    const result = await sandbox.exec("sh", ["-c", script]);
+    if (result.code !== 0) throw new Error(`${script} ended with ${result.code}: ${result.stderr()}`);
+    return result.stdout();
+  };
   return {
-    host: "host.microsandbox.internal",
-    output: async (script) => {
-      const result = await sandbox.exec("sh", ["-c", script]);
-      if (result.code !== 0) throw new Error(`${script} ended with ${result.code}: ${result.stderr()}`);
-      return result.stdout();
-    },
-    peerCpuMs: () => cpuMs(supervisor.pid),
+    host: (await output("ip -4 route show default")).split(" ")[2] ?? "",
+    probe,
+    qemu,
+    peer: supervisor,
+    sandbox,
+    output,
     async [Symbol.asyncDispose]() {
       await sandbox[Symbol.asyncDispose]();
     },
@@ -110,10 +128,4 @@ async function startPasst(
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return { cable: ["-netdev", `stream,id=network,server=off,addr.type=unix,addr.path=${socket}`], child };
-}
-
-/** Of a process on Linux (proc(5), stat: utime and stime, in hundredths of a second). */
-async function cpuMs(pid: number | undefined): Promise<number> {
-  const fields = (await readFile(`/proc/${pid ?? 0}/stat`, "utf8")).split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }

@@ -1,11 +1,19 @@
 import { Sandbox } from "microsandbox";
-import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Accelerator } from "../src/machine/types.ts";
 import { makeRoot, peerNames, startGuest, type NetworkGuest, type PeerName } from "./network-guests.ts";
+import { measureAlone } from "./network/alone.ts";
+import { startServers, type Servers } from "./network/caller.ts";
+import { iperf } from "./network/iperf.ts";
+import { measureMemory } from "./network/memory.ts";
+import { buildPrograms } from "./network/programs.ts";
+import { measurePublished } from "./network/published.ts";
+import { measureRequests } from "./network/requests.ts";
+import { measureResponsiveness } from "./network/responsiveness.ts";
+import { cpuTimeMs } from "./processes.ts";
 import type { Report } from "./report.ts";
 import { timed } from "./statistics.ts";
 
@@ -34,10 +42,15 @@ export async function measureNetwork(
   { seconds, rounds, starts }: NetworkCounts,
 ): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "msb-bench-network-"));
-  const server = await startServer();
   try {
+    const programs = await buildPrograms(directory);
+    using servers = await startServers(programs.probe, await freePort());
+    const counts = { seconds, rounds };
+    await measureAlone(report, programs, servers, counts).catch((error: unknown) => {
+      report.failure("network without a machine", error);
+    });
     const root = join(directory, "root");
-    await makeRoot(root);
+    await makeRoot(root, programs.probe);
     const rates: Rates = new Map();
     for (const mtu of mtus) {
       for (const peer of peerNames) {
@@ -46,7 +59,16 @@ export async function measureNetwork(
         report.section(`Network: ${peer}, MTU ${mtu}`);
         try {
           await using guest = await startGuest(peer, root, mtu, accelerator, directory);
-          rates.set(`${peer} ${mtu}`, await measureGuest(report, guest, server.port, seconds, rounds));
+          const { sandbox, peer: supervisor } = guest;
+          const isOwn = sandbox !== null && supervisor !== null && mtu === 65520;
+          // First: what the process has used before it keeps for later.
+          if (isOwn) await measureMemory(report, sandbox, guest, servers, supervisor, seconds);
+          const own = await measureThroughput(report, guest, servers, counts);
+          rates.set(`${peer} ${mtu}`, own);
+          await measureRequests(report, guest, servers, seconds, rounds);
+          if (!isOwn) continue;
+          await measurePublished(report, sandbox, own, seconds, rounds);
+          await measureResponsiveness(report, sandbox, guest, servers);
         } catch (error) {
           report.failure(`network, ${peer} at MTU ${mtu}`, error);
         }
@@ -55,48 +77,43 @@ export async function measureNetwork(
     compare(report, rates);
     await measureStart(report, starts);
   } finally {
-    server.close();
     await rm(directory, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
-async function measureGuest(
+async function measureThroughput(
   report: Report,
   guest: NetworkGuest,
-  port: number,
-  seconds: number,
-  rounds: number,
+  servers: Servers,
+  { seconds, rounds }: Pick<NetworkCounts, "seconds" | "rounds">,
 ): Promise<Map<string, number>> {
   const rates = new Map<string, number>();
   for (const streams of streamCounts) {
     for (const [direction, flag] of Object.entries(directions)) {
       const samples: number[] = [];
-      const costs: number[] = [];
+      const costs = { qemu: [] as number[], peer: [] as number[] };
       for (let round = 0; round < rounds; round++) {
-        const before = await guest.peerCpuMs();
-        const rate = await iperf(guest, port, `${flag} -P ${streams} -t ${seconds}`);
-        const after = await guest.peerCpuMs();
+        const before = await cpuTimes(guest);
+        const { rate } = await iperf(guest, servers.iperf, `${flag} -P ${streams} -t ${seconds}`);
+        const after = await cpuTimes(guest);
         samples.push(rate);
-        if (before !== null && after !== null) costs.push((after - before) / ((rate * seconds) / 1024));
+        const gigabytes = (rate * seconds) / 1024;
+        costs.qemu.push((after.qemu - before.qemu) / gigabytes);
+        if (guest.peer !== null) costs.peer.push((after.peer - before.peer) / gigabytes);
       }
       const name = `${direction}, ${streams} ${streams === 1 ? "stream" : "streams"}`;
       const { p50 } = report.figure(`TCP ${name}`, "MB/s", samples);
-      if (costs.length > 0) report.figure("  processor time of the other end for a GB", "ms", costs);
+      report.figure("  processor time of QEMU for a GB", "ms", costs.qemu);
+      if (guest.peer !== null) report.figure("  of the other end for a GB", "ms", costs.peer);
       rates.set(name, p50);
     }
   }
   return rates;
 }
 
-/** @returns MB/s that arrived, of both directions together */
-async function iperf(guest: NetworkGuest, port: number, options: string): Promise<number> {
-  const text = await guest.output(`iperf3 -c ${guest.host} -p ${port} -J ${options}`);
-  const { end } = JSON.parse(text) as {
-    readonly end: Readonly<Record<string, { readonly bits_per_second?: number } | undefined>>;
-  };
-  const bits =
-    (end["sum_received"]?.bits_per_second ?? 0) + (end["sum_received_bidir_reverse"]?.bits_per_second ?? 0);
-  return bits / 8 / 2 ** 20;
+async function cpuTimes({ qemu, peer }: NetworkGuest): Promise<Record<"qemu" | "peer", number>> {
+  const [ofQemu, ofPeer] = await Promise.all([cpuTimeMs(qemu), peer === null ? 0 : cpuTimeMs(peer)]);
+  return { qemu: ofQemu, peer: ofPeer };
 }
 
 function compare(report: Report, rates: Rates): void {
@@ -146,13 +163,6 @@ async function measureStart(report: Report, starts: number): Promise<void> {
   const ratio = withNetwork.p50 / without.p50;
   report.ratio("with a network, of without", ratio);
   report.goal("start with a network, of without", "×", wantedStart, ratio);
-}
-
-async function startServer(): Promise<{ readonly port: number; readonly close: () => void }> {
-  const port = await freePort();
-  const child = spawn("iperf3", ["-s", "-p", String(port), "-B", "127.0.0.1"], { stdio: "ignore" });
-  child.on("error", () => undefined);
-  return { port, close: () => child.kill("SIGKILL") };
 }
 
 function freePort(): Promise<number> {

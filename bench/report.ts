@@ -14,7 +14,7 @@ const nameWidth = 54;
 /** One row of the table. */
 export interface Figure extends Summary {
   readonly name: string;
-  readonly unit: "ms" | "MB/s" | "MB" | "";
+  readonly unit: "ms" | "MB/s" | "/s" | "MB" | "kB" | "%" | "";
 }
 
 /** A comparison of two figures of the same run. */

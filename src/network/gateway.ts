@@ -58,8 +58,12 @@ export interface Gateway extends AsyncDisposable {
    * @throws RuntimeError when the guest refuses it or does not answer; aborted with the signal
    */
   connect(guestPort: number, signal: AbortSignal): Promise<Duplex>;
-  /** All of it, or, when it throws, nothing. Flows that are not allowed any more have ended when it resolves. */
-  update(change: NetworkChange): Promise<void>;
+  /**
+   * All of it, or, when it throws, nothing. Flows that are not allowed any more have ended when it resolves.
+   *
+   * @param inForce called between the last event that the old policy has decided about and the first one of the new
+   */
+  update(change: NetworkChange, inForce?: () => void): Promise<void>;
 }
 
 /**
@@ -78,7 +82,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
       return options.ports.list;
     },
     connect: (guestPort, signal) => running.connect(guestPort, signal),
-    update: (change) => running.update(change),
+    update: (change, inForce) => running.update(change, inForce),
     [Symbol.asyncDispose]: () => running.close(),
   };
 }

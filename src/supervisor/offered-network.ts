@@ -36,11 +36,15 @@ export class OfferedNetwork implements AsyncDisposable {
 
   /**
    * @returns null when the sandbox has no network
-   * @throws IoError for a port that cannot be had
+   * @throws IoError for a port that cannot be had; InvalidConfigError when the host's environment lacks the proxy's password
    */
   static async offer(options: NetworkOptions): Promise<OfferedNetwork | null> {
     const config = networkOf(options.record.config);
     if (config === null) return null;
+    if (config.proxy !== null) {
+      const { credentialsOf } = await import("../network/flows/proxy/proxy-credentials.ts");
+      credentialsOf(config.proxy, process.env);
+    }
     const { PublishedPorts: Ports } = await import("../network/flows/ports/published-ports.ts");
     const ports = await Ports.bind(config.ports, (message) => {
       options.runtimeLog.write("warn", message);
@@ -69,7 +73,8 @@ export class OfferedNetwork implements AsyncDisposable {
     const link = machine.networkPort;
     const addresses = linkOf(record.config, network);
     if (addresses === null || link === null) return null;
-    const agentProgram = join(guestDirectory(), "agent");
+    // Built for Linux: only there does it run on the host too.
+    const agentProgram = process.platform === "linux" ? join(guestDirectory(), "agent") : null;
     const warn = (message: string): void => {
       runtimeLog.write("warn", message);
     };

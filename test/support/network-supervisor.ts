@@ -72,9 +72,10 @@ export class TestGateway implements Gateway {
     return promise;
   }
 
-  update(change: NetworkChange): Promise<void> {
+  update(change: NetworkChange, inForce?: () => void): Promise<void> {
     this.changes.push(change);
     if (this.refusal !== null) return Promise.reject(this.refusal);
+    inForce?.();
     const published = (change.publish ?? []).map((port) => ({ ...port, hostPort: port.hostPort || 40_000 }));
     const gone = change.unpublish ?? [];
     const stays = this.ports.filter((port) => !gone.some(({ hostPort }) => hostPort === port.hostPort));

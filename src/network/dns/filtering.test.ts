@@ -310,3 +310,20 @@ test("an answer of 60 KB with every record to be taken out is rewritten, not pas
   assert.deepEqual(answer.addresses, ["8.8.8.8"]);
   assert.ok(answer.bytes.length < 100);
 });
+
+test("a question that is under way when its name comes to be denied is not answered, and nothing is bound", async () => {
+  const { promise: arrived, resolve } = Promise.withResolvers<() => void>();
+  await using server = await DnsServer.start(({ name, say, reply }) => {
+    resolve(() => say(reply({ answers: [addressRecord(name, "93.184.216.34")] })));
+  });
+  using guest = asking(server);
+  const answer = guest.ask("www.example.com");
+  const say = await arrived;
+  const denied = rule("deny", { kind: "domain", domain: "www.example.com" });
+  guest.policy = policyOf("deny", denied, ...publicProfile.rules);
+  say();
+  const { rcode, addresses } = await answer;
+  assert.deepEqual([rcode, addresses], ["NXDOMAIN", []]);
+  assert.deepEqual([guest.lastEvent.outcome, guest.lastEvent.rule], ["denied", 0]);
+  assert.deepEqual(guest.bindings.namesOf(ip("93.184.216.34")), []);
+});

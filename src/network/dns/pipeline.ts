@@ -1,6 +1,7 @@
 import { dnsPort } from "../../config/network/nameserver.ts";
 import type { IpAddress } from "../../host/ip/address.ts";
 import type { DnsAnswered } from "../events.ts";
+import type { Verdict } from "../policy/verdict.ts";
 import { ServerChoice, type ServerSources } from "./choice.ts";
 import { filterAnswer } from "./filter/answer-filter.ts";
 import { isRebinding } from "./filter/rebinding.ts";
@@ -25,6 +26,7 @@ const aliasTtlSeconds = 60;
  */
 const leastBindingSeconds = 10;
 const mostBindingSeconds = 7 * 24 * 3600;
+const deniedName = "the sandbox's policy denies this name";
 /** Of one answer, in an event. */
 const mostToldAddresses = 64;
 
@@ -63,9 +65,10 @@ export class Pipeline {
   async answer(query: Query, asked: DnsQuestion, signal: AbortSignal): Promise<Reply | null> {
     const { policy, bindings, addresses } = this.#options;
     const name = query.name.text;
-    const verdict = policy.query(name === "" ? null : name, { protocol: asked.transport, port: dnsPort });
-    const { rule } = verdict;
-    if (verdict.action !== "allow") return blocked(query, rule, "the sandbox's policy denies this name");
+    const decide = (): Verdict =>
+      policy.query(name === "" ? null : name, { protocol: asked.transport, port: dnsPort });
+    const { action, rule } = decide();
+    if (action !== "allow") return blocked(query, rule, deniedName);
 
     const family = query.type === types.A ? 4 : query.type === types.AAAA ? 6 : null;
     if (family !== null && addresses[`ipv${family}`] === null) {
@@ -93,17 +96,19 @@ export class Pipeline {
       query,
       transport: asked.transport,
       servers: choice.servers,
-      mayLeave: () => this.#limits.take(query.name),
+      mayLeave: () => decide().action === "allow" && this.#limits.take(query.name),
     };
-    try {
-      const answer = await this.#upstreams.ask(question, signal);
-      if (answer === null) return limited(query, rule, "too many questions about this domain");
-      return this.#told(query, asked, answer, rule);
-    } catch (error) {
+    const answer = await this.#upstreams.ask(question, signal).catch((error: unknown) => {
       if (!(error instanceof NoAnswer) || error.isGivenUp) throw error;
-      const extendedError = { code: extendedErrors.networkError, text: error.message };
-      return local(query, { rcode: rcodes.SERVFAIL, extendedError }, "failed", rule);
-    }
+      return error;
+    });
+    // The policy may be another one by now.
+    const now = decide();
+    if (now.action !== "allow") return blocked(query, now.rule, deniedName);
+    if (answer === null) return limited(query, now.rule, "too many questions about this domain");
+    if (!(answer instanceof NoAnswer)) return this.#told(query, asked, answer, now.rule);
+    const extendedError = { code: extendedErrors.networkError, text: answer.message };
+    return local(query, { rcode: rcodes.SERVFAIL, extendedError }, "failed", now.rule);
   }
 
   /** What the guest is told of what a server said. */

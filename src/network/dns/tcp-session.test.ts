@@ -40,7 +40,7 @@ class Answers {
   signal: AbortSignal | null = null;
 
   readonly answer = (message: Buffer, signal: AbortSignal): Promise<Buffer | null> => {
-    this.asked.push(message.toString());
+    this.asked.push(message.toString().trimEnd());
     this.signal = signal;
     const turn = Promise.withResolvers<Buffer | null>();
     this.#turns.push(turn);
@@ -60,8 +60,9 @@ function opened(idleAfterMs?: number): { answers: Answers; guest: GuestEnd; sess
   return { answers, guest, session };
 }
 
+/** Each of 12 bytes at least: nothing shorter is a message. */
 function messages(...texts: readonly string[]): Buffer {
-  return Buffer.concat(texts.map((text) => framed(Buffer.from(text))));
+  return Buffer.concat(texts.map((text) => framed(Buffer.from(text.padEnd(12)))));
 }
 
 test("questions that come at once are asked at once, and answered as the answers come", async () => {
@@ -104,7 +105,7 @@ test("what is no question ends the connection, and what comes after it is thrown
   answers.give(1, "late");
   const before = guest.consumed;
   session.data(messages("three"));
-  assert.deepEqual([answers.asked, guest.written, guest.consumed - before], [["", "two"], [], 7]);
+  assert.deepEqual([answers.asked, guest.written, guest.consumed - before], [["", "two"], [], 14]);
   session.closed();
 });
 
@@ -113,6 +114,26 @@ test("a message longer than any question resets the connection, and stops what i
   session.data(messages("one"));
   session.data(Buffer.from([0xff, 0xff]));
   assert.ok(guest.isReset);
+  assert.ok(answers.signal?.aborted);
+});
+
+for (const length of [0, 1, 11]) {
+  test(`a message of ${length} bytes, which is shorter than a header, resets the connection`, () => {
+    const { answers, guest, session } = opened();
+    session.data(Buffer.concat([messages("one"), framed(Buffer.alloc(length)), messages("two")]));
+    assert.ok(guest.isReset);
+    assert.deepEqual(answers.asked, ["one"]);
+    assert.ok(answers.signal?.aborted);
+  });
+}
+
+test("256 questions wait besides those that are worked on, and one more resets the connection", () => {
+  const { answers, guest, session } = opened();
+  session.data(messages(...Array.from({ length: 32 + 256 }, () => "question")));
+  assert.ok(!guest.isReset);
+  session.data(messages("one more"));
+  assert.ok(guest.isReset);
+  assert.equal(answers.asked.length, 32);
   assert.ok(answers.signal?.aborted);
 });
 

@@ -15,6 +15,10 @@ export interface DnsStream {
 const longestIdleMs = 30_000;
 /** Questions of one connection that are answered at a time; the guest's window holds the others back. */
 const mostInFlight = 32;
+/** That wait, besides: the window counts bytes, and each small message takes more memory than it has bytes. */
+const mostWaiting = 256;
+/** No question is shorter than its header, bytes (RFC 1035, 4.1.1). */
+const shortestMessage = 12;
 
 /**
  * A guest's TCP connection to port 53: any number of questions, one after the other without waiting, answered as the answers come
@@ -61,14 +65,23 @@ export class DnsTcpSession {
       return;
     }
     const messages = this.#frames.push(bytes);
+    // No question is so long, and behind it nothing can be told apart.
     if (messages === null) {
-      // No question is so long, and behind it nothing can be told apart.
-      this.closed();
-      this.#stream?.reset();
+      this.#refuse();
       return;
     }
-    this.#waiting.push(...messages);
-    this.#work();
+    for (const message of messages) {
+      if (message.length < shortestMessage) {
+        this.#refuse();
+        return;
+      }
+      this.#waiting.push(message);
+      this.#work();
+      if (this.#waiting.length > mostWaiting) {
+        this.#refuse();
+        return;
+      }
+    }
   }
 
   /** The guest's FIN. */
@@ -113,6 +126,11 @@ export class DnsTcpSession {
     if (!this.#stream.write(framed(answer))) this.#isWritable = false;
     this.#work();
     this.#endIfDone();
+  }
+
+  #refuse(): void {
+    this.closed();
+    this.#stream?.reset();
   }
 
   #endIfDone(): void {

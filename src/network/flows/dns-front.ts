@@ -3,6 +3,7 @@ import type { DnsResolver } from "../dns/resolver.ts";
 import { DnsTcpSession } from "../dns/tcp-session.ts";
 import type { IpPacket, IpSender } from "../ip/packet.ts";
 import type { TcpConnection, TcpHandler, TcpRequest } from "../tcp/connection.ts";
+import type { FlowLog } from "./flow-log.ts";
 import { type Datagram, sendDatagram } from "./udp/datagram.ts";
 
 /** Questions by UDP that are answered at a time; more are dropped, as a resolver that is busy drops them. */
@@ -14,13 +15,15 @@ const maxConnections = 64;
 export class DnsFront {
   readonly #resolver: DnsResolver;
   readonly #ip: IpSender;
+  readonly #log: FlowLog;
   readonly #over = new AbortController();
   readonly #connections = new Map<DnsTcpSession, TcpConnection>();
   #questions = 0;
 
-  constructor(resolver: DnsResolver, ip: IpSender) {
+  constructor(resolver: DnsResolver, ip: IpSender, log: FlowLog) {
     this.#resolver = resolver;
     this.#ip = ip;
+    this.#log = log;
   }
 
   datagram(packet: IpPacket, { guestPort, port, payloadAt, end }: Datagram): void {
@@ -34,6 +37,11 @@ export class DnsFront {
   connection(request: TcpRequest): void {
     if (this.#connections.size >= maxConnections) {
       request.refuse("reset");
+      this.#log.deny(
+        { direction: "egress", protocol: "tcp", ...request.remote },
+        { action: "deny", rule: null, name: null },
+        "max-connections",
+      );
       return;
     }
     const resolver = request.remote.address;

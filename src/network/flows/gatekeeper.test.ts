@@ -99,6 +99,25 @@ describe("the host's own addresses", () => {
     for (const to of own) assert.equal(action(gatekeeper(allowAll, own), to), "allow", to);
   });
 
+  it("wait for the name when the host's does", () => {
+    const keeper = gatekeeper(
+      {
+        ...allowAll,
+        defaultEgress: "deny",
+        rules: [
+          allowed({ kind: "group", group: "public" }),
+          rule({ action: "deny", destination: { kind: "domain", domain: "bad.example" } }),
+          allowed({ kind: "group", group: "host" }),
+        ],
+      },
+      own,
+    );
+    const flow = { protocol: "tcp", address: address("203.0.113.5"), port: 443 } as const;
+    assert.equal(keeper.egress(flow, { kind: "deferred" }).action, "defer");
+    assert.equal(keeper.egress(flow, { kind: "sni", name: "good.example" }).action, "allow");
+    assert.equal(keeper.egress(flow, { kind: "sni", name: "bad.example" }).action, "deny");
+  });
+
   it("are no tenant's", () => {
     const keeper = gatekeeper(allowAll, own, "multi-tenant");
     for (const to of own) assert.equal(action(keeper, to), "deny", to);
@@ -117,5 +136,20 @@ describe("the host's own addresses", () => {
     now = 2001;
     assert.equal(host.has(address("192.0.2.2")), true);
     assert.equal(host.has(address("192.0.2.1")), false);
+  });
+
+  it("are those of before when they cannot be read", () => {
+    let now = 0;
+    const host = new HostAddresses(
+      () => {
+        if (now > 0) throw new Error("out of descriptors");
+        return interfaces(["192.0.2.1"]);
+      },
+      () => now,
+    );
+    assert.equal(host.has(address("192.0.2.1")), true);
+    now = 2001;
+    assert.equal(host.has(address("192.0.2.1")), true);
+    assert.equal(host.has(address("192.0.2.2")), false);
   });
 });

@@ -64,7 +64,8 @@ export class Gatekeeper implements PolicyEngine {
     const gateway = this.#addresses.ipv4?.gateway ?? this.#addresses.ipv6?.gateway;
     if (gateway === undefined) return never;
     const asHost = policy.egress({ ...flow, address: gateway }, evidence);
-    return asHost.action === "allow" ? verdict : { ...asHost, action: "deny" };
+    // A rule about a name may still decide on it.
+    return asHost.action === "allow" ? verdict : asHost;
   }
 
   ingress(flow: PolicyFlow): Verdict {

@@ -53,15 +53,23 @@ export class HostAddresses {
     const now = this.#now();
     if (now - this.#readAt > freshMs) {
       this.#readAt = now;
-      this.#known = new Set(
-        Object.values(this.#read()).flatMap((list) =>
-          (list ?? []).flatMap(({ internal, address: text }) => {
-            const parsed = internal ? null : IpAddress.parse(text);
-            return parsed?.unmapped().toString() ?? [];
-          }),
-        ),
-      );
+      try {
+        this.#known = setOf(this.#read());
+      } catch {
+        // Without descriptors they cannot be read: what they were is the best that is known.
+      }
     }
     return this.#known.has(address.toString());
   }
+}
+
+function setOf(interfaces: ReturnType<typeof networkInterfaces>): Set<string> {
+  return new Set(
+    Object.values(interfaces).flatMap((list) =>
+      (list ?? []).flatMap(({ internal, address: text }) => {
+        const parsed = internal ? null : IpAddress.parse(text);
+        return parsed?.unmapped().toString() ?? [];
+      }),
+    ),
+  );
 }

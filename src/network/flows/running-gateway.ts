@@ -24,6 +24,7 @@ import { PublishedTcp } from "./inbound/published-tcp.ts";
 import { PublishedUdp } from "./inbound/published-udp.ts";
 import type { PublishedPorts } from "./ports/published-ports.ts";
 import { dialByProxy } from "./proxy/dial-by-proxy.ts";
+import { RareWarning } from "./rare-warning.ts";
 import { RememberedNames, review } from "./review.ts";
 import { Slabs } from "./slabs.ts";
 import { dialDirectly } from "./tcp/dial.ts";
@@ -92,10 +93,13 @@ export class RunningGateway {
     this.#gatekeeper = gatekeeper;
     const log = new FlowLog(event, (address) => gatekeeper.groupOf(address));
     this.#log = log;
+    const lost = new RareWarning(warn);
+    // What can fail comes before the cable is taken.
+    const dial = config.proxy === null ? dialDirectly : dialByProxy(config.proxy, process.env, warn);
     this.#link = new FrameLink({
       stream: link,
       rateLimiter: config.rateLimiter,
-      failed: (error) => warn(`a frame of the guest was lost: ${String(error)}`),
+      failed: (error) => lost.tell(`a frame of the guest was lost: ${String(error)}`),
       closed: (error) => {
         if (error !== null) warn(`the guest's cable: ${error.message}`);
         // There is no guest any more.
@@ -124,7 +128,7 @@ export class RunningGateway {
       },
       warn,
     });
-    this.#dns = new DnsFront(resolver, ip);
+    this.#dns = new DnsFront(resolver, ip, log);
     this.#tcp = new TcpGate({
       sender: ip,
       isChecksumRight: isUpperChecksumRight,
@@ -135,7 +139,7 @@ export class RunningGateway {
       log,
       slabs,
       maxConnections: config.maxConnections,
-      dial: config.proxy === null ? dialDirectly : dialByProxy(config.proxy, process.env, warn),
+      dial,
       dialHost: dialDirectly,
       dns: (request) => this.#dns.connection(request),
     });
@@ -203,16 +207,13 @@ export class RunningGateway {
 
   async connect(guestPort: number, signal: AbortSignal): Promise<Duplex> {
     const { addresses } = this.#options;
-    const options = { tcp: this.#tcp, addresses, slabs: this.#slabs };
-    const stream = await GuestStream.connect(options, guestPort, signal);
-    if (this.#isClosed) stream.destroy();
-    this.#streams.add(stream);
-    stream.once("close", () => this.#streams.delete(stream));
-    return stream;
+    if (this.#isClosed) throw closedError();
+    const options = { tcp: this.#tcp, addresses, slabs: this.#slabs, streams: this.#streams };
+    return await GuestStream.connect(options, guestPort, signal);
   }
 
   /** See `Gateway.update`. */
-  async update(change: RunningChange): Promise<void> {
+  async update(change: RunningChange, inForce: () => void = () => undefined): Promise<void> {
     if (this.#options.config.deploymentProfile === "multi-tenant") checkTenantChange(change);
     const policy = change.policy ?? this.#policy;
     const observe = change.observe ?? this.#observe;
@@ -221,11 +222,12 @@ export class RunningGateway {
     const ports = await this.#options.ports.prepare(change);
     if (this.#isClosed) {
       await ports.rollback();
-      throw new RuntimeError("the sandbox's network is closed");
+      throw closedError();
     }
     this.#policy = policy;
     this.#observe = observe;
     this.#gatekeeper.policies = policies;
+    inForce();
     if (change.maxConnections !== undefined) this.#outboundTcp.maxConnections = change.maxConnections;
     if (change.rateLimiter !== undefined) this.#link.setRateLimits(change.rateLimiter);
     const names = new RememberedNames(this.#bindings);
@@ -236,7 +238,7 @@ export class RunningGateway {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const stream of this.#streams) stream.destroy();
+    for (const stream of this.#streams) stream.abort(closedError());
     this.#outboundTcp.close();
     this.#outboundUdp.close();
     this.#publishedTcp.close();
@@ -275,6 +277,10 @@ export class RunningGateway {
       isMultiTenant: config.deploymentProfile === "multi-tenant",
     };
   }
+}
+
+function closedError(): RuntimeError {
+  return new RuntimeError("the sandbox's network is closed");
 }
 
 function checkTenantChange({ publish = [], observe = false, maxConnections = 0 }: RunningChange): void {

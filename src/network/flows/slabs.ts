@@ -1,7 +1,10 @@
-/** Bytes of one slab. A piece that nobody takes keeps its slab, so it is small. */
-const slabBytes = 256 * 1024;
+/**
+ * Bytes of one slab: a segment of the largest MTU. One piece that nobody takes keeps its slab, so it is small, and of one direction of
+ * one flow only.
+ */
+const slabBytes = 64 * 1024;
 /** Slabs kept for later: 8 MiB. */
-const maxFree = 32;
+const maxFree = 128;
 
 interface Slab {
   readonly buffer: Buffer;
@@ -18,28 +21,57 @@ export interface Piece {
 }
 
 /**
- * Memory for bytes on their way, the same for all flows and both directions. What a socket reads is valid only until the next read, and
- * is copied once, one behind the other, into slabs that are used again: each piece as a buffer of its own would make V8 collect its whole
- * heap for every 64 MiB that pass (see `src/host/system/shared-read-buffer.ts`).
+ * Memory for bytes on their way, in slabs that are used again: each piece as a buffer of its own would make V8 collect its whole heap for
+ * every 64 MiB that pass (see `src/host/system/shared-read-buffer.ts`).
  */
 export class Slabs {
-  #current: Slab | null = null;
   readonly #free: Slab[] = [];
 
-  /** Copies bytes, in as many pieces as are needed; the first of them is added to `last` when it lies right behind it. */
-  copy(bytes: Uint8Array, last: Piece | undefined, push: (piece: Piece) => void): void {
+  take(): Slab {
+    return this.#free.pop() ?? { buffer: Buffer.allocUnsafeSlow(slabBytes), used: 0, pieces: 0 };
+  }
+
+  /** Nobody reads it any more. */
+  give(slab: Slab): void {
+    slab.used = 0;
+    if (this.#free.length < maxFree) this.#free.push(slab);
+  }
+}
+
+/**
+ * Bytes of one flow in one direction. What a socket reads is valid only until the next read, and is copied once, one behind the other.
+ * No slab has bytes of anybody else: whoever takes them in order holds at most two slabs (128 KiB) more than the bytes that wait, and
+ * none when none wait. If flows shared slabs, each byte that waits could keep a whole one.
+ */
+export class Lane {
+  readonly #slabs: Slabs;
+  #current: Slab | null = null;
+
+  constructor(slabs: Slabs) {
+    this.#slabs = slabs;
+  }
+
+  /**
+   * Copies bytes, in as many pieces as are needed; the first of them is added to `last` when it lies right behind it.
+   *
+   * @param unit slabs are filled up to a multiple of so many bytes: see `maxSegment` of a connection
+   */
+  copy(bytes: Uint8Array, last: Piece | undefined, push: (piece: Piece) => void, unit = 1): void {
+    const room = Math.max(slabBytes - (slabBytes % unit), 1);
     let at = 0;
     while (at < bytes.length) {
-      const slab = this.#roomy();
-      const count = Math.min(bytes.length - at, slabBytes - slab.used);
+      let slab = this.#current;
+      if (slab === null || slab.used >= room) slab = this.#current = this.#slabs.take();
+      const count = Math.min(bytes.length - at, room - slab.used);
       const part = at === 0 && count === bytes.length ? bytes : bytes.subarray(at, at + count);
       slab.buffer.set(part, slab.used);
-      if (at === 0 && last?.slab === slab && last.end === slab.used) last.end += count;
+      const start = slab.used;
+      slab.used += count;
+      if (at === 0 && last?.slab === slab && last.end === start) last.end += count;
       else {
         slab.pieces++;
-        push({ slab, start: slab.used, end: slab.used + count });
+        push({ slab, start, end: slab.used });
       }
-      slab.used += count;
       at += count;
     }
   }
@@ -48,18 +80,8 @@ export class Slabs {
   release({ slab }: Piece): void {
     slab.pieces--;
     if (slab.pieces > 0) return;
-    slab.used = 0;
-    if (slab !== this.#current && this.#free.length < maxFree) this.#free.push(slab);
-  }
-
-  #roomy(): Slab {
-    if (this.#current !== null && this.#current.used < slabBytes) return this.#current;
-    this.#current = this.#free.pop() ?? {
-      buffer: Buffer.allocUnsafeSlow(slabBytes),
-      used: 0,
-      pieces: 0,
-    };
-    return this.#current;
+    if (slab === this.#current) this.#current = null;
+    this.#slabs.give(slab);
   }
 }
 

@@ -354,12 +354,10 @@ test("what is too large for the guest's interface goes out in fragments that our
       receiver.datagrams.map((each) => each.subarray(8)),
       [data, data.subarray(0, 1500)],
     );
-    assert.throws(
-      () => {
-        guest.interface.sender.send({ ...packet, payload: Buffer.alloc(65_536) });
-      },
-      { name: "RangeError" },
-    );
+    // Somebody outside may have sent it, and waits for nothing.
+    guest.interface.sender.send({ ...packet, payload: Buffer.alloc(65_536) });
+    assert.deepEqual(await guest.ask(), []);
+    assert.equal(guest.interface.sender.dropped, 1);
     assert.throws(
       () => {
         guest.interface.sender.send({ ...packet, protocol: 6, payload: Buffer.alloc(1500) });

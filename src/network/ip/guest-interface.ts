@@ -11,7 +11,7 @@ import { readIpv6 } from "./ipv6.ts";
 import { isForLink, NeighbourResponder } from "./ndp.ts";
 import { noOutcomes, type Outcome, type OutcomeCounts } from "./outcomes.ts";
 import { PacketSender } from "./packet-sender.ts";
-import { protocolNumbers, type IpPacket, type IpSender, type PacketHandler } from "./packet.ts";
+import { protocolNumbers, type IpPacket, type PacketHandler } from "./packet.ts";
 import { ReceivedPacket } from "./received-packet.ts";
 import { isUpperChecksumRight } from "./upper-checksum.ts";
 
@@ -27,7 +27,7 @@ export interface GuestInterfaceOptions {
  * header, puts fragments together and gives packets to whoever takes their protocol. A frame that is wrong costs only itself.
  */
 export class GuestInterface {
-  readonly sender: IpSender;
+  readonly sender: PacketSender;
   readonly errors: IcmpErrors;
   readonly #link: FrameLink;
   readonly #addresses: LinkAddresses;

@@ -21,6 +21,8 @@ const ipAt = prefixBytes + ethernetBytes;
 /** Puts headers before what goes to the guest. */
 export class PacketSender implements IpSender {
   readonly mtu: number;
+  /** Packets that were too large even for fragments. */
+  dropped = 0;
   readonly #link: FrameLink;
   readonly #families: Readonly<Record<Family, FamilyHead | null>>;
   /** Of the next packet that can be fragmented. Where it starts is nobody's business (RFC 7739). */
@@ -49,18 +51,16 @@ export class PacketSender implements IpSender {
     if (start === null) return;
     const upperBytes = header.length + (payload?.length ?? 0);
     const ipBytes = family === 4 ? ipv4HeaderBytes : ipv6HeaderBytes;
-    if (
-      ipBytes + upperBytes > this.mtu &&
-      (protocol === protocolNumbers.tcp || !canBeFragmented(family, upperBytes))
-    )
-      throw new RangeError(`${upperBytes} bytes of protocol ${protocol} do not fit into a packet`);
     if (ipBytes + upperBytes <= this.mtu) {
       const inline = payload !== null && payload.length <= fewBytes ? payload.length : 0;
       const head = this.#head(packet, start, ipBytes, header.length + inline, upperBytes);
       if (inline > 0 && payload !== null) head.set(payload, ipAt + ipBytes + header.length);
       this.#finish(head, packet, start);
       this.#link.send(head, inline > 0 ? null : payload);
-    } else this.#sendFragments(packet, start, ipBytes, upperBytes);
+    } else if (protocol === protocolNumbers.tcp)
+      throw new RangeError(`a segment of ${upperBytes} bytes does not fit into a packet`);
+    else if (canBeFragmented(family, upperBytes)) this.#sendFragments(packet, start, ipBytes, upperBytes);
+    else this.dropped++;
   }
 
   /** The first fragment has all of the upper header (RFC 8200, 4.5). */

@@ -50,8 +50,10 @@ export interface IpSender {
   /** More than a bounded amount waits for QEMU to take it: who can wait, does until {@link onDrain}; who cannot, drops. */
   readonly isCongested: boolean;
   /**
-   * Sends a packet of at most `mtu` bytes with its headers. Larger UDP ones go out as fragments. Does nothing when the guest has no
-   * address of that family.
+   * Sends a packet of at most `mtu` bytes with its headers. Larger ones go out as fragments, but for those of TCP. Does nothing when the
+   * guest has no address of that family, and drops what is too large for a packet even in fragments: its size may be somebody else's word.
+   *
+   * @throws RangeError for a TCP segment that is larger
    */
   send(packet: OutgoingPacket): void;
   /** Calls back whenever congestion is over. */

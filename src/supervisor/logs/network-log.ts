@@ -9,7 +9,9 @@ import { formatNetworkLine, parseNetworkLine } from "../../store/network-log-for
 const fullAtBytes = 4 * 1024 * 1024;
 /** Of lines that a watcher has not taken, so many wait for it. The others are in the file. */
 const mostWaiting = 1024;
-/** Where the last line of a log is looked for: it is shorter. Bytes. */
+/** And no more bytes, but for a single line: they are sent in one message, which has a bound. */
+const mostWaitingBytes = 1024 * 1024;
+/** Where the last line of a log is looked for first. That of a large policy is longer. Bytes. */
 const tailBytes = 64 * 1024;
 
 /** What a watcher is given at a time. */
@@ -72,10 +74,11 @@ export class NetworkLog {
     this.#write(event);
   };
 
-  /** Notes by what is decided from now on. */
+  /** Notes by what is decided from now on: never dropped, since what comes later could not be understood without it. */
   policy(cause: "start" | "update", policy: NetworkPolicy, observe: boolean): void {
     this.#policy = { kind: "policy", timestampMs: Date.now(), policy, observe };
-    this.#write({ ...this.#policy, cause });
+    this.#appendLost();
+    this.#append({ ...this.#policy, cause });
   }
 
   /** @param news called when there is something to take after there was nothing */
@@ -110,18 +113,22 @@ export class NetworkLog {
       this.#lost++;
       return;
     }
-    if (this.#lost > 0) {
-      const count = this.#lost;
-      this.#lost = 0;
-      this.#append({ kind: "lost", timestampMs: Date.now(), count });
-    }
+    this.#appendLost();
     this.#append(event);
+  }
+
+  #appendLost(): void {
+    if (this.#lost === 0) return;
+    const count = this.#lost;
+    this.#lost = 0;
+    this.#append({ kind: "lost", timestampMs: Date.now(), count });
   }
 
   #append(event: NetworkLogEvent): void {
     const line = formatNetworkLine(this.#next++, event);
-    this.#file.append(Buffer.from(`${line}\n`));
-    for (const watch of this.#watches) watch.add(line);
+    const bytes = Buffer.from(`${line}\n`);
+    this.#file.append(bytes);
+    for (const watch of this.#watches) watch.add(line, bytes.length);
   }
 }
 
@@ -129,6 +136,7 @@ class Watch implements NetworkWatch {
   readonly #news: () => void;
   readonly #closed: () => void;
   #waiting: string[] = [];
+  #bytes = 0;
   #lost = 0;
 
   constructor(news: () => void, closed: () => void) {
@@ -136,13 +144,19 @@ class Watch implements NetworkWatch {
     this.#closed = closed;
   }
 
-  add(line: string): void {
+  add(line: string, bytes: number): void {
     const first = this.#waiting.length === 0;
-    if (this.#waiting.length >= mostWaiting) {
+    while (
+      this.#waiting.length >= mostWaiting ||
+      (this.#waiting.length > 0 && this.#bytes + bytes > mostWaitingBytes)
+    ) {
       // Half of them at a time: to move all others up for each would take longer than to keep them.
-      this.#lost += this.#waiting.splice(0, mostWaiting / 2).length;
+      const dropped = this.#waiting.splice(0, Math.ceil(this.#waiting.length / 2));
+      for (const old of dropped) this.#bytes -= Buffer.byteLength(old) + 1;
+      this.#lost += dropped.length;
     }
     this.#waiting.push(line);
+    this.#bytes += bytes;
     if (first) this.#news();
   }
 
@@ -150,7 +164,7 @@ class Watch implements NetworkWatch {
     if (this.#waiting.length === 0) return null;
     const taken = { lost: this.#lost, lines: this.#waiting };
     this.#waiting = [];
-    this.#lost = 0;
+    this.#bytes = this.#lost = 0;
     return taken;
   }
 
@@ -161,21 +175,22 @@ class Watch implements NetworkWatch {
 
 /** The number of the last line of a log that is whole, 0 when there is none; and whether another one follows that is not. */
 async function lastLine(path: string): Promise<{ readonly n: number; readonly torn: boolean }> {
-  let text: string;
   try {
     await using file = await open(path, "r");
     const { size } = await file.stat();
-    const tail = Buffer.alloc(tailBytes);
-    const { bytesRead } = await file.read(tail, 0, tailBytes, Math.max(0, size - tailBytes));
-    text = tail.toString("utf8", 0, bytesRead);
+    for (let length = tailBytes; ; length *= 4) {
+      const tail = Buffer.alloc(Math.min(length, size));
+      const { bytesRead } = await file.read(tail, 0, tail.length, size - tail.length);
+      const text = tail.toString("utf8", 0, bytesRead);
+      const torn = text !== "" && !text.endsWith("\n");
+      for (const line of text.split("\n").reverse()) {
+        const parsed = parseNetworkLine(line);
+        if (parsed !== null) return { n: parsed.n, torn };
+      }
+      if (length >= size) return { n: 0, torn };
+    }
   } catch {
     // As if there were none: numbers begin anew.
     return { n: 0, torn: false };
   }
-  const torn = text !== "" && !text.endsWith("\n");
-  for (const line of text.split("\n").reverse()) {
-    const parsed = parseNetworkLine(line);
-    if (parsed !== null) return { n: parsed.n, torn };
-  }
-  return { n: 0, torn };
 }

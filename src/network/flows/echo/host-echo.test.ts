@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { promisify } from "node:util";
 import { IpAddress } from "../../../host/ip/address.ts";
 import { HostEcho } from "./host-echo.ts";
 
 /** A program in the agent's place that answers each frame with itself, after it has said what is allowed. */
-async function program(context: TestContext, greeting: string): Promise<string> {
+async function program(context: TestContext, greeting: string, rest = "exec cat"): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "host-echo-"));
   context.after(() => rm(directory, { recursive: true }));
   const path = join(directory, "agent");
-  await writeFile(path, `#!/bin/sh\nprintf '${greeting}'\nexec cat\n`);
+  await writeFile(path, `#!/bin/sh\nprintf '${greeting}'\n${rest}\n`);
   await chmod(path, 0o700);
   return path;
 }
@@ -71,4 +73,49 @@ test("more than a bounded number does not wait", async (context) => {
     echo.ask(outside, Buffer.from("x"), () => assert.fail()),
     false,
   );
+});
+
+test("more data than a frame has room for is not asked about", async (context) => {
+  const echo = new HostEcho(await program(context, "\\001\\001"));
+  context.after(() => {
+    echo.close();
+  });
+  const ask = (bytes: number): Promise<number> =>
+    new Promise((resolve, reject) => {
+      if (!echo.ask(outsideToo, Buffer.alloc(bytes), (data) => resolve(data.length))) reject(new Error("no"));
+    });
+  await assert.rejects(ask(65_518));
+  assert.equal(await ask(65_517), 65_517);
+});
+
+test("a program that ends before it has said anything is not started by each request", async (context) => {
+  const path = await program(context, "", 'echo >> "$0.starts"');
+  const echo = new HostEcho(path);
+  const isAsked = (): boolean => echo.ask(outside, Buffer.from("x"), () => assert.fail());
+  assert.ok(isAsked());
+  while (isAsked()) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(isAsked(), false);
+  assert.equal(await readFile(`${path}.starts`, "utf8"), "\n");
+});
+
+test("a host that is out of descriptors pings again when it has some", async (context) => {
+  const script = `
+    const { closeSync, openSync } = await import("node:fs");
+    const { HostEcho } = await import(${JSON.stringify(new URL("host-echo.ts", import.meta.url).href)});
+    const { IpAddress } = await import(${JSON.stringify(new URL("../../../host/ip/address.ts", import.meta.url).href)});
+    const outside = IpAddress.parse("93.184.216.34");
+    const echo = new HostEcho(process.argv[1]);
+    const opened = [];
+    try { for (;;) opened.push(openSync("/dev/null")); } catch {}
+    echo.ask(outside, Buffer.from("lost"), () => undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+    opened.forEach((fd) => closeSync(fd));
+    const isAsked = echo.ask(outside, Buffer.from("x"), (data) => { console.log(String(data)); echo.close(); });
+    if (!isAsked) console.log("not asked");
+  `;
+  const limited = 'ulimit -n 64; exec "$@"';
+  const node = [process.execPath, "--input-type=module", "--eval", script];
+  const args = ["-c", limited, "sh", ...node, await program(context, "\\001\\001")];
+  const { stdout } = await promisify(execFile)("/bin/sh", args, { env: {} });
+  assert.equal(stdout, "x\n");
 });

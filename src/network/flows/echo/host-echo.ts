@@ -17,6 +17,12 @@ const mostWaiting = 256;
 /** Before the data of a frame: the address and the sequence number (agent/src/echo.rs). */
 const addressBytes = 16;
 const headerBytes = addressBytes + 2;
+/** A frame's length has 16 bits. */
+const mostDataBytes = 0xffff - headerBytes;
+/** A program that ends before it has said anything is not started again for so long, ms. */
+const offMs = 60_000;
+/** Of starting a program: what passes (errno(3)). */
+const passing = new Set(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM"]);
 
 /**
  * Asks for echoes (ping) in the host's name. The kernel has sockets for that which take no privilege (icmp(7)), and Node has not: the
@@ -28,8 +34,7 @@ export class HostEcho {
   #child: ChildProcess | null = null;
   /** Which families this host allows; null while that is unknown. */
   #allowed: Readonly<Record<Family, boolean>> | null = null;
-  /** What it has said, as far as it is no whole frame. */
-  #heard: Buffer = Buffer.alloc(0);
+  #offUntilMs = 0;
   #next = 0;
   #isClosed = false;
 
@@ -44,6 +49,7 @@ export class HostEcho {
    */
   ask(address: IpAddress, data: Buffer, answered: EchoAnswered): boolean {
     if (this.#program === null || this.#isClosed || this.#allowed?.[address.family] === false) return false;
+    if (data.length > mostDataBytes || performance.now() < this.#offUntilMs) return false;
     this.#expire();
     if (this.#waiting.size >= mostWaiting) return true;
     const sequence = this.#next;
@@ -61,8 +67,10 @@ export class HostEcho {
     } else frame.set(address.bytes, 2);
     frame.writeUInt16BE(sequence, 2 + addressBytes);
     frame.set(data, 2 + headerBytes);
-    const { stdin } = (this.#child ??= this.#start(this.#program));
-    if (stdin !== null && stdin.writableLength < 2 ** 20) stdin.write(frame);
+    const child = (this.#child ??= this.#start(this.#program));
+    // Without descriptors there is none, whatever Node's types say.
+    const stdin = child.stdin as ChildProcess["stdin"] | undefined;
+    if (stdin && stdin.writableLength < 2 ** 20) stdin.write(frame);
     return true;
   }
 
@@ -76,36 +84,43 @@ export class HostEcho {
   #start(program: string): ChildProcess {
     const child = spawn(program, ["--echo"], { stdio: ["pipe", "pipe", "ignore"], cwd: "/", env: {} });
     child.unref();
-    child.on("error", () => {
-      this.#allowed = { 4: false, 6: false };
+    let isGreeted = false;
+    // Started again with the next request.
+    const ended = (): void => {
+      if (this.#child === child) this.#child = null;
+    };
+    child.on("error", ({ code = "" }: NodeJS.ErrnoException) => {
+      ended();
+      if (!passing.has(code)) this.#allowed = { 4: false, 6: false };
     });
     child.on("exit", () => {
-      // Started again with the next request.
-      if (this.#child === child) this.#child = null;
-      this.#heard = Buffer.alloc(0);
+      ended();
+      if (!isGreeted) this.#offUntilMs = performance.now() + offMs;
     });
-    child.stdin.on("error", () => undefined);
-    let isGreeted = false;
-    child.stdout.on("data", (chunk: Buffer) => {
-      this.#heard = this.#heard.length === 0 ? chunk : Buffer.concat([this.#heard, chunk]);
+    const { stdin, stdout } = child as Pick<Partial<typeof child>, "stdin" | "stdout">;
+    stdin?.on("error", () => undefined);
+    let heard: Buffer = Buffer.alloc(0);
+    stdout?.on("data", (chunk: Buffer) => {
+      heard = heard.length === 0 ? chunk : Buffer.concat([heard, chunk]);
       if (!isGreeted) {
-        if (this.#heard.length < 2) return;
+        if (heard.length < 2) return;
         isGreeted = true;
-        this.#allowed = { 4: this.#heard[0] === 1, 6: this.#heard[1] === 1 };
-        this.#heard = this.#heard.subarray(2);
+        this.#allowed = { 4: heard[0] === 1, 6: heard[1] === 1 };
+        heard = heard.subarray(2);
       }
-      this.#takeFrames();
+      heard = this.#takeFrames(heard);
     });
     return child;
   }
 
-  #takeFrames(): void {
+  /** @returns what is no whole frame */
+  #takeFrames(heard: Buffer): Buffer {
+    let rest = heard;
     for (;;) {
-      const { length } = this.#heard;
-      const end = length < 2 ? Number.POSITIVE_INFINITY : 2 + this.#heard.readUInt16BE();
-      if (length < end) return;
-      this.#take(this.#heard.subarray(2, end));
-      this.#heard = this.#heard.subarray(end);
+      const end = rest.length < 2 ? Number.POSITIVE_INFINITY : 2 + rest.readUInt16BE();
+      if (rest.length < end) return rest;
+      this.#take(rest.subarray(2, end));
+      rest = rest.subarray(end);
     }
   }
 

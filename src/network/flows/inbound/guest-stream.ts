@@ -1,11 +1,14 @@
 import { Duplex } from "node:stream";
 import { RuntimeError } from "../../../errors/index.ts";
 import type { TcpConnection } from "../../tcp/connection.ts";
-import { bytesOf, type Piece, type Slabs } from "../slabs.ts";
+import { bytesOf, Lane, type Piece, type Slabs } from "../slabs.ts";
+import { Linger } from "../tcp/linger.ts";
 import { dialGuest, type DialGuestOptions, type GuestDialer } from "./dial-guest.ts";
 
 export interface GuestStreamOptions extends DialGuestOptions {
   readonly slabs: Slabs;
+  /** Has all of them, from the beginning on until they are closed. */
+  readonly streams: Set<GuestStream>;
 }
 
 /**
@@ -13,7 +16,7 @@ export interface GuestStreamOptions extends DialGuestOptions {
  * guest still says is read.
  */
 export class GuestStream extends Duplex {
-  readonly #slabs: Slabs;
+  readonly #lane: Lane;
   readonly #connected: (error: Error | null) => void;
   #connection: TcpConnection | null = null;
   #unread: Piece[] = [];
@@ -22,11 +25,16 @@ export class GuestStream extends Duplex {
   #owed = 0;
   #isEstablished = false;
   #isOver = false;
+  readonly #linger = new Linger(() => this.#connectionOver("timeout"));
+  /** Nobody but the guest has yet to do something. */
+  #destroyed: ((error: Error | null) => void) | null = null;
 
   private constructor(slabs: Slabs, connected: (error: Error | null) => void) {
     super({ allowHalfOpen: true });
-    this.#slabs = slabs;
+    this.#lane = new Lane(slabs);
     this.#connected = connected;
+    // The guest may break it off before anybody has it, who could listen.
+    this.on("error", () => undefined);
   }
 
   /**
@@ -45,6 +53,8 @@ export class GuestStream extends Duplex {
       if (error === null) resolve(undefined);
       else reject(error);
     });
+    options.streams.add(stream);
+    stream.once("close", () => options.streams.delete(stream));
     if (!dialGuest(options, guestPort, stream.#ofGuest()))
       stream.#give(new RuntimeError("too many connections to this port of the guest"));
     const abort = (): void => {
@@ -54,6 +64,9 @@ export class GuestStream extends Duplex {
     signal.addEventListener("abort", abort, { once: true });
     try {
       await promise;
+      // Its `close` may have passed.
+      if (stream.destroyed)
+        throw stream.errored ?? (signal.reason as Error | undefined) ?? brokenOff("reset");
       return stream;
     } catch (error) {
       stream.destroy();
@@ -61,6 +74,13 @@ export class GuestStream extends Duplex {
     } finally {
       signal.removeEventListener("abort", abort);
     }
+  }
+
+  /** Ends it at once, whatever it waits for. */
+  abort(error: Error): void {
+    this.#connected(error);
+    this.destroy();
+    this.#connectionOver("reset");
   }
 
   // As a stream.
@@ -74,10 +94,11 @@ export class GuestStream extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
     let takesMore = true as boolean;
-    this.#slabs.copy(chunk, undefined, (piece) => {
+    const push = (piece: Piece): void => {
       this.#unread.push(piece);
       takesMore = this.#connection?.write(bytesOf(piece)) !== false;
-    });
+    };
+    this.#lane.copy(chunk, undefined, push, this.#connection?.maxSegment);
     if (takesMore || this.#isOver) callback();
     else this.#resume = callback;
   }
@@ -88,13 +109,25 @@ export class GuestStream extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    const isInOrder = this.writableFinished && this.readableEnded;
-    // A FIN is on its way behind what was written, which is kept until the guest has it.
-    if (!this.#isOver && !isInOrder) {
-      this.#isOver = true;
-      this.#connection?.reset();
+    if (!this.#isOver && this.writableFinished && this.readableEnded) {
+      // A FIN is on its way behind what was written, which is kept until the guest has it.
+      this.#destroyed = callback;
+      this.#linger.begin();
+      return;
     }
+    this.#connectionOver("reset");
     callback(error);
+  }
+
+  /** Breaks it off, unless it has ended by itself. */
+  #connectionOver(how: "closed" | "reset" | "timeout", byItself = false): void {
+    if (!this.#isOver && !byItself) this.#connection?.reset();
+    this.#isOver = true;
+    this.#unread = [];
+    this.#linger.end();
+    const destroyed = this.#destroyed;
+    this.#destroyed = null;
+    destroyed?.(how === "closed" ? null : brokenOff(how));
   }
 
   #ofGuest(): GuestDialer {
@@ -126,6 +159,7 @@ export class GuestStream extends Duplex {
   }
 
   #acknowledged(bytes: number): void {
+    this.#linger.progress();
     let left = bytes;
     for (let piece = this.#unread[0]; piece !== undefined && left > 0; piece = this.#unread[0]) {
       const length = piece.end - piece.start;
@@ -134,14 +168,13 @@ export class GuestStream extends Duplex {
         return;
       }
       left -= length;
-      this.#slabs.release(piece);
+      this.#lane.release(piece);
       this.#unread.shift();
     }
   }
 
   #closed(how: "closed" | "reset" | "timeout"): void {
-    this.#isOver = true;
-    this.#unread = [];
+    this.#connectionOver(how, true);
     if (!this.#isEstablished) this.#give(refusal(how));
     else if (how !== "closed") this.destroy(brokenOff(how));
     this.#drained();

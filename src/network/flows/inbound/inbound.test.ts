@@ -290,6 +290,46 @@ describe("connections of the host to the guest", () => {
     await assert.rejects(waiting, { message: "enough" });
   });
 
+  it("fail, or end without harm, when the guest breaks them off at once", async () => {
+    await using network = await testNetwork();
+    network.guest.listener = (request) => request.accept(new Conversation()).reset();
+    await assert.rejects(network.gateway.connect(80, AbortSignal.timeout(5000)), { code: "ECONNRESET" });
+  });
+
+  it("are not closed before the guest has taken everything, or takes nothing for a minute", async (test) => {
+    await using network = await testNetwork();
+    const inGuest = accepted(network);
+    const stream = await network.gateway.connect(80, AbortSignal.timeout(5000));
+    const conversation = await inGuest;
+    conversation.reads = false;
+    test.mock.timers.enable({ apis: ["setTimeout"] });
+    stream.resume();
+    conversation.connection?.end();
+    await once(stream, "end");
+    // The guest takes 1 MiB of it, its window.
+    stream.end(Buffer.alloc(1_400_000));
+    while (!stream.destroyed) await new Promise((resolve) => setImmediate(resolve));
+    const over = new Promise((resolve) => {
+      conversation.closed = resolve;
+    });
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(stream.closed, false);
+    const failed = once(stream, "error") as Promise<[NodeJS.ErrnoException]>;
+    test.mock.timers.tick(60_000);
+    assert.equal((await failed)[0].code, "ETIMEDOUT");
+    assert.equal(await over, "reset");
+  });
+
+  it("fail with the gateway while they are made", async () => {
+    const network = await testNetwork();
+    network.guest.listener = () => undefined;
+    const waiting = network.gateway.connect(80, AbortSignal.timeout(5000));
+    await Promise.all([
+      assert.rejects(waiting, { code: "runtime", message: "the sandbox's network is closed" }),
+      network[Symbol.asyncDispose](),
+    ]);
+  });
+
   it("end when the guest's cable is cut, with every other flow and port", async () => {
     const ports = [
       { hostBind: "127.0.0.1", hostPort: 0, guestPort: 80, protocol: "tcp", proxyProtocol: false },

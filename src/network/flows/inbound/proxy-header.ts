@@ -18,8 +18,8 @@ interface Ends {
  * @returns null when an end is not known (any more)
  */
 export function proxyHeader({ remoteAddress, remotePort, localAddress, localPort }: Ends): Buffer | null {
-  const peer = IpAddress.parse(remoteAddress ?? "");
-  const own = IpAddress.parse(localAddress ?? "");
+  const peer = IpAddress.parse(withoutZone(remoteAddress));
+  const own = IpAddress.parse(withoutZone(localAddress));
   if (peer === null || own?.family !== peer.family) return null;
   if (remotePort === undefined || localPort === undefined) return null;
   const addresses = [...peer.bytes, ...own.bytes];
@@ -31,4 +31,9 @@ export function proxyHeader({ remoteAddress, remotePort, localAddress, localPort
   rest.writeUInt16BE(remotePort, 4);
   rest.writeUInt16BE(localPort, 6);
   return Buffer.concat([signature, rest.subarray(0, 4), Buffer.from(addresses), rest.subarray(4)]);
+}
+
+/** A link-local address has one (`fe80::1%eth0`). */
+function withoutZone(address = ""): string {
+  return address.replace(/%.*/, "");
 }

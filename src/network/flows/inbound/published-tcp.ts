@@ -32,7 +32,7 @@ export class PublishedTcp {
   /** @param socket paused */
   connection(listener: Listener, socket: Socket): void {
     const { gatekeeper, log } = this.#options;
-    const peer = IpAddress.parse(socket.remoteAddress ?? "")?.unmapped();
+    const peer = IpAddress.parse(socket.remoteAddress?.replace(/%.*/, "") ?? "")?.unmapped();
     if (peer === undefined) {
       // It is gone already.
       socket.destroy();

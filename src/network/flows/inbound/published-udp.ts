@@ -74,8 +74,7 @@ export class PublishedUdp {
     const to = IpAddress.read(packet.buffer, packet.destinationAt, packet.family);
     if (!this.#options.gatekeeper.isGateway(to)) return false;
     peer.lastUsedMs = performance.now();
-    peer.flow.sent += end - payloadAt;
-    peer.listener.send(packet.buffer.subarray(payloadAt, end), peer);
+    if (peer.listener.send(packet.buffer.subarray(payloadAt, end), peer)) peer.flow.sent += end - payloadAt;
     return true;
   }
 

@@ -12,6 +12,9 @@ export interface BoundPort extends PublishedPort {
 
 /** Connections that wait for a guest that does not run yet; more are reset. */
 const maxEarly = 64;
+/** Of datagrams of the guest, what waits for the host's socket at most; more is dropped. */
+const maxWaiting = 64;
+const maxWaitingBytes = 512 * 1024;
 
 /** Who takes what comes to the ports. */
 export interface PortReceiver {
@@ -84,14 +87,22 @@ export class UdpListener extends Listener {
       await closed;
     });
     this.#socket = socket;
-    socket.on("message", (payload, peer) => this.receiver?.datagram(this, payload, peer));
+    socket.on("message", (payload, peer) => {
+      // Who sends from port 0 wants no reply (RFC 768), and Node sends none there.
+      if (peer.port !== 0) this.receiver?.datagram(this, payload, peer);
+    });
   }
 
-  send(payload: Buffer, peer: { readonly address: string; readonly port: number }): void {
+  /** @returns false for what was dropped: too much waits */
+  send(payload: Buffer, peer: { readonly address: string; readonly port: number }): boolean {
+    const socket = this.#socket;
+    if (socket.getSendQueueCount() >= maxWaiting) return false;
+    if (socket.getSendQueueSize() + payload.length > maxWaitingBytes) return false;
     // The copy: the datagram lies in the cable's buffer.
-    this.#socket.send(Buffer.from(payload), peer.port, peer.address, () => {
+    socket.send(Buffer.from(payload), peer.port, peer.address, () => {
       // A peer that cannot be reached any more loses it, as any datagram may be lost.
     });
+    return true;
   }
 }
 
@@ -124,10 +135,13 @@ async function listenUdp(port: PublishedPort, warn: (message: string) => void): 
   const socket = createSocket({
     type: family === 4 ? "udp4" : "udp6",
     ipv6Only: family === 6,
+    // They are addresses already. With Node's own look-up a datagram would be in the socket's queue, and counted there, only later.
+    lookup: (host, _options, callback) => callback(null, host, family),
   });
+  const listening = once(socket, "listening");
   socket.bind({ address: port.hostBind, port: port.hostPort, exclusive: true });
   try {
-    await once(socket, "listening");
+    await listening;
   } catch (error) {
     socket.close();
     throw bindError(port, error);

@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
-import { InvalidConfigError } from "../../../errors/index.ts";
 import type { OutboundProxy } from "../../../config/network/network-type.ts";
 import { takeReads } from "../../../host/system/shared-read-buffer.ts";
 import { connect, type Dial, type DialFailure, failureOf, handshakeMs } from "../tcp/dial.ts";
 import type { Handshake, HandshakeFor } from "./handshake.ts";
 import { httpConnect } from "./http-connect.ts";
 import { socks4 } from "./socks4.ts";
-import { type Credentials, socks5 } from "./socks5.ts";
+import { credentialsOf } from "./proxy-credentials.ts";
+import { socks5 } from "./socks5.ts";
 
 /** A proxy that does not work is told of once in so long. */
 const quietMs = 60_000;
@@ -115,23 +115,6 @@ function handshakeOf(
   if (proxy.kind === "socks4") return socks4(proxy.userId);
   const credentials = credentialsOf(proxy, environment);
   return proxy.kind === "socks5" ? socks5(credentials) : httpConnect(credentials);
-}
-
-function credentialsOf(
-  { kind, username, passwordEnv }: Exclude<OutboundProxy, { readonly kind: "socks4" }>,
-  environment: Readonly<Record<string, string | undefined>>,
-): Credentials | null {
-  if (username === null) return null;
-  const password = passwordEnv === null ? "" : environment[passwordEnv];
-  if (password === undefined)
-    throw new InvalidConfigError(`the proxy's password is to be in ${passwordEnv ?? ""}, which is not set`, {
-      hint: "Set this variable in the environment of the program that starts the sandbox.",
-    });
-  if (kind === "socks5" && (Buffer.byteLength(username) > 255 || Buffer.byteLength(password) > 255))
-    throw new InvalidConfigError("a proxy's user name or password has more than 255 bytes", {
-      hint: "SOCKS 5 has no room for longer ones (RFC 1929).",
-    });
-  return { username, password };
 }
 
 /** `HOST:PORT`, `[v6]:PORT`; checked when it was set. */

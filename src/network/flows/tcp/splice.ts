@@ -2,7 +2,8 @@ import type { Socket } from "node:net";
 import { takeReads } from "../../../host/system/shared-read-buffer.ts";
 import type { TcpConnection, TcpHandler } from "../../tcp/connection.ts";
 import type { Flow } from "../flow-log.ts";
-import { bytesOf, type Piece, type Slabs } from "../slabs.ts";
+import { bytesOf, Lane, type Piece, type Slabs } from "../slabs.ts";
+import { Linger } from "./linger.ts";
 
 type Reason = "closed" | "reset" | "timeout";
 
@@ -15,16 +16,22 @@ type Reason = "closed" | "reset" | "timeout";
  * high-water mark and one read (256 KiB).
  */
 export class Splice implements TcpHandler {
-  readonly #slabs: Slabs;
+  readonly #toHostLane: Lane;
+  readonly #toGuestLane: Lane;
+  readonly #linger = new Linger(() => this.abort("timeout"));
   readonly #over: (reason: Reason) => void;
   #connection: TcpConnection | null = null;
   #socket: Socket | null = null;
   #flow: Flow | null = null;
-  /** Of the guest, and not passed on. */
+  /** Of the guest, and not passed on: joined, however small the segments are that it comes in. */
   #waiting: Piece[] = [];
+  /** Pieces that the socket has not passed on. As long as there are any, what comes waits here and not there, where each costs more. */
+  #writing = 0;
   /** For the guest, and not acknowledged; from `#oldest` on. */
   #unread: Piece[] = [];
   #oldest = 0;
+  /** Of what is not acknowledged, from the oldest on: said by ourselves. */
+  #greeting = 0;
   /** Of the host's, before the guest could take anything. */
   #early: Buffer | null = null;
   #isFlushSet = false;
@@ -35,7 +42,8 @@ export class Splice implements TcpHandler {
 
   /** @param over called once, when nothing is left of either side */
   constructor(slabs: Slabs, over: (reason: Reason) => void) {
-    this.#slabs = slabs;
+    this.#toHostLane = new Lane(slabs);
+    this.#toGuestLane = new Lane(slabs);
     this.#over = over;
   }
 
@@ -73,7 +81,9 @@ export class Splice implements TcpHandler {
     socket.on("close", () => {
       // Nobody ends it but both sides, or an error: that was told before.
       if (!this.#hostEnded || !this.#guestEnded) this.abort("reset");
-      else this.#finish("closed");
+      else if (this.#isConnectionOver) this.#finish("closed");
+      // The guest has yet to take what was said last.
+      else this.#linger.begin();
     });
     takeReads(socket, (bytes) => this.#toGuest(bytes));
     if (early !== null && early.length > 0) this.#early = Buffer.from(early);
@@ -83,6 +93,7 @@ export class Splice implements TcpHandler {
 
   /** Says something to the guest before anything of the host. */
   greet(bytes: Uint8Array): void {
+    this.#greeting += bytes.length;
     this.#write(bytes);
   }
 
@@ -107,8 +118,8 @@ export class Splice implements TcpHandler {
   data(bytes: Buffer): void {
     if (this.#flow !== null) this.#flow.sent += bytes.length;
     const waiting = this.#waiting;
-    this.#slabs.copy(bytes, waiting[waiting.length - 1], (piece) => waiting.push(piece));
-    if (this.#isFlushSet || this.#socket === null) return;
+    this.#toHostLane.copy(bytes, waiting[waiting.length - 1], (piece) => waiting.push(piece));
+    if (this.#isFlushSet || this.#writing > 0 || this.#socket === null) return;
     this.#isFlushSet = true;
     // All that came with the same read of the cable goes out as one.
     process.nextTick(() => this.#flush());
@@ -124,6 +135,10 @@ export class Splice implements TcpHandler {
   }
 
   acknowledged(bytes: number): void {
+    this.#linger.progress();
+    const greeting = Math.min(this.#greeting, bytes);
+    this.#greeting -= greeting;
+    if (this.#flow !== null) this.#flow.received += bytes - greeting;
     let left = bytes;
     while (left > 0) {
       const piece = this.#unread[this.#oldest];
@@ -134,7 +149,7 @@ export class Splice implements TcpHandler {
         return;
       }
       left -= length;
-      this.#slabs.release(piece);
+      this.#toGuestLane.release(piece);
       this.#oldest++;
     }
     if (this.#oldest === this.#unread.length) {
@@ -149,39 +164,42 @@ export class Splice implements TcpHandler {
   closed(how: Reason): void {
     this.#isConnectionOver = true;
     // In order on the guest's side: the socket may still have to pass on what it said last.
-    if (how === "closed" && this.#socket !== null) return;
-    this.abort(how);
+    if (how !== "closed" || this.#socket === null) this.abort(how);
+    else if (this.#linger.isBegun) this.#finish("closed");
   }
 
   #toGuest(bytes: Buffer): void {
     if (this.#isOver) return;
-    if (this.#flow !== null) this.#flow.received += bytes.length;
     if (!this.#write(bytes)) this.#socket?.pause();
   }
 
   #write(bytes: Uint8Array): boolean {
     const connection = this.#connection;
     let takesMore = true;
-    this.#slabs.copy(bytes, undefined, (piece) => {
+    const push = (piece: Piece): void => {
       this.#unread.push(piece);
       takesMore = connection?.write(bytesOf(piece)) !== false;
-    });
+    };
+    this.#toGuestLane.copy(bytes, undefined, push, connection?.maxSegment);
     return takesMore;
   }
 
   #flush(): void {
     this.#isFlushSet = false;
     const socket = this.#socket;
-    if (socket === null || this.#isOver) return;
+    if (socket === null || this.#isOver || this.#writing > 0) return;
     const pieces = this.#waiting;
     this.#waiting = [];
+    this.#writing = pieces.length;
     if (pieces.length > 1) socket.cork();
     for (const piece of pieces) {
       socket.write(bytesOf(piece), (error) => {
         // What a broken socket had not taken may still be read by a write that is under way.
         if (error) return;
-        this.#slabs.release(piece);
+        this.#toHostLane.release(piece);
         if (!this.#isConnectionOver) this.#connection?.consume(piece.end - piece.start);
+        this.#writing--;
+        if (this.#waiting.length > 0 || this.#guestEnded) this.#flush();
       });
     }
     if (pieces.length > 1) socket.uncork();
@@ -191,6 +209,7 @@ export class Splice implements TcpHandler {
   #finish(reason: Reason): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#linger.end();
     // Its slabs are not used again: a frame or a write on its way may still read them.
     this.#waiting = [];
     this.#unread = [];

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { GuestEnd } from "../../../../test/support/network/guest-end.ts";
 import { address } from "../../../../test/support/network/guest-peer.ts";
 import type { IpPacket } from "../../ip/packet.ts";
 import { protocolNumbers } from "../../ip/packet.ts";
-import { readDatagram } from "./datagram.ts";
+import { readDatagram, sendDatagram } from "./datagram.ts";
 
 /** A packet of either version, as the layer below hands it on; the fields of UDP are as said, or right. */
 function packet(
@@ -82,4 +83,23 @@ describe("the header of a datagram", () => {
     assert.notEqual(readDatagram(packet(4, Buffer.from("x"), { checksum: 0 })), null);
     assert.equal(readDatagram(packet(6, Buffer.from("x"), { checksum: 0 })), null);
   });
+});
+
+describe("a datagram for the guest", () => {
+  // What sockets of the host take in (65,527 bytes of IPv6) is more than fits into fragments.
+  for (const [from, most] of [
+    ["192.0.2.1", 65_507],
+    ["2001:db8::1", 65_519],
+  ] as const)
+    it(`has at most ${most} bytes from ${from}, and is dropped when it has more`, async () => {
+      using guest = new GuestEnd();
+      const { sender } = guest.interface;
+      const source = { address: address(from), port: 53 };
+      for (const size of [most + 1, most + 8]) {
+        assert.equal(sendDatagram(sender, source, 4000, Buffer.alloc(size)), false);
+        assert.deepEqual(await guest.ask(), []);
+      }
+      assert.equal(sendDatagram(sender, source, 4000, Buffer.alloc(most)), true);
+      assert.equal((await guest.ask()).length, 2);
+    });
 });

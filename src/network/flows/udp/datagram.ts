@@ -36,8 +36,8 @@ function isRight({ buffer, family, sourceAt, payloadAt }: IpPacket, length: numb
   return sum % 0xffff === 0;
 }
 
-/** What a packet carries at most: its length has 16 bits, in IPv4 with the header. */
-const mostBytes: Readonly<Record<Family, number>> = { 4: 0xffff - 20, 6: 0xffff };
+/** What a packet carries at most: its length has 16 bits, in IPv4 with the header, in IPv6 with that of a fragment. */
+const mostBytes: Readonly<Record<Family, number>> = { 4: 0xffff - 20, 6: 0xffff - 8 };
 
 /** Sends a datagram to the guest, when there is room for it: it is dropped when the guest's cable is congested, as it would be elsewhere. */
 export function sendDatagram(

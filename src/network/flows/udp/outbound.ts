@@ -4,6 +4,7 @@ import type { IpPacket, IpSender } from "../../ip/packet.ts";
 import type { Verdict } from "../../policy/verdict.ts";
 import type { FlowLog, FlowSubject } from "../flow-log.ts";
 import type { Gatekeeper } from "../gatekeeper.ts";
+import { RareWarning } from "../rare-warning.ts";
 import type { Slabs } from "../slabs.ts";
 import { readDatagram, sendDatagram, type Datagram } from "./datagram.ts";
 import { UdpSession } from "./session.ts";
@@ -35,11 +36,13 @@ export class OutboundUdp {
   readonly #options: OutboundUdpOptions;
   /** By both ports; those in a list differ by the address outside. */
   readonly #sessions = new Map<number, UdpSession[]>();
+  readonly #noSocket: RareWarning;
   #count = 0;
   #sweep: NodeJS.Timeout | null = null;
 
   constructor(options: OutboundUdpOptions) {
     this.#options = options;
+    this.#noSocket = new RareWarning(options.warn);
   }
 
   packet(packet: IpPacket): void {
@@ -86,7 +89,7 @@ export class OutboundUdp {
   }
 
   #open(packet: IpPacket, { guestPort, port }: Datagram, subject: FlowSubject, verdict: Verdict): UdpSession {
-    const { ip, icmp, gatekeeper, log, slabs, warn } = this.#options;
+    const { ip, icmp, gatekeeper, log, slabs } = this.#options;
     if (this.#count >= maxSessions) this.#end(this.#oldest(), "idle");
     const address = IpAddress.read(packet.buffer, packet.destinationAt, packet.family);
     const isHost = gatekeeper.isGateway(address);
@@ -101,7 +104,7 @@ export class OutboundUdp {
       reply: (payload) => sendDatagram(ip, remote, guestPort, payload),
       failed: (error) => {
         if (error.code === "EMFILE" || error.code === "ENFILE")
-          warn(`a datagram of the guest got no socket of the host: ${error.message}`);
+          this.#noSocket.tell(`a datagram of the guest got no socket of the host: ${error.message}`);
         this.#end(session, "unreachable");
       },
     });

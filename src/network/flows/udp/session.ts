@@ -3,7 +3,7 @@ import type { Family, IpAddress } from "../../../host/ip/address.ts";
 import { type IcmpErrors, type Quote, quoteOf } from "../../ip/icmp-errors.ts";
 import type { IpPacket } from "../../ip/packet.ts";
 import type { Flow } from "../flow-log.ts";
-import { bytesOf, type Piece, type Slabs } from "../slabs.ts";
+import { bytesOf, Lane, type Piece, type Slabs } from "../slabs.ts";
 
 /** What waits for the host's socket, at most; more is dropped. */
 const maxWaiting = 64;
@@ -31,6 +31,7 @@ export class UdpSession {
   flow: Flow | null = null;
   lastUsedMs = performance.now();
   readonly #options: SessionOptions;
+  readonly #lane: Lane;
   readonly #socket: Socket;
   /** Before the socket is connected. */
   #early: Piece[][] | null = [];
@@ -42,12 +43,18 @@ export class UdpSession {
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#lane = new Lane(options.slabs);
     this.remote = options.remote;
     this.guestPort = options.guestPort;
     this.#socket = createSocket(options.hostFamily === 4 ? "udp4" : "udp6");
     this.#socket.on("message", (payload) => this.#reply(payload));
     this.#socket.on("error", (error: NodeJS.ErrnoException) => this.#failed(error));
-    this.#socket.connect(options.remote.port, options.host, () => this.#connected());
+    // It is called with an error as well: a broadcast address, or no route.
+    const connected = (cause?: unknown): void => {
+      if (cause instanceof Error) this.#notConnected(cause);
+      else this.#connected();
+    };
+    this.#socket.connect(options.remote.port, options.host, connected);
   }
 
   /** Passes on a datagram of the guest: `packet.buffer[payloadAt, end)`. */
@@ -60,9 +67,7 @@ export class UdpSession {
     this.#waitingBytes += length;
     if (this.flow !== null) this.flow.sent += length;
     const pieces: Piece[] = [];
-    this.#options.slabs.copy(packet.buffer.subarray(payloadAt, end), undefined, (piece) =>
-      pieces.push(piece),
-    );
+    this.#lane.copy(packet.buffer.subarray(payloadAt, end), undefined, (piece) => pieces.push(piece));
     if (this.#early === null) this.#sendNow(pieces, length);
     else this.#early.push(pieces);
   }
@@ -70,7 +75,7 @@ export class UdpSession {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const pieces of this.#early ?? []) pieces.forEach((piece) => this.#options.slabs.release(piece));
+    for (const pieces of this.#early ?? []) pieces.forEach((piece) => this.#lane.release(piece));
     this.#early = null;
     this.#socket.close();
   }
@@ -85,10 +90,16 @@ export class UdpSession {
       );
   }
 
+  /** The guest is told, and whatever the reason, this socket is of no use: to send by it would throw. */
+  #notConnected(error: NodeJS.ErrnoException): void {
+    this.#failed(error);
+    if (!this.#isClosed) this.#options.failed(error);
+  }
+
   #sendNow(pieces: Piece[], length: number): void {
     if (this.#isClosed) return;
     this.#socket.send(pieces.length === 0 ? [Buffer.alloc(0)] : pieces.map(bytesOf), (error) => {
-      for (const piece of pieces) this.#options.slabs.release(piece);
+      for (const piece of pieces) this.#lane.release(piece);
       this.#waiting--;
       this.#waitingBytes -= length;
       if (error !== null) this.#failed(error, length);

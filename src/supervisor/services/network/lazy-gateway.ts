@@ -61,8 +61,8 @@ export class LazyGateway implements Gateway {
     return await gateway.connect(guestPort, signal);
   }
 
-  async update(change: NetworkChange): Promise<void> {
-    await (await this.#load()).update(change);
+  async update(change: NetworkChange, inForce?: () => void): Promise<void> {
+    await (await this.#load()).update(change, inForce);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -76,8 +76,9 @@ export class LazyGateway implements Gateway {
   }
 
   #begin(): void {
+    if (this.#isClosed) return;
     this.#load().catch((error: unknown) => {
-      this.#options.warn(`the network does not work: ${String(error)}`);
+      if (!this.#isClosed) this.#options.warn(`the network does not work: ${String(error)}`);
     });
   }
 

@@ -123,14 +123,9 @@ export class SandboxNetwork implements NetworkControl, AsyncDisposable {
       ...(gone.length === 0 ? {} : { unpublish: gone }),
     };
     const isDecidedAnew = change.policy !== undefined || change.observe !== undefined;
-    // Before the first event that it decides about.
-    if (isDecidedAnew) this.log.policy("update", after.policy, after.observe);
-    try {
-      await this.#gateway.update(change);
-    } catch (error) {
-      if (isDecidedAnew) this.log.policy("update", before.policy, before.observe);
-      throw error;
-    }
+    await this.#gateway.update(change, () => {
+      if (isDecidedAnew) this.log.policy("update", after.policy, after.observe);
+    });
     this.#config = after;
     await this.#note(
       change.publish !== undefined || gone.length > 0,
