@@ -40,7 +40,21 @@ export class NetworkedSandbox {
     Object.defineProperty(this, "control", { enumerable: false });
   }
 
-  /** The ports of the guest that the host offers now, with the port that was chosen where any would do. Empty while it does not run. */
+  /**
+   * The ports of the guest that the host offers now, with the port that was chosen where any would do. Empty while it does not run.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("ports-example")
+   *   .image("localhost/base")
+   *   .port(0, 80)
+   *   .replace()
+   *   .create();
+   * for (const { hostBind, hostPort, guestPort } of await sandbox.ports()) console.log(hostBind, hostPort, guestPort);
+   * ```
+   */
   async ports(options: WaitOptions = {}): Promise<readonly PublishedPort[]> {
     const find = async (operation: Operation): Promise<readonly PublishedPort[]> => {
       const { status, state } = await operation.wait(this.control.find());
@@ -53,6 +67,15 @@ export class NetworkedSandbox {
    * What the network is now, what it has done since the start, and which connections are open.
    *
    * @throws SandboxNotRunningError; UnsupportedOperationError for one without a network
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("status-example").image("localhost/base").replace().create();
+   * const { policy, counters, flows } = await sandbox.networkStatus();
+   * console.log(policy.defaultEgress, counters.flowsOpened, flows.length);
+   * ```
    */
   async networkStatus(options: WaitOptions = {}): Promise<SandboxNetworkStatus> {
     const ask = async (operation: Operation): Promise<SandboxNetworkStatus> => {

@@ -146,6 +146,15 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    * server, and its certificate is checked for the name in the URL.
    *
    * @throws InvalidConfigError for what is no port
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("connector-example").image("localhost/base").replace().create();
+   * const connect = sandbox.connector(8000); // with undici: new Agent({ connect })
+   * console.log(typeof connect); // function
+   * ```
    */
   connector(port?: number): GuestConnector {
     return guestConnector((target) => this.connect(target), port === undefined ? null : checkGuestPort(port));

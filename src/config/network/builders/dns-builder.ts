@@ -5,7 +5,20 @@ import { nameserverText, parseNameserver } from "../nameserver.ts";
 import { longestName, mostQueriesPerMinute } from "../network-defaults.ts";
 import type { DnsSettings } from "../network-settings.ts";
 
-/** How names are asked: `dns(d => d.nameservers(["1.1.1.1"]).queryTimeoutMs(2000))`. Setters throw InvalidConfigError. */
+/**
+ * How names are asked. Setters throw InvalidConfigError.
+ *
+ * @example
+ * ```ts
+ * import { Sandbox } from "microsandbox";
+ *
+ * const { network } = Sandbox.builder("dns-example")
+ *   .image("localhost/base")
+ *   .network((n) => n.dns((d) => d.nameservers(["1.1.1.1"]).queryTimeoutMs(2000)))
+ *   .build();
+ * console.log(network?.dns?.nameservers, network?.dns?.queryTimeoutMs); // [ '1.1.1.1' ] 2000
+ * ```
+ */
 export class DnsBuilder {
   #nameservers: readonly string[] = [];
   #rebindProtection: boolean | null = null;

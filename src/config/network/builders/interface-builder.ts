@@ -3,7 +3,20 @@ import { checkMac, checkOwnAddress } from "./link-values.ts";
 import { largestMtu, smallestMtu } from "../network-defaults.ts";
 import type { InterfaceSettings } from "../network-settings.ts";
 
-/** The guest's network interface, where it is not to be as usual. Setters throw InvalidConfigError. */
+/**
+ * The guest's network interface, where it is not to be as usual. Setters throw InvalidConfigError.
+ *
+ * @example
+ * ```ts
+ * import { Sandbox } from "microsandbox";
+ *
+ * const { network } = Sandbox.builder("interface-example")
+ *   .image("localhost/base")
+ *   .network((n) => n.interface((i) => i.mtu(1500).ipv4("10.99.0.2")))
+ *   .build();
+ * console.log(network?.interface?.mtu, network?.interface?.ipv4Address); // 1500 10.99.0.2
+ * ```
+ */
 export class InterfaceOverridesBuilder {
   #mac: string | null = null;
   #mtu: number | null = null;

@@ -55,7 +55,20 @@ export class RateLimiterBuilder {
   }
 }
 
-/** Limits what passes the guest's network interface: `l => l.egress(e => e.bandwidth(1_000_000, 1000))` is 1 MB a second out. */
+/**
+ * Limits what passes the guest's network interface.
+ *
+ * @example
+ * ```ts
+ * import { Sandbox } from "microsandbox";
+ *
+ * const { network } = Sandbox.builder("rate-example")
+ *   .image("localhost/base")
+ *   .network((n) => n.rateLimiter((l) => l.egress((e) => e.bandwidth(1_000_000, 1000).ops(500, 1000))))
+ *   .build();
+ * console.log(network?.rateLimiter?.egress?.bandwidth?.size); // 1000000 bytes in 1000 ms
+ * ```
+ */
 export class NetworkRateLimiterBuilder {
   #egress: RateLimiterConfig | null = null;
   #ingress: RateLimiterConfig | null = null;

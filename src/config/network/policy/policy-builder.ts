@@ -75,6 +75,7 @@ export class NetworkPolicyBuilder {
     return this.#dns((rule) => rule.allowHost());
   }
 
+  /** No name can be asked of the gateway, but those that an earlier rule allows. */
   denyDns(): this {
     return this.#dns((rule) => rule.denyHost());
   }

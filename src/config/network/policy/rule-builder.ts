@@ -23,8 +23,18 @@ export interface RuleDraft {
 }
 
 /**
- * Says rules: `egress(r => r.tcp().port(443).allowDomain("example.com"))`. What `allow…()` and `deny…()` add is about the direction,
- * protocols and ports that were said before it in the same function; without any about all of them.
+ * Says rules. What `allow…()` and `deny…()` add is about the direction, protocols and ports that were said before it in the same
+ * function; without any about all of them.
+ *
+ * @example
+ * ```ts
+ * import { NetworkPolicyBuilder } from "microsandbox";
+ *
+ * const { rules } = new NetworkPolicyBuilder()
+ *   .egress((r) => r.tcp().port(443).allowDomain("example.com").allow((d) => d.cidr("198.51.100.0/24")))
+ *   .build();
+ * console.log(rules.map(({ destination }) => destination.kind)); // [ 'domain', 'cidr' ]
+ * ```
  */
 export class RuleBuilder {
   #direction: RuleDirection | null;
@@ -51,10 +61,12 @@ export class RuleBuilder {
     return this.#towards("any");
   }
 
+  /** Rules that follow are about TCP, and what else was said. */
   tcp(): this {
     return this.#protocol("tcp");
   }
 
+  /** Rules that follow are about UDP, and what else was said. */
   udp(): this {
     return this.#protocol("udp");
   }
@@ -93,6 +105,7 @@ export class RuleBuilder {
     return this.#group("allow", "public");
   }
 
+  /** Addresses of the Internet. */
   denyPublic(): this {
     return this.#group("deny", "public");
   }
@@ -102,22 +115,27 @@ export class RuleBuilder {
     return this.#group("allow", "private");
   }
 
+  /** The same addresses as {@link allowPrivate}. */
   denyPrivate(): this {
     return this.#group("deny", "private");
   }
 
+  /** 127.0.0.0/8 and ::1: the guest's own, never the host's. */
   allowLoopback(): this {
     return this.#group("allow", "loopback");
   }
 
+  /** The same addresses as {@link allowLoopback}. */
   denyLoopback(): this {
     return this.#group("deny", "loopback");
   }
 
+  /** 169.254.0.0/16 without what clouds have there, and fe80::/10. */
   allowLinkLocal(): this {
     return this.#group("allow", "link-local");
   }
 
+  /** The same addresses as {@link allowLinkLocal}. */
   denyLinkLocal(): this {
     return this.#group("deny", "link-local");
   }
@@ -127,14 +145,17 @@ export class RuleBuilder {
     return this.#group("allow", "metadata");
   }
 
+  /** The same addresses as {@link allowMeta}. */
   denyMeta(): this {
     return this.#group("deny", "metadata");
   }
 
+  /** 224.0.0.0/4 and ff00::/8. */
   allowMulticast(): this {
     return this.#group("allow", "multicast");
   }
 
+  /** The same addresses as {@link allowMulticast}. */
   denyMulticast(): this {
     return this.#group("deny", "multicast");
   }
@@ -144,6 +165,7 @@ export class RuleBuilder {
     return this.#group("allow", "host");
   }
 
+  /** This computer, as {@link allowHost}. */
   denyHost(): this {
     return this.#group("deny", "host");
   }
@@ -153,6 +175,7 @@ export class RuleBuilder {
     return this.allowLoopback().allowLinkLocal().allowHost();
   }
 
+  /** Loopback, link-local and the host, three rules. */
   denyLocal(): this {
     return this.denyLoopback().denyLinkLocal().denyHost();
   }
@@ -162,6 +185,7 @@ export class RuleBuilder {
     return this.#add("allow", () => domainDestination(name));
   }
 
+  /** A name, and nothing below it. */
   denyDomain(name: string): this {
     return this.#add("deny", () => domainDestination(name));
   }
@@ -172,6 +196,7 @@ export class RuleBuilder {
     return this;
   }
 
+  /** A rule for each name. */
   denyDomains(names: Iterable<string>): this {
     for (const name of checkList("denyDomains", names)) this.denyDomain(name as string);
     return this;
@@ -182,6 +207,7 @@ export class RuleBuilder {
     return this.#add("allow", () => suffixDestination(suffix));
   }
 
+  /** A name and all below it. */
   denyDomainSuffix(suffix: string): this {
     return this.#add("deny", () => suffixDestination(suffix));
   }
@@ -192,6 +218,7 @@ export class RuleBuilder {
     return this;
   }
 
+  /** A rule for each suffix. */
   denyDomainSuffixes(suffixes: Iterable<string>): this {
     for (const suffix of checkList("denyDomainSuffixes", suffixes)) this.denyDomainSuffix(suffix as string);
     return this;
@@ -202,6 +229,7 @@ export class RuleBuilder {
     return this.#explicit("allow", configure);
   }
 
+  /** As {@link allow}, to deny. */
   deny(configure: (destination: RuleDestinationBuilder) => RuleDestinationBuilder): this {
     return this.#explicit("deny", configure);
   }

@@ -44,19 +44,45 @@ export const PolicyProtocol = {
 } as const satisfies Record<string, PolicyProtocol>;
 
 export type Destination = DestinationValue;
-/** Makes what a rule is about. The policy that has it is checked when it is used. */
+/**
+ * Makes what a rule is about. The policy that has it is checked when it is used.
+ *
+ * @example
+ * ```ts
+ * import { Destination, Rule } from "microsandbox";
+ *
+ * const rule = Rule.denyEgress(Destination.cidr("10.0.0.0/8"));
+ * console.log(rule.action, rule.destination.kind, Destination.group("host")); // deny cidr { kind: 'group', group: 'host' }
+ * ```
+ */
 export const Destination = {
+  /** Every address. */
   any: (): Destination => ({ kind: "any" }),
   /** @param cidr `10.0.0.0/8`, `2001:db8::/32` */
   cidr: (cidr: string): Destination => ({ kind: "cidr", cidr }),
+  /** A name, and nothing below it. */
   domain: (domain: string): Destination => ({ kind: "domain", domain }),
   /** The name and all below it. */
   domainSuffix: (suffix: string): Destination => ({ kind: "domainSuffix", suffix }),
+  /** A kind of addresses, one of {@link DestinationGroups}. */
   group: (group: DestinationGroup): Destination => ({ kind: "group", group }),
 };
 
 export type PortRange = PortRangeValue;
+/**
+ * Makes the ports of a rule.
+ *
+ * @example
+ * ```ts
+ * import { Destination, PortRange, Rule } from "microsandbox";
+ *
+ * const web = Rule.allowEgress(Destination.domain("example.com"));
+ * const rule = { ...web, protocols: ["tcp" as const], ports: [PortRange.single(443), PortRange.range(8000, 8999)] };
+ * console.log(rule.ports); // [ { start: 443, end: 443 }, { start: 8000, end: 8999 } ]
+ * ```
+ */
 export const PortRange = {
+  /** One port. */
   single: (port: number): PortRange => ({ start: port, end: port }),
   /** Both ends are in it. */
   range: (start: number, end: number): PortRange => ({ start, end }),
@@ -78,16 +104,34 @@ function dnsRule(action: Action): Rule {
   };
 }
 
-/** Makes rules for every protocol and port. A {@link NetworkPolicyBuilder} makes narrower ones. */
+/**
+ * Makes rules for every protocol and port. A {@link NetworkPolicyBuilder} makes narrower ones.
+ *
+ * @example
+ * ```ts
+ * import { Destination, NetworkPolicy, Rule } from "microsandbox";
+ *
+ * const { defaultEgress, rules } = NetworkPolicy.publicOnly();
+ * const policy = { ...NetworkPolicy.none(), rules: [Rule.denyEgress(Destination.domain("ads.example.com")), ...rules] };
+ * console.log(defaultEgress, policy.rules.length); // deny 3
+ * ```
+ */
 export const Rule = {
+  /** What the sandbox begins. */
   allowEgress: ruleFor("egress", "allow"),
+  /** What the sandbox begins. */
   denyEgress: ruleFor("egress", "deny"),
+  /** What comes to its published ports. */
   allowIngress: ruleFor("ingress", "allow"),
+  /** What comes to its published ports. */
   denyIngress: ruleFor("ingress", "deny"),
+  /** Both. */
   allowAny: ruleFor("any", "allow"),
+  /** Both. */
   denyAny: ruleFor("any", "deny"),
   /** Names can be asked of the gateway. */
   allowDns: (): Rule => dnsRule("allow"),
+  /** No name can be asked of the gateway, but those that an earlier rule allows. */
   denyDns: (): Rule => dnsRule("deny"),
 };
 

@@ -74,7 +74,20 @@ export class HttpProxyBuilder extends ProxyWithLogin<"http"> {
   }
 }
 
-/** Chooses the kind of an outbound proxy: `proxy(p => p.socks5("127.0.0.1:1080"))`. */
+/**
+ * Chooses the kind of an outbound proxy.
+ *
+ * @example
+ * ```ts
+ * import { Sandbox } from "microsandbox";
+ *
+ * const { proxy } = Sandbox.builder("proxy-example")
+ *   .image("localhost/base")
+ *   .proxy((p) => p.socks5("127.0.0.1:1080").credentials("me", { kind: "env", var: "PROXY_PASSWORD" }))
+ *   .build();
+ * console.log(proxy?.kind, proxy?.address); // socks5 127.0.0.1:1080
+ * ```
+ */
 export class OutboundProxyBuilder {
   /** @param address `HOST:PORT` @throws InvalidConfigError */
   socks4(address: string): Socks4ProxyBuilder {
