@@ -227,7 +227,7 @@ describe("the first words of a flow", () => {
         data: (bytes: Buffer) => passed.push(bytes.toString("latin1")),
         ended: () => passed.push("end"),
       };
-      const first = new FirstFlight(handler as unknown as TcpHandler, {
+      const first = new FirstFlight(handler, {
         said: (what) => told.push(what),
         saidLate: (what) => {
           told.push(what);
