@@ -32,7 +32,8 @@ export class Flow {
   /** Ends it because the policy does not allow it any more; `closed` comes of it before it returns. */
   readonly end: () => void;
   readonly #number: number;
-  readonly #grounds: Grounds;
+  /** Replaced when more is known. */
+  grounds: Grounds;
   readonly #log: FlowLog;
   #isClosed = false;
 
@@ -40,13 +41,9 @@ export class Flow {
   constructor(number: number, subject: FlowSubject, grounds: Grounds, end: () => void, log: FlowLog) {
     this.#number = number;
     this.subject = subject;
-    this.#grounds = grounds;
+    this.grounds = grounds;
     this.end = end;
     this.#log = log;
-  }
-
-  get grounds(): Grounds {
-    return this.#grounds;
   }
 
   get number(): number {

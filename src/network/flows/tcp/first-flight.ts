@@ -6,23 +6,43 @@ const waitMs = 5000;
 /** What the guest has said. `garbled`: what may be TLS, and gives no name that would be certain to be the one that a server reads. */
 export type Said = { readonly kind: "name"; readonly name: string } | { readonly kind: "none" | "garbled" };
 
+/** Who is told what the guest says first. */
+export interface FirstFlightListener {
+  /** Called once. */
+  said(what: Said): void;
+  /**
+   * Called when the guest had said nothing in time, {@link said} was told so, and it speaks now: nothing of it is passed on before.
+   *
+   * @returns whether it is
+   */
+  saidLate(what: Said): boolean;
+}
+
 /**
  * Looks at what the guest says first, for the name that TLS gives away (SNI, RFC 6066, 3), while all of it is kept for whoever comes
- * next. It is over with the name, with the first byte that is no TLS, after 16 KiB, after 5 s, or when the guest ends its direction.
+ * next. It is over with the name, with the first byte that is no TLS, after 16 KiB, after 5 s, or when the guest ends its direction. Who has
+ * said nothing in these 5 s may wait for its server to speak first: then it is looked at when it does speak.
  */
 export class FirstFlight implements TcpHandler {
   readonly #next: TcpHandler;
   readonly #reader = new ClientHelloReader();
   readonly #timer: NodeJS.Timeout;
-  readonly #done: (said: Said) => void;
+  readonly #listener: FirstFlightListener;
   #bytes = 0;
   #isOver = false;
+  /** Said too late, and not passed on; null while it is not late. */
+  #held: Buffer[] | null = null;
 
   /** @param next is told everything, from the beginning */
-  constructor(next: TcpHandler, done: (said: Said) => void) {
+  constructor(next: TcpHandler, listener: FirstFlightListener) {
     this.#next = next;
-    this.#done = done;
-    this.#timer = setTimeout(() => this.#finish(this.#soFar()), waitMs);
+    this.#listener = listener;
+    this.#timer = setTimeout(() => {
+      if (this.#bytes === 0) {
+        this.#held = [];
+        listener.said({ kind: "none" });
+      } else this.#finish({ kind: "garbled" });
+    }, waitMs);
   }
 
   cancel(): void {
@@ -35,19 +55,17 @@ export class FirstFlight implements TcpHandler {
   }
 
   data(bytes: Buffer): void {
-    this.#next.data(bytes);
+    if (this.#held === null || this.#isOver) this.#next.data(bytes);
+    else this.#held.push(Buffer.from(bytes));
     if (this.#isOver) return;
-    const seen = this.#reader.push(bytes);
-    this.#bytes += bytes.length;
-    if (seen.kind === "hello")
-      this.#finish(seen.name === null ? { kind: "none" } : { kind: "name", name: seen.name });
-    else if (seen.kind === "other") this.#finish({ kind: "none" });
-    else if (seen.kind === "malformed" || this.#bytes >= clientHelloLimit) this.#finish({ kind: "garbled" });
+    const said = this.#look(bytes);
+    if (said !== null) this.#finish(said);
   }
 
   ended(): void {
-    this.#next.ended();
-    this.#finish(this.#soFar());
+    if (this.#held === null) this.#next.ended();
+    this.#finish({ kind: this.#bytes === 0 ? "none" : "garbled" });
+    if (this.#held !== null) this.#next.ended();
   }
 
   drained(): void {
@@ -63,13 +81,24 @@ export class FirstFlight implements TcpHandler {
     this.#next.closed(how);
   }
 
-  #soFar(): Said {
-    return { kind: this.#bytes === 0 ? "none" : "garbled" };
+  /** @returns null while that is not known */
+  #look(bytes: Buffer): Said | null {
+    const seen = this.#reader.push(bytes);
+    this.#bytes += bytes.length;
+    if (seen.kind === "hello")
+      return seen.name === null ? { kind: "none" } : { kind: "name", name: seen.name };
+    if (seen.kind === "other") return { kind: "none" };
+    return seen.kind === "malformed" || this.#bytes >= clientHelloLimit ? { kind: "garbled" } : null;
   }
 
   #finish(said: Said): void {
     if (this.#isOver) return;
     this.cancel();
-    this.#done(said);
+    if (this.#held === null) {
+      this.#listener.said(said);
+      return;
+    }
+    const held = this.#held.splice(0);
+    if (this.#listener.saidLate(said)) for (const bytes of held) this.#next.data(bytes);
   }
 }

@@ -34,6 +34,8 @@ describe("names as evidence", () => {
   let server: Server;
   let port: number;
   const connections: string[] = [];
+  /** Bytes of each first read. */
+  const heard: number[] = [];
   before(async () => {
     resolver = await DnsServer.start(({ name, say, reply }) =>
       say(reply({ answers: [{ type: "A", name, ttl: 300, data: "172.16.0.1" }] })),
@@ -41,7 +43,10 @@ describe("names as evidence", () => {
     server = createServer((socket: Socket) => {
       socket.on("error", () => undefined);
       connections.push("open");
-      socket.once("data", (data) => socket.end(`got ${data.length}`));
+      socket.once("data", (data) => {
+        heard.push(data.length);
+        socket.end(`got ${data.length}`);
+      });
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -139,6 +144,30 @@ describe("names as evidence", () => {
     fine.connection?.reset();
   });
 
+  it("refuse a denied name that is said after the wait, and let none of it out", async () => {
+    const denyEvil = {
+      ...allowAll,
+      rules: [rule({ action: "deny", destination: { kind: "domain", domain: "evil.test" } })],
+    };
+    await using network = await asked(denyEvil);
+    const [good, evil] = [await clientHello("good.test"), await clientHello("evil.test")];
+    mock.timers.enable({ apis: ["setTimeout"] });
+    const late = [network.guest.connect(port), network.guest.connect(port)] as const;
+    await Promise.all(late.map(({ opened }) => opened));
+    mock.timers.tick(5000);
+    mock.timers.reset();
+    await network.event("flow-opened");
+    await late[0].write(good);
+    assert.equal((await late[0].has(8)).toString(), `got ${good.length}`);
+    const before = heard.length;
+    await late[1].write(evil);
+    assert.equal(await late[1].over, "reset");
+    const denied = await network.event("flow-denied", (event) => event.port === port);
+    assert.deepEqual([denied.name, denied.reason], ["evil.test", "policy"]);
+    assert.equal(heard.length, before);
+    late[0].connection?.reset();
+  });
+
   it("are what DNS has told where it is no TLS", async () => {
     await using network = await asked(onlyGood, "good.test");
     const conversation = says(network, Buffer.from("GET / HTTP/1.1\r\n\r\n"));
@@ -169,7 +198,7 @@ describe("the first words of a flow", () => {
   function said(act: (first: FirstFlight) => void): Said[] {
     mock.timers.enable({ apis: ["setTimeout"] });
     const all: Said[] = [];
-    const first = new FirstFlight(next, (what) => all.push(what));
+    const first = new FirstFlight(next, { said: (what) => all.push(what), saidLate: () => true });
     act(first);
     mock.timers.tick(5000);
     first.ended();
@@ -186,6 +215,37 @@ describe("the first words of a flow", () => {
     ["no server's name", (first) => first.data(nameless), "none"],
   ] as const satisfies [string, (first: FirstFlight) => void, Said["kind"]][])
     it(what, () => assert.deepEqual(said(act), [{ kind: expected }]));
+
+  it("are looked at when they come late, and passed on only if they may be", async () => {
+    const hello = await clientHello("late.test");
+    for (const isAllowed of [true, false]) {
+      mock.timers.enable({ apis: ["setTimeout"] });
+      const passed: string[] = [];
+      const told: Said[] = [];
+      const handler = {
+        ...next,
+        data: (bytes: Buffer) => passed.push(bytes.toString("latin1")),
+        ended: () => passed.push("end"),
+      };
+      const first = new FirstFlight(handler, {
+        said: (what) => told.push(what),
+        saidLate: (what) => {
+          told.push(what);
+          return isAllowed;
+        },
+      });
+      mock.timers.tick(5000);
+      first.data(hello.subarray(0, 30));
+      assert.deepEqual([told, passed], [[{ kind: "none" }], []]);
+      first.data(hello.subarray(30));
+      assert.deepEqual(told.slice(1), [{ kind: "name", name: "late.test" }]);
+      first.data(Buffer.from("more"));
+      first.ended();
+      assert.equal(passed.join(""), `${isAllowed ? hello.toString("latin1") : ""}moreend`);
+      assert.equal(told.length, 2);
+      mock.timers.reset();
+    }
+  });
 
   it("are told once, and nothing after they are given up", () => {
     assert.deepEqual(

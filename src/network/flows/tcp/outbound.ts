@@ -115,9 +115,9 @@ class OutboundFlow {
   /** A rule is about a name: the guest speaks first, to nobody yet. The only place where a flow's first bytes are looked at. */
   #listen(): void {
     const splice = this.#splice;
-    const first = new FirstFlight(splice, (said) => {
-      this.#firstFlight = null;
-      this.#decide(said);
+    const first = new FirstFlight(splice, {
+      said: (what) => this.#decide(what),
+      saidLate: (what) => this.#decideLate(what),
     });
     this.#firstFlight = first;
     this.#connection = this.#request.accept(first);
@@ -138,6 +138,24 @@ class OutboundFlow {
     this.#isEnding = true;
     this.#splice.abort("reset");
     this.#over();
+  }
+
+  /** It was let through by what DNS has told, and now says a name itself. */
+  #decideLate(said: Said): boolean {
+    if (this.#isEnding) return false;
+    if (said.kind === "none") return true;
+    const { gatekeeper, log } = this.#options;
+    const subject = this.#subject();
+    const sni = said.kind === "name" ? said.name : null;
+    const evidence: Evidence = sni === null ? { kind: "bindings" } : { kind: "sni", name: sni };
+    const verdict = gatekeeper.egress(subject, evidence);
+    if (verdict.action === "allow" && said.kind === "name") {
+      if (this.#flow !== null) this.#flow.grounds = gatekeeper.grounds(subject, verdict, sni);
+      return true;
+    }
+    log.deny(subject, { ...verdict, name: verdict.name ?? sni }, "policy");
+    this.end("policy");
+    return false;
   }
 
   /** The guest's SYN is answered by what becomes of it, unless it had to be answered before. */
