@@ -6,6 +6,11 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { SupervisorConnection } from "../../src/api/control/connection.ts";
 import type { SandboxControl } from "../../src/api/control/sandbox-control.ts";
+import {
+  defaultDns,
+  defaultInterface,
+  defaultMaxConnections,
+} from "../../src/config/network/network-defaults.ts";
 import type { NetworkConfig } from "../../src/config/network/network-type.ts";
 import { RuntimeError, SandboxNotRunningError } from "../../src/errors/index.ts";
 import type { NetworkEvent } from "../../src/network/events.ts";
@@ -20,22 +25,9 @@ export const networkConfig: NetworkConfig = {
   policy: { defaultEgress: "deny", defaultIngress: "allow", rules: [] },
   observe: false,
   ports: [],
-  dns: {
-    nameservers: [],
-    rebindProtection: true,
-    queryTimeoutMs: 5000,
-    maxQueriesPerMinute: null,
-    maxNameLength: null,
-  },
-  interface: {
-    mac: null,
-    mtu: 65_520,
-    ipv4Address: null,
-    ipv6Address: null,
-    ipv4Pool: "172.16.0.0/12",
-    ipv6Pool: "fd42:6d73:62::/48",
-  },
-  maxConnections: 256,
+  dns: defaultDns,
+  interface: defaultInterface,
+  maxConnections: defaultMaxConnections,
   rateLimiter: null,
   proxy: null,
   deploymentProfile: "single-tenant",

@@ -1,10 +1,9 @@
 import type { Duplex } from "node:stream";
-import type { NetworkConfig, PublishedPort } from "../../config/network/network-type.ts";
+import { defaultMaxConnections } from "../../config/network/network-defaults.ts";
 import type { NetworkPolicy } from "../../config/network/policy-type.ts";
-import type { LinkAddresses } from "../../config/network/link-addresses.ts";
 import { InvalidConfigError, RuntimeError } from "../../errors/index.ts";
 import { createDnsResolver } from "../dns/forwarder.ts";
-import type { NetworkEvent } from "../events.ts";
+import type { GatewayOptions, NetworkChange } from "../gateway-options.ts";
 import { GuestInterface } from "../ip/guest-interface.ts";
 import { protocolNumbers } from "../ip/packet.ts";
 import { isUpperChecksumRight } from "../ip/upper-checksum.ts";
@@ -22,7 +21,6 @@ import { HostAddresses } from "./host-addresses.ts";
 import { GuestStream } from "./inbound/guest-stream.ts";
 import { PublishedTcp } from "./inbound/published-tcp.ts";
 import { PublishedUdp } from "./inbound/published-udp.ts";
-import type { PublishedPorts } from "./ports/published-ports.ts";
 import { dialByProxy } from "./proxy/dial-by-proxy.ts";
 import { RareWarning } from "./rare-warning.ts";
 import { RememberedNames, review } from "./review.ts";
@@ -31,35 +29,11 @@ import { dialDirectly } from "./tcp/dial.ts";
 import { OutboundTcp } from "./tcp/outbound.ts";
 import { OutboundUdp } from "./udp/outbound.ts";
 
-export interface RunningGatewayOptions {
-  readonly link: Duplex;
-  readonly addresses: LinkAddresses;
-  readonly config: NetworkConfig;
-  readonly ports: PublishedPorts;
-  /** The agent's program, as it runs on this host. Without one nobody outside can be pinged. */
-  readonly agentProgram?: string | null;
-  readonly event: (event: NetworkEvent) => void;
-  readonly warn: (message: string) => void;
-}
-
-/** See `NetworkChange` of the gateway. */
-interface RunningChange {
-  readonly policy?: NetworkPolicy;
-  readonly observe?: boolean;
-  readonly publish?: readonly PublishedPort[];
-  readonly unpublish?: readonly Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">[];
-  readonly maxConnections?: number;
-  readonly rateLimiter?: NetworkConfig["rateLimiter"];
-}
-
-/** Of a tenant's sandbox. */
-const mostTenantConnections = 256;
-
 const allowAll: NetworkPolicy = { defaultEgress: "allow", defaultIngress: "allow", rules: [] };
 
 /** All that joins the guest's cable with the host's sockets. */
 export class RunningGateway {
-  readonly #options: RunningGatewayOptions;
+  readonly #options: GatewayOptions;
   readonly #host = new HostAddresses();
   readonly #bindings = new DnsBindings();
   readonly #slabs = new Slabs();
@@ -80,10 +54,9 @@ export class RunningGateway {
   #observe: boolean;
   #dnsQueries = 0;
   #dnsDenied = 0;
-  #isBatchEndSet = false;
   #isClosed = false;
 
-  constructor(options: RunningGatewayOptions) {
+  constructor(options: GatewayOptions) {
     const { link, addresses, config, event, warn } = options;
     this.#options = options;
     this.#hostEcho = new HostEcho(options.agentProgram ?? null);
@@ -158,9 +131,6 @@ export class RunningGateway {
     });
     this.#guest.on(protocolNumbers.tcp, (packet) => {
       this.#tcp.receive(packet);
-      if (this.#isBatchEndSet) return;
-      this.#isBatchEndSet = true;
-      process.nextTick(this.#endBatch);
     });
     this.#guest.on(protocolNumbers.udp, (packet) => this.#outboundUdp.packet(packet));
     for (const protocol of [protocolNumbers.icmpv4, protocolNumbers.icmpv6])
@@ -213,7 +183,7 @@ export class RunningGateway {
   }
 
   /** See `Gateway.update`. */
-  async update(change: RunningChange, inForce: () => void = () => undefined): Promise<void> {
+  async update(change: NetworkChange, inForce: () => void = () => undefined): Promise<void> {
     if (this.#options.config.deploymentProfile === "multi-tenant") checkTenantChange(change);
     const policy = change.policy ?? this.#policy;
     const observe = change.observe ?? this.#observe;
@@ -252,11 +222,6 @@ export class RunningGateway {
     await this.#options.ports[Symbol.asyncDispose]();
   }
 
-  readonly #endBatch = (): void => {
-    this.#isBatchEndSet = false;
-    this.#tcp.batchEnd();
-  };
-
   #gatekeeperFor(policy: NetworkPolicy, observe: boolean, bindings: Bindings): Gatekeeper {
     const policies = this.#compile(policy, observe, bindings);
     return new Gatekeeper({ policies, bindings, addresses: this.#options.addresses, host: this.#host });
@@ -283,7 +248,7 @@ function closedError(): RuntimeError {
   return new RuntimeError("the sandbox's network is closed");
 }
 
-function checkTenantChange({ publish = [], observe = false, maxConnections = 0 }: RunningChange): void {
+function checkTenantChange({ publish = [], observe = false, maxConnections = 0 }: NetworkChange): void {
   if (observe)
     throw new InvalidConfigError("a multi-tenant sandbox is not observed instead of decided about", {
       hint: "Observe what it needs in a sandbox of your own.",
@@ -292,8 +257,8 @@ function checkTenantChange({ publish = [], observe = false, maxConnections = 0 }
     throw new InvalidConfigError("a multi-tenant sandbox publishes no ports", {
       hint: 'Use connect() from the host, or the deployment profile "single-tenant".',
     });
-  if (maxConnections > mostTenantConnections)
-    throw new InvalidConfigError(`a multi-tenant sandbox has at most ${mostTenantConnections} connections`, {
+  if (maxConnections > defaultMaxConnections)
+    throw new InvalidConfigError(`a multi-tenant sandbox has at most ${defaultMaxConnections} connections`, {
       hint: "Ask for fewer.",
     });
 }

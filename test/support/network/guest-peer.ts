@@ -1,6 +1,11 @@
 import { once } from "node:events";
 import { createConnection, createServer, type Socket } from "node:net";
 import type { LinkAddresses } from "../../../src/config/network/link-addresses.ts";
+import {
+  defaultDns,
+  defaultInterface,
+  defaultMaxConnections,
+} from "../../../src/config/network/network-defaults.ts";
 import type { NetworkConfig } from "../../../src/config/network/network-type.ts";
 import type { NetworkPolicy, Rule } from "../../../src/config/network/policy-type.ts";
 import { IpAddress } from "../../../src/host/ip/address.ts";
@@ -35,22 +40,9 @@ export function networkConfig(over: Partial<NetworkConfig> = {}): NetworkConfig 
     policy: allowAll,
     observe: false,
     ports: [],
-    dns: {
-      nameservers: [],
-      rebindProtection: true,
-      queryTimeoutMs: 5000,
-      maxQueriesPerMinute: null,
-      maxNameLength: null,
-    },
-    interface: {
-      mac: null,
-      mtu: 65_520,
-      ipv4Address: null,
-      ipv6Address: null,
-      ipv4Pool: "172.16.0.0/12",
-      ipv6Pool: "fd42:6d73:62::/48",
-    },
-    maxConnections: 256,
+    dns: defaultDns,
+    interface: defaultInterface,
+    maxConnections: defaultMaxConnections,
     rateLimiter: null,
     proxy: null,
     deploymentProfile: "single-tenant",

@@ -6,12 +6,13 @@ import type { NetworkConfig } from "../../../config/network/network-type.ts";
 import { InvalidConfigError } from "../../../errors/index.ts";
 import { PublishedPorts } from "../../../network/flows/ports/published-ports.ts";
 import { openGateway } from "../../../network/gateway.ts";
-import { LazyGateway, type LazyGatewayOptions } from "./lazy-gateway.ts";
+import type { GatewayOptions } from "../../../network/gateway-options.ts";
+import { LazyGateway } from "./lazy-gateway.ts";
 
 async function options(
   warnings: string[],
   over: Partial<NetworkConfig> = {},
-): Promise<LazyGatewayOptions & { readonly fromGuest: () => void }> {
+): Promise<GatewayOptions & { readonly fromGuest: () => void }> {
   const [link, far] = duplexPair();
   const config = networkConfig(over);
   const ports = await PublishedPorts.bind(config.ports, () => undefined);

@@ -1,20 +1,11 @@
 import type { Duplex } from "node:stream";
-import type { LinkAddresses } from "../../../config/network/link-addresses.ts";
-import type { NetworkConfig } from "../../../config/network/network-type.ts";
-import type { NetworkEvent } from "../../../network/events.ts";
-import type { PublishedPorts } from "../../../network/flows/ports/published-ports.ts";
-import type { BoundPort, Gateway, NetworkChange, NetworkCounters } from "../../../network/gateway.ts";
-
-export interface LazyGatewayOptions {
-  /** Our end of the guest's cable; nothing was read from it. */
-  readonly link: Duplex;
-  readonly addresses: LinkAddresses;
-  readonly config: NetworkConfig;
-  readonly ports: PublishedPorts;
-  readonly agentProgram: string | null;
-  readonly event: (event: NetworkEvent) => void;
-  readonly warn: (message: string) => void;
-}
+import type {
+  BoundPort,
+  Gateway,
+  GatewayOptions,
+  NetworkChange,
+  NetworkCounters,
+} from "../../../network/gateway.ts";
 
 const nothingYet: NetworkCounters = {
   rxBytes: 0,
@@ -33,12 +24,12 @@ const nothingYet: NetworkCounters = {
  * and none should wait for what it does not use. Frames wait in the cable meanwhile, connections in their listeners.
  */
 export class LazyGateway implements Gateway {
-  readonly #options: LazyGatewayOptions;
+  readonly #options: GatewayOptions;
   #loading: Promise<Gateway> | null = null;
   #gateway: Gateway | null = null;
   #isClosed = false;
 
-  constructor(options: LazyGatewayOptions) {
+  constructor(options: GatewayOptions) {
     this.#options = options;
     const begin = (): void => {
       this.#begin();
