@@ -34,7 +34,7 @@ pub fn set_clock(clock: &Clock) -> std::result::Result<(), BootFailed> {
 pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed> {
     mounts::mount_all(mount.tmp_size_mib, owner)?;
     link_devices().during(GUEST, "/dev")?;
-    sys::interface_up("lo").during(GUEST, "loopback interface")?;
+    network::set_up_loopback().during(GUEST, "loopback interface")?;
     files::prepare(owner)?;
     if let Some(network) = &mount.network {
         network::set_up(network)?;

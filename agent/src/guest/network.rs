@@ -10,6 +10,8 @@ use std::path::Path;
 
 /// The kernel's name of the first interface, as there is nobody who names it otherwise.
 const INTERFACE: &str = "eth0";
+/// The number of `lo` in every network namespace (`LOOPBACK_IFINDEX`, net/flow.h).
+const LOOPBACK: u32 = 1;
 
 // linux/rtnetlink.h, linux/netlink.h, linux/if_link.h, linux/if_addr.h
 const RTM_NEWLINK: u16 = 16;
@@ -41,6 +43,14 @@ const AF_INET6: u8 = 10;
 /// Whether this machine has a cable at all.
 pub fn is_there() -> bool {
     Path::new("/sys/class/net").join(INTERFACE).exists()
+}
+
+/// Sets up the guest's way to itself, which every machine has.
+pub fn set_up_loopback() -> Result<()> {
+    let mut requests = Requests::default();
+    requests.begin_up(LOOPBACK);
+    requests.end();
+    requests.carry_out()
 }
 
 /// Sets up the interface. Its addresses can be used when this returns.
@@ -84,12 +94,7 @@ fn configure(before: &[GuestAddress], network: &GuestNetwork) -> Result<()> {
         .parse()
         .map_err(|_| Error::from_raw_os_error(sys::EINVAL))?;
     let mut requests = Requests::default();
-    // struct ifinfomsg: family, padding, type, index, flags, which of them change.
-    requests.begin(RTM_NEWLINK, 0);
-    requests.put(&[0, 0, 0, 0]);
-    requests.put(&index.to_ne_bytes());
-    requests.put(&IFF_UP.to_ne_bytes());
-    requests.put(&IFF_UP.to_ne_bytes());
+    requests.begin_up(index);
     requests.attribute(IFLA_ADDRESS, &network.mac);
     requests.attribute(IFLA_MTU, &network.mtu.to_ne_bytes());
     requests.end();
@@ -138,6 +143,16 @@ impl Requests {
         self.put(&(NLM_F_REQUEST | NLM_F_ACK | flags).to_ne_bytes());
         self.put(&self.count.to_ne_bytes());
         self.put(&[0; 4]);
+    }
+
+    /// Begins to set an interface up.
+    fn begin_up(&mut self, index: u32) {
+        // struct ifinfomsg: family, padding, type, index, flags, which of them change.
+        self.begin(RTM_NEWLINK, 0);
+        self.put(&[0, 0, 0, 0]);
+        self.put(&index.to_ne_bytes());
+        self.put(&IFF_UP.to_ne_bytes());
+        self.put(&IFF_UP.to_ne_bytes());
     }
 
     fn put(&mut self, bytes: &[u8]) {

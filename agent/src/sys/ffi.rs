@@ -84,10 +84,6 @@ pub const TIOCSCTTY: c_ulong = 0x540e;
 pub const TIOCSWINSZ: c_ulong = 0x5414;
 pub const TIOCSPTLCK: c_ulong = 0x4004_5431;
 pub const TIOCGPTPEER: c_ulong = 0x5441;
-/// linux/sockios.h, net/if.h.
-pub const SIOCGIFFLAGS: c_ulong = 0x8913;
-pub const SIOCSIFFLAGS: c_ulong = 0x8914;
-pub const IFF_UP: i16 = 1;
 pub const AF_INET: c_int = 2;
 pub const AF_INET6: c_int = 10;
 pub const IPPROTO_ICMP: c_int = 1;
@@ -191,13 +187,6 @@ pub struct statfs {
     pub f_frsize: i64,
     pub f_flags: i64,
     pub f_spare: [i64; 4],
-}
-
-#[repr(C)]
-pub struct ifreq {
-    pub name: [u8; 16],
-    pub flags: i16,
-    pub padding: [u8; 22],
 }
 
 extern "C" {

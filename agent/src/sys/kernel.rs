@@ -162,29 +162,6 @@ pub fn random(buffer: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// Brings a network interface up (netdevice(7), SIOCSIFFLAGS).
-pub fn interface_up(name: &str) -> Result<()> {
-    let mut request = ifreq {
-        name: [0; 16],
-        flags: 0,
-        padding: [0; 22],
-    };
-    let bytes = name.as_bytes();
-    if bytes.len() >= request.name.len() {
-        return Err(Error::from_raw_os_error(EINVAL));
-    }
-    request.name[..bytes.len()].copy_from_slice(bytes);
-    // SAFETY: the request has the size of struct ifreq (40 bytes) and lives through the calls.
-    unsafe {
-        let socket: OwnedFd = own(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))?;
-        let fd = socket.as_raw_fd();
-        check(ioctl(fd, SIOCGIFFLAGS, &mut request as *mut ifreq))?;
-        request.flags |= IFF_UP;
-        check(ioctl(fd, SIOCSIFFLAGS, &mut request as *mut ifreq))?;
-    }
-    Ok(())
-}
-
 /// A socket for echo requests that this process need not be privileged for (icmp(7)).
 pub fn icmp_socket(six: bool) -> Result<OwnedFd> {
     let (family, protocol) = if six {
