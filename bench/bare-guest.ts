@@ -317,8 +317,8 @@ function introduction(options: BareOptions | null): Message[] {
   return [
     seed(),
     { type: "Clock", seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 },
-    { type: "Mount", root, tmpSizeMib: 64, programs: [], network },
+    { type: "Mount", root, tmpSizeMib: 64, programs: [], network, trust: null },
     seed(),
-    { type: "Boot", hostname: "bare", workdir: "", mounts: [], scripts: [], network },
+    { type: "Boot", hostname: "bare", workdir: "", mounts: [], scripts: [], network, trust: null },
   ];
 }

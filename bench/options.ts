@@ -8,8 +8,10 @@ export const partNames = [
   "files",
   "mounts",
   "network",
+  "tls",
   "images",
   "templates",
+  "fork",
 ] as const;
 
 export type PartName = (typeof partNames)[number];
@@ -18,7 +20,7 @@ export type PartName = (typeof partNames)[number];
 const counts = {
   /** start-stop: cold starts. Round trips are measured 40 times as often, `msb ls` four times. */
   runs: 5,
-  /** commands, mounts: MiB of each throughput run. */
+  /** commands, mounts, tls: MiB of each throughput run. */
   mebibytes: 256,
   /** files: MiB of the one large file. */
   large: 512,
@@ -26,13 +28,15 @@ const counts = {
   small: 10_000,
   /** mounts: files of the repository that git looks at. */
   tracked: 20_000,
-  /** network: seconds of each throughput run. */
+  /** network, tls: seconds of each run. */
   seconds: 3,
-  /** templates, mounts, network: starts one after another. */
+  /** tls: MiB that go up, and down, while memory is watched. */
+  transfer: 1024,
+  /** templates, mounts, network, fork: starts one after another. */
   starts: 50,
   /** templates: cold boots among these. */
   cold: 5,
-  /** templates: sandboxes created at once, and one every now and then. */
+  /** templates, fork: sandboxes created at once; templates: one every now and then. */
   burst: 20,
   /** templates: sandboxes alive together. */
   alive: 100,

@@ -211,7 +211,10 @@ function introduction(argv: string[]): [stream: number, message: Message][] {
   return [
     [0, { type: "Seed", protocolVersion: PROTOCOL_VERSION, entropy: randomBytes(64) }],
     [0, { type: "Clock", seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1_000_000 }],
-    [0, { type: "Boot", hostname: "floor", workdir: "", mounts: [], scripts: [], network: null }],
+    [
+      0,
+      { type: "Boot", hostname: "floor", workdir: "", mounts: [], scripts: [], network: null, trust: null },
+    ],
     [
       commandStream,
       {

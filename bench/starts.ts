@@ -22,8 +22,9 @@ export interface Started {
   readonly cpu: CpuShares | null;
 }
 
+/** Without a network, as the floor is: what that costs is measured elsewhere. */
 export function baseSandbox(name: string): SandboxBuilder {
-  return Sandboxes.builder(name).image("localhost/base");
+  return Sandboxes.builder(name).image("localhost/base").disableNetwork();
 }
 
 /**

@@ -66,7 +66,7 @@ interface MadeTemplates {
 }
 
 /** What remains to be done with templates once they are made is not to disturb what is measured, so it is waited for. */
-async function makeTemplates(home: Home): Promise<MadeTemplates> {
+export async function makeTemplates(home: Home): Promise<MadeTemplates> {
   const { sandbox, output } = await start(baseSandbox("first"), false);
   const { thp } = (await findSandbox(home, "first")).record.config;
   const giveUpAt = performance.now() + completionMs;

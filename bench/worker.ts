@@ -6,6 +6,7 @@ import { BareGuest } from "./bare-guest.ts";
 import { measureCommandLine } from "./command-line.ts";
 import { measureConcurrency, measureRoundTrips, measureThroughput } from "./commands.ts";
 import { measureFiles } from "./files.ts";
+import { measureForks } from "./forks.ts";
 import { measureImages } from "./image.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { measureMounts } from "./mounts.ts";
@@ -13,6 +14,7 @@ import { measureNetwork } from "./network.ts";
 import { parseOptions, type Counts, type PartName } from "./options.ts";
 import { Report } from "./report.ts";
 import { measureTemplates } from "./templates.ts";
+import { measureTls } from "./tls.ts";
 
 /** MiB of the guests that are compared with one that has no supervisor. */
 const memoryMib = 512;
@@ -26,8 +28,11 @@ const parts: Readonly<Record<PartName, Part>> = {
   files: measureFilesPart,
   mounts: measureMountsPart,
   network: measureNetworkPart,
+  tls: (report, { runs, ...counts }) =>
+    measureTls(report, { ...counts, rounds: Math.max(1, Math.ceil(runs / 3)) }),
   images: (report, { runs }) => measureImages(report, Math.max(1, Math.ceil(runs / 2))),
   templates: measureTemplates,
+  fork: measureForks,
 };
 
 async function measureCommands(report: Report, { runs, mebibytes }: Counts): Promise<void> {
@@ -84,8 +89,7 @@ process.channel?.unref();
 process.env["MSB_TEMPLATES"] = "off";
 const facts = await findFacts();
 for (const name of options.parts) {
-  process.env["MSB_TEMPLATES"] =
-    name === "templates" || name === "mounts" || name === "network" ? "on" : "off";
+  process.env["MSB_TEMPLATES"] = ["templates", "mounts", "network", "fork"].includes(name) ? "on" : "off";
   try {
     await parts[name](report, options.counts);
   } catch (error) {

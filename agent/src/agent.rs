@@ -1,12 +1,14 @@
 //! The event loop: the supervisor's messages, the commands' descriptors, what the workers of files have done, and the signals of
 //! PID 1, one after another.
 
+mod deferred;
 mod dispatch;
 
 use crate::commands::session::{from_token, Channel, News, Session, Turn, GRACE};
 use crate::files::Files;
 use crate::generated::messages::{AgentHello, GuestNetwork, Message, OutOfMemory};
-use crate::guest::BareRoot;
+use crate::guest::freeze::Frozen;
+use crate::guest::{BareRoot, Installed};
 use crate::modules::Modules;
 use crate::protocol::port::{Port, Received};
 use crate::protocol::stream::Streams;
@@ -16,6 +18,7 @@ use crate::root::Root;
 use crate::shutdown::{release_disks, Remaining, Shutdown, INSIDE_GRACE};
 use crate::stats;
 use crate::sys::{self, Epoll, Reaped, SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2};
+use deferred::Deferred;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
@@ -30,6 +33,8 @@ const FILES: u64 = u64::MAX - 2;
 const READS_PER_TURN: usize = 4;
 /// How long an output that writes in crumbs is left alone to collect some; too short for anyone to see.
 const BREATHER: Duration = Duration::from_millis(2);
+/// How long the supervisor may keep a guest still for copying it, before that goes on by itself.
+pub(in crate::agent) const STILL: Duration = Duration::from_secs(30);
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -72,10 +77,14 @@ pub struct Agent {
     root: Option<Root>,
     /// The guest is a sandbox; there is only one in its life.
     booted: bool,
+    /// What every command's environment has unless it says otherwise, as `NAME=value`.
+    environment: Vec<String>,
     /// Of its /tmp.
     tmp_size_mib: u32,
     /// As it is set up; None while it is not, or there is none.
     network: Option<GuestNetwork>,
+    /// Whom the guest believes already.
+    installed: Option<Installed>,
     /// Its root is being changed for it, or was, since it was mounted.
     bare: Option<BareRoot>,
     /// It cannot become one, which was answered. The rest of what was asked for in the same breath is passed over.
@@ -86,6 +95,7 @@ pub struct Agent {
     oom_kills: u64,
     sessions: BTreeMap<u32, Session>,
     files: Files,
+    deferred: Deferred,
     /// Outputs that may have something to read, in the order in which they get their turns.
     turns: VecDeque<(u32, Channel)>,
     /// Outputs that write in crumbs, and when they get their next turn.
@@ -94,6 +104,8 @@ pub struct Agent {
     /// Commands whose leader has ended, and until when their outputs may end with it; the next one first.
     graces: VecDeque<(Instant, u32)>,
     processes: bool,
+    /// All processes, while the guest is copied.
+    frozen: Option<Frozen>,
     shutdown: Option<Shutdown>,
 }
 
@@ -119,19 +131,23 @@ impl Agent {
             seeded: false,
             root: None,
             booted: false,
+            environment: Vec::new(),
             tmp_size_mib: 0,
             network: None,
+            installed: None,
             bare: None,
             boot_failed: false,
             events: 0,
             oom_kills: 0,
             sessions: BTreeMap::new(),
             files,
+            deferred: Deferred::default(),
             turns: VecDeque::new(),
             later: Vec::new(),
             later_at: None,
             graces: VecDeque::new(),
             processes: false,
+            frozen: None,
             shutdown: None,
         })
     }
@@ -164,6 +180,7 @@ impl Agent {
         self.end_graces();
         self.pump_outputs()?;
         self.files.pump(&mut self.streams, &mut self.port);
+        self.take_deferred()?;
         self.port.flush(&self.epoll, PORT)?;
         let timeout = self.timeout()?;
         self.epoll.wait(events, timeout)?;
@@ -363,6 +380,7 @@ impl Agent {
     }
 
     fn begin_shutdown(&mut self, stream: Option<u32>, grace: Duration, signal: i32) {
+        self.files.release_disk();
         match &mut self.shutdown {
             Some(shutdown) => shutdown.hurry(stream, grace),
             None => {

@@ -1,16 +1,21 @@
 //! What a program expects to find around it: the kernel's file systems, a name, a loopback interface, a clock.
 
+pub mod connections;
 mod files;
+pub mod freeze;
 mod mounts;
 mod network;
+mod notify;
 pub mod places;
 mod preread;
+mod trust;
 mod volumes;
 
 pub use files::is_managed;
+pub use trust::Installed;
 
 use crate::failure::{While, GUEST, WORKDIR};
-use crate::generated::messages::{Boot, BootFailed, Clock, GuestNetwork, Mount, Seed};
+use crate::generated::messages::{BecomeCopy, Boot, BootFailed, Clock, GuestNetwork, Mount, Seed};
 use crate::modules::Modules;
 use crate::relay::Relay;
 use crate::root::Owner;
@@ -30,8 +35,9 @@ pub fn set_clock(clock: &Clock) -> std::result::Result<(), BootFailed> {
     sys::set_clock(clock.seconds, clock.nanoseconds).during(GUEST, "clock")
 }
 
-/// Sets up inside the new root what all sandboxes have alike.
-pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed> {
+/// Sets up inside the new root what all sandboxes have alike. Returns whom the guest believes, when it is to be saved: whoever is
+/// to be one sandbox is told when it boots.
+pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<Option<Installed>, BootFailed> {
     mounts::mount_all(mount.tmp_size_mib, owner)?;
     link_devices().during(GUEST, "/dev")?;
     network::set_up_loopback().during(GUEST, "loopback interface")?;
@@ -40,11 +46,12 @@ pub fn set_up(mount: &Mount, owner: Owner) -> std::result::Result<(), BootFailed
         network::set_up(network)?;
         files::write_resolver(network, owner)?;
     }
-    if !mount.programs.is_empty() {
-        preread::read_directories_around();
-        preread::read_programs(&mount.programs);
+    if mount.programs.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    preread::read_directories_around();
+    preread::read_programs(&mount.programs);
+    trust::install(mount.trust.as_ref(), owner).map(Some)
 }
 
 /// What it takes to cover a root again that was laid bare.
@@ -60,7 +67,8 @@ pub fn lay_bare(tmp_size_mib: u32) -> Result<BareRoot> {
 
 /// Sets up what makes this sandbox itself.
 ///
-/// `bare`: its root was laid bare to be changed, and is covered again. `network`: how that is set up already.
+/// `bare`: its root was laid bare to be changed, and is covered again. `network`: how that is set up already. `installed`: whom it
+/// believes already. Returns what every command's environment has unless it says otherwise, as `NAME=value`.
 pub fn become_sandbox(
     boot: &Boot,
     owner: Owner,
@@ -68,7 +76,8 @@ pub fn become_sandbox(
     relay: Option<&Relay>,
     bare: Option<&BareRoot>,
     network: Option<&GuestNetwork>,
-) -> std::result::Result<(), BootFailed> {
+    installed: Option<Installed>,
+) -> std::result::Result<Vec<String>, BootFailed> {
     if let Some(BareRoot { tmp_size_mib }) = bare {
         mounts::cover_all(*tmp_size_mib, owner)?;
         if owner == Owner::Sandbox {
@@ -88,13 +97,34 @@ pub fn become_sandbox(
         }
     }
     files::write_all(boot, owner)?;
+    let mounted: Vec<&str> = boot.mounts.iter().map(|mount| &*mount.path).collect();
+    let installed = installed.filter(|_| bare.is_none());
+    let environment = trust::renew(boot.trust.as_ref(), owner, &mounted, installed)?;
     // After what the agent writes: nothing of that is to land in what is mounted.
     volumes::mount_all(&boot.mounts, modules, relay)?;
     // One that is a mount is there. To ask for it would be to wait for whoever serves it.
-    if boot.mounts.iter().any(|mount| mount.path == boot.workdir) {
-        return Ok(());
+    if !mounted.contains(&&*boot.workdir) {
+        make_working_directory(&boot.workdir)?;
     }
-    make_working_directory(&boot.workdir)
+    Ok(environment)
+}
+
+/// Makes a copy of a running sandbox another one: it has a name and an id of its own, and its programs can tell that it is one. Nothing of
+/// it runs yet.
+pub fn become_copy(
+    copy: &BecomeCopy,
+    network: Option<&GuestNetwork>,
+    owner: Owner,
+) -> std::result::Result<(), BootFailed> {
+    sys::set_host_name(&copy.hostname).during(GUEST, "host name")?;
+    files::rename_copy(&copy.hostname, network, owner)?;
+    files::write_boot_id().during(GUEST, "boot id")?;
+    files::write_fork(&copy.name, &copy.source).during(GUEST, "fork.json")?;
+    connections::reset_outward().during(GUEST, "connections")?;
+    if copy.signal != 0 {
+        notify::all(i32::from(copy.signal)).during(GUEST, "signal")?;
+    }
+    Ok(())
 }
 
 /// Images name working directories that none of their layers holds: as every engine does, they are made. One that cannot be is

@@ -1,16 +1,15 @@
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { promisify } from "node:util";
+import { supervisorNodeOptions } from "../../src/start/contract/process.ts";
 import { cpuTimeMs } from "../processes.ts";
 import type { Report } from "../report.ts";
 import type { Caller, Servers } from "./caller.ts";
 import { iperf } from "./iperf.ts";
+import { callerIn, firstOutput } from "./namespace.ts";
 import type { Programs } from "./programs.ts";
 import { measureRequests } from "./requests.ts";
-
-const run = promisify(execFile);
 
 /** Wanted of the gateway's TCP throughput at MTU 65520: so many times that of slirp4netns. */
 const wantedOfSlirp4netns = 1.0;
@@ -76,7 +75,7 @@ export async function measureAlone(
 }
 
 async function startGateway({ probe, cable }: Programs, mtu: number): Promise<Namespace> {
-  const words = [join(import.meta.dirname, "alone-gateway.ts"), cable, String(mtu)];
+  const words = [...supervisorNodeOptions, join(import.meta.dirname, "alone-gateway.ts"), cable, String(mtu)];
   const gateway = spawn(process.execPath, words, { stdio: ["pipe", "pipe", "inherit"] });
   const pid = Number(await firstOutput(gateway, gateway.stdout));
   return {
@@ -99,8 +98,11 @@ async function startSlirp4netns({ probe }: Programs, mtu: number): Promise<Names
   const words = ["--configure", `--mtu=${mtu}`, "--ready-fd=3", String(pid), "tap0"];
   const slirp = spawn("slirp4netns", words, { stdio: ["ignore", "ignore", "ignore", "pipe"] });
   await firstOutput(slirp, slirp.stdio[3] as Readable);
+  const caller = callerIn(pid, "10.0.2.2", probe);
+  // As at the gateway's: see `cable.rs`.
+  await caller.output("ip link set tap0 txqueuelen 10000");
   return {
-    ...callerIn(pid, "10.0.2.2", probe),
+    ...caller,
     other: slirp.pid ?? 0,
     async [Symbol.asyncDispose]() {
       for (const child of [slirp, sleeper]) {
@@ -110,23 +112,4 @@ async function startSlirp4netns({ probe }: Programs, mtu: number): Promise<Names
       }
     },
   };
-}
-
-function callerIn(pid: number, host: string, probe: string): Caller {
-  const words = [`--user=/proc/${pid}/ns/user`, `--net=/proc/${pid}/ns/net`, "--preserve-credentials"];
-  return {
-    host,
-    probe,
-    output: async (script) => (await run("nsenter", [...words, "sh", "-c", script])).stdout,
-  };
-}
-
-/** @throws Error when it ends before it prints anything */
-async function firstOutput(child: ChildProcess, output: Readable): Promise<string> {
-  const first = await Promise.race([
-    once(output, "data").then(([data]) => String(data)),
-    once(child, "exit").then(() => null),
-  ]);
-  if (first === null) throw new Error(`${child.spawnfile} did not start`);
-  return first;
 }

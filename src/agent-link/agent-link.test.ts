@@ -31,6 +31,7 @@ const mount: MountMessage = {
   tmpSizeMib: 1,
   programs: [],
   network: null,
+  trust: null,
 };
 const boot: BootMessage = {
   type: "Boot",
@@ -39,6 +40,7 @@ const boot: BootMessage = {
   mounts: [],
   scripts: [],
   network: null,
+  trust: null,
 };
 const mounted = control(0, { type: "Mounted" });
 const ready = control(0, { type: "Ready" });

@@ -3,6 +3,7 @@ import { AgentUnresponsiveError, ProtocolError, RuntimeError } from "../errors/i
 import { orTimeout } from "../host/or-timeout.ts";
 import type {
   AgentHelloMessage,
+  BecomeCopyMessage,
   BootMessage,
   ExecMessage,
   Message,
@@ -11,7 +12,7 @@ import type {
 } from "../protocol/generated/messages.ts";
 import { PROTOCOL_VERSION } from "../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../protocol/stream.ts";
-import { Streams } from "../protocol/streams.ts";
+import { Streams, type OpenStreams } from "../protocol/streams.ts";
 import { clockMessage, seedMessage } from "../guest-setup/boot-messages.ts";
 import type { GuestFill } from "../guest-setup/guest-fill.ts";
 import { AgentSession, type SessionSink } from "./agent-session.ts";
@@ -28,6 +29,12 @@ export interface AgentLinkOptions {
   /** What the agent said when it was met first: it was restored since then and does not say it again. */
   readonly restored?: AgentHelloMessage;
 }
+
+/** What a copy of a guest is from then on. */
+export type CopyIdentity = Omit<BecomeCopyMessage, "type" | "goesOn">;
+
+/** The guest itself gives up sooner, ms. */
+const stillWithinMs = 15_000;
 
 interface Waiter<T> {
   resolve(value: T): void;
@@ -140,7 +147,7 @@ export class AgentLink {
 
   /** Starts a command. What becomes of it is told to the sink. */
   exec(request: ExecMessage, sink: SessionSink): AgentSession {
-    return new AgentSession(this.#streams, request, sink);
+    return AgentSession.start(this.#streams, request, sink);
   }
 
   /**
@@ -194,13 +201,112 @@ export class AgentLink {
     await this.#request({ type: "Shutdown", graceMs, signal }, () => undefined);
   }
 
+  /**
+   * Has all processes of the guest stand still. When it resolves, nothing is on the way between the guest and here, and nothing is sent
+   * until {@link goOn}: then the guest can be copied.
+   *
+   * @returns what a link with a copy has to know
+   * @throws RuntimeError when it cannot, or does not in time; the guest goes on then
+   */
+  async holdStill(withinMs = stillWithinMs): Promise<OpenStreams> {
+    const still = this.#request({ type: "HoldStill" }, (answer) => {
+      if (answer.type !== "StandsStill") throw unexpected(answer.type);
+    });
+    this.#streams.hold();
+    try {
+      const inTime = await orTimeout(
+        still.then(() => true),
+        withinMs,
+      );
+      if (inTime === null) throw new RuntimeError(`the guest does not stand still within ${withinMs} ms`);
+      return this.#streams.state;
+    } catch (error) {
+      // It may stand still later, and waits for a word then.
+      this.goOn();
+      throw error;
+    }
+  }
+
+  /** Goes on with a guest that stands still. @param elsewhere in another machine than before, so that its connections to the outside are reset */
+  goOn(elsewhere = false): void {
+    this.#streams.release();
+    this.#streams.send({ type: "GoOn", elsewhere });
+    this.#streams.send(clockMessage());
+  }
+
+  /**
+   * Takes over what a guest that stands still had open with another link. Nothing is said before {@link goOn}.
+   *
+   * @param listen says who listens to a stream; null: nobody, and it is given up
+   */
+  takeOver(open: OpenStreams, listen: (stream: Stream) => StreamHandler | null): void {
+    this.#streams.hold();
+    this.#streams.takeOver(open, (stream) => {
+      if (stream.service.name === "events") return this.#listenToEvents();
+      const listener = listen(stream);
+      if (listener !== null) return listener;
+      stream.abort(new RuntimeError("the sandbox was suspended meanwhile"));
+      return nobody;
+    });
+  }
+
+  /**
+   * Makes a guest that stands still, a copy of another one, a sandbox of its own, and goes on with it.
+   *
+   * @param goesOn false: it stands still until {@link goOn}
+   * @throws as {@link booted}
+   */
+  async becomeCopy(copy: CopyIdentity, goesOn = true): Promise<void> {
+    const ready = this.booted(false);
+    this.#streams.send(seedMessage());
+    this.#streams.send(clockMessage());
+    this.#streams.send({ type: "BecomeCopy", ...copy, goesOn });
+    // It was kept back until now; what is said to single streams comes after it.
+    this.#streams.release();
+    await ready;
+  }
+
+  /**
+   * Goes on with a guest that stands still and was taken over: with new random numbers, whoever has its memory besides, and the time of now.
+   * Where it cannot have them it does not go on, and the connection fails.
+   */
+  goOnAfresh(): void {
+    this.#streams.send(seedMessage());
+    this.#streams.send(clockMessage());
+    this.goOn(true);
+  }
+
+  /**
+   * Does in a copy that stands still, and goes on doing so, what is done when somebody has it: what is done for the first time in a machine
+   * takes many times as long. Nobody has the streams of its commands; it must have none.
+   *
+   * @param work what else is done with it; no stream of it is left open
+   * @returns what it has open then, for {@link takeOver}
+   * @throws as {@link booted}, and what the work throws
+   */
+  async rehearse(open: OpenStreams, copy: CopyIdentity, work: () => Promise<void>): Promise<OpenStreams> {
+    this.takeOver(open, () => null);
+    await this.becomeCopy(copy, false);
+    await work();
+    await this.ping();
+    // What is left is taken over already.
+    return { ...this.#streams.state, streams: [] };
+  }
+
+  /** Resolves when nothing is left that is not on the guest's disks. @throws RuntimeError, ProtocolError */
+  async flush(): Promise<void> {
+    await this.#request({ type: "FlushDisks" }, (answer) => {
+      if (answer.type !== "FileDone") throw unexpected(answer.type);
+    });
+  }
+
   /** How many bytes the agent has sent so far: whatever they are, they are a sign of life. */
   get received(): number {
     return this.#streams.received;
   }
 
   /** Drops the connection. Whoever waits for the guest is told this. */
-  giveUp(reason: AgentUnresponsiveError): void {
+  giveUp(reason: AgentUnresponsiveError | RuntimeError): void {
     this.#streams.fail(reason);
   }
 
@@ -242,6 +348,10 @@ export class AgentLink {
 
   #accept(opening: Message): StreamHandler {
     if (opening.type !== "Events" || this.#events !== null) throw unexpected(opening.type);
+    return this.#listenToEvents();
+  }
+
+  #listenToEvents(): GuestEvents {
     this.#events = new GuestEvents(this.#options.event ?? ((): void => undefined));
     return this.#events;
   }
@@ -265,8 +375,10 @@ export class AgentLink {
     return new Promise((resolve, reject) => {
       this.#streams.open(question, {
         message: (answer) => {
-          if (answer.type === "Failure") reject(new RuntimeError(`the guest refused: ${answer.message}`));
-          else resolve(take(answer));
+          if (answer.type === "Failure") {
+            const { message, hint } = answer;
+            reject(new RuntimeError(`the guest refused: ${message}`, hint === "" ? {} : { hint }));
+          } else resolve(take(answer));
         },
         data: () => undefined,
         lost: reject,
@@ -291,6 +403,8 @@ export class AgentLink {
     return waiter;
   }
 }
+
+const nobody: StreamHandler = { message: () => undefined, data: () => undefined, lost: () => undefined };
 
 function unexpected(name: string): ProtocolError {
   return new ProtocolError(`the guest sent ${name} that nobody asked for`);

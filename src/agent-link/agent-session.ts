@@ -31,9 +31,30 @@ export class AgentSession implements StreamHandler {
   #started = false;
   #exited = false;
 
-  constructor(streams: Streams, request: ExecMessage, sink: SessionSink) {
+  private constructor(sink: SessionSink, open: (session: AgentSession) => Stream) {
     this.#sink = sink;
-    this.#stream = streams.open(request, this);
+    this.#stream = open(this);
+  }
+
+  static start(streams: Streams, request: ExecMessage, sink: SessionSink): AgentSession {
+    return new AgentSession(sink, (session) => streams.open(request, session));
+  }
+
+  /** One that was begun on another link. */
+  static adopt(stream: Stream, hasExited: boolean, sink: SessionSink): AgentSession {
+    const session = new AgentSession(sink, () => stream);
+    session.#started = true;
+    session.#exited = hasExited;
+    return session;
+  }
+
+  /** The number of its stream. */
+  get streamId(): number {
+    return this.#stream.id;
+  }
+
+  get hasExited(): boolean {
+    return this.#exited;
   }
 
   /** Bytes of output that were received and not granted again. */

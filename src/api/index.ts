@@ -19,20 +19,39 @@ export {
   LogLevels,
   PatchKinds,
   PullPolicies,
+  GuestFlushes,
+  PausedCallsKinds,
   RootfsSourceKinds,
   SandboxStatuses,
+  HostShutdowns,
   ThpModes,
   ViolationAction,
   ViolationActions,
   type CpuPlacement,
   type DeploymentProfile,
   type DiskImageFormat,
+  type GuestFlush,
   type PatchKind,
+  type PausedCalls,
   type PullPolicy,
   type RootfsSourceKind,
   type SandboxStatus,
+  type HostShutdown,
   type ThpMode,
 } from "../config/enums.ts";
+export { SandboxPool, type PoolStatus } from "./pool/pool.ts";
+export type { PoolOptions, PoolWarm, TakeOptions } from "./pool/pool-options.ts";
+export type { SecretsInput } from "./providers/given-secrets.ts";
+export type { HooksInput } from "./providers/run-hooks.ts";
+export type {
+  ModificationDisposition,
+  ModificationPolicy,
+  ModificationRemark,
+  ModifyOptions,
+  SandboxModificationPlan,
+  SecretModifySpec,
+  SecretPlannedChange,
+} from "./modify/modification-plan.ts";
 export type { WaitOptions } from "../host/operation.ts";
 export type { EnvInput, EnvPair } from "../config/env.ts";
 export type { PairsInput } from "../config/pairs.ts";
@@ -130,6 +149,44 @@ export type {
   RateLimiterConfig,
   TokenBucketConfig,
 } from "../config/network/network-type.ts";
+export { HttpBuilder } from "../config/network/interception/builders/http-builder.ts";
+export type { HttpInput, HttpRuleInput } from "../config/network/interception/builders/http-object.ts";
+export { SecretBuilder } from "../config/network/interception/builders/secret-builder.ts";
+export {
+  Secret,
+  type SecretInput,
+  type SecretOptions,
+} from "../config/network/interception/builders/secret-object.ts";
+export { TlsBuilder } from "../config/network/interception/builders/tls-builder.ts";
+export type { TlsInput } from "../config/network/interception/builders/tls-object.ts";
+export {
+  ViolationActionBuilder,
+  type ViolationInput,
+} from "../config/network/interception/builders/violation-builder.ts";
+export type {
+  ChangedRequest,
+  ChangedResponse,
+  HookBody,
+  HookContext,
+  HookedField,
+  HookedRequest,
+  HookedRequestHead,
+  HookedResponse,
+  HookHeaders,
+  MadeResponse,
+  RequestHook,
+  ResponseHook,
+} from "../config/network/interception/http-hooks.ts";
+export type { HttpConfig, HttpRule } from "../config/network/interception/http-type.ts";
+export type {
+  ExpiringSecret,
+  SecretProvider,
+  SecretRequest,
+} from "../config/network/interception/secret-material.ts";
+export type { SecretEntry } from "../config/network/interception/secret-settings.ts";
+export { SecretSource, type SecretInjection } from "../config/network/interception/secret-type.ts";
+export type { TlsSettings as TlsConfig } from "../config/network/interception/tls-settings.ts";
+export type { ViolationSetting } from "../config/network/interception/violation-setting.ts";
 export {
   NetworkPolicy,
   NetworkProfiles,
@@ -164,7 +221,7 @@ export { intoRootfsSource, type RootfsSource } from "../config/rootfs-source.ts"
 export { Sandbox } from "./sandbox/entry.ts";
 export { SandboxBuilder } from "./config/sandbox-builder.ts";
 export type { SandboxConfig } from "../config/sandbox/sandbox-config.ts";
-export type { SandboxPingResult, SandboxTouchResult } from "./control/sandbox-control.ts";
+export type { PauseOptions, SandboxPingResult, SandboxTouchResult } from "./control/sandbox-control.ts";
 export type { SandboxStopResult } from "./control/stop-result.ts";
 export type { SandboxConfigInput } from "../config/sandbox/config-object.ts";
 export { SandboxHandle } from "./sandbox/sandbox.ts";
@@ -178,6 +235,33 @@ export {
   type VolumeConfigInput,
   type VolumeKind,
 } from "../config/volumes/volume-config.ts";
+export type { SnapshotConfig } from "../config/snapshots/snapshot-config.ts";
+export { SnapshotBuilder } from "./snapshots/snapshot-builder.ts";
+export type { Checkpoint, CheckpointOptions, RollbackOptions } from "./checkpoints/checkpoint.ts";
+export type { ForkOptions, ForkResult } from "./fork/fork-options.ts";
+export { Snapshot } from "./snapshots/entry.ts";
+export { SnapshotHandle, type SnapshotRemoveOptions } from "./snapshots/snapshot-handle.ts";
+export type { ExportOpts, SaveOpts } from "./snapshots/archives.ts";
+export { RestoreBuilder } from "./snapshots/restore/restore-builder.ts";
+export type {
+  SnapshotMemory,
+  SnapshotScope,
+  SnapshotState,
+  SnapshotVerifyReport,
+} from "./snapshots/snapshot.ts";
+export { Storage } from "./storage/storage.ts";
+export type {
+  DiskUsage,
+  SandboxPart,
+  SandboxStorageUsage,
+  SnapshotPart,
+  SnapshotStorageUsage,
+  StorageKind,
+  StorageKindUsage,
+  StoragePruneOptions,
+  StoragePruneReport,
+  StorageUsage,
+} from "./storage/storage-types.ts";
 export { VolumeBuilder } from "./volumes/volume-builder.ts";
 export { Volume, type VolumePruneReport } from "./volumes/entry.ts";
 export { VolumeFs, type VolumeFsEntry } from "./volumes/volume-fs.ts";

@@ -14,14 +14,14 @@ import { labelOption, sandboxNames, select } from "./selection.ts";
 /** A command that does the same to each of several sandboxes, named or chosen by their labels. */
 export interface BulkCommandSpec<S extends OptionSpecs>
   extends Omit<CommandSpec<S>, "operands" | "run">, Pick<BulkAction, "doing" | "done"> {
-  /** What cannot be done for one sandbox is thrown. */
+  /** What cannot be done for one sandbox is thrown. @returns what was done, where it is something else than `done` */
   act(
     this: void,
     sandboxes: typeof Sandbox,
     name: string,
     options: Invocation<S>["options"],
     progress: Progress,
-  ): Promise<void>;
+  ): Promise<string | undefined | void>;
 }
 
 /** @param spec.options its own ones, before `--label` and `--quiet`, which all have */

@@ -11,8 +11,8 @@ export interface BulkAction extends ProgressOptions {
   readonly doing: string;
   /** When it is done: `Stopped`. */
   readonly done: string;
-  /** What cannot be done for one name is thrown. */
-  act(this: void, name: string, progress: Progress): Promise<void>;
+  /** What cannot be done for one name is thrown. @returns what was done, where it is something else than `done` */
+  act(this: void, name: string, progress: Progress): Promise<string | undefined | void>;
 }
 
 /**
@@ -37,8 +37,8 @@ async function actOn(name: string, action: BulkAction, alone: boolean): Promise<
   try {
     // Several spinners would fight for one line.
     if (alone) await progress.start(`${action.doing} ${name}`);
-    await action.act(name, progress);
-    progress.done(action.done, name);
+    const done = await action.act(name, progress);
+    progress.done(done ?? action.done, name);
     return true;
   } catch (error) {
     if (isInterrupted()) return await untilExit();

@@ -95,6 +95,102 @@ const volumeFamily: CommandFamily = {
   ],
 };
 
+const snapshotFamily: CommandFamily = {
+  names: ["snapshot", "snap"],
+  hiddenNames: ["snapshots", "snaps"],
+  group: storage,
+  summary: "Capture sandboxes, verify, save, load and remove them",
+  members: [
+    {
+      names: ["create"],
+      group: storage,
+      load: async () => (await import("./commands/snapshot/snapshot-create.ts")).snapshotCreate,
+    },
+    {
+      names: ["list", "ls"],
+      group: storage,
+      load: async () => (await import("./commands/snapshot/snapshot-list.ts")).snapshotList,
+    },
+    {
+      names: ["inspect"],
+      group: storage,
+      load: async () => (await import("./commands/snapshot/snapshot-inspect.ts")).snapshotInspect,
+    },
+    {
+      names: ["verify"],
+      group: storage,
+      load: async () => (await import("./commands/snapshot/snapshot-verify.ts")).snapshotVerify,
+    },
+    {
+      names: ["remove", "rm"],
+      group: storage,
+      load: async () => (await import("./commands/snapshot/snapshot-remove.ts")).snapshotRemove,
+    },
+    {
+      names: ["reindex"],
+      group: storage,
+      load: async () => (await import("./commands/snapshot/snapshot-reindex.ts")).snapshotReindex,
+    },
+    {
+      names: ["save"],
+      group: storage,
+      load: async () => (await import("./commands/snapshot/snapshot-save.ts")).snapshotSave,
+    },
+    {
+      names: ["load"],
+      group: storage,
+      load: async () => (await import("./commands/snapshot/snapshot-load.ts")).snapshotLoad,
+    },
+  ],
+};
+
+const checkpointFamily: CommandFamily = {
+  names: ["checkpoint"],
+  hiddenNames: ["checkpoints"],
+  group: storage,
+  summary: "Note moments of running sandboxes to go back to, list and remove them",
+  members: [
+    {
+      names: ["create"],
+      group: storage,
+      load: async () => (await import("./commands/checkpoint/checkpoint-create.ts")).checkpointCreate,
+    },
+    {
+      names: ["list", "ls"],
+      group: storage,
+      load: async () => (await import("./commands/checkpoint/checkpoint-list.ts")).checkpointList,
+    },
+    {
+      names: ["remove", "rm"],
+      group: storage,
+      load: async () => (await import("./commands/checkpoint/checkpoint-remove.ts")).checkpointRemove,
+    },
+  ],
+};
+
+const poolFamily: CommandFamily = {
+  names: ["pool"],
+  group: sandboxes,
+  summary: "Keep sandboxes ready that are started ahead",
+  members: [
+    {
+      names: ["create"],
+      group: sandboxes,
+      load: async () => (await import("./commands/pool/pool-create.ts")).poolCreate,
+    },
+    {
+      names: ["list", "ls"],
+      group: sandboxes,
+      load: async () => (await import("./commands/pool/pool-list.ts")).poolList,
+    },
+    {
+      names: ["remove", "rm"],
+      group: sandboxes,
+      load: async () => (await import("./commands/pool/pool-remove.ts")).poolRemove,
+    },
+  ],
+};
+
 const networkFamily: CommandFamily = {
   names: ["net"],
   group: inspection,
@@ -161,6 +257,25 @@ const templateFamily: CommandFamily = {
   ],
 };
 
+const tlsFamily: CommandFamily = {
+  names: ["tls"],
+  group: other,
+  summary: "Show and replace the authority that intercepts TLS",
+  members: [
+    { names: ["ca"], group: other, load: async () => (await import("./commands/tls/tls-ca.ts")).tlsCa },
+    {
+      names: ["export"],
+      group: other,
+      load: async () => (await import("./commands/tls/tls-export.ts")).tlsExport,
+    },
+    {
+      names: ["rotate"],
+      group: other,
+      load: async () => (await import("./commands/tls/tls-rotate.ts")).tlsRotate,
+    },
+  ],
+};
+
 /** All commands, in the order of the help text. */
 export const commandEntries: CommandEntries = [
   { names: ["run"], group: sandboxes, load: async () => (await import("./commands/sandbox/run.ts")).run },
@@ -172,13 +287,57 @@ export const commandEntries: CommandEntries = [
   {
     names: ["start"],
     group: sandboxes,
-    load: async () => (await import("./commands/sandbox/start.ts")).start,
+    load: async () => (await import("./commands/lifecycle/start.ts")).start,
   },
-  { names: ["stop"], group: sandboxes, load: async () => (await import("./commands/sandbox/stop.ts")).stop },
+  {
+    names: ["stop"],
+    group: sandboxes,
+    load: async () => (await import("./commands/lifecycle/stop.ts")).stop,
+  },
   {
     names: ["restart"],
     group: sandboxes,
-    load: async () => (await import("./commands/sandbox/restart.ts")).restart,
+    load: async () => (await import("./commands/lifecycle/restart.ts")).restart,
+  },
+  {
+    names: ["wait"],
+    group: sandboxes,
+    load: async () => (await import("./commands/lifecycle/wait.ts")).wait,
+  },
+  {
+    names: ["pause"],
+    group: sandboxes,
+    load: async () => (await import("./commands/lifecycle/pause.ts")).pause,
+  },
+  {
+    names: ["suspend"],
+    group: sandboxes,
+    load: async () => (await import("./commands/lifecycle/suspend.ts")).suspend,
+  },
+  {
+    names: ["resume"],
+    group: sandboxes,
+    load: async () => (await import("./commands/lifecycle/resume.ts")).resume,
+  },
+  {
+    names: ["restore"],
+    group: sandboxes,
+    load: async () => (await import("./commands/snapshot/restore.ts")).restore,
+  },
+  {
+    names: ["fork", "branch"],
+    group: sandboxes,
+    load: async () => (await import("./commands/lifecycle/fork.ts")).fork,
+  },
+  {
+    names: ["rollback"],
+    group: sandboxes,
+    load: async () => (await import("./commands/lifecycle/rollback.ts")).rollback,
+  },
+  {
+    names: ["modify"],
+    group: sandboxes,
+    load: async () => (await import("./commands/sandbox/modify.ts")).modify,
   },
   { names: ["exec"], group: sandboxes, load: async () => (await import("./commands/sandbox/exec.ts")).exec },
   {
@@ -204,6 +363,7 @@ export const commandEntries: CommandEntries = [
     group: sandboxes,
     load: async () => (await import("./commands/sandbox/touch.ts")).touch,
   },
+  poolFamily,
   {
     names: ["list", "ls"],
     group: inspection,
@@ -233,9 +393,14 @@ export const commandEntries: CommandEntries = [
   imageFamily,
   registryFamily,
   volumeFamily,
+  snapshotFamily,
+  checkpointFamily,
   { names: ["images"], group: images, load: async () => alsoAs("images", await listImages(), true) },
   { names: ["rmi"], group: images, load: async () => alsoAs("rmi", await removeImage(), true) },
+  { names: ["df"], group: storage, load: async () => (await import("./commands/storage/df.ts")).df },
+  { names: ["prune"], group: storage, load: async () => (await import("./commands/storage/prune.ts")).prune },
   templateFamily,
+  tlsFamily,
   {
     names: ["doctor", "check"],
     group: other,

@@ -73,7 +73,8 @@ function optionOf(key: SettingKey, { type, cli }: AnySetting): [name: string, op
   if (parseOne !== undefined) return [[name, value({ ...words, placeholder, parse: parseOne })]];
   if (type.form.kind === "flag") return [[name, flag(words)]];
   const choices = type.form.kind === "choice" ? { choices: type.form.words } : {};
-  return [[name, value({ ...words, ...choices, placeholder, parse: parserOf(type.form) })]];
+  const completes = key === "fromSnapshot" ? { completes: ["snapshot", ""] as const } : {};
+  return [[name, value({ ...words, ...choices, ...completes, placeholder, parse: parserOf(type.form) })]];
 }
 
 /** Options of `run` and `create` that say how a new sandbox is to be. Those of settings are described in `src/config/settings`. */
@@ -88,6 +89,14 @@ export const creationOptions = {
   ...(Object.fromEntries(
     settingEntries.flatMap(([key, setting]) => optionOf(key, setting)),
   ) as SettingOptions),
+  fromSnap: value({
+    placeholder: "NAME|PATH",
+    description: "The same as --from-snapshot",
+    hidden: true,
+    conflicts: ["fromSnapshot"],
+    completes: ["snapshot", ""],
+    parse: filled("a snapshot"),
+  }),
   scriptPath: repeated({
     placeholder: "NAME:FILE",
     description: "As --script, from a file. Repeatable",
@@ -164,17 +173,29 @@ function publish(builder: SandboxBuilder, port: PublishedPort): void {
   else builder.portBind(hostBind, hostPort, guestPort, { proxyProtocol });
 }
 
-/** Transfers the options to the SDK's builder. */
+/** Transfers the options to the SDK's builder. @param image undefined: none was given */
 export function configure(
   builder: SandboxBuilder,
-  image: string,
+  image: string | undefined,
   options: CreationValues,
   logLevel: LogLevel | null,
   progress: Progress,
 ): SandboxBuilder {
   const { onProgress, onNotice, onPullProgress } = progress.observer;
-  builder.image(image).onProgress(onProgress).onNotice(onNotice).onPullProgress(onPullProgress);
-  const values: Readonly<Record<string, unknown>> = { ...options, logLevel: options.logLevel ?? logLevel };
+  const fromSnapshot = options.fromSnapshot ?? options.fromSnap;
+  if (fromSnapshot === undefined) builder.image(image ?? embeddedImage);
+  else if (image !== undefined) {
+    throw new UsageError(
+      `an image and --from-snapshot are given: ${image}.`,
+      "A snapshot has an image: leave one of them out.",
+    );
+  }
+  builder.onProgress(onProgress).onNotice(onNotice).onPullProgress(onPullProgress);
+  const values: Readonly<Record<string, unknown>> = {
+    ...options,
+    fromSnapshot,
+    logLevel: options.logLevel ?? logLevel,
+  };
   for (const [key, setting] of settingEntries) {
     const given = setting.cli === undefined ? undefined : values[setting.cli.flag];
     if (given === undefined || given === null || key in repeatedParsers || key === "rootDisk") continue;

@@ -28,6 +28,23 @@ test("--version prints the package's version, wherever it stands", () => {
   }
 });
 
+test("what may be a secret's value is in no error, whatever it is written as", () => {
+  for (const words of [
+    ["run", "localhost/base"],
+    ["modify", "demo"],
+  ])
+    for (const secret of [
+      "KEY=topsecret@api.example.com",
+      "KEY@a.example,top!secret",
+      "KEY@topsecret@value",
+    ]) {
+      const { code, stdout, stderr } = msb(...words, "--secret", secret);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /secret/);
+      assert.doesNotMatch(`${stdout}${stderr}`, /top.?secret/);
+    }
+});
+
 test("--tree shows everything, or one command, whatever else is missing", () => {
   const all = msb("--tree");
   assert.equal(all.code, 0);

@@ -61,8 +61,8 @@ export function definePruneCommand(spec: PruneCommandSpec): AnyCommand {
   return asks ? command : { ...command, options: own };
 }
 
-/** @throws UsageError when there is nobody to ask */
-async function agrees(what: string): Promise<boolean> {
+/** @param what is to be done, in the imperative. @throws UsageError when there is nobody to ask */
+export async function agrees(what: string): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new UsageError("there is nobody to ask.", "Say --yes to remove without being asked");
   }

@@ -15,8 +15,39 @@ export const PullPolicies = ["always", "if-missing", "never"] as const;
 export type PullPolicy = (typeof PullPolicies)[number];
 
 /** What a sandbox is doing. `created`: it exists and was never started. */
-export const SandboxStatuses = ["created", "starting", "running", "draining", "stopped", "crashed"] as const;
+export const SandboxStatuses = [
+  "created",
+  "starting",
+  "running",
+  "paused",
+  "draining",
+  "suspended",
+  "stopped",
+  "crashed",
+] as const;
 export type SandboxStatus = (typeof SandboxStatuses)[number];
+
+/** Whether nothing runs in this status. */
+export function isTerminal(status: SandboxStatus): boolean {
+  return status === "created" || status === "suspended" || status === "stopped" || status === "crashed";
+}
+
+/** Whether there is a guest, and a supervisor that answers. */
+export function isUp(status: SandboxStatus): boolean {
+  return !isTerminal(status) && status !== "starting";
+}
+
+/** What becomes of calls that need the guest of a paused sandbox. */
+export const PausedCallsKinds = ["fail", "wait", "wake"] as const;
+export type PausedCalls = (typeof PausedCallsKinds)[number];
+
+/** Whether a guest writes to its disks what is only in its memory, before something is done to it. */
+export const GuestFlushes = ["auto", "required", "skip"] as const;
+export type GuestFlush = (typeof GuestFlushes)[number];
+
+/** What becomes of a running sandbox when the host shuts down. */
+export const HostShutdowns = ["stop", "suspend"] as const;
+export type HostShutdown = (typeof HostShutdowns)[number];
 
 /** The formats of disk images. */
 export const DiskImageFormats = ["qcow2", "raw", "vmdk"] as const;
@@ -50,7 +81,7 @@ export type DeploymentProfile = (typeof DeploymentProfiles)[number];
 export const ThpModes = ["always", "madvise", "never"] as const;
 export type ThpMode = (typeof ThpModes)[number];
 
-/** What is done when a secret is about to leave for a host that may not have it. Nothing takes it in this version. */
+/** What is done when a secret is about to leave for a host that may not have it. */
 export const ViolationActions = ["block", "block-and-log", "block-and-terminate", "passthrough"] as const;
 export type ViolationAction = (typeof ViolationActions)[number];
 /** The same by name. */

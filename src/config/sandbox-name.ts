@@ -13,6 +13,21 @@ export function checkVolumeName(name: unknown): asserts name is string {
   checkName("volume", name);
 }
 
+/** A snapshot's name, for which the same holds: so it is no path, and no digest. @throws InvalidConfigError */
+export function checkSnapshotName(name: unknown): asserts name is string {
+  checkName("snapshot", name);
+}
+
+/** The name of a sandbox's checkpoint, for which the same holds. @throws InvalidConfigError */
+export function checkCheckpointName(name: unknown): asserts name is string {
+  checkName("checkpoint", name);
+}
+
+/** A pool's name, for which the same holds. @throws InvalidConfigError */
+export function checkPoolName(name: unknown): asserts name is string {
+  checkName("pool", name);
+}
+
 function checkName(what: string, name: unknown): asserts name is string {
   if (typeof name !== "string") throw new InvalidConfigError(`the ${what} name is not text`);
   if (name === "") {

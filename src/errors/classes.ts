@@ -115,6 +115,13 @@ export class SandboxNotRunningError extends MicrosandboxError {
   }
 }
 
+/** The operation needs the guest, which is paused. */
+export class SandboxPausedError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("sandboxPaused", message, options);
+  }
+}
+
 /** The handle's sandbox is gone and another one has its name. */
 export class SandboxReplacedError extends MicrosandboxError {
   constructor(message: string, options?: ErrorOptionsWithHint) {
@@ -422,5 +429,75 @@ export class VolumeAlreadyExistsError extends MicrosandboxError {
 export class VolumeNotFoundError extends MicrosandboxError {
   constructor(message: string, options?: ErrorOptionsWithHint) {
     super("volumeNotFound", message, options);
+  }
+}
+
+/** The sandbox has no checkpoint of this name. */
+export class CheckpointNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("checkpointNotFound", message, options);
+  }
+}
+
+/** The sandbox has a checkpoint of this name already. */
+export class CheckpointAlreadyExistsError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("checkpointAlreadyExists", message, options);
+  }
+}
+
+/** A pool has this name that was made with other settings. */
+export class PoolAlreadyExistsError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("poolAlreadyExists", message, options);
+  }
+}
+
+/** No pool has this name. */
+export class PoolNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("poolNotFound", message, options);
+  }
+}
+
+/** There is no snapshot of this name, digest or path. */
+export class SnapshotNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("snapshotNotFound", message, options);
+  }
+}
+
+/** The place of the snapshot is taken, by another one or by something else. */
+export class SnapshotAlreadyExistsError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("snapshotAlreadyExists", message, options);
+  }
+}
+
+/** The disk of a sandbox that is starting or about to end is not captured. */
+export class SnapshotSandboxRunningError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("snapshotSandboxRunning", message, options);
+  }
+}
+
+/** The image that the snapshot's disk lies over cannot be had. */
+export class SnapshotImageMissingError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("snapshotImageMissing", message, options);
+  }
+}
+
+/** The memory of a snapshot cannot be used on this host, or by this version: the message says what differs. */
+export class SnapshotIncompatibleError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("snapshotIncompatible", message, options);
+  }
+}
+
+/** What a snapshot or an archive holds is not what its description says. */
+export class SnapshotIntegrityError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("snapshotIntegrity", message, options);
   }
 }

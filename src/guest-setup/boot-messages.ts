@@ -51,16 +51,24 @@ export function clockMessage(): ClockMessage {
  * What a guest is told to mount.
  *
  * @param network as it is likely to be, see `Boot`
- * @param programs what is to be brought into its memory: of use only to the copies of one that is saved
+ * @param saved what is of use only to the copies of one that is saved: what is to be brought into its memory, and whom they are to
+ *   believe
  */
 export function mountMessage(
   { config }: SandboxRecord,
   root: GuestRoot,
   network: GuestNetwork | null,
-  programs: readonly string[] = [],
+  saved: { readonly programs: readonly string[]; readonly trust: TrustedByGuest | null } | null = null,
 ): MountMessage {
   const tmpSizeMib = Math.min(512, Math.max(1, Math.floor(config.memoryMib / 4)));
-  return { type: "Mount", root: root.description, tmpSizeMib, programs: [...programs], network };
+  return {
+    type: "Mount",
+    root: root.description,
+    tmpSizeMib,
+    programs: [...(saved?.programs ?? [])],
+    network,
+    trust: trustOf(saved?.trust ?? null),
+  };
 }
 
 /** What goes to the guest in one message, bytes; it may have 4 MiB. */
@@ -72,12 +80,20 @@ export function scriptsFit(scripts: SandboxRecord["config"]["scripts"]): boolean
   return bytes <= longestScripts;
 }
 
+/** Certificates in PEM that a guest believes beside its image's. */
+export interface TrustedByGuest {
+  /** Of what it is shown in the place of servers' own certificates; null: it is shown theirs. */
+  readonly authority: string | null;
+  /** What the host believes. */
+  readonly hostRoots: readonly string[];
+}
+
 /** What a guest has besides its root. */
 export interface Surroundings {
   /** In the order of mounting. */
   readonly mounts: readonly GuestMount[];
-  /** The families that its network has; null when it has no network. */
-  readonly network: { readonly families: readonly Family[] } | null;
+  /** The families that its network has, and whom it believes there; null when it has no network. */
+  readonly network: { readonly families: readonly Family[]; readonly trust: TrustedByGuest | null } | null;
 }
 
 /** What makes a guest whose root is there a sandbox. It answers Ready. */
@@ -93,7 +109,12 @@ export function bootMessage(record: SandboxRecord, { mounts, network }: Surround
     mounts: [...mounts],
     scripts: scripts.map(([name, content]) => ({ name, content: Buffer.from(content) })),
     network: link === null ? null : guestNetwork(link),
+    trust: trustOf(network?.trust ?? null),
   };
+}
+
+function trustOf(trust: TrustedByGuest | null): BootMessage["trust"] {
+  return trust === null ? null : { ...trust, hostRoots: [...trust.hostRoots] };
 }
 
 /**

@@ -127,3 +127,9 @@ function bad(text: string, problem: string, hint: string): ImageError {
   const shown = text.length > 300 ? `${text.slice(0, 300)}…` : text;
   return new ImageError(`the image reference ${JSON.stringify(shown)} ${problem}`, { hint });
 }
+
+/** The very image, whatever its tag means by now. */
+export function pinnedName(reference: string, manifestDigest: string): string {
+  const { domain, path } = parseReference(reference);
+  return `${domain}/${path}@${manifestDigest}`;
+}

@@ -4,7 +4,7 @@ import type { ImageConfig } from "./image-config.ts";
 import type { Descriptor } from "./manifest.ts";
 import type { StoredOptions } from "./pull/materialize.ts";
 import type { PullProgressListener } from "./pull/pull-progress.ts";
-import { parseReference } from "./reference.ts";
+import { pinnedName } from "./reference.ts";
 import { damageError, damageOf, readStoredImage, type StoredImage } from "./store/images.ts";
 import { blobPath, exists, hasBlob, imageStore, type ImageStore } from "./store/layout.ts";
 import { rootFileSystemPath, useRootFileSystem } from "./store/rootfs-path.ts";
@@ -34,21 +34,15 @@ export async function storedImage(
   if (image !== null) {
     const found = await useStored(store, { ...image, reference }, options, () => undefined);
     if (found !== null) return found;
-    throw damageError(pinned(reference, manifestDigest), "layers of it are missing or damaged");
+    throw damageError(pinnedName(reference, manifestDigest), "layers of it are missing or damaged");
   }
   const damage = (await exists(blobPath(store, manifestDigest)))
     ? await damageOf(store, manifestDigest)
     : null;
-  if (damage !== null) throw damageError(pinned(reference, manifestDigest), damage);
+  if (damage !== null) throw damageError(pinnedName(reference, manifestDigest), damage);
   throw new ImageError(`the image ${reference} (${manifestDigest}) is not stored any more`, {
-    hint: `Pull it again: msb pull ${pinned(reference, manifestDigest)}`,
+    hint: `Pull it again: msb pull ${pinnedName(reference, manifestDigest)}`,
   });
-}
-
-/** The very image, whatever its tag means by now. */
-function pinned(reference: string, manifestDigest: string): string {
-  const { domain, path } = parseReference(reference);
-  return `${domain}/${path}@${manifestDigest}`;
 }
 
 /**

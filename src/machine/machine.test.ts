@@ -23,7 +23,7 @@ const spec: MachineSpec = {
   kernelArguments: [],
 };
 
-const missingQemu = { path: "/no/such/qemu", version: "7.2.0", seccomp: false, identity: "none" };
+const missingQemu = { path: "/no/such/qemu", version: "7.2.0", seccomp: false, identity: "none", env: null };
 
 async function assertFails(machine: Machine, detail: RegExp): Promise<void> {
   const exit = await machine.exited;

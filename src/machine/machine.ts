@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import type { EventEmitter } from "node:events";
+import { open } from "node:fs/promises";
 import { Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { MetricsUnavailableError, RuntimeError } from "../errors/index.ts";
 import { qemuArguments } from "./qemu/command-line.ts";
@@ -13,14 +14,19 @@ import { withSharedBuffer } from "../host/system/shared-read-buffer.ts";
 import { processCpuTimeNs, processResidentBytes } from "../host/process/process-usage.ts";
 import type { QemuBinary } from "./qemu/qemu-binary.ts";
 import { asObject, QmpClient, type QmpCommand, type QmpEvent } from "./qmp/qmp.ts";
-import { openingCommands, restoreCommands, saveState } from "./memory/save-restore.ts";
+import { GuestMemory } from "./memory/guest-memory.ts";
+import { captureState, openingCommands, restoreCommands, saveState } from "./memory/save-restore.ts";
+import { shielded } from "./qemu/term-shield.ts";
 import { hasEnded, spawnQemu, type SpawnedQemu } from "./qemu/spawn.ts";
 import { takeConnection } from "./qemu/take-connection.ts";
 import { diskErrorOf } from "./disks/disk-error.ts";
+import { diskWrites } from "./disks/disk-writes.ts";
+import { copySparse } from "../host/files/copy-sparse.ts";
 import { Tail } from "../host/files/tail.ts";
 import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
 
 const consoleTailBytes = 8 * 1024;
+const bytesPerMib = 1024 * 1024;
 
 /** How long after QEMU's end the last bytes of its sockets, already in the kernel's buffers, are waited for. */
 const drainMs = 1000;
@@ -31,6 +37,29 @@ export interface MachineOptions {
   readonly tscKhz: number | null;
   /** For a machine that is restored: the open file that {@link Machine.save} has written. May be closed afterwards. */
   readonly stateFd?: number;
+  /** {@link Machine.capture} has written it. Resolves when the machine may go on, which is asked once its state is loaded. */
+  readonly captured?: () => Promise<void>;
+}
+
+/** Where a copy of a running machine goes. Nothing may be there. */
+export interface Capture {
+  readonly memoryPath: string;
+  readonly statePath: string;
+  /** Has the guest ready to be held. Resolves with what throws when it is not any more, once it is held. */
+  readonly ready: () => Promise<() => void>;
+  /** Copies what else belongs to that moment, such as disks, at the same time. */
+  readonly beside?: () => Promise<void>;
+  /** Called when all is copied, before the machine goes on. */
+  readonly meanwhile?: () => Promise<void>;
+  /** Whether the machine goes on afterwards, if it ran. It does in any case when this fails. */
+  readonly goesOn: boolean;
+}
+
+export interface Captured {
+  /** How long the guest stood still for it, ms. */
+  readonly heldMs: number;
+  /** Bytes of memory that were copied in that time. */
+  readonly ownBytes: number;
 }
 
 /**
@@ -51,7 +80,7 @@ export function machineCommand(
     seccomp: qemu.seccomp,
     hostSystem: process.platform,
   });
-  return tieToParent(qemu.lifeline, parentPid, [qemu.path, ...parameters]);
+  return tieToParent(qemu.lifeline, parentPid, shielded(qemu.env, [qemu.path, ...parameters]));
 }
 
 /**
@@ -93,9 +122,11 @@ export class Machine implements AsyncDisposable {
   #shutdownReason: string | null = null;
   #panicked = false;
   readonly #isRestored: boolean;
+  readonly #mayGoOn: (() => Promise<void>) | null;
   #hasRun = false;
   readonly #running = Promise.withResolvers<void>();
   #runs = true;
+  #resumes = 0;
   #restoreFailed = false;
 
   /**
@@ -104,7 +135,7 @@ export class Machine implements AsyncDisposable {
    * @throws RuntimeError when the process cannot be created; InvalidConfigError for a disk serial number of the wrong form
    */
   static start(spec: MachineSpec, accelerator: Accelerator, options: MachineOptions): Machine {
-    const { qemu, tscKhz, stateFd } = options;
+    const { qemu, tscKhz, stateFd, captured = null } = options;
     const command = machineCommand(spec, accelerator, { qemu, tscKhz, parentPid: process.pid });
     const isWatched = qemu.lifeline.kind === "watcher";
     const spawned = spawnQemu(command, {
@@ -112,7 +143,7 @@ export class Machine implements AsyncDisposable {
       stateFd: stateFd ?? null,
       hasNetwork: spec.network === true,
     });
-    return new Machine(spawned, accelerator, stateFd !== undefined, 0);
+    return new Machine(spawned, accelerator, stateFd !== undefined, captured, 0);
   }
 
   /**
@@ -120,13 +151,14 @@ export class Machine implements AsyncDisposable {
    * {@link spawnQemu}, and told {@link openingLines}.
    */
   static adopt(spawned: SpawnedQemu, accelerator: Accelerator): Machine {
-    return new Machine(spawned, accelerator, true, openingCommands.length);
+    return new Machine(spawned, accelerator, true, null, openingCommands.length);
   }
 
   private constructor(
     { child, output, error }: SpawnedQemu,
     accelerator: Accelerator,
     isRestored: boolean,
+    mayGoOn: (() => Promise<void>) | null,
     commandsSent: number,
   ) {
     if (child.pid === undefined) {
@@ -138,6 +170,7 @@ export class Machine implements AsyncDisposable {
     this.accelerator = accelerator;
     this.#child = child;
     this.#isRestored = isRestored;
+    this.#mayGoOn = mayGoOn;
     this.agentPort = withSharedBuffer(connection(child, inheritedFds.agent));
     // A listener of its own, so that a connection reset at QEMU's end is never an uncaught error.
     this.agentPort.on("error", () => undefined);
@@ -186,6 +219,11 @@ export class Machine implements AsyncDisposable {
     return { readBytes, writeBytes };
   }
 
+  /** How often the guest has changed a disk. @param path of its file. @throws as {@link diskWrites} */
+  async diskWrites(path: string): Promise<number> {
+    return await diskWrites(this.#qmp, path);
+  }
+
   /**
    * Processor time QEMU has used since its start, in nanoseconds: the guest's and its own.
    *
@@ -216,6 +254,56 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
+   * Copies a machine that goes on afterwards as if nothing had been; it stands still for a moment. What other programs have of it is not
+   * copied: what was on its way through a connection is lost to the copy.
+   *
+   * @param memoryMib what its guest has
+   * @throws QmpError, IoError, RuntimeError. The machine goes on then too
+   */
+  async capture(
+    memoryMib: number,
+    { memoryPath, statePath, ready, beside, meanwhile, goesOn }: Capture,
+  ): Promise<Captured> {
+    const memory = await GuestMemory.find(this.pid, memoryMib * bytesPerMib);
+    // That does not change, so it is copied first.
+    if (memory.isPrivate) await copySparse(memory.filePath, memoryPath);
+    const isStill = await ready();
+    const runs = this.#runs;
+    const begun = performance.now();
+    if (runs) await this.pause();
+    const resumes = this.#resumes;
+    try {
+      isStill();
+      // One that fails is told when the other does nothing any more.
+      const [copied, others] = await Promise.allSettled([
+        this.#writeDown(memory, memoryPath, statePath),
+        beside?.(),
+      ]);
+      if (copied.status === "rejected") throw copied.reason;
+      if (others.status === "rejected") throw others.reason;
+      const ownBytes = copied.value;
+      await meanwhile?.();
+      if (this.#resumes !== resumes) throw new RuntimeError("the machine went on while it was copied");
+      if (runs && goesOn) await this.resume();
+      return { heldMs: performance.now() - begun, ownBytes };
+    } catch (error) {
+      if (runs) await this.resume();
+      throw error;
+    }
+  }
+
+  /** @returns bytes of memory that were copied */
+  async #writeDown(memory: GuestMemory, memoryPath: string, statePath: string): Promise<number> {
+    await captureState(this.#qmp, statePath);
+    if (!memory.isPrivate) {
+      await copySparse(memory.filePath, memoryPath);
+      return 0;
+    }
+    await using target = await open(memoryPath, "r+");
+    return await memory.copyOwn(target);
+  }
+
+  /**
    * Gives away our end of the port through which the guest's relay asks for files of the host.
    *
    * @returns an open descriptor, which is the caller's from now on
@@ -225,7 +313,12 @@ export class Machine implements AsyncDisposable {
     return takeConnection(this.#child, inheritedFds.files);
   }
 
-  /** Goes on after {@link save}, and after {@link outOfSpace}. @throws QmpError */
+  /** Holds the guest's processors. What the guest wants of its disks by then is done first. @throws QmpError */
+  async pause(): Promise<void> {
+    await this.#qmp.execute("stop");
+  }
+
+  /** Goes on after {@link save}, {@link pause} and {@link outOfSpace}. @throws QmpError */
   async resume(): Promise<void> {
     await this.#qmp.execute("cont");
   }
@@ -302,6 +395,7 @@ export class Machine implements AsyncDisposable {
     if (event.name === "SHUTDOWN") this.#shutdownReason = String(event.data["reason"]);
     if (event.name === "RESUME") {
       this.#hasRun = this.#runs = true;
+      this.#resumes++;
       this.#running.resolve();
     }
     if (event.name === "STOP") this.#runs = false;
@@ -313,9 +407,18 @@ export class Machine implements AsyncDisposable {
       this.#isRestored &&
       !this.#hasRun
     ) {
-      this.#restoreFailed = true;
-      this.#child.kill("SIGKILL");
+      const mayGoOn = this.#mayGoOn;
+      if (mayGoOn === null) this.#failToRestore();
+      else
+        mayGoOn()
+          .then(() => this.resume())
+          .catch(() => this.#failToRestore());
     }
+  }
+
+  #failToRestore(): void {
+    this.#restoreFailed = true;
+    this.#child.kill("SIGKILL");
   }
 
   #teeConsole(socket: Duplex): Readable {

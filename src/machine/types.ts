@@ -46,6 +46,8 @@ export interface TemplateUse {
   readonly shared: boolean;
   /** Goes on from a saved state instead of booting. */
   readonly restored: boolean;
+  /** That state was captured while its machine went on ({@link Machine.capture}). */
+  readonly captured?: boolean;
 }
 
 /** The shape of one virtual machine. */

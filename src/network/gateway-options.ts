@@ -3,6 +3,7 @@ import type { LinkAddresses } from "../config/network/link-addresses.ts";
 import type { NetworkConfig, PublishedPort } from "../config/network/network-type.ts";
 import type { NetworkPolicy } from "../config/network/policy-type.ts";
 import type { NetworkEvent } from "./events.ts";
+import type { Interception } from "./interception/interception.ts";
 import type { PublishedPorts } from "./flows/ports/published-ports.ts";
 
 export interface GatewayOptions {
@@ -14,8 +15,12 @@ export interface GatewayOptions {
   readonly ports: PublishedPorts;
   /** The agent's program, as it runs on this host: it pings in the host's name. Without one nobody outside can be pinged. */
   readonly agentProgram?: string | null;
+  /** Whose TLS and requests are read; without it nobody's. */
+  readonly interception?: Interception | null;
   /** Called with everything that comes to pass. */
   readonly event: (event: NetworkEvent) => void;
+  /** Somebody outside has come to a published port, and is let in. */
+  readonly arrived?: () => void;
   /** Something for the runtime log. */
   readonly warn: (message: string) => void;
 }
@@ -29,4 +34,6 @@ export interface NetworkChange {
   readonly unpublish?: readonly Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">[];
   readonly maxConnections?: number;
   readonly rateLimiter?: NetworkConfig["rateLimiter"];
+  /** Connections that there are keep what they began with. */
+  readonly interception?: Interception | null;
 }

@@ -1,9 +1,10 @@
 import type { Duplex } from "node:stream";
 import type { BoundPort } from "./flows/ports/listeners.ts";
+import type { OpenFlow } from "./flows/flow-log.ts";
 import { RunningGateway } from "./flows/running-gateway.ts";
 import type { GatewayOptions, NetworkChange } from "./gateway-options.ts";
 
-export type { BoundPort, GatewayOptions, NetworkChange };
+export type { BoundPort, GatewayOptions, NetworkChange, OpenFlow };
 
 /** Totals since the start, as the guest's interface counts: rx is what the guest was given, tx what it sent; bytes of Ethernet frames. */
 export interface NetworkCounters {
@@ -22,6 +23,10 @@ export interface NetworkCounters {
 export interface Gateway extends AsyncDisposable {
   readonly counters: NetworkCounters;
   readonly ports: readonly BoundPort[];
+  /** Whether somebody outside is connected with the guest. */
+  readonly isInUse: boolean;
+  /** @returns those that are open, the newest, at most so many, oldest first */
+  flows(most: number): readonly OpenFlow[];
   /**
    * Connects to a port of the guest, from the gateway's address.
    *
@@ -51,6 +56,10 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     get ports() {
       return options.ports.list;
     },
+    get isInUse() {
+      return running.isInUse;
+    },
+    flows: (most) => running.flows(most),
     connect: (guestPort, signal) => running.connect(guestPort, signal),
     update: (change, inForce) => running.update(change, inForce),
     [Symbol.asyncDispose]: () => running.close(),

@@ -3,7 +3,7 @@ import { ProtocolError, RuntimeError } from "../errors/index.ts";
 import { takeReads } from "../host/system/shared-read-buffer.ts";
 import { encodeControlFrame } from "./control.ts";
 import { writeFrame } from "./frame-buffers.ts";
-import { FrameDecoder, FrameKind, type DataKind, type Frame } from "./frame.ts";
+import { encodeFrame, FrameDecoder, FrameKind, type DataKind, type Frame } from "./frame.ts";
 import { decodeMessage, type Message } from "./generated/messages.ts";
 import type { Route } from "./schema/types.ts";
 
@@ -13,6 +13,15 @@ export interface ChannelHandler {
   data(stream: number, kind: DataKind, payload: Buffer): void;
   /** Called once. null: the peer closed in order; a ProtocolError: it broke the rules; else the socket failed. */
   closed(error: Error | null): void;
+}
+
+/** A frame that is sent later. */
+export interface HeldFrame {
+  readonly stream: number;
+  readonly frame: Buffer;
+  /** null: it is data, so many bytes. */
+  readonly message: Message | null;
+  readonly bytes: number;
 }
 
 export interface ChannelOptions {
@@ -42,6 +51,8 @@ export class Channel {
   #frameTimer: NodeJS.Timeout | null = null;
   #closed = false;
   #received = 0;
+  /** What is to be sent later; null: it is sent at once. Credit bounds what can come together. */
+  #held: HeldFrame[] | null = null;
 
   constructor(duplex: Duplex, options: ChannelOptions, handler: ChannelHandler) {
     this.#duplex = duplex;
@@ -84,15 +95,43 @@ export class Channel {
 
   send(stream: number, message: Message): void {
     if (!this.#writable) return;
-    this.#duplex.write(encodeControlFrame(stream, message));
+    const frame = encodeControlFrame(stream, message);
+    if (this.#held !== null) {
+      this.#held.push({ stream, frame, message, bytes: 0 });
+      return;
+    }
+    this.#duplex.write(frame);
     this.#written();
   }
 
   /** The payload is the caller's again when this returns. */
   sendData(stream: number, kind: DataKind, payload: Buffer): void {
     if (!this.#writable) return;
+    if (this.#held !== null) {
+      const frame = encodeFrame(stream, kind, payload);
+      this.#held.push({ stream, frame, message: null, bytes: payload.length });
+      return;
+    }
     writeFrame(this.#duplex, stream, kind, payload);
     this.#written();
+  }
+
+  /** Keeps what is sent from now on until {@link release}. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    if (!this.#writable) return;
+    for (const { frame } of held) this.#duplex.write(frame);
+    this.#written();
+  }
+
+  /** What the peer has not been told yet, because it is held. */
+  get held(): readonly HeldFrame[] {
+    return this.#held ?? [];
   }
 
   /** Drops the connection because of what the peer did. */

@@ -21,10 +21,10 @@ export class SendCredit {
   #closed: string | null = null;
   readonly #waiters = new Set<Waiter>();
 
-  /** @param initial - Bytes. */
-  constructor(initial: number = INITIAL_CREDIT) {
+  /** @param initial - Bytes. @param available - What is left of them. */
+  constructor(initial: number = INITIAL_CREDIT, available = initial) {
     this.#size = initial;
-    this.#available = initial;
+    this.#available = available;
   }
 
   /** Bytes that may be sent now. */
@@ -109,10 +109,16 @@ export class ReceiveWindow {
   /** Bytes passed on and not granted again. */
   #owed = 0;
 
-  /** @param size - Bytes; the credit the peer starts with. */
-  constructor(size: number = INITIAL_CREDIT) {
+  /** @param size - Bytes; the credit the peer starts with. @param remaining - What is left of it; the rest is held. */
+  constructor(size: number = INITIAL_CREDIT, remaining = size) {
     this.#size = size;
-    this.#remaining = size;
+    this.#remaining = remaining;
+    this.#held = size - remaining;
+  }
+
+  /** Bytes that the peer may still send. */
+  get remaining(): number {
+    return this.#remaining;
   }
 
   /** Bytes received that `consume` has not been called for. */

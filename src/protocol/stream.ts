@@ -27,6 +27,23 @@ export interface StreamHandler {
   lost(error: Error): void;
 }
 
+/** A stream that is open, as the end that wants to go on with a copy of the peer has to know it. */
+export interface OpenStream {
+  readonly id: number;
+  /** The name of its service. */
+  readonly service: string;
+  /** Whether the end that tells has opened it. */
+  readonly opener: boolean;
+  /** Bytes that this end may send. */
+  readonly credit: number;
+  /** Bytes that the peer may send. */
+  readonly window: number;
+  readonly ended: boolean;
+  readonly stopped: boolean;
+  readonly peerEnded: boolean;
+  readonly peerStopped: boolean;
+}
+
 /**
  * One stream of a connection, on either end. Whatever the peer does that its side of the service may not is a ProtocolError,
  * which costs it the connection.
@@ -40,8 +57,8 @@ export class Stream {
   readonly #whenOver: () => void;
   readonly #mine: SideRules;
   readonly #theirs: SideRules;
-  readonly #credit = new SendCredit();
-  readonly #window = new ReceiveWindow();
+  readonly #credit: SendCredit;
+  readonly #window: ReceiveWindow;
   #handler: StreamHandler | null = null;
   #open = true;
   /** This end has opened the stream and wants no more of it; the peer has not had the last word yet. */
@@ -52,7 +69,23 @@ export class Stream {
   #peerStopped = false;
 
   /** @param over called once, when the last word was said */
-  constructor(channel: Channel, id: number, service: Service, opener: boolean, over: () => void) {
+  constructor(
+    channel: Channel,
+    id: number,
+    service: Service,
+    opener: boolean,
+    over: () => void,
+    open: OpenStream | null = null,
+  ) {
+    this.#credit = new SendCredit(undefined, open?.credit);
+    this.#window = new ReceiveWindow(undefined, open?.window);
+    if (open !== null) {
+      this.#ended = open.ended;
+      this.#stopped = open.stopped;
+      this.#peerEnded = open.peerEnded;
+      this.#peerStopped = open.peerStopped;
+      if (open.peerStopped) this.#credit.close("the peer has no use for more data");
+    }
     this.id = id;
     this.service = service;
     this.opener = opener;
@@ -75,6 +108,21 @@ export class Stream {
   /** Bytes that may be sent now. */
   get credit(): number {
     return this.#credit.available;
+  }
+
+  /** As it is now. */
+  get state(): OpenStream {
+    return {
+      id: this.id,
+      service: this.service.name,
+      opener: this.opener,
+      credit: this.#credit.available,
+      window: this.#window.remaining,
+      ended: this.#ended,
+      stopped: this.#stopped,
+      peerEnded: this.#peerEnded,
+      peerStopped: this.#peerStopped,
+    };
   }
 
   /** Resolves when there is credit. @throws when the stream is over or the peer has no use for more; the signal's reason */

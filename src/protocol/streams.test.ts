@@ -299,3 +299,47 @@ test("what this end may not open is not sent", () => {
   assert.throws(() => supervisor.streams.open(outputsEnded, new Listener()), TypeError);
   assert.throws(() => agent.streams.open(exec, new Listener()), TypeError);
 });
+
+test("what is open is taken over by other ends, with its credit, and nothing is said while it is held", async () => {
+  const old = connection();
+  const stream = old.supervisor.streams.open(exec, new Listener());
+  stream.sendData(FrameKind.data, Buffer.alloc(1000));
+  stream.end();
+  await settle();
+  const chunk = Buffer.alloc(MAX_DATA_PAYLOAD);
+  for (let sent = 0; sent < INITIAL_CREDIT; sent += chunk.length)
+    old.agent.stream.sendData(FrameKind.data, chunk);
+  await settle();
+  stream.consume(100);
+
+  const { supervisor, agent } = connection();
+  const [listener, guest] = [new Listener(), new Listener()];
+  const taken: Stream[] = [];
+  agent.streams.takeOver(old.agent.streams.state, (one) => {
+    agent.accepted.push(one);
+    return guest;
+  });
+  supervisor.streams.hold();
+  supervisor.streams.takeOver(old.supervisor.streams.state, (one) => {
+    taken.push(one);
+    return listener;
+  });
+  assert.deepEqual([supervisor.streams.opened, taken.length], [1, 1]);
+  // Whoever has taken it over has done with what the other one had.
+  taken[0]?.consume(taken[0].held);
+  taken[0]?.send({ type: "Signal", signal: 1 });
+  await settle();
+  assert.deepEqual([guest.heard, agent.stream.credit], [[], 0]);
+  supervisor.streams.release();
+  await settle();
+  assert.deepEqual(guest.heard, [`credit ${INITIAL_CREDIT}`, "Signal"]);
+  assert.equal(agent.stream.credit, INITIAL_CREDIT);
+  agent.stream.sendData(FrameKind.data, Buffer.from("on"));
+  agent.stream.send({ type: "ExecExited", code: 0, signal: 0 });
+  agent.stream.send(outputsEnded);
+  await settle();
+  assert.deepEqual(listener.heard, ["data 2", "ExecExited", "OutputsEnded"]);
+  assert.equal(supervisor.streams.opened, 0);
+  // It has ended its side once, and numbers go on.
+  assert.equal(supervisor.streams.open(exec, new Listener()).id, stream.id + 2);
+});

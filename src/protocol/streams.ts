@@ -1,12 +1,12 @@
 import type { Duplex } from "node:stream";
 import { RuntimeError } from "../errors/index.ts";
-import { Channel, type ChannelHandler, type ChannelOptions } from "./channel.ts";
+import { Channel, type ChannelHandler, type ChannelOptions, type HeldFrame } from "./channel.ts";
 import type { DataKind } from "./frame.ts";
 import { MAX_OPEN_STREAMS, ODD_ROUTES } from "./generated/limits.ts";
 import type { Message } from "./generated/messages.ts";
-import { connectionMessages, serviceOpenedBy } from "./generated/services.ts";
+import { connectionMessages, serviceOpenedBy, type Service } from "./generated/services.ts";
 import { reverse, type Route } from "./schema/types.ts";
-import { Stream, type StreamHandler } from "./stream.ts";
+import { Stream, type OpenStream, type StreamHandler } from "./stream.ts";
 import { violation } from "./violation.ts";
 
 /** What happens on a connection beside its streams. */
@@ -26,6 +26,14 @@ export interface ConnectionHandler {
    * broke the rules; else the socket failed.
    */
   closed(error: Error | null): void;
+}
+
+/** What a connection has open at a moment in which nothing is on its way. */
+export interface OpenStreams {
+  readonly streams: readonly OpenStream[];
+  /** The next number that this end opens a stream with, and the last one that the peer has. */
+  readonly next: number;
+  readonly highest: number;
 }
 
 const lastId = 0xffff_ffff;
@@ -54,6 +62,53 @@ export class Streams implements ChannelHandler {
     this.#parity = ODD_ROUTES.includes(options.incoming) ? 1 : 0;
     this.#next = this.#parity === 1 ? 2 : 1;
     this.#channel = new Channel(duplex, options, this);
+  }
+
+  /** As the peer knows them: without what is held back. Of use only while nothing is on its way. */
+  get state(): OpenStreams {
+    const open = new Map([...this.#open.values()].map(({ state }) => [state.id, state]));
+    let next = this.#next;
+    for (const held of this.#channel.held) {
+      const known = open.get(held.stream);
+      if (known === undefined) continue;
+      if (held.message !== null && serviceOpenedBy.has(held.message.type)) {
+        open.delete(held.stream);
+        next = Math.min(next, held.stream);
+      } else open.set(held.stream, unsaid(known, held));
+    }
+    return { streams: [...open.values()], next, highest: this.#highest };
+  }
+
+  /**
+   * Goes on with the streams that the peer has open: it is a copy of one that had them open with another end.
+   *
+   * @param listen says who listens to each
+   */
+  takeOver({ streams, next, highest }: OpenStreams, listen: (stream: Stream) => StreamHandler): void {
+    this.#next = next;
+    this.#highest = highest;
+    for (const open of streams) {
+      const service = serviceNamed(open.service);
+      const over = (): void => {
+        if (open.opener) this.#opened--;
+        else this.#accepted--;
+        this.#open.delete(open.id);
+      };
+      const stream = new Stream(this.#channel, open.id, service, open.opener, over, open);
+      if (open.opener) this.#opened++;
+      else this.#accepted++;
+      this.#open.set(open.id, stream);
+      stream.attach(listen(stream));
+    }
+  }
+
+  /** Keeps what is sent from now on until {@link release}. */
+  hold(): void {
+    this.#channel.hold();
+  }
+
+  release(): void {
+    this.#channel.release();
   }
 
   /** How many streams of this end's are open. */
@@ -169,6 +224,27 @@ export class Streams implements ChannelHandler {
   #crossed(id: number): boolean {
     return id % 2 === this.#parity && id <= this.#highest;
   }
+}
+
+/** A stream as it was before this was to be sent on it. */
+function unsaid(open: OpenStream, { message, bytes }: HeldFrame): OpenStream {
+  switch (message?.type) {
+    case undefined:
+      return { ...open, credit: open.credit + bytes };
+    case "Credit":
+      return { ...open, window: open.window - message.bytes };
+    case "End":
+      return { ...open, ended: false };
+    case "StopSending":
+      return { ...open, stopped: false };
+    default:
+      return open;
+  }
+}
+
+function serviceNamed(name: string): Service {
+  for (const service of serviceOpenedBy.values()) if (service.name === name) return service;
+  throw new RuntimeError(`there is no service ${name}`);
 }
 
 function notOpen(id: number, what: string): Error {

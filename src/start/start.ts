@@ -1,4 +1,4 @@
-import { BootStartError, OperationTimeoutError } from "../errors/index.ts";
+import { BootStartError, OperationTimeoutError, RuntimeError } from "../errors/index.ts";
 import { Operation } from "../host/operation.ts";
 import { fillOf } from "../guest-setup/guest-fill.ts";
 import type { StartRoute } from "../protocol/generated/messages.ts";
@@ -8,9 +8,17 @@ import { bootDeadlineMs, bootLimit, bootTimeoutHint } from "./common/start-error
 import { withAccelerator } from "./common/with-accelerator.ts";
 import type { Inherited } from "./prelaunch/prelaunch-qemu.ts";
 import { receive, handedOverInputs, type Received } from "./prelaunch/receive.ts";
+import { readSuspension, type SuspensionRecord } from "../store/suspension.ts";
+import { guestTscKhz } from "./inputs/machine-spec.ts";
+import { machineFacts, type MachineFacts } from "./inputs/machine-facts.ts";
+import { probeInputs } from "./inputs/probe.ts";
 import { startCold } from "./routes/cold.ts";
-import { startPrelaunched } from "./routes/prelaunched.ts";
+import { ownContinuation, startContinued } from "./routes/continued.ts";
+import { discardPrelaunched, startPrelaunched } from "./routes/prelaunched.ts";
 import { startRestored } from "./routes/restored.ts";
+
+/** Of a host that was looked at before, ms. */
+export const probeMs = 30_000;
 
 /** A sandbox's machine, and how it came to run. */
 export interface StartOutcome {
@@ -18,6 +26,10 @@ export interface StartOutcome {
   readonly route: StartRoute;
   /** One line for a person: from what, and why not in a quicker way. */
   readonly reason: string;
+  /** What its memory can be used with, as far as that was so at the start. */
+  readonly facts: () => Promise<MachineFacts>;
+  /** What its guest had open when it was suspended: it stands still until that is taken over. null: it was not. */
+  readonly suspended: SuspensionRecord | null;
 }
 
 /**
@@ -32,8 +44,17 @@ export interface StartOutcome {
  *   QemuNotFoundError, LibkrunfwNotFoundError, ImageError, IoError before there is a VM
  */
 export async function startGuest(request: StartRequest, inherited: Inherited): Promise<StartOutcome> {
-  const { record, signal } = request;
   const startedAtMs = inherited.qemu.kind === "running" ? inherited.qemu.startedAtMs : performance.now();
+  return await inTime(request, startedAtMs, (context) => takeRoute(context, inherited));
+}
+
+/** Starts a guest in the time that a start may take. */
+export async function inTime(
+  request: StartRequest,
+  startedAtMs: number,
+  start: (context: StartContext) => Promise<StartOutcome>,
+): Promise<StartOutcome> {
+  const { record, signal } = request;
   const timeoutMs = Math.max(0, Math.ceil(startedAtMs + bootDeadlineMs() - performance.now()));
   try {
     return await Operation.run(`start sandbox ${record.name}`, { signal, timeoutMs }, async (operation) => {
@@ -43,7 +64,7 @@ export async function startGuest(request: StartRequest, inherited: Inherited): P
       };
       const fill = await fillOf(record, request.paths);
       const underWay = fill === null ? null : { fill, begun: false };
-      return await takeRoute({ ...request, operation, progress, fill: underWay }, inherited);
+      return await start({ ...request, operation, progress, fill: underWay });
     });
   } catch (error) {
     throw error instanceof OperationTimeoutError ? outOfTime(record.name, error) : error;
@@ -52,9 +73,14 @@ export async function startGuest(request: StartRequest, inherited: Inherited): P
 
 async function takeRoute(context: StartContext, inherited: Inherited): Promise<StartOutcome> {
   context.progress("prepare");
+  const suspended = await readSuspension(context.paths.directory);
+  if (suspended !== null) return await goOn(context, inherited, suspended);
   const received = receive(inherited, context.paths.upper);
   const prelaunched = await startPrelaunched(context, received);
-  if (prelaunched.kind === "started") return reportStart(context, "prelaunched", prelaunched, null);
+  if (prelaunched.kind === "started") {
+    const facts = (): Promise<MachineFacts> => factsOfPrelaunched(context, received);
+    return reportStart(context, "prelaunched", prelaunched, null, facts);
+  }
   context.operation.log(`no prelaunch: ${prelaunched.reason}`);
   context.runtimeLog.write("info", `no prelaunch: ${prelaunched.reason}`);
   // Whoever said what does not work may have been wrong in all of it.
@@ -62,7 +88,8 @@ async function takeRoute(context: StartContext, inherited: Inherited): Promise<S
   return await withAccelerator(context, handedOver, async (plan) => {
     // What has failed as a template a moment ago is made anew by the next start, not by this one.
     const restored = prelaunched.kind === "failed" ? prelaunched : await startRestored(plan);
-    if (restored.kind === "started") return reportStart(context, "restored", restored, prelaunched.reason);
+    if (restored.kind === "started")
+      return reportStart(context, "restored", restored, prelaunched.reason, () => factsOf(plan));
     context.operation.log(`no restore: ${restored.reason}`);
     return await boot(plan, restored.reason, prelaunched.reason);
   });
@@ -79,19 +106,49 @@ function inputsOf({ paths, runtimeLog }: StartContext, received: Received): Star
 
 async function boot(plan: StartPlan, notRestored: string, notPrelaunched: string): Promise<StartOutcome> {
   const cold = { started: await startCold(plan), reason: `booted its kernel: ${notRestored}` };
-  return reportStart(plan.context, "cold", cold, notPrelaunched === notRestored ? null : notPrelaunched);
+  const notSooner = notPrelaunched === notRestored ? null : notPrelaunched;
+  return reportStart(plan.context, "cold", cold, notSooner, () => factsOf(plan));
+}
+
+/** It was suspended. Whoever has planned a prelaunch knew it, and made none. */
+async function goOn(
+  context: StartContext,
+  inherited: Inherited,
+  suspended: SuspensionRecord,
+): Promise<StartOutcome> {
+  const received = receive(inherited, context.paths.upper);
+  await discardPrelaunched(context, received);
+  return await withAccelerator(context, inputsOf(context, received), async (plan) => {
+    const continued = await startContinued(plan, ownContinuation(context.paths.directory, suspended));
+    const outcome = reportStart(context, "continued", continued, null, () => factsOf(plan));
+    return { ...outcome, suspended };
+  });
+}
+
+function factsOf(plan: StartPlan): Promise<MachineFacts> {
+  return machineFacts({ ...plan, record: plan.context.record, accelerator: plan.choice.accelerator });
+}
+
+/** The accelerator is the one that it was planned with. */
+async function factsOfPrelaunched(context: StartContext, received: Received): Promise<MachineFacts> {
+  const inputs = inputsOf(context, received) ?? (await probeInputs(context, AbortSignal.timeout(probeMs)));
+  if (inputs.accelerator === null) throw new RuntimeError("nobody knows what the machine was made of");
+  const { accelerator } = inputs.accelerator;
+  const tscKhz = guestTscKhz(accelerator, inputs.tscKhz);
+  return await machineFacts({ ...inputs, record: context.record, accelerator, tscKhz });
 }
 
 /** @param notPrelaunched null where that is said already, or is not so */
-function reportStart(
+export function reportStart(
   { runtimeLog }: StartContext,
   route: StartRoute,
   { started, reason }: { readonly started: StartedMachine; readonly reason: string },
   notPrelaunched: string | null,
+  facts: StartOutcome["facts"],
 ): StartOutcome {
   const all = notPrelaunched === null ? reason : `${reason} (no prelaunch: ${notPrelaunched})`;
   runtimeLog.write("info", `${route}: ${all}`);
-  return { started, route, reason: all };
+  return { started, route, reason: all, facts, suspended: null };
 }
 
 /** The time was over before there was a machine to tell anything about. */

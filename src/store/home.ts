@@ -18,6 +18,10 @@ export interface Home {
   readonly templates: string;
   /** Named volumes, which outlive the sandboxes that use them; see `volumes/volume-paths.ts`. */
   readonly volumes: string;
+  /** Captured disks of sandboxes; see `snapshots/snapshots.ts`. */
+  readonly snapshots: string;
+  /** Sandboxes that are started ahead; see `pools/pools.ts`. */
+  readonly pools: string;
   /** Unix sockets of running sandboxes, and of machines while they are saved. */
   readonly run: string;
   /** Facts about this host that can be found out again. */
@@ -41,6 +45,8 @@ export function locateHome(environment: NodeJS.ProcessEnv = process.env): Home {
     images: join(root, "images"),
     templates: join(root, "templates"),
     volumes: join(root, "volumes"),
+    snapshots: join(root, "snapshots"),
+    pools: join(root, "pools"),
     run: runDirectory(root),
     cache: join(root, "cache"),
   };

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   MicrosandboxError,
@@ -8,19 +8,16 @@ import {
   SandboxReplacedError,
   SandboxStillRunningError,
 } from "../errors/index.ts";
+import { isTerminal, type SandboxStatus } from "../config/enums.ts";
 import { writeFileAtomically } from "../host/files/atomic-file.ts";
 import { randomHex } from "../host/system/entropy.ts";
 import { socketPath, type Home } from "./home.ts";
+import { removeLeftover, type Discard } from "./leftovers.ts";
 import { tryLockFile, type FileLock } from "../host/locks/lock.ts";
+import { writeSecretFile, type StoredSecrets } from "./secret-file.ts";
 import { checkRecord, readRecord, recordText, type SandboxRecord } from "./sandbox-record.ts";
-import {
-  actualStatus,
-  initialState,
-  readState,
-  writeState,
-  type SandboxState,
-  type StoredStatus,
-} from "./state.ts";
+import { settleCheckpoints } from "./checkpoints/settle-checkpoints.ts";
+import { actualStatus, initialState, readState, writeState, type SandboxState } from "./state.ts";
 import { errorCode, ioError } from "../host/system-error.ts";
 
 /** The files of one sandbox. */
@@ -31,6 +28,8 @@ export interface SandboxPaths {
   /** Held by the sandbox's supervisor for as long as it lives. */
   readonly lock: string;
   readonly upper: string;
+  /** The values of its secrets; there is one if any is stored. Only the owner can read it. */
+  readonly secrets: string;
   /** There until the sandbox's patches are applied. */
   readonly unpatched: string;
   readonly logs: string;
@@ -55,6 +54,7 @@ export function pathsIn(directory: string): SandboxPaths {
     state: join(directory, "state.json"),
     lock: join(directory, "lock"),
     upper: join(directory, "upper.img"),
+    secrets: join(directory, "secrets.json"),
     unpatched: join(directory, "unpatched"),
     logs,
     execLog: join(logs, "exec.log"),
@@ -71,12 +71,17 @@ export interface FoundSandbox {
   readonly record: SandboxRecord;
   readonly configJson: string;
   readonly state: SandboxState;
-  readonly status: StoredStatus;
+  readonly status: SandboxStatus;
 }
 
 // A sandbox's name begins with a letter or a digit, so these can never be one.
 const stagingPrefix = ".new-";
 const removedPrefix = ".removed-";
+
+/** Of a sandbox that is being made. */
+export function stagingPaths(home: Home, id: string): SandboxPaths {
+  return pathsIn(join(home.sandboxes, stagingPrefix + id));
+}
 
 export function newSandboxId(): string {
   return randomHex(8);
@@ -85,12 +90,19 @@ export function newSandboxId(): string {
 /**
  * Creates the sandbox's directory, complete from the moment it can be seen.
  *
+ * @param secrets the values that are stored
+ * @param fill puts more into it, before it can be seen
  * @returns the lock of the new sandbox, held
  * @throws SandboxAlreadyExistsError, IoError; nothing is left then
  */
-export async function createSandboxDirectory(home: Home, record: SandboxRecord): Promise<FileLock> {
+export async function createSandboxDirectory(
+  home: Home,
+  record: SandboxRecord,
+  secrets: StoredSecrets = new Map(),
+  fill: (staging: SandboxPaths) => Promise<void> = () => Promise.resolve(),
+): Promise<FileLock> {
   checkRecord(record);
-  const staging = pathsIn(join(home.sandboxes, stagingPrefix + record.id));
+  const staging = stagingPaths(home, record.id);
   const final = sandboxPaths(home, record.name);
   try {
     await mkdir(staging.directory, { mode: 0o700 });
@@ -101,8 +113,10 @@ export async function createSandboxDirectory(home: Home, record: SandboxRecord):
       await Promise.all([
         writeFileAtomically(staging.config, recordText(record)),
         writeState(staging.state, initialState()),
+        secrets.size === 0 ? undefined : writeSecretFile(staging.secrets, secrets),
         record.config.patches.length === 0 ? undefined : writeFile(staging.unpatched, "", { mode: 0o600 }),
       ]);
+      await fill(staging);
       await rename(staging.directory, final.directory);
       return lock;
     } catch (error) {
@@ -167,14 +181,14 @@ export async function findSandbox(home: Home, name: string): Promise<FoundSandbo
     await removeSandbox(home, name, found.record.id).catch(() => undefined);
     throw notFound(name);
   }
-  if (isOver(status) && (await isUnpatched(paths, found.record)) && (await isGivenUp(home, found.record))) {
+  if (
+    isTerminal(status) &&
+    (await isUnpatched(paths, found.record)) &&
+    (await isGivenUp(home, found.record))
+  ) {
     throw notFound(name);
   }
   return { paths, record: found.record, configJson: found.json, state, status };
-}
-
-function isOver(status: StoredStatus): boolean {
-  return status === "created" || status === "stopped" || status === "crashed";
 }
 
 /** Whether a sandbox has patches that are not applied, or not all of them: it is only being created, or never was. */
@@ -207,7 +221,7 @@ async function isGivenUp(home: Home, { name, id }: SandboxRecord): Promise<boole
 }
 
 /** What a sandbox's record says, and how it is really. */
-async function readStatus(paths: SandboxPaths): Promise<{ state: SandboxState; status: StoredStatus }> {
+async function readStatus(paths: SandboxPaths): Promise<{ state: SandboxState; status: SandboxStatus }> {
   let state = (await readState(paths.state)) ?? initialState();
   let status = await actualStatus(state);
   if (status !== state.status) {
@@ -242,7 +256,9 @@ const stillRunningHints = {
   remove: (name: string) =>
     `Stop it first ("msb stop ${name}"), or remove it with force ("msb rm -f ${name}").`,
   start: (name: string) => `Use it as it is, or restart it ("msb restart ${name}").`,
+  modify: (name: string) => `It was started at this moment: try again ("msb modify ${name}").`,
   "discard changes of": (name: string) => `Stop it first ("msb stop ${name}"): its guest would not notice.`,
+  "take a snapshot of": (name: string) => `Stop it first ("msb stop ${name}").`,
 } as const;
 
 /**
@@ -254,7 +270,7 @@ export async function lockStoppedSandbox(
   home: Home,
   name: string,
   expectedId: string | null,
-  action: "start" | "remove" | "discard changes of",
+  action: keyof typeof stillRunningHints,
 ): Promise<FileLock> {
   const paths = sandboxPaths(home, name);
   const lock = await tryLockOnceEnded(paths);
@@ -268,6 +284,7 @@ export async function lockStoppedSandbox(
   }
   try {
     await requireId(paths, name, expectedId);
+    if (action !== "remove") await settleCheckpoints(paths.directory);
     return lock;
   } catch (error) {
     await lock.release();
@@ -275,14 +292,17 @@ export async function lockStoppedSandbox(
   }
 }
 
-/** A supervisor records the end of its sandbox a moment before it lets go of the lock: that moment is waited for. */
+/**
+ * A supervisor records the end of its sandbox a moment before it lets go of the lock, and one that is killed is gone a moment before its
+ * descriptors are: that moment is waited for.
+ */
 async function tryLockOnceEnded(paths: SandboxPaths): Promise<FileLock | null> {
   const giveUpAt = performance.now() + letGoMs;
   for (;;) {
     const lock = await tryLockFile(paths.lock);
     if (lock !== null || performance.now() >= giveUpAt) return lock;
     const state = await readState(paths.state).catch(() => null);
-    if (state?.status !== "stopped" && state?.status !== "crashed") return null;
+    if (state === null || !isTerminal(await actualStatus(state))) return null;
     await new Promise((resolve) => setTimeout(resolve, letGoRetryMs));
   }
 }
@@ -335,18 +355,20 @@ export async function setAside(home: Home, paths: SandboxPaths, id: string | nul
 }
 
 /** Clears what a process left that was killed while it created or removed a sandbox. */
-export async function sweepLeftovers(home: Home): Promise<void> {
+export async function sweepLeftovers(home: Home, discard: Discard = removeLeftover): Promise<void> {
   for (const name of await readdir(home.sandboxes).catch(() => [])) {
     const path = join(home.sandboxes, name);
     if (name.startsWith(removedPrefix)) {
-      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+      await discard(path).catch(() => undefined);
     } else if (name.startsWith(stagingPrefix)) {
       // Its creator holds the lock for as long as it works on it, except in the first moment.
       const made = await stat(path).catch(() => null);
       if (made === null || Date.now() - made.mtimeMs < 60_000) continue;
       const lock = await tryLockFile(join(path, "lock")).catch(() => null);
       if (lock === null) continue;
-      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+      await discard(path).catch(() => undefined);
+      // The lock may be new in it: what stays is as old as it was.
+      await utimes(path, made.atime, made.mtime).catch(() => undefined);
       await lock.release();
     }
   }

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { JsonError } from "../errors/index.ts";
 import { identifyProcess, isAlive } from "../host/process/process-identity.ts";
-import { actualStatus, initialState, readState, writeState, type StoredStatus } from "./state.ts";
+import type { SandboxStatus } from "../config/enums.ts";
+import { actualStatus, initialState, readState, writeState } from "./state.ts";
 
 let directory = "";
 
@@ -52,7 +53,7 @@ test("the status as it is", async () => {
   const own = await identifyProcess(process.pid);
   assert.ok(own !== null);
   const dead = { pid: own.pid, started: `${own.started}0` };
-  const rows: [StoredStatus, typeof own | null, StoredStatus][] = [
+  const rows: [SandboxStatus, typeof own | null, SandboxStatus][] = [
     ["created", null, "created"],
     ["stopped", own, "stopped"],
     ["crashed", own, "crashed"],

@@ -1,5 +1,6 @@
 import { open, readFile } from "node:fs/promises";
 import * as v from "valibot";
+import { isTerminal, SandboxStatuses, type SandboxStatus } from "../config/enums.ts";
 import { JsonError } from "../errors/index.ts";
 import { errorCode, ioError } from "../host/system-error.ts";
 import { writeFileAtomically } from "../host/files/atomic-file.ts";
@@ -13,21 +14,20 @@ const terminationReasons = [
   "IdleTimeout",
   "AgentUnresponsive",
   "ShutdownRequested",
+  "Suspended",
   "DrainRequested",
+  "SecretViolation",
   "Signal",
   "InternalError",
 ] as const;
 
 export type TerminationReason = (typeof terminationReasons)[number];
 
-const statuses = ["created", "starting", "running", "draining", "stopped", "crashed"] as const;
-export type StoredStatus = (typeof statuses)[number];
-
 const processSchema = v.object({ pid: v.number(), started: v.string() });
 
 const startSchema = v.object({
   /** Beside its supervisor from a template, from a template, or from its kernel. */
-  route: v.picklist(["prelaunched", "restored", "cold"]),
+  route: v.picklist(["prelaunched", "restored", "cold", "continued"]),
   /** From what, and why not in a quicker way, for people. */
   reason: v.string(),
   /** From the start of its supervisor. */
@@ -44,7 +44,7 @@ const portSchema = v.object({
 });
 
 const stateSchema = v.object({
-  status: v.picklist(statuses),
+  status: v.picklist(SandboxStatuses),
   updatedAt: v.string(),
   /** The supervisor of the latest run. */
   supervisor: v.nullable(processSchema),
@@ -115,7 +115,7 @@ export async function writeState(path: string, state: SandboxState): Promise<voi
   const json = JSON.stringify(state, null, 2) + "\n";
   try {
     // How a run ended is for ever. That one runs is over with the host's power, whatever is written here.
-    await writeFileAtomically(path, json, state.status === "stopped" || state.status === "crashed");
+    await writeFileAtomically(path, json, state.status !== "created" && isTerminal(state.status));
   } catch (error) {
     const code = error instanceof Error ? errorCode(error.cause) : undefined;
     if ((code !== "ENOSPC" && code !== "EDQUOT") || !(await overwrite(path, json))) throw error;
@@ -137,9 +137,9 @@ async function overwrite(path: string, json: string): Promise<boolean> {
 /**
  * The status as it is, not as it was written: a supervisor that is gone without having said how it ended has crashed.
  */
-export async function actualStatus(state: SandboxState): Promise<StoredStatus> {
+export async function actualStatus(state: SandboxState): Promise<SandboxStatus> {
   const { status, supervisor } = state;
-  if (status !== "starting" && status !== "running" && status !== "draining") return status;
+  if (isTerminal(status)) return status;
   if (supervisor !== null && (await isAlive(supervisor))) return status;
   return status === "draining" ? "stopped" : "crashed";
 }

@@ -1,3 +1,4 @@
+import { keepMemoryOutOfCores } from "../host/process/core-dump.ts";
 import { parseSupervisorArguments, prelaunchFd } from "../start/contract/process.ts";
 import { prelaunchQemu } from "../start/prelaunch/prelaunch-qemu.ts";
 import { closeForeignDescriptors } from "./foreign-descriptors.ts";
@@ -7,11 +8,18 @@ import { closeForeignDescriptors } from "./foreign-descriptors.ts";
  */
 async function main(): Promise<void> {
   const task = parseSupervisorArguments(process.argv.slice(2));
-  if (task === null) throw new Error("usage: supervisor NAME attached|detached, or supervisor host");
+  if (task === null)
+    throw new Error("usage: supervisor NAME attached|detached, supervisor POOL member, or supervisor host");
   closeForeignDescriptors(prelaunchFd);
+  keepMemoryOutOfCores();
   if (task.kind === "host") {
     const program = await import("./program.ts");
     await program.answerAboutHost();
+    return;
+  }
+  if (task.kind === "member") {
+    const program = await import("./program.ts");
+    await program.waitAsMember(task.pool);
     return;
   }
   const inherited = prelaunchQemu(prelaunchFd);

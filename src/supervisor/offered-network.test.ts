@@ -18,7 +18,7 @@ test("a network whose proxy wants a password that is not there is not offered, a
   });
   // Neither is needed before there is something to tell.
   const options = { record, paths: {}, runtimeLog: {} } as unknown as NetworkOptions;
-  await assert.rejects(OfferedNetwork.offer(options), (error) => {
+  await assert.rejects(OfferedNetwork.offer(options, new AbortController().signal), (error) => {
     assert.ok(error instanceof MicrosandboxError);
     assert.deepEqual(
       [error.code, error.message],

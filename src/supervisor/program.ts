@@ -7,6 +7,8 @@ import { findSandbox } from "../store/sandboxes.ts";
 import { locateHome } from "../store/home.ts";
 import { lockFd, ownerFd } from "../start/contract/process.ts";
 import type { Inherited } from "../start/prelaunch/prelaunch-qemu.ts";
+import { startGuest } from "../start/start.ts";
+import type { GuestSource } from "./sandbox-start.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /**
@@ -24,7 +26,13 @@ export async function supervise(name: string, attached: boolean, inherited: Inhe
   };
   try {
     const sandbox = await findSandbox(home, name);
-    await Supervisor.run({ home, sandbox, owner, attached, inherited, releaseLock });
+    const guest: GuestSource = {
+      start: (request) => startGuest(request, inherited),
+      abandon: () => {
+        if (inherited.qemu.kind === "running") inherited.qemu.spawned.child.kill("SIGKILL");
+      },
+    };
+    await Supervisor.run({ home, sandbox, owner, attached, guest, releaseLock });
   } catch (error) {
     // What keeps the supervisor from its work, such as a disk too full for a log, is told as every failed start is.
     releaseLock();
@@ -32,6 +40,12 @@ export async function supervise(name: string, attached: boolean, inherited: Inhe
     await new Promise<void>((resolve) => owner.once("error", resolve).end(failure, resolve));
     throw error;
   }
+}
+
+/** Has a sandbox of a pool ready for somebody, and owns it from then on. */
+export async function waitAsMember(pool: string): Promise<void> {
+  const { PoolMember } = await import("./pool/pool-member.ts");
+  await PoolMember.run(locateHome(), pool);
 }
 
 /** Answers what its owner asks about this host, until the owner leaves. */

@@ -3,37 +3,60 @@ import {
   ProtocolError,
   RuntimeError,
   SandboxNotRunningError,
+  UnsupportedOperationError,
 } from "../errors/index.ts";
 import { numberFromEnvironment } from "../host/process/environment-settings.ts";
 import { orTimeout } from "../host/or-timeout.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { MachineExit } from "../machine/types.ts";
-import type { ExecMessage, Message, MetricsMessage } from "../protocol/generated/messages.ts";
+import type {
+  ExecMessage,
+  GuestFlush,
+  Message,
+  MetricsMessage,
+  PausedCalls,
+} from "../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { startedMarker, stoppedMarker } from "../store/log-format.ts";
 import type { FoundSandbox } from "../store/sandboxes.ts";
 import type { TerminationReason } from "../store/state.ts";
-import type { AgentLink } from "../agent-link/agent-link.ts";
+import { AgentSession, type SessionSink } from "../agent-link/agent-session.ts";
+import type { MachineFacts } from "../start/inputs/machine-facts.ts";
+import type { SuspendedCommand, SuspensionRecord } from "../store/suspension.ts";
+import {
+  copyGuest,
+  suspendGuest,
+  type CaptureCost,
+  type CaptureOptions,
+  type GuestCopy,
+} from "./services/guest/capture-guest.ts";
+import type { AgentLink, CopyIdentity } from "../agent-link/agent-link.ts";
 import type { StartedMachine } from "../start/common/context.ts";
 import type { Logs } from "./logs/logs.ts";
 import { logEvents } from "./logs/machine-log.ts";
-import { AgentWatch } from "./services/agent-watch.ts";
-import { DiskShortage } from "./services/disk-shortage.ts";
+import { AgentWatch } from "./services/guest/agent-watch.ts";
+import { DiskHolds } from "./services/guest/disk-holds.ts";
+import { DiskShortage } from "./services/guest/disk-shortage.ts";
 import { FileRelay } from "./services/file-relay.ts";
-import { GuestShutdown } from "./services/guest-shutdown.ts";
-import { TimeLimits } from "./time-limits.ts";
+import { GuestPause } from "./services/guest/guest-pause.ts";
+import { GuestShutdown } from "./services/guest/guest-shutdown.ts";
+import { TimeLimits } from "./services/guest/time-limits.ts";
 import { MetricsSampler } from "./services/metrics-sampler.ts";
 import type { SandboxNetwork } from "./services/network/sandbox-network.ts";
-import { Session, type ClientStream } from "./services/session.ts";
+import { Session, type ClientStream, type SessionOptions } from "./services/session.ts";
 
 export interface RunningSandboxOptions {
   readonly sandbox: FoundSandbox;
   readonly started: StartedMachine;
   readonly logs: Logs;
+  /** What its guest had open when it was suspended; null: it was not. */
+  readonly suspended: SuspensionRecord | null;
   /** null: it has none. */
   readonly network: SandboxNetwork | null;
   /** It has run long enough, or nobody has used it for a while. */
   readonly expired: (reason: Extract<TerminationReason, "MaxDurationExceeded" | "IdleTimeout">) => void;
+  /** Whether it is paused has changed, and is to be written down. @throws IoError */
+  readonly pauseChanged: (isPaused: boolean) => Promise<void>;
   /** Its guest did not shut down in the time that it was given. */
   readonly overdue: () => void;
   /** Something that whoever started it should know. */
@@ -52,6 +75,7 @@ export class RunningSandbox {
   readonly machine: Machine;
   readonly network: SandboxNetwork | null;
   readonly #name: string;
+  readonly #hasUpper: boolean;
   readonly #started: StartedMachine;
   readonly #logs: Logs;
   readonly #commandEnded: () => void;
@@ -61,8 +85,12 @@ export class RunningSandbox {
   readonly #shutdown: GuestShutdown;
   readonly #watch: AgentWatch;
   readonly #shortage: DiskShortage;
+  readonly #pause: GuestPause;
+  readonly #holds: DiskHolds;
   #nextSessionId = 1;
   #commands = 0;
+  #isCaptured = false;
+  #copies = { count: 0, heldMs: 0 };
   #fileStreams = 0;
 
   constructor({
@@ -70,7 +98,9 @@ export class RunningSandbox {
     started,
     logs,
     network,
+    suspended,
     expired,
+    pauseChanged,
     overdue,
     notice,
     commandEnded,
@@ -80,6 +110,7 @@ export class RunningSandbox {
     this.machine = machine;
     this.network = network;
     this.#name = name;
+    this.#hasUpper = config.image.kind === "oci" && config.rootDisk.kind === "managed";
     this.#started = started;
     this.#logs = logs;
     this.#commandEnded = commandEnded;
@@ -87,8 +118,10 @@ export class RunningSandbox {
       machine,
       agent,
       diskFull: () => this.#shortage.lasts,
+      isPaused: () => this.#pause.isHeld || this.#isCaptured,
       network: () => network?.counters ?? null,
       memoryMib: config.memoryMib,
+      copies: () => this.#copies,
       hasUpper: config.image.kind === "oci",
       upperPath: sandbox.paths.upper,
       intervalMs: config.metricsSampleIntervalMs,
@@ -97,17 +130,51 @@ export class RunningSandbox {
     this.#limits = new TimeLimits({
       maxDurationSecs: config.maxDurationSecs,
       idleTimeoutSecs: config.idleTimeoutSecs,
+      idlePauseSecs: config.idlePauseSecs,
       expired,
+      idle: () => {
+        this.#sleep();
+      },
+      inUse: () => network?.isInUse ?? false,
     });
     this.#shutdown = new GuestShutdown(logs.runtime, config.stopSignal, overdue);
-    this.#shortage = new DiskShortage({ machine, log: logs.runtime, notice });
+    this.#pause = new GuestPause({
+      name,
+      machine,
+      agent,
+      changed: pauseChanged,
+      resumed: () => this.#limits.goOn(),
+    });
+    network?.belongTo({
+      arrived: () => {
+        this.#pause.wake();
+      },
+      called: () => {
+        this.#pause.call();
+      },
+    });
+    this.#shortage = new DiskShortage({
+      ...{ machine, log: logs.runtime, notice },
+      isPaused: () => this.#pause.isHeld || this.#isCaptured,
+    });
     this.#watch = new AgentWatch({
       agent,
       timeoutMs: numberFromEnvironment("MSB_AGENT_TIMEOUT_MS"),
-      shortage: this.#shortage,
+      isHeld: () => this.#shortage.lasts || this.#pause.isHeld || this.#isCaptured,
     });
-    logEvents(machine, logs.runtime);
+    this.#holds = new DiskHolds({
+      ...{ name, machine, agent, pause: this.#pause, limits: this.#limits, log: logs.runtime },
+      obstacle: () => (this.#shortage.lasts ? "it is held, for the host's disk is full" : null),
+      path: sandbox.paths.upper,
+    });
+    logEvents(machine, logs.runtime, () => this.#pause.isHeld || this.#isCaptured);
     logs.exec.write("system", Buffer.from(startedMarker), null);
+    if (suspended !== null) this.#takeOver(suspended);
+  }
+
+  /** Whether the connection to its guest is gone. */
+  get isLost(): boolean {
+    return this.#agent.lost;
   }
 
   /** How many commands run. */
@@ -116,12 +183,86 @@ export class RunningSandbox {
   }
 
   exec(request: ExecMessage, client: ClientStream): Session {
+    this.#pause.call();
+    const id = this.#nextSessionId++;
+    this.#logs.runtime.write("debug", `session ${id}: ${JSON.stringify(request.argv)}`);
+    const begin = (sink: SessionSink): AgentSession => this.#agent.exec(request, sink);
+    return this.#session({ id, tty: request.tty, client, begin });
+  }
+
+  /**
+   * Writes the guest's memory down, so that the next start goes on with it. Its machine stands still when this resolves; else it goes on.
+   *
+   * @throws RuntimeError, QmpError, IoError
+   */
+  async suspend(facts: MachineFacts, directory: string, memoryMib: number): Promise<void> {
+    await this.#pause.exclusively(async () => {
+      this.#isCaptured = true;
+      try {
+        await suspendGuest(this.#captureOf(facts, memoryMib), directory);
+      } catch (error) {
+        this.#isCaptured = false;
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Copies the guest, which goes on as it was.
+   *
+   * @throws SandboxNotRunningError, RuntimeError, QmpError, IoError
+   */
+  async copy(facts: MachineFacts, memoryMib: number, to: GuestCopy): Promise<CaptureCost> {
+    const copy = this.#pause.briefly(to.flush, async (wake) => {
+      this.#isCaptured = true;
+      try {
+        const cost = await copyGuest({ ...this.#captureOf(facts, memoryMib), wake }, to);
+        this.#copies = { count: this.#copies.count + 1, heldMs: this.#copies.heldMs + cost.heldMs };
+        return cost;
+      } finally {
+        this.#isCaptured = false;
+      }
+    });
+    return await this.#unlessEnding(copy);
+  }
+
+  #captureOf(facts: MachineFacts, memoryMib: number): CaptureOptions {
+    const commands = (): SuspendedCommand[] => [...this.#sessions].map(({ suspended }) => suspended);
+    return { started: this.#started, facts, memoryMib, commands };
+  }
+
+  /** Takes over a guest that was suspended or copied. It stands still until {@link awake}. */
+  #takeOver({ open, commands }: SuspensionRecord): void {
+    this.#agent.takeOver(open, (stream) => {
+      const command = commands.find((one) => one.stream === stream.id);
+      if (command === undefined) return null;
+      const { session: id, tty, hasExited } = command;
+      this.#nextSessionId = Math.max(this.#nextSessionId, id + 1);
+      let handler: AgentSession | null = null;
+      const begin = (sink: SessionSink): AgentSession =>
+        (handler = AgentSession.adopt(stream, hasExited, sink));
+      this.#session({ id, tty, client: null, hasExited, begin });
+      return handler;
+    });
+  }
+
+  /**
+   * Lets a guest that was taken over go on. Resolves when it runs, and knows what time it is: what was said first had to wait for one that was
+   * only beginning to.
+   *
+   * @param copy what one that is a copy is from now on
+   */
+  async awake(copy: CopyIdentity | null): Promise<void> {
+    if (copy === null) this.#agent.goOnAfresh();
+    else await this.#agent.becomeCopy(copy);
+    await this.#agent.ping();
+    this.#agent.setClock();
+  }
+
+  #session(options: Pick<SessionOptions, "id" | "tty" | "client" | "hasExited" | "begin">): Session {
     const session = new Session({
-      id: this.#nextSessionId++,
-      request,
-      agent: this.#agent,
+      ...options,
       log: this.#logs.exec,
-      client,
       activity: () => this.#limits.activity(),
       ended: () => {
         this.#commands--;
@@ -133,14 +274,26 @@ export class RunningSandbox {
       },
     });
     this.#sessions.add(session);
+    if (options.hasExited === true) return session;
     this.#commands++;
     this.#limits.sessionStarted();
-    this.#logs.runtime.write("debug", `session ${session.id}: ${JSON.stringify(request.argv)}`);
     return session;
+  }
+
+  /** @throws UnsupportedOperationError when the guest writes to no disk of the sandbox's own */
+  holdDisk(flush: GuestFlush, client: Stream): StreamHandler {
+    if (this.#hasUpper) return this.#holds.hold(flush, client);
+    throw new UnsupportedOperationError(`sandbox ${this.#name} has no disk of its own`);
+  }
+
+  /** Whoever copies the disk has to do without: what has to be done at once would wait for that. */
+  releaseDisk(): void {
+    this.#holds.end();
   }
 
   /** @throws RuntimeError when too much is asked for at a time */
   files(request: Message, client: Stream): StreamHandler {
+    this.#pause.call();
     if (this.#fileStreams >= mostFileStreams) {
       throw new RuntimeError(
         `${mostFileStreams} operations on files are under way in sandbox ${this.#name}`,
@@ -164,16 +317,30 @@ export class RunningSandbox {
   }
 
   async ping(): Promise<void> {
+    this.#pause.call();
     await this.#unlessEnding(this.#agent.ping());
   }
 
   /** @returns how many activities there have been */
   touch(): number {
+    this.#pause.wake();
     return this.#limits.activity();
   }
 
   async metrics(): Promise<MetricsMessage> {
     return await this.#unlessEnding(this.#metrics.sample());
+  }
+
+  /** @throws as {@link GuestPause.pause} */
+  async pause(calls: PausedCalls, flush: boolean): Promise<void> {
+    await this.#pause.pause(calls, flush);
+    this.#limits.hold();
+    this.#logs.runtime.write("info", `paused; calls ${calls}`);
+  }
+
+  /** @throws QmpError */
+  async resume(): Promise<void> {
+    await this.#pause.resume();
   }
 
   /**
@@ -184,10 +351,18 @@ export class RunningSandbox {
   shutDown(graceMs: number): boolean {
     // That has a limit of its own, and a guest that writes back all its memory may be silent for long.
     this.#watch.stop();
+    this.#holds.end();
+    this.#pause.end();
     return this.#shutdown.begin(this.#started, graceMs);
   }
 
   kill(): void {
+    this.machine.kill();
+  }
+
+  /** Ends the machine, after which there is another one of the same sandbox. @param reason what those are told who wait for this one */
+  leave(reason: string): void {
+    this.#agent.giveUp(new RuntimeError(reason));
     this.machine.kill();
   }
 
@@ -200,6 +375,7 @@ export class RunningSandbox {
   async ended(): Promise<MachineExit> {
     const { exec, runtime } = this.#logs;
     const exit = await this.machine.exited;
+    this.#holds.end();
     this.#limits.stop();
     this.#watch.stop();
     this.#shortage.stop();
@@ -223,6 +399,15 @@ export class RunningSandbox {
     const { failure } = network.log;
     if (failure !== null)
       this.#logs.runtime.write("error", `part of network.log is missing: ${String(failure)}`);
+  }
+
+  /** Nobody has used it for as long as it may run idly: it is paused until somebody does. */
+  #sleep(): void {
+    const { activities } = this.#limits;
+    const isIdle = (): boolean => this.#limits.activities === activities && !this.#pause.isPaused;
+    this.#pause.pause("wake", false, isIdle).catch((error: unknown) => {
+      this.#logs.runtime.write("warn", `cannot be paused: ${String(error)}`);
+    });
   }
 
   get #agent(): AgentLink {

@@ -47,3 +47,21 @@ export class StateFile {
     };
   }
 }
+
+/** Of a sandbox that its supervisor has begun to start, listening for clients at that socket. */
+export function startingState(supervisor: SandboxState["supervisor"], socket: string): Partial<SandboxState> {
+  return {
+    status: "starting",
+    supervisor,
+    socket,
+    accelerator: null,
+    start: null,
+    ports: [],
+    startedAt: new Date().toISOString(),
+    endedAt: null,
+    reason: null,
+    detail: "",
+    exitCode: null,
+    signal: null,
+  };
+}

@@ -22,6 +22,7 @@ const packages = [
   ...["iputils-ping", "traceroute", "mtr-tiny"],
   ...["openssh-client", "openssh-server", "redis-tools", "redis-server"],
   ...["postgresql-client-15", "postgresql-15"],
+  ...["nginx", "dante-server", "tinyproxy-bin", "python3-grpcio", "python3-websockets"],
 ];
 
 /** What nothing here reads: half of it all. */
@@ -75,7 +76,11 @@ async function tarOfTree(): Promise<string> {
 
 /** The Debian as a directory, kept for later runs. It is not to be written to. */
 export async function debianTree(): Promise<string> {
-  const tar = await tarOfTree();
+  return await treeOf(await tarOfTree());
+}
+
+/** The same of any tar file that is kept. */
+export async function treeOf(tar: string): Promise<string> {
   return await keep(tar.replace(/\.tar$/, ""), async (aside) => {
     await run("tar", ["-C", aside, "--numeric-owner", "-xpf", tar, "--exclude=./dev/*"]);
   });
@@ -117,14 +122,13 @@ async function writeLayout(directory: string, tar: string): Promise<void> {
   );
 }
 
-async function loadInto(home: string): Promise<void> {
-  const tar = await tarOfTree();
+async function loadInto(home: string, tag: string, tar: string): Promise<void> {
   const layout = await mkdtemp(join(tmpdir(), "msb-internet-"));
   const before = process.env["MSB_HOME"];
   try {
     await writeLayout(layout, tar);
     process.env["MSB_HOME"] = home;
-    await Image.load(layout, { tag: imageName });
+    await Image.load(layout, { tag });
   } finally {
     if (before === undefined) delete process.env["MSB_HOME"];
     else process.env["MSB_HOME"] = before;
@@ -132,13 +136,21 @@ async function loadInto(home: string): Promise<void> {
   }
 }
 
-/** Gives a home the image `localhost/internet`. The files of one run of all tests share what it is made of. */
-export async function installImage(home: string): Promise<void> {
+/**
+ * Gives a home an image `localhost/NAME`, whose one layer is a tar file. The files of one run of all tests share what it is made of.
+ */
+export async function installTar(home: string, name: string, tarOf: () => Promise<string>): Promise<void> {
+  const load = async (into: string): Promise<void> => loadInto(into, `localhost/${name}`, await tarOf());
   const shared = process.env["MSB_TEST_IMAGES"];
   if (shared === undefined) {
-    await loadInto(home);
+    await load(home);
     return;
   }
-  const made = await keep(join(shared, "internet"), loadInto);
+  const made = await keep(join(shared, name), load);
   await run("cp", ["-al", join(made, "images"), home]);
+}
+
+/** Gives a home the image `localhost/internet`. */
+export async function installImage(home: string): Promise<void> {
+  await installTar(home, "internet", tarOfTree);
 }

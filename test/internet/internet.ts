@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { makeCertificates, type Certificates } from "../registry/certificates.ts";
 import { scratch } from "../registry/images.ts";
 import { daemons, type Daemon } from "./daemons.ts";
+import { makeIndexes } from "./indexes.ts";
 import { PlainServers } from "./plain-servers.ts";
 import { addUsualNames, Resolver } from "./resolver.ts";
 import { Tree } from "./tree-programs.ts";
@@ -42,13 +43,21 @@ export class Internet implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const directory = stack.use(await scratch());
     const tree = stack.use(await Tree.open());
-    const certificates = await makeCertificates(directory.path, ["*.example.com", "example.com", "*.test"]);
+    const certificates = await makeCertificates(directory.path, [
+      "*.example.com",
+      "example.com",
+      "*.test",
+      "*.attacker.test",
+    ]);
     const wire = await Wire.watch(tree);
     const resolver = stack.use(await Resolver.start());
     addUsualNames(resolver);
     const web = stack.use(await WebServer.start(tree, certificates));
     const servers = stack.use(await PlainServers.start());
-    if (packages) await tree.shell(await readFile(join(import.meta.dirname, "make-packages.sh"), "utf8"));
+    if (packages) {
+      await makeIndexes(tree, "/srv/www", "http://registry.example.com/npm");
+      await tree.shell(await readFile(join(import.meta.dirname, "make-packages.sh"), "utf8"));
+    }
     await Promise.all(wanted.map((name) => daemons[name](tree)));
     await writeFile(join(tree.root, "srv/ca.pem"), certificates.caPem);
     return new Internet({ tree, resolver, web, servers, wire, certificates }, stack.move());

@@ -5,6 +5,8 @@ import { describe, test } from "node:test";
 import * as v from "valibot";
 import { settingsPage, withSettingsTable } from "../../scripts/generate-settings-table.ts";
 import { LaterSettings } from "../../src/api/config/later-settings.ts";
+import { RootSetters } from "../../src/api/config/root-setters.ts";
+import { NetworkSetters } from "../../src/api/config/network-setters.ts";
 import { SandboxBuilder } from "../../src/api/config/sandbox-builder.ts";
 import { mergeImageConfig } from "../../src/api/images/image-merge.ts";
 import { toText } from "../../src/cli/commands/sandbox/inspect.ts";
@@ -84,8 +86,14 @@ function sampleOf(key: SettingKey, { type }: AnySetting): Sample {
   assert.fail(`${key}: this test has no value for it`);
 }
 
+/** A snapshot stands in the image's place. */
+const imageBeside = (key: SettingKey): string | undefined =>
+  key === "fromSnapshot" ? undefined : "localhost/base";
+
 const builderWith = (key: SettingKey, setting: AnySetting): SandboxBuilder => {
-  const builder = new SandboxBuilder("name").image("localhost/base");
+  const builder = new SandboxBuilder("name");
+  const image = imageBeside(key);
+  if (image !== undefined) builder.image(image);
   const setters = builder as unknown as Readonly<
     Record<string, ((...args: unknown[]) => unknown) | undefined>
   >;
@@ -117,7 +125,7 @@ for (const [key, setting] of settingEntries) {
     test("is the same in the configuration object", () => {
       const object = draftFromConfig({
         name: "name",
-        image: "localhost/base",
+        image: imageBeside(key) ?? null,
         [key]: input,
       });
       assert.deepEqual(object.finish()[key], builderWith(key, setting).build()[key]);
@@ -156,7 +164,7 @@ for (const [key, setting] of settingEntries) {
         const given = { ...nothing, [cli.flag]: input } as unknown;
         const builder = new SandboxBuilder("name");
         const progress = new Progress({ quiet: true, logLevel: null });
-        configure(builder, "localhost/base", given as CreationValues, null, progress);
+        configure(builder, imageBeside(key), given as CreationValues, null, progress);
         assert.deepEqual(builder.build()[key], builderWith(key, setting).build()[key]);
       });
 
@@ -247,11 +255,14 @@ test("the builder has no setter that is in no table", () => {
   const others = [
     ...["constructor", "build", "create", "createDetached", "createWithPullProgress", "connectOrCreate"],
     ...["createDetachedWithPullProgress", "onProgress", "onNotice", "onStarted", "onPullProgress", "signal"],
+    "beside",
   ];
   const setters = settingEntries.flatMap(([key, setting]) => settersOf(key, setting));
   assert.deepEqual(
-    Object.getOwnPropertyNames(SandboxBuilder.prototype).sort(),
-    [...others, ...setters].sort(),
+    [SandboxBuilder, RootSetters, NetworkSetters]
+      .flatMap(({ prototype }) => Object.getOwnPropertyNames(prototype))
+      .sort(),
+    [...others, "constructor", "constructor", ...setters].sort(),
   );
   for (const later of Object.getOwnPropertyNames(LaterSettings.prototype))
     assert.ok(
@@ -268,6 +279,7 @@ test("a new sandbox has no option that is in no table", () => {
       "name",
       "quiet",
       "scriptPath",
+      "fromSnap",
       ...patchFlags,
       ...Object.keys(mountFlags),
       ...Object.keys(networkFlags),
@@ -281,7 +293,15 @@ test("a new sandbox has no option that is in no table", () => {
 });
 
 test("a configuration has no field that is in no table", () => {
-  const keys = ["name", "imageDigest", "portsTcp", "portsUdp", "secrets", ...Object.keys(settings)].sort();
+  const keys = [
+    "name",
+    "imageDigest",
+    "snapshotDigest",
+    "portsTcp",
+    "portsUdp",
+    "secrets",
+    ...Object.keys(settings),
+  ].sort();
   assert.deepEqual(Object.keys(plain).sort(), keys);
   assert.deepEqual(
     Object.keys(configOf({ name: "name", config: effectiveConfig(plain, {}, null) })).sort(),

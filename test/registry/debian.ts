@@ -29,6 +29,15 @@ export async function keptDirectory(): Promise<string> {
 }
 
 /**
+ * A command in the network and with the mounts of whoever runs the tests: a file of tests with an internet of its own
+ * (test/internet/namespace.ts) has no way to Debian's packages.
+ */
+function outside(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  if (process.env["MSB_TEST_INTERNET"] === undefined) return command;
+  return ["nsenter", "--target", String(process.ppid), "--net", "--mount", "--", ...command];
+}
+
+/**
  * The tar file of a Debian that mmdebstrap makes, about a minute's work. It is kept under a name made of the recipe, for later
  * runs.
  *
@@ -44,7 +53,8 @@ export async function debianTar(recipe: readonly string[] = withPython): Promise
   if ((await stat(path).catch(() => null)) !== null) return path;
   const aside = join(directory, `${key}.${randomBytes(4).toString("hex")}.tar`);
   try {
-    await run("mmdebstrap", [...recipe, aside], { maxBuffer: 1 << 26 });
+    const [program, ...args] = outside(["mmdebstrap", ...recipe, aside]);
+    await run(program, args, { maxBuffer: 1 << 26 });
     await rename(aside, path);
   } finally {
     await rm(aside, { force: true });

@@ -154,7 +154,9 @@ test("a puller that is killed at any stage leaves only whole blobs and no half i
     const { rootFileSystem } = await pull(home);
     await run("fsck.erofs", [rootFileSystem.path]);
     // The leftovers go with the next one that works in the same place, or with prune.
-    await pruneImages(home, () => Promise.resolve([{ sandbox: "x", reference, manifestDigest: null }]));
+    await pruneImages(home, () =>
+      Promise.resolve([{ user: { kind: "sandbox", name: "x" }, reference, manifestDigest: null }]),
+    );
     for (const place of ["ingest", "leases"])
       assert.deepEqual(await readdir(join(home.images, place)), [], kind);
     assert.equal((await readdir(join(home.images, "rootfs"))).length, 1, kind);

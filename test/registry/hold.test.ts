@@ -21,7 +21,7 @@ test("a sandbox's record made during a prune holds its image only if the prune h
   await loadImages(home, `${layout}.tar`);
   const pulled = await pullImage("example.org/held:1", { home, policy: "never" });
   const use: ImageUse = {
-    sandbox: "sandbox",
+    user: { kind: "sandbox", name: "sandbox" },
     reference: "example.org/held:1",
     manifestDigest: pulled.manifestDigest,
   };

@@ -113,7 +113,11 @@ test("removing an image keeps what another one shares with it", async () => {
 test("an image in use is not removed; with force only its name goes", async () => {
   const home = await filled();
   const reference = "example.org/first:1";
-  const inUse = uses({ sandbox: "box", reference, manifestDigest: first.manifest.digest });
+  const inUse = uses({
+    user: { kind: "sandbox", name: "box" },
+    reference,
+    manifestDigest: first.manifest.digest,
+  });
   await assert.rejects(removeImage(home, reference, inUse), (error) => {
     assert.ok(error instanceof ImageInUseError);
     assert.match(error.message, /box/);
@@ -123,7 +127,11 @@ test("an image in use is not removed; with force only its name goes", async () =
   await pullImage(reference, { home, policy: "never" });
   // A sandbox that has pinned nothing holds what the name means.
   await assert.rejects(
-    removeImage(home, reference, uses({ sandbox: "b", reference, manifestDigest: null })),
+    removeImage(
+      home,
+      reference,
+      uses({ user: { kind: "sandbox", name: "b" }, reference, manifestDigest: null }),
+    ),
     ImageInUseError,
   );
   await removeImage(home, reference, inUse, { force: true });
@@ -146,7 +154,11 @@ test("prune removes what no sandbox uses and what interrupted pulls left", async
   await writeFile(join(home.images, "rootfs", `${"0".repeat(64)}.erofs.tmp-1`), "part");
   const report = await pruneImages(
     home,
-    uses({ sandbox: "box", reference: "example.org/first:1", manifestDigest: first.manifest.digest }),
+    uses({
+      user: { kind: "sandbox", name: "box" },
+      reference: "example.org/first:1",
+      manifestDigest: first.manifest.digest,
+    }),
   );
   assert.deepEqual(await blobs(home), blobsOf(first));
   assert.deepEqual(
@@ -159,9 +171,9 @@ test("prune removes what no sandbox uses and what interrupted pulls left", async
   assert.equal((await readdir(join(home.images, "rootfs"))).length, 1);
   const nothing = await pruneImages(
     home,
-    uses({ sandbox: "b", reference: "example.org/first:1", manifestDigest: null }),
+    uses({ user: { kind: "sandbox", name: "b" }, reference: "example.org/first:1", manifestDigest: null }),
   );
-  assert.deepEqual(Object.values(nothing), [0, 0, 0, 0, 0]);
+  assert.deepEqual(Object.values(nothing), [0, 0, 0, 0, 0, []]);
 });
 
 test("prune leaves alone what a pull in progress needs", async () => {

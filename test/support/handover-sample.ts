@@ -54,7 +54,7 @@ export const handoverSample = {
     },
     bootFrames: "aGVsbG8=",
     isFilled: false,
-    network: { families: [4, 6] },
+    network: { families: [4, 6], trust: { authority: "PEM\n", hostRoots: ["PEM\n"] } },
     accelerator: "tcg",
     template: {
       key,
@@ -73,6 +73,7 @@ export const handoverSample = {
       version: "7.2.22",
       seccomp: true,
       lifeline: { kind: "pdeathsig", setpriv: "/usr/bin/setpriv" },
+      env: "/usr/bin/env",
       identity: "q",
     },
     kernel: {
@@ -104,7 +105,7 @@ export const handoverSample = {
       guest: guestSample,
       served: [servedSample],
     },
-    network: { families: [4] },
+    network: { families: [4], trust: null },
     candidates: [{ accelerator: "tcg", usable: true, detail: "works", fix: "" }],
     tscKhz: 2_000_000.5,
     accelerator: { accelerator: "tcg", why: "nothing else is there" },

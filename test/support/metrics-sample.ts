@@ -25,5 +25,7 @@ export function metricsSample(uptimeMs = 0): MetricsMessage {
     upperFreeBytes: null,
     upperHostAllocatedBytes: null,
     hostDiskFull: false,
+    copies: 0,
+    copyPauseMs: 0,
   };
 }

@@ -11,17 +11,28 @@ import {
   defaultInterface,
   defaultMaxConnections,
 } from "../../src/config/network/network-defaults.ts";
+import { noInterception } from "../../src/config/network/interception/interception-settings.ts";
 import type { NetworkConfig } from "../../src/config/network/network-type.ts";
 import { RuntimeError, SandboxNotRunningError } from "../../src/errors/index.ts";
 import type { NetworkEvent } from "../../src/network/events.ts";
-import type { BoundPort, Gateway, NetworkChange, NetworkCounters } from "../../src/network/gateway.ts";
+import type {
+  BoundPort,
+  Gateway,
+  NetworkChange,
+  NetworkCounters,
+  OpenFlow,
+} from "../../src/network/gateway.ts";
 import type { EndedMessage } from "../../src/protocol/generated/messages.ts";
 import { Client, type ClientServices } from "../../src/supervisor/clients/client.ts";
 import { NetworkLog } from "../../src/supervisor/logs/network-log.ts";
 import { clientServices } from "../../src/supervisor/services/client-services.ts";
-import { SandboxNetwork } from "../../src/supervisor/services/network/sandbox-network.ts";
+import {
+  SandboxNetwork,
+  type SandboxNetworkOptions,
+} from "../../src/supervisor/services/network/sandbox-network.ts";
 
 export const networkConfig: NetworkConfig = {
+  ...noInterception,
   policy: { defaultEgress: "deny", defaultIngress: "allow", rules: [] },
   observe: false,
   ports: [],
@@ -40,6 +51,8 @@ export class TestGateway implements Gateway {
     ...{ flowsDenied: 6, dnsQueries: 7, dnsDenied: 8, activeFlows: 9 },
   };
   ports: readonly BoundPort[] = [];
+  openFlows: readonly OpenFlow[] = [];
+  isInUse = false;
   readonly changes: NetworkChange[] = [];
   /** What a change is answered with. */
   refusal: Error | null = null;
@@ -48,6 +61,10 @@ export class TestGateway implements Gateway {
   /** Connections to them. */
   readonly connections: Duplex[] = [];
   closed = false;
+
+  flows(most: number): readonly OpenFlow[] {
+    return this.openFlows.slice(-most);
+  }
 
   connect(guestPort: number, signal: AbortSignal): Promise<Duplex> {
     const server = this.servers.get(guestPort);
@@ -103,7 +120,11 @@ export interface NetworkSupervisor {
   readonly end: () => Promise<void>;
 }
 
-export async function networkSupervisor(t: TestContext): Promise<NetworkSupervisor> {
+/** @param over what the sandbox has besides a network */
+export async function networkSupervisor(
+  t: TestContext,
+  over: Partial<Pick<SandboxNetworkOptions, "config" | "interception">> = {},
+): Promise<NetworkSupervisor> {
   const directory = await mkdtemp(join(tmpdir(), "msb-network-"));
   const logPath = join(directory, "network.log");
   const log = await NetworkLog.open(logPath);
@@ -115,17 +136,20 @@ export async function networkSupervisor(t: TestContext): Promise<NetworkSupervis
     config: networkConfig,
     log,
     openGateway: (told) => {
-      event = told;
+      event = told.event;
       return Promise.resolve(gateway);
     },
     portsChanged: (ports) => {
       written.push(ports);
       return Promise.resolve();
     },
+    interception: null,
+    secretsPath: join(directory, "secrets.json"),
     persist: (config) => {
       kept.push(config);
       return Promise.resolve();
     },
+    ...over,
   });
   let status: "running" | "stopped" = "running";
   const endWatchers = new Set<(ended: EndedMessage) => void>();

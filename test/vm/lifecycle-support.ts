@@ -90,12 +90,18 @@ export async function processesOf(home: string, name = ""): Promise<SandboxProce
     const pid = Number(entry);
     if (argv[0]?.includes("qemu-system") === true && argv.some((word) => word.includes(directory))) {
       found.push({ pid, kind: "qemu" });
-    } else if (argv[1]?.endsWith("/supervisor/main.ts") === true && (name === "" || argv[2] === name)) {
+    } else if (isSupervisor(argv, name)) {
       const environment = (await read("environ")).split("\0");
       if (environment.includes(`MSB_HOME=${home}`)) found.push({ pid, kind: "supervisor" });
     }
   }
   return found;
+}
+
+/** @param argv Node, its options, the program, whose it is */
+function isSupervisor(argv: readonly string[], name: string): boolean {
+  const [program, whose] = argv.slice(1).filter((word) => !word.startsWith("--"));
+  return program?.endsWith("/supervisor/main.ts") === true && (name === "" || whose === name);
 }
 
 /** Waits until no process of the sandbox is left. */

@@ -47,12 +47,13 @@ async function belongsTo(home: string, pid: string): Promise<boolean> {
   const commandLine = await read(pid, "cmdline");
   // QEMU is told the paths of its disks.
   if (commandLine.includes(`${home}/`)) return true;
-  const isSupervisor = /\/supervisor\/main\.[jt]s$/.test(commandLine.split("\0")[1] ?? "");
+  // Options of Node stand before it.
+  const isSupervisor = /\0[^\0]*\/supervisor\/main\.[jt]s\0/.test(commandLine);
   return isSupervisor && (await read(pid, "environ")).split("\0").includes(`MSB_HOME=${home}`);
 }
 
 async function commandOf(pid: string): Promise<string> {
-  return (await read(pid, "cmdline")).split("\0").slice(0, 3).join(" ");
+  return (await read(pid, "cmdline")).split("\0").slice(0, 4).join(" ");
 }
 
 function read(pid: string, file: string): Promise<string> {

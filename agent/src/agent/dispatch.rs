@@ -1,18 +1,21 @@
 //! What the agent does with each frame of the supervisor's.
 
-use super::{Agent, Stop};
+use super::deferred::Kept;
+use super::{Agent, Stop, STILL};
 use crate::commands::session::{token, Channel, Session};
 use crate::commands::spawn;
 use crate::failure::{While, GUEST, PROTOCOL};
 use crate::generated::messages::{
-    self as messages, Boot, BootFailed, Exec, ExecFailed, ExecStarted, Message, Mount, PatchKind,
-    Ping, Pong, Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
+    self as messages, BecomeCopy, Boot, BootFailed, Exec, ExecFailed, ExecStarted, GoOn, Message,
+    Mount, PatchKind, Ping, Pong, Resize, Seed, Signal, SpawnStage, PROTOCOL_VERSION,
 };
 use crate::protocol::stream::{Event, Fault};
 use crate::sys::{self, ESHUTDOWN, SIGKILL};
 use crate::{guest, root, stats};
+use std::fs::File;
 use std::io;
-use std::time::Duration;
+use std::os::unix::io::AsRawFd;
+use std::time::{Duration, Instant};
 
 impl From<Fault> for Stop {
     fn from(fault: Fault) -> Stop {
@@ -24,7 +27,8 @@ impl Agent {
     /// Takes all complete frames that have arrived.
     pub(super) fn take_frames(&mut self) -> Result<(), Stop> {
         while let Some(frame) = self.port.decoder.next()? {
-            match self.streams.receive(&frame)? {
+            let frozen = self.files.holds_disk();
+            match self.deferred.keep(self.streams.receive(&frame)?, frozen) {
                 Event::Connection(message) => self.introduce(message)?,
                 Event::Opened(stream, message) => self.serve(stream, message)?,
                 Event::Message(stream, message) => self.command(stream, &message),
@@ -69,6 +73,32 @@ impl Agent {
         Ok(())
     }
 
+    /// Starts the commands that had to wait for the upper disk, once it is thawed.
+    pub(super) fn take_deferred(&mut self) -> Result<(), Stop> {
+        if self.files.holds_disk() {
+            return Ok(());
+        }
+        for (stream, kept) in self.deferred.take() {
+            match kept {
+                Kept::Exec(exec) => self.exec(stream, &exec)?,
+                Kept::Message(message) => self.command(stream, &message),
+                Kept::Data(bytes) => {
+                    if let Some(session) = self.sessions.get_mut(&stream) {
+                        session.stdin.receive(&bytes);
+                        self.flush_stdin(stream);
+                    }
+                }
+                Kept::Ended => {
+                    if let Some(session) = self.sessions.get_mut(&stream) {
+                        session.stdin.end();
+                        self.flush_stdin(stream);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What makes the guest a sandbox. All of it comes on stream 0 and is answered there.
     fn introduce(&mut self, message: Message) -> Result<(), Stop> {
         match message {
@@ -80,6 +110,10 @@ impl Agent {
             }
             Message::Mount(mount) => self.mount(&mount)?,
             Message::Boot(boot) => self.boot(&boot)?,
+            // One that has no new random numbers must not go on: the supervisor knows, and ends it.
+            Message::GoOn(_) | Message::BecomeCopy(_) if self.boot_failed => {}
+            Message::GoOn(GoOn { elsewhere }) => self.go_on(elsewhere),
+            Message::BecomeCopy(copy) => self.become_copy(&copy)?,
             _ => return Err(fault("unexpected message")),
         }
         Ok(())
@@ -91,6 +125,11 @@ impl Agent {
             Message::Ping(Ping { nonce }) => Message::Pong(Pong { nonce }),
             Message::StatsRequest => Message::Stats(stats::measure()),
             Message::Exec(exec) => return self.exec(stream, &exec),
+            Message::HoldStill => return self.hold_still(stream),
+            Message::FreezeDisk(messages::FreezeDisk { limit_ms }) => {
+                self.freeze_disk(stream, Duration::from_millis(limit_ms.into()));
+                return Ok(());
+            }
             Message::Shutdown(messages::Shutdown { grace_ms, signal }) => {
                 let grace = Duration::from_millis(grace_ms.into());
                 self.begin_shutdown(Some(stream), grace, signal.into());
@@ -122,6 +161,26 @@ impl Agent {
         }
     }
 
+    fn freeze_disk(&mut self, stream: u32, limit: Duration) {
+        let upper = self.root.as_ref().and_then(|root| root.upper.as_ref());
+        // No path leads to it, a descriptor does.
+        let place = upper.map(|upper| File::open(format!("/proc/self/fd/{}", upper.as_raw_fd())));
+        match place {
+            _ if self.shutdown.is_some() => {
+                self.files
+                    .refuse(stream, ESHUTDOWN, "the sandbox is shutting down")
+            }
+            None => self
+                .files
+                .refuse(stream, 0, "the sandbox has no disk of its own"),
+            Some(Err(error)) => {
+                self.files
+                    .refuse(stream, sys::errno_of(&error), &sys::words_of(&error))
+            }
+            Some(Ok(place)) => self.files.hold_disk(stream, place, limit),
+        }
+    }
+
     /// Patches change all of the root. Scripts are no part of it.
     fn prepare_for(&mut self, request: &Message) -> io::Result<()> {
         if let (Message::PatchApply(patch), None) = (request, &self.bare) {
@@ -139,7 +198,7 @@ impl Agent {
                 Message::Resize(Resize { rows, cols }) => session.resize(*rows, *cols),
                 _ => {}
             }
-        } else if *message == Message::Next {
+        } else if matches!(message, Message::Next | Message::ReleaseDisk) {
             self.files.want(stream);
         }
     }
@@ -190,7 +249,7 @@ impl Agent {
 
     fn enter_root(&mut self, mount: &Mount) -> Result<(), BootFailed> {
         let root = self.root.insert(root::enter(&mount.root, &self.modules)?);
-        guest::set_up(mount, root.owner)?;
+        self.installed = guest::set_up(mount, root.owner)?;
         self.tmp_size_mib = mount.tmp_size_mib;
         self.network = mount.network.clone();
         self.null = Some(sys::open_null().during(GUEST, "/dev/null")?);
@@ -214,11 +273,67 @@ impl Agent {
             self.relay.as_ref(),
             self.bare.as_ref(),
             self.network.as_ref(),
+            self.installed.take(),
         ) {
-            Ok(()) => {
+            Ok(environment) => {
                 self.booted = true;
+                self.environment = environment;
                 self.port.send(0, &Message::Ready);
                 self.events = self.streams.open(&mut self.port, &Message::Events);
+            }
+            Err(failed) => self.boot_failed(failed),
+        }
+        Ok(())
+    }
+
+    /// Has everything stand still, and says nothing more until the supervisor does: what is on its way through the port belongs to neither
+    /// this guest nor a copy of it.
+    fn hold_still(&mut self, stream: u32) -> Result<(), Stop> {
+        let answer = match guest::freeze::freeze() {
+            Ok(frozen) => {
+                self.frozen = Some(frozen);
+                Message::StandsStill
+            }
+            Err(error) => Message::Failure(messages::Failure {
+                code: String::from("runtime"),
+                message: format!("the processes of the guest cannot be held: {error}"),
+                hint: String::from(
+                    "Those that wait for a device, or for a file system that a program of the guest serves, cannot be, nor can any without \
+                     /sys/fs/cgroup. Try again in a moment.",
+                ),
+                details: String::from("{}"),
+            }),
+        };
+        self.streams.send(&mut self.port, stream, &answer);
+        if self.frozen.is_some() {
+            self.port.flush_until(Instant::now() + STILL)?;
+            if !self.port.wait_for_word(STILL)? {
+                self.frozen = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, elsewhere: bool) {
+        if elsewhere && self.frozen.is_some() {
+            if let Err(error) = guest::connections::reset_outward() {
+                eprintln!("agent: connections to the outside are left as they are: {error}");
+            }
+        }
+        self.frozen = None;
+    }
+
+    fn become_copy(&mut self, copy: &BecomeCopy) -> Result<(), Stop> {
+        let root = match &self.root {
+            Some(root) if self.booted && self.frozen.is_some() => root,
+            _ => return Err(fault("BecomeCopy out of its order")),
+        };
+        match guest::become_copy(copy, self.network.as_ref(), root.owner) {
+            Ok(()) => {
+                if copy.goes_on {
+                    self.frozen = None;
+                }
+                self.port.send(0, &Message::Ready);
             }
             Err(failed) => self.boot_failed(failed),
         }
@@ -243,7 +358,7 @@ impl Agent {
         self.processes = true;
         let spawned = match &self.null {
             _ if self.shutdown.is_some() => refuse(ESHUTDOWN, "the sandbox is shutting down"),
-            Some(null) if self.booted => spawn::spawn(exec, null),
+            Some(null) if self.booted => spawn::spawn(exec, &self.environment, null),
             _ => refuse(0, "the sandbox has not booted"),
         };
         match spawned {

@@ -34,11 +34,15 @@ pub enum Channels {
     },
 }
 
-/// Starts a command. `null` is an open /dev/null.
-pub fn spawn(exec: &Exec, null: &OwnedFd) -> std::result::Result<Spawned, ExecFailed> {
+/// Starts a command. `defaults` are variables that it has unless it says otherwise, as `NAME=value`. `null` is an open /dev/null.
+pub fn spawn(
+    exec: &Exec,
+    defaults: &[String],
+    null: &OwnedFd,
+) -> std::result::Result<Spawned, ExecFailed> {
     let at = |stage| move |error: Error| failure(stage, &error);
     let identity = identify(&exec.user)?;
-    let mut plan = plan(exec, &identity).map_err(at(SpawnStage::Request))?;
+    let mut plan = plan(exec, defaults, &identity).map_err(at(SpawnStage::Request))?;
     let channels = if exec.tty {
         open_terminal(exec, identity.uid, &mut plan).map_err(at(SpawnStage::Pty))?
     } else {
@@ -110,7 +114,7 @@ struct Plan {
     _child_ends: Vec<OwnedFd>,
 }
 
-fn plan(exec: &Exec, identity: &Identity) -> Result<Plan> {
+fn plan(exec: &Exec, defaults: &[String], identity: &Identity) -> Result<Plan> {
     let program = exec
         .argv
         .first()
@@ -122,7 +126,7 @@ fn plan(exec: &Exec, identity: &Identity) -> Result<Plan> {
     Ok(Plan {
         candidates: c_strings(lookup::candidates(program, &exec.env))?,
         argv: StringArray::new(c_strings(exec.argv.clone())?),
-        envp: StringArray::new(c_strings(environment(exec, identity))?),
+        envp: StringArray::new(c_strings(environment(exec, defaults, identity))?),
         directory: c_strings(vec![String::from(directory)])?.remove(0),
         limits: exec.rlimits.clone(),
         streams: [-1; 3],
@@ -139,8 +143,14 @@ fn c_strings(strings: Vec<String>) -> Result<Vec<CString>> {
 }
 
 /// The environment as given, with what a program cannot do without.
-fn environment(exec: &Exec, identity: &Identity) -> Vec<String> {
+fn environment(exec: &Exec, defaults: &[String], identity: &Identity) -> Vec<String> {
     let mut env = exec.env.clone();
+    for entry in defaults {
+        let name = entry.split('=').next().unwrap_or(entry);
+        if lookup::variable(&env, name).is_none() {
+            env.push(entry.clone());
+        }
+    }
     if lookup::variable(&env, "HOME").is_none() {
         env.push(format!("HOME={}", identity.home));
     }
@@ -259,16 +269,21 @@ mod tests {
     #[test]
     fn adds_only_what_is_missing_to_the_environment() {
         assert_eq!(
-            environment(&exec(&["A=1"], false), &identity()),
+            environment(&exec(&["A=1"], false), &[], &identity()),
             ["A=1", "HOME=/root"]
         );
         assert_eq!(
-            environment(&exec(&["HOME=/x", "TERM=dumb"], true), &identity()),
+            environment(&exec(&["HOME=/x", "TERM=dumb"], true), &[], &identity()),
             ["HOME=/x", "TERM=dumb"]
         );
         assert_eq!(
-            environment(&exec(&["HOME="], true), &identity()),
+            environment(&exec(&["HOME="], true), &[], &identity()),
             ["HOME=", "TERM=xterm"]
+        );
+        let defaults = ["A=default", "AB=default", "C="].map(String::from);
+        assert_eq!(
+            environment(&exec(&["AB=", "HOME=/x"], false), &defaults, &identity()),
+            ["AB=", "HOME=/x", "A=default", "C="]
         );
     }
 
@@ -279,7 +294,7 @@ mod tests {
         let mut inner = exec(&[], false);
         inner.argv.push(String::from("a\0b"));
         for exec in [none, inner, exec(&["A=\0"], false)] {
-            let error = plan(&exec, &identity()).err().unwrap();
+            let error = plan(&exec, &[], &identity()).err().unwrap();
             assert_eq!(error.raw_os_error(), Some(EINVAL));
         }
     }

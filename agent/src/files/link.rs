@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 /// Bytes; what a file is sent in, headers included: several frames, which fill so many writes to the port. There is credit for
 /// twice as much.
@@ -243,6 +244,29 @@ impl Link {
     pub fn wanted(&self) -> Result<()> {
         self.wait(|state| state.wanted > 0)?.wanted -= 1;
         Ok(())
+    }
+
+    /// The same, but not longer than so. Returns whether it does.
+    pub fn wanted_within(&self, limit: Duration) -> Result<bool> {
+        let deadline = Instant::now() + limit;
+        let mut state = locked(&self.shared.state);
+        loop {
+            still_wanted(&state)?;
+            if state.wanted > 0 {
+                state.wanted -= 1;
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            state.waits = true;
+            state = match self.shared.changed.wait_timeout(state, left) {
+                Ok((state, _)) => state,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+            state.waits = false;
+        }
     }
 
     /// Has this woken, too, when it is not to go on.

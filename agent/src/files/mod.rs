@@ -4,6 +4,7 @@
 
 pub mod attributes;
 pub mod failed;
+mod freeze;
 pub mod link;
 mod read;
 pub mod remove;
@@ -22,6 +23,7 @@ use crate::protocol::stream::Streams;
 use crate::sys::{self, Epoll, READABLE};
 use link::{Link, Outbox, Post, Shared};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Result;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +35,8 @@ const LET_GO: Duration = Duration::from_secs(1);
 pub struct Files {
     outbox: Arc<Outbox>,
     links: BTreeMap<u32, Arc<Shared>>,
+    /// Those that hold the upper disk.
+    holds: Vec<u32>,
     workers: Workers,
 }
 
@@ -41,6 +45,7 @@ impl Files {
         Ok(Files {
             outbox: Arc::new(Outbox::new()?),
             links: BTreeMap::new(),
+            holds: Vec::new(),
             workers: Workers::default(),
         })
     }
@@ -51,12 +56,40 @@ impl Files {
 
     /// Begins what a stream was opened for.
     pub fn open(&mut self, stream: u32, request: Message) {
+        self.start(stream, move |link| work::perform(request, link));
+    }
+
+    /// Freezes the file system that `place` is on for as long as the stream is open, but not longer than the limit.
+    pub fn hold_disk(&mut self, stream: u32, place: File, limit: Duration) {
+        self.holds.push(stream);
+        self.start(stream, move |link| {
+            freeze::hold(&place, limit, link).map(|()| Message::FileDone)
+        });
+    }
+
+    /// Whether it is frozen, or about to be.
+    pub fn holds_disk(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    /// Has it thawed: whoever has to come to an end may have to write before.
+    pub fn release_disk(&self) {
+        for link in self.holds.iter().filter_map(|stream| self.link(*stream)) {
+            link.abort(shutting_down());
+        }
+    }
+
+    fn start(
+        &mut self,
+        stream: u32,
+        work: impl FnOnce(&mut Link) -> failed::Outcome<Message> + Send + 'static,
+    ) {
         let shared = Arc::new(Shared::new());
         let outbox = Arc::clone(&self.outbox);
         let mut link = Link::new(stream, Arc::clone(&shared), outbox);
         self.links.insert(stream, shared);
         let started = self.workers.start(move || {
-            let last = match work::perform(request, &mut link) {
+            let last = match work(&mut link) {
                 Ok(last) => last,
                 Err(failed) => failed.into_message(),
             };
@@ -145,6 +178,7 @@ impl Files {
                 Post::Consumed(bytes) => streams.consume(port, stream, bytes),
                 Post::Last(message) => {
                     let link = self.links.remove(&stream);
+                    self.holds.retain(|hold| *hold != stream);
                     let last = match link.and_then(|link| link.aborted()) {
                         Some(failure) => Message::Failure(failure),
                         None => message,
@@ -158,15 +192,19 @@ impl Files {
     /// Has all workers let go, so that file systems can be left. What was being written is as it was before.
     pub fn stop(&self) {
         for link in self.links.values() {
-            link.abort(Failure {
-                code: String::from("sandboxNotRunning"),
-                message: String::from("the sandbox is shutting down"),
-                hint: String::new(),
-                details: String::from("{}"),
-            });
+            link.abort(shutting_down());
         }
         if !self.workers.rest(LET_GO) {
             eprintln!("agent: some file operations do not end");
         }
+    }
+}
+
+fn shutting_down() -> Failure {
+    Failure {
+        code: String::from("sandboxNotRunning"),
+        message: String::from("the sandbox is shutting down"),
+        hint: String::new(),
+        details: String::from("{}"),
     }
 }

@@ -70,6 +70,10 @@ pub fn perform(request: Message, link: &mut Link) -> Outcome<Message> {
         Message::TreeSend(request) => send::send(&request, link).map(Message::TreeDone),
         Message::TreeReceive(request) => receive::receive(&request, link).map(Message::TreeDone),
         Message::FileWatch(request) => watch::watch(path_of(&request.path), link).map(done),
+        Message::FlushDisks => {
+            sys::sync_disks();
+            Ok(Message::FileDone)
+        }
         Message::PatchApply(request) => patches::apply(&request, link),
         // Whoever opens a link has looked at what the message is.
         _ => Err(Error::from_raw_os_error(EINVAL)).during("begin", ""),

@@ -180,6 +180,26 @@ impl GuestAddress {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+pub struct GuestTrust {
+    pub authority: Option<String>,
+    pub host_roots: Vec<String>,
+}
+
+impl GuestTrust {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_optional(out, &self.authority, |out, item| put_str(out, item));
+        put_list(out, &self.host_roots, |out, item| put_str(out, item));
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(GuestTrust {
+            authority: reader.optional(Reader::str)?,
+            host_roots: reader.list(4, Reader::str)?,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     pub name: String,
     pub content: Vec<u8>,
@@ -606,6 +626,7 @@ pub struct Mount {
     pub tmp_size_mib: u32,
     pub programs: Vec<String>,
     pub network: Option<GuestNetwork>,
+    pub trust: Option<GuestTrust>,
 }
 
 impl Mount {
@@ -614,6 +635,7 @@ impl Mount {
         put_u32(out, self.tmp_size_mib);
         put_list(out, &self.programs, |out, item| put_str(out, item));
         put_optional(out, &self.network, |out, item| item.encode(out));
+        put_optional(out, &self.trust, |out, item| item.encode(out));
     }
 
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
@@ -622,6 +644,7 @@ impl Mount {
             tmp_size_mib: reader.u32()?,
             programs: reader.list(4, Reader::str)?,
             network: reader.optional(GuestNetwork::decode)?,
+            trust: reader.optional(GuestTrust::decode)?,
         })
     }
 }
@@ -634,6 +657,7 @@ pub struct Boot {
     pub mounts: Vec<GuestMount>,
     pub scripts: Vec<Script>,
     pub network: Option<GuestNetwork>,
+    pub trust: Option<GuestTrust>,
 }
 
 impl Boot {
@@ -643,6 +667,7 @@ impl Boot {
         put_list(out, &self.mounts, |out, item| item.encode(out));
         put_list(out, &self.scripts, |out, item| item.encode(out));
         put_optional(out, &self.network, |out, item| item.encode(out));
+        put_optional(out, &self.trust, |out, item| item.encode(out));
     }
 
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
@@ -652,6 +677,55 @@ impl Boot {
             mounts: reader.list(11, GuestMount::decode)?,
             scripts: reader.list(8, Script::decode)?,
             network: reader.optional(GuestNetwork::decode)?,
+            trust: reader.optional(GuestTrust::decode)?,
+        })
+    }
+}
+
+/// A guest that stands still goes on as the sandbox that it is. With `elsewhere` in another machine than before: its connections to the outside are reset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GoOn {
+    pub elsewhere: bool,
+}
+
+impl GoOn {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bool(out, self.elsewhere);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(GoOn {
+            elsewhere: reader.bool()?,
+        })
+    }
+}
+
+/// A guest that stands still is a copy of the one that was asked to: it gets a name and an id of its own, and goes on, unless it is to stand still until it is told again. Comes after Seed; answered by Ready or BootFailed. The names are those of the sandboxes, for /.msb/fork.json; the signal is for all programs that have a handler for it, 0 for none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BecomeCopy {
+    pub hostname: String,
+    pub name: String,
+    pub source: String,
+    pub signal: u8,
+    pub goes_on: bool,
+}
+
+impl BecomeCopy {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.hostname);
+        put_str(out, &self.name);
+        put_str(out, &self.source);
+        put_u8(out, self.signal);
+        put_bool(out, self.goes_on);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(BecomeCopy {
+            hostname: reader.str()?,
+            name: reader.str()?,
+            source: reader.str()?,
+            signal: reader.u8()?,
+            goes_on: reader.bool()?,
         })
     }
 }
@@ -1441,6 +1515,24 @@ impl Shutdown {
     }
 }
 
+/// Has the file system of the upper disk written to it, and frozen: whoever writes waits. Answered by DiskFrozen. It is thawed, which is answered by FileDone, when ReleaseDisk says so; when limitMs have passed or somebody in the guest has thawed it sooner, by FileFailed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FreezeDisk {
+    pub limit_ms: u32,
+}
+
+impl FreezeDisk {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.limit_ms);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(FreezeDisk {
+            limit_ms: reader.u32()?,
+        })
+    }
+}
+
 /// Bytes. Root is the file system that / is on, as statfs reports it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
@@ -1505,6 +1597,8 @@ pub enum Message {
     Boot(Boot),
     /// The root file system is mounted and commands can be run.
     Ready,
+    GoOn(GoOn),
+    BecomeCopy(BecomeCopy),
     BootFailed(BootFailed),
     Exec(Exec),
     ExecStarted(ExecStarted),
@@ -1545,8 +1639,19 @@ pub enum Message {
     Shutdown(Shutdown),
     /// Processes are gone and file systems are flushed; the guest powers off next.
     ShuttingDown,
+    /// Has everything written that is not on the guest's disks yet. Answered by FileDone.
+    FlushDisks,
+    /// Has all processes of the guest stand still, so that it can be copied. Answered by StandsStill; from then on neither side says anything until the supervisor has copied it, and says GoOn.
+    HoldStill,
+    FreezeDisk(FreezeDisk),
+    /// The first answer to FreezeDisk.
+    DiskFrozen,
+    /// The answer to HoldStill.
+    StandsStill,
     /// The subscriber has used the last item and can take one more. So one that is slow has at most one under way, the newest.
     Next,
+    /// It was copied: the guest may write.
+    ReleaseDisk,
     /// Answered by Stats.
     StatsRequest,
     Stats(Stats),
@@ -1593,6 +1698,14 @@ impl Message {
                 message.encode(out);
             }
             Message::Ready => put_u8(out, 3),
+            Message::GoOn(message) => {
+                put_u8(out, 41);
+                message.encode(out);
+            }
+            Message::BecomeCopy(message) => {
+                put_u8(out, 42);
+                message.encode(out);
+            }
             Message::BootFailed(message) => {
                 put_u8(out, 4);
                 message.encode(out);
@@ -1732,7 +1845,16 @@ impl Message {
                 message.encode(out);
             }
             Message::ShuttingDown => put_u8(out, 35),
+            Message::FlushDisks => put_u8(out, 39),
+            Message::HoldStill => put_u8(out, 43),
+            Message::FreezeDisk(message) => {
+                put_u8(out, 45);
+                message.encode(out);
+            }
+            Message::DiskFrozen => put_u8(out, 46),
+            Message::StandsStill => put_u8(out, 44),
             Message::Next => put_u8(out, 64),
+            Message::ReleaseDisk => put_u8(out, 78),
             Message::StatsRequest => put_u8(out, 32),
             Message::Stats(message) => {
                 put_u8(out, 33);
@@ -1759,6 +1881,8 @@ impl Message {
             8 => Message::Clock(Clock::decode(&mut reader)?),
             9 => Message::Mount(Mount::decode(&mut reader)?),
             2 => Message::Boot(Boot::decode(&mut reader)?),
+            41 => Message::GoOn(GoOn::decode(&mut reader)?),
+            42 => Message::BecomeCopy(BecomeCopy::decode(&mut reader)?),
             10 => Message::Exec(Exec::decode(&mut reader)?),
             16 => Message::Signal(Signal::decode(&mut reader)?),
             17 => Message::Resize(Resize::decode(&mut reader)?),
@@ -1782,7 +1906,11 @@ impl Message {
             130 => Message::PatchApply(PatchApply::decode(&mut reader)?),
             30 => Message::Ping(Ping::decode(&mut reader)?),
             34 => Message::Shutdown(Shutdown::decode(&mut reader)?),
+            39 => Message::FlushDisks,
+            43 => Message::HoldStill,
+            45 => Message::FreezeDisk(FreezeDisk::decode(&mut reader)?),
             64 => Message::Next,
+            78 => Message::ReleaseDisk,
             32 => Message::StatsRequest,
             _ => return Err(WireError::UnexpectedTag),
         };
@@ -1816,6 +1944,8 @@ impl Message {
             113 => Message::FileChanges(FileChanges::decode(&mut reader)?),
             31 => Message::Pong(Pong::decode(&mut reader)?),
             35 => Message::ShuttingDown,
+            46 => Message::DiskFrozen,
+            44 => Message::StandsStill,
             33 => Message::Stats(Stats::decode(&mut reader)?),
             36 => Message::Events,
             37 => Message::OutOfMemory(OutOfMemory::decode(&mut reader)?),

@@ -26,6 +26,12 @@ pub enum Service {
     Patch,
     /// A sign of life of the guest.
     Ping,
+    /// Has the guest stand still.
+    Stillness,
+    /// Writes back what is only in the guest's memory.
+    Flush,
+    /// The upper disk as it is at one moment. Frozen for as long as the stream is open.
+    DiskFreeze,
     /// The orderly end of the guest.
     Shutdown,
     /// What the guest has left.
@@ -58,6 +64,9 @@ impl Service {
             Message::FileWatch(_) => Some(Service::FileWatch),
             Message::PatchApply(_) => Some(Service::Patch),
             Message::Ping(_) => Some(Service::Ping),
+            Message::HoldStill => Some(Service::Stillness),
+            Message::FlushDisks => Some(Service::Flush),
+            Message::FreezeDisk(_) => Some(Service::DiskFreeze),
             Message::Shutdown(_) => Some(Service::Shutdown),
             Message::StatsRequest => Some(Service::Stats),
             _ => None,
@@ -84,6 +93,9 @@ impl Service {
             Service::FileWatch => matches!(message, Message::Next),
             Service::Patch => false,
             Service::Ping => false,
+            Service::Stillness => false,
+            Service::Flush => false,
+            Service::DiskFreeze => matches!(message, Message::ReleaseDisk),
             Service::Shutdown => false,
             Service::Stats => false,
             Service::Events => matches!(message, Message::OutOfMemory(_) | Message::PowerOff),
@@ -123,6 +135,12 @@ impl Service {
             ),
             Service::Patch => matches!(message, Message::FileDone | Message::FileFailed(_)),
             Service::Ping => matches!(message, Message::Pong(_)),
+            Service::Stillness => matches!(message, Message::StandsStill),
+            Service::Flush => matches!(message, Message::FileDone | Message::FileFailed(_)),
+            Service::DiskFreeze => matches!(
+                message,
+                Message::DiskFrozen | Message::FileDone | Message::FileFailed(_)
+            ),
             Service::Shutdown => matches!(message, Message::ShuttingDown),
             Service::Stats => matches!(message, Message::Stats(_)),
             Service::Events => false,
@@ -165,6 +183,15 @@ impl Service {
                 Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
             ),
             Service::Ping => matches!(message, Message::Pong(_) | Message::Failure(_)),
+            Service::Stillness => matches!(message, Message::StandsStill | Message::Failure(_)),
+            Service::Flush => matches!(
+                message,
+                Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
+            ),
+            Service::DiskFreeze => matches!(
+                message,
+                Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
+            ),
             Service::Shutdown => matches!(message, Message::ShuttingDown | Message::Failure(_)),
             Service::Stats => matches!(message, Message::Stats(_) | Message::Failure(_)),
             Service::Events => matches!(message, Message::Failure(_)),
@@ -183,6 +210,9 @@ impl Service {
             Service::FileWatch => (false, false),
             Service::Patch => (true, false),
             Service::Ping => (false, false),
+            Service::Stillness => (false, false),
+            Service::Flush => (false, false),
+            Service::DiskFreeze => (false, false),
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),
             Service::Events => (false, false),
@@ -201,6 +231,9 @@ impl Service {
             Service::FileWatch => (false, false),
             Service::Patch => (false, false),
             Service::Ping => (false, false),
+            Service::Stillness => (false, false),
+            Service::Flush => (false, false),
+            Service::DiskFreeze => (false, false),
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),
             Service::Events => (false, false),
@@ -216,5 +249,7 @@ pub fn is_for_connection(message: &Message) -> bool {
             | Message::Clock(_)
             | Message::Mount(_)
             | Message::Boot(_)
+            | Message::GoOn(_)
+            | Message::BecomeCopy(_)
     )
 }

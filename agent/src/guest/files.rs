@@ -26,6 +26,12 @@ const HOSTS: &str = "/etc/hosts";
 const RESOLVER: &str = "/etc/resolv.conf";
 const MACHINE_ID: &str = "/etc/machine-id";
 const MACHINE_ID_DIGITS: usize = 32;
+/// In a copy of another sandbox; new at each copy.
+const FORK: &str = "/.msb/fork.json";
+/// The kernel makes one when it is asked first, and keeps it.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// In a copy, what is mounted over it.
+const OTHER_BOOT_ID: &str = "/.msb/boot-id";
 const PROFILE: &str = "/etc/profile.d/microsandbox.sh";
 
 /// Makes places for all files, and writes those that every sandbox has alike. A template is saved after it, so that what
@@ -64,15 +70,10 @@ pub fn is_managed(path: &Path) -> bool {
 
 /// Writes what makes a sandbox itself into the places that [prepare] has made.
 pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFailed> {
-    let name = format!("{}\n", boot.hostname);
-    fill(HOST_NAME, name.as_bytes(), owner)?;
-    let gateway = boot.network.as_ref().map(network::host_lines);
-    let hosts = hosts(&boot.hostname, &gateway.unwrap_or_default());
-    fill(HOSTS, hosts.as_bytes(), owner)?;
+    write_name(&boot.hostname, boot.network.as_ref(), owner)?;
     // A machine that has no id yet gets one; a restarted sandbox keeps its own.
     if !has_machine_id() {
-        let id = machine_id().during(GUEST, "machine id")?;
-        fill(MACHINE_ID, id.as_bytes(), owner)?;
+        write_machine_id(owner)?;
     }
     for script in &boot.scripts {
         let path = format!("{SCRIPTS}/{}", script.name);
@@ -80,6 +81,70 @@ pub fn write_all(boot: &Boot, owner: Owner) -> std::result::Result<(), BootFaile
         places::set_mode(&path, 0o755).during(GUEST, &path)?;
     }
     Ok(())
+}
+
+fn write_name(
+    hostname: &str,
+    network: Option<&GuestNetwork>,
+    owner: Owner,
+) -> std::result::Result<(), BootFailed> {
+    fill(HOST_NAME, host_name(hostname).as_bytes(), owner)?;
+    fill(HOSTS, hosts_of(hostname, network).as_bytes(), owner)
+}
+
+fn write_machine_id(owner: Owner) -> std::result::Result<(), BootFailed> {
+    let id = machine_id().during(GUEST, "machine id")?;
+    fill(MACHINE_ID, id.as_bytes(), owner)
+}
+
+/// Names a copy, with a new id whatever is there. Its programs have run, and may have put something else into these places, or made
+/// them such that nobody writes to them: then what is there stays.
+pub fn rename_copy(
+    hostname: &str,
+    network: Option<&GuestNetwork>,
+    owner: Owner,
+) -> std::result::Result<(), BootFailed> {
+    let id = machine_id().during(GUEST, "machine id")?;
+    let files = [
+        (HOST_NAME, 0o644, host_name(hostname)),
+        (HOSTS, 0o644, hosts_of(hostname, network)),
+        (MACHINE_ID, 0o444, id),
+    ];
+    for (path, mode, text) in files {
+        let place = place_of(path, owner);
+        // Without a place it had none when it started either.
+        if owner == Owner::Sandbox || fs::metadata(&place).is_ok() {
+            let _ =
+                replace_file(&place, mode, text.as_bytes()).or_else(|error| leave(path, &error));
+        }
+    }
+    Ok(())
+}
+
+/// Tells programs that this is a copy, and of what: renamed there whole, so that one who waits for it reads all of it. Names of sandboxes
+/// have nothing in them that JSON would write in another way.
+pub fn write_fork(name: &str, source: &str) -> Result<()> {
+    let aside = format!("{FORK}.new");
+    let text = format!("{{\"name\":\"{name}\",\"source\":\"{source}\"}}\n");
+    replace_file(&aside, 0o644, text.as_bytes())?;
+    if places::is_directory(FORK) {
+        places::remove(FORK)?;
+    }
+    fs::rename(aside, FORK)
+}
+
+/// A new one, which the kernel does not know of: programs take it for one that no two machines have. In a copy of a copy it is there already.
+pub fn write_boot_id() -> Result<()> {
+    let id = machine_id()?;
+    let (time, rest) = id.trim_end().split_at(8);
+    let parts = [time, &rest[..4], &rest[4..8], &rest[8..12], &rest[12..]];
+    let is_mounted = Path::new(OTHER_BOOT_ID).exists();
+    let text = format!("{}\n", parts.join("-"));
+    replace_file(OTHER_BOOT_ID, 0o444, text.as_bytes())?;
+    if is_mounted {
+        return Ok(());
+    }
+    mount_over(OTHER_BOOT_ID, BOOT_ID)
 }
 
 /// Says whom programs ask for addresses: the gateway alone.
@@ -151,7 +216,7 @@ fn cover(path: &str, mode: u32) -> std::result::Result<(), BootFailed> {
 }
 
 /// Mounts a file over what has this path, even if that is a link.
-fn mount_over(file: &str, path: &str) -> Result<()> {
+pub fn mount_over(file: &str, path: &str) -> Result<()> {
     let path = CString::new(path).map_err(|_| Error::from_raw_os_error(sys::EINVAL))?;
     let itself = sys::open_path_itself(&path)?;
     let target = format!("/proc/self/fd/{}", itself.as_raw_fd());
@@ -162,6 +227,16 @@ fn mount_over(file: &str, path: &str) -> Result<()> {
 fn leave(path: &str, error: &Error) -> Result<()> {
     eprintln!("agent: {path} is left as it is: {error}");
     Ok(())
+}
+
+/// hostname(5).
+fn host_name(hostname: &str) -> String {
+    format!("{hostname}\n")
+}
+
+fn hosts_of(hostname: &str, network: Option<&GuestNetwork>) -> String {
+    let gateway = network.map(network::host_lines);
+    hosts(hostname, &gateway.unwrap_or_default())
 }
 
 /// hosts(5). `others`: whole lines.
@@ -190,6 +265,12 @@ fn machine_id() -> Result<String> {
     Ok(text)
 }
 
+/// Writes a file in the place of whatever is there.
+fn replace_file(path: &str, mode: u32, content: &[u8]) -> Result<()> {
+    places::claim_file(path, mode)?;
+    write_file(path, content)
+}
+
 /// Writes a file that is the agent's own.
 fn write_file(path: &str, content: &[u8]) -> Result<()> {
     let mut file = places::open_claimed(path)?;
@@ -211,6 +292,32 @@ mod tests {
         assert!(text.contains("\n172.16.0.1\thost.microsandbox.internal\n"));
         assert!(text.lines().any(|line| line == "127.0.0.1\tlocalhost"));
         assert!(text.lines().any(|line| line == "127.0.1.1\tdemo"));
+    }
+
+    #[test]
+    fn a_file_is_written_in_the_place_of_whatever_is_there() {
+        let top = std::env::temp_dir().join(format!("agent-replace-{}", std::process::id()));
+        let at = |name: &str| String::from(top.join(name).to_str().unwrap());
+        fs::create_dir_all(top.join("directory/below")).unwrap();
+        fs::write(top.join("elsewhere"), "mine").unwrap();
+        fs::write(top.join("longer"), "what is longer than that").unwrap();
+        std::os::unix::fs::symlink("elsewhere", top.join("link")).unwrap();
+        std::os::unix::fs::symlink("nothing", top.join("dangling")).unwrap();
+        fs::hard_link(top.join("elsewhere"), top.join("second")).unwrap();
+        for name in [
+            "directory",
+            "longer",
+            "link",
+            "dangling",
+            "second",
+            "missing",
+        ] {
+            replace_file(&at(name), 0o644, b"new\n").unwrap();
+            assert_eq!(fs::read_to_string(at(name)).unwrap(), "new\n", "{name}");
+        }
+        assert_eq!(fs::read_to_string(at("elsewhere")).unwrap(), "mine");
+        assert!(replace_file(&at("nowhere/name"), 0o644, b"new\n").is_err());
+        fs::remove_dir_all(&top).unwrap();
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub fn set_mode(path: impl AsRef<Path>, mode: u32) -> Result<()> {
 }
 
 /// Removes what has this name, if anything has.
-fn remove(path: &str) -> Result<()> {
+pub fn remove(path: &str) -> Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

@@ -193,6 +193,11 @@ impl Port {
         }
         Ok(())
     }
+
+    /// Waits until the supervisor has said something, at most so long. Returns whether it has.
+    pub fn wait_for_word(&self, most: Duration) -> Result<bool> {
+        Ok(sys::poll_one(&self.fd, sys::READABLE, most.as_millis() as i32)? != 0)
+    }
 }
 
 /// The device node of the port that bears our name. The driver learns the names from the device a little after it was

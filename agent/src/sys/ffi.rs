@@ -78,12 +78,16 @@ pub const RNDADDENTROPY: c_ulong = 0x4008_5203;
 pub const RNDRESEEDCRNG: c_ulong = 0x5207;
 /// `_IOW('f', 16, __u64)`, fs/ext4/ext4.h.
 pub const EXT4_IOC_RESIZE_FS: c_ulong = 0x4008_6610;
+/// `_IOWR('X', 119, int)` and the one after it, linux/fs.h.
+pub const FIFREEZE: c_ulong = 0xc004_5877;
+pub const FITHAW: c_ulong = 0xc004_5878;
 /// asm-generic/ioctls.h.
 pub const FIONREAD: c_ulong = 0x541b;
 pub const TIOCSCTTY: c_ulong = 0x540e;
 pub const TIOCSWINSZ: c_ulong = 0x5414;
 pub const TIOCSPTLCK: c_ulong = 0x4004_5431;
 pub const TIOCGPTPEER: c_ulong = 0x5441;
+pub const AF_UNSPEC: u16 = 0;
 pub const AF_INET: c_int = 2;
 pub const AF_INET6: c_int = 10;
 pub const IPPROTO_ICMP: c_int = 1;
@@ -97,6 +101,9 @@ pub const SOCK_CLOEXEC: c_int = O_CLOEXEC;
 pub const MNT_DETACH: c_int = 2;
 pub const RB_POWER_OFF: c_int = 0x4321_fedc_u32 as c_int;
 
+/// Calls that are younger than glibc's functions for them have one number everywhere (asm-generic/unistd.h).
+pub const SYS_PIDFD_OPEN: c_long = 434;
+pub const SYS_PIDFD_GETFD: c_long = 438;
 #[cfg(target_arch = "x86_64")]
 pub const SYS_FINIT_MODULE: c_long = 313;
 #[cfg(target_arch = "x86_64")]
@@ -151,6 +158,12 @@ pub struct sigset_t {
 pub struct iovec {
     pub base: *mut c_void,
     pub length: usize,
+}
+
+#[repr(C)]
+pub struct sockaddr {
+    pub family: u16,
+    pub data: [u8; 14],
 }
 
 #[repr(C)]
@@ -253,5 +266,6 @@ extern "C" {
     pub fn clock_settime(clock: c_int, time: *const timespec) -> c_int;
     pub fn getrandom(buffer: *mut c_void, count: usize, flags: c_uint) -> isize;
     pub fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int;
+    pub fn connect(socket: c_int, address: *const sockaddr, length: c_uint) -> c_int;
     pub fn syscall(number: c_long, ...) -> c_long;
 }

@@ -98,6 +98,18 @@ pub fn resize_ext4(file: &impl AsRawFd, blocks: u64) -> Result<()> {
     check(unsafe { ioctl(file.as_raw_fd(), EXT4_IOC_RESIZE_FS, &blocks as *const u64) }).map(drop)
 }
 
+/// Writes all of the file system that an open file is on to its disk, and has whoever writes to it wait. EBUSY: it is frozen already.
+pub fn freeze_file_system(file: &impl AsRawFd) -> Result<()> {
+    // SAFETY: the request takes no memory.
+    check(unsafe { ioctl(file.as_raw_fd(), FIFREEZE, 0) }).map(drop)
+}
+
+/// Lets those go on. EINVAL: it is not frozen.
+pub fn thaw_file_system(file: &impl AsRawFd) -> Result<()> {
+    // SAFETY: the request takes no memory.
+    check(unsafe { ioctl(file.as_raw_fd(), FITHAW, 0) }).map(drop)
+}
+
 /// Writes all cached file data to the disks.
 pub fn sync_disks() {
     // SAFETY: no arguments; cannot fail.
@@ -171,6 +183,17 @@ pub fn icmp_socket(six: bool) -> Result<OwnedFd> {
     };
     // SAFETY: no memory is passed.
     own(unsafe { socket(family, SOCK_DGRAM | SOCK_CLOEXEC, protocol) })
+}
+
+/// Ends a connection at once: an RST, and ECONNRESET for whoever uses it (connect(2) with AF_UNSPEC).
+pub fn disconnect(socket: &impl AsRawFd) -> Result<()> {
+    let nobody = sockaddr {
+        family: AF_UNSPEC,
+        data: [0; 14],
+    };
+    let length = std::mem::size_of::<sockaddr>() as c_uint;
+    // SAFETY: the address lives through the call and is as long as it says.
+    check(unsafe { connect(socket.as_raw_fd(), &nobody, length) }).map(drop)
 }
 
 /// A socket to the kernel's tables of interfaces, addresses and routes (rtnetlink(7)). What is written goes to the kernel.

@@ -1,10 +1,11 @@
 //! Processes: starting one and what a child does before its program takes over, signals, reaping.
 
 use super::ffi::*;
+use super::io::own;
 use super::{check, check_long, errno_of};
 use std::ffi::{CStr, CString};
 use std::io::{Error, Result};
-use std::os::unix::io::RawFd;
+use std::os::unix::io::{AsRawFd, OwnedFd, RawFd};
 
 /// Strings in the form that execve wants, made before the fork: a child must not allocate.
 pub struct StringArray {
@@ -130,6 +131,19 @@ pub fn change_directory(path: &CStr) -> Result<()> {
 pub fn send_signal(target: i32, signal: i32) -> Result<()> {
     // SAFETY: no pointers.
     check(unsafe { kill(target, signal) }).map(drop)
+}
+
+/// A process, for [`descriptor_of`] (pidfd_open(2)).
+pub fn open_process(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: no pointers.
+    own(unsafe { syscall(SYS_PIDFD_OPEN, pid as c_long, 0 as c_long) } as c_int)
+}
+
+/// What a process has open under a number, to use it as well (pidfd_getfd(2)).
+pub fn descriptor_of(process: &OwnedFd, number: RawFd) -> Result<OwnedFd> {
+    let process = process.as_raw_fd() as c_long;
+    // SAFETY: no pointers.
+    own(unsafe { syscall(SYS_PIDFD_GETFD, process, number as c_long, 0 as c_long) } as c_int)
 }
 
 /// How a process ended.

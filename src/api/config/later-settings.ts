@@ -16,12 +16,6 @@ export class LaterSettings {
   }
 
   /** Not in this version. */
-  fromSnapshot(pathOrName: string): this {
-    this.draft.notYet("fromSnapshot", () => checkString("fromSnapshot", pathOrName));
-    return this;
-  }
-
-  /** Not in this version. */
   maxCpus(count: number): this {
     this.draft.notYet("maxCpus", () => checkWhole("maxCpus", count, 1, 255));
     return this;
@@ -75,27 +69,6 @@ export class LaterSettings {
   /** Not in this version. */
   vsockDgram(hostSocketPath: string, port: number): this {
     return this.#vsockNotYet("vsockDgram", hostSocketPath, port);
-  }
-
-  /** Not in this version. */
-  secret(_configure: (secret: never) => unknown): this {
-    this.draft.notYet("secret");
-    return this;
-  }
-
-  /** Not in this version. */
-  secretEnv(envVar: string, _value: string, allowedHost: string): this {
-    this.draft.notYet("secretEnv", () => {
-      checkString("the secret's environment variable", envVar);
-      checkString("the secret's host", allowedHost);
-    });
-    return this;
-  }
-
-  /** Not in this version. */
-  interceptTls(): this {
-    this.draft.notYet("interceptTls");
-    return this;
   }
 
   #vsockNotYet(setting: string, path: string, port: number): this {

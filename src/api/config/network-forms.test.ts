@@ -294,6 +294,12 @@ test("the default is what is documented", () => {
     ports: [],
     proxy: null,
     deploymentProfile: "single-tenant",
+    tls: null,
+    secrets: [],
+    secretViolation: { kind: "block-and-log" },
+    http: null,
+    trustHostCAs: false,
+    strict: false,
   });
 });
 

@@ -32,6 +32,7 @@ describe("building a configuration", () => {
       .pullPolicy("never")
       .maxDuration(1.5)
       .idleTimeout(2)
+      .onHostShutdown("stop")
       .thp("never")
       .stopSignal("SIGRTMIN+3")
       .metricsSampleIntervalMs(5)
@@ -62,6 +63,7 @@ describe("building a configuration", () => {
       pullPolicy: "never",
       maxDurationSecs: 1.5,
       idleTimeoutSecs: 2,
+      onHostShutdown: "stop",
       thp: "never",
       stopSignal: "SIGRTMIN+3",
       metricsSampleIntervalMs: 5,

@@ -1,23 +1,18 @@
 import { checkCallOptions, type WaitOptions } from "../../host/call-options.ts";
-import { createSandbox } from "../sandbox/create.ts";
+import { createSandbox, type Restoring } from "../sandbox/create.ts";
 import { built } from "../../config/checks.ts";
 import { MountBuilder } from "../../config/mounts/mount-builder.ts";
+import type { BesideConfig } from "../../config/sandbox/beside-config.ts";
 import type { EnvInput } from "../../config/env.ts";
 import type { PairsInput } from "../../config/pairs.ts";
-import type { DeploymentProfile, LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
-import { chooseImage, type ImageBuilder } from "../../config/image-builder.ts";
-import type { NetworkBuilder, PortOptions } from "../../config/network/builders/network-builder.ts";
-import type { AnyProxyBuilder, OutboundProxyBuilder } from "../../config/network/proxy/proxy-builder.ts";
-import { loopback } from "../../config/network/ports.ts";
+import type { HostShutdown, LogLevel, PullPolicy, ThpMode } from "../../config/enums.ts";
 import type { Patch, PatchConfig } from "../../config/patches/patch.ts";
 import { PatchBuilder } from "../../config/patches/patch-builder.ts";
-import { LaterSettings } from "./later-settings.ts";
+import { RootSetters } from "./root-setters.ts";
 import type { CreateObserver, PullProgress, StartProgressEvent, StartReport } from "../sandbox/progress.ts";
 import { createWithPullProgress, type PullProgressCreate } from "../sandbox/pull-progress-create.ts";
 import { chooseRegistry, type RegistryConfigBuilder } from "../../config/registry-config.ts";
 import type { RlimitResource } from "../../config/rlimits.ts";
-import type { RootDiskBuilder } from "../../config/root-disk-builder.ts";
-import type { RootfsSource } from "../../config/rootfs-source.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { connectOrCreate } from "../sandbox/connect-or-create.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
@@ -47,43 +42,22 @@ import type { Mebibytes } from "../../config/sizes.ts";
  * console.log((await sandbox.shell("echo $GREETING")).stdout());
  * ```
  */
-export class SandboxBuilder extends LaterSettings {
+export class SandboxBuilder extends RootSetters {
   #onProgress: ((event: StartProgressEvent) => void) | undefined;
   #onNotice: ((message: string) => void) | undefined;
   #onStarted: ((report: StartReport) => void) | undefined;
   #onPullProgress: ((event: PullProgress) => void) | undefined;
   #signal: AbortSignal | undefined;
 
-  /** @param name 1 to 128 bytes of letters, digits, `.`, `_`, `-`, beginning with a letter or a digit */
-  constructor(name: string) {
+  readonly #restoring: Restoring | undefined;
+
+  /**
+   * @param name 1 to 128 bytes of letters, digits, `.`, `_`, `-`, beginning with a letter or a digit
+   * @param restoring how a snapshot with memory is begun with: see `Sandbox.restore`
+   */
+  constructor(name: string, restoring?: Restoring) {
     super(new SandboxDraft(name));
-  }
-
-  /**
-   * What the root file system is made from. Required. A string is an image's reference, such as `localhost/base` or
-   * `python:3.12`; a directory of the host when it begins with `/`, `./` or `../`; a disk image of the host when it ends in
-   * `.qcow2`, `.raw` or `.vmdk`.
-   */
-  image(source: string | RootfsSource): this {
-    return this.#set("image", source);
-  }
-
-  /** The same, said in words: `i => i.disk("root.img.raw").fstype("ext4")`. */
-  imageWith(configure: (image: ImageBuilder) => ImageBuilder): this {
-    this.draft.attempt(() => {
-      const { source, rootDisk } = chooseImage(configure);
-      this.draft.put("image", () => source);
-      if (rootDisk !== null) this.draft.put("rootDisk", () => rootDisk);
-    });
-    return this;
-  }
-
-  /**
-   * What the guest writes to, over an image: a sparse file of so many MiB on the host, by default 4096; or as the function
-   * says, such as `d => d.tmpfs().size(256)`.
-   */
-  rootDisk(disk: number | Mebibytes | ((disk: RootDiskBuilder) => RootDiskBuilder)): this {
-    return this.#set("rootDisk", disk);
+    this.#restoring = restoring;
   }
 
   /**
@@ -271,60 +245,36 @@ export class SandboxBuilder extends LaterSettings {
     return this.#set("idleTimeoutSecs", secs);
   }
 
+  /**
+   * Pauses the sandbox when for so many seconds no command ran and nobody called `touch()`: it takes no processor time then. The next
+   * call that needs its guest wakes it, and so does a connection to a published port; while one is open it is not idle.
+   */
+  idlePause(secs: number): this {
+    return this.#set("idlePauseSecs", secs);
+  }
+
+  /**
+   * What becomes of the running sandbox when its process gets SIGTERM, as every process does when the host shuts down: `"stop"`, the
+   * default, stops it in order; `"suspend"` writes its memory down, so that the next start goes on where it was. One that cannot be
+   * suspended then is stopped. It is for sandboxes that nobody owns: one whose owner ends first is stopped. `create()` refuses it, with
+   * InvalidConfigError, for an ephemeral sandbox and one that has files of the host or of a program.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * const sandbox = await Sandbox.builder("keeps-going").image("localhost/base").onHostShutdown("suspend").replace().createDetached();
+   * console.log(sandbox.config.onHostShutdown); // prints suspend
+   * await sandbox.destroy();
+   * ```
+   */
+  onHostShutdown(how: HostShutdown): this {
+    return this.#set("onHostShutdown", how);
+  }
+
   /** The guest kernel's policy for transparent huge pages; by default `madvise`. */
   thp(mode: ThpMode): this {
     return this.#set("thp", mode);
-  }
-
-  /**
-   * Says what the guest may reach, and how: `n => n.policy(NetworkPolicy.none())`. By default names and public addresses. Several calls
-   * are put together; of what is said twice the last counts.
-   */
-  network(configure: (network: NetworkBuilder) => NetworkBuilder): this {
-    return this.#set("network", configure);
-  }
-
-  /**
-   * Publishes a TCP port of the guest at 127.0.0.1 of the host. Host port 0 takes one that is free. `proxyProtocol` tells the guest's
-   * server who connects, by a PROXY protocol header of version 2 before the first byte.
-   */
-  port(host: number, guest: number, options: PortOptions = {}): this {
-    return this.portBind(loopback, host, guest, options);
-  }
-
-  /** The same for UDP. */
-  portUdp(host: number, guest: number): this {
-    return this.portUdpBind(loopback, host, guest);
-  }
-
-  /** Publishes a TCP port of the guest at an IP address of the host: `0.0.0.0` and `::` let other computers in. */
-  portBind(bind: string, host: number, guest: number, options: PortOptions = {}): this {
-    return this.#set("ports", [{ ...options, hostBind: bind, hostPort: host, guestPort: guest }]);
-  }
-
-  /** The same for UDP. */
-  portUdpBind(bind: string, host: number, guest: number): this {
-    return this.#set("ports", [{ hostBind: bind, hostPort: host, guestPort: guest, protocol: "udp" }]);
-  }
-
-  /**
-   * What outgoing TCP connections go through: `p => p.socks5("127.0.0.1:1080")`. Which ones are allowed says the policy all the same.
-   */
-  proxy(configure: (proxy: OutboundProxyBuilder) => AnyProxyBuilder): this {
-    return this.#set("proxy", configure);
-  }
-
-  /**
-   * Whether the users of the host trust each other; by default `single-tenant`. With `multi-tenant` only names and public addresses are
-   * reached, whatever the policy says, and what would open the host is refused: ports, nameservers, address overrides.
-   */
-  deploymentProfile(profile: DeploymentProfile): this {
-    return this.#set("deploymentProfile", profile);
-  }
-
-  /** Gives the guest no network interface. */
-  disableNetwork(): this {
-    return this.#set("disableNetwork", true);
   }
 
   /** Is told how the start goes on. */
@@ -369,6 +319,11 @@ export class SandboxBuilder extends LaterSettings {
     return this.draft.finish();
   }
 
+  /** @internal What was given and is no part of the configuration. */
+  get beside(): BesideConfig {
+    return this.draft.beside;
+  }
+
   /**
    * Creates the sandbox and boots it. This process owns it: when the process ends, so does the sandbox. Of a creation that is
    * given up nothing is left.
@@ -377,13 +332,12 @@ export class SandboxBuilder extends LaterSettings {
    * cannot be had; BootStartError, QemuNotFoundError, LibkrunfwNotFoundError, IoError
    */
   async create(options: WaitOptions = {}): Promise<Sandbox> {
-    const config = this.build();
-    return await createSandbox(config, this.draft.unsupported, !config.detached, this.#observer(options));
+    return await this.#create(!this.build().detached, options);
   }
 
   /** Creates the sandbox and boots it. It goes on after this process ends. @throws as {@link create} */
   async createDetached(options: WaitOptions = {}): Promise<Sandbox> {
-    return await createSandbox(this.build(), this.draft.unsupported, false, this.#observer(options));
+    return await this.#create(false, options);
   }
 
   /**
@@ -405,14 +359,12 @@ export class SandboxBuilder extends LaterSettings {
    * ```
    */
   async createWithPullProgress(options: WaitOptions = {}): Promise<PullProgressCreate> {
-    const config = this.build();
-    const observer = this.#observer(options);
-    return await createWithPullProgress(config, this.draft.unsupported, !config.detached, observer);
+    return await this.#createWithPullProgress(!this.build().detached, options);
   }
 
   /** Like {@link createDetached}, otherwise as {@link createWithPullProgress}. */
   async createDetachedWithPullProgress(options: WaitOptions = {}): Promise<PullProgressCreate> {
-    return await createWithPullProgress(this.build(), this.draft.unsupported, false, this.#observer(options));
+    return await this.#createWithPullProgress(false, options);
   }
 
   /**
@@ -422,12 +374,22 @@ export class SandboxBuilder extends LaterSettings {
    * @throws as {@link create}
    */
   async connectOrCreate(options: WaitOptions = {}): Promise<Sandbox> {
-    return await connectOrCreate(this.build(), this.draft.unsupported, this.#observer(options));
+    return await connectOrCreate(this.build(), this.draft.beside, this.#observer(options));
   }
 
   #set<Key extends SettingKey>(key: Key, input: InputValue<Settings[Key]>): this {
     this.draft.set(key, input);
     return this;
+  }
+
+  async #create(attached: boolean, options: WaitOptions): Promise<Sandbox> {
+    const observer = this.#observer(options);
+    return await createSandbox(this.build(), this.draft.beside, attached, observer, this.#restoring);
+  }
+
+  async #createWithPullProgress(attached: boolean, options: WaitOptions): Promise<PullProgressCreate> {
+    const observer = this.#observer(options);
+    return await createWithPullProgress(this.build(), this.draft.beside, attached, observer, this.#restoring);
   }
 
   #observer(options: WaitOptions): CreateObserver {

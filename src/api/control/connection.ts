@@ -9,7 +9,7 @@ import { violation } from "../../protocol/violation.ts";
 import { connectWithSharedBuffer } from "../../host/system/shared-read-buffer.ts";
 import { longestTimerMs } from "../../host/timers.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
-import type { ProvideFiles } from "../providers/provide-files.ts";
+import type { Serve } from "../providers/program-parts.ts";
 
 /** Who gets what arrives on stream 0. */
 export interface GreetingHandler {
@@ -27,7 +27,7 @@ export class SupervisorConnection {
   #holders = 0;
   #greeting: GreetingHandler | null = null;
 
-  private constructor(duplex: Duplex, provide: ProvideFiles | null) {
+  private constructor(duplex: Duplex, provide: Serve | null) {
     this.#socket = "unref" in duplex ? (duplex as Socket) : null;
     this.#streams = new Streams(
       duplex,
@@ -59,7 +59,7 @@ export class SupervisorConnection {
   static inherited(
     duplex: Duplex,
     greeting: GreetingHandler,
-    provide: ProvideFiles | null = null,
+    provide: Serve | null = null,
   ): SupervisorConnection {
     const connection = new SupervisorConnection(duplex, provide);
     connection.#greeting = greeting;

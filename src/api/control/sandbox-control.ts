@@ -14,15 +14,23 @@ import {
   sandboxPaths,
   type FoundSandbox,
 } from "../../store/sandboxes.ts";
+import { isTerminal, isUp } from "../../config/enums.ts";
 import { isUnlocked } from "../../host/locks/lock.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
-import { isTerminal, notRunning, signalSupervisor } from "./found-sandbox.ts";
+import { notRunning, signalSupervisor, stopSignalOf } from "./found-sandbox.ts";
 import { resultOf, resultOfEnded, resultOfGone, type SandboxStopResult } from "./stop-result.ts";
 import { orTimeout } from "../../host/or-timeout.ts";
 import { SupervisorConnection } from "./connection.ts";
-import type { SandboxStatus } from "../../config/enums.ts";
-import type { Providers } from "../../config/mounts/provider-mounts.ts";
+import { checkOneOf } from "../../config/checks.ts";
+import {
+  GuestFlushes,
+  PausedCallsKinds,
+  type GuestFlush,
+  type PausedCalls,
+  type SandboxStatus,
+} from "../../config/enums.ts";
+import { noParts, type ProgramParts } from "../providers/program-parts.ts";
 import { metricsFrom, type SandboxMetrics } from "../metrics/metrics.ts";
 import type { OtherOptions } from "../../host/call-options.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
@@ -42,11 +50,29 @@ export interface SandboxTouchResult {
   readonly activitySeq: number;
 }
 
+/** How a sandbox is paused. */
+export interface PauseOptions {
+  /**
+   * `required`: what its programs have written and its disks do not have yet is written first. `auto`, the default, and `skip` leave it in
+   * its memory, which is kept.
+   */
+  readonly guestFlush?: GuestFlush | undefined;
+  /** What becomes of calls that need the guest while it is paused: they `fail` (the default), `wait` for its end, or `wake` it. */
+  readonly calls?: PausedCalls | undefined;
+}
+
+/** Its keys. */
+export const pauseOptions = { guestFlush: "any", calls: "any" } as const;
+
 export const defaultGraceMs = 10_000;
 export const killWaitMs = 5_000;
 export const defaultConnectMs = 10_000;
 /** What is not answered sooner is not going to be, ms. */
 const answerMs = 10_000;
+/** Whoever pauses a sandbox whose disk is being copied, or lets it go on, waits for that. */
+const changeMs = 120_000;
+/** A memory of many gigabytes has to reach a slow disk. */
+const longestCaptureMs = 600_000;
 /** Where no event tells of a change (a sandbox that is starting, or whose supervisor was killed), look this often. */
 const recheckMs = 250;
 
@@ -59,8 +85,8 @@ export interface BorrowedConnection extends Disposable {
 export class SandboxControl {
   readonly home: Home;
   readonly record: SandboxRecord;
-  /** What this program has given to be mounted in it. */
-  readonly providers: Providers;
+  /** What this program has given to it. */
+  readonly parts: ProgramParts;
   readonly #keeps: boolean;
   readonly #connecting = new SharedWork<SupervisorConnection>();
   #connection: SupervisorConnection | null;
@@ -75,10 +101,10 @@ export class SandboxControl {
     record: SandboxRecord,
     connection: SupervisorConnection | null,
     keepsConnection: boolean,
-    providers: Providers = new Map(),
+    parts: ProgramParts = noParts,
   ) {
     this.home = home;
-    this.providers = providers;
+    this.parts = parts;
     this.record = record;
     this.#connection = connection;
     this.#keeps = keepsConnection;
@@ -135,7 +161,7 @@ export class SandboxControl {
   async #makeConnection(timeoutMs: number, signal: AbortSignal): Promise<SupervisorConnection> {
     const found = await this.find();
     const { socket } = found.state;
-    if ((found.status !== "running" && found.status !== "draining") || socket === null) {
+    if (!isUp(found.status) || socket === null) {
       throw notRunning(this.name, found.status);
     }
     signal.throwIfAborted();
@@ -163,13 +189,14 @@ export class SandboxControl {
     operation: Operation,
     message: Message,
     answer: T,
+    limitMs = answerMs,
   ): Promise<Extract<Message, { type: T }>> {
     return await this.#use(operation, async (connection) => {
       operation.log(`asking the supervisor: ${message.type}`);
       const received = await connection.request(message, operation.signal, {
-        ms: answerMs,
+        ms: limitMs,
         error: () =>
-          new RuntimeError(`sandbox ${this.name} did not answer within ${answerMs} ms`, {
+          new RuntimeError(`sandbox ${this.name} did not answer within ${limitMs} ms`, {
             hint: `If it goes on like this, end it: msb stop -f ${this.name}`,
           }),
       });
@@ -260,8 +287,29 @@ export class SandboxControl {
 
   async requestDrain(operation: Operation): Promise<void> {
     const { status } = await this.find();
-    if (status === "running") await this.request(operation, { type: "Drain" }, "Done");
+    if (isUp(status)) await this.request(operation, { type: "Drain" }, "Done");
     else if (status === "starting") throw notRunning(this.name, status);
+  }
+
+  async pause(operation: Operation, { guestFlush = "auto", calls = "fail" }: PauseOptions): Promise<void> {
+    checkOneOf("calls", calls, PausedCallsKinds);
+    const flush = checkOneOf("guestFlush", guestFlush, GuestFlushes) === "required";
+    await this.request(operation, { type: "Pause", calls, flush }, "Done", changeMs);
+  }
+
+  /** Has the guest copied into a directory that is there, while it goes on. @param flush its disks get what they do not have yet before */
+  async capture(operation: Operation, directory: string, flush: boolean): Promise<void> {
+    await this.request(operation, { type: "Capture", directory, flush }, "Captured", longestCaptureMs);
+  }
+
+  /** Has the guest written down, and waits for the end of its machine. */
+  async suspend(operation: Operation): Promise<void> {
+    await this.request(operation, { type: "Suspend" }, "Done", longestCaptureMs);
+    await this.waitUntilStopped(operation);
+  }
+
+  async resume(operation: Operation): Promise<void> {
+    await this.request(operation, { type: "Resume" }, "Done", changeMs);
   }
 
   /** Resolves when the sandbox has ended, or at once when it does not run. Never ends it. */
@@ -302,8 +350,7 @@ export class SandboxControl {
       const found = await this.find();
       if (found.status === status) return found;
       operation.log(`it is ${found.status}`);
-      const isUp = found.status === "running" || found.status === "draining";
-      if (isUp && (await this.#watchFor(operation, status))) {
+      if (isUp(found.status) && (await this.#watchFor(operation, status))) {
         // The supervisor tells of what is on disk, unless it could not write.
         const now = await this.find();
         if (now.status === status) return now;
@@ -326,6 +373,13 @@ export class SandboxControl {
 
   remove(): Promise<void> {
     return removeSandbox(this.home, this.name, this.id);
+  }
+
+  /** The sandbox was started again: what it is spoken with from now on is this one's. */
+  takeOver(started: SandboxControl): void {
+    this.disconnect();
+    if (this.#keeps) this.#connection = started.#connection;
+    else started.disconnect();
   }
 
   /** Drops the connection. As the owner of an attached sandbox this ends it. */
@@ -365,8 +419,8 @@ export class SandboxControl {
       return;
     }
     if (found.status === "starting") {
-      operation.log("it is starting: SIGTERM to its supervisor");
-      await signalSupervisor(found, "SIGTERM");
+      operation.log("it is starting: a signal to its supervisor");
+      await signalSupervisor(found, stopSignalOf(found));
       return;
     }
     try {
@@ -379,7 +433,7 @@ export class SandboxControl {
       if (now.state.supervisor?.started !== found.state.supervisor?.started) return;
       // Its process does not answer, or speaks another version of the protocol.
       if (error instanceof RuntimeError || error instanceof ProtocolError)
-        await signalSupervisor(now, "SIGTERM");
+        await signalSupervisor(now, stopSignalOf(now));
       else throw error;
     }
   }

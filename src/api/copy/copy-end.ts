@@ -20,6 +20,8 @@ export interface CopySink<Event extends CopyEvent | LinkEvent = CopyEvent> {
   readonly failed?: Promise<never> | undefined;
   /** Takes what comes next; resolves when there is room for more. The bytes are the caller's again then. */
   write(events: readonly Event[]): Promise<void>;
+  /** Passes on what it has gathered: what comes next is long in coming. */
+  flush?(): Promise<void>;
   /** Waits until all is there. @returns what is not */
   finish(): Promise<CopyProblems>;
   /** Ends early. What is whole stays. Never throws: there is an error already. */

@@ -1,5 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { InvalidConfigError } from "../../errors/index.ts";
+import { orTimeout } from "../../host/or-timeout.ts";
 import { errorCode } from "../../host/system-error.ts";
 import { ArchiveSink, ArchiveSource } from "./archive-ends.ts";
 import type { LinkEvent } from "../fs/copy/tree-sender.ts";
@@ -46,6 +47,9 @@ export interface CopyOutcome extends CopyProgress {
   readonly problemCount: number;
 }
 
+/** A source that takes longer for its next piece may take for ever: a pipe that somebody writes to by hand. */
+const slowMs = 50;
+
 /**
  * Copies a file, or a directory with all that is in it, from one side to the other, by the rules of `destinationOf`. Modes, times,
  * links and holes are kept.
@@ -85,7 +89,7 @@ export async function copyFiles(
         next.catch(() => undefined);
         await sink.write(batch.value);
         tally.add(batch.value);
-        batch = await (sink.failed === undefined ? next : Promise.race([next, sink.failed]));
+        batch = await followed(next, sink);
       }
       const problems = new ProblemList();
       problems.addAll(await sink.finish());
@@ -99,6 +103,19 @@ export async function copyFiles(
     over.abort();
     await batches.return().catch(() => undefined);
   }
+}
+
+/** Waits for what comes next, or for the sink's failure. Where it is long in coming, the sink gets on with what it has. */
+async function followed<Batch extends object>(
+  next: Promise<Batch>,
+  sink: CopySink<CopyEvent | LinkEvent>,
+): Promise<Batch> {
+  const coming = sink.failed === undefined ? next : Promise.race([next, sink.failed]);
+  if (sink.flush === undefined) return await coming;
+  const soon = await orTimeout(coming, slowMs);
+  if (soon !== null) return soon;
+  await sink.flush();
+  return await coming;
 }
 
 function sourceOf(source: HostSide | SandboxSide | ArchiveInput, followLinks: boolean): CopySource {

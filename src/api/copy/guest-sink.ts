@@ -51,6 +51,10 @@ export class GuestSink implements CopySink<CopyEvent | LinkEvent> {
     await this.#files.control.explainLoss(this.#sender.send(events));
   }
 
+  async flush(): Promise<void> {
+    await this.#files.control.explainLoss(this.#sender.flush());
+  }
+
   async finish(): Promise<CopyProblems> {
     await this.#files.control.explainLoss(this.#sender.end());
     const done = await this.#files.control.explainLoss(this.#stream.finished(this.#signal));

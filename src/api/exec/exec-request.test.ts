@@ -63,6 +63,19 @@ test("the sandbox's settings hold unless the call has its own", () => {
   ]);
 });
 
+test("each secret has its placeholder in the environment of every command, whatever an image says", () => {
+  const sandbox = config({ secrets: [{ envVar: "KEY", value: "hunter2", allowHosts: ["a.example.com"] }] });
+  for (const made of [sandbox, { ...sandbox, env: [["KEY", "of the image"]] as const }]) {
+    const { env } = execRequest(made, "x", none, "null", null);
+    assert.deepEqual(
+      env.filter((pair) => pair.startsWith("KEY=")),
+      ["KEY=$MSB_KEY"],
+    );
+  }
+  const options = new ExecOptionsBuilder().env("KEY", "call").build();
+  assert.ok(execRequest(sandbox, "x", options, "null", null).env.includes("KEY=call"));
+});
+
 test("a terminal brings its size and its TERM, which the environment may replace", () => {
   const request = execRequest(config(), "x", none, "pipe", terminal);
   assert.deepEqual([request.tty, request.rows, request.cols], [true, 50, 132]);

@@ -5,6 +5,7 @@ import { checkPath } from "../../config/guest-text.ts";
 import { encodeRlimit, type Rlimit } from "../../config/rlimits.ts";
 import type { ExecMessage } from "../../protocol/generated/messages.ts";
 import { MAX_CONTROL_PAYLOAD } from "../../protocol/generated/limits.ts";
+import { guestEnv } from "../../config/sandbox/guest-env.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 
 const scriptsDirectory = "/.msb/scripts";
@@ -40,7 +41,7 @@ export function execRequest(
   terminal: Terminal | null,
 ): ExecMessage {
   const argv = [checkPath("the program", program), ...options.args];
-  const env = environment(config.env, options.env, terminal);
+  const env = environment(guestEnv(config), options.env, terminal);
   const bytes = [...argv, ...env].reduce((sum, text) => sum + Buffer.byteLength(text) + 4, 1024);
   if (bytes > MAX_CONTROL_PAYLOAD) throw argumentsTooLong(program);
   const { rows, cols } = terminal?.size ?? defaultTerminalSize;

@@ -51,7 +51,7 @@ const asIs = <T>(options: T): T => options;
  * OperationTimeoutError, the command is killed; a started stream goes on: its handle has its own. An option `timeout()` of the
  * command counts its own time, and ends it with ExecTimeoutError.
  */
-export class SandboxCommands extends SandboxLifecycle {
+export abstract class SandboxCommands<Sandbox> extends SandboxLifecycle<Sandbox> {
   /**
    * Runs a program to its end and gathers what it prints, at most 100 MiB of each of stdout and stderr (`maxOutput` changes that). No
    * shell is involved; standard input is /dev/null. An exit code other than 0 is a result, not an error.

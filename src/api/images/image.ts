@@ -88,7 +88,7 @@ export class Image {
   /**
    * Gives up a reference and removes what nothing else needs.
    *
-   * @throws ImageNotFoundError; ImageInUseError when a sandbox was made from it, unless `force` is set
+   * @throws ImageNotFoundError; ImageInUseError when a sandbox or a snapshot needs it, unless `force` is set
    */
   static async remove(reference: string, options: ImageRemoveOptions & WaitOptions = {}): Promise<void> {
     const { removeImage } = await import("./image-collection.ts");
@@ -103,7 +103,7 @@ export class Image {
     );
   }
 
-  /** Removes every image that no sandbox uses, and what interrupted pulls have left. */
+  /** Removes every image that neither a sandbox nor a snapshot uses, and what interrupted pulls have left. */
   static async prune(options: WaitOptions = {}): Promise<ImagePruneReport> {
     return await prune(options);
   }
@@ -218,7 +218,7 @@ async function prune(options: WaitOptions): Promise<ImagePruneReport> {
   const home = locateHome();
   const { imageRefsRemoved, manifestsRemoved, layersRemoved, rootFileSystemsRemoved, bytesReclaimed } =
     await Operation.run("prune the images", options, ({ signal }) =>
-      pruneImages(home, () => findImageUses(home), signal),
+      pruneImages(home, () => findImageUses(home), { signal }),
     );
   return {
     imageRefsRemoved,

@@ -1,3 +1,4 @@
+import { isUp } from "../../config/enums.ts";
 import type { SandboxStatus } from "../../config/enums.ts";
 import { RuntimeError } from "../../errors/index.ts";
 import { DirectoryChanges } from "../../host/files/directory-changes.ts";
@@ -33,8 +34,7 @@ export class LogChanges implements Disposable {
    * @throws why the operation is over
    */
   async next(operation: Operation, status: SandboxStatus, atMostMs: number): Promise<void> {
-    const isUp = status === "running" || status === "draining";
-    if (isUp && this.#told?.over !== false) await this.#subscribe(operation);
+    if (isUp(status) && this.#told?.over !== false) await this.#subscribe(operation);
     if (this.#closed) return;
     const told = this.#told?.over === false ? this.#told : null;
     const release = told?.hold();

@@ -18,7 +18,7 @@ import {
 import { LogChanges } from "./log-changes.ts";
 import { readFrom } from "./read-logs.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
-import { isTerminal } from "../control/found-sandbox.ts";
+import { isTerminal } from "../../config/enums.ts";
 import { logBeginning, placeAt, readNewLines, type TextLogPosition } from "./system-log-reader.ts";
 
 export interface LogStreamOptions extends Omit<LogReadOptions, "tail"> {

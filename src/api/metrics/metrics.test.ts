@@ -28,6 +28,8 @@ function sample(uptimeMs: number): SandboxMetrics {
     upperFreeBytes: null,
     upperHostAllocatedBytes: 6,
     hostDiskFull: true,
+    copies: 0,
+    copyPauseMs: 0,
   });
 }
 

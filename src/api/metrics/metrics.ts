@@ -43,6 +43,10 @@ export interface SandboxMetrics {
   readonly upperHostAllocatedBytes: number | null;
   /** The host has no space left for what the guest writes: the guest is held until there is some again. */
   readonly hostDiskFull: boolean;
+  /** How often the sandbox was copied while it ran, since its start: once for all children of one call. */
+  readonly copies: number;
+  /** How long its programs stood still for that, in all, ms. */
+  readonly copyPauseMs: number;
 }
 
 export function metricsFrom(message: MetricsMessage): SandboxMetrics {

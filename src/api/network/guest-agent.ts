@@ -1,9 +1,11 @@
 import type { Agent, AgentOptions, ClientRequestArgs } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { GuestSocket } from "./guest-socket.ts";
+import { LateSocket } from "./late-socket.ts";
 
-/** Makes a connection to a port of the guest. */
-export type ConnectToPort = (port: number) => Promise<GuestSocket>;
+/** Makes a connection to a port of the guest. The signal, if there is one, ends that. */
+export type ConnectToPort = (port: number, signal?: AbortSignal) => Promise<GuestSocket>;
 
 /**
  * An `http.Agent` whose connections go to a guest.
@@ -14,12 +16,10 @@ export function guestHttpAgent(connect: ConnectToPort, port: number | null, opti
   // Only now: it is a large part of Node, of which most programs that use sandboxes use nothing.
   const http = process.getBuiltinModule("node:http");
   return new (class GuestHttpAgent extends http.Agent {
-    override createConnection(
-      { port: asked }: ClientRequestArgs,
-      callback?: (error: Error | null, stream: Duplex) => void,
-    ): Duplex | null {
-      void connected(connect(port ?? Number(asked ?? 80)), callback);
-      return null;
+    // What is given at once counts at once for `maxSockets`.
+    override createConnection({ port: asked, timeout = 0 }: ClientRequestArgs): Duplex {
+      const socket = new LateSocket((signal) => connect(port ?? Number(asked ?? 80), signal));
+      return socket.setTimeout(timeout);
     }
   })(options);
 }
@@ -32,10 +32,13 @@ export interface ConnectorOptions {
   readonly servername?: string | null | undefined;
 }
 
-/** undici's `connect` option: how a dispatcher makes its connections. */
+/**
+ * undici's `connect` option: how a dispatcher makes its connections. What it is given is a `Duplex`, or a `TLSSocket`: undici's types say
+ * `Socket`, and its dispatchers use no more of it than every `Duplex` has.
+ */
 export type GuestConnector = (
   options: ConnectorOptions,
-  callback: (error: Error | null, socket: Duplex | null) => void,
+  callback: (...answer: [error: null, socket: Socket] | [error: Error, socket: null]) => void,
 ) => void;
 
 /** @param port of every connection; null: the one of the request */
@@ -46,7 +49,7 @@ export function guestConnector(connect: ConnectToPort, port: number | null): Gue
     const socket = connect(target);
     const wanted = isTls ? socket.then((plain) => overTls(plain, options)) : socket;
     wanted.then(
-      (made) => callback(null, made),
+      (made) => callback(null, made as Socket),
       (error: unknown) => callback(asError(error), null),
     );
   };
@@ -60,18 +63,6 @@ async function overTls(socket: GuestSocket, { servername, hostname }: ConnectorO
   await promise;
   secure.off("error", reject);
   return secure;
-}
-
-async function connected(
-  socket: Promise<Duplex>,
-  callback: ((error: Error | null, stream: Duplex) => void) | undefined,
-): Promise<void> {
-  try {
-    callback?.(null, await socket);
-  } catch (error) {
-    // With an error Node looks at nothing else.
-    callback?.(asError(error), undefined as unknown as Duplex);
-  }
 }
 
 function asError(error: unknown): Error {

@@ -5,6 +5,7 @@ import { FrameKind } from "../../protocol/frame.ts";
 import { MAX_DATA_PAYLOAD } from "../../protocol/generated/limits.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
+import { JoinedBytes } from "../../host/system/joined-bytes.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
 import type { BorrowedConnection } from "../control/sandbox-control.ts";
 
@@ -22,7 +23,10 @@ export class GuestSocket extends Duplex {
   readonly #handler: StreamHandler = {
     message: (message) => this.#receive(message),
     data: (_kind, payload) => this.#take(payload),
-    ended: () => this.push(null),
+    ended: () => {
+      this.#guestEnded = true;
+      if (this.#waiting.length === 0) this.push(null);
+    },
     // What it does not want it does not get; it says why when the connection ends.
     stopSending: () => undefined,
     lost: (error) => this.#fail(error),
@@ -30,8 +34,11 @@ export class GuestSocket extends Duplex {
   #isConnected = false;
   /** Keeps the program alive. */
   #release: (() => void) | null;
-  /** Bytes that were handed on to whoever reads. */
-  #read = 0;
+  /** Of the guest, until the reader wants it. */
+  readonly #waiting = new JoinedBytes();
+  /** The reader has nothing, and nothing waits. */
+  #isWanted = false;
+  #guestEnded = false;
   #idle: NodeJS.Timeout | null = null;
 
   /**
@@ -40,7 +47,8 @@ export class GuestSocket extends Duplex {
    * @param allowHalfOpen as of `net.Socket`: false ends this side when the guest has ended its own
    */
   constructor(borrowed: BorrowedConnection, port: number, allowHalfOpen: boolean) {
-    super({ allowHalfOpen, autoDestroy: true });
+    // The reader is given one piece at a time: what the stream itself kept would be a buffer for each thing that the guest says.
+    super({ allowHalfOpen, autoDestroy: true, readableHighWaterMark: 0 });
     this.remotePort = port;
     this.#borrowed = borrowed;
     this.#connected.promise.catch(() => undefined);
@@ -96,9 +104,9 @@ export class GuestSocket extends Duplex {
   }
 
   override _read(): void {
-    const bytes = this.#read;
-    this.#read = 0;
-    if (bytes > 0) this.#stream.consume(bytes);
+    const bytes = this.#waiting.take();
+    if (bytes === null) this.#isWanted = true;
+    else this.#handOn(bytes);
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -143,8 +151,15 @@ export class GuestSocket extends Duplex {
 
   #take(payload: Buffer): void {
     this.#active();
-    this.#read += payload.length;
-    this.push(Buffer.from(payload));
+    if (this.#isWanted) this.#handOn(Buffer.from(payload));
+    else this.#waiting.add(payload);
+  }
+
+  #handOn(bytes: Buffer): void {
+    this.#isWanted = false;
+    this.#stream.consume(bytes.length);
+    this.push(bytes);
+    if (this.#guestEnded && this.#waiting.length === 0) this.push(null);
   }
 
   #fail(error: Error): void {

@@ -4,7 +4,7 @@ import type { Operation } from "../../host/operation.ts";
 import type { NetworkLogEvent, PolicyInForce } from "../../network/events.ts";
 import type { NetworkEventsMessage } from "../../protocol/generated/messages.ts";
 import { parseNetworkLine, type NetworkLine } from "../../store/network-log-format.ts";
-import { isTerminal } from "../control/found-sandbox.ts";
+import { isTerminal } from "../../config/enums.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
 import { NetworkLines } from "./network-lines.ts";
 import { readNetworkLog } from "./network-log-reader.ts";

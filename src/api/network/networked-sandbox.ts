@@ -3,8 +3,10 @@ import type { Operation, WaitOptions } from "../../host/operation.ts";
 import type { NetworkPolicy } from "../../config/network/policy-type.ts";
 import type { PublishedPort } from "../../config/network/network-type.ts";
 import type { NetworkLogEvent } from "../../network/events.ts";
-import { isTerminal } from "../control/found-sandbox.ts";
+import { isTerminal } from "../../config/enums.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
+import { missingSecrets } from "../providers/run-secrets.ts";
+import { readSecretFile } from "../../store/secret-file.ts";
 import { portMs, waitForGuestPort } from "./connect-guest.ts";
 import {
   networkEventOptions,
@@ -13,6 +15,7 @@ import {
   type NetworkEventOptions,
 } from "./network-events.ts";
 import type { SuggestionOptions } from "../../network/suggestion/suggest-policy.ts";
+import type { ModifyOptions, SandboxModificationPlan } from "../modify/modification-plan.ts";
 import {
   checkNetworkChanges,
   networkUpdateOptions,
@@ -147,6 +150,60 @@ export class NetworkedSandbox {
       return statusFrom(await this.control.request(operation, request, "NetworkStatus"));
     };
     return await this.control.run("change the network of sandbox", options, change, networkUpdateOptions);
+  }
+
+  /**
+   * Changes the sandbox: its secrets, in this version. All of it, or, when it throws, nothing. A value, hosts and a removal are in force at
+   * once, for connections that are made from then on; a new secret or another placeholder at the next start, which the policy
+   * `next_start` has to say. A stopped sandbox has all of it when it is started, and is not started by this.
+   *
+   * @returns what was, or with `dryRun` would be, changed: never with a value
+   * @throws CustomError for what cannot be done under the policy, InvalidConfigError, UnsupportedOperationError for another field
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("modify-example")
+   *   .image("localhost/base")
+   *   .secretEnv("API_KEY", "sk-first", "api.example.com")
+   *   .replace()
+   *   .create();
+   * const plan = await sandbox.modify({ secrets: { API_KEY: { value: "sk-second" } } });
+   * console.log(plan.changes[0]?.change, plan.changes[0]?.disposition); // rotated live
+   * ```
+   */
+  async modify(options: ModifyOptions & WaitOptions): Promise<SandboxModificationPlan> {
+    const change = async (operation: Operation): Promise<SandboxModificationPlan> => {
+      const { modifySandbox } = await import("../modify/modify-sandbox.ts");
+      return await modifySandbox(operation, this.control, options, this.ownsRun);
+    };
+    const { timeoutMs, signal } = Object(options) as WaitOptions;
+    const wait = {
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    return await this.control.run("modify sandbox", wait, change);
+  }
+
+  /**
+   * The variables of its secrets that have no value on this host: `start({ secrets })` has to give them. Those that a function fetches are
+   * always among them.
+   */
+  async missingSecrets(options: WaitOptions = {}): Promise<readonly string[]> {
+    const look = async (): Promise<readonly string[]> => {
+      const { record, paths } = await this.control.find();
+      const secrets = record.config.network?.secrets ?? [];
+      return secrets.length === 0 ? [] : missingSecrets(secrets, await readSecretFile(paths.secrets));
+    };
+    return await this.control.run("look up the secrets of sandbox", options, (operation) =>
+      operation.wait(look()),
+    );
+  }
+
+  /** Whether the sandbox ends with this program. */
+  protected get ownsRun(): boolean {
+    return false;
   }
 
   /**

@@ -7,12 +7,13 @@ import { createSandbox } from "./create.ts";
 import { findHandle } from "./list.ts";
 import { observerCallbacks, type CreateObserver } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { BesideConfig } from "../../config/sandbox/beside-config.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 
 /** Two programs may ask for the same name at once: whoever loses the race to create it connects. */
 export async function connectOrCreate(
   config: SandboxConfig,
-  unsupported: readonly string[],
+  beside: BesideConfig,
   observer: CreateObserver,
 ): Promise<Sandbox> {
   const { name, detached } = config;
@@ -24,7 +25,7 @@ export async function connectOrCreate(
       const within = { ...observer, signal, timeoutMs: undefined };
       if (!(await nameExists(locateHome(), name))) {
         try {
-          return await createSandbox(config, unsupported, !detached, within);
+          return await createSandbox(config, beside, !detached, within);
         } catch (error) {
           if (!(error instanceof SandboxAlreadyExistsError)) throw error;
         }
@@ -32,11 +33,26 @@ export async function connectOrCreate(
       const handle = await findHandle(name);
       const places = handle.config().mounts.filter(isProviderMount);
       const given = providersOf(config.mounts);
+      const own = handle.config().network?.secrets ?? [];
       // Whatever else is asked for is not what the sandbox is that is there.
       const providers = Object.fromEntries(
         [...given].filter(([at]) => places.some(({ guest }) => guest === at)),
       );
-      return await handle.connectOrStart({ detached, providers, ...within });
+      const secrets = Object.fromEntries(
+        own
+          .filter(({ source }) => source.kind === "provider")
+          .flatMap(({ envVar }) => {
+            const material = beside.secrets.get(envVar)?.reveal();
+            return material === undefined ? [] : [[envVar, material]];
+          }),
+      );
+      const asked = handle.config().network?.http?.hooks;
+      const { onRequest, onResponse } = beside.hooks;
+      const hooks = {
+        ...(asked?.onRequest === true && onRequest !== null ? { onRequest } : {}),
+        ...(asked?.onResponse === true && onResponse !== null ? { onResponse } : {}),
+      };
+      return await handle.connectOrStart({ detached, providers, secrets, hooks, ...within });
     },
     observerCallbacks,
   );

@@ -4,9 +4,11 @@ import { InvalidConfigError } from "../../errors/index.ts";
 import { isEmbeddedImage } from "../../image/embedded.ts";
 import type { PulledImage } from "../../image/stored.ts";
 import { parseReference } from "../../image/reference.ts";
+import type { PullOptions } from "../../image/pull/pull-options.ts";
 import type { RegistryOptions } from "../../image/registry/settings.ts";
 import type { GlobalConfig } from "../../config/global/global-config.ts";
 import type { Home } from "../../store/home.ts";
+import type { FoundSnapshot } from "../../store/snapshots/snapshots.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { mergeImageConfig } from "../images/image-merge.ts";
 import type { CreateObserver } from "./progress.ts";
@@ -59,6 +61,8 @@ export interface RootRequest {
   readonly settings: GlobalConfig;
   readonly stored: StoredConfig;
   readonly registry: RegistryOptions | undefined;
+  /** The snapshot that it begins with, whose image it gets. */
+  readonly origin: FoundSnapshot | null;
 }
 
 export interface ResolvedRoot {
@@ -71,30 +75,39 @@ export interface ResolvedRoot {
 /**
  * Gets the image, if the root is one.
  *
- * @throws ImageError, HttpError, IoError; the reason of the observer's signal
+ * @throws ImageError, HttpError, IoError; SnapshotImageMissingError, SnapshotIntegrityError for that of a snapshot; the reason of the
+ *   observer's signal
  */
 export async function resolveRoot(
-  { home, settings, stored, registry }: RootRequest,
+  { home, settings, stored, registry, origin }: RootRequest,
   observer: CreateObserver,
 ): Promise<ResolvedRoot> {
   const { image } = stored;
+  const snapshotDigest = origin?.digest ?? null;
   if (image.kind !== "oci" || isEmbeddedImage(image.reference)) {
-    return { stored, isStored: () => Promise.resolve(true) };
+    return { stored: { ...stored, snapshotDigest }, isStored: () => Promise.resolve(true) };
   }
   const [{ pullImage }, { isHeld }] = await Promise.all([
     import("../../image/pull/pull.ts"),
     import("../images/image-hold.ts"),
   ]);
-  const pulled: PulledImage = await pullImage(image.reference, {
+  const options: PullOptions = {
     home,
     config: settings,
     policy: stored.pullPolicy,
     registry,
     onProgress: observer.onPullProgress,
     signal: observer.signal,
-  });
+  };
+  const pulled: PulledImage = await (origin === null
+    ? pullImage(image.reference, options)
+    : (await import("../snapshots/origin/pinned-image.ts")).pinnedImage(origin, options));
   return {
-    stored: { ...mergeImageConfig(stored, pulled.config), imageDigest: pulled.manifestDigest },
+    stored: {
+      ...mergeImageConfig(stored, pulled.config),
+      imageDigest: pulled.manifestDigest,
+      snapshotDigest,
+    },
     isStored: (signal) => isHeld(home, pulled, signal),
   };
 }

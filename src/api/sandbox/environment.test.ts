@@ -15,6 +15,7 @@ after(() => rm(home, { recursive: true }));
 for (const [name, value] of [
   ["MSB_BOOT_TIMEOUT_MS", "abc"],
   ["MSB_AGENT_TIMEOUT_MS", "1 minute"],
+  ["MSB_DISK_FREEZE_MS", "0"],
   ["MSB_ACCEL", "xen"],
   ["MSB_TEMPLATES", "sometimes"],
 ] as const) {

@@ -6,7 +6,8 @@ import { ioError } from "../../host/system-error.ts";
 import { sandboxPaths } from "../../store/sandboxes.ts";
 import type { FileLock } from "../../host/locks/lock.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
-import type { Providers } from "../../config/mounts/provider-mounts.ts";
+import type { SecretConfig } from "../../config/network/interception/secret-type.ts";
+import { serveParts, type ProgramParts } from "../providers/program-parts.ts";
 import type { Home } from "../../store/home.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { endSupervisor } from "../setup/end-supervisor.ts";
@@ -33,19 +34,14 @@ export async function launchSupervisor(
   lock: FileLock,
   attached: boolean,
   observer: StartObserver,
-  providers: Providers,
+  parts: ProgramParts,
 ): Promise<Launched> {
   const { name } = record;
-  const supervisor = await spawnFor(home, name, lock, attached);
+  const supervisor = await spawnFor(home, record, lock, attached, parts);
   const { child, owner } = supervisor;
   const watch = new StartWatch(observer);
   const handedOver = handOver(supervisor, home, record);
-  const { mounts } = record.config;
-  // Loaded only where there are any.
-  const provide =
-    providers.size === 0
-      ? null
-      : (await import("../providers/provide-files.ts")).provideFiles(mounts, providers);
+  const serve = await serveParts(record.config.mounts, parts);
   const greeting = {
     message: (message: Message) => {
       watch.message(message);
@@ -56,7 +52,7 @@ export async function launchSupervisor(
       });
     },
   };
-  const connection = SupervisorConnection.inherited(owner, greeting, provide);
+  const connection = SupervisorConnection.inherited(owner, greeting, serve);
   // Starting counts as an outstanding answer: it keeps the program alive.
   const release = connection.hold();
   try {
@@ -76,9 +72,10 @@ export async function launchSupervisor(
 
 async function spawnFor(
   home: Home,
-  name: string,
+  { name, config }: SandboxRecord,
   lock: FileLock,
   attached: boolean,
+  { secrets }: ProgramParts,
 ): Promise<SupervisorProcess> {
   const { directory, runtimeLog } = sandboxPaths(home, name);
   let log;
@@ -88,11 +85,17 @@ async function spawnFor(
     throw ioError(`open ${runtimeLog}`, error);
   }
   try {
-    const options = { home, directory, logFd: log.fd, lockFd: lock.fd };
+    const hidden = { names: envSources(config.network?.secrets ?? []), values: secrets.values };
+    const options = { home, directory, logFd: log.fd, lockFd: lock.fd, hidden };
     return await spawnSupervisor({ kind: "sandbox", name, attached }, options);
   } finally {
     await log.close();
   }
+}
+
+/** The variables of this program's environment that have values of secrets. */
+function envSources(secrets: readonly SecretConfig[]): string[] {
+  return secrets.flatMap(({ source }) => (source.kind === "env" ? [source.var] : []));
 }
 
 /**

@@ -2,6 +2,7 @@ import { built } from "../../config/checks.ts";
 import { hasLabel } from "../../config/labels.ts";
 import { checkSandboxName } from "../../config/sandbox-name.ts";
 import { findSandbox, listSandboxes, type FoundSandbox } from "../../store/sandboxes.ts";
+import { isUp } from "../../config/enums.ts";
 import { locateHome, type Home } from "../../store/home.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { encodeCursor, SandboxListBuilder, type SandboxPage } from "./list-builder.ts";
@@ -61,9 +62,7 @@ export async function allSandboxMetrics(options: WaitOptions = {}): Promise<Reco
 
 async function metricsOfAll(operation: Operation): Promise<Record<string, SandboxMetrics>> {
   const { signal } = operation;
-  const running = (await listHandles({ signal })).filter(
-    ({ status }) => status === "running" || status === "draining",
-  );
+  const running = (await listHandles({ signal })).filter(({ status }) => isUp(status));
   const samples = await Promise.all(
     running.map(async (handle) => [handle.name, await handle.metrics({ signal }).catch(() => null)] as const),
   );

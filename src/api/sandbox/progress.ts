@@ -16,7 +16,7 @@ export interface StartReport {
    * `prelaunched`: from a template, by a QEMU that came up beside the sandbox's own process; the quickest way. `restored`: from a
    * template, which may have been made for it. `cold`: its kernel was booted.
    */
-  readonly route: "prelaunched" | "restored" | "cold";
+  readonly route: "prelaunched" | "restored" | "cold" | "continued";
   /** One line for a person: from what, and why not in a quicker way. */
   readonly reason: string;
   /** `kvm`, `hvf` or `tcg`. */

@@ -1,8 +1,9 @@
 import { CustomError } from "../../errors/index.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
-import { carryOut, prepareCreation } from "./create.ts";
+import { carryOut, prepareCreation, type Restoring } from "./create.ts";
 import { observerCallbacks, type CreateObserver, type PullProgress } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { BesideConfig } from "../../config/sandbox/beside-config.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 
 /**
@@ -110,9 +111,10 @@ export class PullProgressCreate implements AsyncIterable<PullProgress> {
  */
 export async function createWithPullProgress(
   config: SandboxConfig,
-  unsupported: readonly string[],
+  beside: BesideConfig,
   attached: boolean,
   observer: CreateObserver,
+  restoring?: Restoring,
 ): Promise<PullProgressCreate> {
   const progress = new PullProgressStream();
   const progressObserver: CreateObserver = {
@@ -133,7 +135,7 @@ export async function createWithPullProgress(
     `create sandbox ${config.name}`,
     observer,
     async (operation) => {
-      const prepared = await operation.wait(prepareCreation(config, unsupported));
+      const prepared = await operation.wait(prepareCreation(config, beside, restoring));
       checked.resolve(undefined);
       return await carryOut(prepared, attached, operation, progressObserver);
     },

@@ -7,6 +7,8 @@ import type { Operation, WaitOptions } from "../../host/operation.ts";
 import type { Home } from "../../store/home.ts";
 import type { FoundSandbox } from "../../store/sandboxes.ts";
 import { requireNoProviders } from "../../config/mounts/provider-mounts.ts";
+import { requireNoHooks } from "../providers/run-hooks.ts";
+import { requireNoFunctions } from "../providers/run-secrets.ts";
 import { configOf } from "../../config/sandbox/effective-config.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
 import type { ExitStatus } from "../exec/exec-output.ts";
@@ -27,7 +29,7 @@ import type { GuestSocket } from "../network/guest-socket.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
 import type { StartReport } from "./progress.ts";
 import { checkMs, defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
-import { isTerminal } from "../control/found-sandbox.ts";
+import { isTerminal, isUp } from "../../config/enums.ts";
 import type { SandboxStopResult } from "../control/stop-result.ts";
 import {
   checkRestartOptions,
@@ -54,7 +56,7 @@ import {
  * console.log(output.stdout());
  * ```
  */
-export class Sandbox extends SandboxCommands implements AsyncDisposable {
+export class Sandbox extends SandboxCommands<Sandbox> implements AsyncDisposable {
   readonly name: string;
   /** Identifies this sandbox among all that ever had its name. */
   readonly id: string;
@@ -78,6 +80,18 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   /** Whether the sandbox ends with this process. */
   get ownsLifecycle(): boolean {
     return this.#ownsLifecycle;
+  }
+
+  protected override get ownsRun(): boolean {
+    return this.#ownsLifecycle;
+  }
+
+  protected override get ownsStart(): boolean {
+    return this.#ownsLifecycle;
+  }
+
+  protected override childOf(started: StartedSandbox): Sandbox {
+    return startedOf(started, false);
   }
 
   /** The sandbox's files. Always the same object. */
@@ -137,7 +151,9 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
    */
   httpAgent(port?: number, options: AgentOptions = {}): Agent {
     const fixed = port === undefined ? null : checkGuestPort(port);
-    return guestHttpAgent((target) => this.connect(target), fixed, options);
+    const connect = (target: number, signal?: AbortSignal): Promise<GuestSocket> =>
+      this.connect(target, signal === undefined ? {} : { signal });
+    return guestHttpAgent(connect, fixed, options);
   }
 
   /**
@@ -163,11 +179,13 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
   /**
    * Gives up ownership: the sandbox goes on after this process. The object stays usable. Again does nothing.
    *
-   * @throws UnsupportedOperationError for one with files that this process provides
+   * @throws UnsupportedOperationError for one with files that this process provides, or functions of it
    */
   async detach(options: WaitOptions = {}): Promise<void> {
     if (!this.#ownsLifecycle) return;
     requireNoProviders(this.config.mounts, `sandbox ${this.name}`);
+    requireNoFunctions(this.control.parts.secrets.material, `sandbox ${this.name}`);
+    requireNoHooks(this.control.parts.hooks, `sandbox ${this.name}`);
     await this.control.run("detach sandbox", options, (operation) =>
       this.control.request(operation, { type: "Detach" }, "Done"),
     );
@@ -234,7 +252,7 @@ export class Sandbox extends SandboxCommands implements AsyncDisposable {
 }
 
 /** A sandbox that was looked up, running or not. It never owns the sandbox. */
-export class SandboxHandle extends SandboxLifecycle {
+export class SandboxHandle extends SandboxLifecycle<Sandbox> {
   readonly name: string;
   readonly id: string;
   /** What it was doing when it was looked up. */
@@ -255,6 +273,10 @@ export class SandboxHandle extends SandboxLifecycle {
     this.configJson = JSON.stringify(configOf(found.record));
     this.createdAt = new Date(found.record.createdAt);
     this.updatedAt = new Date(found.state.updatedAt);
+  }
+
+  protected override childOf(started: StartedSandbox): Sandbox {
+    return startedOf(started, false);
   }
 
   /** The accelerator of the latest run: `kvm`, `hvf` or `tcg`; null when it never ran. */
@@ -316,7 +338,7 @@ export class SandboxHandle extends SandboxLifecycle {
       const { signal } = operation;
       for (;;) {
         const { status } = await this.control.find();
-        if (status === "running" || status === "draining") return await this.connect({ signal });
+        if (isUp(status)) return await this.connect({ signal });
         if (isTerminal(status)) {
           try {
             return await this.#start(detached !== true, { ...observer, signal, timeoutMs: undefined });

@@ -12,9 +12,10 @@ import { restartSandbox } from "./start.ts";
 const ended = new Error("it was ended");
 
 /** Restarts a sandbox whose record says so much memory. Ending it fails: that far and no further. */
-async function restart(memoryMib: number, force: boolean): Promise<void> {
+async function restart(memoryMib: number, force: boolean, proxy?: string): Promise<void> {
   const draft = new SandboxDraft("restart");
   draft.set("image", "localhost/base");
+  if (proxy !== undefined) draft.set("proxy", proxy);
   const config = { ...effectiveConfig(draft.finish(), {}, null), memoryMib };
   const record = {
     format: 2 as const,
@@ -33,5 +34,7 @@ test("a sandbox that could not start again is not ended by a restart", async () 
   for (const force of [false, true]) {
     await assert.rejects(restart(least - 1, force), InvalidConfigError);
     await assert.rejects(restart(Math.max(least, 512), force), ended);
+    const proxy = "socks5://me:$MSB_NOT_THERE@127.0.0.1:1080";
+    await assert.rejects(restart(Math.max(least, 512), force, proxy), InvalidConfigError);
   }
 });

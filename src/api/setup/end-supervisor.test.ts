@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { test, type TestContext } from "node:test";
 import { endSupervisor } from "./end-supervisor.ts";
 
-/** A program that says when it is ready for a SIGTERM. */
+/** A program that says when it is ready for a SIGINT. */
 async function start(t: TestContext, onTerm: string): Promise<ChildProcess> {
-  const source = `process.on("SIGTERM", () => { ${onTerm} }); setInterval(() => {}, 1000); console.log("ready");`;
+  const source = `process.on("SIGINT", () => { ${onTerm} }); setInterval(() => {}, 1000); console.log("ready");`;
   const child = spawn(process.execPath, ["--eval", source], { stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => child.kill("SIGKILL"));
   await once(child.stdout, "data");

@@ -13,7 +13,8 @@ export async function endSupervisor(child: ChildProcess, waitMs = longestEndMs):
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.ref();
   const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGTERM");
+  // Not SIGTERM, at which it may be suspended.
+  child.kill("SIGINT");
   const timer = setTimeout(() => child.kill("SIGKILL"), waitMs);
   await ended;
   clearTimeout(timer);

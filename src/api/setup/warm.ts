@@ -3,6 +3,7 @@ import type { WarmOutcome } from "../../protocol/generated/messages.ts";
 import { whyNoTemplates } from "../../store/templates/template-settings.ts";
 import { prepareCreation } from "../sandbox/create.ts";
 import { resolveRoot } from "../sandbox/create-root.ts";
+import { nothingBeside } from "../../config/sandbox/beside-config.ts";
 import { SandboxDraft } from "../../config/sandbox/sandbox-draft.ts";
 import { askAboutHost } from "./host-request.ts";
 
@@ -22,7 +23,7 @@ export async function warmImage(
   const draft = new SandboxDraft("template");
   draft.set("image", reference);
   const config = draft.finish();
-  const creation = await prepareCreation({ ...config, replace: true, pullPolicy: "never" }, []);
+  const creation = await prepareCreation({ ...config, replace: true, pullPolicy: "never" }, nothingBeside);
   const barred = whyNoTemplates(process.env, creation.settings, creation.stored.memoryMib);
   if (barred !== null) throw new UnsupportedOperationError(barred.why, { hint: barred.hint });
   const { stored } = await resolveRoot(creation, { signal });

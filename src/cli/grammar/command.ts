@@ -31,6 +31,8 @@ export interface Value<T> extends OptionBase {
   readonly placeholder: string;
   readonly parse: ParseValue<T>;
   readonly choices?: readonly string[];
+  /** What a shell completes the beginning of a value with, and what follows that. */
+  readonly completes?: readonly [kind: NameKind, suffix: string];
 }
 
 export interface Repeated<T> extends OptionBase {
@@ -59,7 +61,7 @@ export type OptionValues<S extends OptionSpecs> = { readonly [K in keyof S]: Opt
 export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
 
 /** What a shell can find the names of. `side`: of a copy, NAME:/path or a path of this computer. */
-export type NameKind = "sandbox" | "image" | "template" | "volume" | "side";
+export type NameKind = "sandbox" | "image" | "template" | "volume" | "snapshot" | "pool" | "side";
 
 export interface Operand {
   /** Upper case, as shown in the help. */

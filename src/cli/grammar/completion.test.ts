@@ -17,6 +17,8 @@ async function values(before: string, current: string): Promise<string[]> {
         sandbox: ["demo", "other"],
         template: ["3f9a", "41bc"],
         volume: ["cache"],
+        snapshot: ["ready"],
+        pool: ["workers"],
         side: ["demo:", "demo:/etc/", "demo:/etc/passwd", "local"],
       }[kind],
     ),
@@ -26,10 +28,24 @@ async function values(before: string, current: string): Promise<string[]> {
 
 test("commands and their aliases", async () => {
   assert.deepEqual(await values("", "st"), ["start", "stop", "status"]);
-  assert.deepEqual(await values("", "r"), ["run", "restart", "remove", "rm", "registry"]);
+  assert.deepEqual(await values("", "r"), [
+    "run",
+    "restart",
+    "resume",
+    "restore",
+    "rollback",
+    "remove",
+    "rm",
+    "registry",
+  ]);
   assert.deepEqual(await values("--debug", "pin"), ["ping"]);
   assert.deepEqual(await values("", "__"), []);
   assert.deepEqual(await values("nonsense", ""), []);
+  assert.deepEqual(await values("fork", "d"), ["demo"]);
+  assert.deepEqual(await values("wait demo", ""), ["other"]);
+  assert.deepEqual(await values("df", "d"), ["demo"]);
+  assert.deepEqual(await values("prune", "--o"), ["--older-than"]);
+  assert.deepEqual(await values("branch demo", "--n"), ["--name", "--names", "--notify"]);
 });
 
 test("members of a family, and what follows them", async () => {
@@ -43,6 +59,13 @@ test("members of a family, and what follows them", async () => {
   assert.deepEqual(await values("template inspect 3f9a", ""), []);
   assert.deepEqual(await values("volume rm", "c"), ["cache"]);
   assert.deepEqual(await values("vol inspect", ""), ["cache"]);
+  assert.deepEqual(await values("snap verify", ""), ["ready"]);
+  assert.deepEqual(await values("run --from-snapshot", "r"), ["ready"]);
+  assert.deepEqual(await values("restore", "r"), ["ready"]);
+  assert.deepEqual(await values("snapshot create x --from", "d"), ["demo"]);
+  assert.deepEqual(await values("pool", ""), ["create", "list", "ls", "remove", "rm"]);
+  assert.deepEqual(await values("pool rm", "w"), ["workers"]);
+  assert.deepEqual(await values("run --pool", "w"), ["workers"]);
   for (const option of ["run -v", "create --volume", "run --mount-named"])
     assert.deepEqual(await values(option, "c"), ["cache:"]);
   assert.deepEqual(await values("run", "--volume=c"), ["--volume=cache:"]);
@@ -62,6 +85,8 @@ test("names of sandboxes, each once", async () => {
   assert.deepEqual(await values("stop demo", ""), ["other"]);
   assert.deepEqual(await values("inspect demo", ""), []);
   assert.deepEqual(await values("stop -t 5", "d"), ["demo"]);
+  assert.deepEqual(await values("checkpoint create", "d"), ["demo"]);
+  assert.deepEqual(await values("rollback", "d"), ["demo"]);
   assert.deepEqual(await values("exec demo", ""), ["--"]);
   assert.deepEqual(await values("exec demo --", ""), []);
 });

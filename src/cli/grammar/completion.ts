@@ -143,8 +143,9 @@ function takesValue(spec: OptionSpec | undefined): OptionSpec | undefined {
 }
 
 async function choicesOf(spec: OptionSpec | undefined, names: FindNames): Promise<readonly string[]> {
-  if (spec?.kind === "value") return spec.choices ?? [];
-  if (spec?.kind !== "repeated" || spec.completes === undefined) return [];
+  if (spec === undefined || spec.kind === "flag") return [];
+  if (spec.kind === "value" && spec.choices !== undefined) return spec.choices;
+  if (spec.completes === undefined) return [];
   const [kind, suffix] = spec.completes;
   return (await names(kind, "")).map((name) => name + suffix);
 }

@@ -2,7 +2,9 @@ import { refuseSettings } from "../../config/keys/refuse-settings.ts";
 import type { NetworkBuilder } from "../../config/network/builders/network-builder.ts";
 import type { RateLimiterBuilder } from "../../config/network/builders/rate-limiter-builder.ts";
 import type { DnsBuilder } from "../../config/network/builders/dns-builder.ts";
+import { checkPool } from "../../config/network/builders/link-values.ts";
 import { checkMaxConnections } from "../../config/network/builders/max-connections.ts";
+import { parseNameserver } from "../../config/network/nameserver.ts";
 import {
   largestMtu,
   longestName,
@@ -13,7 +15,9 @@ import { domainDestination, suffixDestination } from "../../config/network/polic
 import { parseRuleTokens } from "../../config/network/policy/rule-token.ts";
 import { longestTimerMs } from "../../config/settings/types.ts";
 import { flag, longName, repeated, value, type Invocation } from "../grammar/command.ts";
+import { UsageError } from "../output/usage-error.ts";
 import { filled, oneOf, wholeNumber } from "../values/simple.ts";
+import { interceptionFlags, sayInterception } from "./interception-flags.ts";
 import { laterNetworkFlags } from "./later-network-flags.ts";
 import { policyOfFlags } from "./net-policy.ts";
 import { parseProfiles } from "./net-profiles.ts";
@@ -87,7 +91,7 @@ export const networkFlags = {
     placeholder: "ADDRESS",
     description:
       "Who is asked for names: IP[:PORT], [IPV6]:PORT or HOST[:PORT]; the host's own without. Repeatable",
-    parse: filled("a nameserver"),
+    parse: (text) => checked(text, parseNameserver),
   }),
   dnsQueryTimeoutMs: value({
     group,
@@ -111,13 +115,13 @@ export const networkFlags = {
     group,
     placeholder: "CIDR",
     description: "The guest's and the gateway's IPv4 address are in the first /30 of it (172.16.0.0/12)",
-    parse: filled("a range"),
+    parse: (text) => checked(text, (cidr) => checkPool(cidr, 4)),
   }),
   netIpv6Pool: value({
     group,
     placeholder: "CIDR",
     description: "The guest's and the gateway's IPv6 address are in the first /64 of it (fd42:6d73:62::/48)",
-    parse: filled("a range"),
+    parse: (text) => checked(text, (cidr) => checkPool(cidr, 6)),
   }),
   netMtu: value({
     group,
@@ -169,6 +173,7 @@ export const networkFlags = {
     parse: ops,
   }),
   netIngressOpsBurst: value({ group, placeholder: "COUNT", description: "Once, besides", parse: parseCount }),
+  ...interceptionFlags,
   ...laterNetworkFlags,
 } as const;
 
@@ -213,6 +218,7 @@ export function sayNetwork(builder: NetworkBuilder, flags: NetworkFlagValues): N
   if (netMtu !== undefined) builder.interface((link) => link.mtu(netMtu));
   if (maxConnections !== undefined) builder.maxConnections(maxConnections);
   sayRates(builder, flags);
+  sayInterception(builder, flags);
   return builder;
 }
 
@@ -254,6 +260,8 @@ function sayRates(builder: NetworkBuilder, flags: NetworkFlagValues): void {
   };
   const isSaid = (rates: Rates): boolean => Object.values(rates).some((rate) => rate !== undefined);
   if (!isSaid(egress) && !isSaid(ingress)) return;
+  refuseLoneBursts("egress", egress);
+  refuseLoneBursts("ingress", ingress);
   usable(() =>
     builder.rateLimiter((limits) => {
       if (isSaid(egress)) limits.egress((limit) => sayRate(limit, egress));
@@ -261,6 +269,16 @@ function sayRates(builder: NetworkBuilder, flags: NetworkFlagValues): void {
       return limits;
     }),
   );
+}
+
+/** In the words of the command line: the builder's name its functions. */
+function refuseLoneBursts(direction: string, rates: Rates): void {
+  for (const name of ["bandwidth", "ops"] as const)
+    if (rates[`${name}Burst`] !== undefined && rates[name] === undefined)
+      throw new UsageError(
+        `${direction} rate limiter: ${name}_burst requires the ${name} bucket.`,
+        `Give --net-${direction}-${name} too`,
+      );
 }
 
 function sayRate(limit: RateLimiterBuilder, rates: Rates): RateLimiterBuilder {
@@ -273,9 +291,5 @@ function sayRate(limit: RateLimiterBuilder, rates: Rates): RateLimiterBuilder {
 
 function refuseLater(flags: NetworkFlagValues): void {
   const later = Object.keys(laterNetworkFlags) as (keyof typeof laterNetworkFlags)[];
-  refuseSettings(
-    later
-      .filter((name) => isGiven(flags, [name]))
-      .map((name) => `--${flags[name] === false ? "no-" : ""}${longName(name)}`),
-  );
+  refuseSettings(later.filter((name) => isGiven(flags, [name])).map((name) => `--${longName(name)}`));
 }

@@ -5,9 +5,10 @@ import {
   defaultMaxConnections,
 } from "../../config/network/network-defaults.ts";
 import type { OutboundProxy, PublishedPort, RateLimiterConfig } from "../../config/network/network-type.ts";
+import { describeInterception } from "./interception-text.ts";
 import { policyTokens } from "../../config/network/policy/rule-text.ts";
 
-/** `127.0.0.1:8080 → 80/tcp`. */
+/** `127.0.0.1:8080->80/tcp`, as docker writes it. */
 export function describePort({
   hostBind,
   hostPort,
@@ -17,7 +18,7 @@ export function describePort({
 }: PublishedPort): string {
   const host = hostBind.includes(":") ? `[${hostBind}]` : hostBind;
   const port = hostPort === 0 ? "a free port" : String(hostPort);
-  return `${host}:${port} → ${String(guestPort)}/${protocol}${proxyProtocol ? " (PROXY protocol)" : ""}`;
+  return `${host}:${port}->${String(guestPort)}/${protocol}${proxyProtocol ? " (PROXY protocol)" : ""}`;
 }
 
 /** `socks5://user@host:1080`. */
@@ -42,6 +43,7 @@ export function describeNetwork({ network }: Pick<SandboxConfig, "network">): st
     ...(["egress", "ingress"] as const).flatMap((direction) =>
       describeRates(direction, rateLimiter?.[direction] ?? null),
     ),
+    ...describeInterception(network),
   ];
 }
 

@@ -14,6 +14,8 @@ const bytesOf: Readonly<Record<string, number>> = {
   G: 2 ** 30,
 };
 
+// What may not be 0, the builder refuses.
+
 /**
  * Bytes: `1500`, `64K`, `1M`, `1.5G`.
  *
@@ -22,15 +24,15 @@ const bytesOf: Readonly<Record<string, number>> = {
 export function parseBytes(text: string): number {
   const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)(?:([KMG])(?:I?B)?)?$/.exec(text.trim().toUpperCase()) ?? [];
   const bytes = Number(digits) * (bytesOf[unit] ?? NaN);
-  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  if (Number.isSafeInteger(bytes)) return bytes;
   throw new UsageError(`"${text}" is not a number of bytes.`, "Write 1500, 64K, 1M or 1G");
 }
 
 /** @throws UsageError */
 export function parseCount(text: string): number {
   const count = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (Number.isSafeInteger(count) && count > 0) return count;
-  throw new UsageError(`"${text}" is not a whole number above 0.`);
+  if (Number.isSafeInteger(count)) return count;
+  throw new UsageError(`"${text}" is not a whole number.`);
 }
 
 /**

@@ -28,6 +28,8 @@ function sample(values: Partial<SandboxMetrics>): SandboxMetrics {
     upperFreeBytes: null,
     upperHostAllocatedBytes: null,
     hostDiskFull: false,
+    copies: 0,
+    copyPauseMs: 0,
     ...values,
   };
 }
@@ -118,5 +120,7 @@ test("the JSON of a sample has its units in its keys", () => {
     upper_free_bytes: null,
     upper_host_allocated_bytes: null,
     host_disk_full: false,
+    copies: 0,
+    copy_pause_ms: 0,
   });
 });

@@ -1,11 +1,16 @@
 import type { SandboxHandle, SandboxMetrics } from "../../api/index.ts";
 import { orTimeout } from "../../host/or-timeout.ts";
 import { bytes, jsonStatus, jsonTime, tableStatus, uptime } from "./format.ts";
-import { isDown } from "./sandbox-text.ts";
+import { isTerminal, type SandboxStatus } from "../../config/enums.ts";
 import type { Text } from "./style.ts";
 
-/** running = answered; stalled = should run but does not answer; exited = does not run. */
-export type MetricsState = "running" | "stalled" | "exited";
+/** running, paused = answered; stalled = should run but does not answer; suspended, exited = nothing of it runs. */
+export type MetricsState = "running" | "paused" | "stalled" | "suspended" | "exited";
+
+/** Whether there is nothing to measure, nor will be before somebody starts it. */
+export function isOver(state: MetricsState): boolean {
+  return state === "exited" || state === "suspended";
+}
 
 export interface Reading {
   readonly name: string;
@@ -40,10 +45,11 @@ const ANSWER_MS = 3000;
 /** Asks a sandbox for its figures. Never throws: not answering is a state. */
 export async function read(handle: SandboxHandle): Promise<Reading> {
   const base = { name: handle.name, cpus: handle.config().cpus ?? 1 };
-  if (isDown(handle.status)) return { ...base, state: "exited", metrics: null };
+  if (isTerminal(handle.status)) return { ...base, state: ended(handle.status), metrics: null };
   try {
     const metrics = await orTimeout(handle.metrics(), ANSWER_MS);
-    return metrics === null ? { ...base, state: "stalled", metrics } : { ...base, state: "running", metrics };
+    if (metrics === null) return { ...base, state: "stalled", metrics };
+    return { ...base, state: handle.status === "paused" ? "paused" : "running", metrics };
   } catch (problem) {
     const state = await stateNow(handle);
     return { ...base, state, metrics: null, problem };
@@ -53,10 +59,14 @@ export async function read(handle: SandboxHandle): Promise<Reading> {
 async function stateNow(handle: SandboxHandle): Promise<MetricsState> {
   try {
     const { status } = await handle.refresh();
-    return isDown(status) ? "exited" : "stalled";
+    return isTerminal(status) ? ended(status) : "stalled";
   } catch {
     return "exited";
   }
+}
+
+function ended(status: SandboxStatus): MetricsState {
+  return status === "suspended" ? "suspended" : "exited";
 }
 
 /** What happened between two samples of one sandbox; null when they do not belong to one run or moment. */
@@ -131,5 +141,7 @@ export function metricsJson(sandbox: MeasuredSandbox): object {
     upper_free_bytes: metrics.upperFreeBytes,
     upper_host_allocated_bytes: metrics.upperHostAllocatedBytes,
     host_disk_full: metrics.hostDiskFull,
+    copies: metrics.copies,
+    copy_pause_ms: metrics.copyPauseMs,
   };
 }

@@ -1,6 +1,6 @@
 import type { VolumeMount } from "../../api/index.ts";
 import { resolve } from "node:path";
-import type { RootfsSource, SandboxConfig, SandboxStatus } from "../../api/index.ts";
+import type { RootfsSource, SandboxConfig } from "../../api/index.ts";
 
 /** An image as users write it: a reference or a path. */
 export function describeImage(image: string | RootfsSource): string {
@@ -22,11 +22,6 @@ export function describeCommand(config: SandboxConfig): string {
 /** A word as a POSIX shell reads it back. */
 export function quoteWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-/** Whether a sandbox with this status has no machine: there is something to start and nothing to talk to. */
-export function isDown(status: SandboxStatus): boolean {
-  return status === "created" || status === "stopped" || status === "crashed";
 }
 
 /** `/data → cache (ro, volume, nosuid)`: where, what, and how. */

@@ -9,28 +9,13 @@ export interface LaterKeys {
 /** Of the configuration object. */
 export const laterConfigKeys: LaterKeys = {
   cpuPlacement: ["inherit"],
-  fromSnapshot: [],
   init: [],
   maxCpus: [],
   maxMemoryMib: [],
   placementProfile: [],
-  secrets: [],
   security: ["default"],
   securityProfile: ["default"],
   vsock: [],
-};
-
-/** Of `network` in the configuration object. */
-export const laterNetworkKeys: LaterKeys = {
-  http: [],
-  interceptTls: [false],
-  secrets: [],
-  secretViolation: [],
-  onSecretViolation: [],
-  strict: [false],
-  tls: [],
-  trustHostCAs: [false],
-  trustHostCas: [false],
 };
 
 /** Of `config.json`, by the section that they are in. */

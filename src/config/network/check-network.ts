@@ -3,6 +3,7 @@ import type { DeploymentProfile } from "../enums.ts";
 import { defaultInterface, defaultMaxConnections } from "./network-defaults.ts";
 import type { NetworkSettings } from "./network-settings.ts";
 import type { OutboundProxy, PublishedPort } from "./network-type.ts";
+import { checkPolicySize } from "./policy/check-policy.ts";
 
 interface Parts {
   readonly disableNetwork: boolean;
@@ -24,6 +25,13 @@ export function checkNetwork({ disableNetwork, network, ports, proxy, deployment
       hint: "Leave one of them out.",
     });
   }
+  if (disableNetwork && network !== null && (network.secrets.length > 0 || network.http !== null)) {
+    throw new InvalidConfigError(
+      `there are ${network.secrets.length > 0 ? "secrets" : "rules about requests"}, and the network is disabled`,
+      { hint: "Leave one of them out." },
+    );
+  }
+  if (network?.policy) checkPolicySize(network.policy);
   if (deploymentProfile === "multi-tenant") checkTenant(network, ports, proxy);
 }
 
@@ -45,6 +53,7 @@ function checkTenant(
     [network?.dns?.rebindProtection === false, "rebinding protection turned off"],
     [hasOverrides(network), "overrides of its interface or address pools"],
     [network?.observe === true, "observe(), which allows everything"],
+    [network?.trustHostCAs === true, "the host's authorities"],
     [
       (network?.maxConnections ?? 0) > defaultMaxConnections,
       `more than ${defaultMaxConnections} connections`,

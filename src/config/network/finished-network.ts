@@ -1,5 +1,6 @@
 import type { DeploymentProfile } from "../enums.ts";
 import { checkNetwork } from "./check-network.ts";
+import { checkGiven } from "./interception/builders/check-given.ts";
 import { noNetwork, settingsOf, type AskedNetwork, type NetworkSettings } from "./network-settings.ts";
 import type { OutboundProxy, PublishedPort } from "./network-type.ts";
 import { checkDistinctPorts, isSamePort, portPairs, portsBesides } from "./ports.ts";
@@ -36,6 +37,7 @@ export function finishedNetwork(values: NetworkValues): FinishedNetwork {
   const disableNetwork = values.disableNetwork || asked?.enabled === false;
   const settings =
     asked === null ? null : { ...settingsOf(asked), enabled: true, ports, outboundProxy: proxy };
+  if (asked !== null) checkGiven(asked);
   checkNetwork({
     disableNetwork,
     network: settings,

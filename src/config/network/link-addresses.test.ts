@@ -20,8 +20,8 @@ const cases: readonly (readonly [Partial<InterfaceConfig>, string, string])[] = 
   [{}, "172.16.0.1 172.16.0.2/30", "fd42:6d73:62::1 fd42:6d73:62::2/64"],
   [{ ipv4Pool: "10.9.8.4/30", ipv6Pool: "fd00::/64" }, "10.9.8.5 10.9.8.6/30", "fd00::1 fd00::2/64"],
   [
-    { ipv4Address: "192.168.7.4", ipv6Address: "fd00::abcd" },
-    "192.168.7.3 192.168.7.4/30",
+    { ipv4Address: "192.168.7.6", ipv6Address: "fd00::abcd" },
+    "192.168.7.5 192.168.7.6/30",
     "fd00::1 fd00::abcd/64",
   ],
 ];

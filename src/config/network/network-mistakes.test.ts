@@ -190,6 +190,15 @@ test("the same port of several addresses and protocols, and port 0 as often as o
   refuses(() => {
     finish({ ports: [port("127.0.0.1", "tcp"), port("::ffff:127.0.0.1", "tcp")] });
   }, "127.0.0.1:53/tcp is published twice");
+  // An address for all is at the place of each of its family.
+  finish({ ports: [port("::", "tcp"), port("0.0.0.0", "tcp"), port("0.0.0.0", "udp")] });
+  finish({ ports: [port("::", "tcp"), port("127.0.0.1", "tcp"), port("0.0.0.0", "tcp", 54)] });
+  refuses(() => {
+    finish({ ports: [port("127.0.0.1", "tcp"), port("0.0.0.0", "tcp")] });
+  }, "127.0.0.1:53/tcp and 0.0.0.0:53/tcp are at one place of the host");
+  refuses(() => {
+    finish({ ports: [port("::", "udp"), port("::1", "udp")] });
+  }, "[::]:53/udp and [::1]:53/udp are at one place of the host");
 });
 
 test("rate limiters of a builder", () => {

@@ -1,6 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import { checkFlag } from "../checks.ts";
-import { asksForNothing, laterNetworkKeys } from "../keys/later-keys.ts";
 import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
 import type { DnsBuilder } from "./builders/dns-builder.ts";
 import { NetworkBuilder } from "./builders/network-builder.ts";
@@ -11,6 +10,11 @@ import {
   type DnsSettings,
   type InterfaceSettings,
 } from "./network-settings.ts";
+import {
+  interceptionOfObject,
+  type InterceptionObject,
+} from "./interception/builders/interception-object.ts";
+import type { SecretInput } from "./interception/builders/secret-object.ts";
 import type { NetworkRateLimiterConfig } from "./network-type.ts";
 import { policyOfObject, type PolicyInput } from "./policy/policy-object.ts";
 import { checkPorts, type PortsInput } from "./ports.ts";
@@ -27,7 +31,7 @@ export interface DnsInput extends Partial<Omit<DnsSettings, "nameservers">> {
 }
 
 /** A sandbox's network, in a configuration object. What is left out is as usual. */
-export interface NetworkObject extends PolicyInput {
+export interface NetworkObject extends PolicyInput, InterceptionObject {
   readonly enabled?: boolean | null;
   readonly ports?: PortsInput | null;
   readonly observe?: boolean | null;
@@ -45,7 +49,8 @@ export interface NetworkObject extends PolicyInput {
 const known = [
   ...["policy", "rules", "defaultAction", "defaultEgress", "defaultIngress", "enabled", "ports", "observe"],
   ...["blockDomains", "blockDomainSuffixes", "dnsRebindProtection", "dns", "interface", "maxConnections"],
-  ...["rateLimiter", "outboundProxy"],
+  ...["rateLimiter", "outboundProxy", "tls", "interceptTls", "secrets", "secretViolation"],
+  ...["onSecretViolation", "http", "trustHostCAs", "trustHostCas", "strict"],
 ];
 const knownDns = [
   ...["nameservers", "rebindProtection", "queryTimeoutMs", "maxQueriesPerMinute", "maxNameLength"],
@@ -60,7 +65,7 @@ const knownInterface = ["mac", "mtu", "ipv4Address", "ipv6Address", "ipv4Pool", 
  * @throws InvalidConfigError
  */
 export function askedByObject(path: string, input: NetworkObject): AskedNetwork {
-  refuseUnknownKeys(path, input, [...known, ...Object.keys(laterNetworkKeys)]);
+  refuseUnknownKeys(path, input, known);
   const builder = new NetworkBuilder();
   const policy = policyOfObject(path, input);
   if (policy !== null) builder.policy(policy);
@@ -77,11 +82,10 @@ export function askedByObject(path: string, input: NetworkObject): AskedNetwork 
     sayInterface(`${path}.interface`, builder, value);
   });
   said(input.maxConnections, (count) => builder.maxConnections(count));
-  const unsupported = Object.entries(laterNetworkKeys)
-    .filter(([key, done]) => Object.hasOwn(input, key) && !asksForNothing(Reflect.get(input, key), done))
-    .map(([key]) => key);
+  const interception = interceptionOfObject(path, input);
   return joinNetworks(builder.asked(), {
     ...nothingAsked,
+    ...interception,
     ports: isSaid(input.ports) ? checkPorts(`${path}.ports`, input.ports) : [],
     rateLimiter: isSaid(input.rateLimiter)
       ? checkRateLimiter(`${path}.rateLimiter`, input.rateLimiter)
@@ -89,8 +93,12 @@ export function askedByObject(path: string, input: NetworkObject): AskedNetwork 
     outboundProxy: isSaid(input.outboundProxy)
       ? checkProxy(`${path}.outboundProxy`, input.outboundProxy)
       : null,
-    unsupported,
   });
+}
+
+/** What a list of secrets beside the network says of it. @throws InvalidConfigError, which tells no value */
+export function askedBySecrets(path: string, input: Iterable<SecretInput> | null | undefined): AskedNetwork {
+  return { ...nothingAsked, ...interceptionOfObject("", { secrets: input ?? null }, path) };
 }
 
 function sayDns(path: string, builder: NetworkBuilder, dns: DnsInput, isRebindSaid: boolean): void {

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { interceptionEntries } from "./interception/interception-schema.ts";
 import type { StoredNetwork } from "./network-of.ts";
 import type { OutboundProxy, PublishedPort } from "./network-type.ts";
 import { policySchema } from "./policy/stored-policy.ts";
@@ -32,6 +33,7 @@ export const networkSchema: v.GenericSchema<unknown, StoredNetwork | null> = nul
     }),
     maxConnections: v.number(),
     rateLimiter: nullable(v.object({ egress: nullable(limiter), ingress: nullable(limiter) })),
+    ...interceptionEntries,
   }),
 );
 

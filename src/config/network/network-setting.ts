@@ -10,7 +10,7 @@ export type NetworkInput = NetworkObject | ((network: NetworkBuilder) => Network
 /** Several of them are put together. */
 export const networkType: SettingType<AskedNetwork, NetworkInput> = {
   form: { kind: "structure" },
-  values: "policy, DNS, interface, limits, see [network](network.md)",
+  values: "policy, DNS, interface, limits, interception, secrets, see [network](network.md)",
   check: (name, input) =>
     typeof input === "function"
       ? built(name, input, new NetworkBuilder()).asked()

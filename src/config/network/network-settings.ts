@@ -6,6 +6,15 @@ import type {
   OutboundProxy,
   PublishedPort,
 } from "./network-type.ts";
+import {
+  filledInterception,
+  interceptionAsRead,
+  interceptionSettingsOf,
+  joinInterception,
+  nothingIntercepted,
+  type AskedInterception,
+  type InterceptionSettings,
+} from "./interception/interception-settings.ts";
 import { networkOf, type NetworkParts, type StoredNetwork } from "./network-of.ts";
 import { NetworkPolicy, withFirstRules } from "./policy/network-policy.ts";
 import type { Rule } from "./policy-type.ts";
@@ -21,25 +30,8 @@ export interface DnsSettings extends Open<Omit<DnsConfig, "nameservers">> {
 /** The guest's network interface. `null`: not set. */
 export type InterfaceSettings = Open<InterfaceConfig>;
 
-/** What a later version brings: it is there, and asks for nothing. */
-interface LaterSettings {
-  readonly tls: null;
-  readonly secrets: readonly never[];
-  readonly secretViolation: null;
-  readonly trustHostCAs: false;
-  readonly strict: false;
-}
-
-const laterSettings: LaterSettings = {
-  tls: null,
-  secrets: [],
-  secretViolation: null,
-  trustHostCAs: false,
-  strict: false,
-};
-
 /** A sandbox's network as it was asked for, or, of a sandbox that exists, as it is. `null`: not set. */
-export interface NetworkSettings extends LaterSettings {
+export interface NetworkSettings extends InterceptionSettings {
   /** false: the guest has no network interface. */
   readonly enabled: boolean;
   readonly ports: readonly PublishedPort[];
@@ -53,15 +45,15 @@ export interface NetworkSettings extends LaterSettings {
 }
 
 /** What was said of a network so far. */
-export interface AskedNetwork extends Open<Omit<NetworkSettings, keyof LaterSettings>> {
+export interface AskedNetwork
+  extends Open<Omit<NetworkSettings, keyof InterceptionSettings>>, AskedInterception {
   readonly ports: readonly PublishedPort[];
   /** They go before the rules of the policy, whichever that is in the end. */
   readonly firstRules: readonly Rule[];
-  /** What was said that this version does not have. */
-  readonly unsupported: readonly string[];
 }
 
 export const nothingAsked: AskedNetwork = {
+  ...nothingIntercepted,
   enabled: null,
   ports: [],
   policy: null,
@@ -72,14 +64,18 @@ export const nothingAsked: AskedNetwork = {
   maxConnections: null,
   rateLimiter: null,
   outboundProxy: null,
-  unsupported: [],
 };
 
-/** What is said later counts; ports, and rules that go first, are added to those before. */
+/**
+ * What is said later counts; ports, rules that go first and secrets are added to those before.
+ *
+ * @throws InvalidConfigError for two secrets in one variable
+ */
 export function joinNetworks(earlier: AskedNetwork | null, later: AskedNetwork): AskedNetwork {
   if (earlier === null) return later;
   const ofRates = { ...said(earlier.rateLimiter), ...said(later.rateLimiter) };
   return {
+    ...joinInterception(earlier, later),
     enabled: later.enabled ?? earlier.enabled,
     ports: [...earlier.ports, ...later.ports],
     policy: later.policy ?? earlier.policy,
@@ -90,7 +86,6 @@ export function joinNetworks(earlier: AskedNetwork | null, later: AskedNetwork):
     maxConnections: later.maxConnections ?? earlier.maxConnections,
     rateLimiter: Object.keys(ofRates).length === 0 ? null : { egress: null, ingress: null, ...ofRates },
     outboundProxy: later.outboundProxy ?? earlier.outboundProxy,
-    unsupported: [...earlier.unsupported, ...later.unsupported],
   };
 }
 
@@ -115,13 +110,13 @@ function said<T extends object>(values: T | null): Partial<{ [Key in keyof T]: N
   }>;
 }
 
-/** What was asked for, as users read it. */
+/** What was asked for, as users read it. @throws InvalidConfigError for half an authority of interception */
 export function settingsOf(asked: AskedNetwork): NetworkSettings {
-  const { firstRules, unsupported: _, ...rest } = asked;
+  const { firstRules, given: _given, ...rest } = asked;
   const base = firstRules.length === 0 ? asked.policy : (asked.policy ?? NetworkPolicy.publicOnly());
   return {
     ...rest,
-    ...laterSettings,
+    ...interceptionSettingsOf(asked),
     enabled: asked.enabled ?? true,
     policy: base === null ? null : withFirstRules(base, firstRules),
     observe: asked.observe ?? false,
@@ -130,8 +125,10 @@ export function settingsOf(asked: AskedNetwork): NetworkSettings {
 
 /** Fills in what was not said. */
 export function filledNetwork(settings: NetworkSettings | null): StoredNetwork {
-  const { policy, observe, dns, maxConnections, rateLimiter } = settings ?? settingsOf(nothingAsked);
+  const filled = settings ?? settingsOf(nothingAsked);
+  const { policy, observe, dns, maxConnections, rateLimiter } = filled;
   return {
+    ...filledInterception(filled),
     policy: policy ?? NetworkPolicy.publicOnly(),
     observe,
     dns: { ...defaultDns, ...said(dns) },
@@ -146,7 +143,7 @@ export function networkSettingsOf(config: NetworkParts): NetworkSettings {
   const network = networkOf(config);
   if (network === null) return noNetwork;
   const { proxy, deploymentProfile: _, ...rest } = network;
-  return { ...rest, ...laterSettings, enabled: true, outboundProxy: proxy };
+  return { ...rest, ...interceptionAsRead(network), enabled: true, outboundProxy: proxy };
 }
 
 /** Without an interface nothing is reached. */

@@ -1,3 +1,4 @@
+import type { InterceptionConfig } from "./interception/interception-settings.ts";
 import type { NetworkPolicy } from "./policy-type.ts";
 
 /** A port of the guest that the host offers. */
@@ -66,7 +67,7 @@ export type OutboundProxy =
     };
 
 /** Everything about a sandbox's network, with every default filled in. A sandbox without one has `disableNetwork`. */
-export interface NetworkConfig {
+export interface NetworkConfig extends InterceptionConfig {
   readonly policy: NetworkPolicy;
   /** Everything is allowed and noted, to suggest a policy from: the policy decides about nothing. */
   readonly observe: boolean;

@@ -5,7 +5,7 @@ import { refuseUnknownKeys } from "../keys/unknown-keys.ts";
 import { checkMaxConnections } from "./builders/max-connections.ts";
 import { checkRateLimiter } from "./builders/rate-limits.ts";
 import type { NetworkConfig, PublishedPort } from "./network-type.ts";
-import { checkPolicy, checkRule } from "./policy/check-policy.ts";
+import { checkPolicy, checkPolicySize, checkRule } from "./policy/check-policy.ts";
 import type { NetworkPolicy, Rule } from "./policy-type.ts";
 import { checkDistinctPorts, checkPort, type PortInput } from "./ports.ts";
 
@@ -58,6 +58,11 @@ export function checkNetworkUpdate(input: unknown): NetworkUpdate {
       hint: "Put the rules into the policy.",
     });
   }
+  // Alone they may be too large for a message already.
+  const { policy, addRules } = update;
+  if (policy !== undefined) checkPolicySize(policy);
+  if (addRules !== undefined)
+    checkPolicySize({ defaultEgress: "deny", defaultIngress: "deny", rules: addRules });
   return update;
 }
 

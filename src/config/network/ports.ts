@@ -11,6 +11,9 @@ export interface PortInput extends Partial<Omit<PublishedPort, "hostPort" | "gue
   readonly guestPort: number;
 }
 
+/** Where a port is on the host. */
+export type PortPlace = Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">;
+
 /** Ports of the host with the guest's: `{ "8080": 80 }`, or a list. */
 export type PortsInput =
   Readonly<Record<string, number>> | Iterable<PortInput | readonly [host: number, guest: number]>;
@@ -49,17 +52,33 @@ export function checkPort(path: string, input: PortInput): PublishedPort {
 
 /** @throws InvalidConfigError when two are at one address of the host */
 export function checkDistinctPorts(ports: readonly PublishedPort[]): readonly PublishedPort[] {
-  const taken = new Set<string>();
-  for (const { hostBind, hostPort, protocol } of ports) {
-    const place = `${hostBind.includes(":") ? `[${hostBind}]` : hostBind}:${hostPort}/${protocol}`;
-    if (hostPort !== 0 && taken.has(place)) {
-      throw new InvalidConfigError(`${place} is published twice`, {
-        hint: "Give one of them another host port; 0 takes one that is free.",
-      });
-    }
-    taken.add(place);
+  for (const [index, port] of ports.entries()) {
+    const other = ports.slice(0, index).find((earlier) => isAtOnePlace(earlier, port));
+    if (other === undefined) continue;
+    const [one, two] = [placeOf(other), placeOf(port)];
+    const what = one === two ? `${one} is published twice` : `${one} and ${two} are at one place of the host`;
+    throw new InvalidConfigError(what, {
+      hint: "Give one of them another host port; 0 takes one that is free.",
+    });
   }
   return ports;
+}
+
+/** Whether only one of them can be listened on: `0.0.0.0` is at all addresses of IPv4, `::` at all of IPv6 and at none of IPv4. */
+export function isAtOnePlace(one: PortPlace, other: PortPlace): boolean {
+  const isAll = ({ hostBind }: PortPlace): boolean => hostBind === "0.0.0.0" || hostBind === "::";
+  const isIpv6 = ({ hostBind }: PortPlace): boolean => hostBind.includes(":");
+  return (
+    one.hostPort !== 0 &&
+    one.hostPort === other.hostPort &&
+    one.protocol === other.protocol &&
+    (one.hostBind === other.hostBind || (isIpv6(one) === isIpv6(other) && (isAll(one) || isAll(other))))
+  );
+}
+
+/** `127.0.0.1:8080/tcp`. */
+export function placeOf({ hostBind, hostPort, protocol }: PortPlace): string {
+  return `${hostBind.includes(":") ? `[${hostBind}]` : hostBind}:${hostPort}/${protocol}`;
 }
 
 /**

@@ -66,3 +66,24 @@ test("registry.auth wins over registryAuth, which goes with the rest of registry
     ...{ caCerts: [], caCertsCount: 0 },
   });
 });
+
+test("what can never be suspended is not to be suspended with the host", () => {
+  const refused = (fields: object, why: RegExp): void => {
+    assert.throws(
+      () => finish({ onHostShutdown: "suspend", ...fields }),
+      (error) => {
+        assert.ok(error instanceof InvalidConfigError);
+        assert.match(error.message, why);
+        assert.match(error.hint, /Leave onHostShutdown out/);
+        return true;
+      },
+    );
+    assert.equal(finish({ onHostShutdown: "stop", ...fields }).onHostShutdown, "stop");
+  };
+  refused({ ephemeral: true }, /ephemeral/);
+  refused({ image: { kind: "bind", path: "/srv" } }, /its root is a directory/);
+  refused({ volumes: { "/in": { bind: "/srv" } } }, /mounted at \/in/);
+  assert.equal(finish({ onHostShutdown: "suspend" }).onHostShutdown, "suspend");
+  assert.equal(finish({ onHostShutdown: "suspend", volumes: { "/t": { tmpfs: true } } }).ephemeral, false);
+  assert.throws(() => finish({ onHostShutdown: "pause" }), /onHostShutdown/);
+});

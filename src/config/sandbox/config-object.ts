@@ -1,6 +1,8 @@
 import { InvalidConfigError } from "../../errors/index.ts";
 import { asksForNothing, laterConfigKeys } from "../keys/later-keys.ts";
 import { mountFromConfig, type MountConfig } from "../mounts/mount-config.ts";
+import { askedBySecrets } from "../network/network-object.ts";
+import type { SecretInput } from "../network/interception/builders/secret-object.ts";
 import { checkPorts, isSamePair, portsBesides } from "../network/ports.ts";
 import { refuseUnknownLoginKeys, type RegistryInput } from "../registry-config.ts";
 import { pairsOf } from "../pairs.ts";
@@ -13,13 +15,16 @@ import { SandboxDraft } from "./sandbox-draft.ts";
 /** A sandbox's configuration as one object: the other way to say what {@link SandboxBuilder} says. */
 export interface SandboxConfigInput extends InputOf<Settings> {
   readonly name: string;
-  readonly image: string | RootfsSource;
+  /** Required unless `fromSnapshot` is there. */
+  readonly image?: string | RootfsSource | null;
   /** Who pulls the image; `registry.auth` wins over it. */
   readonly registryAuth?: { readonly username: string; readonly password: string } | null;
   /** What is mounted, by its place in the guest; `mounts` may have more. */
   readonly volumes?: Readonly<Record<string, MountConfig>> | Iterable<readonly [string, MountConfig]> | null;
   /** Ports over TCP as pairs; `ports` may have more. A pair that is among `ports` or `network.ports` is that one. */
   readonly portsTcp?: Iterable<readonly [host: number, guest: number]> | null;
+  /** Secrets that never enter the guest; `network.secrets` may have more. One that is in both is that one. */
+  readonly secrets?: Iterable<SecretInput> | null;
   /** The same over UDP. */
   readonly portsUdp?: Iterable<readonly [host: number, guest: number]> | null;
 }
@@ -32,6 +37,7 @@ const knownKeys = [
   "volumes",
   "portsTcp",
   "portsUdp",
+  "secrets",
   ...Object.keys(laterConfigKeys),
 ];
 
@@ -52,6 +58,7 @@ export function draftFromConfig(input: SandboxConfigInput): SandboxDraft {
   addVolumes(draft, input.volumes);
   addPorts(draft, "tcp", input.portsTcp);
   addPorts(draft, "udp", input.portsUdp);
+  draft.joinNetwork(() => askedBySecrets("secrets", input.secrets));
   for (const [key, done] of Object.entries(laterConfigKeys)) {
     if (Object.hasOwn(given, key) && !asksForNothing(Reflect.get(given, key), done)) draft.notYet(key);
   }

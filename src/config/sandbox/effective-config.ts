@@ -34,6 +34,7 @@ export function effectiveConfig(
     ...(Object.fromEntries(filled) as Partial<StoredConfig>),
     network: config.disableNetwork ? null : filledNetwork(config.network),
     imageDigest: null,
+    snapshotDigest: null,
     kernelPath,
   } as StoredConfig;
 }
@@ -51,13 +52,14 @@ export function configOf({
     .filter((entry) => !entry[1].stored)
     .map(([key, { initial }]) => [key, initial]);
   const unset = Object.fromEntries(ofCreation) as Partial<SandboxConfig>;
+  const network = networkSettingsOf(config);
   return deepFreeze({
     ...unset,
     ...stored,
-    network: networkSettingsOf(config),
+    network,
     portsTcp: portPairs(config.ports, "tcp"),
     portsUdp: portPairs(config.ports, "udp"),
-    secrets: [],
+    secrets: network.secrets,
     name,
     libkrunfwPath: kernelPath,
   } as SandboxConfig);
@@ -71,7 +73,7 @@ function valueAt(globals: GlobalConfig, path: string | undefined): unknown {
 }
 
 /** Deterministic, so that a sandbox made again has the same hostname. */
-function hostnameFor(name: string): string {
+export function hostnameFor(name: string): string {
   if (Buffer.byteLength(name) <= hostnameMaximumBytes) return name;
   const hash = smallSha256(name).slice(0, 8);
   return `${name.slice(0, hostnameMaximumBytes - hash.length - 1)}-${hash}`;

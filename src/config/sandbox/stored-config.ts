@@ -16,6 +16,8 @@ import { settingEntries, type SettingKey, type Settings } from "../settings/tabl
 export interface StoredConfig extends StoredOf<Settings> {
   /** Of the image's manifest, fixed when the sandbox was made; null for `localhost/base` and what is no image. */
   readonly imageDigest: string | null;
+  /** Of the snapshot whose disk it began with; null for none. */
+  readonly snapshotDigest: string | null;
   /** The user's own guest kernel; null = the one that comes with this package. */
   readonly kernelPath: string | null;
 }
@@ -75,10 +77,16 @@ const entries = settingEntries
 export const storedConfigSchema = v.object({
   ...Object.fromEntries(entries),
   imageDigest: v.optional(v.nullable(v.string()), null),
+  snapshotDigest: v.optional(v.nullable(v.string()), null),
   kernelPath: v.nullable(v.string()),
 }) as unknown as v.GenericSchema<unknown, StoredConfig>;
 
-const knownKeys: ReadonlySet<string> = new Set([...entries.map(([key]) => key), "imageDigest", "kernelPath"]);
+const knownKeys: ReadonlySet<string> = new Set([
+  ...entries.map(([key]) => key),
+  "imageDigest",
+  "snapshotDigest",
+  "kernelPath",
+]);
 
 /**
  * Refuses the record of a later version that asks for what this one would leave out: it might be what keeps the guest in. A key

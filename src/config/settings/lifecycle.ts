@@ -1,5 +1,6 @@
+import { HostShutdowns } from "../enums.ts";
 import { creationSetting, setting, settledSetting } from "./setting.ts";
-import { flag, milliseconds, seconds } from "./types.ts";
+import { choice, flag, milliseconds, seconds } from "./types.ts";
 
 /** How a sandbox comes to be and ends. */
 export const lifecycleSettings = {
@@ -27,6 +28,32 @@ export const lifecycleSettings = {
       description: "Stop the sandbox when nothing ran in it for this long",
     },
     inspect: "Idle timeout",
+    change: "never",
+  }),
+  idlePauseSecs: setting({
+    type: seconds,
+    meaning:
+      "pauses it when it was idle for so long; the next call, or connection to a published port, wakes it",
+    setters: ["idlePause"],
+    default: null,
+    cli: {
+      flag: "idlePause",
+      placeholder: "DURATION",
+      description: "Pause the sandbox when nothing ran in it for this long; the next use wakes it",
+    },
+    inspect: "Idle pause",
+    change: "never",
+  }),
+  onHostShutdown: setting({
+    type: choice(HostShutdowns),
+    meaning: "what becomes of it when its process gets SIGTERM, as when the host shuts down",
+    default: "stop",
+    cli: {
+      flag: "onHostShutdown",
+      placeholder: "HOW",
+      description: `When this computer shuts down: ${HostShutdowns.join(", ")} (stop)`,
+    },
+    inspect: "Host shutdown",
     change: "never",
   }),
   ephemeral: settledSetting({

@@ -12,6 +12,7 @@ export const networkSettings = {
   network: reshapedSetting<NetworkSettings, StoredNetwork, AskedNetwork, NetworkInput>({
     type: networkType,
     meaning: "what the sandbox may reach, and how; several calls are put together",
+    setters: ["network", "secret", "secretEnv", "interceptTls"],
     otherwise: "names and public addresses",
     inspect: "Network",
     change: "live",

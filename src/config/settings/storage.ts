@@ -5,7 +5,7 @@ import { patchesType } from "../patches/patches-type.ts";
 import { rootDiskType } from "../root-disk-builder.ts";
 import { imageType } from "../rootfs-source.ts";
 import { creationSetting, derivedSetting, requiredSetting, setting, settledSetting } from "./setting.ts";
-import { choice } from "./types.ts";
+import { choice, text } from "./types.ts";
 
 /** What a sandbox's root file system is, and where it comes from. */
 export const storageSettings = {
@@ -15,6 +15,19 @@ export const storageSettings = {
     setters: ["image", "imageWith"],
     otherwise: "required",
     inspect: "Image",
+    change: "never",
+  }),
+  /** A name, a path or a digest; it stands in the image's place. */
+  fromSnapshot: setting({
+    type: text,
+    meaning: "the [snapshot](snapshots.md) that it begins with, instead of an image",
+    default: null,
+    cli: {
+      flag: "fromSnapshot",
+      placeholder: "NAME|PATH",
+      description: "Begin with a snapshot, instead of an image",
+    },
+    inspect: "Snapshot",
     change: "never",
   }),
   /** A size in MiB, or what kind and how large. */

@@ -84,6 +84,42 @@ export async function unpackExtents(source: string, target: string): Promise<voi
   );
 }
 
+/** Pieces of one file, in an archive too: more take more memory than what lies between them takes room. */
+const MAXIMUM_EXTENTS = 1 << 17;
+
+/**
+ * Finds where a sparse file has data. Of a file in very many pieces those that lie close to each other are told as one, with the zeros
+ * between them.
+ *
+ * @param path of a file whose size is a multiple of 4096 bytes
+ * @throws IoError; the signal's reason
+ */
+export async function findExtents(path: string, signal?: AbortSignal): Promise<readonly Extent[]> {
+  let input: FileHandle | undefined;
+  try {
+    input = await open(path, "r");
+    let extents: Extent[] = await findData(input, [[0, (await input.stat()).size]], signal);
+    for (let gap = 2 * BLOCK_BYTES; extents.length > MAXIMUM_EXTENTS; gap *= 2)
+      extents = joined(extents, gap);
+    return extents;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw ioError(`read ${path}`, error);
+  } finally {
+    await input?.close();
+  }
+}
+
+function joined(extents: readonly Extent[], gap: number): Extent[] {
+  const found: [offset: number, length: number][] = [];
+  for (const [offset, length] of extents) {
+    const last = found.at(-1);
+    if (last !== undefined && offset - (last[0] + last[1]) < gap) last[1] = offset + length - last[0];
+    else found.push([offset, length]);
+  }
+  return found;
+}
+
 /** The size in bytes of the file that a compact file describes. */
 export async function extentsVirtualSize(source: string): Promise<number> {
   let input: FileHandle | undefined;
@@ -118,13 +154,18 @@ async function withFiles<T>(
   }
 }
 
-async function findData(input: FileHandle, within: readonly Extent[]): Promise<Extent[]> {
+async function findData(
+  input: FileHandle,
+  within: readonly Extent[],
+  signal?: AbortSignal,
+): Promise<Extent[]> {
   const zeros = Buffer.alloc(CHUNK_BYTES);
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   const extents: [number, number][] = [];
   for (const [offset, length] of within) {
     const end = offset + length;
     for (let start = offset; start < end; start += CHUNK_BYTES) {
+      signal?.throwIfAborted();
       const wanted = Math.min(CHUNK_BYTES, end - start);
       await readAll(input, chunk, start, wanted);
       if (chunk.compare(zeros, 0, wanted, 0, wanted) === 0) continue;

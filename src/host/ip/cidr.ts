@@ -34,6 +34,10 @@ export class Cidr {
     return this.address.family;
   }
 
+  get isOneAddress(): boolean {
+    return this.prefix === addressBytes[this.family] * 8;
+  }
+
   /** Of the same family only: whoever means the address inside a mapped one asks for that. */
   contains({ family, bytes }: IpAddress): boolean {
     if (family !== this.family) return false;

@@ -13,6 +13,8 @@ const numbers = {
   MSB_BOOT_TIMEOUT_MS: { least: 1, most: longestTimerMs, byDefault: 180_000 },
   // On a busy host a guest that is emulated may take tens of seconds for what takes it a millisecond.
   MSB_AGENT_TIMEOUT_MS: { least: 0, most: longestTimerMs, byDefault: 120_000 },
+  // How long a guest's writes may wait for a snapshot. Its kernel complains of programs that wait for 120 s.
+  MSB_DISK_FREEZE_MS: { least: 1, most: longestTimerMs, byDefault: 60_000 },
 } as const satisfies Readonly<Record<string, NumberRange>>;
 
 type NumberName = keyof typeof numbers;

@@ -71,6 +71,11 @@ export function inheritedWithSharedBuffer(fd: number): Socket {
   return socket;
 }
 
+/** Whether what {@link takeReads} passes on is overwritten by the next read, and has to be copied to be kept. */
+export function readsWithSharedBuffer(socket: Duplex): boolean {
+  return readers.has(socket);
+}
+
 /**
  * Passes on what is read from a socket, of either kind. The bytes are the taker's until it returns: what it keeps, it copies.
  */

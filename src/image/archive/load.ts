@@ -12,7 +12,7 @@ import { imageLimits, type ImageLimits } from "../limits.ts";
 import { maximumConfigBytes, type Platform } from "../manifest.ts";
 import { materialize } from "../pull/materialize.ts";
 import { describePlatform, hostPlatform } from "../platform.ts";
-import { parseReference } from "../reference.ts";
+import { parseReference, pinnedName, type ImageReference } from "../reference.ts";
 import { dropDamaged } from "../store/blobs.ts";
 import { bringing, type Brought } from "../store/brought.ts";
 import { blobsOf } from "../store/images.ts";
@@ -33,6 +33,8 @@ import { spoolArchive } from "./spool.ts";
 export interface LoadOptions {
   /** Names the first image, instead of what the archive calls it. */
   readonly tag?: string | undefined;
+  /** Takes the image with this manifest alone, under a name with its digest: what the archive calls it counts for nothing. */
+  readonly pinned?: { readonly reference: string; readonly manifestDigest: string } | undefined;
   readonly platform?: Platform | undefined;
   /** Wins over `images` of config.json, limit by limit. */
   readonly limits?: Partial<ImageLimits> | undefined;
@@ -85,8 +87,7 @@ export async function loadImages(
     const images = await readContents(archive, platform);
     if (images.length === 0) throw new ImageError("the archive holds no image");
     const loaded: ImageDetails[] = [];
-    for (const [position, image] of images.entries()) {
-      const names = position === 0 && wanted !== null ? [wanted.canonical] : namesOf(image, position);
+    for (const { image, names } of chosen(images, wanted, options)) {
       // The archive is at hand for another try, so that nothing has to stay here for it.
       await bringing(
         home,
@@ -104,6 +105,32 @@ export async function loadImages(
     await rm(`${directory}.lock`, { force: true });
     await lock?.release();
   }
+}
+
+interface ChosenImage {
+  readonly image: ArchivedImage;
+  readonly names: readonly string[];
+}
+
+/** Which images are taken, and under which names. @throws ImageError when one that is taken has none */
+function* chosen(
+  images: readonly ArchivedImage[],
+  wanted: ImageReference | null,
+  { pinned }: LoadOptions,
+): Generator<ChosenImage> {
+  if (pinned === undefined) {
+    for (const [position, image] of images.entries()) {
+      yield {
+        image,
+        names: position === 0 && wanted !== null ? [wanted.canonical] : namesOf(image, position),
+      };
+    }
+    return;
+  }
+  const { manifestDigest, reference } = pinned;
+  const image = images.find((each) => each.image.digest === manifestDigest);
+  if (image === undefined) throw new ImageError(`the archive lacks the image ${manifestDigest}`);
+  yield { image, names: [pinnedName(reference, manifestDigest)] };
 }
 
 async function isDirectory(path: string): Promise<boolean> {

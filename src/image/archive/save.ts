@@ -1,13 +1,13 @@
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { Readable, type Writable } from "node:stream";
-import { ImageError, MicrosandboxError } from "../../errors/index.ts";
+import { ImageError, ImageNotFoundError, MicrosandboxError } from "../../errors/index.ts";
 import { writeUserFile } from "../../host/files/user-file.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import type { Home } from "../../store/home.ts";
 import { hashFor, requireDigest } from "../digest.ts";
-import { parseReference } from "../reference.ts";
-import { damageError, requireImage, type NamedImage } from "../store/images.ts";
+import { parseReference, pinnedName } from "../reference.ts";
+import { damageError, readStoredImage, requireImage, type NamedImage } from "../store/images.ts";
 import { annotationKeys } from "../store/index-file.ts";
 import { blobPath, hasBlob, imageStore, type ImageStore } from "../store/layout.ts";
 import { withLease } from "../store/leases.ts";
@@ -38,7 +38,6 @@ export async function saveImages(
   output: string | Writable,
   options: SaveOptions = {},
 ): Promise<void> {
-  const { format = "docker", signal } = options;
   const store = imageStore(home);
   const images: NamedImage[] = [];
   for (const reference of references) {
@@ -46,6 +45,38 @@ export async function saveImages(
   }
   if (images.length === 0)
     throw new ImageError("no image was named", { hint: "Name the images to be saved." });
+  await saveStored(store, images, output, options);
+}
+
+/**
+ * The same for the image with one manifest, whatever names there are for it: it is named by its digest.
+ *
+ * @throws ImageNotFoundError, ImageError, IoError as {@link saveImages}
+ */
+export async function savePinnedImage(
+  home: Home,
+  { reference, manifestDigest }: { readonly reference: string; readonly manifestDigest: string },
+  output: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const store = imageStore(home);
+  const image = await readStoredImage(store, manifestDigest);
+  const name = pinnedName(reference, manifestDigest);
+  if (image === null) {
+    throw new ImageNotFoundError(`the image ${name} is not stored here`, {
+      hint: `Pull it: msb pull ${name}`,
+    });
+  }
+  const named = { ...image, reference: name, sourceDigest: manifestDigest, addedAt: null };
+  await saveStored(store, [named], output, { format: "oci", signal });
+}
+
+async function saveStored(
+  store: ImageStore,
+  images: readonly NamedImage[],
+  output: string | Writable,
+  { format = "docker", signal }: SaveOptions,
+): Promise<void> {
   const blobs = blobSizes(images);
   await withLease(store, { blobs: [...blobs.keys()], rootfs: [] }, signal, async () => {
     for (const [digest, size] of blobs) {

@@ -3,19 +3,15 @@ import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { long, storeImage } from "../../../test/support/stored-image.ts";
 import { IoError } from "../../errors/index.ts";
 import { locateHome, type Home } from "../../store/home.ts";
 import { removeSandbox } from "../../store/sandboxes.ts";
 import { digestOf } from "../digest.ts";
 import { bringing } from "./brought.ts";
-import { blobsOf } from "./images.ts";
-import { nameImage } from "./index-file.ts";
 import { blobPath, imageStore, prepareStore, writeBlob, type ImageStore } from "./layout.ts";
 import { pruneImages, removeImage } from "./manage.ts";
-import { rootFileSystemKey, rootFileSystemPath } from "./rootfs-path.ts";
 import { findImageUses } from "./uses.ts";
-
-const long = new Date(Date.now() - 2 * 86_400_000);
 
 async function newHome(t: TestContext): Promise<{ home: Home; store: ImageStore }> {
   const directory = await mkdtemp(join(tmpdir(), "msb-garbage-"));
@@ -24,52 +20,6 @@ async function newHome(t: TestContext): Promise<{ home: Home; store: ImageStore 
   const store = imageStore(home);
   await prepareStore(store);
   return { home, store };
-}
-
-interface Stored {
-  readonly manifestDigest: string;
-  readonly blobs: readonly string[];
-  readonly rootfs: string;
-}
-
-/** An image of one layer, two days old. */
-async function storeImage(store: ImageStore, name: string): Promise<Stored> {
-  const content = Buffer.from(`the layer of ${name}`);
-  const diffId = digestOf(content);
-  const config = Buffer.from(
-    JSON.stringify({ os: "linux", architecture: "amd64", rootfs: { type: "layers", diff_ids: [diffId] } }),
-  );
-  const manifest = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: "application/vnd.oci.image.manifest.v1+json",
-      config: {
-        mediaType: "application/vnd.oci.image.config.v1+json",
-        digest: digestOf(config),
-        size: config.length,
-      },
-      layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar", digest: diffId, size: content.length }],
-    }),
-  );
-  for (const bytes of [content, config, manifest]) await writeBlob(store, bytes);
-  const manifestDigest = digestOf(manifest);
-  const blobs = blobsOf({
-    manifestDigest,
-    configDigest: digestOf(config),
-    layers: [{ mediaType: "", digest: diffId, size: content.length }],
-  });
-  const path = rootFileSystemPath(store, [diffId]);
-  await writeFile(path, "");
-  for (const each of [...blobs.map((digest) => blobPath(store, digest)), path])
-    await utimes(each, long, long);
-  const mediaType = "application/vnd.oci.image.manifest.v1+json";
-  await nameImage(store, name, {
-    mediaType,
-    digest: manifestDigest,
-    size: manifest.length,
-    sourceDigest: manifestDigest,
-  });
-  return { manifestDigest, blobs, rootfs: `${rootFileSystemKey([diffId])}.erofs` };
 }
 
 const blobs = async (store: ImageStore): Promise<string[]> =>
@@ -116,7 +66,11 @@ test("a prune leaves what a sandbox may need whose image cannot be read", async 
   await storeImage(store, "example.org/unused:1");
   const { manifestDigest } = image;
   await writeFile(blobPath(store, manifestDigest), "damaged");
-  const use = { sandbox: "sandbox", reference: "example.org/used:1", manifestDigest };
+  const use = {
+    user: { kind: "sandbox", name: "sandbox" } as const,
+    reference: "example.org/used:1",
+    manifestDigest,
+  };
   assert.equal((await pruneImages(home, () => Promise.resolve([use]))).imageRefsRemoved, 1);
   assert.deepEqual(await blobs(store), [...image.blobs].sort());
   assert.deepEqual(await readdir(store.rootfs), [image.rootfs]);
@@ -162,4 +116,29 @@ test("what nobody went on with for a day goes with the next operation", async (t
   );
   assert.deepEqual(await blobs(store), [...image.blobs, young].sort());
   assert.deepEqual(await readdir(store.ingest), []);
+});
+
+test("what would be pruned is told, and stays; what was used since a time stays, too", async (t) => {
+  const { home, store } = await newHome(t);
+  const old = await storeImage(store, "example.org/old:1", long);
+  const young = await storeImage(store, "example.org/young:1");
+  await strays(store);
+  const nobody = (): Promise<[]> => Promise.resolve([]);
+  const before = [await blobs(store), await readdir(store.rootfs), await readdir(store.ingest)];
+  const plan = await pruneImages(home, nobody, { dryRun: true });
+  assert.deepEqual(plan.references, ["example.org/old:1", "example.org/young:1"]);
+  assert.deepEqual([await blobs(store), await readdir(store.rootfs), await readdir(store.ingest)], before);
+
+  const unusedSince = new Date(Date.now() - 3_600_000);
+  const planned = await pruneImages(home, nobody, { unusedSince, dryRun: true });
+  const report = await pruneImages(home, nobody, { unusedSince });
+  assert.deepEqual(report, planned);
+  assert.deepEqual(report.references, ["example.org/old:1"]);
+  assert.ok(report.bytesReclaimed > 0 && report.bytesReclaimed < plan.bytesReclaimed);
+  assert.deepEqual(await blobs(store), [...young.blobs].sort());
+  assert.deepEqual(await readdir(store.rootfs), [young.rootfs]);
+  assert.deepEqual(await readdir(store.ingest), []);
+  assert.ok(!(await blobs(store)).includes(old.manifestDigest));
+  await pruneImages(home, nobody);
+  assert.deepEqual(await blobs(store), []);
 });

@@ -1,5 +1,6 @@
-import { readdir, rm, stat } from "node:fs/promises";
+import { lstat, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { treeUsage } from "../../host/contained/tree-usage.ts";
 import { tryLockFile } from "../../host/locks/lock.ts";
 import { parseDigest } from "../digest.ts";
 import { parseManifest } from "../manifest.ts";
@@ -9,17 +10,17 @@ import { readBlob, type ImageStore } from "./layout.ts";
 import { activeLeases } from "./leases.ts";
 import { rootFileSystemKey } from "./rootfs-path.ts";
 
-/** A sandbox's hold on an image. */
+/** The hold of a sandbox or a snapshot on an image. */
 export interface ImageUse {
   /** For the error that names it. */
-  readonly sandbox: string;
+  readonly user: { readonly kind: "sandbox" | "snapshot" | "pool"; readonly name: string };
   /** Canonical. */
   readonly reference: string;
-  /** Null when the sandbox has not pinned one: then whatever the reference means now is in use. */
+  /** Null when it has not pinned one: then whatever the reference means now is in use. */
   readonly manifestDigest: string | null;
 }
 
-/** Looks the sandboxes through. Called under the store's lock, so that what it says stays true while things are removed. */
+/** Looks sandboxes and snapshots through. Called under the store's lock, so that what it says stays true while things are removed. */
 export type FindImageUses = () => Promise<readonly ImageUse[]>;
 
 export interface Removed {
@@ -28,11 +29,13 @@ export interface Removed {
   readonly manifests: number;
   readonly layers: number;
   readonly rootFileSystems: number;
-  /** Of everything together. */
+  /** Of everything together, on the disk. */
   readonly bytes: number;
 }
 
 export interface SweepOptions {
+  /** Nothing is removed: it is only found out what would be. */
+  readonly dryRun?: boolean | undefined;
   /** Whether the beginnings of interrupted downloads go too. */
   readonly partial: boolean;
   /** Of what nothing needs, only this goes; everything when it is not given. */
@@ -52,7 +55,7 @@ const asideMs = 60_000;
 
 /**
  * Gives up the names that `keep` does not want and removes what nothing needs any more. What stays: everything that a name,
- * a sandbox or a pull in progress needs.
+ * a sandbox, a snapshot or a pull in progress needs.
  *
  * While the manifest or the configuration of one that stays cannot be read, nobody knows which blobs it needs. Then only
  * that goes which the names consisted of that are given up, and what `only` names.
@@ -75,7 +78,7 @@ export async function collectGarbage(
     }
     const references = entries.length - kept.length;
     return {
-      entries: references === 0 ? entries : kept,
+      entries: references === 0 || options.dryRun === true ? entries : kept,
       afterWrite: async (): Promise<Removed> => ({
         references,
         ...(await sweep(store, needed, released, options)),
@@ -149,9 +152,9 @@ async function sweep(
   store: ImageStore,
   needed: Needed,
   released: ReadonlySet<string>,
-  { partial, only }: SweepOptions,
+  { partial, only, dryRun = false }: SweepOptions,
 ): Promise<Omit<Removed, "references">> {
-  const counts = { manifests: 0, layers: 0, rootFileSystems: 0, bytes: 0 };
+  const counts = { dryRun, manifests: 0, layers: 0, rootFileSystems: 0, bytes: 0 };
   const goes = (name: string, changed: Date): boolean => {
     if (only?.has(name) === true || released.has(name)) return true;
     return needed.isAll && (only === undefined || changed < only.before);
@@ -173,7 +176,7 @@ async function sweep(
     configs.add(image.configDigest);
   }
   for (const digest of doomed) {
-    counts.bytes += await removeFile(join(store.blobs, ...digest.split(":")));
+    await removeFile(join(store.blobs, ...digest.split(":")), counts);
     if (manifests.has(digest)) counts.manifests += 1;
     else if (!configs.has(digest)) counts.layers += 1;
   }
@@ -186,19 +189,21 @@ async function sweep(
     if (rest.join(".") === "erofs") counts.rootFileSystems += 1;
   }
   if (partial) await sweepIngest(store, only, counts);
-  return counts;
+  const { manifests: manifestCount, layers, rootFileSystems, bytes } = counts;
+  return { manifests: manifestCount, layers, rootFileSystems, bytes };
 }
 
-async function sweepIngest(
-  store: ImageStore,
-  only: Doomed | undefined,
-  counts: { bytes: number },
-): Promise<void> {
+interface Counted {
+  readonly dryRun: boolean;
+  bytes: number;
+}
+
+async function sweepIngest(store: ImageStore, only: Doomed | undefined, counts: Counted): Promise<void> {
   for (const name of await readdir(store.ingest).catch(() => [])) {
     if (name.endsWith(".tmp")) {
       const path = join(store.ingest, name);
       const found = await stat(path).catch(() => null);
-      if (found !== null && Date.now() - found.mtimeMs > asideMs) counts.bytes += await removeFile(path);
+      if (found !== null && Date.now() - found.mtimeMs > asideMs) await removeFile(path, counts);
       continue;
     }
     const base = name.replace(/\.lock$/, "");
@@ -220,22 +225,27 @@ async function removeUnlessLocked(
   directory: string,
   name: string,
   lockName: string,
-  counts: { bytes: number },
+  counts: Counted,
 ): Promise<boolean> {
   const lockPath = join(directory, lockName);
   const lock = await tryLockFile(lockPath);
   if (lock === null) return false;
   try {
-    if (name !== lockName) counts.bytes += await removeFile(join(directory, name));
+    if (name !== lockName) await removeFile(join(directory, name), counts);
     return name !== lockName;
   } finally {
-    await removeFile(lockPath);
+    // Nobody holds it, so it says nothing: it goes in a dry run too, which may just have made it.
+    await rm(lockPath, { force: true });
     await lock.release();
   }
 }
 
-async function removeFile(path: string): Promise<number> {
-  const found = await stat(path).catch(() => null);
-  await rm(path, { force: true, recursive: true });
-  return found?.size ?? 0;
+/** What st_blocks counts in (stat(2)), whatever the file system's blocks are. */
+const blockBytes = 512;
+
+async function removeFile(path: string, counts: Counted): Promise<void> {
+  const found = await lstat(path).catch(() => null);
+  if (found?.isDirectory() === true) counts.bytes += await treeUsage(path).catch(() => 0);
+  else counts.bytes += (found?.blocks ?? 0) * blockBytes;
+  if (!counts.dryRun) await rm(path, { force: true, recursive: true });
 }

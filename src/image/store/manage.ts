@@ -13,7 +13,7 @@ import {
   type NamedImage,
 } from "./images.ts";
 import { entryName, type IndexEntry } from "./index-file.ts";
-import { imageStore, prepareStore, type ImageStore } from "./layout.ts";
+import { exists, imageStore, prepareStore, type ImageStore } from "./layout.ts";
 import { rootFileSystemPath } from "./rootfs-path.ts";
 
 /** An image as lists show it. */
@@ -75,7 +75,7 @@ export async function listImages(home: Home): Promise<ImageSummary[]> {
 /**
  * Gives up a reference and removes what nothing else needs.
  *
- * @param options.force also when a sandbox uses it; the sandbox keeps what it needs, only the name goes
+ * @param options.force also when a sandbox or a snapshot uses it; it keeps what it needs, only the name goes
  * @throws ImageNotFoundError; ImageInUseError, and then nothing was changed
  */
 export async function removeImage(
@@ -91,10 +91,12 @@ export async function removeImage(
   const keep = (entry: IndexEntry, uses: readonly ImageUse[]): boolean => {
     if (entryName(entry) !== canonical) return true;
     found.push(entry);
-    const [user] = usersOf(entry, uses);
-    if (user !== undefined && options.force !== true) {
-      throw new ImageInUseError(`the image ${canonical} is used by the sandbox ${user.sandbox}`, {
-        hint: `Remove the sandbox first ("msb rm ${user.sandbox}"), or remove the image with force.`,
+    const [use] = usersOf(entry, uses);
+    if (use !== undefined && options.force !== true) {
+      const { kind, name } = use.user;
+      const command = kind === "sandbox" ? "msb rm" : "msb snapshot rm";
+      throw new ImageInUseError(`the image ${canonical} is used by the ${kind} ${name}`, {
+        hint: `Remove the ${kind} first ("${command} ${name}"), or remove the image with force.`,
       });
     }
     return false;
@@ -108,26 +110,64 @@ export interface PruneReport {
   readonly manifestsRemoved: number;
   readonly layersRemoved: number;
   readonly rootFileSystemsRemoved: number;
+  /** On the disk. */
   readonly bytesReclaimed: number;
+  /** The names that were given up. */
+  readonly references: readonly string[];
 }
 
-/** Removes every image that no sandbox uses, and what interrupted pulls have left. */
+export interface ImagePruning {
+  /** Only images that came into the store before, and that no sandbox was made from since; of what has no name, what was changed before. */
+  readonly unusedSince?: Date | undefined;
+  /** Nothing is removed: it is only found out what would be. */
+  readonly dryRun?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const nothingPruned: PruneReport = {
+  imageRefsRemoved: 0,
+  manifestsRemoved: 0,
+  layersRemoved: 0,
+  rootFileSystemsRemoved: 0,
+  bytesReclaimed: 0,
+  references: [],
+};
+
+/** Removes every image that neither a sandbox nor a snapshot uses, and what interrupted pulls have left. */
 export async function pruneImages(
   home: Home,
   findUses: FindImageUses,
-  signal?: AbortSignal,
+  { unusedSince, dryRun = false, signal }: ImagePruning = {},
 ): Promise<PruneReport> {
   const store = imageStore(home);
+  if (dryRun && !(await exists(store.root))) return nothingPruned;
   await prepareStore(store);
-  const keep = (entry: IndexEntry, uses: readonly ImageUse[]): boolean => usersOf(entry, uses).length > 0;
-  const removed = await collectGarbage(store, findUses, keep, { partial: true, signal });
+  // One that comes meanwhile is none of them.
+  const old = unusedSince === undefined ? null : await imagesUnusedSince(home, unusedSince);
+  const references: string[] = [];
+  const keep = (entry: IndexEntry, uses: readonly ImageUse[]): boolean => {
+    const name = entryName(entry) ?? "";
+    if (usersOf(entry, uses).length > 0 || old?.has(name) === false) return true;
+    references.push(name);
+    return false;
+  };
+  const only = unusedSince === undefined ? undefined : { has: () => false, before: unusedSince };
+  const removed = await collectGarbage(store, findUses, keep, { partial: true, only, dryRun, signal });
   return {
     imageRefsRemoved: removed.references,
     manifestsRemoved: removed.manifests,
     layersRemoved: removed.layers,
     rootFileSystemsRemoved: removed.rootFileSystems,
     bytesReclaimed: removed.bytes,
+    references: references.sort(),
   };
+}
+
+async function imagesUnusedSince(home: Home, since: Date): Promise<ReadonlySet<string>> {
+  const unused = (await listImages(home)).filter(
+    ({ createdAt, lastUsedAt }) => (createdAt ?? since) <= since && (lastUsedAt ?? since) <= since,
+  );
+  return new Set(unused.map(({ reference }) => reference));
 }
 
 function usersOf(entry: IndexEntry, uses: readonly ImageUse[]): ImageUse[] {

@@ -7,6 +7,9 @@ const blockBytes = 512;
 /** GNU tar manual, "Basic Tar Format": octal text, else base 256. */
 const longLinkName = Buffer.from("././@LongLink");
 const nameBytes = 100;
+const gnuMagic = "ustar  \0";
+/** GNU tar reads the map of a sparse file as the format says that stands here. */
+const posixMagic = "ustar\0" + "00";
 const second = 1_000_000_000n;
 
 export interface TarFields {
@@ -40,6 +43,36 @@ export function tarHeader(fields: TarFields): Buffer {
   return Buffer.concat(blocks);
 }
 
+/**
+ * The same of a file with holes, with the map of what follows: GNU tar's version 1.0, "Storing Sparse Files".
+ *
+ * @param size as a program sees it
+ * @param pieces what follows, one after the other: sorted, without overlap
+ */
+export function sparseTarHeader(
+  name: string,
+  size: number,
+  pieces: readonly (readonly [offset: number, length: number])[],
+): Buffer {
+  const last = pieces.at(-1) ?? [0, 0];
+  // GNU tar makes the file as long as the map tells: an empty piece at its end.
+  const all = last[0] + last[1] < size ? [...pieces, [size, 0]] : pieces;
+  const numbers = [all.length, ...all.flat()];
+  const lines = Buffer.from(numbers.map((number) => `${number}\n`).join(""));
+  const map = Buffer.concat([lines, tarPadding(lines.length)]);
+  const stored = pieces.reduce((sum, [, length]) => sum + length, map.length);
+  const records = { major: "1", minor: "0", name, realsize: String(size) };
+  const pax = Object.entries(records).map(([key, text]) => paxRecord(`GNU.sparse.${key}`, text));
+  const fields = { mode: 0o600, uid: 0, gid: 0, mtimeNs: 0n };
+  // Of a reader that knows nothing of holes.
+  const visible = Buffer.from(`GNUSparseFile.0/${name}`.slice(0, nameBytes));
+  return Buffer.concat([
+    aboutNext(Buffer.from("pax"), "x", Buffer.from(pax.join(""))),
+    headerBlock({ ...fields, name: visible, size: stored }, typeFlags.file, posixMagic),
+    map,
+  ]);
+}
+
 /** The zeros after a file of this size. */
 export function tarPadding(size: number): Buffer {
   return Buffer.alloc((blockBytes - (size % blockBytes)) % blockBytes);
@@ -50,6 +83,14 @@ export const tarEnd: Buffer = Buffer.alloc(2 * blockBytes);
 
 function longName(flag: "L" | "K", name: Uint8Array): Buffer {
   return aboutNext(longLinkName, flag, Buffer.concat([name, Buffer.alloc(1)]));
+}
+
+/** pax(1), "pax Extended Header": the length of a record counts itself. */
+function paxRecord(key: string, text: string): string {
+  const rest = ` ${key}=${text}\n`;
+  const length = Buffer.byteLength(rest);
+  const digits = String(length + String(length).length).length;
+  return `${length + digits}${rest}`;
 }
 
 /** pax(1), "pax Extended Header": a decimal number of seconds. The length of a record counts itself. */
@@ -68,7 +109,7 @@ function aboutNext(name: Uint8Array, flag: string, content: Uint8Array): Buffer 
   return Buffer.concat([header, content, tarPadding(size)]);
 }
 
-function headerBlock(fields: Omit<TarFields, "type">, flag: string): Buffer {
+function headerBlock(fields: Omit<TarFields, "type">, flag: string, magic = gnuMagic): Buffer {
   const header = Buffer.alloc(blockBytes);
   header.set(fields.name.subarray(0, nameBytes), 0);
   writeNumber(header, 100, 8, fields.mode);
@@ -79,7 +120,7 @@ function headerBlock(fields: Omit<TarFields, "type">, flag: string): Buffer {
   header.write("        ", 148);
   header.write(flag, 156);
   header.set((fields.linkName ?? new Uint8Array()).subarray(0, nameBytes), 157);
-  header.write("ustar  \0", 257, "latin1");
+  header.write(magic, 257, "latin1");
   let sum = 0;
   for (const byte of header) sum += byte;
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);

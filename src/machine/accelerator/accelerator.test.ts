@@ -22,6 +22,7 @@ const qemu: QemuBinary = {
   version: "7.2.22",
   seccomp: true,
   lifeline: { kind: "watcher" },
+  env: null,
   identity: "q1",
 };
 const kernel: GuestKernel = {

@@ -41,6 +41,17 @@ export const restoreCommands: readonly QmpCommand[] = [
   ["query-status"],
 ];
 
+/**
+ * The state of the devices of a machine that stands still, without ending it or letting go of its disks
+ * (`xen-save-devices-state` of qapi/migration.json: the name is historical, it needs no Xen).
+ *
+ * @param statePath nothing may be there
+ * @throws QmpError
+ */
+export async function captureState(qmp: QmpClient, statePath: string): Promise<void> {
+  await qmp.execute("xen-save-devices-state", { filename: statePath, live: false });
+}
+
 /** What such a machine's monitor hears from the first word on. */
 export const openingCommands: readonly QmpCommand[] = [enterCommandMode, ...restoreCommands];
 

@@ -51,9 +51,11 @@ export interface CommandLineOptions {
  */
 export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): string[] {
   const { platform, accelerator } = options;
+  const isCaptured = spec.template?.captured === true;
   return [
     ...["-name", `guest=${escapeCommas(spec.name ?? "microsandbox")}`],
-    ...["-machine", `${platform.machine},memory-backend=memory`],
+    // A captured state ends without a description of itself, which QEMU would miss, and say so.
+    ...["-machine", `${platform.machine},memory-backend=memory${isCaptured ? ",suppress-vmdesc=on" : ""}`],
     ...platform.machineOptions,
     ...["-nodefaults", "-no-user-config", "-display", "none"],
     ...["-accel", acceleratorOption(accelerator)],
@@ -62,6 +64,8 @@ export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): s
     ...["-m", `${spec.memoryMib}M`],
     ...["-object", memoryBackend(spec, options.hostSystem)],
     ...(spec.template?.restored === true ? ["-incoming", "defer"] : []),
+    // A captured state has no section about the machine's configuration, nor about whether it ran: it goes on when it is told to.
+    ...(isCaptured ? ["-S", "-global", "migration.send-configuration=off"] : []),
     ...(options.seccomp ? ["-sandbox", sandboxOption] : []),
     ...["-kernel", spec.kernel.vmlinux, "-initrd", spec.kernel.initramfs],
     ...["-append", kernelCommandLine(spec, options)],

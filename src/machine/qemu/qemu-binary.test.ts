@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { chmod, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, test } from "node:test";
 import { QemuNotFoundError } from "../../errors/index.ts";
+import { shielded } from "./term-shield.ts";
 import { findQemu, installLine, parseQemuVersion } from "./qemu-binary.ts";
 
 const timeout = 120_000;
@@ -99,4 +102,19 @@ test("knows how QEMU is installed", () => {
   );
   assert.equal(installLine("darwin", "arm64", ""), "brew install qemu");
   assert.equal(installLine("linux", "x64", "ID=unheardof\n"), null);
+});
+
+test("no SIGTERM ends what an env(1) that can starts; another is not used", { timeout }, async () => {
+  const { env } = await findQemu({ cacheDirectory: directory });
+  assert.notEqual(env, null, "this host has the env(1) of GNU coreutils");
+  const [program = "", ...parameters] = shielded(env, ["/bin/sh", "-c", "echo ready; read -r _; echo on"]);
+  const child = spawn(program, parameters, { stdio: ["pipe", "pipe", "inherit"] });
+  const said = text(child.stdout);
+  await new Promise((resolve) => child.stdout.once("readable", resolve));
+  child.kill("SIGTERM");
+  child.stdin.end("\n");
+  assert.equal(await said, "ready\non\n");
+  await script("env", '[ "$1" = -i ]');
+  process.env["PATH"] = `${directory}:${saved.path}`;
+  assert.equal((await findQemu({ cacheDirectory: directory })).env, null);
 });

@@ -7,6 +7,7 @@ import { writeFileAtomically } from "../../host/files/atomic-file.ts";
 import { findLifeline, findProgram, type Lifeline } from "./lifeline.ts";
 import { hostPlatform } from "./platform.ts";
 import { asObject } from "../qmp/qmp.ts";
+import { askEnv, findEnv, type EnvProgram } from "./term-shield.ts";
 
 /** A QEMU that machines can be started with. */
 export interface QemuBinary {
@@ -17,6 +18,8 @@ export interface QemuBinary {
   /** Built with seccomp, so it can confine itself (`-sandbox`). */
   readonly seccomp: boolean;
   readonly lifeline: Lifeline;
+  /** The env(1) that keeps SIGTERM from it, see `term-shield.ts`; null: there is none that can. */
+  readonly env: string | null;
   /** Changes when the file at `path` does. */
   readonly identity: string;
 }
@@ -25,6 +28,9 @@ interface QemuFacts {
   readonly version: string;
   readonly seccomp: boolean;
 }
+
+/** What has to be asked, and is remembered. */
+type AskedFacts = QemuFacts & Pick<QemuBinary, "env">;
 
 /** The oldest version that was tested; 7.2 is the one of Debian 12. */
 const oldestVersion = [7, 2] as const;
@@ -38,10 +44,10 @@ const versionTimeoutMs = 20_000;
  * @throws QemuNotFoundError when there is none, it does not run, or it is older than 7.2
  */
 export async function findQemu(options: { readonly cacheDirectory?: string } = {}): Promise<QemuBinary> {
-  const [path, lifeline] = await Promise.all([locateQemu(), findLifeline()]);
+  const [path, lifeline, env] = await Promise.all([locateQemu(), findLifeline(), findEnv()]);
   const file = await stat(path);
   const identity = `${path}:${file.size}:${file.mtimeMs}:${file.ino}`;
-  const facts = await askOnce(path, identity, options.cacheDirectory);
+  const facts = await askOnce(path, identity, env, options.cacheDirectory);
   const [major = 0, minor = 0] = facts.version.split(".").map(Number);
   if (major < oldestVersion[0] || (major === oldestVersion[0] && minor < oldestVersion[1])) {
     throw new QemuNotFoundError(
@@ -79,24 +85,39 @@ async function isExecutable(path: string): Promise<boolean> {
   }
 }
 
-/** Facts about the binary, from the cache when it holds them for this very file. */
-async function askOnce(path: string, key: string, cacheDirectory: string | undefined): Promise<QemuFacts> {
-  if (cacheDirectory === undefined) return askQemu(path);
+/** Facts about the binary, and about the program that shields it, from the cache when it holds them for these very files. */
+async function askOnce(
+  path: string,
+  identity: string,
+  env: EnvProgram | null,
+  cacheDirectory: string | undefined,
+): Promise<AskedFacts> {
+  if (cacheDirectory === undefined) return await askBoth(path, env);
+  const key = `${identity}:${env?.identity ?? ""}`;
   const cacheFile = join(cacheDirectory, "qemu.json");
   const cached = await readCache(cacheFile, key);
   if (cached !== null) return cached;
-  const facts = await askQemu(path);
+  const facts = await askBoth(path, env);
   // Asked again next time when it cannot be remembered.
   await writeFileAtomically(cacheFile, `${JSON.stringify({ key, ...facts })}\n`).catch(() => undefined);
   return facts;
 }
 
-async function readCache(cacheFile: string, key: string): Promise<QemuFacts | null> {
+async function askBoth(path: string, env: EnvProgram | null): Promise<AskedFacts> {
+  const [facts, shield] = await Promise.all([askQemu(path), env === null ? null : askEnv(env)]);
+  return { ...facts, env: shield };
+}
+
+async function readCache(cacheFile: string, key: string): Promise<AskedFacts | null> {
   try {
     const cached = asObject(JSON.parse(await readFile(cacheFile, "utf8")));
     if (cached?.["key"] !== key) return null;
-    const { version, seccomp } = cached;
-    return typeof version === "string" && typeof seccomp === "boolean" ? { version, seccomp } : null;
+    const { version, seccomp, env } = cached;
+    const isWhole =
+      typeof version === "string" &&
+      typeof seccomp === "boolean" &&
+      (env === null || typeof env === "string");
+    return isWhole ? { version, seccomp, env } : null;
   } catch {
     return null;
   }

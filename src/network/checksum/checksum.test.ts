@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addSums, allocateSummable, checksumOf, sumOf } from "./checksum.ts";
+import { addSums, allocateSummable, checksumOf, sumAt, sumOf } from "./checksum.ts";
 import { loadKernel } from "./kernel.ts";
 import { plainSum } from "./plain-sum.ts";
 
@@ -62,6 +62,8 @@ test("sums of parts add up", () => {
   const bytes = random(1000);
   for (const at of [0, 2, 500, 998])
     assert.equal(addSums(sumOf(bytes, 0, at), sumOf(bytes, at, 1000)), slowSum(bytes));
+  for (const at of [1, 3, 501, 999])
+    assert.equal(addSums(sumOf(bytes, 0, at), sumAt(at, sumOf(bytes, at, 1000))), slowSum(bytes));
   assert.equal(addSums(0xffff, 0xffff), 0xffff);
   assert.equal(checksumOf(0xffff), 0);
 });

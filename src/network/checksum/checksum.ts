@@ -49,6 +49,14 @@ export function addSums(first: number, second: number): number {
   return sum > 0xffff ? sum - 0xffff : sum;
 }
 
+/**
+ * What the sum of a range counts for when so many bytes are before it: behind an odd number of them the halves of its words change
+ * places (RFC 1071, 2 (B)).
+ */
+export function sumAt(before: number, sum: number): number {
+  return before % 2 === 0 ? sum : ((sum & 0xff) << 8) | (sum >> 8);
+}
+
 /** What stands in a packet for a sum: its complement. */
 export function checksumOf(sum: number): number {
   return ~sum & 0xffff;

@@ -160,7 +160,6 @@ for (const [own, type, asked] of families) {
     if (asked === 0) {
       guest.bindings.bind("example.com", [ip("93.184.216.34"), ip("2606:2800:220:1::1")], 60);
       const resolver = own.includes(4) ? ip("172.16.0.1") : ip("fd42:6d73:62::1");
-      if (own.length === 0) return;
       const answer = await guest.ask("example.com", type, { resolver });
       assert.deepEqual([answer.rcode, answer.addresses], ["NOERROR", []]);
       // Of that family the name stands for nothing any more.

@@ -117,11 +117,11 @@ export class Pipeline {
     if (answer.isTruncated)
       return local(query, { rcode: rcodes.NOERROR, isTruncated: true }, "answered", rule);
     if (answer.isBare) return local(query, { rcode }, "answered", rule);
-    const { policy } = this.#options;
+    const { policy, readsTls } = this.#options;
     const filtered = filterAnswer(answer, {
       isAddressKept: (address) =>
         !this.#isFiltering || !isRebinding(address) || policy.isRebindException(address),
-      isEchStripped: policy.hasDomainRules,
+      isEchStripped: policy.hasDomainRules || readsTls?.() === true,
     });
     const records = filtered.kept.map(({ record }) => record);
     const addresses = this.#bind(query, answer, records);

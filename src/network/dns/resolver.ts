@@ -30,6 +30,8 @@ export interface DnsResolverOptions {
   readonly addresses: Pick<LinkAddresses, "ipv4" | "ipv6">;
   readonly policy: PolicyEngine;
   readonly bindings: Bindings;
+  /** Whether names of TLS matter beyond the policy: then no server's key for Encrypted Client Hello is told. */
+  readonly readsTls?: () => boolean;
   /** Called with every question that could be read. */
   readonly event: (event: DnsAnswered) => void;
   /** Something for the runtime log. */

@@ -42,7 +42,7 @@ describe("denials", () => {
     );
     denials.add(denied());
     assert.equal(told.length, 4);
-    denials.close();
+    denials.flush();
     mock.timers.reset();
   });
 
@@ -51,7 +51,7 @@ describe("denials", () => {
     const denials = new Denials((event) => told.push(event));
     for (let port = 0; port < 65_536; port++) denials.add(denied({ port }));
     assert.equal(told.length, 256);
-    denials.close();
+    denials.flush();
     assert.equal(told.length, 257);
     assert.equal(
       told.reduce((sum, { count }) => sum + count, 0),

@@ -26,7 +26,7 @@ export class Denials {
   }
 
   add(event: FlowDenied): void {
-    this.#timer ??= setTimeout(() => this.#flush(), quietMs).unref();
+    this.#timer ??= setTimeout(() => this.flush(), quietMs).unref();
     const own = keyOf(event, true);
     const isNew = !this.#kinds.has(own);
     // Those beyond the bounds are one kind, with the last of them for an example.
@@ -43,21 +43,14 @@ export class Denials {
     this.#emit(event);
   }
 
-  close(): void {
+  /** Tells what is held back. */
+  flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#flush();
-    this.#kinds.clear();
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-  }
-
-  #flush(): void {
     this.#timer = null;
     this.#told = 0;
-    for (const [key, { event, held }] of this.#kinds) {
-      this.#kinds.delete(key);
-      if (held > 0) this.#emit({ ...event, count: held });
-    }
+    const kinds = [...this.#kinds.values()];
+    this.#kinds.clear();
+    for (const { event, held } of kinds) if (held > 0) this.#emit({ ...event, count: held });
   }
 }
 

@@ -23,8 +23,15 @@ export interface Grounds {
   readonly names: readonly string[];
 }
 
+/** A flow that has not ended, as it stands under the policy in force: `rule` is an index into its rules. */
+export interface OpenFlow extends Omit<Told, "timestampMs" | "group"> {
+  /** In ms since 1970. */
+  readonly openedMs: number;
+}
+
 /** A flow that was let through. */
 export class Flow {
+  readonly openedMs = Date.now();
   readonly subject: FlowSubject;
   /** Payload of the guest. */
   sent = 0;
@@ -32,7 +39,7 @@ export class Flow {
   /** Ends it because the policy does not allow it any more; `closed` comes of it before it returns. */
   readonly end: () => void;
   readonly #number: number;
-  /** Replaced when more is known. */
+  /** Replaced when more is known, and when another policy decides. */
   grounds: Grounds;
   readonly #log: FlowLog;
   #isClosed = false;
@@ -82,13 +89,13 @@ export class FlowLog {
     return flow;
   }
 
-  /** A flow that was not let through. */
+  /** A flow that was not let through. What the platform refuses is told as such, and not as the sandbox's own policy. */
   deny(subject: FlowSubject, verdict: Verdict, reason: FlowDenied["reason"]): void {
     this.denied++;
     this.#denials.add({
       kind: "flow-denied",
       ...this.#told(this.opened + this.denied, subject, verdict.rule, verdict.name),
-      reason,
+      reason: reason === "policy" && verdict.byPlatform === true ? "platform" : reason,
       count: 1,
     });
   }
@@ -105,9 +112,21 @@ export class FlowLog {
     });
   }
 
-  /** Tells what was held back. */
-  close(): void {
-    this.#denials.close();
+  /** @returns the newest, at most so many, oldest first */
+  list(most: number): OpenFlow[] {
+    const list: OpenFlow[] = [];
+    let older = this.active.size - most;
+    for (const open of this.active) {
+      if (older-- > 0) continue;
+      const { flow, direction, protocol, address, port, name, rule } = this.#describe(open);
+      list.push({ flow, openedMs: open.openedMs, direction, protocol, address, port, name, rule });
+    }
+    return list;
+  }
+
+  /** Tells what was held back: before another policy decides, for `rule` is an index into the rules of the old one; and in the end. */
+  flush(): void {
+    this.#denials.flush();
   }
 
   #describe({ number, subject, grounds }: Flow): Told {

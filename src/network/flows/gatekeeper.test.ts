@@ -3,7 +3,8 @@ import type { networkInterfaces } from "node:os";
 import { describe, it } from "node:test";
 import { address, addresses, allowAll, rule } from "../../../test/support/network/guest-peer.ts";
 import type { NetworkConfig } from "../../config/network/network-type.ts";
-import type { NetworkPolicy, Rule } from "../../config/network/policy-type.ts";
+import { NetworkPolicy } from "../../config/network/policy/network-policy.ts";
+import type { Rule } from "../../config/network/policy-type.ts";
 import { createPolicyEngine } from "../policy/create-engine.ts";
 import { DnsBindings } from "../policy/dns-bindings.ts";
 import { Gatekeeper } from "./gatekeeper.ts";
@@ -19,8 +20,8 @@ function gatekeeper(
   policy: NetworkPolicy,
   hostHas: readonly string[] = [],
   deploymentProfile: NetworkConfig["deploymentProfile"] = "single-tenant",
+  bindings = new DnsBindings(),
 ): Gatekeeper {
-  const bindings = new DnsBindings();
   const engine = createPolicyEngine({
     policy,
     bindings,
@@ -92,12 +93,46 @@ describe("the host's own addresses", () => {
     for (const to of own) assert.equal(action(keeper, to), "allow", to);
   });
 
-  it("are allowed when they, or everything, are meant", () => {
-    const keeper = gatekeeper(onlyOutside(allowed({ kind: "cidr", cidr: "203.0.113.0/24" })), own);
-    assert.equal(action(keeper, "203.0.113.5"), "allow");
-    assert.equal(action(keeper, "2001:db8::5"), "deny");
+  it("are allowed with everything", () => {
     for (const to of own) assert.equal(action(gatekeeper(allowAll, own), to), "allow", to);
   });
+
+  it("are allowed by a rule about this one address, and not about a range", () => {
+    const keeper = gatekeeper(
+      onlyOutside(
+        allowed({ kind: "cidr", cidr: "203.0.113.5/32" }),
+        allowed({ kind: "cidr", cidr: "2001:db8::/64" }),
+      ),
+      own,
+    );
+    assert.equal(action(keeper, "203.0.113.5"), "allow");
+    assert.equal(action(keeper, "2001:db8::5"), "deny");
+    assert.equal(action(keeper, "2001:db8::6"), "allow");
+  });
+
+  const denyHost = rule({ action: "deny", destination: { kind: "group", group: "host" } });
+  const exact = allowed({ kind: "cidr", cidr: "192.168.7.5" });
+  const named = allowed({ kind: "domain", domain: "near.example" });
+  for (const [what, policy, expected] of [
+    ["private", NetworkPolicy.fromProfiles(["public", "private"]), "deny"],
+    ["not local", NetworkPolicy.nonLocal(), "deny"],
+    ["host", NetworkPolicy.fromProfiles(["public", "private", "host"]), "allow"],
+    ["all, but the host", { ...allowAll, rules: [denyHost] }, "deny"],
+    ["any, but the host", { ...allowAll, defaultEgress: "deny", rules: [denyHost, rule({})] }, "deny"],
+    ["any before the host", { ...allowAll, rules: [rule({}), denyHost] }, "allow"],
+    ["the address before the host", { ...allowAll, rules: [exact, denyHost] }, "allow"],
+    ["the host before the address", { ...allowAll, rules: [denyHost, exact] }, "deny"],
+    ["a name that stands for it", { ...allowAll, defaultEgress: "deny", rules: [named] }, "deny"],
+  ] as const)
+    it(`by ${what}: ${expected}`, () => {
+      const bindings = new DnsBindings();
+      bindings.bind("near.example", [address("192.168.7.5")], 60);
+      const keeper = gatekeeper(policy, ["192.168.7.5"], "single-tenant", bindings);
+      for (const protocol of ["tcp", "udp", "icmpv4"] as const) {
+        const flow = { protocol, address: address("192.168.7.5"), port: protocol === "icmpv4" ? null : 80 };
+        assert.equal(keeper.egress(flow, { kind: "bindings" }).action, expected, protocol);
+      }
+    });
 
   it("wait for the name when the host's does", () => {
     const keeper = gatekeeper(

@@ -34,14 +34,16 @@ export class RememberedNames implements Bindings {
 }
 
 /**
- * Ends the flows that are not allowed any more.
+ * Ends the flows that are not allowed any more. Each is told of by the rule that decides about it now, also its end.
  *
  * @param gatekeeper with the new policy, made with these names
  */
 export function review(flows: Iterable<Flow>, gatekeeper: Gatekeeper, names: RememberedNames): void {
   for (const flow of [...flows]) {
     names.remember(flow.grounds.names);
-    if (decide(flow, gatekeeper).action !== "allow") flow.end();
+    const verdict = decide(flow, gatekeeper);
+    flow.grounds = { ...flow.grounds, verdict };
+    if (verdict.action !== "allow") flow.end();
   }
 }
 

@@ -11,11 +11,11 @@ import { FrameLink } from "../link/frame-link.ts";
 import type { Bindings } from "../policy/bindings.ts";
 import { createPolicyEngine } from "../policy/create-engine.ts";
 import { DnsBindings } from "../policy/dns-bindings.ts";
-import { TcpGate } from "../tcp/stack.ts";
+import { TcpGate } from "../tcp/tcp-gate.ts";
 import { DnsFront } from "./dns-front.ts";
 import { EchoFront } from "./echo/echo-front.ts";
 import { HostEcho } from "./echo/host-echo.ts";
-import { FlowLog } from "./flow-log.ts";
+import { FlowLog, type OpenFlow } from "./flow-log.ts";
 import { Gatekeeper, type Policies } from "./gatekeeper.ts";
 import { HostAddresses } from "./host-addresses.ts";
 import { GuestStream } from "./inbound/guest-stream.ts";
@@ -27,6 +27,7 @@ import { RememberedNames, review } from "./review.ts";
 import { Slabs } from "./slabs.ts";
 import { dialDirectly } from "./tcp/dial.ts";
 import { OutboundTcp } from "./tcp/outbound.ts";
+import { Reading, ReadingRules } from "./tcp/reading.ts";
 import { OutboundUdp } from "./udp/outbound.ts";
 
 const allowAll: NetworkPolicy = { defaultEgress: "allow", defaultIngress: "allow", rules: [] };
@@ -46,6 +47,7 @@ export class RunningGateway {
   readonly #hostEcho: HostEcho;
   readonly #echo: EchoFront;
   readonly #dns: DnsFront;
+  readonly #reading: Reading;
   readonly #outboundTcp: OutboundTcp;
   readonly #outboundUdp: OutboundUdp;
   readonly #publishedTcp: PublishedTcp;
@@ -86,14 +88,17 @@ export class RunningGateway {
     });
     const { sender: ip, errors } = this.#guest;
     const slabs = this.#slabs;
-    const isMultiTenant = config.deploymentProfile === "multi-tenant";
-    const echo = new EchoFront({ gatekeeper, log, ip, errors, host: this.#hostEcho, isMultiTenant });
+    const echo = new EchoFront({ gatekeeper, log, ip, errors, host: this.#hostEcho });
     this.#echo = echo;
+    this.#reading = new Reading(options.interception ?? null, event, (error) =>
+      lost.tell(`a connection of the guest could not be read: ${String(error)}`),
+    );
     const resolver = createDnsResolver({
       config,
       addresses,
       policy: gatekeeper,
       bindings: this.#bindings,
+      readsTls: () => (this.#reading.rules?.interception.tls ?? null) !== null,
       event: (answered) => {
         this.#dnsQueries++;
         if (answered.outcome === "denied") this.#dnsDenied++;
@@ -106,17 +111,20 @@ export class RunningGateway {
       sender: ip,
       isChecksumRight: isUpperChecksumRight,
       request: (request) => this.#outboundTcp.request(request),
+      unreachable: (about, reason) => errors.unreachable(about, reason),
     });
     this.#outboundTcp = new OutboundTcp({
       gatekeeper,
       log,
       slabs,
+      reading: this.#reading,
+      isStrict: config.strict,
       maxConnections: config.maxConnections,
       dial,
       dialHost: dialDirectly,
       dns: (request) => this.#dns.connection(request),
     });
-    const published = { addresses, gatekeeper, log };
+    const published = { addresses, gatekeeper, log, arrived: options.arrived ?? ((): void => undefined) };
     this.#publishedTcp = new PublishedTcp({ ...published, tcp: this.#tcp, slabs });
     this.#publishedUdp = new PublishedUdp({ ...published, ip });
     this.#outboundUdp = new OutboundUdp({
@@ -126,6 +134,7 @@ export class RunningGateway {
       log,
       slabs,
       warn,
+      isQuicBlocked: (port) => this.#reading.rules?.isQuicBlocked(port) === true,
       dns: (packet, datagram) => this.#dns.datagram(packet, datagram),
       published: (packet, datagram) => this.#publishedUdp.reply(packet, datagram),
     });
@@ -162,6 +171,14 @@ export class RunningGateway {
     };
   }
 
+  get isInUse(): boolean {
+    return this.#streams.size > 0 || this.#publishedTcp.isInUse;
+  }
+
+  flows(most: number): OpenFlow[] {
+    return this.#log.list(most);
+  }
+
   /** Takes what comes from now on. */
   start(): void {
     this.#options.ports.serve({
@@ -196,9 +213,12 @@ export class RunningGateway {
     }
     this.#policy = policy;
     this.#observe = observe;
+    this.#log.flush();
     this.#gatekeeper.policies = policies;
     inForce();
     if (change.maxConnections !== undefined) this.#outboundTcp.maxConnections = change.maxConnections;
+    if (change.interception !== undefined)
+      this.#reading.rules = change.interception === null ? null : new ReadingRules(change.interception);
     if (change.rateLimiter !== undefined) this.#link.setRateLimits(change.rateLimiter);
     const names = new RememberedNames(this.#bindings);
     review(this.#log.active, this.#gatekeeperFor(policy, observe, names), names);
@@ -218,13 +238,14 @@ export class RunningGateway {
     this.#hostEcho.close();
     this.#tcp.close();
     this.#guest.close();
-    this.#log.close();
+    this.#log.flush();
     await this.#options.ports[Symbol.asyncDispose]();
   }
 
   #gatekeeperFor(policy: NetworkPolicy, observe: boolean, bindings: Bindings): Gatekeeper {
     const policies = this.#compile(policy, observe, bindings);
-    return new Gatekeeper({ policies, bindings, addresses: this.#options.addresses, host: this.#host });
+    const { addresses, config } = this.#options;
+    return new Gatekeeper({ policies, bindings, addresses, host: this.#host, isStrict: config.strict });
   }
 
   #compile(policy: NetworkPolicy, observe: boolean, bindings: Bindings): Policies {

@@ -50,7 +50,7 @@ export class ArpResponder {
     bytes.copy(answer, body + 14, at + 24, at + 28);
     answer.set(guestMac, body + 18);
     bytes.copy(answer, body + 24, at + 14, at + 18);
-    this.#link.send(answer, null);
+    this.#link.send(answer, []);
     return "answered";
   }
 }

@@ -326,8 +326,8 @@ test("what is too large for the guest's interface goes out in fragments that our
     const header = Buffer.from([0, 53, 0x0f, 0xa0, 0, 0, 0, 0]);
     header.writeUInt16BE(data.length + 8, 4);
     const packet = { family, source, protocol: 17, header, checksumAt: 6, pseudoHeader: true } as const;
-    guest.interface.sender.send({ ...packet, payload: data });
-    guest.interface.sender.send({ ...packet, payload: data.subarray(0, 1500) });
+    guest.interface.sender.send({ ...packet, payload: [data] });
+    guest.interface.sender.send({ ...packet, payload: [data.subarray(0, 701), data.subarray(701, 1500)] });
     const frames = await guest.ask();
     assert.ok(frames.every((frame) => frame.length <= 1514));
 
@@ -355,12 +355,12 @@ test("what is too large for the guest's interface goes out in fragments that our
       [data, data.subarray(0, 1500)],
     );
     // Somebody outside may have sent it, and waits for nothing.
-    guest.interface.sender.send({ ...packet, payload: Buffer.alloc(65_536) });
+    guest.interface.sender.send({ ...packet, payload: [Buffer.alloc(65_536)] });
     assert.deepEqual(await guest.ask(), []);
     assert.equal(guest.interface.sender.dropped, 1);
     assert.throws(
       () => {
-        guest.interface.sender.send({ ...packet, protocol: 6, payload: Buffer.alloc(1500) });
+        guest.interface.sender.send({ ...packet, protocol: 6, payload: [Buffer.alloc(1500)] });
       },
       { name: "RangeError" },
     );

@@ -22,6 +22,11 @@ export interface EchoReply {
   readonly data: Buffer;
 }
 
+/** Of a request's data. */
+export function echoBytes({ payloadAt, end }: IpPacket): number {
+  return end - payloadAt - headerBytes;
+}
+
 export function echoReply({ family, buffer, payloadAt, end, destinationAt }: IpPacket): EchoReply {
   const header = Buffer.from(buffer.subarray(payloadAt, payloadAt + headerBytes));
   header[0] = echo[family].reply;
@@ -43,5 +48,5 @@ export function echoReply({ family, buffer, payloadAt, end, destinationAt }: IpP
 export function answerEcho(packet: IpPacket, sender: IpSender): void {
   if (sender.isCongested) return;
   const reply = echoReply(packet);
-  sender.send({ ...reply.packet, payload: Buffer.from(reply.data) });
+  sender.send({ ...reply.packet, payload: [Buffer.from(reply.data)] });
 }

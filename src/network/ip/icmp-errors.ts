@@ -108,7 +108,7 @@ export class IcmpErrors {
       header,
       checksumAt: 2,
       pseudoHeader: quote.family === 6,
-      payload: quote.bytes,
+      payload: [quote.bytes],
     });
     return true;
   }

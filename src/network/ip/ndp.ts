@@ -113,7 +113,7 @@ export class NeighbourResponder {
     const addresses = sumOf(head, ip + 8, ip + 40);
     const body = addSums(sumOf(head, icmp, head.length), advertisementBytes + protocolNumbers.icmpv6);
     head.writeUInt16BE(checksumOf(addSums(addresses, body)), icmp + 2);
-    this.#link.send(head, null);
+    this.#link.send(head, []);
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { LinkAddresses } from "../../config/network/link-addresses.ts";
 import type { Family } from "../../host/ip/address.ts";
-import { addSums, checksumOf, sumOf } from "../checksum/checksum.ts";
+import { addSums, checksumOf, sumAt, sumOf } from "../checksum/checksum.ts";
 import { prefixBytes } from "../link/frame-buffer.ts";
 import type { FrameLink } from "../link/frame-link.ts";
 import { etherTypes, ethernetBytes, writeEthernet } from "./ethernet.ts";
@@ -49,14 +49,16 @@ export class PacketSender implements IpSender {
     const { family, header, payload, protocol } = packet;
     const start = this.#families[family];
     if (start === null) return;
-    const upperBytes = header.length + (payload?.length ?? 0);
+    const payloadBytes = lengthOf(payload);
+    const upperBytes = header.length + payloadBytes;
     const ipBytes = family === 4 ? ipv4HeaderBytes : ipv6HeaderBytes;
     if (ipBytes + upperBytes <= this.mtu) {
-      const inline = payload !== null && payload.length <= fewBytes ? payload.length : 0;
-      const head = this.#head(packet, start, ipBytes, header.length + inline, upperBytes);
-      if (inline > 0 && payload !== null) head.set(payload, ipAt + ipBytes + header.length);
+      const isInline = payloadBytes <= fewBytes;
+      const room = header.length + (isInline ? payloadBytes : 0);
+      const head = this.#head(packet, start, ipBytes, room, upperBytes);
       this.#finish(head, packet, start);
-      this.#link.send(head, inline > 0 ? null : payload);
+      if (isInline) copyInto(head, ipAt + ipBytes + header.length, payload);
+      this.#link.send(head, isInline ? nothing : payload);
     } else if (protocol === protocolNumbers.tcp)
       throw new RangeError(`a segment of ${upperBytes} bytes does not fit into a packet`);
     else if (canBeFragmented(family, upperBytes)) this.#sendFragments(packet, start, ipBytes, upperBytes);
@@ -66,7 +68,7 @@ export class PacketSender implements IpSender {
   /** The first fragment has all of the upper header (RFC 8200, 4.5). */
   #sendFragments(packet: OutgoingPacket, start: FamilyHead, ipBytes: number, upperBytes: number): void {
     const { family, header } = packet;
-    const payload = packet.payload ?? noBytes;
+    const payload = Buffer.concat(packet.payload);
     const extraBytes = family === 4 ? 0 : fragmentHeaderBytes;
     const most = (this.mtu - ipBytes - extraBytes) & ~7;
     const id = this.#nextIdentification();
@@ -100,7 +102,7 @@ export class PacketSender implements IpSender {
         head.writeUInt16BE(sum, ipAt + ipBytes + extraBytes + packet.checksumAt);
       }
       const from = isFirst ? 0 : offset - header.length;
-      this.#link.send(head, payload.subarray(from, offset + count - header.length));
+      this.#link.send(head, [payload.subarray(from, offset + count - header.length)]);
     }
   }
 
@@ -157,7 +159,21 @@ interface FamilyHead {
   readonly destinationSum: number;
 }
 
-const noBytes = new Uint8Array(0);
+const nothing: readonly Uint8Array[] = [];
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const piece of pieces) bytes += piece.length;
+  return bytes;
+}
+
+function copyInto(target: Uint8Array, at: number, pieces: readonly Uint8Array[]): void {
+  let to = at;
+  for (const piece of pieces) {
+    target.set(piece, to);
+    to += piece.length;
+  }
+}
 
 function familyHead(family: Family, { guestMac, gatewayMac }: LinkAddresses, guest: Uint8Array): FamilyHead {
   const template = Buffer.alloc(ipAt + (family === 4 ? ipv4HeaderBytes : ipv6HeaderBytes));
@@ -186,10 +202,14 @@ function writeIpv4Checksum(head: Buffer): void {
 function upperChecksum(packet: OutgoingPacket, { destinationSum }: FamilyHead): number {
   const { header, payload, protocol, source } = packet;
   let sum = sumOf(header, 0, header.length);
-  if (payload !== null) sum = addSums(sum, sumOf(payload, 0, payload.length));
+  let bytes = header.length;
+  for (const piece of payload) {
+    sum = addSums(sum, sumAt(bytes, sumOf(piece, 0, piece.length)));
+    bytes += piece.length;
+  }
   if (packet.pseudoHeader) {
     sum = addSums(sum, addSums(sumOf(source, 0, source.length), destinationSum));
-    sum = addSums(addSums(sum, header.length + (payload?.length ?? 0)), protocol);
+    sum = addSums(addSums(sum, bytes), protocol);
   }
   const checksum = checksumOf(sum);
   // None, to UDP (RFC 768).

@@ -39,8 +39,8 @@ export interface OutgoingPacket {
   /** Where its checksum is in `header`, which counts the pseudo-header (not for ICMPv4). Must be 0 there. */
   readonly checksumAt: number;
   readonly pseudoHeader: boolean;
-  /** Kept until it is written: not to be changed before. */
-  readonly payload: Uint8Array | null;
+  /** In as many pieces as it lies in, none or more. Kept until they are written: not to be changed before. */
+  readonly payload: readonly Uint8Array[];
 }
 
 /** The way to the guest. */

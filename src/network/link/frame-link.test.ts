@@ -91,14 +91,14 @@ for (const [what, connect] of cables) {
     while (!link.isCongested) {
       const bytes = frame(60_000, sent.length);
       sent.push(bytes);
-      link.send(outgoing(bytes.subarray(0, 54)), bytes.subarray(54));
-      link.send(outgoing(bytes.subarray(0, 100)), null);
+      link.send(outgoing(bytes.subarray(0, 54)), [bytes.subarray(54, 1001), bytes.subarray(1001)]);
+      link.send(outgoing(bytes.subarray(0, 100)), []);
       sent.push(bytes.subarray(0, 100));
     }
     assert.ok(sent.length < 24);
     // Who does not heed it is stopped all the same.
     const more = frame(60_000);
-    for (let count = 0; count < 200; count++) link.send(outgoing(more), null);
+    for (let count = 0; count < 200; count++) link.send(outgoing(more), []);
     assert.ok(link.dropped.overflowed > 100);
     const kept = 200 - link.dropped.overflowed;
     assert.equal(drains, 0);
@@ -126,7 +126,7 @@ for (const [what, connect] of cables) {
     if (guest instanceof Socket) guest.destroy();
     else guest.end();
     assert.equal(await promise, null);
-    link.send(outgoing(frame(100)), null);
+    link.send(outgoing(frame(100)), []);
     await new Promise(setImmediate);
     assert.equal(count, 1);
   });
@@ -188,7 +188,7 @@ test("a guest that takes all at once leaves the event loop to others", async () 
   const { promise, resolve } = Promise.withResolvers<void>();
   const bytes = frame(60_000);
   const fill = (): void => {
-    while (!link.isCongested) link.send(outgoing(bytes), null);
+    while (!link.isCongested) link.send(outgoing(bytes), []);
     if (++drains === 20) resolve();
   };
   link.onDrain(fill);

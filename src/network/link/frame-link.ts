@@ -85,7 +85,7 @@ export class FrameLink {
   }
 
   /** See {@link FrameWriter.send}. */
-  send(head: Buffer, payload: Uint8Array | null): void {
+  send(head: Buffer, payload: readonly Uint8Array[]): void {
     this.#writer.send(head, payload);
   }
 

@@ -12,7 +12,7 @@ const mostBytes = 4 * 1024 * 1024;
 
 interface WaitingFrame {
   readonly head: Buffer;
-  readonly payload: Uint8Array | null;
+  readonly payload: readonly Uint8Array[];
   readonly length: number;
 }
 
@@ -56,10 +56,11 @@ export class FrameWriter {
 
   /**
    * @param head starts with `prefixBytes` of room. The writer's from now on.
-   * @param payload behind it; not to be changed until it is written
+   * @param payload behind it, in pieces; not to be changed until they are written
    */
-  send(head: Buffer, payload: Uint8Array | null): void {
-    const length = head.length - prefixBytes + (payload?.length ?? 0);
+  send(head: Buffer, payload: readonly Uint8Array[]): void {
+    let length = head.length - prefixBytes;
+    for (const piece of payload) length += piece.length;
     if (this.#isClosed) return;
     if (this.#bytes + length > mostBytes) {
       this.overflowed++;
@@ -109,11 +110,11 @@ export class FrameWriter {
     this.#waiting.splice(0, count);
   };
 
-  #add(head: Buffer, payload: Uint8Array | null, length: number): void {
+  #add(head: Buffer, payload: readonly Uint8Array[], length: number): void {
     this.count.frames++;
     this.count.bytes += length;
     this.#pieces.push(head);
-    if (payload !== null && payload.length > 0) this.#pieces.push(payload);
+    for (const piece of payload) this.#pieces.push(piece);
     this.#piecesBytes += length;
     if (this.#isFlushing || this.#writingBytes > 0) return;
     this.#isFlushing = true;

@@ -104,7 +104,7 @@ test("frames to the guest wait for their limit, in order; a change counts at onc
   });
   link.start(() => undefined);
   const sent = frames(60, 50);
-  for (const frame of sent) link.send(Buffer.concat([Buffer.alloc(prefixBytes), frame]), null);
+  for (const frame of sent) link.send(Buffer.concat([Buffer.alloc(prefixBytes), frame]), []);
   await collector.until((all) => all.length >= 3);
   assert.equal(link.toGuest.frames, 3);
   const start = performance.now();
@@ -135,7 +135,7 @@ test("behind a slow limit little waits, so what is urgent is not late", async ()
   let most = 0;
   const fill = (): void => {
     while (!link.isCongested && sent < 1000) {
-      link.send(Buffer.alloc(prefixBytes + 1000), null);
+      link.send(Buffer.alloc(prefixBytes + 1000), []);
       sent++;
     }
     most = Math.max(most, sent - link.toGuest.frames);

@@ -3,7 +3,7 @@ import type { IpAddress } from "../../host/ip/address.ts";
 import type { Evidence, PolicyEngine, PolicyFlow, Verdict } from "./verdict.ts";
 
 /** What the platform refuses is no rule of the tenant's. */
-const refused: Verdict = { action: "deny", rule: null, name: null };
+const refused: Verdict = { action: "deny", rule: null, name: null, byPlatform: true };
 
 /** A tenant's policy under the platform's: what is to pass must be allowed by both. */
 export class BothPolicies implements PolicyEngine {

@@ -87,7 +87,8 @@ export class CompiledPolicy implements PolicyEngine {
     evidence: Evidence,
   ): Verdict {
     const bit = protocolBits[protocol];
-    const subject = new Subject(address, this.#context, this.#bindings);
+    const remembered = evidence.kind === "sni" ? evidence.names : undefined;
+    const subject = new Subject(address, this.#context, this.#bindings, remembered);
     /** A rule may deny it once its name is known. */
     let mayBeDenied = false;
     for (const rule of rules) {

@@ -5,6 +5,7 @@ import { embeddedIpv4, type EmbeddedIpv4 } from "./embedded-ipv4.ts";
 import { classify, type GroupContext } from "./groups.ts";
 import { wordsOf, type AddressWords, type RangeMatcher } from "./range-matcher.ts";
 
+const noNames: readonly string[] = [];
 const noWords: readonly AddressWords[] = [];
 
 /** The address that one decision is about: what rules ask of it is found out when the first one asks. */
@@ -12,16 +13,24 @@ export class Subject {
   readonly #address: IpAddress;
   readonly #context: GroupContext;
   readonly #bindings: Bindings;
+  readonly #remembered: readonly string[];
   readonly #words: AddressWords;
   #group: DestinationGroup | null | undefined;
   #names: readonly string[] | undefined;
   readonly #embedded: EmbeddedIpv4["kind"] | null;
   readonly #embeddedWords: readonly AddressWords[];
 
-  constructor(address: IpAddress, context: GroupContext, bindings: Bindings) {
+  /** @param remembered names that count besides those that stand for the address now */
+  constructor(
+    address: IpAddress,
+    context: GroupContext,
+    bindings: Bindings,
+    remembered: readonly string[] = noNames,
+  ) {
     this.#address = address.unmapped();
     this.#context = context;
     this.#bindings = bindings;
+    this.#remembered = remembered;
     this.#words = wordsOf(this.#address);
     const embedded = embeddedIpv4(this.#address, context.nat64Prefixes);
     this.#embedded = embedded?.kind ?? null;
@@ -33,9 +42,12 @@ export class Subject {
     return this.#group;
   }
 
-  /** Names that stand for the address now. */
+  /** Names that stand for the address. */
   get names(): readonly string[] {
-    return (this.#names ??= this.#bindings.namesOf(this.#address));
+    if (this.#names !== undefined) return this.#names;
+    const now = this.#bindings.namesOf(this.#address);
+    this.#names = this.#remembered.length === 0 ? now : [...new Set([...now, ...this.#remembered])];
+    return this.#names;
   }
 
   /** For allowing: it is in the range itself, or is another address of a host that is. */

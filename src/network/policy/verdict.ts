@@ -10,10 +10,14 @@ export interface PolicyFlow {
   readonly port: number | null;
 }
 
-/** How a name is known: `bindings` only, by what DNS has told this sandbox; a name that TLS says; or later, when the guest has spoken. */
+/**
+ * How a name is known: `bindings` only, by what DNS has told this sandbox; a name that TLS says; or later, when the guest has spoken.
+ *
+ * `names`: those that stood for the address when the connection began, as good as those that do now.
+ */
 export type Evidence =
   | { readonly kind: "bindings" }
-  | { readonly kind: "sni"; readonly name: string }
+  | { readonly kind: "sni"; readonly name: string; readonly names?: readonly string[] }
   | { readonly kind: "deferred" };
 
 /** What the policy says of a flow. `defer`: wait for what the guest says first, and ask again. */
@@ -23,6 +27,8 @@ export interface Verdict {
   readonly rule: number | null;
   /** The name that was evidence. */
   readonly name: string | null;
+  /** Denied to every tenant, though the sandbox's own policy allows it. */
+  readonly byPlatform?: true;
 }
 
 /** What a policy decides. Read anew for each decision, so that it may be replaced while the sandbox runs. */

@@ -1,6 +1,6 @@
 import type { NetworkPolicy } from "../../config/network/policy-type.ts";
 import { IpAddress } from "../../host/ip/address.ts";
-import type { DnsAnswered, NetworkLogEvent } from "../events.ts";
+import type { DnsAnswered, FlowClosed, FlowOpened, NetworkLogEvent } from "../events.ts";
 import { Uses } from "./uses.ts";
 
 const dnsPort = 53;
@@ -11,6 +11,8 @@ interface SeenAddress {
   readonly uses: Uses;
   /** Names that DNS gave it. */
   readonly names: Set<string>;
+  /** What it was used for by each name that flows tell: that of TLS, or one that DNS gave it then. */
+  readonly byFlowName: Map<string, Uses>;
 }
 
 /** What a sandbox has sent, as its events tell. What was denied is not in it: nobody has asked to allow that. */
@@ -22,6 +24,8 @@ export class SeenTraffic {
   readonly asked: Set<string> = new Set<string>();
   /** Of the sandbox: the last one that the events tell of. */
   policy: NetworkPolicy | null = null;
+  /** Whether it had more rules than the events tell. */
+  isPolicyCut = false;
 
   add(event: NetworkLogEvent): void {
     switch (event.kind) {
@@ -29,14 +33,20 @@ export class SeenTraffic {
       case "flow-closed":
         if (event.direction === "ingress") return;
         if (event.group === "host") this.host.add(event.protocol, event.port);
-        else this.#at(event.address)?.uses.add(event.protocol, event.port);
+        else this.#addFlow(event);
         return;
       case "dns":
         this.#addAnswer(event);
         return;
       case "policy":
         this.policy = event.policy;
+        this.isPolicyCut = (event.rulesLeftOut ?? 0) > 0;
         return;
+      // Of flows that are told of by themselves.
+      case "http":
+      case "secret-problem":
+      case "secret-violation":
+      case "tls-failed":
       case "flow-denied":
       case "lost":
         return;
@@ -48,6 +58,15 @@ export class SeenTraffic {
     return [...this.#addresses.values()]
       .filter(({ uses }) => !uses.isEmpty)
       .sort((one, other) => compareBytes(one.address.bytes, other.address.bytes));
+  }
+
+  #addFlow({ address, protocol, port, name }: FlowOpened | FlowClosed): void {
+    const seen = this.#at(address);
+    seen?.uses.add(protocol, port);
+    if (seen === null || name === null) return;
+    let uses = seen.byFlowName.get(name);
+    if (uses === undefined) seen.byFlowName.set(name, (uses = new Uses()));
+    uses.add(protocol, port);
   }
 
   #addAnswer({ name, outcome, rcode, addresses, resolver, transport }: DnsAnswered): void {
@@ -65,7 +84,10 @@ export class SeenTraffic {
     const key = address.toString();
     let seen = this.#addresses.get(key);
     if (seen === undefined)
-      this.#addresses.set(key, (seen = { address, uses: new Uses(), names: new Set() }));
+      this.#addresses.set(
+        key,
+        (seen = { address, uses: new Uses(), names: new Set(), byFlowName: new Map() }),
+      );
     return seen;
   }
 }

@@ -7,7 +7,7 @@ import { policyTokens } from "../../config/network/policy/rule-text.ts";
 import { parseRuleTokens } from "../../config/network/policy/rule-token.ts";
 import type { NetworkPolicy, RuleProtocol } from "../../config/network/policy-type.ts";
 import { InvalidConfigError } from "../../errors/index.ts";
-import type { DnsAnswered, FlowOpened, NetworkLogEvent } from "../events.ts";
+import type { DnsAnswered, FlowClosed, FlowOpened, NetworkLogEvent } from "../events.ts";
 import { suggestPolicy } from "./suggest-policy.ts";
 
 const v4 = "93.184.216.34";
@@ -160,6 +160,54 @@ test("a flow whose beginning is not told any more counts by its end", () => {
   const end = { bytesSent: 1, bytesReceived: 2, reason: "closed" } as const;
   const events = [{ ...opened(`tcp ${v4} 22`), kind: "flow-closed", ...end }] as const;
   assert.deepEqual(suggestPolicy(events), policy(`deny/allow; allow ${v4}/32 tcp 22`));
+});
+
+/** The end of a flow whose client has said a name. */
+function named(text: string, name: string): FlowClosed {
+  return { ...opened(text), kind: "flow-closed", name, bytesSent: 1, bytesReceived: 2, reason: "closed" };
+}
+
+test("a name that TLS alone has said is allowed beside its address, and all that was seen is allowed", () => {
+  const events = [
+    opened(`tcp ${v4} 443`),
+    named(`tcp ${v4} 443`, "hidden.example"),
+    opened(`tcp ${v4} 22`),
+    // DNS knows this address by another name.
+    answered("known.example", [cdn]),
+    named(`tcp ${cdn} 443`, "other.example"),
+    named(`tcp ${cdn} 8443`, "known.example"),
+    named(`tcp ${v6} 443`, "no name of a rule"),
+  ];
+  const suggested = suggestPolicy(events);
+  assert.deepEqual(
+    suggested,
+    policy(
+      `deny/allow; allow hidden.example tcp 443; allow known.example tcp 443,8443; allow other.example tcp 443; ` +
+        `allow ${v4}/32 tcp 22,443; allow ${cdn}/32 tcp 443; allow ${v6}/128 tcp 443`,
+    ),
+  );
+  assert.deepEqual(suggestPolicy(events.toReversed()), suggested);
+  const engine = engineOfEvents(suggested, events);
+  for (const event of events) {
+    if (event.kind !== "flow-closed") continue;
+    const flow = { ...event, address: ip(event.address) };
+    assert.equal(
+      engine.egress(flow, { kind: "sni", name: event.name ?? "" }).action,
+      "allow",
+      event.name ?? "",
+    );
+  }
+});
+
+test("of a policy whose rules are not all known, what comes in is denied where none of them allows it", () => {
+  const told = { timestampMs: 0, kind: "policy", cause: "start", observe: true } as const;
+  const known = policy("allow/allow; allow ingress private tcp 8080");
+  const suggested = policy("deny/allow; allow ingress private tcp 8080");
+  assert.deepEqual(suggestPolicy([{ ...told, policy: known }]), suggested);
+  assert.deepEqual(suggestPolicy([{ ...told, policy: known, rulesLeftOut: 1 }]), {
+    ...suggested,
+    defaultIngress: "deny",
+  });
 });
 
 test("events that are no such thing are passed over", () => {

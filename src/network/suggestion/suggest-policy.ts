@@ -20,9 +20,11 @@ export interface SuggestionOptions {
  * The fewest rules that allow what was seen of a sandbox's network, and deny everything else that it might send.
  *
  * An address that DNS gave a name is allowed by that name, or by all of them if it has several: which one a program meant cannot be
- * told from an address. One without a name is allowed itself, and the gateway as the group `host`. A question by DNS needs no rule
+ * told from an address. One without a name is allowed itself, and the gateway as the group `host`. A name that only TLS has said is
+ * allowed beside the address, for when the name is asked for and has another one. A question by DNS needs no rule
  * when its name has one; there is a rule for all questions only if a name was asked for that exists and was not used otherwise. What
- * was denied is not allowed. What comes in is allowed as it was: by the default and the rules of the last policy in the events.
+ * was denied is not allowed. What comes in is allowed as it was: by the default and the rules of the last policy in the events; of one
+ * whose rules are not all there, by those that are.
  *
  * @param events of one sandbox, as `network.log` has them; the order does not matter but for the policy
  * @returns the same for the same events
@@ -40,22 +42,31 @@ export function suggestPolicy(
   for (const event of events) seen.add(event);
   const named = new Map<string, Uses>();
   const addressRules: Rule[] = [];
-  for (const { address, uses, names } of seen.addresses) {
+  const addUses = (name: string, uses: Uses): void => {
+    const all = named.get(name) ?? new Uses();
+    all.addAll(uses);
+    named.set(name, all);
+  };
+  for (const { address, uses, names, byFlowName } of seen.addresses) {
     const plain = [...names].filter((name) => isRuleName(name));
-    for (const name of plain) {
-      const all = named.get(name) ?? new Uses();
-      all.addAll(uses);
-      named.set(name, all);
+    for (const name of plain) addUses(name, uses);
+    // A name that TLS alone has said lets nothing through without one that DNS has given: the address is needed too.
+    const byAddress = new Uses();
+    if (plain.length === 0) byAddress.addAll(uses);
+    for (const [name, usesOfName] of byFlowName) {
+      if (names.has(name)) continue;
+      byAddress.addAll(usesOfName);
+      if (isRuleName(name)) addUses(name, usesOfName);
     }
-    if (plain.length > 0) continue;
     const destination = { kind: "cidr", cidr: `${address.toString()}/${address.bytes.length * 8}` } as const;
-    for (const filter of uses.filters()) addressRules.push(allow(destination, filter));
+    for (const filter of byAddress.filters()) addressRules.push(allow(destination, filter));
   }
   const host = seen.host.filters().map((filter) => allow({ kind: "group", group: "host" }, filter));
   const asksMore = [...seen.asked].some((name) => !named.has(name));
   return {
     defaultEgress: "deny",
-    defaultIngress: seen.policy?.defaultIngress ?? "allow",
+    // What the rules say that are not known may be to deny.
+    defaultIngress: seen.isPolicyCut ? "deny" : (seen.policy?.defaultIngress ?? "allow"),
     rules: [
       ...(asksMore ? [Rule.allowDns()] : []),
       ...host,

@@ -1,6 +1,6 @@
 /** What a segment does to a connection: RFC 9293, 3.10.7.3 and 3.10.7.4, with RFC 5961. */
 import { dispose, leastBuffer, sendLimit, type ControlBlock } from "./control-block.ts";
-import { emit } from "./segment/emit.ts";
+import { emit, noPayload } from "./segment/emit.ts";
 import { ReorderQueue } from "./segment/reorder-queue.ts";
 import { flag, type Segment } from "./segment/segment.ts";
 import { distance, isAfter } from "./segment/sequence.ts";
@@ -114,7 +114,7 @@ function arriveReset(block: ControlBlock, offset: number, window: number): void 
 
 function refuseSegment(block: ControlBlock, segment: Segment): void {
   if (block.shared.sender.isCongested) return;
-  emit(block.shared.sender, block, flag.rst, segment.acknowledgment, 0, 0, null);
+  emit(block.shared.sender, block, flag.rst, segment.acknowledgment, 0, 0, noPayload);
 }
 
 function close(block: ControlBlock, how: "closed" | "reset", timeWait = false): void {

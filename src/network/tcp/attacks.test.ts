@@ -8,7 +8,7 @@ import { KeptSegments, packetOf } from "../../../test/support/tcp/guest-segment.
 import { opened, Script } from "../../../test/support/tcp/script.ts";
 import { VirtualClock } from "../../../test/support/tcp/virtual-clock.ts";
 import type { TcpConnection, TcpHandler } from "./connection.ts";
-import { TcpGate } from "./stack.ts";
+import { TcpGate } from "./tcp-gate.ts";
 
 const quiet: TcpHandler = {
   data: () => undefined,

@@ -43,14 +43,19 @@ export interface TcpHandler {
   closed(how: "closed" | "reset" | "timeout"): void;
 }
 
+/**
+ * How a request is refused. `reset`: an RST, at once. `drop`: no answer; the guest may ask again. The others: an ICMP error, by which a
+ * program sees EHOSTUNREACH or ENETUNREACH; an RST where none can be sent.
+ */
+export type Refusal = "reset" | "drop" | "host-unreachable" | "network-unreachable";
+
 /** A connection that the guest asks for: a SYN that was not answered yet. Exactly one of its methods is to be called, at any time. */
 export interface TcpRequest {
   readonly remote: { readonly address: IpAddress; readonly port: number };
   readonly guestPort: number;
   /** Answers the SYN. */
   accept(handler: TcpHandler): TcpConnection;
-  /** `reset`: an RST, at once. `drop`: no answer; the guest may ask again. */
-  refuse(how: "reset" | "drop"): void;
+  refuse(how: Refusal): void;
   /**
    * Calls back when the guest takes it back before it was answered, or when it is dropped because there are too many. Nothing has to be
    * answered then; who accepts all the same gets a connection that is closed as `reset` at once.

@@ -17,7 +17,7 @@ import type { GuestInterface } from "../ip/guest-interface.ts";
 import { protocolNumbers, type IpSender, type OutgoingPacket } from "../ip/packet.ts";
 import { isUpperChecksumRight } from "../ip/upper-checksum.ts";
 import type { TcpConnection, TcpHandler } from "./connection.ts";
-import { TcpGate } from "./stack.ts";
+import { TcpGate } from "./tcp-gate.ts";
 
 const file = randomBytes(3 << 20);
 const digest = createHash("sha256").update(file).digest("hex");

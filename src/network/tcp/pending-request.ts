@@ -1,5 +1,6 @@
 import { IpAddress } from "../../host/ip/address.ts";
-import type { TcpConnection, TcpHandler, TcpRequest } from "./connection.ts";
+import type { Quote } from "../ip/icmp-errors.ts";
+import type { Refusal, TcpConnection, TcpHandler, TcpRequest } from "./connection.ts";
 import type { Peer } from "./peers.ts";
 import type { Ends } from "./segment/emit.ts";
 import { flag, type Segment } from "./segment/segment.ts";
@@ -7,7 +8,7 @@ import { flag, type Segment } from "./segment/segment.ts";
 /** What becomes of a request. */
 export interface RequestFate {
   accept(request: PendingRequest, handler: TcpHandler): TcpConnection;
-  refuse(request: PendingRequest, how: "reset" | "drop"): void;
+  refuse(request: PendingRequest, how: Refusal): void;
   /** The guest takes it back, or it makes room for others. */
   abandon(request: PendingRequest): void;
 }
@@ -23,14 +24,17 @@ export class PendingRequest implements TcpRequest, Peer {
   readonly window: number;
   readonly maximumSegmentSize: number;
   readonly windowShift: number;
+  /** Of the SYN's packet, for an ICMP error; null: there are none about it. */
+  readonly quote: Quote | null;
   /** Neither answered nor abandoned. */
   isOpen = true;
   #abandoned: (() => void) | null = null;
   readonly #fate: RequestFate;
   #remote: TcpRequest["remote"] | null = null;
 
-  constructor(fate: RequestFate, ends: Ends, syn: Segment) {
+  constructor(fate: RequestFate, ends: Ends, syn: Segment, quote: Quote | null) {
     this.#fate = fate;
+    this.quote = quote;
     this.family = ends.family;
     this.source = ends.source;
     this.remotePort = ends.remotePort;
@@ -49,7 +53,7 @@ export class PendingRequest implements TcpRequest, Peer {
     return this.#fate.accept(this, handler);
   }
 
-  refuse(how: "reset" | "drop"): void {
+  refuse(how: Refusal): void {
     this.#fate.refuse(this, how);
   }
 

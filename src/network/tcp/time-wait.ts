@@ -2,7 +2,7 @@ import type { ControlBlock } from "./control-block.ts";
 import type { Clock, Deadlines, Waiting } from "./deadlines.ts";
 import type { IpSender } from "../ip/packet.ts";
 import type { Peer } from "./peers.ts";
-import { emit, type Ends } from "./segment/emit.ts";
+import { emit, noPayload, type Ends } from "./segment/emit.ts";
 import { flag, type Segment } from "./segment/segment.ts";
 import { isAfter } from "./segment/sequence.ts";
 
@@ -49,7 +49,7 @@ class TimeWait implements Peer {
     }
     // An acknowledgment alone asks for nothing; answered, two ends in TIME-WAIT would go on for ever.
     if (segment.length > 0 && !this.#list.sender.isCongested)
-      emit(this.#list.sender, this, flag.ack, this.#sequence, this.#acknowledgment, 0, null);
+      emit(this.#list.sender, this, flag.ack, this.#sequence, this.#acknowledgment, 0, noPayload);
     return true;
   }
 }

@@ -1,6 +1,6 @@
 /** What a connection sends, and when: RFC 9293, 3.8 and 3.10.8. */
 import { dispose, possibleEdge, wakeAt, worthwhileStep, type ControlBlock } from "./control-block.ts";
-import { emit, emitSyn } from "./segment/emit.ts";
+import { emit, emitSyn, noPayload } from "./segment/emit.ts";
 import { flag } from "./segment/segment.ts";
 
 /** In ms. A server beside us has often answered by then, and its answer carries the acknowledgment. */
@@ -85,9 +85,9 @@ function sendSegment(block: ControlBlock, force: boolean): boolean {
   if (!isWorthIt || (fits === 0 && !endFits)) return false;
   // It waited for a window until now, not for an acknowledgment.
   if (block.inFlight === 0) block.retransmitAt = Infinity;
-  const payload = fits === 0 ? null : queue.next(fits);
+  const payload = fits === 0 ? noPayload : queue.next(fits);
   const isLast = queue.unsent === 0;
-  sendData(block, block.sendNext, payload, isLast, isLast && endFits);
+  sendData(block, block.sendNext, payload, fits, isLast, isLast && endFits);
   return true;
 }
 
@@ -107,11 +107,11 @@ function isTailOfMuch(block: ControlBlock, bytes: number): boolean {
 function sendData(
   block: ControlBlock,
   sequence: number,
-  payload: Uint8Array | null,
+  payload: readonly Uint8Array[],
+  bytes: number,
   isLast: boolean,
   hasFin: boolean,
 ): void {
-  const bytes = payload?.length ?? 0;
   let flags: number = flag.ack;
   if (isLast && bytes > 0) flags |= flag.psh;
   if (hasFin) {
@@ -176,7 +176,7 @@ export function acknowledge(block: ControlBlock, atOnce = false): void {
     block.shared.waitForDrain(block);
     return;
   }
-  emit(sender, block, flag.ack, block.sendNext, block.receiveNext, windowField(block), null);
+  emit(sender, block, flag.ack, block.sendNext, block.receiveNext, windowField(block), noPayload);
   block.owed = "nothing";
   block.owedBytes = 0;
   block.acknowledgeAt = Infinity;
@@ -208,14 +208,14 @@ export function retransmit(block: ControlBlock): void {
     sendSyn(block);
     return;
   }
-  const bytes = block.inFlight - (block.isFinSent ? 1 : 0);
-  if (bytes <= 0) {
-    sendData(block, block.unacknowledged, null, true, true);
+  const unacknowledged = block.inFlight - (block.isFinSent ? 1 : 0);
+  if (unacknowledged <= 0) {
+    sendData(block, block.unacknowledged, noPayload, 0, true, true);
     return;
   }
-  const payload = block.queue.head(Math.min(bytes, block.maxSegment));
-  const isLast = payload.length === bytes && block.queue.unsent === 0;
-  sendData(block, block.unacknowledged, payload, isLast, isLast && block.isFinSent);
+  const bytes = Math.min(unacknowledged, block.maxSegment);
+  const isLast = bytes === unacknowledged && block.queue.unsent === 0;
+  sendData(block, block.unacknowledged, block.queue.head(bytes), bytes, isLast, isLast && block.isFinSent);
 }
 
 /** A moment has come that the connection waited for. */
@@ -250,7 +250,7 @@ function tryAgain(block: ControlBlock, now: number): void {
     // What fits, however little (RFC 9293, 3.8.6.2.1); else a segment that has to be answered, because it is behind the window.
     if (!sendSegment(block, true)) {
       const before = (block.unacknowledged - 1) | 0;
-      emit(block.shared.sender, block, flag.ack, before, block.receiveNext, windowField(block), null);
+      emit(block.shared.sender, block, flag.ack, before, block.receiveNext, windowField(block), noPayload);
     }
   } else {
     block.isRecovering = true;
@@ -271,5 +271,5 @@ function giveUp(block: ControlBlock): void {
 /** Tells the guest that it is over. */
 export function sendReset(block: ControlBlock): void {
   if (block.state === "syn-sent") return;
-  emit(block.shared.sender, block, flag.rst | flag.ack, block.sendNext, block.receiveNext, 0, null);
+  emit(block.shared.sender, block, flag.rst | flag.ack, block.sendNext, block.receiveNext, 0, noPayload);
 }

@@ -103,7 +103,11 @@ test("no server reads a name that we do not", async (context) => {
     else if (ours.kind === "malformed") seen.refused++;
     else {
       const name = theirs.toLowerCase().replace(/\.$/, "");
-      assert.deepEqual(ours, { kind: "hello", name }, `${bytes.toString("hex")}: the server reads ${theirs}`);
+      assert.equal(
+        ours.kind === "hello" ? ours.name : ours.kind,
+        name,
+        `${bytes.toString("hex")}: the server reads ${theirs}`,
+      );
       seen.same++;
     }
   }

@@ -15,14 +15,20 @@ import {
 import type { ClientHelloResult } from "./client-hello-result.ts";
 import { clientHelloLimit, ClientHelloReader } from "./client-hello.ts";
 
-function read(...pieces: readonly Uint8Array[]): ClientHelloResult {
+/** What they are, of a hello its name alone. */
+function read(...pieces: readonly Uint8Array[]): ClientHelloResult | { kind: "hello"; name: string | null } {
+  const result = readAll(...pieces);
+  return result.kind === "hello" ? { kind: "hello", name: result.name } : result;
+}
+
+function readAll(...pieces: readonly Uint8Array[]): ClientHelloResult {
   const reader = new ClientHelloReader();
   let result: ClientHelloResult = { kind: "incomplete" };
   for (const piece of pieces) result = reader.push(piece);
   return result;
 }
 
-function byByte(bytes: Buffer): ClientHelloResult {
+function byByte(bytes: Buffer): ReturnType<typeof read> {
   return read(...Array.from(bytes, (byte) => Uint8Array.of(byte)));
 }
 
@@ -213,7 +219,7 @@ test("the outer name of Encrypted Client Hello is what counts", () => {
 
 test("lengths that lie are refused", () => {
   const message = helloMessage({ names: nameEntry("www.example.com"), sessionId: Buffer.alloc(32, 1) });
-  const changed = (at: number, value: number): ClientHelloResult => {
+  const changed = (at: number, value: number): ReturnType<typeof read> => {
     const bytes = Buffer.from(message);
     bytes[at] = value;
     return read(inRecords(bytes));
@@ -286,5 +292,54 @@ test("bytes are copied: what is done to them afterwards changes nothing", () => 
     reader.push(piece);
     piece[0] = 0;
   }
-  assert.deepEqual(reader.push(hello.subarray(-1)), example);
+  const result = reader.push(hello.subarray(-1));
+  assert.equal(result.kind === "hello" ? result.name : result.kind, "www.example.com");
+});
+
+test("what a client speaks", async () => {
+  const protocols = ["h2", "http/1.1"];
+  const node = readAll(await helloOfNode({ servername: "www.example.com", ALPNProtocols: protocols }));
+  assert.deepEqual(node, {
+    kind: "hello",
+    name: "www.example.com",
+    protocols,
+    versions: [0x304, 0x303],
+    hasEncryptedHello: false,
+  });
+  const old = readAll(await helloOfOpenssl(["-servername", "www.example.com", "-tls1_2", "-alpn", "h2"]));
+  assert.deepEqual(old, { ...node, protocols: ["h2"], versions: [0x303] });
+  // As browsers grease it: random bytes, in lists and as Encrypted Client Hello (RFC 8701; RFC 9849, 6.2).
+  const greased = helloMessage({
+    names: nameEntry("www.example.com"),
+    before: [extension(0x0a0a, Buffer.alloc(0)), extension(0xfe0d, Buffer.alloc(186, 9))],
+    after: [
+      extension(43, vector(1, Buffer.from([0x7a, 0x7a, 3, 4, 3, 3]))),
+      extension(
+        16,
+        vector(2, Buffer.concat([vector(1, Buffer.from([0x8a, 0x8a])), vector(1, Buffer.from("h2"))])),
+      ),
+    ],
+  });
+  assert.deepEqual(readAll(inRecords(greased)), {
+    kind: "hello",
+    name: "www.example.com",
+    protocols: ["\x8a\x8a", "h2"],
+    versions: [0x7a7a, 0x304, 0x303],
+    hasEncryptedHello: true,
+  });
+});
+
+test("lists of protocols and versions that are none", () => {
+  const names = nameEntry("www.example.com");
+  for (const [type, data] of [
+    [16, vector(2, Buffer.alloc(0))],
+    [16, vector(2, vector(1, Buffer.alloc(0)))],
+    [16, vector(2, Buffer.from([3, 104, 50]))],
+    [16, Buffer.concat([vector(2, vector(1, Buffer.from("h2"))), Buffer.from([0])])],
+    [16, Buffer.alloc(0)],
+    [43, vector(1, Buffer.alloc(0))],
+    [43, vector(1, Buffer.from([3]))],
+    [43, Buffer.from([4, 3, 4])],
+  ] as const)
+    assert.equal(read(inRecords(helloMessage({ names, after: [extension(type, data)] }))).kind, "malformed");
 });

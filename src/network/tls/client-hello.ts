@@ -1,5 +1,5 @@
-import { serverNameOf } from "./server-name.ts";
 import { MalformedHello, type ClientHelloResult } from "./client-hello-result.ts";
+import { readHello } from "./hello-message.ts";
 
 /**
  * Bytes of a flow, those of the record layer included, within which its first message has to end. Real ones have some 300 to 2,000
@@ -14,7 +14,7 @@ const handshakeRecord = 22;
 const maxRecordBytes = 1 << 14;
 
 /**
- * Reads the name of the server out of the first bytes that a TLS client sends (RFC 8446, 4.1.2 and 5.1; RFC 6066, 3), in whatever
+ * Reads what the first bytes that a TLS client sends say of its connection (RFC 8446, 4.1.2 and 5.1; RFC 6066, 3), in whatever
  * pieces they come: the message may be spread over records, and records over reads. It is stricter than servers are, and keeps no
  * more than {@link clientHelloLimit}.
  *
@@ -65,7 +65,7 @@ export class ClientHelloReader {
       this.#totalBytes += used;
       this.#recordBytesLeft -= used;
       if (this.#message !== null && this.#messageBytes === this.#message.length)
-        return { kind: "hello", name: serverNameOf(this.#message.subarray(messageHeaderBytes)) };
+        return { kind: "hello", ...readHello(this.#message.subarray(messageHeaderBytes)) };
     }
     if (this.#totalBytes >= clientHelloLimit)
       throw new MalformedHello("no end of a ClientHello within 16 KiB");

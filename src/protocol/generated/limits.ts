@@ -34,7 +34,7 @@ export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 /** How many streams whoever sends on a route may have open at a time. */
 export const MAX_OPEN_STREAMS: Readonly<Record<Route, number>> = {
   "client→supervisor": 16384,
-  "supervisor→client": 64,
+  "supervisor→client": 256,
   "supervisor→agent": 16777216,
   "agent→supervisor": 16,
 };

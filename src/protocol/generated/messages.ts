@@ -7,7 +7,7 @@ import { WireReader, WireWriter } from "../wire.ts";
 /** Both ends of a hop must have the same one; compared in the first message each sends. */
 export const PROTOCOL_VERSION = 6;
 
-export const startRoutes = ["prelaunched", "restored", "cold"] as const;
+export const startRoutes = ["prelaunched", "restored", "cold", "continued"] as const;
 export type StartRoute = (typeof startRoutes)[number];
 
 export const stdinModes = ["null", "pipe"] as const;
@@ -22,11 +22,23 @@ export type FileKind = (typeof fileKinds)[number];
 export const fileChangeKinds = ["created", "modified", "closed", "attributes", "deleted", "movedFrom", "movedTo", "gone", "overflow"] as const;
 export type FileChangeKind = (typeof fileChangeKinds)[number];
 
+export const hookedBodys = ["kept", "made"] as const;
+export type HookedBody = (typeof hookedBodys)[number];
+
 export const patchKinds = ["file", "script", "tree", "append", "symlink", "directory", "remove"] as const;
 export type PatchKind = (typeof patchKinds)[number];
 
-export const sandboxStates = ["starting", "running", "draining", "stopped", "crashed"] as const;
+export const sandboxStates = ["starting", "running", "draining", "stopped", "crashed", "paused"] as const;
 export type SandboxState = (typeof sandboxStates)[number];
+
+export const pausedCallss = ["fail", "wait", "wake"] as const;
+export type PausedCalls = (typeof pausedCallss)[number];
+
+export const guestFlushs = ["auto", "required", "skip"] as const;
+export type GuestFlush = (typeof guestFlushs)[number];
+
+export const diskHolds = ["frozen", "halted", "paused"] as const;
+export type DiskHold = (typeof diskHolds)[number];
 
 export const portProtocols = ["tcp", "udp"] as const;
 export type PortProtocol = (typeof portProtocols)[number];
@@ -53,6 +65,11 @@ export interface GuestAddress {
   readonly address: Uint8Array;
   readonly prefix: number;
   readonly gateway: Uint8Array;
+}
+
+export interface GuestTrust {
+  readonly authority: string | null;
+  readonly hostRoots: readonly string[];
 }
 
 export interface Script {
@@ -134,6 +151,22 @@ export interface FileChange {
   readonly name: Uint8Array;
   readonly isDirectory: boolean;
   readonly cookie: number;
+}
+
+export interface HookedField {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface HookedRequestHead {
+  readonly method: string;
+  readonly url: string;
+  readonly fields: readonly HookedField[];
+}
+
+export interface GivenSecret {
+  readonly envVar: string;
+  readonly value: string | null;
 }
 
 export interface BoundPort {
@@ -228,6 +261,7 @@ export interface MountMessage {
   readonly tmpSizeMib: number;
   readonly programs: readonly string[];
   readonly network: GuestNetwork | null;
+  readonly trust: GuestTrust | null;
 }
 
 /** The answer to Mount. */
@@ -243,11 +277,28 @@ export interface BootMessage {
   readonly mounts: readonly GuestMount[];
   readonly scripts: readonly Script[];
   readonly network: GuestNetwork | null;
+  readonly trust: GuestTrust | null;
 }
 
 /** The root file system is mounted and commands can be run. */
 export interface ReadyMessage {
   readonly type: "Ready";
+}
+
+/** A guest that stands still goes on as the sandbox that it is. With `elsewhere` in another machine than before: its connections to the outside are reset. */
+export interface GoOnMessage {
+  readonly type: "GoOn";
+  readonly elsewhere: boolean;
+}
+
+/** A guest that stands still is a copy of the one that was asked to: it gets a name and an id of its own, and goes on, unless it is to stand still until it is told again. Comes after Seed; answered by Ready or BootFailed. The names are those of the sandboxes, for /.msb/fork.json; the signal is for all programs that have a handler for it, 0 for none. */
+export interface BecomeCopyMessage {
+  readonly type: "BecomeCopy";
+  readonly hostname: string;
+  readonly name: string;
+  readonly source: string;
+  readonly signal: number;
+  readonly goesOn: boolean;
 }
 
 /** The guest could not become the sandbox: the answer to a Seed, Mount or Boot that failed. `step` names what was tried; errno 0 when no system call failed. */
@@ -535,6 +586,70 @@ export interface ProvideFilesMessage {
   readonly path: string;
 }
 
+/** To the owner, as a sandbox starts: what it gives for the secrets in these variables of the guest. Answered by SecretsGiven. */
+export interface GiveSecretsMessage {
+  readonly type: "GiveSecrets";
+  readonly envVars: readonly string[];
+}
+
+/** The answer to GiveSecrets: those that the program has something for. */
+export interface SecretsGivenMessage {
+  readonly type: "SecretsGiven";
+  readonly secrets: readonly GivenSecret[];
+}
+
+/** To the owner: the value of a secret that it has a function for, which is about to be sent to a host. Answered by SecretFetched. */
+export interface FetchSecretMessage {
+  readonly type: "FetchSecret";
+  readonly envVar: string;
+  readonly host: string;
+}
+
+/** The answer to FetchSecret. expiresMs: since 1970; not there: until a host refuses it. */
+export interface SecretFetchedMessage {
+  readonly type: "SecretFetched";
+  readonly value: string;
+  readonly expiresMs: number | null;
+}
+
+/** To the owner: its function is to look at a request. The body follows as data once HookReads has asked for it. */
+export interface LookAtRequestMessage {
+  readonly type: "LookAtRequest";
+  readonly request: HookedRequestHead;
+  readonly hasBody: boolean;
+}
+
+/** The same for the response to a request. */
+export interface LookAtResponseMessage {
+  readonly type: "LookAtResponse";
+  readonly request: HookedRequestHead;
+  readonly status: number;
+  readonly fields: readonly HookedField[];
+  readonly hasBody: boolean;
+}
+
+/** The function begins to read the body. */
+export interface HookReadsMessage {
+  readonly type: "HookReads";
+}
+
+/** What the function wants; what is not there stays. isAnswer: a request is not sent, and answered with this. length: of a body that is made, where it is known. The body follows as data, and HookDone ends it. */
+export interface HookDecidesMessage {
+  readonly type: "HookDecides";
+  readonly isAnswer: boolean;
+  readonly method: string | null;
+  readonly url: string | null;
+  readonly status: number | null;
+  readonly fields: readonly HookedField[] | null;
+  readonly body: HookedBody;
+  readonly length: number | null;
+}
+
+/** The function and its body have ended. */
+export interface HookDoneMessage {
+  readonly type: "HookDone";
+}
+
 /** Comes after the root is mounted and before Boot. mode null: that of the tree's root, 0644 or 0755. target: of a symlink. inPlace: the root is a directory of the host's, whose owners and modes are the host's. keepDirectories: no directory that is there is replaced by anything else. into: the name that a file of the host's gets in a directory that is at the path; empty: it takes its place. */
 export interface PatchApplyMessage {
   readonly type: "PatchApply";
@@ -570,6 +685,32 @@ export interface ShutdownMessage {
 /** Processes are gone and file systems are flushed; the guest powers off next. */
 export interface ShuttingDownMessage {
   readonly type: "ShuttingDown";
+}
+
+/** Has everything written that is not on the guest's disks yet. Answered by FileDone. */
+export interface FlushDisksMessage {
+  readonly type: "FlushDisks";
+}
+
+/** Has all processes of the guest stand still, so that it can be copied. Answered by StandsStill; from then on neither side says anything until the supervisor has copied it, and says GoOn. */
+export interface HoldStillMessage {
+  readonly type: "HoldStill";
+}
+
+/** Has the file system of the upper disk written to it, and frozen: whoever writes waits. Answered by DiskFrozen. It is thawed, which is answered by FileDone, when ReleaseDisk says so; when limitMs have passed or somebody in the guest has thawed it sooner, by FileFailed. */
+export interface FreezeDiskMessage {
+  readonly type: "FreezeDisk";
+  readonly limitMs: number;
+}
+
+/** The first answer to FreezeDisk. */
+export interface DiskFrozenMessage {
+  readonly type: "DiskFrozen";
+}
+
+/** The answer to HoldStill. */
+export interface StandsStillMessage {
+  readonly type: "StandsStill";
 }
 
 /** Counts as activity. Answered by Touched. */
@@ -630,6 +771,67 @@ export interface DiscardMessage {
   readonly type: "Discard";
 }
 
+/** Holds the guest's processors. calls: what becomes of what needs the guest meanwhile. flush: what is not on its disks yet is written first. Answered by Done. */
+export interface PauseMessage {
+  readonly type: "Pause";
+  readonly calls: PausedCalls;
+  readonly flush: boolean;
+}
+
+/** Lets them go on. Answered by Done. */
+export interface ResumeMessage {
+  readonly type: "Resume";
+}
+
+/** Writes the guest's memory to the disk and ends its machine: the next start goes on with it. Answered by Done; the end is reported by Ended. */
+export interface SuspendMessage {
+  readonly type: "Suspend";
+}
+
+/** Copies the guest, which goes on, into the directory of a sandbox that is being made: its memory as of one that is suspended, and its upper disk. With `flush` its disks have all that was written before. Answered by Captured. */
+export interface CaptureMessage {
+  readonly type: "Capture";
+  readonly directory: string;
+  readonly flush: boolean;
+}
+
+/** How long the guest stood still for it, and how many bytes of its memory were its own. */
+export interface CapturedMessage {
+  readonly type: "Captured";
+  readonly heldMs: number;
+  readonly ownBytes: number;
+}
+
+/** Has nothing written to the upper disk, so that it can be copied. Answered by DiskHeld when that is so, which may take its turn, and by Done when ReleaseDisk was said and nothing was written in between; else by a Failure. Aborted, the guest goes on. */
+export interface HoldDiskMessage {
+  readonly type: "HoldDisk";
+  readonly flush: GuestFlush;
+}
+
+/** The first answer to HoldDisk: from now on nothing is written. */
+export interface DiskHeldMessage {
+  readonly type: "DiskHeld";
+  readonly hold: DiskHold;
+}
+
+/** It was copied: the guest may write. */
+export interface ReleaseDiskMessage {
+  readonly type: "ReleaseDisk";
+}
+
+/** Copies the guest, which goes on, into a checkpoint of this name in the sandbox's directory. With `flush` its disks have all that was written before. Answered by Captured. */
+export interface MakeCheckpointMessage {
+  readonly type: "MakeCheckpoint";
+  readonly name: string;
+  readonly flush: boolean;
+}
+
+/** Ends the machine without the sandbox, which goes on as it was at the checkpoint. Answered by Done when it runs. */
+export interface RollBackMessage {
+  readonly type: "RollBack";
+  readonly checkpoint: string;
+}
+
 /** The sandbox has ended and its state is on disk. exitCode/signal are QEMU's. */
 export interface EndedMessage {
   readonly type: "Ended";
@@ -688,6 +890,8 @@ export interface MetricsMessage {
   readonly upperFreeBytes: number | null;
   readonly upperHostAllocatedBytes: number | null;
   readonly hostDiskFull: boolean;
+  readonly copies: number;
+  readonly copyPauseMs: number;
 }
 
 /** Asks to be told whenever the sandbox's logs have grown. */
@@ -753,6 +957,13 @@ export interface NetworkEventsMessage {
   readonly lines: readonly string[];
 }
 
+/** Changes the sandbox's secrets: all of it, or nothing. `change` is JSON, with values. `live`: for connections that are made from now on, too, and not only for later runs. Answered by Done. */
+export interface ModifySecretsMessage {
+  readonly type: "ModifySecrets";
+  readonly change: string;
+  readonly live: boolean;
+}
+
 /** The guest is a sandbox and tells what happens in it. */
 export interface EventsMessage {
   readonly type: "Events";
@@ -804,6 +1015,8 @@ export type Message =
   | MountedMessage
   | BootMessage
   | ReadyMessage
+  | GoOnMessage
+  | BecomeCopyMessage
   | BootFailedMessage
   | ClientHelloMessage
   | SupervisorHelloMessage
@@ -843,11 +1056,25 @@ export type Message =
   | FileWatchMessage
   | FileChangesMessage
   | ProvideFilesMessage
+  | GiveSecretsMessage
+  | SecretsGivenMessage
+  | FetchSecretMessage
+  | SecretFetchedMessage
+  | LookAtRequestMessage
+  | LookAtResponseMessage
+  | HookReadsMessage
+  | HookDecidesMessage
+  | HookDoneMessage
   | PatchApplyMessage
   | PingMessage
   | PongMessage
   | ShutdownMessage
   | ShuttingDownMessage
+  | FlushDisksMessage
+  | HoldStillMessage
+  | FreezeDiskMessage
+  | DiskFrozenMessage
+  | StandsStillMessage
   | TouchMessage
   | TouchedMessage
   | DetachMessage
@@ -859,6 +1086,16 @@ export type Message =
   | StateChangedMessage
   | NextMessage
   | DiscardMessage
+  | PauseMessage
+  | ResumeMessage
+  | SuspendMessage
+  | CaptureMessage
+  | CapturedMessage
+  | HoldDiskMessage
+  | DiskHeldMessage
+  | ReleaseDiskMessage
+  | MakeCheckpointMessage
+  | RollBackMessage
   | EndedMessage
   | StatsRequestMessage
   | StatsMessage
@@ -875,6 +1112,7 @@ export type Message =
   | GuestDisconnectedMessage
   | WatchNetworkMessage
   | NetworkEventsMessage
+  | ModifySecretsMessage
   | EventsMessage
   | OutOfMemoryMessage
   | PowerOffMessage
@@ -912,6 +1150,11 @@ export interface MessageOn {
     | TreeSendMessage
     | TreeReceiveMessage
     | FileWatchMessage
+    | SecretsGivenMessage
+    | SecretFetchedMessage
+    | HookReadsMessage
+    | HookDecidesMessage
+    | HookDoneMessage
     | PingMessage
     | TouchMessage
     | DetachMessage
@@ -921,6 +1164,14 @@ export interface MessageOn {
     | WatchStateMessage
     | NextMessage
     | DiscardMessage
+    | PauseMessage
+    | ResumeMessage
+    | SuspendMessage
+    | CaptureMessage
+    | HoldDiskMessage
+    | ReleaseDiskMessage
+    | MakeCheckpointMessage
+    | RollBackMessage
     | MetricsRequestMessage
     | WatchMetricsMessage
     | WatchLogsMessage
@@ -928,6 +1179,7 @@ export interface MessageOn {
     | UpdateNetworkMessage
     | ConnectGuestMessage
     | WatchNetworkMessage
+    | ModifySecretsMessage
     | WarmMessage
     | DiagnoseMessage;
   readonly "supervisor→agent":
@@ -939,6 +1191,8 @@ export interface MessageOn {
     | ClockMessage
     | MountMessage
     | BootMessage
+    | GoOnMessage
+    | BecomeCopyMessage
     | ExecMessage
     | SignalMessage
     | ResizeMessage
@@ -962,7 +1216,11 @@ export interface MessageOn {
     | PatchApplyMessage
     | PingMessage
     | ShutdownMessage
+    | FlushDisksMessage
+    | HoldStillMessage
+    | FreezeDiskMessage
     | NextMessage
+    | ReleaseDiskMessage
     | StatsRequestMessage;
   readonly "agent→supervisor":
     | EndMessage
@@ -986,6 +1244,8 @@ export interface MessageOn {
     | FileChangesMessage
     | PongMessage
     | ShuttingDownMessage
+    | DiskFrozenMessage
+    | StandsStillMessage
     | StatsMessage
     | EventsMessage
     | OutOfMemoryMessage
@@ -1011,10 +1271,16 @@ export interface MessageOn {
     | TreeDoneMessage
     | FileChangesMessage
     | ProvideFilesMessage
+    | GiveSecretsMessage
+    | FetchSecretMessage
+    | LookAtRequestMessage
+    | LookAtResponseMessage
     | PongMessage
     | TouchedMessage
     | DoneMessage
     | StateChangedMessage
+    | CapturedMessage
+    | DiskHeldMessage
     | EndedMessage
     | MetricsMessage
     | LogsChangedMessage
@@ -1074,6 +1340,7 @@ export function encodeMessage(message: Message): Buffer {
       writer.u32(message.tmpSizeMib);
       writer.list(message.programs, (item) => writer.str(item));
       writer.optional(message.network, (item) => writeGuestNetwork(writer, item));
+      writer.optional(message.trust, (item) => writeGuestTrust(writer, item));
       break;
     case "Mounted":
       writer.u8(20);
@@ -1085,9 +1352,22 @@ export function encodeMessage(message: Message): Buffer {
       writer.list(message.mounts, (item) => writeGuestMount(writer, item));
       writer.list(message.scripts, (item) => writeScript(writer, item));
       writer.optional(message.network, (item) => writeGuestNetwork(writer, item));
+      writer.optional(message.trust, (item) => writeGuestTrust(writer, item));
       break;
     case "Ready":
       writer.u8(3);
+      break;
+    case "GoOn":
+      writer.u8(41);
+      writer.bool(message.elsewhere);
+      break;
+    case "BecomeCopy":
+      writer.u8(42);
+      writer.str(message.hostname);
+      writer.str(message.name);
+      writer.str(message.source);
+      writer.u8(message.signal);
+      writer.bool(message.goesOn);
       break;
     case "BootFailed":
       writer.u8(4);
@@ -1296,6 +1576,52 @@ export function encodeMessage(message: Message): Buffer {
       writer.u8(140);
       writer.str(message.path);
       break;
+    case "GiveSecrets":
+      writer.u8(160);
+      writer.list(message.envVars, (item) => writer.str(item));
+      break;
+    case "SecretsGiven":
+      writer.u8(161);
+      writer.list(message.secrets, (item) => writeGivenSecret(writer, item));
+      break;
+    case "FetchSecret":
+      writer.u8(162);
+      writer.str(message.envVar);
+      writer.str(message.host);
+      break;
+    case "SecretFetched":
+      writer.u8(163);
+      writer.str(message.value);
+      writer.optional(message.expiresMs, (item) => writer.u53(item));
+      break;
+    case "LookAtRequest":
+      writer.u8(164);
+      writeHookedRequestHead(writer, message.request);
+      writer.bool(message.hasBody);
+      break;
+    case "LookAtResponse":
+      writer.u8(165);
+      writeHookedRequestHead(writer, message.request);
+      writer.u16(message.status);
+      writer.list(message.fields, (item) => writeHookedField(writer, item));
+      writer.bool(message.hasBody);
+      break;
+    case "HookReads":
+      writer.u8(166);
+      break;
+    case "HookDecides":
+      writer.u8(167);
+      writer.bool(message.isAnswer);
+      writer.optional(message.method, (item) => writer.str(item));
+      writer.optional(message.url, (item) => writer.str(item));
+      writer.optional(message.status, (item) => writer.u16(item));
+      writer.optional(message.fields, (item) => writer.list(item, (item) => writeHookedField(writer, item)));
+      writer.choice(hookedBodys, message.body);
+      writer.optional(message.length, (item) => writer.u53(item));
+      break;
+    case "HookDone":
+      writer.u8(168);
+      break;
     case "PatchApply":
       writer.u8(130);
       writer.choice(patchKinds, message.kind);
@@ -1322,6 +1648,22 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "ShuttingDown":
       writer.u8(35);
+      break;
+    case "FlushDisks":
+      writer.u8(39);
+      break;
+    case "HoldStill":
+      writer.u8(43);
+      break;
+    case "FreezeDisk":
+      writer.u8(45);
+      writer.u32(message.limitMs);
+      break;
+    case "DiskFrozen":
+      writer.u8(46);
+      break;
+    case "StandsStill":
+      writer.u8(44);
       break;
     case "Touch":
       writer.u8(50);
@@ -1358,6 +1700,47 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "Discard":
       writer.u8(56);
+      break;
+    case "Pause":
+      writer.u8(68);
+      writer.choice(pausedCallss, message.calls);
+      writer.bool(message.flush);
+      break;
+    case "Resume":
+      writer.u8(69);
+      break;
+    case "Suspend":
+      writer.u8(73);
+      break;
+    case "Capture":
+      writer.u8(74);
+      writer.str(message.directory);
+      writer.bool(message.flush);
+      break;
+    case "Captured":
+      writer.u8(75);
+      writer.u32(message.heldMs);
+      writer.u53(message.ownBytes);
+      break;
+    case "HoldDisk":
+      writer.u8(76);
+      writer.choice(guestFlushs, message.flush);
+      break;
+    case "DiskHeld":
+      writer.u8(77);
+      writer.choice(diskHolds, message.hold);
+      break;
+    case "ReleaseDisk":
+      writer.u8(78);
+      break;
+    case "MakeCheckpoint":
+      writer.u8(86);
+      writer.str(message.name);
+      writer.bool(message.flush);
+      break;
+    case "RollBack":
+      writer.u8(87);
+      writer.str(message.checkpoint);
       break;
     case "Ended":
       writer.u8(57);
@@ -1406,6 +1789,8 @@ export function encodeMessage(message: Message): Buffer {
       writer.optional(message.upperFreeBytes, (item) => writer.u53(item));
       writer.optional(message.upperHostAllocatedBytes, (item) => writer.u53(item));
       writer.bool(message.hostDiskFull);
+      writer.u53(message.copies);
+      writer.u53(message.copyPauseMs);
       break;
     case "WatchLogs":
       writer.u8(66);
@@ -1449,6 +1834,11 @@ export function encodeMessage(message: Message): Buffer {
       writer.u53(message.from);
       writer.u53(message.lost);
       writer.list(message.lines, (item) => writer.str(item));
+      break;
+    case "ModifySecrets":
+      writer.u8(158);
+      writer.str(message.change);
+      writer.bool(message.live);
       break;
     case "Events":
       writer.u8(36);
@@ -1600,6 +1990,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         tmpSizeMib: reader.u32(),
         programs: reader.list(4, () => reader.str()),
         network: reader.optional(() => readGuestNetwork(reader)),
+        trust: reader.optional(() => readGuestTrust(reader)),
       }),
     },
   ],
@@ -1625,6 +2016,7 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         mounts: reader.list(11, () => readGuestMount(reader)),
         scripts: reader.list(8, () => readScript(reader)),
         network: reader.optional(() => readGuestNetwork(reader)),
+        trust: reader.optional(() => readGuestTrust(reader)),
       }),
     },
   ],
@@ -1635,6 +2027,32 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["agent→supervisor"],
       read: () => ({
         type: "Ready",
+      }),
+    },
+  ],
+  [
+    41,
+    {
+      type: "GoOn",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "GoOn",
+        elsewhere: reader.bool(),
+      }),
+    },
+  ],
+  [
+    42,
+    {
+      type: "BecomeCopy",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "BecomeCopy",
+        hostname: reader.str(),
+        name: reader.str(),
+        source: reader.str(),
+        signal: reader.u8(),
+        goesOn: reader.bool(),
       }),
     },
   ],
@@ -2119,6 +2537,115 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
+    160,
+    {
+      type: "GiveSecrets",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "GiveSecrets",
+        envVars: reader.list(4, () => reader.str()),
+      }),
+    },
+  ],
+  [
+    161,
+    {
+      type: "SecretsGiven",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "SecretsGiven",
+        secrets: reader.list(5, () => readGivenSecret(reader)),
+      }),
+    },
+  ],
+  [
+    162,
+    {
+      type: "FetchSecret",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "FetchSecret",
+        envVar: reader.str(),
+        host: reader.str(),
+      }),
+    },
+  ],
+  [
+    163,
+    {
+      type: "SecretFetched",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "SecretFetched",
+        value: reader.str(),
+        expiresMs: reader.optional(() => reader.u53()),
+      }),
+    },
+  ],
+  [
+    164,
+    {
+      type: "LookAtRequest",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "LookAtRequest",
+        request: readHookedRequestHead(reader),
+        hasBody: reader.bool(),
+      }),
+    },
+  ],
+  [
+    165,
+    {
+      type: "LookAtResponse",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "LookAtResponse",
+        request: readHookedRequestHead(reader),
+        status: reader.u16(),
+        fields: reader.list(8, () => readHookedField(reader)),
+        hasBody: reader.bool(),
+      }),
+    },
+  ],
+  [
+    166,
+    {
+      type: "HookReads",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "HookReads",
+      }),
+    },
+  ],
+  [
+    167,
+    {
+      type: "HookDecides",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "HookDecides",
+        isAnswer: reader.bool(),
+        method: reader.optional(() => reader.str()),
+        url: reader.optional(() => reader.str()),
+        status: reader.optional(() => reader.u16()),
+        fields: reader.optional(() => reader.list(8, () => readHookedField(reader))),
+        body: reader.choice(hookedBodys),
+        length: reader.optional(() => reader.u53()),
+      }),
+    },
+  ],
+  [
+    168,
+    {
+      type: "HookDone",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "HookDone",
+      }),
+    },
+  ],
+  [
     130,
     {
       type: "PatchApply",
@@ -2177,6 +2704,57 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["agent→supervisor"],
       read: () => ({
         type: "ShuttingDown",
+      }),
+    },
+  ],
+  [
+    39,
+    {
+      type: "FlushDisks",
+      routes: ["supervisor→agent"],
+      read: () => ({
+        type: "FlushDisks",
+      }),
+    },
+  ],
+  [
+    43,
+    {
+      type: "HoldStill",
+      routes: ["supervisor→agent"],
+      read: () => ({
+        type: "HoldStill",
+      }),
+    },
+  ],
+  [
+    45,
+    {
+      type: "FreezeDisk",
+      routes: ["supervisor→agent"],
+      read: (reader) => ({
+        type: "FreezeDisk",
+        limitMs: reader.u32(),
+      }),
+    },
+  ],
+  [
+    46,
+    {
+      type: "DiskFrozen",
+      routes: ["agent→supervisor"],
+      read: () => ({
+        type: "DiskFrozen",
+      }),
+    },
+  ],
+  [
+    44,
+    {
+      type: "StandsStill",
+      routes: ["agent→supervisor"],
+      read: () => ({
+        type: "StandsStill",
       }),
     },
   ],
@@ -2294,6 +2872,117 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
+    68,
+    {
+      type: "Pause",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "Pause",
+        calls: reader.choice(pausedCallss),
+        flush: reader.bool(),
+      }),
+    },
+  ],
+  [
+    69,
+    {
+      type: "Resume",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Resume",
+      }),
+    },
+  ],
+  [
+    73,
+    {
+      type: "Suspend",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Suspend",
+      }),
+    },
+  ],
+  [
+    74,
+    {
+      type: "Capture",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "Capture",
+        directory: reader.str(),
+        flush: reader.bool(),
+      }),
+    },
+  ],
+  [
+    75,
+    {
+      type: "Captured",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "Captured",
+        heldMs: reader.u32(),
+        ownBytes: reader.u53(),
+      }),
+    },
+  ],
+  [
+    76,
+    {
+      type: "HoldDisk",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "HoldDisk",
+        flush: reader.choice(guestFlushs),
+      }),
+    },
+  ],
+  [
+    77,
+    {
+      type: "DiskHeld",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "DiskHeld",
+        hold: reader.choice(diskHolds),
+      }),
+    },
+  ],
+  [
+    78,
+    {
+      type: "ReleaseDisk",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: () => ({
+        type: "ReleaseDisk",
+      }),
+    },
+  ],
+  [
+    86,
+    {
+      type: "MakeCheckpoint",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "MakeCheckpoint",
+        name: reader.str(),
+        flush: reader.bool(),
+      }),
+    },
+  ],
+  [
+    87,
+    {
+      type: "RollBack",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "RollBack",
+        checkpoint: reader.str(),
+      }),
+    },
+  ],
+  [
     57,
     {
       type: "Ended",
@@ -2380,6 +3069,8 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         upperFreeBytes: reader.optional(() => reader.u53()),
         upperHostAllocatedBytes: reader.optional(() => reader.u53()),
         hostDiskFull: reader.bool(),
+        copies: reader.u53(),
+        copyPauseMs: reader.u53(),
       }),
     },
   ],
@@ -2497,6 +3188,18 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
     },
   ],
   [
+    158,
+    {
+      type: "ModifySecrets",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "ModifySecrets",
+        change: reader.str(),
+        live: reader.bool(),
+      }),
+    },
+  ],
+  [
     36,
     {
       type: "Events",
@@ -2597,6 +3300,18 @@ export function readGuestAddress(reader: WireReader): GuestAddress {
     address: reader.bytes(),
     prefix: reader.u8(),
     gateway: reader.bytes(),
+  };
+}
+
+export function writeGuestTrust(writer: WireWriter, value: GuestTrust): void {
+  writer.optional(value.authority, (item) => writer.str(item));
+  writer.list(value.hostRoots, (item) => writer.str(item));
+}
+
+export function readGuestTrust(reader: WireReader): GuestTrust {
+  return {
+    authority: reader.optional(() => reader.str()),
+    hostRoots: reader.list(4, () => reader.str()),
   };
 }
 
@@ -2785,6 +3500,44 @@ export function readFileChange(reader: WireReader): FileChange {
     name: reader.bytes(),
     isDirectory: reader.bool(),
     cookie: reader.u32(),
+  };
+}
+
+export function writeHookedField(writer: WireWriter, value: HookedField): void {
+  writer.str(value.name);
+  writer.str(value.value);
+}
+
+export function readHookedField(reader: WireReader): HookedField {
+  return {
+    name: reader.str(),
+    value: reader.str(),
+  };
+}
+
+export function writeHookedRequestHead(writer: WireWriter, value: HookedRequestHead): void {
+  writer.str(value.method);
+  writer.str(value.url);
+  writer.list(value.fields, (item) => writeHookedField(writer, item));
+}
+
+export function readHookedRequestHead(reader: WireReader): HookedRequestHead {
+  return {
+    method: reader.str(),
+    url: reader.str(),
+    fields: reader.list(8, () => readHookedField(reader)),
+  };
+}
+
+export function writeGivenSecret(writer: WireWriter, value: GivenSecret): void {
+  writer.str(value.envVar);
+  writer.optional(value.value, (item) => writer.str(item));
+}
+
+export function readGivenSecret(reader: WireReader): GivenSecret {
+  return {
+    envVar: reader.str(),
+    value: reader.optional(() => reader.str()),
   };
 }
 

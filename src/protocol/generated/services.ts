@@ -95,6 +95,33 @@ const providers: Service = {
   ends: [],
 };
 
+/** What a program gives for the secrets of its sandbox, once for each run. */
+const secretsGiven: Service = {
+  name: "secretsGiven",
+  routes: ["supervisor→client"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["SecretsGiven"],
+};
+
+/** A value of a secret, when it is needed. */
+const secretFetch: Service = {
+  name: "secretFetch",
+  routes: ["supervisor→client"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["SecretFetched"],
+};
+
+/** One call of a function that looks at a request or a response. Data is the body that has come one way, and the one that the function makes the other way. A Failure before HookDecides is what the function has failed by, one after it breaks the message off. */
+const hooks: Service = {
+  name: "hooks",
+  routes: ["supervisor→client"],
+  opener: { messages: [], data: true, extra: false },
+  acceptor: { messages: ["HookReads", "HookDecides"], data: true, extra: false },
+  ends: ["HookDone"],
+};
+
 /** A change of the root. The data, if the patch has any, ends with End. */
 const patch: Service = {
   name: "patch",
@@ -125,6 +152,78 @@ const touch: Service = {
 /** How and when the sandbox ends. */
 const end: Service = {
   name: "end",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Done"],
+};
+
+/** Has the guest stand still. */
+const stillness: Service = {
+  name: "stillness",
+  routes: ["supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["StandsStill"],
+};
+
+/** Writes back what is only in the guest's memory. */
+const flush: Service = {
+  name: "flush",
+  routes: ["supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["FileDone", "FileFailed"],
+};
+
+/** The upper disk as it is at one moment. Frozen for as long as the stream is open. */
+const diskFreeze: Service = {
+  name: "diskFreeze",
+  routes: ["supervisor→agent"],
+  opener: { messages: ["ReleaseDisk"], data: false, extra: false },
+  acceptor: { messages: ["DiskFrozen"], data: false, extra: false },
+  ends: ["FileDone", "FileFailed"],
+};
+
+/** The upper disk as it is at one moment, for whoever copies it. Held for as long as the stream is open. */
+const diskHold: Service = {
+  name: "diskHold",
+  routes: ["client→supervisor"],
+  opener: { messages: ["ReleaseDisk"], data: false, extra: false },
+  acceptor: { messages: ["DiskHeld"], data: false, extra: false },
+  ends: ["Done"],
+};
+
+/** Whether the guest runs. */
+const pause: Service = {
+  name: "pause",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Done"],
+};
+
+/** A copy of the guest. */
+const capture: Service = {
+  name: "capture",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Captured"],
+};
+
+/** A copy to go back to. */
+const checkpoint: Service = {
+  name: "checkpoint",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Captured"],
+};
+
+/** The way back to it. */
+const rollback: Service = {
+  name: "rollback",
   routes: ["client→supervisor"],
   opener: { messages: [], data: false, extra: false },
   acceptor: { messages: [], data: false, extra: false },
@@ -203,6 +302,15 @@ const networkUpdate: Service = {
   ends: ["NetworkStatus"],
 };
 
+/** A change of a running sandbox's secrets. */
+const secretsModification: Service = {
+  name: "secretsModification",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Done"],
+};
+
 /** A TCP connection to a port of the guest. No data before GuestConnected. End is a FIN; Failure is a reset, or that there was no connection. */
 const guestConnection: Service = {
   name: "guestConnection",
@@ -260,6 +368,10 @@ export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<Messag
   ["TreeReceive", treeReceive],
   ["FileWatch", fileWatch],
   ["ProvideFiles", providers],
+  ["GiveSecrets", secretsGiven],
+  ["FetchSecret", secretFetch],
+  ["LookAtRequest", hooks],
+  ["LookAtResponse", hooks],
   ["PatchApply", patch],
   ["Ping", ping],
   ["Touch", touch],
@@ -268,6 +380,16 @@ export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<Messag
   ["Kill", end],
   ["Drain", end],
   ["Discard", end],
+  ["HoldStill", stillness],
+  ["FlushDisks", flush],
+  ["FreezeDisk", diskFreeze],
+  ["HoldDisk", diskHold],
+  ["Pause", pause],
+  ["Resume", pause],
+  ["Suspend", pause],
+  ["Capture", capture],
+  ["MakeCheckpoint", checkpoint],
+  ["RollBack", rollback],
   ["Shutdown", shutdown],
   ["WatchState", states],
   ["StatsRequest", stats],
@@ -276,6 +398,7 @@ export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<Messag
   ["WatchLogs", logs],
   ["NetworkRequest", networkStatus],
   ["UpdateNetwork", networkUpdate],
+  ["ModifySecrets", secretsModification],
   ["ConnectGuest", guestConnection],
   ["WatchNetwork", networkEvents],
   ["Events", events],
@@ -292,6 +415,8 @@ export const connectionMessages: readonly MessageType[] = [
   "Mounted",
   "Boot",
   "Ready",
+  "GoOn",
+  "BecomeCopy",
   "BootFailed",
   "ClientHello",
   "SupervisorHello",

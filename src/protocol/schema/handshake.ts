@@ -4,12 +4,17 @@ import { fromAgent, toAgent, toClient, toSupervisor, type Area } from "./types.t
 export const handshake = {
   enums: {
     /** How a sandbox was started: from a template beside its supervisor, from a template, or from its kernel. */
-    StartRoute: ["prelaunched", "restored", "cold"],
+    StartRoute: ["prelaunched", "restored", "cold", "continued"],
   },
   structs: {
     /** The guest's end of its cable. `mac` has six bytes; addresses 4 or 16, one of a family at most, each with its gateway. */
     GuestNetwork: { mac: "bytes", mtu: "u32", addresses: { list: { struct: "GuestAddress" } } },
     GuestAddress: { address: "bytes", prefix: "u8", gateway: "bytes" },
+    /**
+     * Whom the guest is to believe beside those that its image does. `authority`: of the certificates that it is shown in the place of
+     * servers' own; not there: none is. `hostRoots`: what the host believes. All are certificates in PEM, each with a newline at its end.
+     */
+    GuestTrust: { authority: { optional: "str" }, hostRoots: { list: "str" } },
     Script: { name: "str", content: "bytes" },
     /**
      * What is mounted at a path of the guest, which is made where it is missing: exactly one of `memory`, `disk` and `files` is there. A
@@ -84,6 +89,8 @@ export const handshake = {
         programs: { list: "str" },
         /** As it is likely to be: a Boot that says the same has nothing to change. */
         network: { optional: { struct: "GuestNetwork" } },
+        /** Installed at once, where it is likely to be what Boot says. */
+        trust: { optional: { struct: "GuestTrust" } },
       },
     },
     Mounted: { tag: 20, routes: fromAgent, doc: "The answer to Mount.", fields: {} },
@@ -100,6 +107,8 @@ export const handshake = {
         scripts: { list: { struct: "Script" } },
         /** Not there: there is no interface but the loopback one, or it is left as it is. */
         network: { optional: { struct: "GuestNetwork" } },
+        /** Installed before anything of the image runs. Not there: nobody more than its image believes. */
+        trust: { optional: { struct: "GuestTrust" } },
       },
     },
     Ready: {
@@ -107,6 +116,18 @@ export const handshake = {
       routes: fromAgent,
       doc: "The root file system is mounted and commands can be run.",
       fields: {},
+    },
+    GoOn: {
+      tag: 41,
+      routes: toAgent,
+      doc: "A guest that stands still goes on as the sandbox that it is. With `elsewhere` in another machine than before: its connections to the outside are reset.",
+      fields: { elsewhere: "bool" },
+    },
+    BecomeCopy: {
+      tag: 42,
+      routes: toAgent,
+      doc: "A guest that stands still is a copy of the one that was asked to: it gets a name and an id of its own, and goes on, unless it is to stand still until it is told again. Comes after Seed; answered by Ready or BootFailed. The names are those of the sandboxes, for /.msb/fork.json; the signal is for all programs that have a handler for it, 0 for none.",
+      fields: { hostname: "str", name: "str", source: "str", signal: "u8", goesOn: "bool" },
     },
     BootFailed: {
       tag: 4,

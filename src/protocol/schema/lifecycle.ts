@@ -12,7 +12,11 @@ import {
 
 export const lifecycle = {
   enums: {
-    SandboxState: ["starting", "running", "draining", "stopped", "crashed"],
+    SandboxState: ["starting", "running", "draining", "stopped", "crashed", "paused"],
+    PausedCalls: ["fail", "wait", "wake"],
+    GuestFlush: ["auto", "required", "skip"],
+    /** frozen: by its guest, with all that was written. halted: the guest's processors are held for it. paused: they were already. */
+    DiskHold: ["frozen", "halted", "paused"],
   },
   messages: {
     Ping: {
@@ -34,6 +38,26 @@ export const lifecycle = {
       doc: "Processes are gone and file systems are flushed; the guest powers off next.",
       fields: {},
     },
+    FlushDisks: {
+      tag: 39,
+      routes: toAgent,
+      doc: "Has everything written that is not on the guest's disks yet. Answered by FileDone.",
+      fields: {},
+    },
+    HoldStill: {
+      tag: 43,
+      routes: toAgent,
+      doc: "Has all processes of the guest stand still, so that it can be copied. Answered by StandsStill; from then on neither side says anything until the supervisor has copied it, and says GoOn.",
+      fields: {},
+    },
+    FreezeDisk: {
+      tag: 45,
+      routes: toAgent,
+      doc: "Has the file system of the upper disk written to it, and frozen: whoever writes waits. Answered by DiskFrozen. It is thawed, which is answered by FileDone, when ReleaseDisk says so; when limitMs have passed or somebody in the guest has thawed it sooner, by FileFailed.",
+      fields: { limitMs: "u32" },
+    },
+    DiskFrozen: { tag: 46, routes: fromAgent, doc: "The first answer to FreezeDisk.", fields: {} },
+    StandsStill: { tag: 44, routes: fromAgent, doc: "The answer to HoldStill.", fields: {} },
     Touch: { tag: 50, routes: toSupervisor, doc: "Counts as activity. Answered by Touched.", fields: {} },
     Touched: {
       tag: 51,
@@ -85,6 +109,56 @@ export const lifecycle = {
       doc: "Ends the VM of an ephemeral sandbox at once. Answered by Done as soon as nobody finds the sandbox any more and its name is free; what there is of it goes after that.",
       fields: {},
     },
+    Pause: {
+      tag: 68,
+      routes: toSupervisor,
+      doc: "Holds the guest's processors. calls: what becomes of what needs the guest meanwhile. flush: what is not on its disks yet is written first. Answered by Done.",
+      fields: { calls: { enum: "PausedCalls" }, flush: "bool" },
+    },
+    Resume: { tag: 69, routes: toSupervisor, doc: "Lets them go on. Answered by Done.", fields: {} },
+    Suspend: {
+      tag: 73,
+      routes: toSupervisor,
+      doc: "Writes the guest's memory to the disk and ends its machine: the next start goes on with it. Answered by Done; the end is reported by Ended.",
+      fields: {},
+    },
+    Capture: {
+      tag: 74,
+      routes: toSupervisor,
+      doc: "Copies the guest, which goes on, into the directory of a sandbox that is being made: its memory as of one that is suspended, and its upper disk. With `flush` its disks have all that was written before. Answered by Captured.",
+      fields: { directory: "str", flush: "bool" },
+    },
+    Captured: {
+      tag: 75,
+      routes: toClient,
+      doc: "How long the guest stood still for it, and how many bytes of its memory were its own.",
+      fields: { heldMs: "u32", ownBytes: "u53" },
+    },
+    HoldDisk: {
+      tag: 76,
+      routes: toSupervisor,
+      doc: "Has nothing written to the upper disk, so that it can be copied. Answered by DiskHeld when that is so, which may take its turn, and by Done when ReleaseDisk was said and nothing was written in between; else by a Failure. Aborted, the guest goes on.",
+      fields: { flush: { enum: "GuestFlush" } },
+    },
+    DiskHeld: {
+      tag: 77,
+      routes: toClient,
+      doc: "The first answer to HoldDisk: from now on nothing is written.",
+      fields: { hold: { enum: "DiskHold" } },
+    },
+    ReleaseDisk: { tag: 78, routes: down, doc: "It was copied: the guest may write.", fields: {} },
+    MakeCheckpoint: {
+      tag: 86,
+      routes: toSupervisor,
+      doc: "Copies the guest, which goes on, into a checkpoint of this name in the sandbox's directory. With `flush` its disks have all that was written before. Answered by Captured.",
+      fields: { name: "str", flush: "bool" },
+    },
+    RollBack: {
+      tag: 87,
+      routes: toSupervisor,
+      doc: "Ends the machine without the sandbox, which goes on as it was at the checkpoint. Answered by Done when it runs.",
+      fields: { checkpoint: "str" },
+    },
     Ended: {
       tag: 57,
       routes: toClient,
@@ -106,6 +180,31 @@ export const lifecycle = {
       ["Detach", "Stop", "Kill", "Drain", "Discard"],
       ["Done"],
     ),
+    stillness: requests("Has the guest stand still.", toAgent, ["HoldStill"], ["StandsStill"]),
+    flush: requests(
+      "Writes back what is only in the guest's memory.",
+      toAgent,
+      ["FlushDisks"],
+      ["FileDone", "FileFailed"],
+    ),
+    diskFreeze: {
+      doc: "The upper disk as it is at one moment. Frozen for as long as the stream is open.",
+      opens: ["FreezeDisk"],
+      routes: toAgent,
+      opener: { messages: ["ReleaseDisk"], data: [] },
+      acceptor: { ...silent, messages: ["DiskFrozen"], ends: ["FileDone", "FileFailed"] },
+    },
+    diskHold: {
+      doc: "The upper disk as it is at one moment, for whoever copies it. Held for as long as the stream is open.",
+      opens: ["HoldDisk"],
+      routes: toSupervisor,
+      opener: { messages: ["ReleaseDisk"], data: [] },
+      acceptor: { ...silent, messages: ["DiskHeld"], ends: ["Done"] },
+    },
+    pause: requests("Whether the guest runs.", toSupervisor, ["Pause", "Resume", "Suspend"], ["Done"]),
+    capture: requests("A copy of the guest.", toSupervisor, ["Capture"], ["Captured"]),
+    checkpoint: requests("A copy to go back to.", toSupervisor, ["MakeCheckpoint"], ["Captured"]),
+    rollback: requests("The way back to it.", toSupervisor, ["RollBack"], ["Done"]),
     shutdown: requests("The orderly end of the guest.", toAgent, ["Shutdown"], ["ShuttingDown"]),
     states: {
       doc: "A subscription to the sandbox's state, until its end.",

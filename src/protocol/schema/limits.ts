@@ -43,7 +43,7 @@ export const frameKinds = { control: 0, data: 1, extra: 2 } as const;
  */
 export const openStreams: Readonly<Record<Route, number>> = {
   "client→supervisor": 16_384,
-  "supervisor→client": 64,
+  "supervisor→client": 256,
   "supervisor→agent": 1 << 24,
   "agent→supervisor": 16,
 };

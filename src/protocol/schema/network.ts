@@ -96,6 +96,12 @@ export const network = {
       doc: "Lines of network.log, in order. All that came before `from` when this was asked for first is in the files. `lost` lines before these were dropped, because the subscriber did not ask for so long.",
       fields: { from: "u53", lost: "u53", lines: { list: "str" } },
     },
+    ModifySecrets: {
+      tag: 158,
+      routes: toSupervisor,
+      doc: "Changes the sandbox's secrets: all of it, or nothing. `change` is JSON, with values. `live`: for connections that are made from now on, too, and not only for later runs. Answered by Done.",
+      fields: { change: "str", live: "bool" },
+    },
   },
   services: {
     networkStatus: requests(
@@ -109,6 +115,12 @@ export const network = {
       toSupervisor,
       ["UpdateNetwork"],
       ["NetworkStatus"],
+    ),
+    secretsModification: requests(
+      "A change of a running sandbox's secrets.",
+      toSupervisor,
+      ["ModifySecrets"],
+      ["Done"],
     ),
     guestConnection: {
       doc: "A TCP connection to a port of the guest. No data before GuestConnected. End is a FIN; Failure is a reset, or that there was no connection.",

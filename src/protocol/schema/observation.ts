@@ -43,6 +43,8 @@ export const observation = {
         upperFreeBytes: { optional: "u53" },
         upperHostAllocatedBytes: { optional: "u53" },
         hostDiskFull: "bool",
+        copies: "u53",
+        copyPauseMs: "u53",
       },
     },
     WatchLogs: {

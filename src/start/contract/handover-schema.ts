@@ -52,7 +52,12 @@ const guest = v.array(
   }),
 );
 
-const network = v.nullable(v.object({ families: v.array(v.picklist([4, 6])) }));
+const network = v.nullable(
+  v.object({
+    families: v.array(v.picklist([4, 6])),
+    trust: v.nullable(v.object({ authority: v.nullable(v.string()), hostRoots: v.array(v.string()) })),
+  }),
+);
 
 const prelaunch = v.variant("kind", [
   v.object({ kind: v.literal("none"), reason: v.string() }),
@@ -114,6 +119,7 @@ const inputs = v.object({
       v.object({ kind: v.literal("pdeathsig"), setpriv: path }),
       v.object({ kind: v.literal("watcher") }),
     ]),
+    env: v.nullable(path),
     identity: v.string(),
   }),
   kernel: v.object({

@@ -1,12 +1,13 @@
 import type { Family } from "../../host/ip/address.ts";
 import type { HostAccelerator } from "../../machine/accelerator/host-accelerators.ts";
+import type { TrustedByGuest } from "../../guest-setup/boot-messages.ts";
 import type { ServedMount } from "../../file-server/options.ts";
 import type { QemuBinary } from "../../machine/qemu/qemu-binary.ts";
 import type { Accelerator, Disk, GuestKernel, Share } from "../../machine/types.ts";
 import type { GuestMount, Root } from "../../protocol/generated/messages.ts";
 
 /** Raised whenever something below changes, or what QEMU's monitor is told first: the supervisor may be of another version. */
-export const HANDOVER_FORMAT: number = 3;
+export const HANDOVER_FORMAT: number = 4;
 
 /**
  * What whoever starts a supervisor has found out while Node comes up in it: how to start QEMU at once, where that can be done,
@@ -57,6 +58,8 @@ export interface PrelaunchOrder {
 export interface PreparedNetwork {
   /** That the host has a way out for. */
   readonly families: readonly Family[];
+  /** Whom its guest believes beside its image; null: nobody. */
+  readonly trust: TrustedByGuest | null;
 }
 
 /** The template that a machine goes on from. */

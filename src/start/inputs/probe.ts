@@ -43,7 +43,7 @@ export async function probeInputs(subject: Subject, signal: AbortSignal): Promis
   });
   const root = prepareRoot(record.config, paths, home, signal);
   const mounts = prepareMounts(record.config, home, paths);
-  const network = prepareNetwork(record.config);
+  const network = prepareNetwork(record.config, home);
   const candidates = hostAccelerators();
   const tscKhz = kernel.then((found) => measureTscKhz(found, home.cache));
   await Promise.allSettled([usage, qemu, kernel, root, mounts, network, candidates, tscKhz]);

@@ -12,7 +12,7 @@ import { sandboxPaths } from "../../store/sandboxes.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import { prepareRoot } from "./root.ts";
-import type { TemplateKeys } from "../contract/handover.ts";
+import type { PreparedNetwork, TemplateKeys } from "../contract/handover.ts";
 import { templateKeys } from "./template-key.ts";
 
 // Needs the guest's files (`npm run build`).
@@ -33,6 +33,7 @@ const qemu: QemuBinary = {
   version: "7.2.22",
   seccomp: true,
   lifeline: { kind: "watcher" },
+  env: null,
   identity: "q",
 };
 const kernel: GuestKernel = {
@@ -49,6 +50,7 @@ interface Changes {
   readonly qemu?: Partial<QemuBinary>;
   readonly kernel?: Partial<GuestKernel>;
   readonly accelerator?: Accelerator;
+  readonly network?: PreparedNetwork | null;
 }
 
 async function keys(changes: Changes = {}): Promise<TemplateKeys> {
@@ -65,8 +67,26 @@ async function keys(changes: Changes = {}): Promise<TemplateKeys> {
     qemu: { ...qemu, ...changes.qemu },
     kernel: { ...kernel, ...changes.kernel },
     accelerator: changes.accelerator ?? "tcg",
+    network: changes.network ?? null,
   });
 }
+
+test("whom a guest believes is in the template of its image, and nothing else of its network is", async () => {
+  const believing = (trust: PreparedNetwork["trust"], families: PreparedNetwork["families"] = [4]) =>
+    keys({ network: { families, trust } });
+  const nobody = await keys();
+  assert.deepEqual(await believing(null, [4, 6]), nobody);
+  const one = await believing({ authority: "one", hostRoots: [] });
+  const others = [
+    await believing({ authority: "two", hostRoots: [] }),
+    await believing({ authority: "one", hostRoots: ["root"] }),
+    await believing({ authority: null, hostRoots: ["root"] }),
+  ];
+  const all = [nobody, one, ...others];
+  assert.equal(new Set(all.map(({ image }) => image)).size, all.length);
+  assert.equal(new Set(all.map(({ machine }) => machine)).size, 1);
+  assert.deepEqual(await believing({ authority: "one", hostRoots: [] }, [6]), one);
+});
 
 test("what a sandbox is called and does is no part of its template", async () => {
   const changes: Changes = {

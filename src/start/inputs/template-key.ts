@@ -10,7 +10,7 @@ import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { TemplateRecord } from "../../store/templates/template-record.ts";
 import type { Template } from "../../store/templates/templates.ts";
 import { mountMessage } from "../../guest-setup/boot-messages.ts";
-import type { PreparedRoot, TemplateKeys, TemplateOrigin } from "../contract/handover.ts";
+import type { PreparedNetwork, PreparedRoot, TemplateKeys, TemplateOrigin } from "../contract/handover.ts";
 import { machineSpec } from "./machine-spec.ts";
 
 /** Raised when what a template holds changes in a way that nothing below shows. */
@@ -23,6 +23,7 @@ export interface TemplateSubject {
   readonly kernel: GuestKernel;
   readonly accelerator: Accelerator;
   readonly root: PreparedRoot;
+  readonly network: PreparedNetwork | null;
 }
 
 export async function templateKeys(subject: TemplateSubject): Promise<TemplateKeys> {
@@ -58,14 +59,23 @@ async function machineKey({ record, qemu, kernel, accelerator }: TemplateSubject
   ]);
 }
 
-function imageKey({ record, root, kernel }: TemplateSubject, machineTemplate: string): string | null {
+function imageKey(
+  { record, root, kernel, network }: TemplateSubject,
+  machineTemplate: string,
+): string | null {
   if (root.template === null || kernel.custom) return null;
   const { tmpSizeMib } = mountMessage(record, root, null);
-  return keyOf([machineTemplate, root.template.identity, root.description, tmpSizeMib]);
+  return keyOf([
+    machineTemplate,
+    root.template.identity,
+    root.description,
+    tmpSizeMib,
+    network?.trust ?? null,
+  ]);
 }
 
 /** Whether the clock of the template's guest goes right on this host. @param tscKhz null when the guest need not know */
-export function clockFits({ tscKhz: then }: TemplateRecord, tscKhz: number | null): boolean {
+export function clockFits({ tscKhz: then }: Pick<TemplateRecord, "tscKhz">, tscKhz: number | null): boolean {
   return tscKhz === null || then === null || isSameTsc(tscKhz, then);
 }
 

@@ -2,6 +2,7 @@ import { machineCommand } from "../../machine/machine.ts";
 import { openingLines } from "../../machine/memory/save-restore.ts";
 import { encodeControlFrame } from "../../protocol/control.ts";
 import { PROTOCOL_VERSION, type Message } from "../../protocol/generated/messages.ts";
+import { readSuspension } from "../../store/suspension.ts";
 import { inspectTemplate } from "../../store/templates/templates.ts";
 import {
   HANDOVER_FORMAT,
@@ -35,7 +36,9 @@ export async function planHandover(subject: Subject, supervisorPid: number): Pro
   let inputs: StartInputs | null = null;
   let prelaunch: Prelaunch;
   try {
-    if (subject.record.config.kernelPath === null) {
+    if ((await readSuspension(subject.paths.directory)) !== null)
+      prelaunch = none("it goes on where it was suspended");
+    else if (subject.record.config.kernelPath === null) {
       inputs = await orNull(probeInputs(subject, signal), signal);
       prelaunch =
         inputs === null

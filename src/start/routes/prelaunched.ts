@@ -62,6 +62,18 @@ async function becomePrelaunched(
   }
 }
 
+/** It is of no use: the guest goes on from elsewhere. */
+export async function discardPrelaunched(
+  context: StartContext,
+  { prelaunch }: Pick<Received, "prelaunch">,
+): Promise<void> {
+  if (prelaunch.kind === "none") {
+    await discardRefused(context, prelaunch);
+    return;
+  }
+  await Machine.adopt(prelaunch.spawned, prelaunch.order.accelerator)[Symbol.asyncDispose]();
+}
+
 async function discardRefused(
   { runtimeLog }: StartContext,
   { reason, isFault, stray, strayUpper }: RefusedPrelaunch,

@@ -161,7 +161,8 @@ async function mountAndSave(
     agent.seed();
     agent.setClock();
     const cable = network === null ? null : usualNetwork(network.families);
-    const mount = mountMessage(context.record, root, cable, root.template?.programs);
+    const saved = { programs: root.template?.programs ?? [], trust: network?.trust ?? null };
+    const mount = mountMessage(context.record, root, cable, saved);
     await within(context.operation, limit, (operation) => unlessOver(agent.mount(mount), machine, operation));
   } catch (error) {
     const startError = await endedBy(context, started, "build_vm", error, limit);

@@ -120,7 +120,7 @@ export function linkToRestored(
   machine: Machine,
   startedAtMs: number,
   network: PreparedNetwork | null,
-  { agentVersion, kernelRelease }: TemplateOrigin,
+  { agentVersion, kernelRelease }: Pick<TemplateOrigin, "agentVersion" | "kernelRelease">,
 ): StartedMachine {
   context.kernelLog.follow(machine.console);
   const hello = { protocolVersion: PROTOCOL_VERSION, agentVersion, kernelRelease };

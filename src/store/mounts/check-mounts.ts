@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { VolumeMount } from "../../config/mounts/volume-mount.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 import type { VolumeConfig } from "../../config/volumes/volume-config.ts";
+import { filesOf } from "../../config/sandbox/suspendable.ts";
 import { InvalidConfigError } from "../../errors/index.ts";
 import type { Home } from "../home.ts";
 import { missingImage, noImageFile } from "./image-faults.ts";
@@ -21,6 +22,8 @@ export interface CheckedMounts {
   readonly mounts: readonly VolumeMount[];
   /** The volumes that are to be made for it. */
   readonly missing: readonly VolumeConfig[];
+  /** Where files of the host, or of a program, will be in the guest; null: nowhere. */
+  readonly files: string | null;
 }
 
 /**
@@ -104,7 +107,8 @@ export async function checkMounts(
     });
   }
   await checkNestedPlaces(checked, shared);
-  return { mounts: checked, missing: named.missing };
+  const files = filesOf(image, checked, (mount) => shared.some(({ guest }) => guest === mount.guest));
+  return { mounts: checked, missing: named.missing, files };
 }
 
 async function requireDisk(path: string): Promise<void> {

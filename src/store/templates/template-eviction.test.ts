@@ -64,7 +64,7 @@ test("without a directory of templates there are none", async () => {
   const { home } = scope;
   await rm(home.templates, { recursive: true });
   assert.deepEqual(await listTemplates(home), []);
-  assert.deepEqual(await pruneTemplates(home), { templates: 0, bytes: 0 });
+  assert.deepEqual(await pruneTemplates(home), { templates: 0, bytes: 0, keys: [] });
 });
 
 test("the ones that were not used for longest go, damaged ones count", async () => {

@@ -94,24 +94,44 @@ export async function evictTemplates(
   return removed;
 }
 
+export interface TemplatePruning {
+  /** Of those that can be used, only what nobody has used since then goes; all when it is not given. */
+  readonly unusedSince?: Date | undefined;
+  /** Nothing is removed: it is only found out what would be. */
+  readonly dryRun?: boolean | undefined;
+  /** Given up between two of them. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PrunedTemplates extends RemovedTemplates {
+  readonly keys: readonly string[];
+}
+
 /**
- * Removes all templates, and what killed processes left of some. What is being made at the moment is spared.
+ * Removes templates, and, unless it is to be found out only, what killed processes left of some. What is being made at the moment is spared.
  *
- * @throws IoError for what could not be removed, after the rest was
+ * @throws IoError for what could not be removed, after the rest was; the reason of the signal
  */
-export async function pruneTemplates(home: Home): Promise<RemovedTemplates> {
-  const removed = { templates: 0, bytes: 0 };
+export async function pruneTemplates(
+  home: Home,
+  { unusedSince, dryRun = false, signal }: TemplatePruning = {},
+): Promise<PrunedTemplates> {
+  const removed = { templates: 0, bytes: 0, keys: [] as string[] };
   const failures: unknown[] = [];
   for (const template of await listTemplates(home)) {
+    signal?.throwIfAborted();
+    const isUsed = unusedSince !== undefined && template.lastUsedAt >= unusedSince;
+    if (isUsed && template.damage === null) continue;
     try {
-      if (!(await removeTemplate(home, template))) continue;
+      if (!dryRun && !(await removeTemplate(home, template))) continue;
       removed.templates += 1;
       removed.bytes += template.diskBytes;
+      removed.keys.push(template.key);
     } catch (error) {
       failures.push(error);
     }
   }
-  await sweepTemplateLeftovers(home);
+  if (!dryRun) await sweepTemplateLeftovers(home);
   if (failures.length > 0) throw failures[0];
   return removed;
 }

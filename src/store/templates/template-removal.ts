@@ -2,6 +2,7 @@ import { lstat, readdir, rename, rm, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { randomHex } from "../../host/system/entropy.ts";
 import { socketPath, type Home } from "../home.ts";
+import { removeLeftover, type Discard } from "../leftovers.ts";
 import { tryLockFile } from "../../host/locks/lock.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 
@@ -96,27 +97,30 @@ export function stagingSocket(home: Home, directory: string): string {
 }
 
 /** Removes a template in the making, whose lock the caller holds. Its lock goes last: until then it can be swept. */
-export async function removeStaging(home: Home, directory: string): Promise<void> {
+export async function removeStaging(
+  home: Home,
+  directory: string,
+  discard: Discard = removeLeftover,
+): Promise<void> {
   await rm(stagingSocket(home, directory), { force: true }).catch(() => undefined);
-  await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+  await discard(directory).catch(() => undefined);
   await unlink(`${directory}.lock`).catch(() => undefined);
 }
 
 /** Removes what was put aside, and what processes left that were killed while they made a template or saw to one. */
-export async function sweepTemplateLeftovers(home: Home): Promise<void> {
+export async function sweepTemplateLeftovers(home: Home, discard: Discard = removeLeftover): Promise<void> {
   const names = await readdir(home.templates).catch(() => []);
   const stagings = new Set<string>();
   for (const name of names) {
     const path = join(home.templates, name);
-    if (name.startsWith(removedPrefix)) {
-      await rm(path, { recursive: true, force: true }).catch(() => undefined);
-    } else if (name.startsWith(stagingPrefix)) stagings.add(name.replace(/\.lock$/, ""));
+    if (name.startsWith(removedPrefix)) await discard(path).catch(() => undefined);
+    else if (name.startsWith(stagingPrefix)) stagings.add(name.replace(/\.lock$/, ""));
     else if (keyLockPattern.test(name)) await ifFree(path, () => unlink(path));
   }
   for (const name of stagings) {
     // The lock stands beside the directory, and is taken before that is made: there is no moment without it.
     const directory = join(home.templates, name);
-    await ifFree(`${directory}.lock`, () => removeStaging(home, directory));
+    await ifFree(`${directory}.lock`, () => removeStaging(home, directory, discard));
   }
 }
 

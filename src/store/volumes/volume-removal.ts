@@ -5,6 +5,7 @@ import { removeTree } from "../../host/contained/remove-tree.ts";
 import { randomHex } from "../../host/system/entropy.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import type { Home } from "../home.ts";
+import type { Discard } from "../leftovers.ts";
 import { removedPrefix, stagingPrefix, volumePaths } from "./volume-paths.ts";
 import { volumeUsage } from "./volume-usage.ts";
 import { claimVolume } from "./volume-use.ts";
@@ -84,8 +85,15 @@ export async function pruneVolumes(home: Home, signal: AbortSignal): Promise<Vol
   return { volumesRemoved, bytesReclaimed };
 }
 
-/** Clears what a process left that was killed while it made or removed a volume. */
-async function sweepVolumes(home: Home): Promise<void> {
+/** A guest has made what is in a volume: as deep as it likes, with names of any bytes. What cannot be removed is left to the next one. */
+export const removeVolumeLeftover: Discard = async (path) => {
+  await removeTree({ path: Buffer.from(path) }).catch((error: unknown) => {
+    if (errorCode(error) === undefined) throw error;
+  });
+};
+
+/** Clears what a process left that was killed while it made or removed a volume. @throws IoError */
+export async function sweepVolumes(home: Home, discard: Discard = removeVolumeLeftover): Promise<void> {
   const names = await readdir(home.volumes).catch(() => []);
   if (!names.some((name) => name.startsWith(stagingPrefix) || name.startsWith(removedPrefix))) return;
   // Completes those whose record is there.
@@ -96,10 +104,7 @@ async function sweepVolumes(home: Home): Promise<void> {
       const made = await stat(path).catch(() => null);
       return made !== null && Date.now() - made.mtimeMs > stagingMs;
     };
-    if (name.startsWith(removedPrefix) || (name.startsWith(stagingPrefix) && (await isOld()))) {
-      await removeTree({ path: Buffer.from(path) }).catch((error: unknown) => {
-        if (errorCode(error) === undefined) throw error;
-      });
-    }
+    if (name.startsWith(removedPrefix) || (name.startsWith(stagingPrefix) && (await isOld())))
+      await discard(path);
   }
 }

@@ -20,6 +20,7 @@ import type { Stream } from "../../protocol/stream.ts";
 import { Streams } from "../../protocol/streams.ts";
 import { clientServices } from "../services/client-services.ts";
 import { metricsSample } from "../../../test/support/metrics-sample.ts";
+import type { CaptureCost } from "../services/guest/capture-guest.ts";
 import { Client, type ClientServices } from "./client.ts";
 
 const metrics = metricsSample();
@@ -46,6 +47,9 @@ class FakeSandbox implements ClientServices {
   network(): never {
     throw new SandboxNotRunningError("not now");
   }
+  holdDisk(): never {
+    throw new SandboxNotRunningError("not now");
+  }
   files(): never {
     throw new SandboxNotRunningError("not now");
   }
@@ -57,6 +61,24 @@ class FakeSandbox implements ClientServices {
   }
   detach(): void {
     // Nobody owns it.
+  }
+  pause(): Promise<void> {
+    return Promise.resolve();
+  }
+  resume(): Promise<void> {
+    return Promise.resolve();
+  }
+  suspend(): Promise<void> {
+    return Promise.resolve();
+  }
+  capture(): Promise<CaptureCost> {
+    return Promise.resolve({ heldMs: 1, ownBytes: 0 });
+  }
+  makeCheckpoint(): Promise<CaptureCost> {
+    return Promise.resolve({ heldMs: 1, ownBytes: 0 });
+  }
+  rollBack(): Promise<void> {
+    return Promise.resolve();
   }
   stop(): void {
     // It goes on.

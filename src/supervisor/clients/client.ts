@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { ProtocolError, RuntimeError, SandboxReplacedError } from "../../errors/index.ts";
-import { encodeFailure } from "../../protocol/failure.ts";
+import { decodeFailure, encodeFailure } from "../../protocol/failure.ts";
 import {
   PROTOCOL_VERSION,
   type ClientHelloMessage,
@@ -11,6 +11,7 @@ import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import { Streams, type ConnectionHandler } from "../../protocol/streams.ts";
 import { violation } from "../../protocol/violation.ts";
 import type { CommandServices } from "../services/commands.ts";
+import type { DiskServices } from "../services/disk-hold.ts";
 import type { FileServices } from "../services/files.ts";
 import type { LifecycleServices } from "../services/lifecycle.ts";
 import type { LogServices } from "../services/log-growth.ts";
@@ -23,6 +24,7 @@ import type { StateServices } from "../services/states.ts";
 export interface ClientServices
   extends
     CommandServices,
+    DiskServices,
     FileServices,
     LifecycleServices,
     LogServices,
@@ -79,9 +81,33 @@ export class Client implements ConnectionHandler {
     this.#streams.send(message);
   }
 
+  /** Asks it something that has one answer. @throws what it answers, or that it is gone; aborted with the signal */
+  async ask(message: Message, signal: AbortSignal): Promise<Message> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<Message>();
+    const stream = this.#streams.open(message, { message: resolve, data: () => undefined, lost: reject });
+    const giveUp = (): void => {
+      reject(signal.reason as Error);
+      if (!stream.over) stream.abort(new RuntimeError("nobody waits for the answer any more"));
+    };
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      const answer = await promise;
+      if (answer.type === "Failure") throw decodeFailure(answer);
+      return answer;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
+  }
+
   /** Asks for the files that are mounted at a path of the guest. */
   provideFiles(path: string, handler: StreamHandler): Stream {
     return this.#streams.open({ type: "ProvideFiles", path }, handler);
+  }
+
+  /** Asks it something that has more than one answer. @param over called once, when it is done @throws RuntimeError when too much was asked */
+  converse(opening: Message, handler: StreamHandler, over: () => void): Stream {
+    return this.#streams.open(opening, handler, over);
   }
 
   /** Closes the connection once the client has read everything, and in any case after so many ms. */

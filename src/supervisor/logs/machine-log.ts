@@ -6,10 +6,11 @@ import type { RuntimeLog } from "./runtime-log.ts";
 /** QEMU's events that someone who looks for a fault wants to see. */
 const troubles: readonly string[] = ["BLOCK_IO_ERROR", "GUEST_PANICKED", "MEMORY_FAILURE", "STOP"];
 
-/** Notes what QEMU reports while a machine runs. */
-export function logEvents(machine: Machine, runtimeLog: RuntimeLog): void {
+/** Notes what QEMU reports while a machine runs. @param isPaused that it stands still is as it should be */
+export function logEvents(machine: Machine, runtimeLog: RuntimeLog, isPaused: () => boolean): void {
   machine.events.on("event", ({ name, data }) => {
-    const level = troubles.includes(name) ? "warn" : "debug";
+    const isTrouble = troubles.includes(name) && !(name === "STOP" && isPaused());
+    const level = isTrouble ? "warn" : "debug";
     runtimeLog.write(level, `QEMU reports ${name} ${JSON.stringify(data)}`);
   });
 }

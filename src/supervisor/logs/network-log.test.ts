@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { NetworkPolicy, Rule } from "../../config/network/policy-type.ts";
 import type { DnsAnswered } from "../../network/events.ts";
+import { mostLineBytes, parseNetworkLine } from "../../store/network-log-format.ts";
 import { NetworkLog } from "./network-log.ts";
 
 /** As long as the line of a guest's question can be: some 4 KiB. */
@@ -71,4 +72,25 @@ test("the numbers go on behind a last line of any length", async (t) => {
   const again = await NetworkLog.open(path);
   assert.equal(again.next, 3);
   await again.close();
+});
+
+test("no line is longer than 1 MiB: of a larger policy it has the first rules, and says how many follow", async (t) => {
+  const path = await logPath(t);
+  const log = await NetworkLog.open(path);
+  const watch = log.watchLines(() => undefined);
+  const policy = policyOf(50_000);
+  log.policy("start", policy, false);
+  log.event(longest);
+  const sent = watch.take() ?? assert.fail();
+  await log.close();
+  const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
+  for (const line of [...lines, ...sent.lines, log.header()]) {
+    assert.ok(Buffer.byteLength(line) <= mostLineBytes, `${line.length} bytes`);
+    const { event } = parseNetworkLine(line) ?? assert.fail(line.slice(0, 100));
+    if (event.kind !== "policy") continue;
+    const { rules } = event.policy;
+    assert.ok(rules.length > 5000);
+    assert.deepEqual(event.policy, { ...policy, rules: policy.rules.slice(0, rules.length) });
+    assert.equal(rules.length + (event.rulesLeftOut ?? 0), 50_000);
+  }
 });

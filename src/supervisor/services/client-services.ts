@@ -1,4 +1,5 @@
 import { registerCommands, type CommandServices } from "./commands.ts";
+import { registerDisk, type DiskServices } from "./disk-hold.ts";
 import { registerFiles, type FileServices } from "./files.ts";
 import { registerLifecycle, type LifecycleServices } from "./lifecycle.ts";
 import { registerLogs, type LogServices } from "./log-growth.ts";
@@ -10,6 +11,7 @@ import { registerStates, type StateServices } from "./states.ts";
 /** Everything that a client can ask for. A new area registers itself here. */
 export function clientServices(
   sandbox: CommandServices &
+    DiskServices &
     FileServices &
     LifecycleServices &
     LogServices &
@@ -19,6 +21,7 @@ export function clientServices(
 ): ServiceRegistry {
   const registry = new ServiceRegistry();
   registerCommands(registry, sandbox);
+  registerDisk(registry, sandbox);
   registerFiles(registry, sandbox);
   registerLifecycle(registry, sandbox);
   registerLogs(registry, sandbox);

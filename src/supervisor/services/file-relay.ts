@@ -8,7 +8,7 @@ import type { AgentLink } from "../../agent-link/agent-link.ts";
 import { encodeFailure } from "../../protocol/failure.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
-import type { TimeLimits } from "../time-limits.ts";
+import type { TimeLimits } from "./guest/time-limits.ts";
 
 export interface FileRelayOptions {
   readonly request: Message;

@@ -1,3 +1,5 @@
+import type { CapturedMessage, PausedCalls } from "../../protocol/generated/messages.ts";
+import type { CaptureCost } from "./guest/capture-guest.ts";
 import type { ServiceRegistry } from "./registry.ts";
 
 /** What the sandbox does about its life. */
@@ -5,6 +7,12 @@ export interface LifecycleServices {
   ping(): Promise<void>;
   touch(): number;
   detach(): void;
+  pause(calls: PausedCalls, flush: boolean): Promise<void>;
+  resume(): Promise<void>;
+  suspend(): Promise<void>;
+  capture(directory: string, flush: boolean): Promise<CaptureCost>;
+  makeCheckpoint(name: string, flush: boolean): Promise<CaptureCost>;
+  rollBack(checkpoint: string): Promise<void>;
   stop(graceMs: number): void;
   kill(): void;
   drain(): Promise<void>;
@@ -20,6 +28,28 @@ export function registerLifecycle(registry: ServiceRegistry, services: Lifecycle
   registry.request("Touch", () => ({ type: "Touched", activitySequence: services.touch() }));
   registry.request("Detach", () => {
     services.detach();
+    return done;
+  });
+  registry.request("Pause", async ({ calls, flush }) => {
+    await services.pause(calls, flush);
+    return done;
+  });
+  registry.request("Resume", async () => {
+    await services.resume();
+    return done;
+  });
+  registry.request("Suspend", async () => {
+    await services.suspend();
+    return done;
+  });
+  registry.request("Capture", async ({ directory, flush }) => {
+    return captured(await services.capture(directory, flush));
+  });
+  registry.request("MakeCheckpoint", async ({ name, flush }) => {
+    return captured(await services.makeCheckpoint(name, flush));
+  });
+  registry.request("RollBack", async ({ checkpoint }) => {
+    await services.rollBack(checkpoint);
     return done;
   });
   registry.request("Stop", ({ graceMs }) => {
@@ -38,4 +68,8 @@ export function registerLifecycle(registry: ServiceRegistry, services: Lifecycle
     await services.discard();
     return done;
   });
+}
+
+function captured({ heldMs, ownBytes }: CaptureCost): CapturedMessage {
+  return { type: "Captured", heldMs: Math.round(heldMs), ownBytes };
 }

@@ -10,7 +10,11 @@ export interface MetricsOptions {
   readonly agent: AgentLink;
   /** Whether the guest is held because the host has no space left for its disk. */
   readonly diskFull: () => boolean;
+  /** Then it cannot say what it has left. */
+  readonly isPaused: () => boolean;
   readonly memoryMib: number;
+  /** How often it was copied, and how long it stood still for that, ms. */
+  readonly copies: () => { readonly count: number; readonly heldMs: number };
   /** null: it has no network. */
   readonly network: () => NetworkCounters | null;
   /** Whether the root is an image with a writable layer above, rather than a directory or a disk image of the host. */
@@ -55,6 +59,7 @@ export class MetricsSampler {
     // Without an upper the figures of / are those of the host's file system, or of a disk image.
     const upper = hasUpper ? guest : null;
     const network = this.#options.network();
+    const copies = this.#options.copies();
     const used = guest === null ? residentBytes : guest.memoryTotal - guest.memoryAvailable;
     return {
       type: "Metrics",
@@ -79,6 +84,8 @@ export class MetricsSampler {
       upperFreeBytes: upper?.rootFree ?? null,
       upperHostAllocatedBytes,
       hostDiskFull: this.#options.diskFull(),
+      copies: copies.count,
+      copyPauseMs: Math.round(copies.heldMs),
     };
   }
 
@@ -93,6 +100,7 @@ export class MetricsSampler {
   }
 
   async #guestStats(): Promise<StatsMessage | null> {
+    if (this.#options.isPaused()) return null;
     return await orTimeout(
       this.#options.agent.stats().catch(() => null),
       guestAnswerMs,

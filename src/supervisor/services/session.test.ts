@@ -62,7 +62,8 @@ async function command(t: TestContext): Promise<Command> {
       accept: (client, opening) => {
         assert.ok(opening.type === "Exec");
         const session: Session = new Session({
-          ...{ id: 1, request: opening, agent: link, log, client },
+          ...{ id: 1, tty: opening.tty, log, client },
+          begin: (sink) => link.exec(opening, sink),
           activity: () => activities++,
           ended: () => ended.resolve(),
           over: () => over.resolve(),

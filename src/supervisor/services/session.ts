@@ -1,15 +1,10 @@
 import { encodeFailure } from "../../protocol/failure.ts";
 import { FrameKind, type DataKind } from "../../protocol/frame.ts";
-import type {
-  ExecExitedMessage,
-  ExecFailedMessage,
-  ExecMessage,
-  Message,
-} from "../../protocol/generated/messages.ts";
+import type { ExecExitedMessage, ExecFailedMessage, Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import { violation } from "../../protocol/violation.ts";
+import type { SuspendedCommand } from "../../store/suspension.ts";
 import type { LogSource } from "../../store/log-format.ts";
-import type { AgentLink } from "../../agent-link/agent-link.ts";
 import type { AgentSession, SessionSink } from "../../agent-link/agent-session.ts";
 import type { ExecLog } from "../logs/exec-log.ts";
 import { Utf8Chunks } from "../logs/utf8-chunks.ts";
@@ -19,10 +14,14 @@ export type ClientStream = Pick<Stream, "send" | "sendData" | "consume" | "stopS
 
 export interface SessionOptions {
   readonly id: number;
-  readonly request: ExecMessage;
-  readonly agent: AgentLink;
+  readonly tty: boolean;
+  /** Its process had ended when it was taken over: only others hold its outputs. */
+  readonly hasExited?: boolean;
+  /** Begins it in the guest, or takes it over. */
+  readonly begin: (sink: SessionSink) => AgentSession;
   readonly log: ExecLog;
-  readonly client: ClientStream;
+  /** null: its client is gone, and its output goes to the log only. */
+  readonly client: ClientStream | null;
   readonly activity: () => void;
   /** Its process has ended, or never was. */
   readonly ended: () => void;
@@ -48,7 +47,7 @@ export class Session implements SessionSink {
   #client: ClientStream | null;
   /** Whether the client takes output. */
   #listening = true;
-  #running = true;
+  #running: boolean;
   /** Reports that wait for the log, one after the other. */
   #reports: Promise<void> = Promise.resolve();
   #waitingReports = 0;
@@ -56,12 +55,20 @@ export class Session implements SessionSink {
   constructor(options: SessionOptions) {
     this.id = options.id;
     this.#log = options.log;
-    this.#tty = options.request.tty;
+    this.#tty = options.tty;
+    this.#running = options.hasExited !== true;
     this.#client = options.client;
     this.#activity = options.activity;
     this.#ended = options.ended;
     this.#over = options.over;
-    this.#agentSession = options.agent.exec(options.request, this);
+    this.#agentSession = options.begin(this);
+    if (this.#client === null) this.#ignoreOutput();
+  }
+
+  /** What is to be known to go on with it elsewhere. */
+  get suspended(): SuspendedCommand {
+    const { streamId, hasExited } = this.#agentSession;
+    return { stream: streamId, session: this.id, tty: this.#tty, hasExited };
   }
 
   /** What to do about what the client sends on its stream. */

@@ -6,18 +6,20 @@ import {
   defaultInterface,
   defaultMaxConnections,
 } from "../../../src/config/network/network-defaults.ts";
+import { noInterception } from "../../../src/config/network/interception/interception-settings.ts";
 import type { NetworkConfig } from "../../../src/config/network/network-type.ts";
 import type { NetworkPolicy, Rule } from "../../../src/config/network/policy-type.ts";
 import { IpAddress } from "../../../src/host/ip/address.ts";
 import type { NetworkEvent } from "../../../src/network/events.ts";
 import { PublishedPorts } from "../../../src/network/flows/ports/published-ports.ts";
 import { type Gateway, openGateway } from "../../../src/network/gateway.ts";
+import type { Interception } from "../../../src/network/interception/interception.ts";
 import { GuestInterface } from "../../../src/network/ip/guest-interface.ts";
 import { protocolNumbers } from "../../../src/network/ip/packet.ts";
 import { isUpperChecksumRight } from "../../../src/network/ip/upper-checksum.ts";
 import { FrameLink } from "../../../src/network/link/frame-link.ts";
 import type { TcpConnection, TcpHandler, TcpRequest } from "../../../src/network/tcp/connection.ts";
-import { TcpGate } from "../../../src/network/tcp/stack.ts";
+import { TcpGate } from "../../../src/network/tcp/tcp-gate.ts";
 
 export function address(text: string): IpAddress {
   const parsed = IpAddress.parse(text);
@@ -37,6 +39,7 @@ export const allowAll: NetworkPolicy = { defaultEgress: "allow", defaultIngress:
 
 export function networkConfig(over: Partial<NetworkConfig> = {}): NetworkConfig {
   return {
+    ...noInterception,
     policy: allowAll,
     observe: false,
     ports: [],
@@ -203,6 +206,8 @@ export interface TestNetwork extends AsyncDisposable {
 export async function testNetwork(
   over: Partial<NetworkConfig> = {},
   outside: Partial<GuestPeer["outside"]> = {},
+  interception: Interception | null = null,
+  agentProgram: string | null = null,
 ): Promise<TestNetwork> {
   const config = networkConfig(over);
   const [link, far] = await socketPair();
@@ -216,6 +221,8 @@ export async function testNetwork(
     addresses,
     config,
     ports,
+    interception,
+    agentProgram,
     event: (event) => {
       events.push(event);
       for (const waiter of waiters) waiter();

@@ -85,7 +85,7 @@ export function segmentOf(packet: OutgoingPacket): SentSegment {
     acknowledgment: header.readInt32BE(8),
     window: header.readUInt16BE(14),
     options: header.subarray(20),
-    data: Buffer.from(packet.payload ?? []),
+    data: Buffer.concat(packet.payload),
   };
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { TcpConnection, TcpHandler, TcpRequest } from "../../../src/network/tcp/connection.ts";
-import { TcpGate } from "../../../src/network/tcp/stack.ts";
+import { TcpGate } from "../../../src/network/tcp/tcp-gate.ts";
 import { KeptSegments, outside, packetOf, type SentSegment } from "./guest-segment.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 

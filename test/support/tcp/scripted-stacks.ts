@@ -5,7 +5,7 @@ import type { Readable, Writable } from "node:stream";
 import type { GuestInterface } from "../../../src/network/ip/guest-interface.ts";
 import { protocolNumbers, type IpPacket } from "../../../src/network/ip/packet.ts";
 import type { TcpConnection } from "../../../src/network/tcp/connection.ts";
-import { TcpGate } from "../../../src/network/tcp/stack.ts";
+import { TcpGate } from "../../../src/network/tcp/tcp-gate.ts";
 import { KeptSegments, outside, packetOf } from "./guest-segment.ts";
 import { KernelGuest } from "./kernel-guest.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -95,7 +95,7 @@ export class KernelStack implements ScriptedStack {
       header: headerOf(segment),
       checksumAt: 16,
       pseudoHeader: true,
-      payload: segment.data,
+      payload: [segment.data],
     });
     await this.#settled();
   }
@@ -124,7 +124,7 @@ export class KernelStack implements ScriptedStack {
       header,
       checksumAt: 2,
       pseudoHeader: false,
-      payload: null,
+      payload: [],
     });
     await answered;
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { IpPacket, IpSender, OutgoingPacket } from "../../../src/network/ip/packet.ts";
 import type { TcpConnection, TcpHandler } from "../../../src/network/tcp/connection.ts";
-import { TcpGate } from "../../../src/network/tcp/stack.ts";
+import { TcpGate } from "../../../src/network/tcp/tcp-gate.ts";
 import type { Random } from "../fuzz.ts";
 import { outside } from "./guest-segment.ts";
 import { byteAt } from "./script.ts";
@@ -61,8 +61,7 @@ class Cable implements IpSender {
 }
 
 function turnedAround(packet: OutgoingPacket): IpPacket {
-  const payload = packet.payload ?? new Uint8Array(0);
-  const buffer = Buffer.concat([Buffer.alloc(16), packet.source, packet.header, payload]);
+  const buffer = Buffer.concat([Buffer.alloc(16), packet.source, packet.header, ...packet.payload]);
   return {
     family: 4,
     buffer,

@@ -26,13 +26,17 @@ export interface Started {
 
 /** A state directory of its own, in which the tests of one file run `msb`. */
 export class MsbHome implements AsyncDisposable {
-  readonly path = mkdtempSync(join(tmpdir(), "msb-test-"));
+  readonly path: string;
   readonly environment: NodeJS.ProcessEnv;
 
-  /** @param options.ownTemplates as of `useTemporaryHome` */
-  constructor({ ownTemplates = false } = {}) {
+  /**
+   * @param options.ownTemplates as of `useTemporaryHome`
+   * @param options.path one that there is; its maker removes it
+   */
+  constructor({ ownTemplates = false, path }: { ownTemplates?: boolean; path?: string } = {}) {
+    this.path = path ?? mkdtempSync(join(tmpdir(), "msb-test-"));
     const { NODE_TEST_CONTEXT: _context, NO_COLOR: _color, FORCE_COLOR: _force, ...rest } = process.env;
-    if (!ownTemplates) shareTemplates(this.path);
+    if (!ownTemplates && path === undefined) shareTemplates(this.path);
     this.environment = { ...rest, MSB_HOME: this.path, MSB_ACCEL: "tcg" };
   }
 

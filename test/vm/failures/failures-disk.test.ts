@@ -6,7 +6,16 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { Image, IoError, MicrosandboxError, Sandbox, SandboxNotFoundError } from "../../../src/index.ts";
+import {
+  Image,
+  IoError,
+  MicrosandboxError,
+  Sandbox,
+  SandboxNotFoundError,
+  Snapshot,
+} from "../../../src/index.ts";
+import { locateHome } from "../../../src/store/home.ts";
+import { stoppedSandbox } from "../../support/stopped-sandbox.ts";
 import { processesGone, smallMemory, timeout, withEnvironment } from "../lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
@@ -166,3 +175,48 @@ test("a fresh home on a read-only disk", { timeout, skip }, async (t) => {
     });
   }
 });
+
+test("a running sandbox on a disk that has no room for its copy goes on", { timeout, skip }, async (t) => {
+  const home = await smallHome(t, "72m");
+  await withEnvironment({ MSB_HOME: home, MSB_TEMPLATES: "off" }, async () => {
+    const sandbox = await create("whole");
+    const filled = await sandbox.shell("dd if=/dev/urandom of=/root/data bs=1M count=45 && sync");
+    assert.equal(filled.code, 0, filled.stderr());
+    for (const flush of ["auto", "skip"] as const) {
+      const take = Snapshot.builder("copy").fromSandbox("whole").guestFlush(flush);
+      await fails(take.create(), /disk is full/);
+      assert.deepEqual(await readdir(join(home, "snapshots")), []);
+      const written = await sandbox.shell("echo on > /root/file; sync; cat /root/file");
+      assert.equal(written.stdout(), "on\n");
+    }
+    await sandbox.stop();
+  });
+});
+
+// Three pages of disk, and one for what is said of it.
+for (const [size, fits] of [
+  ["4k", false],
+  ["12k", false],
+  ["64k", true],
+] as const) {
+  test(`snapshots on a disk of ${size}`, { timeout, skip }, async (t) => {
+    const place = await smallHome(t, size);
+    const archive = join(locateHome().root, `full-${size}.tar`);
+    await stoppedSandbox(locateHome(), `full-${size}`);
+    const take = (): Promise<unknown> =>
+      Snapshot.builder("full").fromSandbox(`full-${size}`).destDir(place).create();
+    if (fits) {
+      await take();
+      assert.deepEqual(await readdir(place), ["full"]);
+      return;
+    }
+    await fails(take(), /disk is full/);
+    assert.deepEqual(await readdir(place), []);
+    await Snapshot.builder("whole").fromSandbox(`full-${size}`).force().create();
+    await Snapshot.save("whole", archive, { plainTar: true });
+    await fails(Snapshot.load(archive, place), /disk is full/);
+    assert.deepEqual(await readdir(place), []);
+    await fails(Snapshot.save("whole", join(place, "archive.tar"), { plainTar: true }), /full/);
+    assert.deepEqual(await readdir(place), []);
+  });
+}

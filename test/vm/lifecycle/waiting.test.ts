@@ -38,10 +38,19 @@ const argumentsOf: Readonly<Record<string, readonly unknown[]>> = {
   discardChanges: ["/work"],
   updateNetwork: [{}],
   waitForPort: [80],
+  snapshot: ["given-up"],
+  snapshotTo: ["/tmp/given-up"],
+  fork: ["given-up"],
+  checkpoint: ["given-up"],
+  rollback: ["given-up"],
+  removeCheckpoint: ["given-up"],
+  forkMany: [["given-up"]],
+  branch: ["given-up"],
+  branchMany: [["given-up"]],
 };
 
 /** They need a terminal, or are no calls that wait. */
-const others = /^(constructor|attach.*|metricsStream|config|fs|httpAgent|connector)$/;
+const others = /^(constructor|childOf|attach.*|metricsStream|config|fs|httpAgent|connector)$/;
 
 function methodsOf(object: object): string[] {
   const names = new Set<string>();

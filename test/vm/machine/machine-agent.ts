@@ -79,10 +79,19 @@ export class Agent {
       tmpSizeMib: 16,
       programs: [],
       network: null,
+      trust: null,
     });
     // A guest may be saved once it has its root, so it wants to be seeded again.
     this.seed();
-    this.send(0, { type: "Boot", hostname: "machine-test", workdir: "", mounts, scripts: [], network: null });
+    this.send(0, {
+      type: "Boot",
+      hostname: "machine-test",
+      workdir: "",
+      mounts,
+      scripts: [],
+      network: null,
+      trust: null,
+    });
   }
 
   seed(): void {

@@ -49,9 +49,10 @@ before(async () => {
   await sandbox.execStream("nc", hello);
 });
 after(async () => {
-  await sandbox.stop();
+  // Open, they would keep this program from ending when there is no sandbox.
   server.close();
   for (const peer of peers) peer.destroy();
+  await sandbox.stop();
 });
 
 async function all(events: AsyncIterable<NetworkLogEvent>): Promise<NetworkLogEvent[]> {

@@ -1,7 +1,7 @@
 import "../../internet/namespace.ts";
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import type { Sandbox } from "../../../src/index.ts";
+import { Destination, NetworkPolicy, Rule, type Sandbox } from "../../../src/index.ts";
 import { own, places } from "../../internet/places.ts";
 import { eventually } from "../support.ts";
 import type { Needs } from "../tags.ts";
@@ -186,6 +186,31 @@ test("the host and its metadata are out of reach", { timeout }, async () => {
   ])
     assert.notEqual((await sandbox.shell(`curl -sS -m 5 http://${host}/hello`)).code, 0, host);
   await internet.wire.nothingTo(...forbidden);
+});
+
+test("a rule about others does not lead to the host by one of its own addresses", { timeout }, async () => {
+  const before = (await sandbox.networkStatus()).policy;
+  const ask = `for at in ${own.v4} '[${own.v6}]'; do curl -sS -m 5 http://$at/hello; done`;
+  const allowed: NetworkPolicy = { defaultEgress: "allow", defaultIngress: "allow", rules: [] };
+  for (const policy of [
+    NetworkPolicy.fromProfiles(["public", "private"]),
+    { ...allowed, rules: [Rule.denyEgress(Destination.group("host"))] },
+  ]) {
+    await sandbox.updateNetwork({ policy });
+    await internet.wire.take();
+    assert.notEqual((await sandbox.shell(ask)).code, 0);
+    await internet.wire.nothingTo(...Object.values(own));
+  }
+  // What would have come there does, once the host itself is allowed.
+  await sandbox.updateNetwork({ policy: allowed });
+  await internet.wire.take();
+  await sandbox.shell(ask);
+  const met = new Set((await internet.wire.take()).map(({ destination }) => destination));
+  assert.deepEqual(
+    Object.values(own).filter((address) => !met.has(address)),
+    [],
+  );
+  await sandbox.updateNetwork({ policy: before });
 });
 
 test("after all that the sandbox is well", { timeout }, async () => {

@@ -21,8 +21,8 @@ export const needs: Needs = ["running", "internet"];
 
 const timeout = 600_000;
 /**
- * Connections that are opened and closed, twice. By hand: MSB_TEST_CONNECTIONS=15000. So many fill what is kept for a while, such as
- * events for whoever asks and ports that wait: some 130 MiB more than at the start, and after that nothing more.
+ * Connections that are opened and closed, twice. By hand: MSB_TEST_CONNECTIONS=10000. Without a machine, so many are a unit test
+ * (src/supervisor/short-connections.test.ts).
  */
 const connections = Number(process.env["MSB_TEST_CONNECTIONS"] ?? 1000);
 
@@ -43,7 +43,7 @@ test(`${connections} short connections leave memory and descriptors as they are`
     return now.descriptors <= before.descriptors ? now : null;
   });
   t.diagnostic(`${before.memoryMib.toFixed(0)} MiB, then ${after.memoryMib.toFixed(0)}`);
-  assert.ok(after.memoryMib < before.memoryMib + 64, `${before.memoryMib} MiB, then ${after.memoryMib}`);
+  assert.ok(after.memoryMib < before.memoryMib + 40, `${before.memoryMib} MiB, then ${after.memoryMib}`);
 });
 
 test("who does not read holds up the server, not memory, and nobody else", { timeout }, async () => {
@@ -79,15 +79,14 @@ print(len(held), refused)`;
   assert.equal(await succeeds(sandbox, "curl -sS http://v4.example.com/bytes/10 | wc -c"), "10");
 });
 
-test("an address that cannot be reached is told at once", { timeout }, async () => {
+test("an address that cannot be reached is told before the handshake is given up", { timeout }, async () => {
+  // Less than the 30 s after which the gateway gives up, and tells something else.
   const script = `
 import socket
 for address in ("198.51.100.7", "2001:db8:dead::7"):
-    try: socket.create_connection((address, 80), 100)
+    try: socket.create_connection((address, 80), 25)
     except OSError as error: print(type(error).__name__, error.errno)`;
   await sandbox.fs().write("/tmp/far.py", script);
-  const told = (await said(sandbox, "python3 /tmp/far.py")).split("\n");
-  assert.equal(told.length, 2);
-  for (const line of told)
-    assert.match(line, /^(ConnectionRefusedError 111|OSError 1(01|13)|ConnectionResetError 104)$/);
+  // EHOSTUNREACH, as on this host, whose network has a route that leads nowhere.
+  assert.equal(await said(sandbox, "python3 /tmp/far.py"), "OSError 113\nOSError 113");
 });

@@ -22,6 +22,7 @@ before(async () => {
   sandbox = await onTheInternet("programs")
     .volume("/node", (m) => m.bind(dirname(process.execPath)).readonly())
     .volume("/npm", (m) => m.bind(npm).readonly())
+    .volume("/undici", (m) => m.bind(join(import.meta.dirname, "../../../node_modules/undici")).readonly())
     .create();
   await furnish(sandbox, internet);
   await sandbox.fs().write("/tmp/key", readFileSync(join(internet.tree.root, "srv/key")));

@@ -1,7 +1,7 @@
 import "../../internet/namespace.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Sandbox } from "../../../src/index.ts";
+import { Destination, NetworkPolicy, Rule, Sandbox } from "../../../src/index.ts";
 import { places } from "../../internet/places.ts";
 import type { Needs } from "../tags.ts";
 import { onTheInternet, said, useInternet } from "./network-support.ts";
@@ -47,6 +47,33 @@ test("several from one template, at once", { timeout }, async () => {
   for (const sandbox of all) await assertHolds(sandbox);
   for (const sandbox of all) await sandbox.kill();
 });
+
+test(
+  "a tenant reaches nothing but what is public, whatever its own policy says, and that is told",
+  { timeout },
+  async () => {
+    const sandbox = await onTheInternet("tenant")
+      .deploymentProfile("multi-tenant")
+      .network((n) => n.policy(NetworkPolicy.allowAll()))
+      .create();
+    await internet.wire.take();
+    const inside = [places.private4, places.metadata4, "172.16.0.1"];
+    const script = `
+    curl -sS -m 20 http://example.com/hello
+    for each in ${inside.join(" ")}; do curl -s -m 5 -o /dev/null http://$each/hello; echo $?; done`;
+    const [hello, ...codes] = (await said(sandbox, script)).split("\n");
+    assert.match(hello ?? "", /^hello from \S+ as example.com$/);
+    assert.deepEqual(codes, ["7", "7", "7"]);
+    await internet.wire.nothingTo(places.private4, places.metadata4);
+    const refused: string[] = [];
+    for await (const event of sandbox.networkEvents())
+      if (event.kind === "flow-denied" && event.reason === "platform") refused.push(event.address);
+    assert.deepEqual(refused, inside);
+    const addRules = [Rule.allowEgress(Destination.group("private"))];
+    await assert.rejects(sandbox.updateNetwork({ addRules }), /would have no effect/);
+    await sandbox.kill();
+  },
+);
 
 test("without a network there is no interface but the loopback", { timeout }, async () => {
   const sandbox = await onTheInternet("alone").disableNetwork().create();

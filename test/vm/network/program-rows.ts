@@ -94,6 +94,25 @@ export const programRows: readonly ProgramRow[] = [
     prints: "1000000 100000\necho",
   },
   {
+    name: "undici: requests that share a few connections, and ones that do not wait for each other",
+    script: `/node/node -e '
+      const { Agent, Pool, request } = require("/undici");
+      (async () => {
+        const dispatcher = new Agent({ connections: 4, connect: { autoSelectFamily: true } });
+        const one = async () => (await request("http://example.com/hello", { dispatcher })).body.text();
+        const all = await Promise.all(Array.from({ length: 40 }, one));
+        console.log(all.filter((text) => /^hello from .* as example.com/.test(text)).length);
+        const pool = new Pool("http://v4.example.com", { connections: 1, pipelining: 4 });
+        const sizes = [10, 500000, 1, 300000];
+        const got = await Promise.all(sizes.map(async (size) => (await pool.request({ method: "GET", path: "/bytes/" + size })).body.bytes()));
+        console.log(got.map(({ length }) => length).join());
+        const { body } = await pool.request({ method: "POST", path: "/count", body: Buffer.alloc(2000000) });
+        console.log((await body.text()).split(" ")[0]);
+        await Promise.all([dispatcher.close(), pool.close()]);
+      })()'`,
+    prints: "40\n10,500000,1,300000\n2000000",
+  },
+  {
     name: "dig: every transport and flag",
     script: `
       dig +short A v4.example.com; dig +short AAAA v6.example.com; dig +tcp +short A v4.example.com

@@ -133,3 +133,23 @@ fn nobody_goes_on_who_is_not_wanted_any_more() {
     let file = file_of(&[5; 100]);
     assert!(link.send_from(&file, 100, head).is_err());
 }
+
+#[test]
+fn waits_for_a_wish_only_so_long() {
+    let shared = Arc::new(Shared::new());
+    let link = Link::new(7, Arc::clone(&shared), Arc::new(Outbox::new().unwrap()));
+    assert!(!link.wanted_within(Duration::from_millis(1)).unwrap());
+    shared.want();
+    assert!(link.wanted_within(Duration::from_secs(60)).unwrap());
+    let later = Arc::clone(&shared);
+    let other = std::thread::spawn(move || later.want());
+    assert!(link.wanted_within(Duration::from_secs(60)).unwrap());
+    other.join().unwrap();
+    shared.abort(Failure {
+        code: String::new(),
+        message: String::new(),
+        hint: String::new(),
+        details: String::new(),
+    });
+    assert!(link.wanted_within(Duration::from_secs(60)).is_err());
+}

@@ -45,7 +45,7 @@ export class TreeSender {
           this.#gather(encodeData(event.bytes.length));
           if (event.bytes.length < largeBytes) this.#gather(Buffer.from(event.bytes));
           else {
-            await this.#flush();
+            await this.flush();
             await this.#write(event.bytes);
           }
           break;
@@ -59,13 +59,13 @@ export class TreeSender {
           this.#gather(encodeProblem(event.problem));
           break;
       }
-      if (this.#bytes >= gatheredBytes) await this.#flush();
+      if (this.#bytes >= gatheredBytes) await this.flush();
     }
   }
 
   /** Sends what is left, and that no more comes. */
   async end(): Promise<void> {
-    await this.#flush();
+    await this.flush();
     this.#stream.end();
   }
 
@@ -74,7 +74,8 @@ export class TreeSender {
     this.#bytes += bytes.length;
   }
 
-  async #flush(): Promise<void> {
+  /** Sends what was gathered, for a source that is slow. */
+  async flush(): Promise<void> {
     if (this.#bytes === 0) return;
     const bytes = Buffer.concat(this.#gathered, this.#bytes);
     this.#gathered = [];

@@ -31,6 +31,14 @@ const names: FindNames = async (kind, typed) => {
   if (kind === "volume") {
     return await (await import("../../../api/volumes/volume-names.ts")).volumeNames();
   }
+  if (kind === "pool") {
+    const { Sandbox } = await import("../../../api/index.ts");
+    return (await Sandbox.listPools()).map(({ name }) => name);
+  }
+  if (kind === "snapshot") {
+    const { Snapshot } = await import("../../../api/index.ts");
+    return (await Snapshot.list()).map(({ name, path }) => name ?? path);
+  }
   const { Image, Sandbox } = await import("../../../api/index.ts");
   return kind === "image"
     ? (await Image.list()).map((image) => image.reference)

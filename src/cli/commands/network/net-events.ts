@@ -1,5 +1,5 @@
 import { defineCommand, flag, value } from "../../grammar/command.ts";
-import { regularExpression, wholeNumber } from "../../values/simple.ts";
+import { oneOf, regularExpression, wholeNumber } from "../../values/simple.ts";
 import { parseTime } from "../../values/time.ts";
 import { printEvents } from "./print-events.ts";
 
@@ -37,10 +37,17 @@ export const netEvents = defineCommand({
       parse: regularExpression,
     }),
     json: flag({ description: "Print events as JSON Lines, as network.log has them" }),
+    format: value({
+      placeholder: "FORMAT",
+      description: "Output format: json, the same as --json",
+      parse: oneOf(["json"]),
+      choices: ["json"],
+    }),
   },
   run: async ({ options, operands: [name = ""] }) => {
     const { Sandbox } = await import("../../../api/index.ts");
-    const { follow = false, denied = false, json = false, tail, since, until, grep } = options;
+    const { follow = false, denied = false, tail, since, until, grep } = options;
+    const json = options.json === true || options.format === "json";
     await printEvents(await Sandbox.get(name), { follow, denied, json, tail, since, until, grep });
     return 0;
   },

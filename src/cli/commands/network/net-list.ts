@@ -1,8 +1,8 @@
 import type { OpenFlow, SandboxNetworkStatus } from "../../../api/index.ts";
-import { policyTokens } from "../../../config/network/policy/rule-text.ts";
+import { ruleTokens } from "../../../config/network/policy/rule-text.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { bytes, fieldLines, json, jsonTime, tableTime } from "../../output/format.ts";
-import { farEnd, portJson, publishedText } from "./network-text.ts";
+import { flowEnds, portJson, publishedText } from "./network-text.ts";
 import { out } from "../../output/streams.ts";
 import { joined, type Styled } from "../../output/style.ts";
 import { table } from "../../output/table.ts";
@@ -33,29 +33,37 @@ export function statusText({
   maxConnections,
   flows,
 }: SandboxNetworkStatus): Styled {
+  // One that takes several tokens is one rule still: its number is what flows and events say.
+  const rules = policy.rules.map((rule) => ruleTokens(rule).join(", "));
   const fields = fieldLines([
     ["Egress", `${policy.defaultEgress} by default${observe ? "; observed: everything is allowed" : ""}`],
     ["Ingress", `${policy.defaultIngress} by default`],
-    ["Rules", policyTokens(policy)],
+    ["Rules", rules.map((token, index) => `${String(index)} ${token}`)],
     ["Ports", ports.map(publishedText)],
     ["Received", `${bytes(counters.rxBytes)} in ${String(counters.rxFrames)} frames`],
     ["Sent", `${bytes(counters.txBytes)} in ${String(counters.txFrames)} frames`],
     [
       "Connections",
-      `${String(counters.activeFlows)} open (at most ${String(maxConnections)}), ${String(counters.flowsOpened)} opened, ${String(counters.flowsDenied)} denied`,
+      `${String(counters.activeFlows)} open (TCP to outside: at most ${String(maxConnections)}), ${String(counters.flowsOpened)} opened, ${String(counters.flowsDenied)} denied`,
     ],
     ["DNS", `${String(counters.dnsQueries)} questions, ${String(counters.dnsDenied)} denied`],
   ]);
   if (flows.length === 0) return fields;
   return joined(
-    [fields, table(["DIRECTION", "PROTOCOL", "PEER", "RULE", "SINCE"], flows.map(flowRow))],
+    [
+      fields,
+      table(
+        ["PROTOCOL", "PEER", "RULE", "SINCE"],
+        flows.map((flow) => flowRow(flow, rules)),
+      ),
+    ],
     "\n",
   );
 }
 
-function flowRow(flow: OpenFlow): string[] {
-  const rule = flow.rule === null ? "default" : String(flow.rule);
-  return [flow.direction, flow.protocol, farEnd(flow), rule, tableTime(flow.openedAt)];
+function flowRow(flow: OpenFlow, rules: readonly string[]): string[] {
+  const rule = flow.rule === null ? "default" : `${String(flow.rule)} ${rules[flow.rule] ?? ""}`.trimEnd();
+  return [flow.protocol, flowEnds(flow), rule, tableTime(flow.openedAt)];
 }
 
 function statusJson({

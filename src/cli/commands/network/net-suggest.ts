@@ -3,7 +3,7 @@ import { policyToWire } from "../../../config/network/policy/wire-policy.ts";
 import { defineCommand, value } from "../../grammar/command.ts";
 import { json } from "../../output/format.ts";
 import { oneLine } from "../../output/sanitize.ts";
-import { out } from "../../output/streams.ts";
+import { err, out } from "../../output/streams.ts";
 import { wholeNumber } from "../../values/simple.ts";
 import { parseTime } from "../../values/time.ts";
 import { formatOption } from "../sandbox/list.ts";
@@ -40,6 +40,10 @@ export const netSuggest = defineCommand({
       ...(options.since === undefined ? {} : { since: options.since }),
       ...(options.mergeNames === undefined ? {} : { mergeNamesFrom: options.mergeNames }),
     });
+    if (!policy.rules.some(({ direction }) => direction !== "ingress"))
+      err(
+        "nothing was let through that goes out: this policy denies all of it. Let the sandbox run with --net-observe first.\n",
+      );
     if (options.format === "json") {
       out(json(policyToWire(policy)));
       return 0;

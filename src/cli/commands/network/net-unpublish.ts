@@ -1,7 +1,9 @@
 import type { PublishedPortName } from "../../../api/index.ts";
 import { defineCommand } from "../../grammar/command.ts";
+import { completionLine } from "../../output/blocks.ts";
+import { err } from "../../output/streams.ts";
 import { UsageError } from "../../output/usage-error.ts";
-import { persistOption } from "./net-options.ts";
+import { persistOption, quietOption } from "./net-options.ts";
 
 export const netUnpublish = defineCommand({
   name: "unpublish",
@@ -14,12 +16,17 @@ export const netUnpublish = defineCommand({
     { name: "NAME", required: true, completes: "sandbox" },
     { name: "PORT", required: true, repeated: true },
   ],
-  options: { persist: persistOption },
+  options: { persist: persistOption, quiet: quietOption },
   run: async ({ options, operands: [name = "", ...texts] }) => {
     const unpublish = texts.map(parseHostPort);
     const { Sandbox } = await import("../../../api/index.ts");
+    const begun = performance.now();
     const handle = await Sandbox.get(name);
     await handle.updateNetwork({ unpublish }, { persist: options.persist ?? false });
+    if (options.quiet === true) return 0;
+    const target = `${name} ${texts.join(", ")}`;
+    const done = { ok: true, verb: "Unpublished", target, durationMs: performance.now() - begun };
+    err(completionLine(done, process.stderr));
     return 0;
   },
 });

@@ -42,11 +42,19 @@ test("each event is a line that says what, where and why", () => {
       "DENY   tcp to 93.184.216.34:443, denied by default, 3 times",
     ],
     [
+      { ...opened, kind: "flow-denied", name: null, rule: null, reason: "platform", count: 1 },
+      "DENY   tcp to 93.184.216.34:443, denied by the platform: multi-tenant",
+    ],
+    [
       {
         ...{ ...opened, kind: "flow-denied", direction: "ingress", protocol: "icmpv6", count: 1 },
         ...{ name: null, address: "2001:db8::1", port: null, reason: "max-connections" },
       },
       "DENY   icmpv6 from [2001:db8::1], max-connections",
+    ],
+    [
+      { ...opened, direction: "ingress", name: null, address: "192.0.2.7", port: 80 },
+      "OPEN   tcp from 192.0.2.7 to port 80, allowed by rule 0 (text of 0)",
     ],
     [asked, "DNS    A example.com: 93.184.216.34"],
     [

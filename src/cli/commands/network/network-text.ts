@@ -64,15 +64,15 @@ export class NetworkEventText {
   #describe(event: NetworkLogEvent): string {
     switch (event.kind) {
       case "flow-opened":
-        return `OPEN   ${flowText(event)}, ${this.#decision("allowed", event)}`;
+        return `OPEN   ${event.protocol} ${flowEnds(event)}, ${this.#decision("allowed", event)}`;
       case "flow-closed": {
         const { bytesSent, bytesReceived, reason } = event;
-        return `CLOSE  ${flowText(event)}, ${bytes(bytesSent)} sent, ${bytes(bytesReceived)} received, ${reason}`;
+        return `CLOSE  ${event.protocol} ${flowEnds(event)}, ${bytes(bytesSent)} sent, ${bytes(bytesReceived)} received, ${reason}`;
       }
       case "flow-denied": {
         const times = event.count > 1 ? `, ${String(event.count)} times` : "";
-        const why = event.reason === "policy" ? this.#decision("denied", event) : event.reason;
-        return `DENY   ${flowText(event)}, ${why}${times}`;
+        const why = this.#whyDenied(event);
+        return `DENY   ${event.protocol} ${flowEnds(event)}, ${why}${times}`;
       }
       case "dns": {
         const { name, type, resolver, outcome, rcode, addresses } = event;
@@ -81,15 +81,42 @@ export class NetworkEventText {
         const decided = outcome === "denied" ? `, ${this.#decision("denied", event)}` : ` ${outcome}`;
         return `DNS    ${type} ${name}${asked}: ${answer}${outcome === "answered" ? "" : decided}`;
       }
+      case "tls-failed": {
+        const fault = event.side === "server" ? "its server" : "the guest";
+        return `TLS    ${farEnd(event)} failed because of ${fault}: ${event.reason}`;
+      }
+      case "http": {
+        const { method, host, path, outcome, rule, secrets, reason } = event;
+        const decided = rule === null ? "" : ` by request rule ${String(rule)}`;
+        const filled = secrets.length === 0 ? "" : `, with ${secrets.join(", ")}`;
+        const why = reason === null ? "" : `: ${reason}`;
+        return `HTTP   ${method} ${host ?? farEnd({ ...event, name: null })}${path} ${outcome}${decided}${filled}${why}`;
+      }
+      case "secret-violation": {
+        const { envVar, host, serverName, action, location, form } = event;
+        const to = farEnd({ ...event, name: host ?? serverName });
+        return `SECRET ${envVar} was not meant for ${to}: its placeholder was in the ${location} (${form}), ${action}`;
+      }
+      case "secret-problem": {
+        const { envVar, host, problem, reason } = event;
+        const what = problem === "unscrubbed" ? "was not looked for in a response of" : "was not sent to";
+        return `SECRET ${envVar} ${what} ${farEnd({ ...event, name: host })}: ${reason}`;
+      }
       case "policy": {
-        const { cause, policy, observe } = event;
-        const rules = `${String(policy.rules.length)} ${policy.rules.length === 1 ? "rule" : "rules"}`;
+        const { cause, policy, observe, rulesLeftOut = 0 } = event;
+        const count = policy.rules.length + rulesLeftOut;
+        const rules = `${String(count)} ${count === 1 ? "rule" : "rules"}`;
         const observed = observe ? ", observed: everything is allowed" : "";
         return `POLICY egress ${policy.defaultEgress}, ingress ${policy.defaultIngress}, ${rules} (${cause})${observed}`;
       }
       case "lost":
         return `LOST   ${String(event.count)} ${event.count === 1 ? "event" : "events"} could not be kept`;
     }
+  }
+
+  #whyDenied(event: Extract<NetworkLogEvent, { readonly kind: "flow-denied" }>): string {
+    if (event.reason === "policy") return this.#decision("denied", event);
+    return event.reason === "platform" ? "denied by the platform: multi-tenant" : event.reason;
   }
 
   #decision(what: string, { rule }: { readonly rule: number | null }): string {
@@ -100,9 +127,11 @@ export class NetworkEventText {
   }
 }
 
-function flowText(event: FlowEvent): string {
-  const { direction, protocol } = event;
-  return `${protocol} ${direction === "egress" ? "to" : "from"} ${farEnd(event)}`;
+/** `to example.com:443 (93.184.216.34)`, `from 192.0.2.7 to port 80`: what is known of a peer's port is nothing. */
+export function flowEnds(flow: Pick<FlowEvent, "direction" | "name" | "address" | "port">): string {
+  if (flow.direction === "egress") return `to ${farEnd(flow)}`;
+  const to = flow.port === null ? "" : ` to port ${String(flow.port)}`;
+  return `from ${farEnd({ ...flow, port: null })}${to}`;
 }
 
 function bracketed(address: string): string {

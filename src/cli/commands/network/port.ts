@@ -2,7 +2,9 @@ import { RuntimeError } from "../../../errors/index.ts";
 import { defineCommand } from "../../grammar/command.ts";
 import { json } from "../../output/format.ts";
 import { hostText, portJson } from "./network-text.ts";
-import { out } from "../../output/streams.ts";
+import { isTerminal } from "../../../config/enums.ts";
+import { oneLine } from "../../output/sanitize.ts";
+import { err, out } from "../../output/streams.ts";
 import { UsageError } from "../../output/usage-error.ts";
 import { formatOption } from "../sandbox/list.ts";
 
@@ -20,7 +22,8 @@ export const port = defineCommand({
   run: async ({ options, operands: [name = "", wanted] }) => {
     const asked = wanted === undefined ? null : parseGuestPort(wanted);
     const { Sandbox } = await import("../../../api/index.ts");
-    const all = await (await Sandbox.get(name)).ports();
+    const handle = await Sandbox.get(name);
+    const all = await handle.ports();
     const ports = all.filter(
       ({ guestPort, protocol }) =>
         asked === null || (guestPort === asked.guestPort && protocol === asked.protocol),
@@ -34,6 +37,10 @@ export const port = defineCommand({
     if (options.format === "json") out(json(ports.map(portJson)));
     else if (asked !== null) out(ports.map((one) => `${hostText(one)}\n`).join(""));
     else {
+      if (ports.length === 0) {
+        const why = isTerminal(handle.status) ? "does not run" : "publishes no ports";
+        err(`${oneLine(`sandbox ${name} ${why}`)}\n`);
+      }
       out(ports.map((one) => `${String(one.guestPort)}/${one.protocol} -> ${hostText(one)}\n`).join(""));
     }
     return 0;

@@ -35,10 +35,12 @@ export async function printEvents(
     isLive = true;
     out(last.splice(0).join(""));
   };
-  const limit = until === undefined || !follow ? {} : { timeoutMs: Math.max(0, until.getTime() - begin) };
+  // After that time nothing is waited for, and what came before it is there already.
+  const isOver = until !== undefined && until.getTime() <= begin;
+  const limit = until === undefined || !follow || isOver ? {} : { timeoutMs: until.getTime() - begin };
   try {
     for await (const event of handle.networkEvents({
-      follow,
+      follow: follow && !isOver,
       ...(since === undefined ? {} : { since }),
       ...limit,
     })) {

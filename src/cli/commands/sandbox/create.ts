@@ -1,12 +1,7 @@
 import { MicrosandboxError } from "../../../errors/index.ts";
 import { defineCommand } from "../../grammar/command.ts";
-import {
-  configure,
-  creationOptions,
-  embeddedImage,
-  generatedName,
-  imageDetails,
-} from "../../create-options.ts";
+import { configure, creationOptions, generatedName, imageDetails } from "../../create-options.ts";
+import { askForVariables } from "../../ask-secrets.ts";
 import { discard } from "../../remove-ended.ts";
 import { onInterruption } from "../../output/interrupt.ts";
 import { Progress } from "../../output/progress.ts";
@@ -23,14 +18,8 @@ export const create = defineCommand({
     const name = options.name ?? generatedName();
     const { Sandbox } = await import("../../../api/index.ts");
     const progress = new Progress({ quiet: options.quiet ?? false, logLevel });
-    const builder = configure(
-      Sandbox.builder(name),
-      operands[0] ?? embeddedImage,
-      options,
-      logLevel,
-      progress,
-    );
-    builder.build();
+    const builder = configure(Sandbox.builder(name), operands[0], options, logLevel, progress);
+    await askForVariables(builder.build());
     await progress.start(`Creating ${name}`);
     // An interrupted creation leaves nothing behind. Before its first stage, a sandbox of this name is another one.
     using _interruption = onInterruption(() => (progress.sawStage ? discard(name) : undefined));

@@ -6,7 +6,8 @@ import { isInterrupted, onInterruption, untilExit } from "../../output/interrupt
 import { Progress } from "../../output/progress.ts";
 import { exitCodeOfCommand, report } from "../../output/report.ts";
 import { err } from "../../output/streams.ts";
-import { isDown } from "../../output/sandbox-text.ts";
+import { isTerminal } from "../../../config/enums.ts";
+import { suspendedError } from "../../suspended-error.ts";
 import { UsageError } from "../../output/usage-error.ts";
 import { parseEnvironment } from "../../values/pairs.ts";
 import { text } from "../../values/simple.ts";
@@ -101,6 +102,8 @@ export const exec = defineCommand({
 /** Connects to the sandbox; starts it first when it does not run, and then owns it. */
 async function ready(handle: SandboxHandle, progress: Progress): Promise<Sandbox> {
   using _spinner = progress;
-  if (isDown(handle.status) || handle.status === "starting") await progress.start(`Starting ${handle.name}`);
+  if (handle.status === "suspended") throw suspendedError(handle.name);
+  if (isTerminal(handle.status) || handle.status === "starting")
+    await progress.start(`Starting ${handle.name}`);
   return await handle.connectOrStart(progress.observer);
 }

@@ -5,7 +5,8 @@ import { fieldLines, json, jsonStatus, jsonTime, tableStatus, tableTime } from "
 import { portJson } from "../network/network-text.ts";
 import { out } from "../../output/streams.ts";
 import type { Styled } from "../../output/style.ts";
-import { describeCommand, describeImage, describeMount, isDown } from "../../output/sandbox-text.ts";
+import { isTerminal } from "../../../config/enums.ts";
+import { describeCommand, describeImage, describeMount } from "../../output/sandbox-text.ts";
 import { describeNetwork, describePort, describeProxy } from "../../network/network-text.ts";
 import { showValue } from "../../values/setting-value.ts";
 import { formatOption } from "./list.ts";
@@ -37,7 +38,7 @@ function toJson(handle: SandboxHandle): object {
     // With the ports that were chosen.
     ports: handle.publishedPorts.map(portJson),
     // What runs is what is configured, but for a network that was changed until the stop: msb net ls shows that.
-    active_config: isDown(handle.status) ? null : config,
+    active_config: isTerminal(handle.status) ? null : config,
     pending_changes: [],
   };
 }
@@ -59,7 +60,7 @@ type Described = Pick<
 export function toText(handle: Described): Styled {
   const config = handle.config();
   // While it runs, the ports are those that were chosen.
-  const shown = isDown(handle.status) ? config : { ...config, ports: handle.publishedPorts };
+  const shown = isTerminal(handle.status) ? config : { ...config, ports: handle.publishedPorts };
   const titles = new Set(
     settingEntries.flatMap(([, { inspect: title }]) => (title === undefined ? [] : [title])),
   );

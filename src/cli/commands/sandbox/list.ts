@@ -3,7 +3,8 @@ import { json, jsonStatus, jsonTime, tableStatus, tableTime } from "../../output
 import { portsCell, publishedText } from "../network/network-text.ts";
 import { err, out } from "../../output/streams.ts";
 import { table } from "../../output/table.ts";
-import { describeImage, isDown } from "../../output/sandbox-text.ts";
+import { isTerminal } from "../../../config/enums.ts";
+import { describeImage } from "../../output/sandbox-text.ts";
 import { filterByLabels, labelOption } from "../../selection.ts";
 import { oneOf } from "../../values/simple.ts";
 
@@ -29,7 +30,7 @@ export const list = defineCommand({
   run: async ({ options }) => {
     const { Sandbox } = await import("../../../api/index.ts");
     const sandboxes = filterByLabels(await Sandbox.list(), options.label).filter((sandbox) => {
-      const down = isDown(sandbox.status);
+      const down = isTerminal(sandbox.status);
       if (options.running === true) return !down;
       return options.stopped === true ? down : true;
     });

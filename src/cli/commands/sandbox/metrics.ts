@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { SandboxHandle } from "../../../api/index.ts";
 import { defineCommand, flag, value } from "../../grammar/command.ts";
 import {
+  isOver,
   metricsHeaders,
   metricsJson,
   metricsRow,
@@ -15,7 +16,7 @@ import {
 import { warningLine } from "../../output/blocks.ts";
 import { json, jsonLine } from "../../output/format.ts";
 import { err, out } from "../../output/streams.ts";
-import { isDown } from "../../output/sandbox-text.ts";
+import { isTerminal } from "../../../config/enums.ts";
 import { styled } from "../../output/style.ts";
 import { table } from "../../output/table.ts";
 import { UsageError } from "../../output/usage-error.ts";
@@ -30,7 +31,7 @@ export const metrics = defineCommand({
   name: "metrics",
   summary: "Show what sandboxes consume",
   details:
-    "CPU: 100% is one full core. Rates are per second, between two samples. States: running, stalled (does not answer), exited.",
+    "CPU: 100% is one full core. Rates are per second, between two samples. States: running, paused, stalled (does not answer), suspended, exited.",
   examples: ["msb metrics", "msb metrics -w --sort cpu", "msb metrics demo --format json"],
   operands: [{ name: "NAME", required: false, completes: "sandbox" }],
   options: {
@@ -83,7 +84,7 @@ export const metrics = defineCommand({
           json(name === undefined ? measured.map(metricsJson) : metricsJson(measured[0] as MeasuredSandbox)),
         );
       if (!endless) return 0;
-      if (name !== undefined && measured.every((sandbox) => sandbox.state === "exited")) return 0;
+      if (name !== undefined && measured.every(({ state }) => isOver(state))) return 0;
       before = now;
     }
   },
@@ -96,7 +97,7 @@ async function finder(
 ): Promise<() => Promise<readonly SandboxHandle[]>> {
   const { Sandbox } = await import("../../../api/index.ts");
   if (name !== undefined) return async () => [await Sandbox.get(name)];
-  return async () => (await Sandbox.list()).filter(({ status }) => all || !isDown(status));
+  return async () => (await Sandbox.list()).filter(({ status }) => all || !isTerminal(status));
 }
 
 function explainStalled(sandboxes: readonly MeasuredSandbox[]): void {

@@ -1,10 +1,10 @@
 import type { Sandbox, SandboxHandle } from "../../../api/index.ts";
+import { askedSecrets, askForVariables } from "../../ask-secrets.ts";
 import { NoDefaultCommandError, SandboxNotFoundError } from "../../../errors/index.ts";
-import { defineCommand, flag, type Invocation } from "../../grammar/command.ts";
+import { defineCommand, flag, value, type Invocation } from "../../grammar/command.ts";
 import {
   configure,
   creationOptions,
-  embeddedImage,
   generatedName,
   givenCreationFlags,
   imageDetails,
@@ -23,13 +23,23 @@ import { isInterrupted, onInterruption, untilExit } from "../../output/interrupt
 import { Progress } from "../../output/progress.ts";
 import { exitCodeOfCommand, report } from "../../output/report.ts";
 import { err, out } from "../../output/streams.ts";
-import { isDown, isImage } from "../../output/sandbox-text.ts";
+import { isTerminal } from "../../../config/enums.ts";
+import { isImage } from "../../output/sandbox-text.ts";
+import { filled } from "../../values/simple.ts";
+import { UsageError } from "../../output/usage-error.ts";
+import { suspendedError } from "../../suspended-error.ts";
 
 const options = {
   detach: flag({
     short: "d",
     description: "Leave the sandbox running, and do not wait for the command",
     conflicts: ["tty", "timeout"],
+  }),
+  pool: value({
+    placeholder: "NAME",
+    description: "Take a sandbox that a pool has ready (msb pool create), instead of creating one",
+    completes: ["pool", ""],
+    parse: filled("a pool"),
   }),
   ...commandOptions,
   ...creationOptions,
@@ -55,6 +65,7 @@ export const run = defineCommand({
     "msb run -n demo -c 2 -m 1G -- sh",
     "echo 'echo $((6 * 7))' | msb run -- sh",
     "msb run -d -n server -- httpd -f",
+    "msb run --pool workers -- uname -a",
   ],
   operands: [{ name: "IMAGE", required: false }],
   guestCommand: true,
@@ -62,6 +73,7 @@ export const run = defineCommand({
   run: async (invocation) => {
     const { name, replace, replaceWithTimeout, detach, tty } = invocation.options;
     if (detach !== true) checkStdin(tty === true);
+    if (invocation.options.pool !== undefined) return await runPooled(invocation, invocation.options.pool);
     const replaces = replace === true || replaceWithTimeout !== undefined;
     const existing = name === undefined || replaces ? null : await find(name);
     return existing === null ? await runNew(invocation) : await runExisting(invocation, existing);
@@ -80,16 +92,63 @@ async function find(name: string): Promise<SandboxHandle | null> {
 
 async function runNew(invocation: RunInvocation): Promise<number> {
   const { options: given, operands, logLevel } = invocation;
-  const named = given.name !== undefined;
   const name = given.name ?? generatedName();
   const detached = given.detach === true;
   const { Sandbox } = await import("../../../api/index.ts");
   const progress = new Progress({ quiet: given.quiet ?? false, logLevel });
-  const builder = configure(Sandbox.builder(name), operands[0] ?? embeddedImage, given, logLevel, progress);
+  const builder = configure(Sandbox.builder(name), operands[0], given, logLevel, progress);
   // Its state then goes with it even when this process is killed.
-  if (!named && !detached) builder.ephemeral(true);
-  builder.build();
+  if (given.name === undefined && !detached) builder.ephemeral(true);
+  await askForVariables(builder.build());
+  return await runStarted(invocation, name, progress, () =>
+    detached ? builder.createDetached() : builder.create(),
+  );
+}
 
+/** What a sandbox that is taken can be told. */
+const perTake: ReadonlySet<string> = new Set([
+  ...perCommand,
+  ...["label", "port", "maxDuration", "idleTimeout", "idlePause"],
+]);
+
+async function runPooled(invocation: RunInvocation, poolName: string): Promise<number> {
+  const { options: given, operands, logLevel } = invocation;
+  const refused = givenCreationFlags(invocation.given, perTake);
+  if (given.replace === true) refused.push("--replace");
+  if (operands[0] !== undefined) refused.unshift(operands[0]);
+  if (refused.length > 0) {
+    throw new UsageError(
+      `the sandboxes of a pool are started already: ${refused.join(", ")} cannot be given with --pool.`,
+      "Say it of the pool: msb pool create",
+    );
+  }
+  const name = given.name ?? generatedName();
+  const detached = given.detach === true;
+  const { Sandbox } = await import("../../../api/index.ts");
+  const progress = new Progress({ quiet: given.quiet ?? false, logLevel });
+  const pool = await Sandbox.getPool(poolName);
+  const { label, port, maxDuration, idleTimeout, idlePause } = given;
+  return await runStarted(invocation, name, progress, () =>
+    pool.take({
+      ...{ name, detached, ephemeral: given.name === undefined && !detached, labels: label },
+      ...{ maxDurationSecs: maxDuration, idleTimeoutSecs: idleTimeout, idlePauseSecs: idlePause },
+      ...(port.length === 0 ? {} : { ports: port }),
+      env: given.env.map(([key, content]): [string, string] => [key, content]),
+      ...progress.observer,
+    }),
+  );
+}
+
+/** Starts a sandbox, runs the command, and ends it, unless it is to go on. */
+async function runStarted(
+  invocation: RunInvocation,
+  name: string,
+  progress: Progress,
+  start: () => Promise<Sandbox>,
+): Promise<number> {
+  const { options: given } = invocation;
+  const named = given.name !== undefined;
+  const detached = given.detach === true;
   let sandbox: Sandbox | null = null;
   const end = async (): Promise<void> => {
     if (named && sandbox !== null) await sandbox.stop();
@@ -100,7 +159,7 @@ async function runNew(invocation: RunInvocation): Promise<number> {
   try {
     using _spinner = progress;
     await progress.start(`Starting ${name}`);
-    sandbox = detached ? await builder.createDetached() : await builder.create();
+    sandbox = await start();
   } catch (error) {
     if (isInterrupted()) return await untilExit();
     progress.clear();
@@ -124,12 +183,14 @@ async function runExisting(invocation: RunInvocation, handle: SandboxHandle): Pr
   if (ignored.length > 0) {
     progress.warn(`${handle.name} exists already: ignoring ${ignored.join(", ")} (--replace makes it anew)`);
   }
-  const startHere = isDown(handle.status);
+  if (handle.status === "suspended") throw suspendedError(handle.name);
+  const startHere = isTerminal(handle.status);
   let sandbox: Sandbox;
   {
     using _spinner = progress;
     if (startHere) await progress.start(`Starting ${handle.name}`);
-    sandbox = await handle.connectOrStart({ ...progress.observer, detached: given.detach === true });
+    const secrets = startHere ? await askedSecrets(handle, progress) : {};
+    sandbox = await handle.connectOrStart({ ...progress.observer, secrets, detached: given.detach === true });
   }
   const end = async (): Promise<void> => {
     if (startHere) await sandbox.stop();

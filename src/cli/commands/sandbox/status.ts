@@ -6,7 +6,8 @@ import { err, out } from "../../output/streams.ts";
 import type { Text } from "../../output/style.ts";
 import { UsageError } from "../../output/usage-error.ts";
 import { cut, table } from "../../output/table.ts";
-import { describeCommand, describeImage, isDown } from "../../output/sandbox-text.ts";
+import { isTerminal } from "../../../config/enums.ts";
+import { describeCommand, describeImage } from "../../output/sandbox-text.ts";
 import { filterByLabels, labelOption } from "../../selection.ts";
 import { formatOption } from "./list.ts";
 
@@ -37,7 +38,7 @@ export const status = defineCommand({
     const sandboxes =
       name === undefined
         ? filterByLabels(await Sandbox.list(), options.label).filter(
-            ({ status: now }) => options.all === true || !isDown(now),
+            ({ status: now }) => options.all === true || !isTerminal(now),
           )
         : [await Sandbox.get(name)];
     if (options.format === "json") {

@@ -1,5 +1,5 @@
 import { built, checkFlag, checkList } from "../../checks.ts";
-import { refuseSettings } from "../../keys/refuse-settings.ts";
+import { checkGiven } from "../interception/builders/check-given.ts";
 import { checkPool } from "./link-values.ts";
 import {
   joinNetworks,
@@ -18,7 +18,8 @@ import type { NetworkPolicy } from "../policy-type.ts";
 import { checkDistinctPorts, checkPort, loopback, type PortInput } from "../ports.ts";
 import { DnsBuilder } from "./dns-builder.ts";
 import { InterfaceOverridesBuilder } from "./interface-builder.ts";
-import { LaterNetworkSettings } from "./later-network-settings.ts";
+import { InterceptionSetters } from "./interception-setters.ts";
+import type { AskedInterception } from "../interception/interception-settings.ts";
 import { checkMaxConnections } from "./max-connections.ts";
 import { NetworkRateLimiterBuilder } from "./rate-limiter-builder.ts";
 
@@ -53,7 +54,7 @@ const openInterface: InterfaceSettings = {
  * console.log(sandbox.config.network?.maxConnections); // 64
  * ```
  */
-export class NetworkBuilder extends LaterNetworkSettings {
+export class NetworkBuilder extends InterceptionSetters {
   #asked: AskedNetwork = nothingAsked;
 
   /** false: the guest has no network interface. */
@@ -153,16 +154,20 @@ export class NetworkBuilder extends LaterNetworkSettings {
     });
   }
 
-  /** What was said so far. @throws InvalidConfigError, UnsupportedOperationError */
+  /** What was said so far. @throws InvalidConfigError */
   build(): NetworkSettings {
-    refuseSettings([...this.later]);
+    checkGiven(this.#asked);
     checkDistinctPorts(this.#asked.ports);
     return settingsOf(this.#asked);
   }
 
-  /** The same for {@link joinNetworks}, with what this version does not have. */
+  /** The same for {@link joinNetworks}. */
   asked(): AskedNetwork {
-    return { ...this.#asked, unsupported: [...this.later] };
+    return this.#asked;
+  }
+
+  protected override say(part: Partial<AskedInterception>): this {
+    return this.#add(part);
   }
 
   #publish(name: string, port: PortInput): this {

@@ -140,3 +140,18 @@ function plain(text: unknown): string {
 function distinct<T>(values: readonly T[]): T[] {
   return [...new Set(values)];
 }
+
+/** As text, bytes: the status of a network tells all of it in one message of 4 MiB, with ports and flows beside it. */
+export const largestPolicyBytes: number = 3 * 1024 * 1024;
+
+/** @throws InvalidConfigError for one that is too large to be told of */
+export function checkPolicySize(policy: NetworkPolicy): void {
+  const bytes = Buffer.byteLength(JSON.stringify(policy));
+  if (bytes <= largestPolicyBytes) return;
+  throw new InvalidConfigError(
+    `the network policy would have ${policy.rules.length} rules and take ${bytes} bytes as text, more than ${largestPolicyBytes}`,
+    {
+      hint: "Replace rules by ones that say more: a range, a suffix of names, or several ports in one rule.",
+    },
+  );
+}

@@ -1,5 +1,5 @@
 import { IpAddress } from "../../../host/ip/address.ts";
-import { echoReply, isEchoRequest } from "../../ip/icmp-echo.ts";
+import { echoBytes, echoReply, isEchoRequest } from "../../ip/icmp-echo.ts";
 import type { IcmpErrors } from "../../ip/icmp-errors.ts";
 import type { IpPacket, IpSender } from "../../ip/packet.ts";
 import type { Verdict } from "../../policy/verdict.ts";
@@ -13,7 +13,6 @@ export interface EchoFrontOptions {
   readonly ip: IpSender;
   readonly errors: IcmpErrors;
   readonly host: HostEcho;
-  readonly isMultiTenant: boolean;
 }
 
 /** Echoes between the guest and one address are one flow, until none was asked for so long, ms. */
@@ -43,13 +42,19 @@ export class EchoFront {
 
   /** Whether the gateway answers this echo request to itself. */
   answers(packet: IpPacket): boolean {
-    const { gatekeeper, log, isMultiTenant } = this.#options;
-    if (isMultiTenant) return false;
+    const { gatekeeper, log, ip } = this.#options;
     const subject = subjectOf(packet);
     const verdict = gatekeeper.egress(subject, { kind: "bindings" });
-    if (verdict.action === "allow") return true;
-    log.deny(subject, verdict, "policy");
-    return false;
+    if (verdict.action !== "allow") {
+      log.deny(subject, verdict, "policy");
+      return false;
+    }
+    const { flow } = this.#flowOf(subject, verdict);
+    const bytes = echoBytes(packet);
+    flow.sent += bytes;
+    if (ip.isCongested) return false;
+    flow.received += bytes;
+    return true;
   }
 
   /** One to somebody outside. */
@@ -75,7 +80,7 @@ export class EchoFront {
       // Not allowed any more.
       if (flow === undefined || ip.isCongested) return;
       flow.received += data.length;
-      ip.send({ ...reply.packet, payload: Buffer.from(data) });
+      ip.send({ ...reply.packet, payload: [Buffer.from(data)] });
     });
     if (!asked) return false;
     const { flow } = this.#flowOf(subject, verdict);

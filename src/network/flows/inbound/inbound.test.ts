@@ -277,6 +277,29 @@ describe("connections of the host to the guest", () => {
     await sent;
   });
 
+  it("join small segments for a reader that takes nothing, in order and to the end", async () => {
+    await using network = await testNetwork();
+    const inGuest = accepted(network);
+    const stream = await network.gateway.connect(80, AbortSignal.timeout(5000));
+    const conversation = await inGuest;
+    await conversation.opened;
+    let acknowledged = 0;
+    conversation.acknowledged = (count?: number) => (acknowledged += count ?? 0);
+    const sent = Buffer.from(Array.from({ length: 500 }, (_, n) => n & 0xff));
+    for (let n = 0; n < sent.length; n++) {
+      await conversation.write(sent.subarray(n, n + 1));
+      // Each is a segment of its own.
+      while (acknowledged <= n) await new Promise((resolve) => setImmediate(resolve));
+    }
+    conversation.connection?.end();
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk)).end();
+    await once(stream, "end");
+    assert.deepEqual(Buffer.concat(chunks), sent);
+    // As a buffer each, 1 MiB of them would take 150 MiB.
+    assert.ok(chunks.length <= 3, `${chunks.length} buffers`);
+  });
+
   it("fail when nothing listens, and when they are given up", async () => {
     await using network = await testNetwork();
     await assert.rejects(network.gateway.connect(80, AbortSignal.timeout(5000)), {

@@ -11,13 +11,15 @@ import { Splice } from "../tcp/splice.ts";
 import { dialGuest, type DialGuestOptions, type GuestDialer } from "./dial-guest.ts";
 import { proxyHeader } from "./proxy-header.ts";
 
-/** Of all ports together; what the guest connects to outside is counted by itself. */
-const maxConnections = 256;
+/** Of all ports together, as many as `maxConnections` can be; what the guest connects to outside is counted by itself. */
+const maxConnections = 4096;
 
 export interface PublishedTcpOptions extends DialGuestOptions {
   readonly gatekeeper: Gatekeeper;
   readonly log: FlowLog;
   readonly slabs: Slabs;
+  /** Somebody is let in. */
+  readonly arrived: () => void;
 }
 
 /** Connections that come in by published ports. */
@@ -27,6 +29,10 @@ export class PublishedTcp {
 
   constructor(options: PublishedTcpOptions) {
     this.#options = options;
+  }
+
+  get isInUse(): boolean {
+    return this.#open.size > 0;
   }
 
   /** @param socket paused */
@@ -49,6 +55,7 @@ export class PublishedTcp {
     }
     const inbound = new InboundFlow(listener, this.#options, () => this.#open.delete(inbound));
     this.#open.add(inbound);
+    this.#options.arrived();
     inbound.begin(
       socket,
       log.open(subject, gatekeeper.grounds(subject, verdict, null), () => inbound.end("policy")),

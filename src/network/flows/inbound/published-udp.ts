@@ -16,6 +16,8 @@ export interface PublishedUdpOptions {
   readonly addresses: LinkAddresses;
   readonly gatekeeper: Gatekeeper;
   readonly log: FlowLog;
+  /** Somebody is let in. */
+  readonly arrived: () => void;
 }
 
 /** Somebody outside who has sent something to a published port, as the guest sees him: a port of the gateway. */
@@ -63,6 +65,7 @@ export class PublishedUdp {
     const peer = this.#byKey.get(key) ?? this.#open(listener, key, address, port, subject, verdict);
     if (peer === null) return;
     peer.lastUsedMs = performance.now();
+    this.#options.arrived();
     if (sendDatagram(ip, { address: gateway, port: peer.gatewayPort }, peer.guestPort, payload))
       peer.flow.received += payload.length;
   }

@@ -1,4 +1,5 @@
 import type { PublishedPort } from "../../../config/network/network-type.ts";
+import { placeOf } from "../../../config/network/ports.ts";
 import { IoError } from "../../../errors/index.ts";
 
 const hints: Readonly<Record<string, string>> = {
@@ -16,14 +17,5 @@ export function bindError(port: PublishedPort, cause: unknown): IoError {
   const { code = "", message } = cause as NodeJS.ErrnoException;
   const hint = hints[code] ?? "Choose another address or port of the host.";
   const why = code === "EADDRINUSE" ? "it is in use" : message;
-  return new IoError(`port ${describePort(port)} cannot be published: ${why}`, { hint, cause });
-}
-
-/** `127.0.0.1:8080/tcp`. */
-export function describePort({
-  hostBind,
-  hostPort,
-  protocol,
-}: Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">): string {
-  return `${hostBind.includes(":") ? `[${hostBind}]` : hostBind}:${hostPort}/${protocol}`;
+  return new IoError(`port ${placeOf(port)} cannot be published: ${why}`, { hint, cause });
 }

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { UdpListener } from "./listeners.ts";
+import { listen, UdpListener } from "./listeners.ts";
 
 const port = { hostBind: "127.0.0.1", hostPort: 0, guestPort: 80, proxyProtocol: false } as const;
 
@@ -45,4 +46,49 @@ test("datagrams from port 0 are nobody's: no reply can be sent there", async () 
   for (const from of [0, 4000]) socket.emit("message", Buffer.from("x"), { ...peer, port: from });
   await listener.close();
   assert.deepEqual(seen, [4000]);
+});
+
+/** However it ends. */
+async function closed(socket: Socket): Promise<void> {
+  if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
+}
+
+test("who comes early and gives up keeps no place that another one could have", async () => {
+  const listener = await listen({ ...port, protocol: "tcp" }, (message) => assert.fail(message));
+  const come = async (): Promise<Socket> => {
+    const socket = connect(listener.port.hostPort, "127.0.0.1").on("error", () => undefined);
+    await once(socket, "connect");
+    return socket;
+  };
+  const first = await Promise.all(Array.from({ length: 64 }, come));
+  // All places are taken: another one is refused.
+  const refused = await come();
+  await closed(refused);
+  for (const [index, socket] of first.entries()) {
+    socket.write("x");
+    if (index >= 2) socket.resetAndDestroy();
+  }
+  // One that has said all it has to say is still there.
+  first[0]?.end("first");
+  await Promise.all(first.slice(2).map(closed));
+  const late = await Promise.all(Array.from({ length: 62 }, come));
+  late.at(-1)?.write("last");
+  const none = await come();
+  await closed(none);
+  const served: Socket[] = [];
+  listener.serve({
+    connection: (_listener, socket) => served.push(socket),
+    datagram: () => undefined,
+    closed: () => undefined,
+  });
+  const alive = served.filter(({ destroyed }) => !destroyed);
+  assert.equal(alive.length, 64);
+  const said = await Promise.all(
+    [alive[0], alive.at(-1)].map(async (one) =>
+      String((await once(one?.resume() ?? assert.fail(), "data"))[0]),
+    ),
+  );
+  assert.deepEqual(said, ["xfirst", "last"]);
+  for (const socket of [...served, ...first, ...late]) socket.destroy();
+  await listener.close();
 });

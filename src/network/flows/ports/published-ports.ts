@@ -1,9 +1,7 @@
 import type { PublishedPort } from "../../../config/network/network-type.ts";
+import { isAtOnePlace, placeOf, type PortPlace } from "../../../config/network/ports.ts";
 import { InvalidConfigError } from "../../../errors/index.ts";
-import { describePort } from "./bind-error.ts";
 import { listen, type BoundPort, type Listener, type PortReceiver } from "./listeners.ts";
-
-type PortKey = Pick<PublishedPort, "hostBind" | "hostPort" | "protocol">;
 
 /** A change that is ready: what can fail is done. */
 export interface PreparedPorts {
@@ -51,7 +49,8 @@ export class PublishedPorts implements AsyncDisposable {
   }
 
   /**
-   * Gets everything ready that can fail.
+   * Gets everything ready that can fail. A port that is taken back, and is at the place of a new one, is not listened on from here on; what
+   * has come by it goes on, and so does the port when the change fails.
    *
    * @throws InvalidConfigError when a port to be taken back is not published, or one is published twice
    * @throws IoError when a port cannot be listened on
@@ -61,28 +60,38 @@ export class PublishedPorts implements AsyncDisposable {
     unpublish = [],
   }: {
     readonly publish?: readonly PublishedPort[];
-    readonly unpublish?: readonly PortKey[];
+    readonly unpublish?: readonly PortPlace[];
   }): Promise<PreparedPorts> {
     const leaving = new Set(unpublish.map((key) => this.#find(key)));
     const kept: { listener: Listener; port: PublishedPort }[] = [];
     const fresh: Listener[] = [];
+    const released: Listener[] = [];
+    const undo = async (): Promise<void> => {
+      await closeAll(fresh);
+      for (const listener of released) await this.#retake(listener);
+    };
     try {
       for (const port of publish) {
         const same = this.#listeners.find((listener) => isSame(listener.port, port));
-        if (same === undefined) fresh.push(await listen(port, this.#warn));
-        else if (leaving.delete(same)) kept.push({ listener: same, port });
-        else
-          throw new InvalidConfigError(`port ${describePort(port)} is published already`, {
-            hint: "Take it back first, or choose another port of the host.",
-          });
+        if (same !== undefined && leaving.delete(same)) {
+          kept.push({ listener: same, port });
+          continue;
+        }
+        for (const listener of this.#listeners) {
+          if (!isAtOnePlace(listener.port, port)) continue;
+          if (!leaving.has(listener)) throw publishedAlready(port, listener.port);
+          listener.release();
+          released.push(listener);
+        }
+        fresh.push(await listen(port, this.#warn));
       }
     } catch (error) {
-      await closeAll(fresh);
+      await undo();
       throw error;
     }
     for (const { port } of fresh)
       if (!isLoopback(port.hostBind))
-        this.#warn(`port ${describePort(port)} is open to other machines: ingress rules say to which`);
+        this.#warn(`port ${placeOf(port)} is open to other machines: ingress rules say to which`);
     return {
       commit: async () => {
         for (const { listener, port } of kept) {
@@ -94,7 +103,7 @@ export class PublishedPorts implements AsyncDisposable {
         if (this.#receiver !== null) for (const listener of fresh) listener.serve(this.#receiver);
         await closeAll([...leaving]);
       },
-      rollback: () => closeAll(fresh),
+      rollback: undo,
     };
   }
 
@@ -104,20 +113,39 @@ export class PublishedPorts implements AsyncDisposable {
     await closeAll(listeners);
   }
 
-  #find(key: PortKey): Listener {
+  /** What it was when nothing has changed. Another program may have been faster. */
+  async #retake(listener: Listener): Promise<void> {
+    try {
+      await listener.retake(this.#warn);
+    } catch (error) {
+      this.#warn(`${String(error)}; it was published until a change of the network that has failed`);
+      this.#listeners = this.#listeners.filter((other) => other !== listener);
+      await listener.close();
+    }
+  }
+
+  #find(key: PortPlace): Listener {
     const found = this.#listeners.find((listener) => isSame(listener.port, key));
     if (found !== undefined) return found;
-    throw new InvalidConfigError(`port ${describePort(key)} is not published`, {
+    throw new InvalidConfigError(`port ${placeOf(key)} is not published`, {
       hint: "`msb port NAME` lists those that are.",
     });
   }
+}
+
+function publishedAlready(port: PortPlace, other: PortPlace): InvalidConfigError {
+  const [one, two] = [placeOf(port), placeOf(other)];
+  const what = one === two ? "is published already" : `is at the place of ${two}, which is published already`;
+  return new InvalidConfigError(`port ${one} ${what}`, {
+    hint: "Take it back first, or choose another port of the host.",
+  });
 }
 
 function isLoopback(hostBind: string): boolean {
   return hostBind === "::1" || hostBind.startsWith("127.");
 }
 
-function isSame(first: PortKey, second: PortKey): boolean {
+function isSame(first: PortPlace, second: PortPlace): boolean {
   return (
     first.hostBind === second.hostBind &&
     first.hostPort === second.hostPort &&

@@ -5,7 +5,7 @@ import { connect, type Dial, type DialFailure, failureOf, handshakeMs } from "..
 import type { Handshake, HandshakeFor } from "./handshake.ts";
 import { httpConnect } from "./http-connect.ts";
 import { socks4 } from "./socks4.ts";
-import { credentialsOf } from "./proxy-credentials.ts";
+import { credentialsOf } from "../../../config/network/proxy/proxy-credentials.ts";
 import { socks5 } from "./socks5.ts";
 
 /** A proxy that does not work is told of once in so long. */

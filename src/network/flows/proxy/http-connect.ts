@@ -1,5 +1,5 @@
 import { failed, more, type HandshakeFor } from "./handshake.ts";
-import type { Credentials } from "./socks5.ts";
+import type { Credentials } from "../../../config/network/proxy/proxy-credentials.ts";
 
 /** More than a head that a proxy sends to a program. */
 const maxHeadBytes = 16 * 1024;

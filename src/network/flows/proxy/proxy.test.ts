@@ -250,7 +250,8 @@ describe("words with a proxy", () => {
     for (const [code, failure] of [
       [5, "refused"],
       [6, "timeout"],
-      [4, "unreachable"],
+      [4, "host-unreachable"],
+      [3, "network-unreachable"],
     ] as const) {
       const five = begun(socks5(null)(target));
       five.next(Buffer.from([5, 0]));

@@ -1,11 +1,7 @@
+import type { Credentials } from "../../../config/network/proxy/proxy-credentials.ts";
 import { IpAddress } from "../../../host/ip/address.ts";
 import type { Target } from "../tcp/dial.ts";
 import { failed, more, type Handshake, type HandshakeFor, type Step } from "./handshake.ts";
-
-export interface Credentials {
-  readonly username: string;
-  readonly password: string;
-}
 
 const version = 5;
 const methods = { none: 0, password: 2 } as const;
@@ -66,7 +62,8 @@ function passwordOf({ username, password }: Credentials): Buffer {
 function reply(bytes: Buffer): Step {
   const [first, code, , type] = bytes;
   if (first !== version) return failed("it does not speak SOCKS 5");
-  if (code === 3 || code === 4) return failed(null);
+  if (code === 3) return failed(null, "network-unreachable");
+  if (code === 4) return failed(null, "host-unreachable");
   if (code === 5) return failed(null, "refused");
   if (code === 6) return failed(null, "timeout");
   if (code !== 0) return failed(`it could not connect (${code ?? 0})`);

@@ -9,7 +9,8 @@ export interface Target {
   readonly port: number;
 }
 
-export type DialFailure = "refused" | "unreachable" | "timeout";
+/** `unreachable`: whatever else it may be. */
+export type DialFailure = "refused" | "timeout" | "host-unreachable" | "network-unreachable" | "unreachable";
 
 /** A socket that is connected, paused, and to be read by `takeReads`, and what was read already; or why there is none. */
 export type Dialed = { readonly socket: Socket; readonly early?: Buffer } | { readonly failure: DialFailure };
@@ -83,5 +84,12 @@ export function connect({ host, port, family }: Omit<Target, "family"> & { famil
 /** Why a socket could not be connected. */
 export function failureOf({ code }: NodeJS.ErrnoException): DialFailure {
   if (code === "ECONNREFUSED" || code === "ECONNRESET") return "refused";
-  return code === "ETIMEDOUT" ? "timeout" : "unreachable";
+  if (code === "ETIMEDOUT") return "timeout";
+  if (code === "EHOSTUNREACH") return "host-unreachable";
+  return code === "ENETUNREACH" ? "network-unreachable" : "unreachable";
+}
+
+/** As the end of a flow that could not be connected is told. */
+export function reasonOf(failure: DialFailure): "refused" | "timeout" | "unreachable" {
+  return failure === "host-unreachable" || failure === "network-unreachable" ? "unreachable" : failure;
 }

@@ -19,7 +19,7 @@ export class Linger {
   }
 
   begin(): void {
-    this.#timer ??= setTimeout(this.#expired, lingerMs);
+    this.#timer ??= setTimeout(this.#expired, lingerMs).unref();
   }
 
   /** The guest has taken something. */

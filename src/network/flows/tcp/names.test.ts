@@ -95,6 +95,26 @@ describe("names as evidence", () => {
     ],
   };
 
+  it("are noted while the network is observed, and nothing waits for them", async () => {
+    const hello = await clientHello("GOOD.test");
+    await using network = await testNetwork({ policy: onlyGood, observe: true });
+    const first = hello.subarray(0, 7);
+    const conversation = says(network, first, hello.subarray(7));
+    await conversation.otherEnded;
+    // The server has heard it without the rest of the message, at the latest when that came.
+    assert.match(Buffer.concat(conversation.received).toString(), new RegExp(`^got (7|${hello.length})$`));
+    conversation.connection?.end();
+    assert.equal((await network.event("flow-opened")).name, null);
+    const closed = await network.event("flow-closed");
+    assert.deepEqual([closed.name, closed.reason], ["good.test", "closed"]);
+    // What is no TLS passes as it is.
+    const plain = says(network, Buffer.from("hello"));
+    await plain.otherEnded;
+    assert.equal(Buffer.concat(plain.received).toString(), "got 5");
+    plain.connection?.end();
+    assert.equal((await network.event("flow-closed", ({ flow }) => flow !== closed.flow)).name, null);
+  });
+
   it("let a TLS connection through by the name that it says, byte by byte too", async () => {
     const hello = await clientHello("GOOD.test");
     await using network = await asked(onlyGood, "good.test");
@@ -193,12 +213,11 @@ describe("names as evidence", () => {
 });
 
 describe("the first words of a flow", () => {
-  const next = new Proxy({} as TcpHandler, { get: () => () => undefined });
-
   function said(act: (first: FirstFlight) => void): Said[] {
     mock.timers.enable({ apis: ["setTimeout"] });
     const all: Said[] = [];
-    const first = new FirstFlight(next, { said: (what) => all.push(what), saidLate: () => true });
+    const closed = (): void => undefined;
+    const first = new FirstFlight({ said: (what) => all.push(what), saidLate: () => true, closed }, 5000);
     act(first);
     mock.timers.tick(5000);
     first.ended();
@@ -207,14 +226,19 @@ describe("the first words of a flow", () => {
   }
 
   for (const [what, act, expected] of [
-    ["nothing for 5 s", () => undefined, "none"],
-    ["nothing, and then the end", (first) => first.ended(), "none"],
-    ["no TLS", (first) => first.data(Buffer.from("SSH-2.0")), "none"],
+    ["nothing for 5 s", () => undefined, "silence"],
+    ["nothing, and then the end", (first) => first.ended(), "silence"],
+    ["no TLS", (first) => first.data(Buffer.from("SSH-2.0")), "other"],
     ["the beginning of TLS", (first) => first.data(Buffer.from([22, 3, 1])), "garbled"],
     ["a message that never ends", (first) => first.data(endless), "garbled"],
-    ["no server's name", (first) => first.data(nameless), "none"],
+    ["no server's name", (first) => first.data(nameless), "hello"],
   ] as const satisfies [string, (first: FirstFlight) => void, Said["kind"]][])
-    it(what, () => assert.deepEqual(said(act), [{ kind: expected }]));
+    it(what, () =>
+      assert.deepEqual(
+        said(act).map(({ kind }) => kind),
+        [expected],
+      ),
+    );
 
   it("are looked at when they come late, and passed on only if they may be", async () => {
     const hello = await clientHello("late.test");
@@ -222,29 +246,57 @@ describe("the first words of a flow", () => {
       mock.timers.enable({ apis: ["setTimeout"] });
       const passed: string[] = [];
       const told: Said[] = [];
-      const handler = {
+      const next = new Proxy({} as TcpHandler, { get: () => () => undefined });
+      const first = new FirstFlight(
+        {
+          said: (what) => told.push(what),
+          saidLate: (what) => {
+            told.push(what);
+            return isAllowed;
+          },
+          closed: () => told.push({ kind: "garbled", reason: "closed" }),
+        },
+        5000,
+      );
+      mock.timers.tick(5000);
+      first.next = {
         ...next,
-        data: (bytes: Buffer) => passed.push(bytes.toString("latin1")),
+        data: (bytes) => passed.push(bytes.toString("latin1")),
         ended: () => passed.push("end"),
       };
-      const first = new FirstFlight(handler, {
-        said: (what) => told.push(what),
-        saidLate: (what) => {
-          told.push(what);
-          return isAllowed;
-        },
-      });
-      mock.timers.tick(5000);
       first.data(hello.subarray(0, 30));
-      assert.deepEqual([told, passed], [[{ kind: "none" }], []]);
+      assert.deepEqual([told, passed], [[{ kind: "silence" }], []]);
       first.data(hello.subarray(30));
-      assert.deepEqual(told.slice(1), [{ kind: "name", name: "late.test" }]);
-      first.data(Buffer.from("more"));
-      first.ended();
-      assert.equal(passed.join(""), `${isAllowed ? hello.toString("latin1") : ""}moreend`);
+      const [, late] = told;
+      assert.equal(late?.kind === "hello" ? late.hello.name : late?.kind, "late.test");
+      if (isAllowed) {
+        first.data(Buffer.from("more"));
+        first.ended();
+        assert.equal(passed.join(""), `${hello.toString("latin1")}moreend`);
+      } else assert.deepEqual(passed, []);
       assert.equal(told.length, 2);
       mock.timers.reset();
     }
+  });
+
+  it("wait for whoever takes them", async () => {
+    const hello = await clientHello("later.test");
+    const passed: string[] = [];
+    const first = new FirstFlight(
+      { said: () => undefined, saidLate: () => true, closed: () => assert.fail() },
+      5000,
+    );
+    first.data(hello);
+    first.data(Buffer.from("more"));
+    first.ended();
+    first.next = {
+      data: (bytes) => passed.push(bytes.toString("latin1")),
+      ended: () => passed.push("end"),
+      drained: () => assert.fail(),
+      acknowledged: () => assert.fail(),
+      closed: () => assert.fail(),
+    };
+    assert.equal(passed.join(""), `${hello.toString("latin1")}moreend`);
   });
 
   it("are told once, and nothing after they are given up", () => {

@@ -18,10 +18,15 @@ class ByHand implements TcpConnection {
   readonly written: Uint8Array[] = [];
   isEnded = false;
   isReset = false;
+  takesMore = true;
+
+  get bytes(): number {
+    return this.written.reduce((sum, { length }) => sum + length, 0);
+  }
 
   write(bytes: Uint8Array): boolean {
     this.written.push(bytes);
-    return true;
+    return this.takesMore;
   }
 
   end(): void {
@@ -117,6 +122,25 @@ describe("a connection and a socket that are joined", () => {
       sent,
     );
     assert.ok(guest.consumed.length - before < 50, `${guest.consumed.length - before} pieces`);
+  });
+
+  it("read no more of the host than one read while the guest takes no more", async () => {
+    await using all = await spliced();
+    const { splice, guest, server } = all;
+    guest.takesMore = false;
+    server.end(Buffer.alloc(16 << 20));
+    const turns = async (): Promise<void> => {
+      for (let count = 0; count < 300; count++) await turn();
+    };
+    const read = 256 * 1024;
+    while (guest.bytes === 0) await turn();
+    await turns();
+    const first = guest.bytes;
+    assert.ok(first <= read, `${first} bytes`);
+    splice.drained();
+    while (guest.bytes === first) await turn();
+    await turns();
+    assert.ok(guest.bytes <= first + read, `${guest.bytes} bytes`);
   });
 
   it("are over when the guest has taken what the host said last", async () => {

@@ -59,7 +59,7 @@ export function sendDatagram(
     header,
     checksumAt: 6,
     pseudoHeader: true,
-    payload,
+    payload: [payload],
   });
   return true;
 }

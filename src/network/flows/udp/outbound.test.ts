@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, test } from "node:test";
 import {
   address,
   addresses,
@@ -11,6 +11,11 @@ import {
   testNetwork,
   type TestNetwork,
 } from "../../../../test/support/network/guest-peer.ts";
+import {
+  guestAuthority,
+  interceptedNetwork,
+  interceptionOf,
+} from "../../../../test/support/tls/intercepted-network.ts";
 import { IpAddress } from "../../../host/ip/address.ts";
 import { protocolNumbers } from "../../ip/packet.ts";
 import { readDatagram, sendDatagram } from "./datagram.ts";
@@ -134,6 +139,17 @@ describe("datagrams of the guest", () => {
     socket.close();
   });
 
+  it("come through in bursts, to whom nothing was sent before and then", async () => {
+    const { socket, port } = await echo();
+    for (const round of ["first", "second"]) {
+      // More than may wait for the host's socket; they come with one read of the cable.
+      for (let n = 0; n < 120; n++) inbox.send(4100, port, `${round} ${n}`);
+      await inbox.datagram(({ payload }) => payload.toString() === `${round} 119`);
+    }
+    assert.equal(inbox.datagrams.filter(({ guestPort }) => guestPort === 4100).length, 240);
+    socket.close();
+  });
+
   it("are told apart by the port of the guest", async () => {
     const { socket, port } = await echo();
     inbox.send(4002, port, "one");
@@ -177,6 +193,29 @@ describe("datagrams of the guest", () => {
   });
 });
 
+test("datagrams that are followed by none for a minute end their session", async (context) => {
+  let now = performance.now();
+  context.mock.method(performance, "now", () => now);
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  const pass = (ms: number): void => {
+    now += ms;
+    context.mock.timers.tick(ms);
+  };
+  const { socket, port } = await echo();
+  context.after(() => socket.close());
+  await using network = await testNetwork();
+  const inbox = new Inbox(network.guest);
+  for (const payload of ["first", "second"]) {
+    inbox.send(4000, port, payload);
+    await inbox.datagram((datagram) => datagram.payload.toString() === payload);
+    pass(59_000);
+    assert.equal(network.gateway.counters.activeFlows, 1);
+  }
+  pass(10_000);
+  assert.equal(network.gateway.counters.activeFlows, 0);
+  assert.equal((await network.event("flow-closed")).reason, "idle");
+});
+
 describe("what the policy says of datagrams", () => {
   it("is asked of every one", async () => {
     const { socket, port } = await echo();
@@ -210,5 +249,35 @@ describe("what the policy says of datagrams", () => {
     const answered = await network.event("dns");
     assert.equal(answered.resolver, "8.8.8.8");
     assert.equal(network.gateway.counters.dnsQueries, 1);
+  });
+});
+
+describe("QUIC to ports where TLS is intercepted", () => {
+  it("is refused as where nobody listens, unless it is let be", async () => {
+    const authority = guestAuthority();
+    const { socket, port } = await echo();
+    const options = { authority, hostRoot: authority.pem };
+    await using network = await interceptedNetwork({ ...options, tls: { interceptedPorts: [port] } });
+    const inbox = new Inbox(network.guest);
+    inbox.send(4001, port, "initial");
+    assert.equal(await inbox.error(), "3/3");
+    inbox.send(4001, port, "initial", 6);
+    assert.equal(await inbox.error(), "1/4");
+    const denied = await network.event("flow-denied");
+    assert.deepEqual([denied.reason, denied.protocol, denied.port], ["blocked-port", "udp", port]);
+    const { port: other, socket: free } = await echo();
+    inbox.send(4002, other, "through");
+    assert.equal(String((await inbox.datagram()).payload), "through");
+    const tls = { interceptedPorts: [port], blockQuic: false };
+    await network.gateway.update({ interception: interceptionOf({ ...options, tls }) });
+    inbox.send(4003, port, "let be");
+    assert.equal(String((await inbox.datagram(({ guestPort }) => guestPort === 4003)).payload), "let be");
+    await network.gateway.update({
+      interception: interceptionOf({ ...options, tls: { interceptedPorts: [port] } }),
+    });
+    inbox.send(4003, port, "no more");
+    assert.equal(await inbox.error(), "3/3");
+    assert.equal((await network.event("flow-closed", (event) => event.port === port)).reason, "policy");
+    for (const end of [socket, free]) end.close();
   });
 });

@@ -25,6 +25,8 @@ export interface OutboundUdpOptions {
   readonly log: FlowLog;
   readonly slabs: Slabs;
   readonly warn: (message: string) => void;
+  /** Whether nothing may go to this port, so that QUIC gives up and TLS by TCP, which can be read, takes its place. */
+  readonly isQuicBlocked: (port: number) => boolean;
   /** A question to a resolver, wherever it is. */
   readonly dns: (packet: IpPacket, datagram: Datagram) => void;
   /** A reply to a peer of a published port: true when it was one. */
@@ -65,6 +67,13 @@ export class OutboundUdp {
     const known = this.#find(packet, datagram);
     const subject = known?.flow?.subject ?? subjectOf(packet, datagram);
     if (nameServicePorts.has(datagram.port)) {
+      log.deny(subject, { action: "deny", rule: null, name: null }, "blocked-port");
+      return;
+    }
+    if (this.#options.isQuicBlocked(datagram.port)) {
+      if (known !== undefined) this.#end(known, "policy");
+      // As from a server that does not know QUIC: clients fall back at once.
+      icmp.unreachable(packet, "port");
       log.deny(subject, { action: "deny", rule: null, name: null }, "blocked-port");
       return;
     }

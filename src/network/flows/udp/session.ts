@@ -5,9 +5,11 @@ import type { IpPacket } from "../../ip/packet.ts";
 import type { Flow } from "../flow-log.ts";
 import { bytesOf, Lane, type Piece, type Slabs } from "../slabs.ts";
 
-/** What waits for the host's socket, at most; more is dropped. */
+/** What waits because the host's socket takes no more, at most; more is dropped. */
 const maxWaiting = 64;
 const maxWaitingBytes = 512 * 1024;
+/** Before the socket is connected, which takes no longer than the cable has its turn: that brings no more frames. */
+const maxEarly = 128;
 
 export interface SessionOptions {
   /** Whom the guest speaks to, as it names it. */
@@ -35,8 +37,7 @@ export class UdpSession {
   readonly #socket: Socket;
   /** Before the socket is connected. */
   #early: Piece[][] | null = [];
-  #waiting = 0;
-  #waitingBytes = 0;
+  #earlyBytes = 0;
   /** Of the datagram that came last: an error of the host comes when its buffer has something else. */
   #quote: Quote | null = null;
   #isClosed = false;
@@ -60,16 +61,24 @@ export class UdpSession {
   /** Passes on a datagram of the guest: `packet.buffer[payloadAt, end)`. */
   send(packet: IpPacket, payloadAt: number, end: number): void {
     const length = end - payloadAt;
-    if (this.#isClosed || this.#waiting >= maxWaiting || this.#waitingBytes + length > maxWaitingBytes)
-      return;
+    if (this.#isClosed || !this.#hasRoom(length)) return;
     this.#quote = quoteOf(packet);
-    this.#waiting++;
-    this.#waitingBytes += length;
     if (this.flow !== null) this.flow.sent += length;
     const pieces: Piece[] = [];
     this.#lane.copy(packet.buffer.subarray(payloadAt, end), undefined, (piece) => pieces.push(piece));
     if (this.#early === null) this.#sendNow(pieces, length);
-    else this.#early.push(pieces);
+    else {
+      this.#earlyBytes += length;
+      this.#early.push(pieces);
+    }
+  }
+
+  /** What the kernel has taken does not wait, though its callback has yet to come: a burst is passed on however many there are. */
+  #hasRoom(length: number): boolean {
+    if (this.#early !== null)
+      return this.#early.length < maxEarly && this.#earlyBytes + length <= maxWaitingBytes;
+    const socket = this.#socket;
+    return socket.getSendQueueCount() < maxWaiting && socket.getSendQueueSize() + length <= maxWaitingBytes;
   }
 
   close(): void {
@@ -100,8 +109,6 @@ export class UdpSession {
     if (this.#isClosed) return;
     this.#socket.send(pieces.length === 0 ? [Buffer.alloc(0)] : pieces.map(bytesOf), (error) => {
       for (const piece of pieces) this.#lane.release(piece);
-      this.#waiting--;
-      this.#waitingBytes -= length;
       if (error !== null) this.#failed(error, length);
     });
   }

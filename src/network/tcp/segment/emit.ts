@@ -28,6 +28,9 @@ const withSize = Buffer.alloc(headerBytes + 4);
 const withBoth = Buffer.alloc(headerBytes + 8);
 const checksumAt = 16;
 
+/** Of a segment without data. */
+export const noPayload: readonly Uint8Array[] = [];
+
 /** Sends one segment; the sender copies the header. */
 export function emit(
   sender: IpSender,
@@ -36,7 +39,7 @@ export function emit(
   sequence: number,
   acknowledgment: number,
   window: number,
-  payload: Uint8Array | null,
+  payload: readonly Uint8Array[],
 ): void {
   write(sender, ends, plain, flags, sequence, acknowledgment, window, payload);
 }
@@ -56,7 +59,7 @@ export function emitSyn(
   header.writeUInt16BE(options.maximumSegmentSize, headerBytes + 2);
   // A byte that fills up, then kind 3, 3 bytes long.
   if (options.windowShift !== null) header.writeInt32BE(0x01030300 | options.windowShift, headerBytes + 4);
-  write(sender, ends, header, flags | flag.syn, sequence, acknowledgment, window, null);
+  write(sender, ends, header, flags | flag.syn, sequence, acknowledgment, window, noPayload);
 }
 
 function write(
@@ -67,7 +70,7 @@ function write(
   sequence: number,
   acknowledgment: number,
   window: number,
-  payload: Uint8Array | null,
+  payload: readonly Uint8Array[],
 ): void {
   header.writeUInt16BE(ends.remotePort, 0);
   header.writeUInt16BE(ends.guestPort, 2);

@@ -1,8 +1,8 @@
 /** What a small piece costs besides its bytes: the objects that keep it. */
 const pieceCost = 256;
 
-/** From this share of a segment on the rest of a piece is sent alone; a smaller one is joined with the next: a frame costs more than a copy. */
-const aloneShare = 7 / 8;
+/** A segment of more pieces is joined to one: in a frame, each costs as much as copying a few KiB, and 65,535 of a byte are possible. */
+const mostPieces = 4;
 
 /**
  * Bytes for the guest, in the pieces in which they were written, until they are acknowledged. The first are sent and wait for their
@@ -49,17 +49,17 @@ export class SendQueue {
     this.#unsent += bytes.length;
   }
 
-  /** Takes what is sent next: 1 to `most` bytes of those that were never sent. */
-  next(most: number): Uint8Array {
-    const bytes = this.#gather(this.#next, this.#nextOffset, most);
-    this.#unsent -= bytes.length;
-    [this.#next, this.#nextOffset] = this.#forward(this.#next, this.#nextOffset, bytes.length);
-    return bytes;
+  /** Takes what is sent next: so many bytes of those that were never sent, where they lie. */
+  next(bytes: number): readonly Uint8Array[] {
+    const pieces = this.#gather(this.#next, this.#nextOffset, bytes);
+    this.#unsent -= bytes;
+    [this.#next, this.#nextOffset] = this.#forward(this.#next, this.#nextOffset, bytes);
+    return pieces;
   }
 
-  /** What is sent again: the first 1 to `most` bytes. */
-  head(most: number): Uint8Array {
-    return this.#gather(this.#first, this.#acknowledged, most);
+  /** What is sent again: so many of the first bytes, which were sent. */
+  head(bytes: number): readonly Uint8Array[] {
+    return this.#gather(this.#first, this.#acknowledged, bytes);
   }
 
   /** Forgets the first bytes; they were sent. */
@@ -96,31 +96,17 @@ export class SendQueue {
     }
   }
 
-  /** Without a copy where the piece is long enough to be worth a segment; small ones are joined. */
-  #gather(piece: number, offset: number, most: number): Uint8Array {
-    const first = this.#pieces[piece] ?? empty;
-    const rest = first.length - offset;
-    if (rest >= most) return first.subarray(offset, offset + most);
-    if (rest >= most * aloneShare || piece + 1 >= this.#pieces.length) return first.subarray(offset);
-    const joined = Buffer.allocUnsafe(Math.min(most, this.#bytesFrom(piece, offset, most)));
-    let filled = 0;
-    let at = piece;
+  #gather(piece: number, offset: number, bytes: number): readonly Uint8Array[] {
+    const parts: Uint8Array[] = [];
+    let missing = bytes;
     let from = offset;
-    while (filled < joined.length) {
-      const part = (this.#pieces[at++] ?? empty).subarray(from, from + joined.length - filled);
-      joined.set(part, filled);
-      filled += part.length;
+    for (let at = piece; missing > 0 && at < this.#pieces.length; at++) {
+      const part = (this.#pieces[at] ?? empty).subarray(from, from + missing);
+      parts.push(part);
+      missing -= part.length;
       from = 0;
     }
-    return joined;
-  }
-
-  /** How many there are from a place on, counted up to `most`. */
-  #bytesFrom(piece: number, offset: number, most: number): number {
-    let bytes = -offset;
-    for (let at = piece; at < this.#pieces.length && bytes < most; at++)
-      bytes += this.#pieces[at]?.length ?? 0;
-    return bytes;
+    return parts.length > mostPieces ? [Buffer.concat(parts, bytes)] : parts;
   }
 }
 

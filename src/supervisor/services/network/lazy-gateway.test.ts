@@ -6,18 +6,18 @@ import type { NetworkConfig } from "../../../config/network/network-type.ts";
 import { InvalidConfigError } from "../../../errors/index.ts";
 import { PublishedPorts } from "../../../network/flows/ports/published-ports.ts";
 import { openGateway } from "../../../network/gateway.ts";
-import type { GatewayOptions } from "../../../network/gateway-options.ts";
-import { LazyGateway } from "./lazy-gateway.ts";
+import { LazyGateway, type LazyGatewayOptions } from "./lazy-gateway.ts";
 
 async function options(
   warnings: string[],
   over: Partial<NetworkConfig> = {},
-): Promise<GatewayOptions & { readonly fromGuest: () => void }> {
+): Promise<LazyGatewayOptions & { readonly fromGuest: () => void }> {
   const [link, far] = duplexPair();
   const config = networkConfig(over);
   const ports = await PublishedPorts.bind(config.ports, () => undefined);
   return {
     ...{ link, addresses, config, ports, agentProgram: null, event: () => undefined },
+    interception: null,
     warn: (message) => warnings.push(message),
     fromGuest: () => void far.write("frame"),
   };
@@ -70,7 +70,7 @@ test("one that cannot be opened has not touched its cable, says why, and destroy
   } as const;
   const given = await options(warnings, { proxy });
   const listeners = given.link.eventNames();
-  await assert.rejects(openGateway(given), InvalidConfigError);
+  await assert.rejects(openGateway({ ...given, interception: null }), InvalidConfigError);
   assert.deepEqual(given.link.eventNames(), listeners);
   const gateway = new LazyGateway(given);
   given.fromGuest();

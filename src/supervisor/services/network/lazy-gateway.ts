@@ -5,7 +5,9 @@ import type {
   GatewayOptions,
   NetworkChange,
   NetworkCounters,
+  OpenFlow,
 } from "../../../network/gateway.ts";
+import type { Interception } from "../../../network/interception/interception.ts";
 
 const nothingYet: NetworkCounters = {
   rxBytes: 0,
@@ -19,17 +21,22 @@ const nothingYet: NetworkCounters = {
   activeFlows: 0,
 };
 
+export interface LazyGatewayOptions extends Omit<GatewayOptions, "interception"> {
+  /** Makes what connections are read with. null: none is read. */
+  readonly interception: (() => Promise<Interception>) | null;
+}
+
 /**
  * A gateway whose program is loaded when something is to pass through it: most commands are over before their guest has sent anything,
  * and none should wait for what it does not use. Frames wait in the cable meanwhile, connections in their listeners.
  */
 export class LazyGateway implements Gateway {
-  readonly #options: GatewayOptions;
+  readonly #options: LazyGatewayOptions;
   #loading: Promise<Gateway> | null = null;
   #gateway: Gateway | null = null;
   #isClosed = false;
 
-  constructor(options: GatewayOptions) {
+  constructor(options: LazyGatewayOptions) {
     this.#options = options;
     const begin = (): void => {
       this.#begin();
@@ -44,6 +51,14 @@ export class LazyGateway implements Gateway {
 
   get ports(): readonly BoundPort[] {
     return this.#options.ports.list;
+  }
+
+  get isInUse(): boolean {
+    return this.#gateway?.isInUse ?? false;
+  }
+
+  flows(most: number): readonly OpenFlow[] {
+    return this.#gateway?.flows(most) ?? [];
   }
 
   async connect(guestPort: number, signal: AbortSignal): Promise<Duplex> {
@@ -79,9 +94,13 @@ export class LazyGateway implements Gateway {
   }
 
   async #open(): Promise<Gateway> {
-    const { openGateway } = await import("../../../network/gateway.ts");
+    const { interception: make, ...options } = this.#options;
+    const [{ openGateway }, interception] = await Promise.all([
+      import("../../../network/gateway.ts"),
+      make === null ? null : make(),
+    ]);
     if (this.#isClosed) throw new Error("the sandbox has ended");
-    this.#gateway = await openGateway(this.#options);
+    this.#gateway = await openGateway({ ...options, interception });
     return this.#gateway;
   }
 }

@@ -15,6 +15,12 @@ export interface NetworkControl extends GuestDoor {
    * @throws InvalidConfigError, RuntimeError; nothing has changed then
    */
   update(change: string, persist: boolean): Promise<void>;
+  /**
+   * @param change JSON
+   * @param live whether it is for this run, too
+   * @throws InvalidConfigError, RuntimeError, IoError; nothing has changed then
+   */
+  modifySecrets(change: string, live: boolean): Promise<void>;
 }
 
 /** What the sandbox does about its network. */
@@ -31,6 +37,10 @@ export function registerNetwork(registry: ServiceRegistry, services: NetworkServ
     const network = services.network();
     await network.update(change, persist);
     return network.status(false);
+  });
+  registry.request("ModifySecrets", async ({ change, live }) => {
+    await services.network().modifySecrets(change, live);
+    return { type: "Done" };
   });
   registry.stream("ConnectGuest", ({ port }, stream) => new GuestRelay(services.network(), port, stream));
   registry.subscription("WatchNetwork", (_opening, stream) => {

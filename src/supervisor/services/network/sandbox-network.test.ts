@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { withSecrets } from "../../../config/network/changes/secrets-change.ts";
+import type { SecretConfig } from "../../../config/network/interception/secret-type.ts";
 import { InvalidConfigError, IoError, MicrosandboxError, RuntimeError } from "../../../errors/index.ts";
 import type { Rule } from "../../../config/network/policy-type.ts";
 import type { NetworkEvent } from "../../../network/events.ts";
+import type { OpenFlow } from "../../../network/gateway.ts";
 import { decodeFailure } from "../../../protocol/failure.ts";
 import type { Message, NetworkStatusMessage } from "../../../protocol/generated/messages.ts";
+import { locateHome } from "../../../store/home.ts";
+import { secret } from "../../../../test/support/secret-sample.ts";
+import { SandboxInterception } from "../interception/sandbox-interception.ts";
 import {
   networkConfig,
   networkSupervisor,
@@ -32,26 +41,17 @@ const update = (
 
 test("a status tells what the gateway counts, what decides, and which flows are open", async (t) => {
   const supervisor = await networkSupervisor(t);
-  const flow = {
-    timestampMs: 5,
-    flow: 1,
-    direction: "egress",
-    protocol: "tcp",
-    address: "192.0.2.1",
-    group: "public",
-    port: 443,
-    name: null,
-    rule: null,
-  } as const;
-  supervisor.event({ ...flow, kind: "flow-opened" });
-  supervisor.event({ ...flow, kind: "flow-opened", flow: 2 });
-  supervisor.event({ ...flow, kind: "flow-closed", bytesSent: 0, bytesReceived: 0, reason: "closed" });
+  const flow: OpenFlow = {
+    ...{ flow: 2, openedMs: 5, direction: "egress", protocol: "tcp", address: "192.0.2.1" },
+    ...{ port: 443, name: null, rule: null },
+  };
+  supervisor.gateway.openFlows = [flow];
   const status = await ask(supervisor, { type: "NetworkRequest", flows: true });
   assert.deepEqual({ ...status.counters }, supervisor.gateway.counters);
   assert.deepEqual(JSON.parse(status.policy), networkConfig.policy);
   assert.deepEqual(
-    status.flows.map(({ flow: number, openedMs }) => [number, openedMs]),
-    [[2, 5]],
+    status.flows.map((one) => ({ ...one })),
+    [flow],
   );
   assert.deepEqual((await ask(supervisor, { type: "NetworkRequest", flows: false })).flows, []);
 });
@@ -233,6 +233,34 @@ test("what is no change is refused by name, and nothing is asked of the gateway"
   assert.deepEqual(supervisor.gateway.changes, []);
 });
 
+test("rules are refused that would make the policy too large to be told of, and the status goes on to be told", async (t) => {
+  const supervisor = await networkSupervisor(t);
+  // Some 1.8 MiB: there is room for them once.
+  const addRules = new Array<Rule>(12_000).fill(rule);
+  await update(supervisor, { addRules });
+  await assert.rejects(update(supervisor, { addRules }), (error) => {
+    assert.ok(error instanceof InvalidConfigError);
+    assert.match(error.message, /^the network policy would have 24000 rules/);
+    assert.match(error.hint, /range/);
+    return true;
+  });
+  assert.equal(supervisor.gateway.changes.length, 1);
+  const flow: OpenFlow = {
+    ...{ flow: 2, openedMs: 5, direction: "egress", protocol: "tcp", address: "2001:db8::1" },
+    ...{ port: 443, name: "x".repeat(253), rule: null },
+  };
+  supervisor.gateway.openFlows = new Array<OpenFlow>(1000).fill(flow);
+  const largest = { ...rule, destination: { kind: "domain", domain: "a.example" } };
+  let { policy } = await ask(supervisor, { type: "NetworkRequest", flows: true });
+  const bytes = JSON.stringify(largest).length + 1;
+  const room = Math.floor((3 * 1024 * 1024 - policy.length) / bytes);
+  ({ policy } = await update(supervisor, { addRules: new Array(room).fill(largest) }));
+  // All of it, with the flows, is in one message still.
+  const status = await ask(supervisor, { type: "NetworkRequest", flows: true });
+  assert.ok(policy.length > 3 * 1024 * 1024 - bytes, `${policy.length} bytes`);
+  assert.equal(status.flows.length, 1000);
+});
+
 test("more connections than there may be are refused in the words of the builder", async (t) => {
   const supervisor = await networkSupervisor(t);
   await assert.rejects(update(supervisor, { maxConnections: 5000 }), {
@@ -281,4 +309,36 @@ test("data or an end before the guest has accepted costs a client its connection
   stream.sendData(1, Buffer.from("early"));
   assert.ok((await promise) instanceof MicrosandboxError);
   assert.equal(connection.lost, true);
+});
+
+test("a live change of secrets does not bring into force what was left for the next start", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "msb-secrets-"));
+  t.after(() => rm(directory, { recursive: true }));
+  const key = secret({ envVar: "KEY", placeholder: "$MSB_KEY", source: { kind: "file", path: "/key" } });
+  const config = withSecrets(networkConfig, [key]);
+  assert.ok(config.tls !== null);
+  const interception = await SandboxInterception.load(
+    {
+      ...{ home: locateHome({ MSB_HOME: directory }), tls: config.tls, secrets: [key] },
+      secretsPath: join(directory, "secrets.json"),
+      ask: () => Promise.reject(new Error("nobody is asked")),
+      converse: () => assert.fail("nobody is spoken to"),
+      warn: () => undefined,
+      terminate: () => assert.fail("nothing is ended here"),
+    },
+    new AbortController().signal,
+  );
+  const { network, gateway } = await networkSupervisor(t, { config, interception });
+  const change = async (before: SecretConfig[], after: SecretConfig[], live: boolean): Promise<void> => {
+    const values = live ? { KEY: "rotated" } : { NEW: "of-new" };
+    await network.modifySecrets(JSON.stringify({ expected: before, secrets: after, values }), live);
+  };
+  const later = [{ ...key, placeholder: "sk-new" }, secret({ envVar: "NEW", placeholder: "$MSB_NEW" })];
+  await change([key], later, false);
+  assert.equal(gateway.changes.length, 0);
+  const stored = later.map((one) => ({ ...one, source: { kind: "stored" } as const }));
+  await change(later, stored, true);
+  const inForce = gateway.changes.at(-1)?.interception;
+  assert.deepEqual(inForce?.secrets, [{ ...key, source: { kind: "stored" } }]);
+  assert.equal(await inForce.values.value("KEY", "api.openai.com"), "rotated");
 });

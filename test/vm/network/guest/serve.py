@@ -1,11 +1,14 @@
 """Servers in the guest: TCP 7 and UDP 7 send back what they get, TCP 9 answers only once the client's side has ended, TCP 13 says who comes."""
-import asyncio, socket
+import asyncio, resource, socket
 
 
 async def echo(reader, writer):
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
     writer.close()
 
 
@@ -28,9 +31,13 @@ class Datagrams(asyncio.DatagramProtocol):
         self.transport.sendto(data, peer)
 
 
+# A connection is a descriptor.
+resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
+
+
 async def main():
     for port, serve in ((7, echo), (9, after_end), (13, who)):
-        await asyncio.start_server(serve, None, port, backlog=1024)
+        await asyncio.start_server(serve, None, port, backlog=4096)
     loop = asyncio.get_running_loop()
     for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
         one = socket.socket(family, socket.SOCK_DGRAM)
