@@ -52,6 +52,7 @@ export async function startHeld(request: StartRequest, held: HeldGuest): Promise
           unlessOver(held.adopted(), machine, context.operation),
         );
         const resumed = machine.resume();
+        resumed.catch(() => undefined);
         // Its processes wait until all that is theirs is there; this need not.
         const own = open === null ? null : copyOf(subject.record, suspended.source ?? "");
         if (own !== null) await unlessOver(agent.becomeCopy(own, false), machine, context.operation);

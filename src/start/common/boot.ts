@@ -186,8 +186,6 @@ export async function untilReady(
   beforeFill?: () => Promise<void>,
 ): Promise<void> {
   const { machine, agent } = started;
-  // Whatever becomes of it before the machine is ready is told by that: a machine that cannot be restored says so at once.
-  booted.catch(() => undefined);
   if (context.fill !== null) {
     // The guest answers this when its root is mounted. That it cannot be is told by the other one.
     const listens = machine.ready.then(() => Promise.race([agent.ping(), booted]));

@@ -18,10 +18,24 @@ const longestWaitMs = 300;
  * the server's thread, which takes as much of a processor as half a guest's start, begins when the guest has booted.
  *
  * @param booted what the agent answers
+ * @returns may be left alone: who gives a start up does not wait for it
  * @throws IoError when one of them cannot be opened; whatever `booted` does
  */
-export async function servedWhile(
-  context: Pick<StartContext, "record" | "runtimeLog" | "programFiles">,
+export function servedWhile(
+  context: FilesContext,
+  machine: Machine,
+  mounts: Pick<PreparedMounts, "guest" | "served">,
+  booted: Promise<void>,
+): Promise<void> {
+  const served = serveOnceBooted(context, machine, mounts, booted);
+  served.catch(() => undefined);
+  return served;
+}
+
+type FilesContext = Pick<StartContext, "record" | "runtimeLog" | "programFiles">;
+
+async function serveOnceBooted(
+  context: FilesContext,
   machine: Machine,
   mounts: Pick<PreparedMounts, "guest" | "served">,
   booted: Promise<void>,

@@ -108,9 +108,9 @@ export async function makeImageTemplate(
   await using _machine = started.machine;
   try {
     // Who answers was restored well: what goes wrong later is not the template's fault.
-    const answered = started.machine.ready.then(() => started.agent.ping());
+    const answer = (): Promise<void> => started.machine.ready.then(() => started.agent.ping());
     await Operation.run("restore", { signal, timeoutMs: restoreDeadlineMs() }, (operation) =>
-      unlessOver(answered, started.machine, operation),
+      unlessOver(answer(), started.machine, operation),
     );
   } catch (error) {
     const startError = await endedBy(context, started, "build_vm", error);
