@@ -38,6 +38,10 @@ pub enum Service {
     Stats,
     /// What the guest tells unasked. There is one such stream, from Boot to the end.
     Events,
+    /// What programs of the guest tell, while somebody listens. The opener says that nobody does any more with Failure.
+    InsideEvents,
+    /// What programs of the guest are told.
+    InsideTelling,
 }
 
 impl Service {
@@ -69,6 +73,8 @@ impl Service {
             Message::FreezeDisk(_) => Some(Service::DiskFreeze),
             Message::Shutdown(_) => Some(Service::Shutdown),
             Message::StatsRequest => Some(Service::Stats),
+            Message::ListenInside => Some(Service::InsideEvents),
+            Message::TellInside(_) => Some(Service::InsideTelling),
             _ => None,
         }
     }
@@ -99,6 +105,8 @@ impl Service {
             Service::Shutdown => false,
             Service::Stats => false,
             Service::Events => matches!(message, Message::OutOfMemory(_) | Message::PowerOff),
+            Service::InsideEvents => false,
+            Service::InsideTelling => false,
         }
     }
 
@@ -107,11 +115,17 @@ impl Service {
         match self {
             Service::Command => matches!(
                 message,
-                Message::ExecStarted(_) | Message::ExecExited(_) | Message::OutputsEnded | Message::ExecFailed(_)
+                Message::ExecStarted(_)
+                    | Message::ExecExited(_)
+                    | Message::OutputsEnded
+                    | Message::ExecFailed(_)
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_)
+                Message::FileMetadata(_)
+                    | Message::FilePath(_)
+                    | Message::FileDone
+                    | Message::FileFailed(_)
             ),
             Service::FileRead => matches!(
                 message,
@@ -131,7 +145,10 @@ impl Service {
             ),
             Service::FileWatch => matches!(
                 message,
-                Message::FileOpened(_) | Message::FileChanges(_) | Message::FileDone | Message::FileFailed(_)
+                Message::FileOpened(_)
+                    | Message::FileChanges(_)
+                    | Message::FileDone
+                    | Message::FileFailed(_)
             ),
             Service::Patch => matches!(message, Message::FileDone | Message::FileFailed(_)),
             Service::Ping => matches!(message, Message::Pong(_)),
@@ -144,6 +161,8 @@ impl Service {
             Service::Shutdown => matches!(message, Message::ShuttingDown),
             Service::Stats => matches!(message, Message::Stats(_)),
             Service::Events => false,
+            Service::InsideEvents => false,
+            Service::InsideTelling => matches!(message, Message::ToldInside(_)),
         }
     }
 
@@ -156,7 +175,11 @@ impl Service {
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
+                Message::FileMetadata(_)
+                    | Message::FilePath(_)
+                    | Message::FileDone
+                    | Message::FileFailed(_)
+                    | Message::Failure(_)
             ),
             Service::FileRead => matches!(
                 message,
@@ -195,6 +218,10 @@ impl Service {
             Service::Shutdown => matches!(message, Message::ShuttingDown | Message::Failure(_)),
             Service::Stats => matches!(message, Message::Stats(_) | Message::Failure(_)),
             Service::Events => matches!(message, Message::Failure(_)),
+            Service::InsideEvents => matches!(message, Message::Failure(_)),
+            Service::InsideTelling => {
+                matches!(message, Message::ToldInside(_) | Message::Failure(_))
+            }
         }
     }
 
@@ -216,6 +243,8 @@ impl Service {
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),
             Service::Events => (false, false),
+            Service::InsideEvents => (false, false),
+            Service::InsideTelling => (false, false),
         }
     }
 
@@ -237,6 +266,8 @@ impl Service {
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),
             Service::Events => (false, false),
+            Service::InsideEvents => (true, false),
+            Service::InsideTelling => (false, false),
         }
     }
 }
