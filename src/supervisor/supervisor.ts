@@ -18,6 +18,8 @@ import type {
   MetricsMessage,
   PausedCalls,
   SandboxState,
+  TellInsideMessage,
+  ToldInsideMessage,
 } from "../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { identifyProcess } from "../host/process/process-identity.ts";
@@ -41,6 +43,7 @@ import { logExit } from "./logs/machine-log.ts";
 import { RunningSandbox } from "./running-sandbox.ts";
 import { SandboxEnd } from "./sandbox-end.ts";
 import { SandboxStart, type GuestSource, type StartedGuest } from "./sandbox-start.ts";
+import { SandboxEvents } from "./services/events/sandbox-events.ts";
 import type { CaptureCost } from "./services/guest/capture-guest.ts";
 import type { NetworkSettings, SandboxNetwork } from "./services/network/sandbox-network.ts";
 import type { Session, ClientStream } from "./services/session.ts";
@@ -60,6 +63,8 @@ export interface SupervisorOptions {
 
 /** What a stop that nobody gave a grace for allows, ms. */
 const defaultGraceMs = 10_000;
+/** How long those who listen to events may take for the last of them, ms. */
+const lastEventsMs = 2_000;
 
 /** Whether there is a sandbox: not yet, now, or not any more. */
 type Phase =
@@ -99,11 +104,13 @@ export class Supervisor implements ClientServices {
   /** What its machine was made of, once there is one. */
   #facts: StartOutcome["facts"] | null = null;
   readonly #end = new SandboxEnd();
+  readonly #events = new SandboxEvents();
 
   private constructor(options: SupervisorOptions, logs: Logs) {
     this.#options = options;
     this.#logs = logs;
     this.#stateFile = new StateFile(options.sandbox.paths.state, options.sandbox.state);
+    this.#tellStates();
     this.#suspending = new Suspending(options.sandbox);
     this.#checkpoints = new Checkpoints(options.home, options.sandbox);
     this.#hostShutdown = new HostShutdown(options.sandbox, {
@@ -260,6 +267,12 @@ export class Supervisor implements ClientServices {
 
   /** Copies the sandbox, which goes on, into a directory that is there. @throws as {@link copySandbox} */
   async capture(directory: string, flush: boolean): Promise<CaptureCost> {
+    const cost = await this.#copy(directory, flush);
+    this.#events.lifecycle("copied", { heldMs: cost.heldMs, ownBytes: cost.ownBytes });
+    return cost;
+  }
+
+  async #copy(directory: string, flush: boolean): Promise<CaptureCost> {
     const sandbox = this.#running();
     if (this.#facts === null || this.#end.ending !== null) throw ending(this.name);
     const cost = await copySandbox(this.#options.sandbox, sandbox, await this.#facts(), { directory, flush });
@@ -277,7 +290,9 @@ export class Supervisor implements ClientServices {
 
   /** @throws as {@link Checkpoints.make}, and {@link capture} */
   async makeCheckpoint(name: string, flush: boolean): Promise<CaptureCost> {
-    return await this.#checkpoints.make(name, (directory) => this.capture(directory, flush));
+    const cost = await this.#checkpoints.make(name, (directory) => this.#copy(directory, flush));
+    this.#events.lifecycle("checkpoint", { name, heldMs: cost.heldMs });
+    return cost;
   }
 
   /**
@@ -295,8 +310,10 @@ export class Supervisor implements ClientServices {
       this.#goingBack = { network: sandbox.network?.settings ?? null, resolve, reject };
       this.#phase = { kind: "starting" };
       void this.#saveInBackground({ status: "starting" });
+      this.#events.leave();
       sandbox.leave(`sandbox ${this.name} went back to its checkpoint ${checkpoint}`);
       await promise;
+      this.#events.lifecycle("rolled-back", { checkpoint });
     });
   }
 
@@ -342,6 +359,25 @@ export class Supervisor implements ClientServices {
 
   watchLogs(changed: () => void): () => void {
     return watchLogs(this.#logs, changed);
+  }
+
+  watchEvents(names: readonly string[], client: Stream): StreamHandler {
+    return this.#events.watch(names, client);
+  }
+
+  async tellInside(event: TellInsideMessage): Promise<ToldInsideMessage> {
+    return await this.#running().tellInside(event);
+  }
+
+  /** Whoever listens is told of each state that the sandbox comes to. */
+  #tellStates(): void {
+    let before = this.#stateFile.state.status;
+    this.#stateFile.watch(({ status }) => {
+      if (status === before) return;
+      const isResumed = before === "paused" && status === "running";
+      before = status;
+      this.#events.lifecycle(isResumed ? "resumed" : status);
+    });
   }
 
   onEnded(callback: (ended: EndedMessage) => void): () => void {
@@ -435,6 +471,10 @@ export class Supervisor implements ClientServices {
       },
     });
     this.#phase = { kind: "running", sandbox };
+    this.#events.begin({
+      listenInside: (handler) => sandbox.listenInside(handler),
+      networkLog: network?.log ?? null,
+    });
     const { paths, record } = this.#options.sandbox;
     const { suspended } = outcome;
     await Promise.all([
@@ -505,13 +545,16 @@ export class Supervisor implements ClientServices {
     const remains = { ...this.#options, stateFile: this.#stateFile, clients: this.#clients, aside };
     const finished = finishSandbox(remains, this.#logs.runtime, exit, change);
     this.#phase = { kind: "over" };
-    this.#end.reached(await finished);
+    const ended = await finished;
+    this.#events.end(ended);
+    this.#end.reached(ended);
   }
 
   async #leave(): Promise<void> {
     const idle = this.#jobs.end();
     // Let the answers to those who wait for the end go out first.
     await new Promise(setImmediate);
+    await this.#events.taken(lastEventsMs);
     await this.#clients.farewell();
     // Whoever makes only sandboxes that remove themselves has nobody else who clears away what a killed supervisor has left.
     if (this.#options.sandbox.record.config.ephemeral) await sweepLeftovers(this.#options.home);

@@ -1,4 +1,14 @@
-import { down, fromAgent, requests, silent, toAgent, toClient, toSupervisor, up, type Area } from "./types.ts";
+import {
+  down,
+  fromAgent,
+  requests,
+  silent,
+  toAgent,
+  toClient,
+  toSupervisor,
+  up,
+  type Area,
+} from "./types.ts";
 
 export const events = {
   messages: {

@@ -12,6 +12,7 @@ import { Streams, type ConnectionHandler } from "../../protocol/streams.ts";
 import { violation } from "../../protocol/violation.ts";
 import type { CommandServices } from "../services/commands.ts";
 import type { DiskServices } from "../services/disk-hold.ts";
+import type { EventServices } from "../services/events/event-services.ts";
 import type { FileServices } from "../services/files.ts";
 import type { LifecycleServices } from "../services/lifecycle.ts";
 import type { LogServices } from "../services/log-growth.ts";
@@ -25,6 +26,7 @@ export interface ClientServices
   extends
     CommandServices,
     DiskServices,
+    EventServices,
     FileServices,
     LifecycleServices,
     LogServices,

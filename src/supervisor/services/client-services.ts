@@ -1,5 +1,6 @@
 import { registerCommands, type CommandServices } from "./commands.ts";
 import { registerDisk, type DiskServices } from "./disk-hold.ts";
+import { registerEvents, type EventServices } from "./events/event-services.ts";
 import { registerFiles, type FileServices } from "./files.ts";
 import { registerLifecycle, type LifecycleServices } from "./lifecycle.ts";
 import { registerLogs, type LogServices } from "./log-growth.ts";
@@ -12,6 +13,7 @@ import { registerStates, type StateServices } from "./states.ts";
 export function clientServices(
   sandbox: CommandServices &
     DiskServices &
+    EventServices &
     FileServices &
     LifecycleServices &
     LogServices &
@@ -22,6 +24,7 @@ export function clientServices(
   const registry = new ServiceRegistry();
   registerCommands(registry, sandbox);
   registerDisk(registry, sandbox);
+  registerEvents(registry, sandbox);
   registerFiles(registry, sandbox);
   registerLifecycle(registry, sandbox);
   registerLogs(registry, sandbox);
