@@ -217,12 +217,10 @@ impl Agent {
             .map(|at| at.saturating_duration_since(now))
             .chain(self.shutdown_wait()?)
             .min();
-        let wait = match wait {
-            Some(wait) => wait,
-            None => return Ok(-1),
-        };
         // Rounded up, so that a wait does not end just before its time.
-        Ok((wait.as_micros().min(60_000_000) as i32 + 999) / 1000)
+        Ok(wait.map_or(-1, |wait| {
+            (wait.as_micros().min(60_000_000) as i32 + 999) / 1000
+        }))
     }
 
     /// Takes the shutdown, if there is one, as far as it goes now.

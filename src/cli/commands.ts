@@ -363,6 +363,7 @@ export const commandEntries: CommandEntries = [
     group: sandboxes,
     load: async () => (await import("./commands/sandbox/touch.ts")).touch,
   },
+  { names: ["emit"], group: sandboxes, load: async () => (await import("./commands/events/emit.ts")).emit },
   poolFamily,
   {
     names: ["list", "ls"],
@@ -384,6 +385,11 @@ export const commandEntries: CommandEntries = [
     names: ["metrics"],
     group: inspection,
     load: async () => (await import("./commands/sandbox/metrics.ts")).metrics,
+  },
+  {
+    names: ["events"],
+    group: inspection,
+    load: async () => (await import("./commands/events/events.ts")).events,
   },
   { names: ["port"], group: inspection, load: async () => (await import("./commands/network/port.ts")).port },
   networkFamily,

@@ -1,4 +1,5 @@
-//! `msb-emit NAME [JSON]`: tells the host of an event. It is the agent's own file under another name, so that it costs no memory.
+//! `msb-emit NAME [JSON]`: tells the host of an event, or waits for those of the host. It is the agent's own file under another name, so
+//! that it costs no memory.
 
 use super::{json, LINK, SOCKET};
 use std::io::{Error, ErrorKind, Read, Result, Write};
@@ -9,7 +10,9 @@ use std::os::unix::net::UnixStream;
 pub const PROGRAM: &str = "/.msb/bin/msb-emit";
 const NAME: &str = "msb-emit";
 const USAGE: &str = "usage: msb-emit NAME [JSON]
-Tells the host of an event of this name, with JSON of at most 1 MiB as its data; - reads that from the standard input.";
+       msb-emit --listen NAME...
+Tells the host of an event of this name, with JSON of at most 1 MiB as its data; - reads that from the standard input.
+With --listen it prints what the host tells, a line of JSON for each event, until it is ended.";
 
 /// Whether the program was called by this name.
 pub fn is_called(by: &str) -> bool {
@@ -18,19 +21,20 @@ pub fn is_called(by: &str) -> bool {
 
 /// Returns the exit code: 1 when the event was not taken, 2 for wrong arguments.
 pub fn run(arguments: &[String]) -> i32 {
-    let (name, data) = match arguments {
-        [name] if name == "--help" => {
+    let result = match arguments {
+        [flag] if flag == "--help" => {
             println!("{USAGE}");
             return 0;
         }
-        [name] => (name, None),
-        [name, data] => (name, Some(data)),
+        [flag, names @ ..] if flag == "--listen" && !names.is_empty() => listen(names),
+        [name] if !name.starts_with("--") => send(name, None),
+        [name, data] if !name.starts_with("--") => send(name, Some(data)),
         _ => {
             eprintln!("{USAGE}");
             return 2;
         }
     };
-    match send(name, data.map(String::as_str)) {
+    match result {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("msb-emit: {error}");
@@ -40,11 +44,8 @@ pub fn run(arguments: &[String]) -> i32 {
 }
 
 fn send(name: &str, data: Option<&str>) -> Result<()> {
-    if name.chars().any(char::is_control) {
-        return Err(invalid("the name has control characters"));
-    }
     let mut line = b"{\"event\":".to_vec();
-    json::quote(name, &mut line);
+    quote(name, &mut line)?;
     if let Some(data) = data {
         line.extend_from_slice(b",\"data\":");
         let from = line.len();
@@ -61,9 +62,7 @@ fn send(name: &str, data: Option<&str>) -> Result<()> {
         }
     }
     line.extend_from_slice(b"}\n");
-    let mut socket = UnixStream::connect(SOCKET)
-        .or_else(|_| UnixStream::connect(LINK))
-        .map_err(|error| Error::new(error.kind(), format!("{LINK}: {error}")))?;
+    let mut socket = connect()?;
     // An answer may have come before all was said.
     let written = socket
         .write_all(&line)
@@ -75,6 +74,40 @@ fn send(name: &str, data: Option<&str>) -> Result<()> {
         Some(words) => Err(invalid(words.trim_end().trim_end_matches("\"}"))),
         None => written.and(read.map(drop)),
     }
+}
+
+fn listen(names: &[String]) -> Result<()> {
+    let mut line = b"{\"subscribe\":".to_vec();
+    for (index, name) in names.iter().enumerate() {
+        line.push(if index == 0 { b'[' } else { b',' });
+        quote(name, &mut line)?;
+    }
+    line.extend_from_slice(b"]}\n");
+    let mut socket = connect()?;
+    socket.write_all(&line)?;
+    let mut stdout = std::io::stdout();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        // Of the standard output a line is written when it has ended.
+        match socket.read(&mut buffer)? {
+            0 => return Err(invalid("the agent has closed the connection")),
+            count => stdout.write_all(&buffer[..count])?,
+        }
+    }
+}
+
+fn connect() -> Result<UnixStream> {
+    UnixStream::connect(SOCKET)
+        .or_else(|_| UnixStream::connect(LINK))
+        .map_err(|error| Error::new(error.kind(), format!("{LINK}: {error}")))
+}
+
+fn quote(name: &str, line: &mut Vec<u8>) -> Result<()> {
+    if name.chars().any(char::is_control) {
+        return Err(invalid("the name has control characters"));
+    }
+    json::quote(name, line);
+    Ok(())
 }
 
 fn check(data: &[u8]) -> Result<()> {

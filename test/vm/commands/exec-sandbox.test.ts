@@ -56,7 +56,7 @@ describe("the settings of a sandbox", () => {
       "HOME=/home/sandbox",
       "KEPT=sandbox",
       "NEW=call",
-      "PATH=/.msb/scripts:/opt/bin:/usr/bin:/bin",
+      "PATH=/.msb/scripts:/opt/bin:/usr/bin:/bin:/.msb/bin",
     ]);
     assert.equal(text(await sandbox.shell('echo "$CHANGED"')), "sandbox");
   });

@@ -34,13 +34,13 @@ async function take(events: AsyncIterator<EventData>, count: number): Promise<ob
   return taken;
 }
 
-/** Asks for a name at the socket, as a program does, and is there when it says so. */
-async function listener(names: string): Promise<{ program: ExecHandle; line(): Promise<string> }> {
-  const program = await sandbox.execStreamWith("nc", (options) =>
-    options.args(["local:/run/agent.sock"]).stdinPipe(),
-  );
+/** A program in the guest that listens, and is there when it says so. */
+async function listener(
+  ...names: readonly string[]
+): Promise<{ program: ExecHandle; line(): Promise<unknown> }> {
+  const program = await sandbox.execStream("msb-emit", ["--listen", ...names]);
   let text = "";
-  const line = async (): Promise<string> => {
+  const line = async (): Promise<unknown> => {
     while (!text.includes("\n")) {
       const event = await program.recv();
       assert.ok(event !== null);
@@ -49,9 +49,9 @@ async function listener(names: string): Promise<{ program: ExecHandle; line(): P
     const end = text.indexOf("\n");
     const first = text.slice(0, end);
     text = text.slice(end + 1);
-    return first;
+    return JSON.parse(first);
   };
-  await program.takeStdin()?.write(`{"subscribe":${names}}\n`);
+  assert.deepEqual(await line(), { subscribed: names });
   return { program, line };
 }
 
@@ -67,4 +67,201 @@ test("a program tells of events, which come in their order", { timeout }, async 
     { event: "second", kind: "guest", data: { a: [1, "ü\n"] } },
     { event: "second:more", kind: "guest", data: { b: 2 } },
   ]);
+});
+
+test("every user of the guest may tell, and nobody what is the host's", { timeout }, async () => {
+  await using events = sandbox.events({ names: ["by"] });
+  await events.ready;
+  const output = await sandbox.execWith("sh", (options) =>
+    options
+      .user("sandbox")
+      .args(["-c", "msb-emit by '\"user\"'; msb-emit lifecycle:stopped; msb-emit by '{'"]),
+  );
+  assert.equal(
+    output.stderr(),
+    "msb-emit: names that begin with lifecycle:, network: or files: are the host's\n" +
+      "msb-emit: the data is no JSON: a string is missing\n",
+  );
+  assert.equal(output.code, 1);
+  assert.deepEqual(await take(events, 1), [{ event: "by", kind: "guest", data: "user" }]);
+});
+
+test("a program is told of events, in order, whatever their size", { timeout }, async () => {
+  assert.deepEqual(await sandbox.emit("nobody"), { listeners: 0, missed: 0 });
+  const { program, line } = await listener("reload", "big*");
+  assert.deepEqual(await sandbox.emit("other"), { listeners: 0, missed: 0 });
+  const large = "ü".repeat(500_000);
+  const told = await Promise.all([
+    sandbox.emit("reload"),
+    sandbox.emit("big:one", { large }),
+    sandbox.emit("reload", null),
+  ]);
+  assert.deepEqual(told, Array(3).fill({ listeners: 1, missed: 0 }));
+  const lines = [await line(), await line(), await line()] as {
+    event: string;
+    data?: unknown;
+    time: number;
+  }[];
+  assert.deepEqual(
+    lines.map(({ event, data }) => [event, data]),
+    [
+      ["reload", undefined],
+      ["big:one", { large }],
+      ["reload", null],
+    ],
+  );
+  assert.ok(lines.every(({ time }) => Math.abs(time - Date.now()) < timeout));
+  await program.kill();
+});
+
+test("what no event can be is refused on the host", { timeout }, async () => {
+  const circular: { self?: object } = {};
+  circular.self = circular;
+  for (const [name, data] of [
+    ["", 1],
+    ["x".repeat(129), 1],
+    ["a\nb", 1],
+    ["a*", 1],
+    ["network:dns", 1],
+    ["a", circular],
+    ["a", () => 1],
+    ["a", "x".repeat(1024 * 1024)],
+  ] as const)
+    await assert.rejects(sandbox.emit(name, data), InvalidConfigError, name);
+  assert.throws(() => sandbox.onEvent("a", "no function" as never), InvalidConfigError);
+  await assert.rejects(sandbox.events({ names: [""] }).next(), InvalidConfigError);
+  await assert.rejects(sandbox.events({ watch: 3 as never }).next(), InvalidConfigError);
+});
+
+test("a function is called with each event until it is closed", { timeout }, async () => {
+  const seen: unknown[] = [];
+  const two = Promise.withResolvers<void>();
+  const subscription = sandbox.onEvent("call", ({ data }) => {
+    if (seen.push(data) === 2) two.resolve();
+  });
+  await subscription.ready;
+  await sandbox.shell("msb-emit call 1; msb-emit call 2");
+  await two.promise;
+  subscription.unsubscribe();
+  subscription.close();
+  await subscription.ended;
+  await sandbox.shell("msb-emit call 3");
+  assert.deepEqual(seen, [1, 2]);
+  using failing = sandbox.onEvent("fail", () => {
+    throw new Error("of the function's own");
+  });
+  await failing.ready;
+  await sandbox.shell("msb-emit fail");
+  await assert.rejects(failing.ended, /of the function's own/);
+  const controller = new AbortController();
+  const aborted = sandbox.onEvent("never", () => undefined, { signal: controller.signal });
+  await aborted.ready;
+  controller.abort(new Error("enough"));
+  await aborted.ended;
+});
+
+test("an iterator ends with its signal, its time and its loop", { timeout }, async () => {
+  const controller = new AbortController();
+  const aborted = sandbox.events({ names: "x", signal: controller.signal });
+  await aborted.ready;
+  const next = aborted.next();
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await assert.rejects(next, reason);
+  await assert.rejects(sandbox.events({ timeoutMs: 50 }).next(), { code: "operationTimeout" });
+  const left = sandbox.events({ names: "x" });
+  await left.ready;
+  const waiting = left.next();
+  left.close();
+  assert.deepEqual(await waiting, { done: true, value: undefined });
+  assert.deepEqual(await left.next(), { done: true, value: undefined });
+});
+
+test(
+  "what becomes of the sandbox, its network and its files is told as the host's",
+  { timeout },
+  async () => {
+    await using events = sandbox.events({ names: ["lifecycle:*", "network:*"], watch: "/tmp" });
+    await events.ready;
+    await sandbox.pause();
+    await sandbox.resume();
+    await sandbox.shell("nslookup nothing.invalid; echo 1 > /tmp/new-file");
+    const wanted = new Set(["lifecycle:paused", "lifecycle:resumed", "network:dns", "files:created"]);
+    const kinds = new Map<string, EventData>();
+    while (wanted.size > 0) {
+      const { value } = await events.next();
+      assert.ok(value !== undefined && value.event.startsWith(`${value.kind}:`));
+      if (wanted.delete(value.event)) kinds.set(value.event, value);
+    }
+    assert.deepEqual([...kinds.keys()].slice(0, 2), ["lifecycle:paused", "lifecycle:resumed"]);
+    assert.deepEqual(kinds.get("files:created")?.data, { path: "/tmp/new-file", isDirectory: false });
+    assert.equal((kinds.get("network:dns")?.data as { name: string }).name, "nothing.invalid");
+  },
+);
+
+test("the socket stays, whatever happens in /run, and leaves what is there alone", { timeout }, async () => {
+  await using events = sandbox.events({ names: "still" });
+  await events.ready;
+  const output = await sandbox.shell(
+    "rm -r /run/*; msb-emit still 1; mount -t tmpfs none /run; msb-emit still 2; umount /run",
+  );
+  assert.equal(output.code, 0, output.stderr());
+  assert.deepEqual(await take(events, 2), [
+    { event: "still", kind: "guest", data: 1 },
+    { event: "still", kind: "guest", data: 2 },
+  ]);
+  await sandbox.shell("ln -s /.msb/agent.sock /run/agent.sock");
+});
+
+test("copies of the sandbox have a socket of their own, and its listeners go on", { timeout }, async () => {
+  const { program, line } = await listener("word");
+  await using events = sandbox.events({ names: ["mine", "lifecycle:*"] });
+  await events.ready;
+  const child = await sandbox.fork("events-child");
+  try {
+    await using childs = child.events({ names: "mine" });
+    await childs.ready;
+    await child.shell("msb-emit mine 2");
+    await sandbox.shell("msb-emit mine 1");
+    assert.deepEqual(await take(childs, 1), [{ event: "mine", kind: "guest", data: 2 }]);
+    const [copied, mine] = await take(events, 2);
+    assert.equal((copied as EventData).event, "lifecycle:copied");
+    assert.deepEqual(mine, { event: "mine", kind: "guest", data: 1 });
+    // The program that listens is in both.
+    assert.deepEqual(await child.emit("word", "child"), { listeners: 1, missed: 0 });
+    assert.deepEqual(await sandbox.emit("word", "parent"), { listeners: 1, missed: 0 });
+    assert.equal(((await line()) as EventData).data, "parent");
+  } finally {
+    await child.kill();
+  }
+  await program.kill();
+});
+
+test("who listens goes on when the sandbox goes back to a checkpoint", { timeout }, async () => {
+  const events = sandbox.events({ names: ["back", "lifecycle:*"] });
+  await events.ready;
+  const checkpoint = await sandbox.checkpoint("before");
+  await sandbox.rollback(checkpoint);
+  await sandbox.shell("msb-emit back");
+  const names = (await take(events, 5)).map((event) => (event as EventData).event);
+  assert.deepEqual(names, [
+    "lifecycle:checkpoint",
+    "lifecycle:starting",
+    "lifecycle:running",
+    "lifecycle:rolled-back",
+    "back",
+  ]);
+  events.close();
+});
+
+test("the last word is that it has stopped", { timeout }, async () => {
+  const events = sandbox.events({ names: "lifecycle:*" });
+  await events.ready;
+  await sandbox.stop();
+  assert.deepEqual(await take(events, 9), [
+    { event: "lifecycle:draining", kind: "lifecycle" },
+    { event: "lifecycle:stopped", kind: "lifecycle" },
+  ]);
+  await assert.rejects(sandbox.events().next(), SandboxNotRunningError);
+  await assert.rejects(sandbox.emit("late"), SandboxNotRunningError);
 });
