@@ -150,9 +150,10 @@ test("a function is called with each event until it is closed", { timeout }, asy
   using failing = sandbox.onEvent("fail", () => {
     throw new Error("of the function's own");
   });
+  const rejected = assert.rejects(failing.ended, /of the function's own/);
   await failing.ready;
   await sandbox.shell("msb-emit fail");
-  await assert.rejects(failing.ended, /of the function's own/);
+  await rejected;
   const controller = new AbortController();
   const aborted = sandbox.onEvent("never", () => undefined, { signal: controller.signal });
   await aborted.ready;
