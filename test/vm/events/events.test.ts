@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import {
   InvalidConfigError,
   Sandbox,
@@ -15,12 +18,18 @@ export const needs: Needs = ["running"];
 
 // What programs in a guest tell the host, and are told, in one sandbox.
 useTemporaryHome();
+const program = join(import.meta.dirname, "../../../src/cli/main.ts");
 
 let sandbox: Sandbox;
 before(async () => {
   sandbox = await Sandbox.builder("events").image("localhost/base").memory(256).create();
 });
 after(() => sandbox.stop());
+
+/** What a command of msb prints. */
+async function msb(...args: readonly string[]): Promise<string> {
+  return (await promisify(execFile)(process.execPath, [program, ...args])).stdout;
+}
 
 /** So many events; each without its time. */
 async function take(events: AsyncIterator<EventData>, count: number): Promise<object[]> {
@@ -253,6 +262,24 @@ test("who listens goes on when the sandbox goes back to a checkpoint", { timeout
     "back",
   ]);
   events.close();
+});
+
+test("msb events and msb emit", { timeout }, async () => {
+  const { program, line } = await listener("from-cli");
+  const told = await msb("emit", "events", "from-cli", '{"a":1}');
+  assert.equal(told, "1 program listens\n");
+  assert.deepEqual(((await line()) as EventData).data, { a: 1 });
+  await program.kill();
+  let isShown = false;
+  const shown = msb("events", "--name", "to-cli", "--count", "1", "events", "--format", "json").finally(
+    () => (isShown = true),
+  );
+  // Until it listens.
+  do await sandbox.exec("msb-emit", ["to-cli", "[7]"]);
+  while (!isShown);
+  const { t: _, ...event } = JSON.parse(await shown) as Record<string, unknown>;
+  assert.deepEqual(event, { event: "to-cli", kind: "guest", data: [7] });
+  await assert.rejects(msb("emit", "events", "x", "no JSON"), /the data is no JSON/);
 });
 
 test("the last word is that it has stopped", { timeout }, async () => {
