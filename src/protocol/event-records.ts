@@ -113,7 +113,6 @@ export function isReservedName(name: string): boolean {
 /** Whether an event may have this name, or one may listen for it. */
 export function isEventName(name: string): boolean {
   const bytes = Buffer.byteLength(name);
-  // eslint-disable-next-line no-control-regex -- it is these that names may not have
   return bytes >= 1 && bytes <= mostNameBytes && !/[\u0000-\u001f\u007f-\u009f]/.test(name);
 }
 

@@ -45,13 +45,13 @@ function checkEventName(name: unknown): string {
 /** @returns JSON on one line; nothing for undefined */
 function encodeData(data: unknown): Buffer {
   if (data === undefined) return Buffer.alloc(0);
-  let json: string | undefined;
+  let json: unknown;
   try {
-    json = JSON.stringify(data) as string | undefined;
+    json = JSON.stringify(data);
   } catch (cause) {
     throw new InvalidConfigError("the event's data cannot be said in JSON", { cause });
   }
-  if (json === undefined) throw new InvalidConfigError("the event's data cannot be said in JSON");
+  if (typeof json !== "string") throw new InvalidConfigError("the event's data cannot be said in JSON");
   const bytes = Buffer.from(json);
   if (bytes.length > mostDataBytes)
     throw new InvalidConfigError(`the event's data has ${bytes.length} bytes as JSON, more than 1 MiB`, {

@@ -32,12 +32,12 @@ function isName(name: unknown): name is string {
 /** @throws InvalidConfigError */
 function checkWatched(watch: EventOptions["watch"]): GuestPath[] {
   const isOne = watch === undefined || typeof watch === "string" || watch instanceof Uint8Array;
-  const given: readonly GuestPath[] = isOne ? (watch === undefined ? [] : [watch]) : watch;
+  const given: unknown = isOne ? (watch === undefined ? [] : [watch]) : watch;
   if (!Array.isArray(given) || given.length > mostWatched)
     throw new InvalidConfigError("watch is no list of paths in the guest", {
       hint: `Give at most ${mostWatched} paths.`,
     });
-  return [...given];
+  return given.map((path) => path as GuestPath);
 }
 
 /**

@@ -126,12 +126,12 @@ test(
     let n = 1;
     for (const attack of attacks) {
       const running = sandbox.exec("python3", ["/tests/hostile.py", ...attack]);
-      let isOver = false;
-      const over = running.finally(() => (isOver = true));
+      const now = { isOver: false };
+      const over = running.finally(() => (now.isOver = true));
       over.catch(() => undefined);
       // At least once while it goes on.
       do await others(events, n++);
-      while (!isOver);
+      while (!now.isOver);
       const output = await over;
       assert.equal(output.stdout(), `${attack[0] ?? ""} True\n`, output.stderr());
     }

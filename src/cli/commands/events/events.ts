@@ -40,10 +40,7 @@ export const events = defineCommand({
     const { Sandbox } = await import("../../../api/index.ts");
     const { name: names, watch, count = Number.POSITIVE_INFINITY, format } = options;
     const handle = await Sandbox.get(name);
-    await using found = handle.events({
-      ...(names === undefined ? {} : { names }),
-      ...(watch === undefined ? {} : { watch }),
-    });
+    await using found = handle.events({ names, watch });
     let shown = 0;
     for await (const event of found) {
       // Whoever reads slowly is told what he missed, and fills no memory of ours.
