@@ -26,7 +26,17 @@ const cleanOutput = [
 ];
 
 export default defineConfig(
-  { ignores: ["dist/", "agent/target/", "guest/.cache/", "bench/results/", "src/protocol/generated/"] },
+  // docs/ is the site's: its settings name packages that only `npm run docs` installs.
+  {
+    ignores: [
+      "dist/",
+      "docs/",
+      "agent/target/",
+      "guest/.cache/",
+      "bench/results/",
+      "src/protocol/generated/",
+    ],
+  },
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],

@@ -30,11 +30,14 @@ const checks: readonly Stage[] = [
   { name: "format", command: script("format:check") },
   { name: "generated files", command: ["node", "scripts/generate-protocol.ts", "--check"] },
 ];
-const quick: readonly (readonly Stage[])[] = [checks, [{ name: "unit tests", command: script("test:unit") }]];
+/** Fetches packages that nothing else needs. */
+const site: Stage = { name: "documentation site", command: script("docs") };
+const unitTests: readonly Stage[] = [{ name: "unit tests", command: script("test:unit") }];
 const groups = {
-  quick,
+  quick: [checks, unitTests],
   all: [
-    ...quick,
+    [...checks, site],
+    unitTests,
     [{ name: "registry tests", command: script("test:registry") }],
     [{ name: "VM tests (templates)", command: script("test:vm") }],
     [{ name: "VM tests (cold)", command: script("test:vm:cold") }],

@@ -407,6 +407,7 @@ export const commandEntries: CommandEntries = [
   { names: ["prune"], group: storage, load: async () => (await import("./commands/storage/prune.ts")).prune },
   templateFamily,
   tlsFamily,
+  { names: ["init"], group: other, load: async () => (await import("./commands/host/init.ts")).init },
   {
     names: ["doctor", "check"],
     group: other,

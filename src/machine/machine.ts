@@ -1,28 +1,23 @@
 import type { ChildProcess } from "node:child_process";
 import type { EventEmitter } from "node:events";
-import { open } from "node:fs/promises";
-import { Duplex, PassThrough, type Readable, type Writable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { MetricsUnavailableError, RuntimeError } from "../errors/index.ts";
-import { qemuArguments } from "./qemu/command-line.ts";
 import { inheritedFds } from "./qemu/inherited-fds.ts";
 import { classifyExit } from "./exit.ts";
-import { tieToParent, watcherFd, watcherRelease } from "./qemu/lifeline.ts";
-import { hostPlatform } from "./qemu/platform.ts";
-import { firstEvent } from "../host/first-event.ts";
 import { orTimeout } from "../host/or-timeout.ts";
 import { withSharedBuffer } from "../host/system/shared-read-buffer.ts";
 import { processCpuTimeNs, processResidentBytes } from "../host/process/process-usage.ts";
 import type { QemuBinary } from "./qemu/qemu-binary.ts";
 import { asObject, QmpClient, type QmpCommand, type QmpEvent } from "./qmp/qmp.ts";
-import { GuestMemory } from "./memory/guest-memory.ts";
-import { captureState, openingCommands, restoreCommands, saveState } from "./memory/save-restore.ts";
-import { shielded } from "./qemu/term-shield.ts";
+import { captureMachine, type Capture, type Captured } from "./memory/capture-machine.ts";
+import { openingCommands, restoreCommands, saveState } from "./memory/save-restore.ts";
+import { connection, ended, portOf, releaseWatcher, teeConsole } from "./qemu/qemu-connections.ts";
 import { hasEnded, spawnQemu, type SpawnedQemu } from "./qemu/spawn.ts";
 import { takeConnection } from "./qemu/take-connection.ts";
 import { diskErrorOf } from "./disks/disk-error.ts";
 import { diskWrites } from "./disks/disk-writes.ts";
-import { copySparse } from "../host/files/copy-sparse.ts";
 import { Tail } from "../host/files/tail.ts";
+import { machineCommand } from "./machine-command.ts";
 import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
 
 const consoleTailBytes = 8 * 1024;
@@ -39,48 +34,6 @@ export interface MachineOptions {
   readonly stateFd?: number;
   /** {@link Machine.capture} has written it. Resolves when the machine may go on, which is asked once its state is loaded. */
   readonly captured?: () => Promise<void>;
-}
-
-/** Where a copy of a running machine goes. Nothing may be there. */
-export interface Capture {
-  readonly memoryPath: string;
-  readonly statePath: string;
-  /** Has the guest ready to be held. Resolves with what throws when it is not any more, once it is held. */
-  readonly ready: () => Promise<() => void>;
-  /** Copies what else belongs to that moment, such as disks, at the same time. */
-  readonly beside?: () => Promise<void>;
-  /** Called when all is copied, before the machine goes on. */
-  readonly meanwhile?: () => Promise<void>;
-  /** Whether the machine goes on afterwards, if it ran. It does in any case when this fails. */
-  readonly goesOn: boolean;
-}
-
-export interface Captured {
-  /** How long the guest stood still for it, ms. */
-  readonly heldMs: number;
-  /** Bytes of memory that were copied in that time. */
-  readonly ownBytes: number;
-}
-
-/**
- * What a machine is started with: program and arguments.
- *
- * @param options.parentPid the process that will start it, with which it ends
- * @throws InvalidConfigError for a disk serial number of the wrong form
- */
-export function machineCommand(
-  spec: MachineSpec,
-  accelerator: Accelerator,
-  { qemu, tscKhz, parentPid }: Pick<MachineOptions, "qemu" | "tscKhz"> & { readonly parentPid: number },
-): string[] {
-  const parameters = qemuArguments(spec, {
-    platform: hostPlatform(),
-    accelerator,
-    tscKhz,
-    seccomp: qemu.seccomp,
-    hostSystem: process.platform,
-  });
-  return tieToParent(qemu.lifeline, parentPid, shielded(qemu.env, [qemu.path, ...parameters]));
 }
 
 /**
@@ -177,7 +130,7 @@ export class Machine implements AsyncDisposable {
     this.networkPort = portOf(child, inheritedFds.network);
     this.networkPort?.on("error", () => undefined);
     this.#outputTail = output;
-    this.console = this.#teeConsole(connection(child, inheritedFds.console));
+    this.console = teeConsole(connection(child, inheritedFds.console), this.#consoleTail);
     this.#qmp = new QmpClient(connection(child, inheritedFds.qmp), commandsSent);
     this.events = this.#qmp.events;
     this.events.on("event", (event) => this.#note(event));
@@ -260,47 +213,18 @@ export class Machine implements AsyncDisposable {
    * @param memoryMib what its guest has
    * @throws QmpError, IoError, RuntimeError. The machine goes on then too
    */
-  async capture(
-    memoryMib: number,
-    { memoryPath, statePath, ready, beside, meanwhile, goesOn }: Capture,
-  ): Promise<Captured> {
-    const memory = await GuestMemory.find(this.pid, memoryMib * bytesPerMib);
-    // That does not change, so it is copied first.
-    if (memory.isPrivate) await copySparse(memory.filePath, memoryPath);
-    const isStill = await ready();
-    const runs = this.#runs;
-    const begun = performance.now();
-    if (runs) await this.pause();
-    const resumes = this.#resumes;
-    try {
-      isStill();
-      // One that fails is told when the other does nothing any more.
-      const [copied, others] = await Promise.allSettled([
-        this.#writeDown(memory, memoryPath, statePath),
-        beside?.(),
-      ]);
-      if (copied.status === "rejected") throw copied.reason;
-      if (others.status === "rejected") throw others.reason;
-      const ownBytes = copied.value;
-      await meanwhile?.();
-      if (this.#resumes !== resumes) throw new RuntimeError("the machine went on while it was copied");
-      if (runs && goesOn) await this.resume();
-      return { heldMs: performance.now() - begun, ownBytes };
-    } catch (error) {
-      if (runs) await this.resume();
-      throw error;
-    }
-  }
-
-  /** @returns bytes of memory that were copied */
-  async #writeDown(memory: GuestMemory, memoryPath: string, statePath: string): Promise<number> {
-    await captureState(this.#qmp, statePath);
-    if (!memory.isPrivate) {
-      await copySparse(memory.filePath, memoryPath);
-      return 0;
-    }
-    await using target = await open(memoryPath, "r+");
-    return await memory.copyOwn(target);
+  async capture(memoryMib: number, capture: Capture): Promise<Captured> {
+    return await captureMachine(
+      {
+        ...{ pid: this.pid, qmp: this.#qmp },
+        runs: () => this.#runs,
+        resumes: () => this.#resumes,
+        pause: () => this.pause(),
+        resume: () => this.resume(),
+      },
+      memoryMib * bytesPerMib,
+      capture,
+    );
   }
 
   /**
@@ -420,54 +344,8 @@ export class Machine implements AsyncDisposable {
     this.#restoreFailed = true;
     this.#child.kill("SIGKILL");
   }
-
-  #teeConsole(socket: Duplex): Readable {
-    const output = new PassThrough();
-    socket.on("data", (chunk: Buffer) => {
-      this.#consoleTail.push(chunk);
-      if (output.write(chunk)) return;
-      socket.pause();
-      output.once("drain", () => socket.resume());
-    });
-    socket.on("error", () => output.end());
-    socket.on("close", () => output.end());
-    socket.on("end", () => output.end());
-    // A QEMU that was adopted may be gone already, and its connections with it.
-    if (socket.destroyed || socket.readableEnded) output.end();
-    return output;
-  }
-}
-
-/** Node's types end at the fifth. */
-function streamsOf(child: ChildProcess): readonly (Readable | Writable | null | undefined)[] {
-  return child.stdio;
-}
-
-/** Our end of a descriptor that the child inherited; Node makes these socket pairs, open both ways. */
-function portOf(child: ChildProcess, fd: number): Duplex | null {
-  const stream = streamsOf(child)[fd];
-  return stream instanceof Duplex ? stream : null;
-}
-
-function connection(child: ChildProcess, fd: number): Duplex {
-  const port = portOf(child, fd);
-  if (port !== null) return port;
-  throw new RuntimeError("QEMU's connections could not be created");
-}
-
-/** Lets the watcher go before QEMU's pid can belong to another process. */
-function releaseWatcher(child: ChildProcess): void {
-  const pipe = streamsOf(child)[watcherFd];
-  if (!(pipe instanceof Duplex)) return;
-  pipe.on("error", () => undefined);
-  pipe.end(watcherRelease);
 }
 
 function byteCount(value: unknown): number {
   return typeof value === "number" ? value : 0;
-}
-
-async function ended(stream: Readable | null): Promise<void> {
-  if (stream === null || stream.readableEnded || stream.destroyed) return;
-  await firstEvent(stream, ["end", "close"]);
 }

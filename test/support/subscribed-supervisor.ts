@@ -1,6 +1,6 @@
 import { duplexPair } from "node:stream";
 import { SupervisorConnection } from "../../src/api/control/connection.ts";
-import type { BorrowedConnection } from "../../src/api/control/sandbox-control.ts";
+import type { BorrowedConnection } from "../../src/api/control/sandbox-link.ts";
 import type { Message } from "../../src/protocol/generated/messages.ts";
 import type { Stream } from "../../src/protocol/stream.ts";
 import { Streams } from "../../src/protocol/streams.ts";

@@ -11,7 +11,7 @@ import type {
   TreeDoneMessage,
 } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
-import type { BorrowedConnection } from "../control/sandbox-control.ts";
+import type { BorrowedConnection } from "../control/sandbox-link.ts";
 import { fsError } from "./fs-error.ts";
 import { LentChunks } from "./lent-chunks.ts";
 

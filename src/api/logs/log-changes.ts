@@ -5,7 +5,8 @@ import { DirectoryChanges } from "../../host/files/directory-changes.ts";
 import type { Operation } from "../../host/operation.ts";
 import { orTimeout } from "../../host/or-timeout.ts";
 import type { Stream } from "../../protocol/stream.ts";
-import type { BorrowedConnection, SandboxControl } from "../control/sandbox-control.ts";
+import type { BorrowedConnection } from "../control/sandbox-link.ts";
+import type { SandboxControl } from "../control/sandbox-control.ts";
 
 /** Where nobody tells of a change, look this often. */
 const recheckMs = 1000;

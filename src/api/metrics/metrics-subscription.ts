@@ -4,7 +4,8 @@ import { decodeFailure } from "../../protocol/failure.ts";
 import type { MetricsMessage } from "../../protocol/generated/messages.ts";
 import type { Stream } from "../../protocol/stream.ts";
 import type { SupervisorConnection } from "../control/connection.ts";
-import type { BorrowedConnection, SandboxControl } from "../control/sandbox-control.ts";
+import type { BorrowedConnection } from "../control/sandbox-link.ts";
+import type { SandboxControl } from "../control/sandbox-control.ts";
 import { metricsFrom, type MetricsSource, type SandboxMetrics } from "./metrics.ts";
 
 /** The sandbox whose metrics were asked for is there no more. */

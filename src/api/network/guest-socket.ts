@@ -7,7 +7,7 @@ import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import { JoinedBytes } from "../../host/system/joined-bytes.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
-import type { BorrowedConnection } from "../control/sandbox-control.ts";
+import type { BorrowedConnection } from "../control/sandbox-link.ts";
 
 /**
  * A TCP connection to a port of the guest, as a `Duplex` with what HTTP clients ask of a socket besides. `end()` is a FIN, and what the

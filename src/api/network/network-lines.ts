@@ -3,7 +3,7 @@ import { decodeFailure } from "../../protocol/failure.ts";
 import type { Message, NetworkEventsMessage } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import { unlessAborted } from "../../host/unless-aborted.ts";
-import type { BorrowedConnection } from "../control/sandbox-control.ts";
+import type { BorrowedConnection } from "../control/sandbox-link.ts";
 
 /** Lines of network.log as the supervisor writes them. The next ones are asked for when those before are done with. */
 export class NetworkLines implements StreamHandler, Disposable {

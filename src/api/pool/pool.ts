@@ -99,16 +99,20 @@ export class SandboxPool implements AsyncDisposable {
       async (operation) => {
         checkSandboxName(name);
         const { config } = this.#found.record;
-        const taken = takenConfig(name, config, options);
+        takenConfig(name, config, options);
         const what = `a sandbox of the pool ${this.name}`;
         const known = this.#source.beside.secrets;
         const secrets = await secretsOfCopy(what, config, options.secrets, known, storedIn(known));
         const parts: ProgramParts = { ...noParts, secrets };
         const attached = options.detached !== true;
         const observer = observed(operation, observerOf(options));
+        // The pool may be made anew before there is one.
         const recordFor = (id: string): SandboxRecord =>
-          newRecord({ id, name, createdAt: new Date().toISOString(), config: taken });
-        const taking = { home: this.#home, recordFor, parts, attached, observer };
+          newRecord({
+            ...{ id, name, createdAt: new Date().toISOString() },
+            config: takenConfig(name, this.#found.record.config, options),
+          });
+        const taking = { home: this.#home, poolId: this.id, recordFor, parts, attached, observer };
         const member = await takeMember(this.#found.paths, taking);
         if (member !== null) {
           this.#refillSoon();

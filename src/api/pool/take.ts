@@ -8,7 +8,8 @@ import { listMembers } from "../../store/pools/members.ts";
 import type { PoolPaths } from "../../store/pools/pools.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import { SupervisorConnection } from "../control/connection.ts";
-import { killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
+import { killWaitMs } from "../control/control-limits.ts";
+import { SandboxControl } from "../control/sandbox-control.ts";
 import { serveParts, type ProgramParts } from "../providers/program-parts.ts";
 import { keptSecrets } from "../providers/run-secrets.ts";
 import type { StartObserver } from "../sandbox/progress.ts";
@@ -18,6 +19,8 @@ import { StartWatch } from "../sandbox/start-watch.ts";
 /** What is to become of a member that is taken. */
 export interface Taking {
   readonly home: Home;
+  /** The id of the pool that is meant: there may be another one of its name by now. */
+  readonly poolId: string;
   /** The record of the sandbox with the id of the member. */
   readonly recordFor: (id: string) => SandboxRecord;
   readonly parts: ProgramParts;
@@ -42,7 +45,7 @@ export async function takeMember(pool: PoolPaths, taking: Taking): Promise<Start
 
 /** @returns null when it is taken, gone, or does not work */
 async function adopt(id: string, taking: Taking): Promise<StartedSandbox | null> {
-  const { home, recordFor, parts, attached, observer } = taking;
+  const { home, poolId, recordFor, parts, attached, observer } = taking;
   const record = recordFor(id);
   const signal = observer.signal ?? new AbortController().signal;
   signal.throwIfAborted();
@@ -52,7 +55,8 @@ async function adopt(id: string, taking: Taking): Promise<StartedSandbox | null>
   } catch {
     return null;
   }
-  socket.write(`${JSON.stringify({ protocolVersion: PROTOCOL_VERSION, attached, record })}\n`);
+  const request = { protocolVersion: PROTOCOL_VERSION, pool: poolId, attached, record };
+  socket.write(`${JSON.stringify(request)}\n`);
   const watch = new StartWatch(observer);
   const greeting = {
     message: (message: Parameters<StartWatch["message"]>[0]) => {

@@ -59,7 +59,8 @@ import { checkMemory } from "../../config/sandbox/least-memory.ts";
 import { checkHostShutdown } from "../../config/sandbox/suspendable.ts";
 import { shortOfProcessors } from "../../config/sandbox/processors.ts";
 import type { SandboxConfig } from "../../config/sandbox/sandbox-config.ts";
-import { killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
+import { killWaitMs } from "../control/control-limits.ts";
+import { SandboxControl } from "../control/sandbox-control.ts";
 
 /** Between a pull and the sandbox that uses it, someone may remove the image; then it is pulled again, so many times. */
 const pullTries = 3;

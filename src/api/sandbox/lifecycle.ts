@@ -2,9 +2,8 @@ import { checkLogOptions, logReadOptions, type LogEntry, type LogReadOptions } f
 import { LogStream, logStreamOptions, type LogStreamOptions } from "../logs/log-stream.ts";
 import { readLogs } from "../logs/read-logs.ts";
 import type { SandboxMetrics } from "../metrics/metrics.ts";
+import { defaultGraceMs, killWaitMs } from "../control/control-limits.ts";
 import {
-  defaultGraceMs,
-  killWaitMs,
   pauseOptions,
   type PauseOptions,
   type SandboxPingResult,

@@ -28,7 +28,8 @@ import { guestConnector, guestHttpAgent, type GuestConnector } from "../network/
 import type { GuestSocket } from "../network/guest-socket.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
 import type { StartReport } from "./progress.ts";
-import { checkMs, defaultConnectMs, defaultGraceMs, SandboxControl } from "../control/sandbox-control.ts";
+import { checkMs, defaultConnectMs, defaultGraceMs } from "../control/control-limits.ts";
+import { SandboxControl } from "../control/sandbox-control.ts";
 import { isTerminal, isUp } from "../../config/enums.ts";
 import type { SandboxStopResult } from "../control/stop-result.ts";
 import {

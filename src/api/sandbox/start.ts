@@ -26,7 +26,8 @@ import { requireFreeMounts } from "../../store/mounts/hold-mounts.ts";
 import type { FileProvider } from "../../provider/file-provider.ts";
 import { launchSupervisor } from "./launch.ts";
 import { observerCallbacks, type StartObserver, type StartReport } from "./progress.ts";
-import { defaultGraceMs, killWaitMs, SandboxControl } from "../control/sandbox-control.ts";
+import { defaultGraceMs, killWaitMs } from "../control/control-limits.ts";
+import { SandboxControl } from "../control/sandbox-control.ts";
 import { removeSuspensions } from "../../store/suspension.ts";
 import { isTerminal } from "../../config/enums.ts";
 

@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { defaultGraceMs, killWaitMs } from "../control/sandbox-control.ts";
+import { defaultGraceMs, killWaitMs } from "../control/control-limits.ts";
 
 /** A guest gets its grace, then the supervisor the time to write down how it ended, ms. */
 const longestEndMs = defaultGraceMs + killWaitMs;

@@ -63,6 +63,7 @@ test("members of a family, and what follows them", async () => {
   assert.deepEqual(await values("volume rm", "c"), ["cache"]);
   assert.deepEqual(await values("vol inspect", ""), ["cache"]);
   assert.deepEqual(await values("snap verify", ""), ["ready"]);
+  assert.deepEqual(await values("init --image", "a"), ["alpine"]);
   assert.deepEqual(await values("run --from-snapshot", "r"), ["ready"]);
   assert.deepEqual(await values("restore", "r"), ["ready"]);
   assert.deepEqual(await values("snapshot create x --from", "d"), ["demo"]);

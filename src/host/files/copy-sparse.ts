@@ -50,6 +50,18 @@ async function shareBlocks(source: string, target: string): Promise<boolean> {
 }
 
 /**
+ * Whether the file system of a file lets another one share its blocks.
+ *
+ * @param probe where the other one is made, and removed again
+ * @throws what the system reports of a file that cannot be read, or is there already
+ */
+export async function canShareBlocks(source: string, probe: string): Promise<boolean> {
+  const areShared = await shareBlocks(source, probe);
+  await rm(probe, { force: true });
+  return areShared;
+}
+
+/**
  * The target is not made here: ext4 writes out a file that is cut to nothing and filled again as soon as it is closed, and
  * that takes `cp` half as long again.
  */

@@ -1,4 +1,4 @@
-import { machineCommand } from "../../machine/machine.ts";
+import { machineCommand } from "../../machine/machine-command.ts";
 import { openingLines } from "../../machine/memory/save-restore.ts";
 import { encodeControlFrame } from "../../protocol/control.ts";
 import { PROTOCOL_VERSION, type Message } from "../../protocol/generated/messages.ts";

@@ -12,6 +12,7 @@ import { checkEnvironment } from "../../host/process/environment-settings.ts";
 import { guestDirectory } from "../../host/package-files.ts";
 import { prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
+import { inspectCopies } from "./diagnose-copies.ts";
 import { inspectNetwork } from "./diagnose-network.ts";
 import { inspectTemplates } from "./diagnose-templates.ts";
 import type { Finding } from "./finding.ts";
@@ -85,7 +86,12 @@ export async function diagnoseHost(home: Home): Promise<Finding[]> {
     }
   }
   findings.push(...(await inspectNetwork(kernel?.agentPath ?? null)));
-  findings.push(...(await inspectDisk(home)), await inspectOpenFiles(), inspectMemory());
+  findings.push(
+    ...(await inspectDisk(home)),
+    ...(await inspectCopies(home)),
+    await inspectOpenFiles(),
+    inspectMemory(),
+  );
   return findings;
 }
 

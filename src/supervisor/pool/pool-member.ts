@@ -88,6 +88,7 @@ export class PoolMember {
       await lock.release();
       const { signal } = this.#end;
       if (signal.aborted) await removePool(this.#home, this.#pool.record.name, this.#pool.record.id);
+      else if (this.#port?.isOutdated === true) return;
       else if (this.#shownAtMs !== null && performance.now() - this.#shownAtMs > shortLifeMs)
         spawnSuccessor(log);
       throw error;
@@ -115,7 +116,8 @@ export class PoolMember {
     void owner?.gone.then(() => {
       if (!this.#isTaken) this.#end.abort(new RuntimeError("the program that made the pool has ended"));
     });
-    this.#port = await AdoptionPort.open(this.#home, id, this.#paths);
+    const waiting = { id, paths: this.#paths, pool: this.#pool.record };
+    this.#port = await AdoptionPort.open(this.#home, waiting);
     this.#shownAtMs = performance.now();
     const adoption = await Promise.race([this.#port.adoption, aborted(this.#end.signal)]);
     this.#isTaken = true;

@@ -192,7 +192,10 @@ describe("a sandbox without settings", () => {
       for (const option of options)
         assert.ok(mount.options.includes(option), `${target}: ${mount.options.join()}`);
     }
-    assert.deepEqual([...found.keys()].toSorted(), [...Object.keys(mounts), "/.msb"].toSorted());
+    assert.deepEqual(
+      [...found.keys()].toSorted(),
+      [...Object.keys(mounts), "/.msb", "/.msb/bin/msb-emit"].toSorted(),
+    );
     assert.equal(text(await sandbox.shell("ls -d /lower /upper 2> /dev/null || echo none")), "none");
   });
 

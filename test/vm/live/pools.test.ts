@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { connect } from "node:net";
+import { basename, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -12,6 +14,7 @@ import {
   UnsupportedOperationError,
   type SandboxPool,
 } from "../../../src/index.ts";
+import { PROTOCOL_VERSION } from "../../../src/protocol/generated/messages.ts";
 import { MsbHome, type Result } from "../cli/cli-support.ts";
 import { processesGone, processesOf, runProgram, smallMemory, timeout } from "../lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
@@ -206,6 +209,36 @@ test(
       return names.includes("lost") ? null : true;
     });
     assert.equal((await pool.ready()).ready, 2);
+  },
+);
+
+test(
+  "whoever knows a pool that is gone gets nothing of the one that has its name now",
+  { timeout },
+  async () => {
+    const first = await Sandbox.pool({ name: "renewed", config: { ...config, env: { A: "1" } }, size: 1 });
+    const known = await Sandbox.getPool("renewed");
+    await first.close();
+    const second = await Sandbox.pool({
+      name: "renewed",
+      config: { ...config, env: { A: "2" } },
+      size: 1,
+    });
+    await second.ready();
+    await assert.rejects(known.take({ name: "of-nobody" }), PoolNotFoundError);
+    assert.deepEqual(await Sandbox.list(), []);
+    // A member of another version is of no use to this one: it makes room for one that is.
+    const [old] = membersOf(second);
+    assert.ok(old !== undefined);
+    const id = basename(old.directory);
+    const socket = connect(join(home, "run", `${id}.sock`));
+    socket.end(`${JSON.stringify({ protocolVersion: PROTOCOL_VERSION + 1, anything: true })}\n`);
+    await text(socket);
+    await eventually("the member to end", () => Promise.resolve(existsSync(old.directory) ? null : true));
+    assert.equal((await second.ready()).ready, 1);
+    await using taken = await second.take({ ephemeral: true });
+    assert.equal((await taken.shell("echo $A")).stdout(), "2\n");
+    await second.close();
   },
 );
 
