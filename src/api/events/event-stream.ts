@@ -5,7 +5,7 @@ import { decodeFailure } from "../../protocol/failure.ts";
 import type { DataKind } from "../../protocol/frame.ts";
 import type { Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
-import type { BorrowedConnection } from "../control/sandbox-control.ts";
+import type { BorrowedConnection } from "../control/sandbox-link.ts";
 import type { EventData } from "./event-types.ts";
 
 /** Of what nobody has taken, so much is here; the rest waits in the supervisor. Bytes. */
