@@ -273,10 +273,7 @@ test(
     const [{ supervisor } = { supervisor: 0 }] = membersOf(old);
     process.kill(supervisor, "SIGKILL");
     await eventually("it to be gone", () => Promise.resolve(existsSync(`/proc/${supervisor}`) ? null : true));
-    assert.equal(
-      (await old.ready({ signal: AbortSignal.timeout(120_000) })).ready,
-      1,
-    );
+    assert.equal((await old.ready({ signal: AbortSignal.timeout(120_000) })).ready, 1);
     assert.notEqual(pointOf(), point);
     await using taken = await old.take({ ephemeral: true });
     assert.equal((await identityOf(taken))[3], "warm");
