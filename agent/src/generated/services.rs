@@ -115,17 +115,11 @@ impl Service {
         match self {
             Service::Command => matches!(
                 message,
-                Message::ExecStarted(_)
-                    | Message::ExecExited(_)
-                    | Message::OutputsEnded
-                    | Message::ExecFailed(_)
+                Message::ExecStarted(_) | Message::ExecExited(_) | Message::OutputsEnded | Message::ExecFailed(_)
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_)
-                    | Message::FilePath(_)
-                    | Message::FileDone
-                    | Message::FileFailed(_)
+                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_)
             ),
             Service::FileRead => matches!(
                 message,
@@ -145,10 +139,7 @@ impl Service {
             ),
             Service::FileWatch => matches!(
                 message,
-                Message::FileOpened(_)
-                    | Message::FileChanges(_)
-                    | Message::FileDone
-                    | Message::FileFailed(_)
+                Message::FileOpened(_) | Message::FileChanges(_) | Message::FileDone | Message::FileFailed(_)
             ),
             Service::Patch => matches!(message, Message::FileDone | Message::FileFailed(_)),
             Service::Ping => matches!(message, Message::Pong(_)),
@@ -175,11 +166,7 @@ impl Service {
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_)
-                    | Message::FilePath(_)
-                    | Message::FileDone
-                    | Message::FileFailed(_)
-                    | Message::Failure(_)
+                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
             ),
             Service::FileRead => matches!(
                 message,
@@ -219,9 +206,10 @@ impl Service {
             Service::Stats => matches!(message, Message::Stats(_) | Message::Failure(_)),
             Service::Events => matches!(message, Message::Failure(_)),
             Service::InsideEvents => matches!(message, Message::Failure(_)),
-            Service::InsideTelling => {
-                matches!(message, Message::ToldInside(_) | Message::Failure(_))
-            }
+            Service::InsideTelling => matches!(
+                message,
+                Message::ToldInside(_) | Message::Failure(_)
+            ),
         }
     }
 
