@@ -15,9 +15,7 @@ const RECIPE = ["build-typescript.ts", "bundle.ts", "bundle-plugins.ts"];
  * @returns whether anything was made
  */
 export async function buildTypeScript(root: string, dist: string): Promise<boolean> {
-  const sources = (await filesBelow(join(root, "src"))).filter(
-    (path) => !path.endsWith(".test.ts"),
-  );
+  const sources = (await filesBelow(join(root, "src"))).filter((path) => !path.endsWith(".test.ts"));
   const declared = sources.filter((path) => path.endsWith(".ts") && !path.startsWith("dashboard/page/"));
   const inputs = [
     ...SETTINGS.map((path) => join(root, path)),

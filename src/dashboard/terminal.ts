@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { RawData, WebSocket } from "ws";
 import { Sandbox, type ExecHandle, type ExecSink } from "../api/index.ts";
 import { failureOf } from "./failure.ts";
-import { Pace } from "./live/live-socket.ts";
+import { Pace } from "./live/pace.ts";
 
 const size = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000));
 const opening = v.strictObject({ sandbox: v.string(), rows: size, cols: size });

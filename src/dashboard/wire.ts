@@ -119,13 +119,11 @@ export type Topic = keyof Topics;
 
 /** From the page. `id` is chosen by it. */
 export type LiveRequest =
-  | { readonly watch: number; readonly topic: Topic; readonly args: unknown }
-  | { readonly unwatch: number };
+  { readonly watch: number; readonly topic: Topic; readonly args: unknown } | { readonly unwatch: number };
 
 /** To the page. With `end` nothing more comes; an error says why, null: there is nothing more. */
 export type LiveAnswer =
-  | { readonly id: number; readonly news: unknown }
-  | { readonly id: number; readonly end: Failure | null };
+  { readonly id: number; readonly news: unknown } | { readonly id: number; readonly end: Failure | null };
 
 export interface SandboxView extends SandboxRow {
   readonly updatedAt: number;

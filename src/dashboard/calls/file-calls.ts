@@ -36,7 +36,11 @@ export const fileCalls: SomeCalls<"files.list" | "files.view"> = {
         const cut = bytes.length > mostShown;
         const shown = bytes.subarray(0, mostShown);
         const isText = !shown.includes(0) && (cut ? isUtf8(withoutLastCharacter(shown)) : isUtf8(shown));
-        return { text: isText ? shown.toString("utf8") : null, size: Math.max(stream.size, bytes.length), cut };
+        return {
+          text: isText ? shown.toString("utf8") : null,
+          size: Math.max(stream.size, bytes.length),
+          cut,
+        };
       }),
   },
 };

@@ -37,15 +37,13 @@ export const imageCalls: SomeCalls<
   "templates.list": {
     args: nothing,
     run: async () =>
-      (await listTemplates()).map(
-        ({ key, status, reason, sizeBytes, lastUsedAt, shape }): TemplateRow => ({
-          ...{ key, status, reason, sizeBytes },
-          lastUsedAt: lastUsedAt.getTime(),
-          kind: shape?.kind ?? "-",
-          image: shape?.image ?? null,
-          shape: shape === null ? "-" : `${String(shape.cpus)} CPU, ${String(shape.memoryMib)} MiB`,
-        }),
-      ),
+      (await listTemplates()).map(({ key, status, reason, sizeBytes, lastUsedAt, shape }): TemplateRow => ({
+        ...{ key, status, reason, sizeBytes },
+        lastUsedAt: lastUsedAt.getTime(),
+        kind: shape?.kind ?? "-",
+        image: shape?.image ?? null,
+        shape: shape === null ? "-" : `${String(shape.cpus)} CPU, ${String(shape.memoryMib)} MiB`,
+      })),
   },
   "templates.prune": {
     args: nothing,

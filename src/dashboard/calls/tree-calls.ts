@@ -8,16 +8,12 @@ export const treeCalls: SomeCalls<"tree.view" | "snapshot.create" | "snapshot.re
     args: nothing,
     run: async (_, signal) => {
       const [sandboxes, handles] = await Promise.all([Sandbox.list({ signal }), Snapshot.list({ signal })]);
-      const snapshots = await Promise.all(
-        handles.map((handle) => handle.open({ signal }).catch(() => null)),
+      const snapshots = await Promise.all(handles.map((handle) => handle.open({ signal }).catch(() => null)));
+      const ofSandboxes = await Promise.all(sandboxes.map((handle) => sandboxNode(handle, signal)));
+      const ofSnapshots = snapshots.map((snapshot, at) =>
+        snapshot === null ? null : snapshotNode(snapshot, handles[at]?.name ?? snapshot.digest, sandboxes),
       );
-      const nodes = await Promise.all([
-        ...sandboxes.map((handle) => sandboxNode(handle, signal)),
-        ...snapshots.map((snapshot, at) => {
-          const handleName = handles[at]?.name;
-          return snapshot === null ? null : snapshotNode(snapshot, handleName ?? snapshot.digest, sandboxes);
-        }),
-      ]);
+      const nodes = [...ofSandboxes, ...ofSnapshots];
       return { roots: grow(nodes.filter((node) => node !== null)) };
     },
   },

@@ -108,7 +108,8 @@ const reasons: Readonly<Record<string, string>> = {
 function flowText({ protocol, direction, name, address, port }: FlowEvent): string {
   const host = address.includes(":") ? `[${address}]` : address;
   const suffix = port === null ? "" : `:${String(port)}`;
-  if (direction === "ingress") return `${protocol} from ${host}${port === null ? "" : ` to port ${String(port)}`}`;
+  if (direction === "ingress")
+    return `${protocol} from ${host}${port === null ? "" : ` to port ${String(port)}`}`;
   return `${protocol} to ${name === null ? `${host}${suffix}` : `${name}${suffix} (${address})`}`;
 }
 

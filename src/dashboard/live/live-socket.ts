@@ -1,20 +1,11 @@
 import * as v from "valibot";
 import type { WebSocket } from "ws";
 import { failureOf } from "../failure.ts";
-import type { LiveAnswer, LiveRequest, Topic, Topics } from "../wire.ts";
+import type { LiveAnswer, LiveRequest, Topic } from "../wire.ts";
 import { watchLogs } from "./log-feed.ts";
 import { watchNetwork } from "./network-feed.ts";
+import { Pace } from "./pace.ts";
 import type { SandboxBoard } from "./sandbox-board.ts";
-
-/** Tells the page something; waits while it is slow. */
-export type Tell<Name extends Topic> = (news: Topics[Name]["news"]) => Promise<void>;
-
-/** Goes on until there is nothing more to tell, or the signal is aborted. */
-export type Feed<Name extends Topic> = (
-  args: Topics[Name]["args"],
-  tell: Tell<Name>,
-  signal: AbortSignal,
-) => Promise<void>;
 
 const named = v.strictObject({ name: v.string() });
 const request: v.GenericSchema<unknown, LiveRequest> = v.union([
@@ -28,8 +19,6 @@ const request: v.GenericSchema<unknown, LiveRequest> = v.union([
 
 /** What a page may watch at a time. */
 const mostFeeds = 64;
-/** What may be on its way to a page before its feeds wait, bytes. */
-const mostWaiting = 1 << 20;
 
 /** Serves the WebSocket over which a page is told what goes on. */
 export function serveLive(socket: WebSocket, board: SandboxBoard): void {
@@ -59,7 +48,7 @@ export function serveLive(socket: WebSocket, board: SandboxBoard): void {
     }
   };
   socket.on("message", (data, isBinary) => {
-    const asked = isBinary ? null : parse(data.toString());
+    const asked = isBinary || !Buffer.isBuffer(data) ? null : parse(data.toString("utf8"));
     if (asked === null || feeds.size >= mostFeeds) {
       socket.close(1008, "not understood");
       return;
@@ -77,25 +66,5 @@ function parse(text: string): LiveRequest | null {
     return v.parse(request, JSON.parse(text));
   } catch {
     return null;
-  }
-}
-
-/** Lets those wait who send to somebody slow. */
-export class Pace {
-  readonly #socket: WebSocket;
-
-  constructor(socket: WebSocket) {
-    this.#socket = socket;
-  }
-
-  /** Resolves when little enough is on its way, or nobody listens any more. */
-  async ready(signal?: AbortSignal): Promise<void> {
-    // There is no event for it: the buffer is that of the socket and of WebSocket frames together.
-    while (
-      this.#socket.bufferedAmount > mostWaiting &&
-      this.#socket.readyState === this.#socket.OPEN &&
-      signal?.aborted !== true
-    )
-      await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

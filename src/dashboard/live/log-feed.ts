@@ -1,7 +1,7 @@
 import { openMarkedLog } from "../../api/logs/whole-lines.ts";
 import { MissedRotationError } from "../../errors/index.ts";
 import type { LogLine } from "../wire.ts";
-import type { Feed } from "./live-socket.ts";
+import type { Feed } from "./feed.ts";
 import { LogLines } from "./log-lines.ts";
 
 /** Of what is logged already, so many entries are told. */
@@ -27,11 +27,7 @@ export const watchLogs: Feed<"logs"> = async ({ name }, tell, signal) => {
     });
     const sender = new Gathered(tell);
     try {
-      for (
-        let entry = await stream.recv({ signal });
-        entry !== null;
-        entry = await stream.recv({ signal })
-      ) {
+      for (let entry = await stream.recv({ signal }); entry !== null; entry = await stream.recv({ signal })) {
         sender.add(lines.push(entry));
         await sender.pace();
         cursor = entry.cursor;

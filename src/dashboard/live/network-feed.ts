@@ -1,7 +1,7 @@
 import { Sandbox } from "../../api/index.ts";
 import type { Decision } from "../wire.ts";
 import { Decisions } from "./decisions.ts";
-import type { Feed } from "./live-socket.ts";
+import type { Feed } from "./feed.ts";
 
 /** Of what is logged already, so many decisions are told. */
 const mostHistory = 500;

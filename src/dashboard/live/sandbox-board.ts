@@ -1,7 +1,7 @@
 import { Sandbox, type SandboxHandle, type SandboxMetrics, type SandboxStatus } from "../../api/index.ts";
 import { rowOf } from "../rows.ts";
 import type { Sample, SandboxesNews, SandboxRow } from "../wire.ts";
-import type { Tell } from "./live-socket.ts";
+import type { Tell } from "./feed.ts";
 
 /** How often the sandboxes are looked at, and their metrics taken, ms. */
 const intervalMs = 1000;

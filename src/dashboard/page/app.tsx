@@ -5,13 +5,13 @@ import { followSandboxes } from "./state/board.ts";
 import { link } from "./state/live.ts";
 import { route, to } from "./state/route.ts";
 import { useStore } from "./state/store.ts";
-import { Images } from "./views/images.tsx";
+import { Images } from "./views/stored/images.tsx";
 import { SandboxList } from "./views/sandbox-list.tsx";
 import { SandboxPage } from "./views/sandbox-page.tsx";
-import { Space } from "./views/space.tsx";
-import { Templates } from "./views/templates.tsx";
+import { Space } from "./views/stored/space.tsx";
+import { Templates } from "./views/stored/templates.tsx";
 import { TreePage } from "./views/tree.tsx";
-import { Volumes } from "./views/volumes.tsx";
+import { Volumes } from "./views/stored/volumes.tsx";
 
 const places = [
   ["", "Sandboxes"],
@@ -103,8 +103,8 @@ function Refused(): VNode {
     <main class="refused">
       <h1>This page needs its token</h1>
       <p role="alert">
-        The token is missing or wrong. Open the whole address that <code>msb dashboard</code> has printed: each
-        run has another one.
+        The token is missing or wrong. Open the whole address that <code>msb dashboard</code> has printed:
+        each run has another one.
       </p>
     </main>
   );

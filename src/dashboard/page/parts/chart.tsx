@@ -90,7 +90,10 @@ function makePlot(
       height,
       legend: { show: false },
       cursor: { show: false },
-      scales: { x: { range: (_plot, _low, high) => [high - shownSeconds, high] }, y: { range: (_plot, _low, high) => [0, Math.max(least, high * 1.1)] } },
+      scales: {
+        x: { range: (_plot, _low, high) => [high - shownSeconds, high] },
+        y: { range: (_plot, _low, high) => [0, Math.max(least, high * 1.1)] },
+      },
       axes: [
         { ...axis, space: 90, size: 28, values: (_plot, values) => values.map((at) => time(at * 1000)) },
         { ...axis, size: 76, space: 30, incrs: steps, values: (_plot, values) => values.map(text) },

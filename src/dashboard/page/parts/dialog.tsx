@@ -38,7 +38,7 @@ export function Dialog({ title, action, isDangerous, onAction, onClose, children
   };
   return (
     <dialog ref={dialog} aria-labelledby={heading} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event as unknown as SubmitEvent)}>
+      <form onSubmit={(event) => void submit(event)}>
         <h2 id={heading}>{title}</h2>
         {children}
         {failure !== null && <Problem failure={failure} />}

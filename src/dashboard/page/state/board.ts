@@ -18,11 +18,15 @@ const entries = new Map<string, Store<Entry>>();
 
 /** Begins to follow all sandboxes, for as long as the page lives. */
 export function followSandboxes(): void {
-  watch("sandboxes", {}, {
-    begin: () => undefined,
-    news: take,
-    end: () => undefined,
-  });
+  watch(
+    "sandboxes",
+    {},
+    {
+      begin: () => undefined,
+      news: take,
+      end: () => undefined,
+    },
+  );
 }
 
 function take({ rows, gone, samples, all }: SandboxesNews): void {

@@ -51,11 +51,10 @@ function fileAddress(sandbox: string, path: string): string {
 
 async function ask(address: string, request: RequestInit): Promise<Response> {
   let response: Response;
+  const headers = new Headers(request.headers);
+  headers.set("Authorization", `Bearer ${token}`);
   try {
-    response = await fetch(address, {
-      ...request,
-      headers: { ...request.headers, Authorization: `Bearer ${token}` },
-    });
+    response = await fetch(address, { ...request, headers });
   } catch (error) {
     if (request.signal?.aborted === true) throw error;
     throw new CallError({

@@ -35,7 +35,7 @@ export function watch<Name extends Topic>(
   watcher: Watcher<Name>,
 ): () => void {
   const id = ++lastId;
-  watching.set(id, { topic, args, watcher: watcher as unknown as Watcher<Topic> });
+  watching.set(id, { topic, args, watcher: watcher });
   if (socket === null) connect();
   else if (socket.readyState === WebSocket.OPEN) begin(id);
   return () => {

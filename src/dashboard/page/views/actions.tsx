@@ -5,6 +5,7 @@ import { call, complain, tell } from "../state/call.ts";
 import { go } from "../state/route.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Field } from "../parts/field.tsx";
+import { formText } from "../parts/form-text.ts";
 
 type Action = "start" | "stop" | "kill" | "pause" | "resume" | "fork" | "snapshot" | "remove";
 
@@ -98,7 +99,9 @@ function Question({ action, name, onClose }: QuestionProps): VNode {
       action={titles[action]}
       isDangerous={action !== "stop"}
       onAction={async () => {
-        await call(`sandbox.${action}` as Extract<CallName, `sandbox.${"stop" | "kill" | "remove"}`>, { name });
+        await call(`sandbox.${action}` as Extract<CallName, `sandbox.${"stop" | "kill" | "remove"}`>, {
+          name,
+        });
         tell(`${titles[action]}: ${name} – done`);
         if (action === "remove") go();
       }}
@@ -117,7 +120,7 @@ function NameQuestion({ action, name, onClose }: QuestionProps): VNode {
       title={isFork ? `Fork ${name}` : `Snapshot of ${name}`}
       action={titles[action]}
       onAction={async (form) => {
-        const given = String(form.get("name"));
+        const given = formText(form, "name");
         if (isFork) await call("sandbox.fork", { name, child: given });
         else await call("snapshot.create", { sandbox: name, name: given });
         tell(isFork ? `${name} was forked: ${given} runs` : `The snapshot ${given} was made`);

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { Dialog } from "../parts/dialog.tsx";
 import { Check, Field, Lines } from "../parts/field.tsx";
+import { formText } from "../parts/form-text.ts";
 import { useCall } from "../parts/loaded.tsx";
 import { call, CallError, tell } from "../state/call.ts";
 import { go } from "../state/route.ts";
@@ -15,10 +16,10 @@ export function Create({ onClose }: { readonly onClose: () => void }): VNode {
       action="Create"
       onClose={onClose}
       onAction={async (form) => {
-        const name = text(form, "name");
+        const name = formText(form, "name");
         await call("sandbox.create", {
           name,
-          image: text(form, "image"),
+          image: formText(form, "image"),
           cpus: number(form, "cpus"),
           memoryMib: number(form, "memory"),
           env: Object.fromEntries(lines(form, "env").map(pair)),
@@ -43,7 +44,11 @@ export function Create({ onClose }: { readonly onClose: () => void }): VNode {
         <Field label="Memory, MiB" name="memory" type="number" min={101} value="512" />
       </div>
       <Lines label="Environment" name="env" hint="A line for each variable: NAME=value" />
-      <Lines label="Ports" name="ports" hint="A line for each: 8080:80 is port 8080 of this computer, 80 of the guest" />
+      <Lines
+        label="Ports"
+        name="ports"
+        hint="A line for each: 8080:80 is port 8080 of this computer, 80 of the guest"
+      />
       <Check name="network" checked>
         With a network
       </Check>
@@ -51,18 +56,13 @@ export function Create({ onClose }: { readonly onClose: () => void }): VNode {
   );
 }
 
-function text(form: FormData, name: string): string {
-  const value = form.get(name);
-  return typeof value === "string" ? value.trim() : "";
-}
-
 function number(form: FormData, name: string): number | null {
-  const value = text(form, name);
+  const value = formText(form, name);
   return value === "" ? null : Number(value);
 }
 
 function lines(form: FormData, name: string): readonly string[] {
-  return text(form, name)
+  return formText(form, name)
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { FilePreview, FileRow, SandboxRow } from "../../wire.ts";
+import { formText } from "../parts/form-text.ts";
 import { bytes, date, plain } from "../parts/format.ts";
 import { useCall, Waiting } from "../parts/loaded.tsx";
 import { NeedsRunning } from "../parts/needs-running.tsx";
@@ -40,7 +41,11 @@ function Browser({ sandbox }: { readonly sandbox: string }): VNode {
     setSending(true);
     try {
       for (const file of files) await sendFile(sandbox, below(path, file.name), file);
-      tell(files.length === 1 ? `${files[0]?.name ?? ""} was uploaded` : `${String(files.length)} files were uploaded`);
+      tell(
+        files.length === 1
+          ? `${files[0]?.name ?? ""} was uploaded`
+          : `${String(files.length)} files were uploaded`,
+      );
       listing.again();
     } catch (error) {
       complain(error);
@@ -55,12 +60,19 @@ function Browser({ sandbox }: { readonly sandbox: string }): VNode {
         class="row"
         onSubmit={(event) => {
           event.preventDefault();
-          const given = String(new FormData(event.currentTarget).get("path"));
+          const given = formText(new FormData(event.currentTarget), "path");
           setViewed(null);
           setPath(encode(given.startsWith("/") ? given : `/${given}`));
         }}
       >
-        <input key={path} name="path" class="path" aria-label="Directory" defaultValue={here} spellcheck={false} />
+        <input
+          key={path}
+          name="path"
+          class="path"
+          aria-label="Directory"
+          defaultValue={here}
+          spellcheck={false}
+        />
         <button type="submit">Go</button>
         <button type="button" disabled={here === "/"} onClick={() => setPath(parent(path))}>
           Up

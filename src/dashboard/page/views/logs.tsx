@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LogLine, SandboxRow } from "../../wire.ts";
+import { formText } from "../parts/form-text.ts";
 import { plain, time } from "../parts/format.ts";
 import { call, complain } from "../state/call.ts";
 import { watch } from "../state/live.ts";
@@ -12,7 +13,9 @@ const mostLines = 2000;
 export function Logs({ row }: { readonly row: SandboxRow }): VNode {
   const { name } = row;
   const list = useRef<HTMLDivElement>(null);
-  const [found, setFound] = useState<{ readonly lines: readonly LogLine[]; readonly more: number } | null>(null);
+  const [found, setFound] = useState<{ readonly lines: readonly LogLine[]; readonly more: number } | null>(
+    null,
+  );
   const [isOver, setOver] = useState(false);
   const [turn, setTurn] = useState(0);
   const [isSearching, setSearching] = useState(false);
@@ -24,16 +27,20 @@ export function Logs({ row }: { readonly row: SandboxRow }): VNode {
   useEffect(() => {
     if (found !== null) return undefined;
     setOver(false);
-    return watch("logs", { name }, {
-      begin: () => list.current?.replaceChildren(),
-      news: ({ lines, skipped }) => {
-        if (list.current !== null) add(list.current, lines, skipped);
+    return watch(
+      "logs",
+      { name },
+      {
+        begin: () => list.current?.replaceChildren(),
+        news: ({ lines, skipped }) => {
+          if (list.current !== null) add(list.current, lines, skipped);
+        },
+        end: (failure) => {
+          setOver(true);
+          if (failure !== null && failure.code !== "sandboxNotFound") complain(failure);
+        },
       },
-      end: (failure) => {
-        setOver(true);
-        if (failure !== null && failure.code !== "sandboxNotFound") complain(failure);
-      },
-    });
+    );
   }, [name, found, turn]);
   useEffect(() => {
     if (found === null || list.current === null) return;
@@ -41,7 +48,7 @@ export function Logs({ row }: { readonly row: SandboxRow }): VNode {
     add(list.current, found.lines, 0);
   }, [found]);
   const search = async (form: HTMLFormElement): Promise<void> => {
-    const text = String(new FormData(form).get("text")).trim();
+    const text = formText(new FormData(form), "text");
     if (text === "") {
       setFound(null);
       return;
@@ -65,7 +72,12 @@ export function Logs({ row }: { readonly row: SandboxRow }): VNode {
           void search(event.currentTarget);
         }}
       >
-        <input type="search" name="text" aria-label="Search the whole log" placeholder="Search the whole log" />
+        <input
+          type="search"
+          name="text"
+          aria-label="Search the whole log"
+          placeholder="Search the whole log"
+        />
         <button type="submit" disabled={isSearching}>
           {isSearching ? "Searching…" : "Search"}
         </button>
@@ -97,7 +109,8 @@ export function Logs({ row }: { readonly row: SandboxRow }): VNode {
 function add(list: HTMLElement, lines: readonly LogLine[], skipped: number): void {
   const isAtEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 30;
   const made = document.createDocumentFragment();
-  if (skipped > 0) made.append(lineOf("skipped", "", `… lines came too fast to be shown: they are in the log`));
+  if (skipped > 0)
+    made.append(lineOf("skipped", "", `… lines came too fast to be shown: they are in the log`));
   for (const line of lines.slice(-mostLines)) {
     const session = line.session === null ? line.source : `${line.source} ${String(line.session)}`;
     made.append(lineOf(line.source, `${time(line.at)} ${session}`, line.text));

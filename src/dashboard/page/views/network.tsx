@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Decision, NetworkView, SandboxRow } from "../../wire.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Check, Field } from "../parts/field.tsx";
+import { formText } from "../parts/form-text.ts";
 import { plain, time } from "../parts/format.ts";
 import { useCall, Waiting } from "../parts/loaded.tsx";
 import { call, tell } from "../state/call.ts";
@@ -72,10 +73,14 @@ function Decided({ row: { name, status } }: { readonly row: SandboxRow }): VNode
   const isRunning = status === "running" || status === "paused";
   useEffect(
     () =>
-      watch("network", { name }, {
-        begin: () => setDecisions([]),
-        news: (news) => setDecisions((before) => [...before, ...news].slice(-most)),
-      }),
+      watch(
+        "network",
+        { name },
+        {
+          begin: () => setDecisions([]),
+          news: (news) => setDecisions((before) => [...before, ...news].slice(-most)),
+        },
+      ),
     [name, isRunning],
   );
   const shown = decisions.filter(({ verdict }) => !onlyDenied || verdict === "denied").toReversed();
@@ -144,7 +149,7 @@ function Decided({ row: { name, status } }: { readonly row: SandboxRow }): VNode
           action="Add the rule"
           onClose={() => setRule(null)}
           onAction={async (form) => {
-            const given = String(form.get("rule"));
+            const given = formText(form, "rule");
             const persist = form.get("persist") !== null;
             const view = await call("network.rule", { name, rule: given, persist });
             changes.listener?.(view);
@@ -197,7 +202,9 @@ function Suggested({ name, onClose }: { readonly name: string; readonly onClose:
             Everything else that the guest begins is{" "}
             {found.value.defaultEgress === "allow" ? "allowed" : "denied"}.
           </p>
-          <pre>{found.value.rules.length === 0 ? "No rule: nothing was used." : found.value.rules.join("\n")}</pre>
+          <pre>
+            {found.value.rules.length === 0 ? "No rule: nothing was used." : found.value.rules.join("\n")}
+          </pre>
         </>
       )}
     </Dialog>

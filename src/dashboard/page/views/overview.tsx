@@ -83,9 +83,7 @@ export function Overview({ entry: { row, samples } }: { readonly entry: Entry })
             <dd>{duration(last.uptimeMs)}</dd>
             <dt>Disk</dt>
             <dd>
-              {last.diskUsed === null
-                ? "–"
-                : `${bytes(last.diskUsed)} used, ${bytes(last.diskFree)} free`}
+              {last.diskUsed === null ? "–" : `${bytes(last.diskUsed)} used, ${bytes(last.diskFree)} free`}
             </dd>
           </>
         )}

@@ -57,7 +57,9 @@ export function Ports({ name, ports, onChange }: PortsProps): VNode {
           onClose={() => setAdding(false)}
           onAction={async (form) => {
             const [hostPort, guestPort] = ["host", "guest"].map((key) => Number(form.get(key)));
-            onChange(await call("network.publish", { name, hostPort: hostPort ?? 0, guestPort: guestPort ?? 0 }));
+            onChange(
+              await call("network.publish", { name, hostPort: hostPort ?? 0, guestPort: guestPort ?? 0 }),
+            );
             tell("The port is published on 127.0.0.1");
           }}
         >

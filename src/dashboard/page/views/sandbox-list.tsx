@@ -42,7 +42,9 @@ export function SandboxList(): VNode {
         <p class="empty">There are no sandboxes yet. Make one here, or with “msb run”.</p>
       ) : (
         <table class="cards sandboxes">
-          <caption class="unseen">Sandboxes, {String(shown.length)} of {String(ids.length)}</caption>
+          <caption class="unseen">
+            Sandboxes, {String(shown.length)} of {String(ids.length)}
+          </caption>
           <thead>
             <tr>
               <th scope="col">Name</th>
@@ -84,7 +86,13 @@ function Row({ store }: { readonly store: Store<Entry> }): VNode {
       <td data-label="Status">
         <StatusMark status={row.status} />
       </td>
-      <Use label="Processor" text={last && percent(last.cpu)} samples={samples} of={({ cpu }) => cpu} least={100} />
+      <Use
+        label="Processor"
+        text={last && percent(last.cpu)}
+        samples={samples}
+        of={({ cpu }) => cpu}
+        least={100}
+      />
       <Use
         label="Memory"
         text={last && bytes(last.memory)}

@@ -63,7 +63,13 @@ export function SandboxPage({ name, tab }: { readonly name: string; readonly tab
   );
 }
 
-function Tab({ tab, entry }: { readonly tab: string; readonly entry: NonNullable<ReturnType<typeof useNamed>> }): VNode {
+function Tab({
+  tab,
+  entry,
+}: {
+  readonly tab: string;
+  readonly entry: NonNullable<ReturnType<typeof useNamed>>;
+}): VNode {
   const { row } = entry;
   switch (tab) {
     case "terminal":

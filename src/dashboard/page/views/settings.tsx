@@ -35,7 +35,7 @@ function Value({ value }: { readonly value: unknown }): VNode {
     ) : (
       <pre>{JSON.stringify(value, null, 2)}</pre>
     );
-  return <>{typeof value === "boolean" ? (value ? "yes" : "no") : String(value as string | number)}</>;
+  return <>{typeof value === "boolean" ? (value ? "yes" : "no") : String(value)}</>;
 }
 
 /** `maxDurationSecs` → `Max duration secs` */

@@ -114,8 +114,7 @@ function Shell({ sandbox, forReader, onLeave, onEnd }: ShellProps): VNode {
     socket.onclose = () => {
       terminal.options.cursorBlink = false;
       terminal.options.disableStdin = true;
-      if (element.isConnected)
-        onEnd(last !== null ? ("error" in last ? last.error : null) : lost);
+      if (element.isConnected) onEnd(last !== null ? ("error" in last ? last.error : null) : lost);
     };
     terminal.onData((text) => send(encoder.encode(text)));
     terminal.onBinary((text) => send(Uint8Array.from(text, (character) => character.charCodeAt(0))));
@@ -140,11 +139,16 @@ const lost: Failure = { code: "lost", message: "the connection to the terminal h
  * style sheet of the page has it.
  */
 function giveNonce(): void {
+  if (hasNonce) return;
+  hasNonce = true;
   const nonce = document.querySelector<HTMLElement>("[data-nonce]")?.dataset["nonce"] ?? "";
-  const make = Document.prototype.createElement;
-  document.createElement = function (this: Document, ...given: [string, ElementCreationOptions?]) {
-    const made = make.apply(this, given);
+  const make = Reflect.get(document, "createElement") as (...given: unknown[]) => unknown;
+  const makeWithNonce = (...given: unknown[]): unknown => {
+    const made = Reflect.apply(make, document, given);
     if (made instanceof HTMLStyleElement) made.nonce = nonce;
     return made;
-  } as typeof document.createElement;
+  };
+  Reflect.set(document, "createElement", makeWithNonce);
 }
+
+let hasNonce = false;

@@ -56,7 +56,11 @@ function Branch({ nodes, here, onChange }: BranchProps): VNode {
         <li key={node.key}>
           <div class={node.key === here ? "node here" : "node"}>
             <span class={`kind ${node.kind}`} aria-hidden="true" />
-            {node.kind === "sandbox" ? <a href={to("sandbox", node.name)}>{node.name}</a> : <b>{node.name}</b>}
+            {node.kind === "sandbox" ? (
+              <a href={to("sandbox", node.name)}>{node.name}</a>
+            ) : (
+              <b>{node.name}</b>
+            )}
             <span class="muted">
               {node.note}
               {node.bytes === null ? "" : `, ${bytes(node.bytes)}`}, {date(node.createdAt)}
@@ -70,11 +74,22 @@ function Branch({ nodes, here, onChange }: BranchProps): VNode {
   );
 }
 
-function RemoveSnapshot({ node, onChange }: { readonly node: TreeNode; readonly onChange: () => void }): VNode {
+function RemoveSnapshot({
+  node,
+  onChange,
+}: {
+  readonly node: TreeNode;
+  readonly onChange: () => void;
+}): VNode {
   const [isAsked, setAsked] = useState(false);
   return (
     <>
-      <button type="button" class="danger small" aria-label={`Remove snapshot ${node.name}`} onClick={() => setAsked(true)}>
+      <button
+        type="button"
+        class="danger small"
+        aria-label={`Remove snapshot ${node.name}`}
+        onClick={() => setAsked(true)}
+      >
         Remove
       </button>
       {isAsked && (

@@ -1,10 +1,10 @@
 import type { VNode } from "preact";
-import { Dialog } from "../parts/dialog.tsx";
-import { bytes } from "../parts/format.ts";
-import { useCall, Waiting } from "../parts/loaded.tsx";
-import { Table } from "../parts/table.tsx";
-import { useTitle } from "../state/board.ts";
-import { call, tell } from "../state/call.ts";
+import { Dialog } from "../../parts/dialog.tsx";
+import { bytes } from "../../parts/format.ts";
+import { useCall, Waiting } from "../../parts/loaded.tsx";
+import { Table } from "../../parts/table.tsx";
+import { useTitle } from "../../state/board.ts";
+import { call, tell } from "../../state/call.ts";
 import { useState } from "preact/hooks";
 
 const names: Readonly<Record<string, string>> = { forkMemory: "memory of forks", other: "other" };

@@ -1,10 +1,10 @@
 import type { VNode } from "preact";
-import { bytes, date } from "../parts/format.ts";
-import { useCall, Waiting } from "../parts/loaded.tsx";
-import { Prune } from "../parts/prune.tsx";
-import { Table } from "../parts/table.tsx";
-import { useTitle } from "../state/board.ts";
-import { call } from "../state/call.ts";
+import { bytes, date } from "../../parts/format.ts";
+import { useCall, Waiting } from "../../parts/loaded.tsx";
+import { Prune } from "../../parts/prune.tsx";
+import { Table } from "../../parts/table.tsx";
+import { useTitle } from "../../state/board.ts";
+import { call } from "../../state/call.ts";
 
 export function Templates(): VNode {
   useTitle("Templates");
@@ -20,7 +20,9 @@ export function Templates(): VNode {
           onDone={templates.again}
         />
       </div>
-      <p class="muted">What sandboxes start from, so that no kernel has to boot: one for each shape of machine and image.</p>
+      <p class="muted">
+        What sandboxes start from, so that no kernel has to boot: one for each shape of machine and image.
+      </p>
       {templates.value === null ? (
         <Waiting of={templates} />
       ) : (

@@ -1,10 +1,10 @@
 import type { VNode } from "preact";
-import { bytes, date, plain } from "../parts/format.ts";
-import { useCall, Waiting } from "../parts/loaded.tsx";
-import { Prune, Remove } from "../parts/prune.tsx";
-import { Table } from "../parts/table.tsx";
-import { useTitle } from "../state/board.ts";
-import { call } from "../state/call.ts";
+import { bytes, date, plain } from "../../parts/format.ts";
+import { useCall, Waiting } from "../../parts/loaded.tsx";
+import { Prune, Remove } from "../../parts/prune.tsx";
+import { Table } from "../../parts/table.tsx";
+import { useTitle } from "../../state/board.ts";
+import { call } from "../../state/call.ts";
 
 export function Images(): VNode {
   useTitle("Images");
