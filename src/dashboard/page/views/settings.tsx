@@ -35,7 +35,8 @@ function Value({ value }: { readonly value: unknown }): VNode {
     ) : (
       <pre>{JSON.stringify(value, null, 2)}</pre>
     );
-  return <>{typeof value === "boolean" ? (value ? "yes" : "no") : String(value)}</>;
+  if (typeof value === "boolean") return <>{value ? "yes" : "no"}</>;
+  return <>{typeof value === "string" ? value : JSON.stringify(value)}</>;
 }
 
 /** `maxDurationSecs` → `Max duration secs` */

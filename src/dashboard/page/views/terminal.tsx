@@ -14,7 +14,12 @@ export function TerminalView({ row }: { readonly row: SandboxRow }): VNode {
   const [forReader, setForReader] = useState(false);
   const leave = useRef<HTMLButtonElement>(null);
   const isRunning = row.status === "running";
-  if (!isRunning && isOver === null && turn === 0) return <NeedsRunning what="A terminal" />;
+  const [hasBegun, setBegun] = useState(isRunning);
+  useEffect(() => {
+    if (isRunning) setBegun(true);
+  }, [isRunning]);
+  // The screen of one that has died stays to be read.
+  if (!hasBegun) return <NeedsRunning what="A terminal" />;
   return (
     <section aria-label="Terminal">
       <div class="row">
