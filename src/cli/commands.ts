@@ -409,6 +409,11 @@ export const commandEntries: CommandEntries = [
   tlsFamily,
   { names: ["init"], group: other, load: async () => (await import("./commands/host/init.ts")).init },
   {
+    names: ["dashboard"],
+    group: other,
+    load: async () => (await import("./commands/host/dashboard.ts")).dashboard,
+  },
+  {
     names: ["doctor", "check"],
     group: other,
     load: async () => (await import("./commands/host/doctor.ts")).doctor,

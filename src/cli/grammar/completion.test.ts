@@ -48,6 +48,8 @@ test("commands and their aliases", async () => {
   assert.deepEqual(await values("emit", "d"), ["demo"]);
   assert.deepEqual(await values("events demo", "--n"), ["--name"]);
   assert.deepEqual(await values("prune", "--o"), ["--older-than"]);
+  assert.deepEqual(await values("", "das"), ["dashboard"]);
+  assert.deepEqual(await values("dashboard", "--p"), ["--port"]);
   assert.deepEqual(await values("branch demo", "--n"), ["--name", "--names", "--notify"]);
 });
 
