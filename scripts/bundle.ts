@@ -14,11 +14,15 @@ const STARTERS: Readonly<Record<string, string>> = {
   [COMMAND]: "cli/dispatch.ts",
   "supervisor/main.ts": "supervisor/program.ts",
 };
+/** What a command loads only when it is asked for, by who loads it: its packages are large, and no other command is to read them. */
+const LATER: Readonly<Record<string, string>> = {
+  "cli/load-mcp.ts": "mcp/program.ts",
+};
 /** Says which Node is needed, where this one is too old. */
 const FIRST = "require-node.ts";
 /** A thread of the supervisor's, started for a sandbox that has directories of the host. */
 const FILE_SERVER = "file-server/worker.ts";
-const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), FILE_SERVER];
+const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), ...Object.values(LATER), FILE_SERVER];
 
 /** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
 const ENTRY = "index.js";
@@ -53,7 +57,7 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     plugins: [
       separatePrograms(
         new Map(
-          Object.entries(STARTERS).map(([starter, program]) => [
+          Object.entries({ ...STARTERS, ...LATER }).map(([starter, program]) => [
             join(source, starter),
             join(source, program),
           ]),

@@ -403,6 +403,11 @@ export const commandEntries: CommandEntries = [
   tlsFamily,
   { names: ["init"], group: other, load: async () => (await import("./commands/host/init.ts")).init },
   {
+    names: ["mcp"],
+    group: other,
+    load: async () => (await import("./commands/host/mcp.ts")).mcp,
+  },
+  {
     names: ["doctor", "check"],
     group: other,
     load: async () => (await import("./commands/host/doctor.ts")).doctor,
