@@ -1,8 +1,9 @@
 import { constants } from "node:fs";
-import { lstat, open, realpath, rename } from "node:fs/promises";
+import { lstat, open, realpath, rename, unlink } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { locate, OutsideError, type Place } from "../../host/contained/contained-directory.ts";
+import { removeTree } from "../../host/contained/remove-tree.ts";
 import { errorCode } from "../../host/system-error.ts";
 import { ToolError } from "../call/tool-failure.ts";
 
@@ -153,10 +154,15 @@ async function make(
       standing.isDirectory() ? "Name another path." : "Name another path, or set overwrite.",
     );
   }
-  const aside = at(`.msb-partial-${randomUUID()}`).toString();
-  await work(aside);
-  // Takes the place of a link itself, and not of what it leads to.
-  await rename(aside, at(name));
+  const aside = at(`.msb-mcp-${randomUUID()}`);
+  try {
+    await work(aside.toString());
+    // Takes the place of a link itself, and not of what it leads to.
+    await rename(aside, at(name));
+  } catch (error) {
+    await removeTree({ path: aside }).catch(() => unlink(aside).catch(() => undefined));
+    throw error;
+  }
 }
 
 /** Without links; of what is missing the directory's. Null when that is missing too. */

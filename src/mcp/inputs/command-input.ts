@@ -1,4 +1,4 @@
-import * as v from "valibot";
+import type * as v from "valibot";
 import type { ExecHandle, Sandbox } from "../../api/index.ts";
 import { ToolError } from "../call/tool-failure.ts";
 import type { ToolCall } from "../call/tool.ts";
@@ -45,9 +45,9 @@ export const programFields = {
   args: texts("Its arguments."),
 };
 
-const schema = v.strictObject({ ...programFields, ...environmentFields, ...waitedFields });
+type Fields = typeof programFields & typeof environmentFields & typeof waitedFields;
 /** A command that is waited for; `command` is what is run. */
-export type CommandInput = v.InferOutput<typeof schema>;
+export type CommandInput = v.InferOutput<v.StrictObjectSchema<Fields, undefined>>;
 type StartInput = Omit<CommandInput, keyof typeof waitedFields>;
 
 /** Starts a program. @param stdin bytes, or `pipe` @param timeoutMs null for no limit */

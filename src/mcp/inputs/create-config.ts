@@ -39,7 +39,7 @@ export async function checkedCreation(
     ephemeral,
     ...given({ replace, replaceWithTimeoutMs: replaceTimeoutMs }),
     volumes: await mounts(input, allow),
-    patches: (await patches(input, allow)) as never,
+    patches: await patches(input, allow),
     ...(network.disabled === true ? { disableNetwork: true } : {}),
     ...(await networkOf(bench, network, allow)),
     secrets: (input.secrets ?? []).map((secret) => secretOf(bench, secret)),
@@ -117,7 +117,7 @@ async function networkOf(
   network: NonNullable<CreateInput["network"]>,
   allow: (path: string) => Promise<string>,
 ): Promise<object> {
-  const { disabled: _disabled, ports, maxConnections, trustHostCas, ipv4Pool, ipv6Pool, dns, tls } = network;
+  const { ports, maxConnections, trustHostCas, ipv4Pool, ipv6Pool, dns, tls } = network;
   for (const { bindAddress } of ports ?? [])
     if (bindAddress !== undefined && !loopback.test(bindAddress))
       bench.requireDangerous(`publishing a port at ${bindAddress}, where other computers reach it`);

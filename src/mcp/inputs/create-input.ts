@@ -158,5 +158,4 @@ export const createFields = {
   lifecycle: v.optional(lifecycle),
 };
 
-const schema = v.strictObject(createFields);
-export type CreateInput = v.InferOutput<typeof schema>;
+export type CreateInput = v.InferOutput<v.StrictObjectSchema<typeof createFields, undefined>>;

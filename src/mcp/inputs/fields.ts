@@ -47,13 +47,7 @@ type Whole = v.SchemaWithPipe<
 >;
 
 export function whole(least: number, most: number, description: string): Whole {
-  return v.pipe(
-    v.number(),
-    v.integer(),
-    v.minValue(least),
-    v.maxValue(most),
-    v.description(description),
-  ) as Whole;
+  return v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most), v.description(description));
 }
 
 export function optionalWhole(

@@ -45,8 +45,9 @@ export class ExecSession {
     void this.#pump();
   }
 
-  get sandbox(): string {
-    return this.#sandbox.name;
+  /** The index of the next event. */
+  get end(): number {
+    return this.#next;
   }
 
   /**

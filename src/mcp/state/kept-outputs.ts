@@ -50,9 +50,22 @@ export class KeptOutputs {
   ): { readonly text: string; readonly truncated: readonly Truncation[] } {
     const part = textAt(bytes, 0, most);
     if (part.bytes === bytes.length && totalBytes === bytes.length) return { text: part.text, truncated: [] };
-    const id = this.#keep(what, bytes, totalBytes);
-    const rest = `read the resource ${outputUri(id, part.bytes)}, or call output_read with id ${id} and offset ${part.bytes}`;
-    return { text: part.text, truncated: [{ field, returnedBytes: part.bytes, totalBytes, rest }] };
+    return { text: part.text, truncated: [this.keepRest(field, what, bytes, totalBytes, part.bytes)] };
+  }
+
+  /** Keeps all of something of which a result has the beginning. @param returnedBytes how much of it */
+  keepRest(
+    field: string,
+    what: string,
+    bytes: Buffer,
+    totalBytes: number,
+    returnedBytes: number,
+  ): Truncation {
+    const kept = bytes.subarray(0, mostKeptBytes);
+    const id = this.#keep(what, kept, totalBytes);
+    const lost = totalBytes > kept.length ? `; only the first ${kept.length} bytes are kept` : "";
+    const rest = `read the resource ${outputUri(id, returnedBytes)}, or call output_read with id ${id} and offset ${returnedBytes}${lost}`;
+    return { field, returnedBytes, totalBytes, rest };
   }
 
   clear(): void {

@@ -60,7 +60,19 @@ export function volumeRow(volume: VolumeHandle): object {
 }
 
 export function imageRow(image: ImageHandle): object {
-  return { ...image };
+  const { reference, sizeBytes, manifestDigest, architecture, os, layerCount } = image;
+  const { lastUsedAt, createdAt, damage } = image;
+  return {
+    reference,
+    sizeBytes,
+    manifestDigest,
+    architecture,
+    os,
+    layerCount,
+    lastUsedAt,
+    createdAt,
+    damage,
+  };
 }
 
 export function snapshotRow(snapshot: SnapshotHandle): object {

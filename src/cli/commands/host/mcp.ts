@@ -2,7 +2,7 @@ import { defineCommand, value } from "../../grammar/command.ts";
 import { loadMcp } from "../../load-mcp.ts";
 import { onInterruption } from "../../output/interrupt.ts";
 import { err } from "../../output/streams.ts";
-import { whole } from "../../values/simple.ts";
+import { wholeNumber } from "../../values/simple.ts";
 import { packageVersion } from "../../version.ts";
 
 export const mcp = defineCommand({
@@ -15,7 +15,7 @@ export const mcp = defineCommand({
     http: value({
       placeholder: "PORT",
       description: "Serve HTTP at this port of 127.0.0.1, or at a free one (0), instead of stdio",
-      parse: whole("a port", 0, 65_535),
+      parse: wholeNumber(0, 65_535),
     }),
   },
   run: async ({ options }) => {
