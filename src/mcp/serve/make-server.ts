@@ -40,25 +40,29 @@ async function called(
   context: ServerContext,
 ): Promise<CallToolResult> {
   const { signal } = context.mcpReq;
-  const progress = progressOf(context);
+  // A sandbox goes on telling what happens to it after the call that has made it.
+  const over = new AbortController();
+  const progress = progressOf(context, over.signal);
   try {
     return resultOfOutcome(await tool.run(input, { bench, signal, progress }), bench.secrets);
   } catch (error) {
     return resultOfFailure(failureOf(error, signal.aborted), bench.secrets);
+  } finally {
+    over.abort();
   }
 }
 
 /** ms between two notes, but for the first one. */
 const noteMs = 100;
 
-function progressOf({ mcpReq }: ServerContext): (message: string) => void {
+function progressOf({ mcpReq }: ServerContext, over: AbortSignal): (message: string) => void {
   const progressToken = mcpReq._meta?.progressToken;
   if (progressToken === undefined) return () => undefined;
   let progress = 0;
   let last = -Infinity;
   return (message) => {
     const now = performance.now();
-    if (now - last < noteMs) return;
+    if (over.aborted || now - last < noteMs) return;
     last = now;
     progress += 1;
     mcpReq

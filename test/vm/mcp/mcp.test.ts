@@ -28,7 +28,7 @@ const environment = {
   MSB_HOME: home,
   MSB_ACCEL: process.env["MSB_ACCEL"] ?? "tcg",
   MICROSANDBOX_MCP_HOST_PATHS: shared,
-  MICROSANDBOX_MCP_MAX_OUTPUT_BYTES: "4096",
+  MICROSANDBOX_MCP_MAX_OUTPUT_BYTES: "65536",
 };
 
 const name = "agent";
@@ -127,19 +127,20 @@ describe("an agent", () => {
   });
 
   test("reads on where an output was too long for a result", async () => {
-    const told = await mcp.call("sandbox_shell", { name, command: "seq 1 3000" });
+    const told = await mcp.call("sandbox_shell", { name, command: "seq 1 3000", maxBytes: 4096 });
     const [cut] = told.truncated ?? [];
     assert.ok(cut !== undefined);
     assert.deepEqual([cut.field, cut.returnedBytes, cut.totalBytes], ["stdout", 4096, 13_893]);
     let text = String(told.data["stdout"]);
     const [, uri = "", id = ""] = /(microsandbox:\/\/outputs\/([^/]+)\/4096)/.exec(cut.rest) ?? [];
     const [content] = (await mcp.client.readResource({ uri })).contents;
-    text += content !== undefined && "text" in content ? content.text : "";
-    for (let offset: unknown = 8192; typeof offset === "number";) {
-      const part = await mcp.data("output_read", { id, offset });
+    const whole = text + (content !== undefined && "text" in content ? content.text : "");
+    for (let offset: unknown = 4096; typeof offset === "number";) {
+      const part = await mcp.data("output_read", { id, offset, maxBytes: 4096 });
       text += String(part["text"]);
       offset = part["nextOffset"];
     }
+    assert.equal(text, whole);
     assert.deepEqual(
       text.trimEnd().split("\n").map(Number),
       Array.from({ length: 3000 }, (_, n) => n + 1),
@@ -206,7 +207,7 @@ describe("an agent", () => {
   test("a command that floods and that nobody polls stands still, and goes on when it is polled", async () => {
     const { execSessionId } = await mcp.data("sandbox_exec_start", {
       name,
-      command: "head -c 6000000 /dev/zero | tr '\\0' x; echo done >&2",
+      command: "head -c 5000000 /dev/zero | tr '\\0' x; echo done >&2",
       shell: true,
       encoding: "utf8",
     });
@@ -224,7 +225,7 @@ describe("an agent", () => {
       cursor = polled["nextCursor"] as number;
       return polled["done"] === true ? true : null;
     });
-    assert.equal(bytes, 6_000_000);
+    assert.equal(bytes, 5_000_000);
     await mcp.data("sandbox_exec_close", { execSessionId });
   });
 
@@ -232,9 +233,9 @@ describe("an agent", () => {
     const path = "/work/a.txt";
     await mcp.data("sandbox_fs_mkdir", { name, path: "/work" });
     await mcp.data("sandbox_fs_write", { name, path, content: "äb".repeat(2000), mode: 0o600 });
-    const part = await mcp.call("sandbox_fs_read", { name, path });
-    assert.deepEqual([part.truncated?.[0]?.returnedBytes, part.truncated?.[0]?.totalBytes], [4096, 6000]);
-    const rest = await mcp.call("sandbox_fs_read", { name, path, offset: 4096 });
+    const part = await mcp.call("sandbox_fs_read", { name, path, maxBytes: 4096 });
+    assert.deepEqual([part.truncated?.[0]?.returnedBytes, part.truncated?.[0]?.totalBytes], [4095, 6000]);
+    const rest = await mcp.call("sandbox_fs_read", { name, path, offset: 4095 });
     assert.equal(`${String(part.data["content"])}${String(rest.data["content"])}`, "äb".repeat(2000));
     assert.equal(rest.truncated, undefined);
     assert.deepEqual(
@@ -410,7 +411,7 @@ test(
   "a client of the older era whose server is killed leaves nothing either",
   { timeout: 280_000 },
   async () => {
-    const client = await McpClient.start("legacy", environment, shared);
+    await using client = await McpClient.start("legacy", environment, shared);
     const progress: string[] = [];
     const ran = await client.data(
       "sandbox_run",

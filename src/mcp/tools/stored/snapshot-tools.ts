@@ -146,7 +146,7 @@ const load = tool({
   input: { hostPath },
   run: async ({ hostPath: given }, { bench, signal }) => {
     await using source = await bench.paths.source(given);
-    const loaded = await named(given, source.path, () => Snapshot.import(source.path, undefined, { signal }));
+    const loaded = await named(given, source.path, () => Snapshot.load(source.path, undefined, { signal }));
     return { data: snapshotRow(loaded) };
   },
 });
