@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { Sandbox, Snapshot, Volume } from "../../../src/index.ts";
+import { Sandbox } from "../../../src/index.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 import { McpClient } from "./mcp-support.ts";
@@ -354,25 +354,6 @@ describe("an agent", () => {
     );
     await mcp.data("checkpoint_remove", { name, checkpoint: "before" });
     assert.deepEqual(await mcp.data("checkpoint_list", { name }), { checkpoints: [] });
-  });
-
-  test("keeps files in volumes, and disks in snapshots", async () => {
-    await mcp.data("volume_create", { name: "store" });
-    await mcp.data("volume_fs_write", { name: "store", path: "a/b.txt", content: "kept" });
-    assert.equal(
-      (await mcp.data("volume_fs_read", { name: "store", path: "a/b.txt", offset: 1 }))["content"],
-      "ept",
-    );
-    await mcp.data("volume_remove", { name: "store" });
-    assert.deepEqual(await Volume.list(), []);
-    await mcp.data("snapshot_create", { name: "shot", sandbox: name });
-    assert.equal((await mcp.data("snapshot_inspect", { name: "shot" }))["sourceSandbox"], name);
-    const saved = await mcp.data("snapshot_save", { name: "shot", hostPath: "shot.tar.zst" });
-    assert.equal(saved["hostPath"], join(shared, "shot.tar.zst"));
-    await mcp.data("snapshot_remove", { name: "shot" });
-    await mcp.data("snapshot_load", { hostPath: "shot.tar.zst" });
-    assert.equal((await Snapshot.list()).length, 1);
-    await mcp.data("snapshot_remove", { name: "shot" });
   });
 
   test("a link that has come where a directory was mounted keeps the sandbox from starting", async () => {
