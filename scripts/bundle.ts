@@ -1,7 +1,7 @@
 import { chmod, readFile, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { build, type Metafile } from "esbuild";
-import { lazyBuiltins, plainAddon, separatePrograms } from "./bundle-plugins.ts";
+import { lazyBuiltins, plainAddon, separatePrograms, type SeparateProgram } from "./bundle-plugins.ts";
 
 /** Marked executable. By its place in `src/`, as all these. */
 const COMMAND = "cli/main.ts";
@@ -14,9 +14,9 @@ const STARTERS: Readonly<Record<string, string>> = {
   [COMMAND]: "cli/dispatch.ts",
   "supervisor/main.ts": "supervisor/program.ts",
 };
-/** What a command loads only when it is asked for, by who loads it: its packages are large, and no other command is to read them. */
+/** What a command of the command line loads when it is asked for, by who loads it: its packages are large, and no other command is to read them. */
 const LATER: Readonly<Record<string, string>> = {
-  "cli/load-mcp.ts": "mcp/program.ts",
+  "cli/commands/host/mcp.ts": "mcp/program.ts",
 };
 /** Says which Node is needed, where this one is too old. */
 const FIRST = "require-node.ts";
@@ -55,14 +55,12 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     metafile: true,
     logLevel: "warning",
     plugins: [
-      separatePrograms(
-        new Map(
-          Object.entries({ ...STARTERS, ...LATER }).map(([starter, program]) => [
-            join(source, starter),
-            join(source, program),
-          ]),
+      separatePrograms([
+        ...Object.entries(STARTERS).map(([starter, program]) => separated(source, starter, starter, program)),
+        ...Object.entries(LATER).map(([importer, program]) =>
+          separated(source, importer, "cli/dispatch.ts", program),
         ),
-      ),
+      ]),
       lazyBuiltins,
       plainAddon,
     ],
@@ -74,6 +72,16 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
   );
   await writeFile(join(dist, NOTICES), await notices(root, metafile));
   return [...PROGRAMS.map(compiled), ENTRY, NOTICES];
+}
+
+/** @param bundled the program in whose bundle the importer is */
+function separated(source: string, importer: string, bundled: string, program: string): SeparateProgram {
+  const specifier = relative(dirname(bundled), compiled(program));
+  return {
+    importer: join(source, importer),
+    program: join(source, program),
+    specifier: specifier.startsWith(".") ? specifier : `./${specifier}`,
+  };
 }
 
 /** `cli/main.ts` → `cli/main.js`. */

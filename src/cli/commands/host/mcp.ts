@@ -1,5 +1,4 @@
 import { defineCommand, value } from "../../grammar/command.ts";
-import { loadMcp } from "../../load-mcp.ts";
 import { onInterruption } from "../../output/interrupt.ts";
 import { err } from "../../output/streams.ts";
 import { wholeNumber } from "../../values/simple.ts";
@@ -19,7 +18,8 @@ export const mcp = defineCommand({
     }),
   },
   run: async ({ options }) => {
-    const run = await loadMcp({
+    const { runMcp } = await import("../../../mcp/program.ts");
+    const run = await runMcp({
       version: packageVersion(),
       http: options.http ?? null,
       tell: (line) => {
