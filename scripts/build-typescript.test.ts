@@ -111,5 +111,5 @@ test("a type error fails the build, and the next build does not take it for done
   await assert.rejects(build(), /failed/);
   await write("one.ts", "export const one: number = 2;\n");
   assert.equal(await build(), true);
-  assert.equal(run("cli/main.js"), "2 2 true\n");
+  assert.equal(run("cli/main.js"), "2 2 true 3\n");
 });
