@@ -44,6 +44,8 @@ before(async () => {
   await write("supervisor/main.ts", `await import("./program.ts");\nexport {};\n`);
   await write("supervisor/program.ts", `import { connect } from "node:net";\nconsole.log(typeof connect);\n`);
   await write("file-server/worker.ts", "export {};\n");
+  await write("dashboard/page/main.tsx", `import { render } from "preact";\nconsole.log(typeof render);\n`);
+  for (const name of ["index.html", "icon.svg"]) await write(`dashboard/page/${name}`, "<p>page</p>\n");
   await write("one.ts", "export const one: number = 1;\n");
   await write("old.ts", "export const old = 0;\n");
   await write("one.test.ts", `throw new Error("never compiled");\n`);
@@ -76,6 +78,9 @@ test("programs are made once, and run without their sources and packages", async
     await symlink(join(REPOSITORY, "node_modules"), join(root, "node_modules"));
   }
   assert.equal((await stat(join(dist, "cli/main.js"))).mode & 0o111, 0o111);
+  assert.equal(run("dashboard/page/app.js"), "function\n");
+  assert.equal(await readFile(join(dist, "dashboard/page/index.html"), "utf8"), "<p>page</p>\n");
+  assert.ok(!(await exists("dashboard/page/main.d.ts")));
   assert.ok(await exists("one.d.ts"));
   assert.ok(!(await exists("one.js")));
   assert.ok(!(await exists("one.test.d.ts")));

@@ -1,4 +1,4 @@
-import { createRequire } from "node:module";
+import { builtinModules, createRequire } from "node:module";
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
 
@@ -13,6 +13,24 @@ export const lazyBuiltins: Plugin = {
     build.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: "builtin" }));
     build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
       contents: lazyModule(path),
+      loader: "js",
+    }));
+  },
+};
+
+/**
+ * The same for packages that are CommonJS, which ask for Node's modules by `require("events")`: what they get is the module itself, as some
+ * are functions. They are executed when something of the package is first used, so nothing is loaded before.
+ */
+export const requiredBuiltins: Plugin = {
+  name: "required-builtins",
+  setup: (build) => {
+    const names = new Set(builtinModules);
+    build.onResolve({ filter: /^[a-z_/]+$/ }, ({ path, kind }) =>
+      kind === "require-call" && names.has(path) ? { path, namespace: "required-builtin" } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "required-builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
       loader: "js",
     }));
   },

@@ -1,7 +1,13 @@
-import { chmod, readFile, readdir, writeFile } from "node:fs/promises";
+import { chmod, copyFile, readFile, readdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { build, type Metafile } from "esbuild";
-import { lazyBuiltins, plainAddon, separatePrograms, type SeparateProgram } from "./bundle-plugins.ts";
+import {
+  lazyBuiltins,
+  plainAddon,
+  requiredBuiltins,
+  separatePrograms,
+  type SeparateProgram,
+} from "./bundle-plugins.ts";
 
 /** Marked executable. By its place in `src/`, as all these. */
 const COMMAND = "cli/main.ts";
@@ -23,6 +29,13 @@ const FIRST = "require-node.ts";
 /** A thread of the supervisor's, started for a sandbox that has directories of the host. */
 const FILE_SERVER = "file-server/worker.ts";
 const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), ...Object.values(LATER), FILE_SERVER];
+
+/** The dashboard's page, which runs in a browser. */
+const PAGE = "dashboard/page";
+const PAGE_FILES = ["index.html", "icon.svg"];
+const PAGE_BUNDLES = ["app.js", "app.css"];
+/** Parts of `ws` in native code, which it does without. */
+const OPTIONAL = ["bufferutil", "utf-8-validate"];
 
 /** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
 const ENTRY = "index.js";
@@ -53,6 +66,7 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     lineLimit: 120,
     legalComments: "eof",
     metafile: true,
+    external: OPTIONAL,
     logLevel: "warning",
     plugins: [
       separatePrograms([
@@ -62,6 +76,7 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
         ),
       ]),
       lazyBuiltins,
+      requiredBuiltins,
       plainAddon,
     ],
   });
@@ -70,8 +85,30 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     join(dist, ENTRY),
     `import "./${compiled(FIRST)}";\nexport * from "./${compiled(LIBRARY)}";\n`,
   );
-  await writeFile(join(dist, NOTICES), await notices(root, metafile));
-  return [...PROGRAMS.map(compiled), ENTRY, NOTICES];
+  const page = await bundlePage(root, dist);
+  await writeFile(join(dist, NOTICES), await notices(root, [metafile, page]));
+  const ofPage = [...PAGE_FILES, ...PAGE_BUNDLES].map((name) => `${PAGE}/${name}`);
+  return [...PROGRAMS.map(compiled), ENTRY, NOTICES, ...ofPage];
+}
+
+/** Writes the dashboard's page: all its scripts in one file, all its styles in another. */
+async function bundlePage(root: string, dist: string): Promise<Metafile> {
+  const source = join(root, "src", PAGE);
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: { app: join(source, "main.tsx") },
+    outdir: join(dist, PAGE),
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    target: ["chrome120", "firefox121", "safari17"],
+    minify: true,
+    legalComments: "none",
+    metafile: true,
+    logLevel: "warning",
+  });
+  await Promise.all(PAGE_FILES.map((name) => copyFile(join(source, name), join(dist, PAGE, name))));
+  return metafile;
 }
 
 /** @param bundled the program in whose bundle the importer is */
@@ -90,9 +127,9 @@ function compiled(path: string): string {
 }
 
 /** The licences of the packages whose code is in the bundles, which they ask to be kept with it. */
-async function notices(root: string, metafile: Metafile): Promise<string> {
+async function notices(root: string, metafiles: readonly Metafile[]): Promise<string> {
   const packages = new Set<string>();
-  for (const path of Object.keys(metafile.inputs)) {
+  for (const path of metafiles.flatMap(({ inputs }) => Object.keys(inputs))) {
     const found = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path);
     if (found !== null) packages.add(found[0]);
   }

@@ -241,9 +241,10 @@ export type { Checkpoint, CheckpointOptions, RollbackOptions } from "./checkpoin
 export type { ForkOptions, ForkResult } from "./fork/fork-options.ts";
 export { Snapshot } from "./snapshots/entry.ts";
 export { SnapshotHandle, type SnapshotRemoveOptions } from "./snapshots/snapshot-handle.ts";
-export type { ExportOpts, SaveOpts } from "./snapshots/archives.ts";
+export type { ExportOpts, SaveOpts } from "./snapshots/save-to.ts";
 export { RestoreBuilder } from "./snapshots/restore/restore-builder.ts";
 export type {
+  SnapshotCopyOptions,
   SnapshotMemory,
   SnapshotScope,
   SnapshotState,

@@ -408,6 +408,11 @@ export const commandEntries: CommandEntries = [
     load: async () => (await import("./commands/host/mcp.ts")).mcp,
   },
   {
+    names: ["dashboard"],
+    group: other,
+    load: async () => (await import("./commands/host/dashboard.ts")).dashboard,
+  },
+  {
     names: ["doctor", "check"],
     group: other,
     load: async () => (await import("./commands/host/doctor.ts")).doctor,

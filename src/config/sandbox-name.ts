@@ -18,6 +18,11 @@ export function checkSnapshotName(name: unknown): asserts name is string {
   checkName("snapshot", name);
 }
 
+/** The name of a group of snapshots, for which the same holds. @throws InvalidConfigError */
+export function checkSnapshotGroup(name: unknown): asserts name is string {
+  checkName("group of snapshots", name);
+}
+
 /** The name of a sandbox's checkpoint, for which the same holds. @throws InvalidConfigError */
 export function checkCheckpointName(name: unknown): asserts name is string {
   checkName("checkpoint", name);

@@ -6,7 +6,7 @@ import type { StoredSecrets } from "../../store/secret-file.ts";
 import { joinPairs } from "../../config/pairs.ts";
 import { checkSandboxName } from "../../config/sandbox-name.ts";
 import { checkEnvSize } from "../../config/env.ts";
-import { MicrosandboxError } from "../../errors/index.ts";
+import { MicrosandboxError, RuntimeError } from "../../errors/index.ts";
 import { DirectoryChanges } from "../../host/files/directory-changes.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import type { Home } from "../../store/home.ts";
@@ -27,6 +27,9 @@ import { remakePoint, type PoolSource } from "./make-pool.ts";
 import { memberName, takeOptions, takenSettings, type TakeOptions } from "./pool-options.ts";
 import type { PoolOwner } from "./pool-owner.ts";
 import { isOfTheMember, takeMember } from "./take.ts";
+
+/** When so many have failed one after the other, none is going to start. */
+const mostFailures = 3;
 
 /** How a pool is. */
 export interface PoolStatus {
@@ -72,6 +75,8 @@ export class SandboxPool implements AsyncDisposable {
   readonly #source: PoolSource;
   readonly #owner: PoolOwner | null;
   #found: FoundPool;
+  /** So many that were started here have failed since one was ready. */
+  #failures = 0;
 
   /** @internal */
   constructor(home: Home, found: FoundPool, source: PoolSource, owner: PoolOwner | null) {
@@ -135,13 +140,34 @@ export class SandboxPool implements AsyncDisposable {
     );
   }
 
-  /** Waits until as many are ready as are to be. @throws PoolNotFoundError, IoError */
+  /**
+   * Waits until as many are ready as are to be. Where none can be started from the pool's state any more, that is made anew, as for a taker.
+   *
+   * @throws PoolNotFoundError, IoError; RuntimeError when they do not start all the same; as {@link take} when the state cannot be made anew
+   */
   async ready(options: WaitOptions = {}): Promise<PoolStatus> {
     return await Operation.run(`wait for pool ${this.name}`, options, async (operation) => {
       using changes = new DirectoryChanges([this.#found.paths.members], recheckMs);
+      let isRemade = false;
+      this.#failures = 0;
       for (;;) {
         const status = await operation.wait(this.#refill(0));
         if (status.ready >= status.wanted) return status;
+        if (this.#failures >= mostFailures) {
+          if (isRemade) throw this.#notStarting();
+          isRemade = true;
+          operation.log("its sandboxes do not start: their state is made anew");
+          const observer = observed(operation, {});
+          this.#found = await remakePoint(
+            this.#home,
+            await this.#findAgain(),
+            this.#source,
+            operation,
+            observer,
+          );
+          this.#failures = 0;
+          continue;
+        }
         operation.log(`${status.ready} of ${status.wanted} are ready`);
         await operation.wait(changes.next());
       }
@@ -204,6 +230,12 @@ export class SandboxPool implements AsyncDisposable {
     return started;
   }
 
+  #notStarting(): RuntimeError {
+    return new RuntimeError(`the sandboxes of the pool ${this.name} do not start`, {
+      hint: `${this.#found.paths.log} says why. "msb doctor" looks at this host.`,
+    });
+  }
+
   /** @param coming so many are about to be started by others */
   async #refill(coming: number): Promise<PoolStatus> {
     const found = await this.#findAgain();
@@ -211,9 +243,13 @@ export class SandboxPool implements AsyncDisposable {
     const living = await livingMembers(this.#home, paths);
     const wanted = membersWanted(record);
     const hidden = { names: envSources(record.config), values: [] };
+    const failed = (): void => {
+      this.#failures++;
+    };
     for (let missing = wanted - living.length - coming; missing > 0; missing--)
-      await spawnMember(this.#home, record.name, paths.log, hidden);
+      await spawnMember(this.#home, record.name, paths.log, hidden, failed);
     const ready = living.filter(({ isReady }) => isReady).length;
+    if (ready > 0) this.#failures = 0;
     return { name: record.name, size: record.size, wanted, ready, starting: Math.max(0, wanted - ready) };
   }
 

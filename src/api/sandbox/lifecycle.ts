@@ -296,7 +296,7 @@ export abstract class SandboxLifecycle<Sandbox> extends CheckpointedSandbox {
       const { sandboxUsage } = await import("../../store/usage/sandbox-usage.ts");
       const { paths, state, status } = await operation.wait(this.control.find());
       const supervisor = isTerminal(status) ? null : (state.supervisor?.pid ?? null);
-      return await sandboxUsage(paths.directory, supervisor, operation.signal);
+      return await sandboxUsage(this.control.home, paths.directory, supervisor, operation.signal);
     });
   }
 

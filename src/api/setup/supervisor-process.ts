@@ -74,6 +74,7 @@ export async function spawnMember(
   pool: string,
   log: string,
   hidden: HiddenEnvironment,
+  failed: () => void,
 ): Promise<void> {
   let file: FileHandle;
   try {
@@ -88,6 +89,10 @@ export async function spawnMember(
       cwd: dirname(log),
       env: supervisorEnvironment(home, hidden),
       stdio: ["ignore", "ignore", file.fd],
+    });
+    // As it ends where it was not needed.
+    child.once("exit", (code) => {
+      if (code !== 0) failed();
     });
     await spawned(child);
     child.unref();

@@ -1,10 +1,12 @@
 import { resolve } from "node:path";
+import { checkList } from "../../config/checks.ts";
 import { checkString } from "../../config/guest-text.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { locateHome } from "../../store/home.ts";
 import type { FoundSnapshot } from "../../store/snapshots/snapshots.ts";
 import { withStatics } from "../with-statics.ts";
-import { loadFrom, saveTo, type ExportOpts, type SaveOpts } from "./archives.ts";
+import { loadFrom } from "./load-from.ts";
+import { saveTo, type ExportOpts, type SaveOpts } from "./save-to.ts";
 import { SnapshotBuilder } from "./snapshot-builder.ts";
 import { openSnapshot, removeNamed, SnapshotHandle, type SnapshotRemoveOptions } from "./snapshot-handle.ts";
 import { Snapshot as SnapshotObject } from "./snapshot.ts";
@@ -23,7 +25,8 @@ const statics = {
   /**
    * Everything that a snapshot says of itself, wherever it lies. Its disk is there and as long as it should be; it is not read.
    *
-   * @param pathOrName a path has a slash; a digest finds one of the home
+   * @param pathOrName a path has a slash; a digest or an id finds one of the home, `group:name` the one of that group, and the name of a
+   *   group its newest, where no snapshot has that name
    * @throws SnapshotNotFoundError; JsonError when it is damaged, SnapshotIntegrityError when its disk is missing or of another size;
    *   UnsupportedOperationError when another version made it; InvalidConfigError for a name that none can have; IoError
    */
@@ -38,6 +41,22 @@ const statics = {
     const reference = checkReference(nameOrDigestOrPath);
     return await Operation.run(`find snapshot ${reference}`, options, async (operation) => {
       const found = await operation.wait(findSnapshot(home, reference));
+      return new SnapshotHandle(found, nameIn(home, found.directory));
+    });
+  },
+
+  /**
+   * The newest snapshot of a group, which is what the group's name means wherever a snapshot is asked for that has no such name itself; except
+   * by `remove()`, which takes none by its group.
+   *
+   * @throws SnapshotNotFoundError when there is none; InvalidConfigError for a name that no group can have; IoError
+   */
+  async groupHead(group: string, options: WaitOptions = {}): Promise<SnapshotHandle> {
+    const { findGroupHead, nameIn } = await import("../../store/snapshots/snapshots.ts");
+    const home = locateHome();
+    const name = checkString("the group of snapshots", group);
+    return await Operation.run(`find the head of ${name}`, options, async (operation) => {
+      const found = await operation.wait(findGroupHead(home, name));
       return new SnapshotHandle(found, nameIn(home, found.directory));
     });
   },
@@ -59,6 +78,7 @@ const statics = {
   /**
    * Removes a snapshot. Sandboxes and snapshots that were made from it have disks of their own, and stay.
    *
+   * @param pathOrName or its digest
    * @throws SnapshotNotFoundError; CustomError when it is the parent of another one of the home, unless `force` is set; IoError
    */
   async remove(pathOrName: string, options: SnapshotRemoveOptions & WaitOptions = {}): Promise<void> {
@@ -116,6 +136,26 @@ const statics = {
    */
   async load(archive: string, destination?: string, options: WaitOptions = {}): Promise<SnapshotHandle> {
     return await loadFrom(archive, destination, false, options);
+  },
+
+  /**
+   * Takes in several archives, one after the other.
+   *
+   * @returns the snapshots that were asked for when these were saved, in their order
+   * @throws InvalidConfigError; as {@link load}, for the first that cannot be taken in: those before it are there then
+   */
+  async loadMany(
+    archives: readonly string[],
+    destination?: string,
+    options: WaitOptions = {},
+  ): Promise<SnapshotHandle[]> {
+    checkList("the archives", archives);
+    for (const archive of archives) checkString("the archive's path", archive);
+    return await Operation.run("load snapshots", options, async ({ signal }) => {
+      const handles: SnapshotHandle[] = [];
+      for (const archive of archives) handles.push(await loadFrom(archive, destination, false, { signal }));
+      return handles;
+    });
   },
 };
 

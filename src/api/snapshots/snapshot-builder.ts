@@ -32,6 +32,7 @@ export class SnapshotBuilder {
   readonly #subject: string | null;
   #fromSandbox: string | null = null;
   #name: string | null = null;
+  #group: string | null = null;
   #path: string | null = null;
   #destDir: string | null = null;
   #labels: Labels = {};
@@ -59,6 +60,13 @@ export class SnapshotBuilder {
   name(name: string): this {
     return this.#attempt(() => {
       this.#name = checkString("the name of the snapshot", name);
+    });
+  }
+
+  /** The group that it is one of, by whose name the newest is found; that of the snapshots of its sandbox when it is not said. */
+  group(name: string): this {
+    return this.#attempt(() => {
+      this.#group = checkString("the group of the snapshot", name);
     });
   }
 
@@ -132,6 +140,7 @@ export class SnapshotBuilder {
       subject: this.#subject,
       fromSandbox: this.#fromSandbox,
       name: this.#name,
+      group: this.#group,
       path: this.#path,
       destDir: this.#destDir,
       labels: this.#labels,

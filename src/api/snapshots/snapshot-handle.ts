@@ -1,6 +1,8 @@
 import { checkFlag } from "../../config/checks.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { locateHome } from "../../store/home.ts";
+import type { SnapshotStorageUsage } from "../storage/storage-types.ts";
+import { groupOf } from "../../store/snapshots/descriptor.ts";
 import type { FoundSnapshot } from "../../store/snapshots/snapshots.ts";
 import { Snapshot, type SnapshotScope } from "./snapshot.ts";
 
@@ -12,6 +14,8 @@ export interface SnapshotRemoveOptions {
 /** What is known about a snapshot, as it was when the handle was made. */
 export class SnapshotHandle {
   readonly digest: string;
+  /** Those that it is one of: those of its sandbox, unless another one was said. Null when it does not say. */
+  readonly group: string | null;
   /** Null for one that does not lie among the snapshots of this user's home. */
   readonly name: string | null;
   readonly parentDigest: string | null;
@@ -37,6 +41,7 @@ export class SnapshotHandle {
   constructor(found: FoundSnapshot, name: string | null) {
     const { descriptor, directory, digest } = found;
     this.digest = digest;
+    this.group = groupOf(descriptor);
     this.name = name;
     this.parentDigest = descriptor.parent;
     this.imageRef = descriptor.image.ref;
@@ -52,6 +57,16 @@ export class SnapshotHandle {
   /** Everything that the snapshot says of itself. @throws as `Snapshot.open` */
   async open(options: WaitOptions = {}): Promise<Snapshot> {
     return await openSnapshot(this.path, options);
+  }
+
+  /** What it takes on the host's disk, as `Snapshot.storageUsage`. @throws SnapshotNotFoundError when it is gone, or another one is in its place by now; IoError */
+  async storageUsage(options: WaitOptions = {}): Promise<SnapshotStorageUsage> {
+    const { replacedSnapshot } = await import("../../store/snapshots/snapshots.ts");
+    return await Operation.run(`look at snapshot ${this.path}`, options, async ({ signal }) => {
+      const snapshot = await this.open({ signal });
+      if (snapshot.digest !== this.digest) throw replacedSnapshot(this.path);
+      return await snapshot.storageUsage({ signal });
+    });
   }
 
   /** Removes the snapshot. @throws as `Snapshot.remove`; SnapshotNotFoundError also when another one is in its place by now */

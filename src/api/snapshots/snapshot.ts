@@ -1,7 +1,13 @@
+import { resolve } from "node:path";
+import { checkFlag } from "../../config/checks.ts";
+import { checkString } from "../../config/guest-text.ts";
 import type { Labels } from "../../config/labels.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
+import { locateHome } from "../../store/home.ts";
+import { groupOf } from "../../store/snapshots/descriptor.ts";
 import type { FoundSnapshot } from "../../store/snapshots/snapshots.ts";
 import type { SnapshotStorageUsage } from "../storage/storage-types.ts";
+import { saveTo, type SaveOpts } from "./save-to.ts";
 
 /** What of a sandbox a snapshot has: its disk, or, in `full` ones, its memory too, so that others go on where it was. */
 export type SnapshotScope = "disk" | "full";
@@ -45,12 +51,21 @@ export interface SnapshotVerifyReport {
     | { readonly kind: "verified"; readonly algorithm: string; readonly digest: string };
 }
 
+export interface SnapshotCopyOptions {
+  /** Replaces a snapshot that is there already. */
+  readonly force?: boolean;
+}
+
 /** A captured sandbox, as it says of itself. It does not change. */
 export class Snapshot {
   /** Its directory: absolute. */
   readonly path: string;
+  /** Its own among all snapshots, in any place: 16 hexadecimal digits. */
+  readonly id: string;
   /** `sha256:…` of its description: what it is known by. */
   readonly digest: string;
+  /** Those that it is one of: those of its sandbox, unless another one was said. Null when it does not say. */
+  readonly group: string | null;
   readonly scope: SnapshotScope;
   readonly state: SnapshotState;
   /** Null for one of the scope `disk`. */
@@ -80,7 +95,9 @@ export class Snapshot {
     const { state, image } = descriptor;
     this.#found = found;
     this.path = directory;
+    this.id = descriptor.id;
     this.digest = digest;
+    this.group = groupOf(descriptor);
     this.scope = descriptor.scope;
     this.memory = memoryOf(descriptor);
     this.sizeBytes = BigInt(state.upper.size_bytes);
@@ -116,6 +133,29 @@ export class Snapshot {
     });
   }
 
+  /** Writes it to one file. @throws as `Snapshot.save` */
+  async saveTo(output: string, options: SaveOpts & WaitOptions = {}): Promise<void> {
+    await saveTo(this.path, output, false, options);
+  }
+
+  /**
+   * Copies it to another place, where it is the same, with the same digest.
+   *
+   * @param directory its own there: it is made, by a name that a snapshot can have
+   * @returns the copy
+   * @throws InvalidConfigError; SnapshotAlreadyExistsError, unless `force` is set; SnapshotNotFoundError when it was removed meanwhile;
+   *   IoError. Nothing is left then
+   */
+  async copyTo(directory: string, options: SnapshotCopyOptions & WaitOptions = {}): Promise<Snapshot> {
+    const target = resolve(checkString("the directory of the copy", directory));
+    const force = checkFlag("force", options.force ?? false);
+    const { copySnapshot } = await import("../../store/snapshots/copy-snapshot.ts");
+    const copy = async ({ signal }: Operation): Promise<FoundSnapshot> =>
+      await copySnapshot(locateHome(), this.#found, target, force, signal);
+    const found = await Operation.run(`copy snapshot ${this.path}`, options, copy, { force: "boolean" });
+    return copiedSnapshot(found);
+  }
+
   /**
    * What it takes on the host's disk, in blocks that are there: `ownBytes` are free when it is removed, `sharedBytes` are of files that have
    * a name elsewhere too (hard links). `parts` are the same for its `disk`, the `memory` of one that has it, and what is `other`. Blocks that
@@ -129,6 +169,11 @@ export class Snapshot {
       snapshotUsage(this.#found, signal),
     );
   }
+}
+
+// A class that names itself inside would lose its name in the bundle, and users see it.
+function copiedSnapshot(found: FoundSnapshot): Snapshot {
+  return new Snapshot(found);
 }
 
 function memoryOf({ memory }: FoundSnapshot["descriptor"]): SnapshotMemory | null {

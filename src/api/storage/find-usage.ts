@@ -3,6 +3,8 @@ import { IoError } from "../../errors/index.ts";
 import { listImages, pruneImages } from "../../image/store/manage.ts";
 import { findImageUses } from "../../image/store/uses.ts";
 import type { Home } from "../../store/home.ts";
+import { listMembers } from "../../store/pools/members.ts";
+import { poolNames, poolPaths } from "../../store/pools/pools.ts";
 import { listSandboxes } from "../../store/sandboxes.ts";
 import { listSnapshots } from "../../store/snapshots/snapshots.ts";
 import { listTemplates, pruneTemplates } from "../../store/templates/template-eviction.ts";
@@ -40,6 +42,7 @@ export async function findStorageUsage(home: Home, signal: AbortSignal): Promise
       active: used === null ? null : volumes.filter(({ record }) => used.has(record.name)).length,
       reclaimableBytes: swept.bytesOf.volumes,
     }),
+    pools: of("pools", { ...(await countPools(home)), reclaimableBytes: swept.bytesOf.pools }),
     sandboxes: of("sandboxes", {
       count: sandboxes.length,
       active: sandboxes.filter(({ status }) => !isTerminal(status)).length,
@@ -72,6 +75,15 @@ async function countTemplates(home: Home, swept: SweptHome, signal: AbortSignal)
     count,
     active: Math.max(0, count - plan.templates),
     reclaimableBytes: plan.bytes + swept.bytesOf.templates,
+  };
+}
+
+async function countPools(home: Home): Promise<Omit<Counted, "reclaimableBytes">> {
+  const names = await poolNames(home);
+  const members = await Promise.all(names.map((name) => listMembers(poolPaths(home, name))));
+  return {
+    count: names.length,
+    active: members.filter((each) => each.some(({ isReady }) => isReady)).length,
   };
 }
 

@@ -14,7 +14,7 @@ export interface StorageKindUsage {
   readonly count: number | null;
   /**
    * How many of them are in use: images that a sandbox or a snapshot needs, templates that were used in the last seven days, sandboxes that
-   * run, volumes that a sandbox has, snapshots that a sandbox began with. Null where that is not counted, or cannot be told because a sandbox
+   * run, pools with one that is ready, volumes that a sandbox has, snapshots that a sandbox began with. Null where that is not counted, or cannot be told because a sandbox
    * or a snapshot cannot be read.
    */
   readonly active: number | null;
@@ -30,7 +30,7 @@ export interface StorageUsage {
   readonly path: string;
   /**
    * By kind. A file with several names is counted once, in the first of these that has one of its names. `forkMemory` is the memory of guests
-   * that are suspended, forked or at a checkpoint, `other` what is left: caches, keys, settings.
+   * that are suspended, forked or at a checkpoint, `pools` what their sandboxes go on from and are, until they are taken, `other` what is left: caches, keys, settings.
    */
   readonly kinds: Readonly<Record<StorageKind, StorageKindUsage>>;
   readonly totalBytes: number;

@@ -13,11 +13,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { long, storeImage } from "../../../test/support/stored-image.ts";
+import { sandboxRecord } from "../../../test/support/sandbox-record.ts";
 import { stoppedSandbox } from "../../../test/support/stopped-sandbox.ts";
 import { keyA, keyB, make } from "../../../test/support/template-support.ts";
 import { imageStore, prepareStore } from "../../image/store/layout.ts";
 import { tryLockFile } from "../../host/locks/lock.ts";
 import { locateHome, prepareHome, type Home } from "../../store/home.ts";
+import { newPoolRecord, poolNames, poolPaths, writePool, type PoolRecord } from "../../store/pools/pools.ts";
 import { sandboxPaths, stagingPaths } from "../../store/sandboxes.ts";
 import { suspensionPaths } from "../../store/suspension.ts";
 import { InvalidConfigError, IoError, Sandbox, Snapshot, Storage, Volume } from "../index.ts";
@@ -44,6 +46,14 @@ function tree(root: string): string[] {
   return (readdirSync(root, { recursive: true }) as string[]).sort();
 }
 
+function poolRecord(name: string, isOwned: boolean): PoolRecord {
+  const { config } = sandboxRecord(name, { image: "localhost/base" });
+  return newPoolRecord({
+    ...{ id: `id-of-${name}`, name, createdAt: new Date().toISOString(), size: 1, maxMemoryMib: null },
+    ...{ config, asked: "", warm: { kind: "none" }, point: "point-0", isOwned },
+  });
+}
+
 /** A sandbox with a snapshot and a volume, what killed processes leave beside all of these, and templates of two ages. */
 async function filled(): Promise<{ home: Home; leftovers: string[] }> {
   const home = await newHome();
@@ -68,10 +78,22 @@ async function filled(): Promise<{ home: Home; leftovers: string[] }> {
   const volume = join(home.volumes, ".removed-0123456789abcdef");
   const snapshot = join(home.snapshots, ".gone.staging");
   const template = join(home.templates, ".new-0123456789abcdef");
-  const leftovers = [removed, staging, used, rollback, checkpoint, volume, snapshot, template];
+  const pool = join(home.pools, ".removed-0123456789abcdef");
+  // Of a program that was killed before it had any member.
+  const orphan = poolPaths(home, "orphan");
+  const leftovers = [removed, staging, used, rollback, checkpoint, volume, snapshot, template, pool];
+  leftovers.push(orphan.directory);
   for (const path of leftovers) {
     mkdirSync(path, { recursive: true });
     writeFileSync(join(path, "memory"), data);
+  }
+  for (const [name, isOwned] of [
+    ["orphan", true],
+    ["workers", false],
+  ] as const) {
+    const { directory: place, record } = poolPaths(home, name);
+    mkdirSync(place, { recursive: true });
+    await writePool(record, poolRecord(name, isOwned));
   }
   // Of a fork: another one has the same.
   const { directory: suspended, memory } = suspensionPaths(sandboxPaths(home, "base").directory);
@@ -97,7 +119,7 @@ test("what would go is told, and nothing else goes than that", async () => {
   assert.deepEqual(templates.keys, [keyA]);
   assert.deepEqual(left.paths, leftovers);
   // One shares its memory with a sandbox.
-  assert.ok(left.bytes >= 7 * data.length && left.bytes < 8 * data.length, String(left.bytes));
+  assert.ok(left.bytes >= 9 * data.length && left.bytes < 10 * data.length, String(left.bytes));
   assert.equal(plan.bytesReclaimed, images.bytes + templates.bytes + left.bytes);
 
   assert.equal(usage.path, home.root);
@@ -112,6 +134,7 @@ test("what would go is told, and nothing else goes than that", async () => {
     ["templates", 2, 1],
     ["snapshots", 1, 0],
     ["volumes", 1, 0],
+    ["pools", 2, 0],
     ["sandboxes", 2, 0],
     ["forkMemory", null, null],
     ["other", null, null],
@@ -124,6 +147,7 @@ test("what would go is told, and nothing else goes than that", async () => {
   assert.ok(existsSync(suspensionPaths(sandboxPaths(home, "base").directory).memory));
   assert.equal((await Snapshot.list()).length, 1);
   assert.equal((await Volume.list()).length, 1);
+  assert.deepEqual(await poolNames(home), ["workers"]);
   const after = await Storage.usage();
   assert.equal(after.reclaimableBytes, 0);
   const freed = usage.totalBytes - after.totalBytes;

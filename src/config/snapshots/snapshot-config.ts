@@ -2,13 +2,15 @@ import { basename, dirname, join, resolve } from "node:path";
 import { InvalidConfigError } from "../../errors/index.ts";
 import type { GuestFlush } from "../enums.ts";
 import { labelsType, type Labels } from "../labels.ts";
-import { checkSandboxName, checkSnapshotName } from "../sandbox-name.ts";
+import { checkSandboxName, checkSnapshotGroup, checkSnapshotName } from "../sandbox-name.ts";
 
 /** A snapshot as it is to be made. Frozen. */
 export interface SnapshotConfig {
   /** Of the sandbox whose disk is captured. */
   readonly fromSandbox: string;
   readonly name: string;
+  /** Those that it is one of; null: those of its sandbox. */
+  readonly group: string | null;
   /** Where its directory goes; null: among the snapshots of this user's home. Absolute. */
   readonly destDir: string | null;
   readonly labels: Labels;
@@ -28,6 +30,7 @@ export interface SnapshotAsked {
   readonly subject: string | null;
   readonly fromSandbox: string | null;
   readonly name: string | null;
+  readonly group?: string | null;
   /** Of the snapshot's directory itself. */
   readonly path: string | null;
   readonly destDir: string | null;
@@ -40,7 +43,7 @@ export interface SnapshotAsked {
 
 /** @throws InvalidConfigError for the first thing that is wrong */
 export function checkSnapshotConfig(asked: SnapshotAsked): SnapshotConfig {
-  const { force, recordIntegrity, resumable, guestFlush } = asked;
+  const { force, recordIntegrity, resumable, guestFlush, group = null } = asked;
   const fromSandbox = asked.fromSandbox ?? asked.subject;
   if (fromSandbox === null) {
     throw new InvalidConfigError("the snapshot has no sandbox to be taken of", {
@@ -48,9 +51,11 @@ export function checkSnapshotConfig(asked: SnapshotAsked): SnapshotConfig {
     });
   }
   checkSandboxName(fromSandbox);
+  if (group !== null) checkSnapshotGroup(group);
   return Object.freeze({
     fromSandbox,
     ...placeOf(asked),
+    group,
     labels: Object.freeze(labelsType.check("labels", asked.labels)),
     force,
     recordIntegrity,

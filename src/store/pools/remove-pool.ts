@@ -1,14 +1,17 @@
+import { once } from "node:events";
 import { readFile, readdir, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { createConnection } from "node:net";
+import { basename, join } from "node:path";
 import { RuntimeError } from "../../errors/index.ts";
 import { randomHex } from "../../host/system/entropy.ts";
 import { tryLockFile } from "../../host/locks/lock.ts";
 import { isAlive } from "../../host/process/process-identity.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
-import type { Home } from "../home.ts";
+import { socketPath, type Home } from "../home.ts";
+import type { Discard } from "../leftovers.ts";
 import { readState } from "../state.ts";
 import { listMembers, removeMember, type PoolMember } from "./members.ts";
-import { noSuchPool, poolPaths, poolPathsIn, removedPrefix, stagingPrefix } from "./pools.ts";
+import { noSuchPool, poolPaths, poolPathsIn, readPool, removedPrefix, stagingPrefix } from "./pools.ts";
 
 /** How long a process may take to be gone that was killed, ms. */
 const goneWithinMs = 10_000;
@@ -35,19 +38,52 @@ export async function removePool(home: Home, name: string, expectedId: string | 
   await sweepPools(home);
 }
 
-/** Clears what a process left that was killed while it made or removed a pool. */
-export async function sweepPools(home: Home): Promise<void> {
+/**
+ * Clears what processes left that were killed: while they made or removed a pool, or that made one which ends with them, before any of its
+ * members was there to remove it.
+ */
+export async function sweepPools(
+  home: Home,
+  discard: Discard = (path) => removePoolLeftover(home, path),
+): Promise<void> {
   for (const name of await readdir(home.pools).catch(() => [])) {
     const path = join(home.pools, name);
-    if (name.startsWith(removedPrefix)) await removeRemains(home, path).catch(() => undefined);
-    if (!name.startsWith(stagingPrefix)) continue;
-    // Its maker holds the lock for as long as it works on it, except in the first moment.
-    const made = await stat(path).catch(() => null);
-    if (made === null || Date.now() - made.mtimeMs < 60_000) continue;
-    const lock = await tryLockFile(poolPathsIn(path).making).catch(() => null);
-    if (lock === null) continue;
-    await rm(path, { recursive: true, force: true }).catch(() => undefined);
-    await lock.release();
+    if (name.startsWith(removedPrefix)) await discard(path).catch(() => undefined);
+    else if (name.startsWith(stagingPrefix)) await sweepStaging(path, discard);
+    else if (await isOrphan(home, name)) await discard(path).catch(() => undefined);
+  }
+}
+
+/** @throws as {@link removePool} */
+export async function removePoolLeftover(home: Home, path: string): Promise<void> {
+  const name = basename(path);
+  // It stays where it is when it is another one by now.
+  if (!name.startsWith(".")) await removePool(home, name, await idIn(poolPathsIn(path).record));
+  else await removeRemains(home, path);
+}
+
+async function sweepStaging(path: string, discard: Discard): Promise<void> {
+  // Its maker holds the lock for as long as it works on it, except in the first moment.
+  const made = await stat(path).catch(() => null);
+  if (made === null || Date.now() - made.mtimeMs < 60_000) return;
+  const lock = await tryLockFile(poolPathsIn(path).making).catch(() => null);
+  if (lock === null) return;
+  await discard(path).catch(() => undefined);
+  await lock.release();
+}
+
+/** Whether a pool was to end with a program that is gone: that one listened before anybody found the pool. */
+async function isOrphan(home: Home, name: string): Promise<boolean> {
+  const { isOwned = false, id = "" } = (await readPool(home, name).catch(() => null))?.record ?? {};
+  if (!isOwned) return false;
+  const socket = createConnection(socketPath(home, id));
+  try {
+    await once(socket, "connect");
+    return false;
+  } catch (error) {
+    return ["ECONNREFUSED", "ENOENT"].includes(errorCode(error) ?? "");
+  } finally {
+    socket.destroy();
   }
 }
 
@@ -92,10 +128,12 @@ function kill(pid: number): void {
   }
 }
 
-async function idIn(path: string): Promise<unknown> {
+/** @returns null when nobody can tell */
+async function idIn(path: string): Promise<string | null> {
   const text = await readFile(path, "utf8").catch(() => "null");
   try {
-    return (Object(JSON.parse(text)) as { readonly id?: unknown }).id;
+    const { id } = Object(JSON.parse(text)) as { readonly id?: unknown };
+    return typeof id === "string" ? id : null;
   } catch {
     return null;
   }

@@ -73,7 +73,7 @@ function requireFit({ record: { name, config } }: FoundSandbox): void {
 /** Puts the files in their places, and beside them what is to be known of them. */
 async function describe(
   { record: { name, config: stored } }: FoundSandbox,
-  { recordIntegrity, labels }: SnapshotConfig,
+  { recordIntegrity, labels, group }: SnapshotConfig,
   { taken, staging }: { readonly taken: string; readonly staging: string },
   signal: AbortSignal,
 ): Promise<void> {
@@ -109,7 +109,7 @@ async function describe(
       parent: snapshotDigest,
       created_at: new Date().toISOString(),
       labels: { ...labels },
-      source_sandbox: name,
+      ...{ source_sandbox: name, group },
     },
     { memory, devices, guest, config },
   );

@@ -154,7 +154,7 @@ async function digestOf(path: string, signal: AbortSignal): Promise<{ algorithm:
 
 function descriptorOf(
   { record }: FoundSandbox,
-  { labels }: SnapshotConfig,
+  { labels, group }: SnapshotConfig,
   upper: SnapshotDescriptor["state"]["upper"],
 ): SnapshotDescriptor {
   const { image, imageDigest, snapshotDigest } = record.config;
@@ -166,5 +166,6 @@ function descriptorOf(
     created_at: new Date().toISOString(),
     labels: { ...labels },
     source_sandbox: record.name,
+    group,
   });
 }

@@ -66,6 +66,8 @@ const descriptorSchema = v.object({
   created_at: v.pipe(v.string(), v.isoTimestamp()),
   labels: keyed(v.string()),
   source_sandbox: v.nullable(v.string()),
+  /** Those that it is one of; null, or not there: those of its sandbox. */
+  group: v.optional(v.nullable(v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/))), null),
   /** What other programs have to say, by their names. Passed on as it is. */
   extensions: keyed(v.unknown()),
   /** What whoever uses it must know besides this format. */
@@ -75,22 +77,30 @@ const descriptorSchema = v.object({
 /** What a snapshot says of itself. It never changes: its digest is what the snapshot is known by. */
 export type SnapshotDescriptor = Readonly<v.InferOutput<typeof descriptorSchema>>;
 
+/** The group that a snapshot is one of; null: nobody knows of which sandbox it is. */
+export function groupOf({ group, source_sandbox: source }: SnapshotDescriptor): string | null {
+  return group ?? source;
+}
+
 /** @param memory null: only the disk */
 export function newDescriptor(
   fields: Omit<SnapshotDescriptor, "artifact" | "schema" | "scope" | "extensions" | "requires" | "memory">,
   memory: Omit<MemoryPart, "checksum"> | null = null,
 ): SnapshotDescriptor {
-  const descriptor: Omit<SnapshotDescriptor, "memory"> = {
+  const { group, ...others } = fields;
+  const descriptor: Omit<SnapshotDescriptor, "memory" | "group"> = {
     artifact: "snapshot",
     schema: schemaVersion,
     scope: memory === null ? "disk" : "full",
-    ...fields,
+    ...others,
+    ...(group === null ? {} : { group }),
     extensions: {},
     requires: [],
   };
-  // One without memory is as versions wrote it that knew no others.
+  // One without memory is as versions wrote it that knew no others, and so is one without a group.
   if (memory === null) return descriptor as SnapshotDescriptor;
-  return { ...descriptor, memory: { ...memory, checksum: checksumOf({ ...descriptor, memory }) } };
+  const checksum = checksumOf({ ...descriptor, memory });
+  return { ...descriptor, memory: { ...memory, checksum } } as SnapshotDescriptor;
 }
 
 /** Of a description, whatever its checksum is. */

@@ -2,14 +2,13 @@ import {
   CustomError,
   JsonError,
   SnapshotIntegrityError,
-  SnapshotNotFoundError,
   UnsupportedOperationError,
 } from "../../errors/index.ts";
 import { ioError } from "../../host/system-error.ts";
 import type { Home } from "../home.ts";
 import { readDescriptor } from "./descriptor.ts";
 import { setAside, sweepSnapshots } from "./staging.ts";
-import { findSnapshot, listSnapshots, nameIn, snapshotDirectory } from "./snapshots.ts";
+import { findExact, listSnapshots, nameIn, replacedSnapshot, snapshotDirectory } from "./snapshots.ts";
 
 /**
  * Removes a snapshot. Sandboxes and snapshots that were made from it have disks of their own.
@@ -25,14 +24,7 @@ export async function removeSnapshot(
   expectedDigest: string | null,
 ): Promise<void> {
   const { directory, digest } = await findRemovable(home, reference, force);
-  if (expectedDigest !== null && digest !== expectedDigest) {
-    throw new SnapshotNotFoundError(
-      `the snapshot ${directory} was removed, and another one is in its place`,
-      {
-        hint: "Get it anew: Snapshot.get(name).",
-      },
-    );
-  }
+  if (expectedDigest !== null && digest !== expectedDigest) throw replacedSnapshot(directory);
   const child = (await listSnapshots(home.snapshots)).find(({ descriptor }) => descriptor.parent === digest);
   if (digest !== null && child !== undefined && !force) {
     const name = nameIn(home, child.directory) ?? child.directory;
@@ -54,10 +46,10 @@ interface Removable {
   readonly digest: string | null;
 }
 
-/** One that is damaged can be removed too; elsewhere than in the home only if it says that it is a snapshot. */
+/** The newest of a group is not meant by the group's name. One that is damaged can be removed too; elsewhere than in the home only if it says that it is a snapshot. */
 async function findRemovable(home: Home, reference: string, force: boolean): Promise<Removable> {
   try {
-    return await findSnapshot(home, reference);
+    return await findExact(home, reference);
   } catch (error) {
     const isDamaged = [JsonError, SnapshotIntegrityError, UnsupportedOperationError].some(
       (type) => error instanceof type,

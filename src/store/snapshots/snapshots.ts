@@ -5,13 +5,13 @@
  */
 import { lstat, readdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { checkSnapshotName } from "../../config/sandbox-name.ts";
+import { checkSnapshotGroup, checkSnapshotName } from "../../config/sandbox-name.ts";
 import { checkString } from "../../config/guest-text.ts";
 import { SnapshotIntegrityError, SnapshotNotFoundError } from "../../errors/index.ts";
 import { copySparse } from "../../host/files/copy-sparse.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import type { Home } from "../home.ts";
-import { readDescriptor, type ReadDescriptor } from "./descriptor.ts";
+import { groupOf, readDescriptor, type ReadDescriptor } from "./descriptor.ts";
 import { devicesName, memoryName } from "./memory-part.ts";
 
 /** A snapshot as found on disk. */
@@ -44,11 +44,49 @@ export function snapshotDirectory(home: Home, pathOrName: string): string {
 }
 
 /**
- * Finds a snapshot by its name, its path, or the digest of one of this home.
+ * Finds a snapshot by its name, its path, or the digest of one of this home; else by its id, by its group and its name (`group:name`), or
+ * the newest of the group that has this name.
  *
  * @throws SnapshotNotFoundError; JsonError, UnsupportedOperationError, SnapshotIntegrityError, IoError as {@link readSnapshot}
  */
 export async function findSnapshot(home: Home, reference: string): Promise<FoundSnapshot> {
+  const member = /^([^/:]+):([^/:]+)$/.exec(reference);
+  if (member !== null && !digestPattern.test(reference)) {
+    const [, group, name] = member;
+    checkSnapshotGroup(group);
+    const found = await findExact(home, name ?? "");
+    if (groupOf(found.descriptor) === group) return found;
+    throw snapshotNotFound(
+      `named ${found.directory} in the group ${group}: it is in ${groupOf(found.descriptor) ?? "none"}`,
+    );
+  }
+  try {
+    return await findExact(home, reference);
+  } catch (error) {
+    if (!(error instanceof SnapshotNotFoundError) || reference.includes("/") || digestPattern.test(reference))
+      throw error;
+    const all = await listSnapshots(home.snapshots);
+    const found = all.find(({ descriptor }) => descriptor.id === reference) ?? headOf(all, reference);
+    if (found === undefined) throw error;
+    return found;
+  }
+}
+
+/** The newest of a group. @throws SnapshotNotFoundError; InvalidConfigError for a name that no group can have; IoError */
+export async function findGroupHead(home: Home, group: string): Promise<FoundSnapshot> {
+  checkSnapshotGroup(group);
+  const head = headOf(await listSnapshots(home.snapshots), group);
+  if (head === undefined) throw snapshotNotFound(`in the group ${group}`);
+  return head;
+}
+
+/** @param snapshots newest first */
+function headOf(snapshots: readonly FoundSnapshot[], group: string): FoundSnapshot | undefined {
+  return snapshots.find(({ descriptor }) => groupOf(descriptor) === group);
+}
+
+/** Finds the snapshot that has this name, path or digest itself. @throws as {@link findSnapshot} */
+export async function findExact(home: Home, reference: string): Promise<FoundSnapshot> {
   if (typeof reference === "string" && digestPattern.test(reference)) {
     const found = (await listSnapshots(home.snapshots)).find(({ digest }) => digest === reference);
     if (found !== undefined) return found;
@@ -59,6 +97,13 @@ export async function findSnapshot(home: Home, reference: string): Promise<Found
   if (found !== null) return found;
   const name = nameIn(home, directory);
   throw snapshotNotFound(name === null ? `at ${directory}` : `named ${name}`);
+}
+
+/** The one that was meant is not there any more. */
+export function replacedSnapshot(directory: string): SnapshotNotFoundError {
+  return new SnapshotNotFoundError(`the snapshot ${directory} was removed, and another one is in its place`, {
+    hint: "Get it anew: Snapshot.get(name).",
+  });
 }
 
 function snapshotNotFound(which: string): SnapshotNotFoundError {

@@ -1,12 +1,15 @@
-import { readdir, realpath } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isTerminal } from "../../config/enums.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import type { Home } from "../home.ts";
+import { listMembers } from "../pools/members.ts";
+import { poolNames, poolPaths } from "../pools/pools.ts";
+import { readState } from "../state.ts";
 import { DiskTally } from "./disk-tally.ts";
 import { listSandboxes } from "../sandboxes.ts";
 import { heldFiles } from "./held-memory.ts";
-import { isMemoryOfSandbox, sandboxFiles } from "./sandbox-usage.ts";
+import { memoryIn, realPath, sandboxFiles } from "./sandbox-usage.ts";
 
 /** What is in a home, in the order in which a file counts that has names in several. */
 export const storageKinds = [
@@ -14,6 +17,7 @@ export const storageKinds = [
   "templates",
   "snapshots",
   "volumes",
+  "pools",
   "sandboxes",
   "forkMemory",
   "other",
@@ -33,8 +37,7 @@ const memoryNames: ReadonlySet<string> = new Set(["memory", "state"]);
  */
 export async function homeUsage(home: Home, signal: AbortSignal): Promise<HomeUsage> {
   const tally = new DiskTally<StorageKind>();
-  const sandboxes = await realPath(home.sandboxes);
-  for (const kind of ["images", "templates", "snapshots", "volumes"] as const) {
+  for (const kind of ["images", "templates", "snapshots", "volumes", "pools"] as const) {
     await tally.add(kind, await realPath(home[kind]));
     signal.throwIfAborted();
   }
@@ -42,12 +45,13 @@ export async function homeUsage(home: Home, signal: AbortSignal): Promise<HomeUs
     signal.throwIfAborted();
     await addSandbox(tally, join(home.sandboxes, name));
   }
-  const known = new Set([home.images, home.templates, home.snapshots, home.volumes, home.sandboxes]);
-  for (const { state, status: now } of await listSandboxes(home)) {
-    if (state.supervisor === null || isTerminal(now)) continue;
-    for (const { status, path } of await heldFiles(state.supervisor.pid))
-      if (isMemoryOfSandbox(sandboxes, path)) tally.addHeld("forkMemory", status);
-  }
+  const known = new Set([
+    ...[home.images, home.templates, home.snapshots, home.volumes, home.pools, home.sandboxes],
+  ]);
+  const isMemory = await memoryIn(home);
+  for (const supervisor of await runningSupervisors(home))
+    for (const { status, path } of await heldFiles(supervisor))
+      if (isMemory(path)) tally.addHeld("forkMemory", status);
   for (const name of await namesIn(home.root)) {
     signal.throwIfAborted();
     const path = join(home.root, name);
@@ -58,10 +62,22 @@ export async function homeUsage(home: Home, signal: AbortSignal): Promise<HomeUs
     templates: tally.bytesOf("templates"),
     snapshots: tally.bytesOf("snapshots"),
     volumes: tally.bytesOf("volumes"),
+    pools: tally.bytesOf("pools"),
     sandboxes: tally.bytesOf("sandboxes"),
     forkMemory: tally.bytesOf("forkMemory"),
     other: tally.bytesOf("other"),
   };
+}
+
+/** Those of sandboxes, and of the members of pools. */
+async function runningSupervisors(home: Home): Promise<number[]> {
+  const running = (await listSandboxes(home))
+    .filter(({ status }) => !isTerminal(status))
+    .map(({ state }) => state.supervisor);
+  for (const name of await poolNames(home))
+    for (const { paths } of await listMembers(poolPaths(home, name)))
+      running.push((await readState(paths.state).catch(() => null))?.supervisor ?? null);
+  return running.filter((supervisor) => supervisor !== null).map(({ pid }) => pid);
 }
 
 async function addSandbox(tally: DiskTally<StorageKind>, directory: string): Promise<void> {
@@ -81,11 +97,6 @@ async function addCheckpoints(tally: DiskTally<StorageKind>, directory: string):
     for (const name of names)
       await tally.add(memoryNames.has(name) ? "forkMemory" : "sandboxes", join(path, name));
   }
-}
-
-/** One of them may be a link to another disk: that is the user's choice. */
-async function realPath(directory: string): Promise<string> {
-  return await realpath(directory).catch(() => directory);
 }
 
 /** @returns none when it is not there, or no directory */

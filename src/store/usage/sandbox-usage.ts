@@ -2,6 +2,7 @@ import { readdir, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { isCheckpointsName } from "../checkpoints/settle-checkpoints.ts";
+import type { Home } from "../home.ts";
 import { pathsIn } from "../sandboxes.ts";
 import { isSuspensionName } from "../suspension.ts";
 import { DiskTally, type DiskUsage } from "./disk-tally.ts";
@@ -26,9 +27,17 @@ function partOf(name: string): SandboxPart {
   return isSuspensionName(name) ? "memory" : "other";
 }
 
-/** Whether a file without a name was the memory of a sandbox. @param sandboxes the directory of all */
-export function isMemoryOfSandbox(sandboxes: string, path: string): boolean {
-  return path.startsWith(`${sandboxes}/`) && isSuspensionName(basename(dirname(path)));
+/** Whether a file that has no name any more was the memory of a sandbox of the home, or what those of a pool go on with. */
+export async function memoryIn(home: Home): Promise<(path: string) => boolean> {
+  const [sandboxes, pools] = await Promise.all([realPath(home.sandboxes), realPath(home.pools)]);
+  return (path) =>
+    path.startsWith(`${pools}/`) ||
+    (path.startsWith(`${sandboxes}/`) && isSuspensionName(basename(dirname(path))));
+}
+
+/** A directory of the home may be a link to another disk: that is the user's choice. */
+export async function realPath(directory: string): Promise<string> {
+  return await realpath(directory).catch(() => directory);
 }
 
 /** What is in a sandbox's directory, sorted by part. Nothing when it is gone. @throws IoError */
@@ -52,6 +61,7 @@ export async function sandboxFiles(
  * @throws IoError; the reason of the signal
  */
 export async function sandboxUsage(
+  home: Home,
   directory: string,
   supervisor: number | null,
   signal: AbortSignal,
@@ -61,9 +71,9 @@ export async function sandboxUsage(
     signal.throwIfAborted();
     await tally.add(part, path);
   }
-  const sandboxes = dirname(await realpath(directory).catch(() => directory));
+  const isMemory = await memoryIn(home);
   for (const { status, path } of supervisor === null ? [] : await heldFiles(supervisor))
-    if (isMemoryOfSandbox(sandboxes, path)) tally.addHeld("memory", status);
+    if (isMemory(path)) tally.addHeld("memory", status);
   return {
     ...tally.all(),
     parts: {

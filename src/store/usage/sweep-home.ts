@@ -9,6 +9,7 @@ import {
   sweepCheckpoints,
 } from "../checkpoints/settle-checkpoints.ts";
 import { removeLeftover, type Discard } from "../leftovers.ts";
+import { removePoolLeftover, sweepPools } from "../pools/remove-pool.ts";
 import { pathsIn, sweepLeftovers } from "../sandboxes.ts";
 import { sweepSnapshots } from "../snapshots/staging.ts";
 import { removeSuspensions } from "../suspension.ts";
@@ -17,7 +18,7 @@ import { removeVolumeLeftover, sweepVolumes } from "../volumes/volume-removal.ts
 import { DiskTally } from "./disk-tally.ts";
 
 /** Where something was left. */
-export const leftoverKinds = ["sandboxes", "volumes", "snapshots", "templates"] as const;
+export const leftoverKinds = ["sandboxes", "volumes", "pools", "snapshots", "templates"] as const;
 export type LeftoverKind = (typeof leftoverKinds)[number];
 
 export interface SweptHome {
@@ -51,6 +52,10 @@ export async function sweepHome(
   await sweepStopped(home, discardIn("sandboxes"));
   signal.throwIfAborted();
   await sweepVolumes(home, discardIn("volumes", removeVolumeLeftover));
+  await sweepPools(
+    home,
+    discardIn("pools", (path) => removePoolLeftover(home, path)),
+  );
   await sweepSnapshots(home.snapshots, discardIn("snapshots"));
   await sweepTemplateLeftovers(home, discardIn("templates"));
   signal.throwIfAborted();
@@ -60,6 +65,7 @@ export async function sweepHome(
     bytesOf: {
       sandboxes: tally.of("sandboxes").ownBytes,
       volumes: tally.of("volumes").ownBytes,
+      pools: tally.of("pools").ownBytes,
       snapshots: tally.of("snapshots").ownBytes,
       templates: tally.of("templates").ownBytes,
     },

@@ -94,7 +94,7 @@ test("a sandbox's usage, by part: what forks share is shared until one of them i
   sparse(join(two, "checkpoints", "c1", "upper.img"), 1);
   sparse(join(two, "logs", "exec.log"), 1, 2 * mib);
 
-  const usage = await sandboxUsage(two, null, never);
+  const usage = await sandboxUsage(home, two, null, never);
   isAbout(usage.parts.memory.sharedBytes, 4);
   assert.ok(usage.parts.memory.ownBytes < mib);
   isAbout(usage.parts.checkpoints.ownBytes, 1);
@@ -114,11 +114,11 @@ test("a sandbox's usage, by part: what forks share is shared until one of them i
   isAbout(all.forkMemory, 4);
   isAbout(all.sandboxes, 2);
   rmSync(one, { recursive: true });
-  const alone = await sandboxUsage(two, null, never);
+  const alone = await sandboxUsage(home, two, null, never);
   isAbout(alone.parts.memory.ownBytes, 4);
   assert.equal(alone.sharedBytes, 0);
   rmSync(two, { recursive: true });
-  assert.equal((await sandboxUsage(two, null, never)).ownBytes, 0);
+  assert.equal((await sandboxUsage(home, two, null, never)).ownBytes, 0);
 });
 
 test("a home that is not there takes nothing, and can be given up on", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { basename, join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -11,6 +11,7 @@ import {
   PoolNotFoundError,
   Sandbox,
   SandboxAlreadyExistsError,
+  Storage,
   UnsupportedOperationError,
   type SandboxPool,
 } from "../../../src/index.ts";
@@ -238,7 +239,44 @@ test(
     assert.equal((await second.ready()).ready, 1);
     await using taken = await second.take({ ephemeral: true });
     assert.equal((await taken.shell("echo $A")).stdout(), "2\n");
+    await second.ready();
+    const { pools } = (await Storage.usage()).kinds;
+    assert.deepEqual([pools.count, pools.active, pools.reclaimableBytes], [1, 1, 0]);
+    assert.ok(pools.bytes > 1 << 20, String(pools.bytes));
+    assert.deepEqual((await Storage.prune()).leftovers.paths, []);
     await second.close();
+    // What it goes on with has no name any more, and is there for as long as it runs.
+    const { memory } = (await taken.storageUsage()).parts;
+    assert.ok(memory.sharedBytes > 1 << 20 && memory.ownBytes === 0, JSON.stringify(memory));
+    const { kinds } = await Storage.usage();
+    assert.deepEqual([kinds.pools.count, kinds.pools.bytes < 1 << 20], [0, true]);
+    assert.ok(kinds.forkMemory.bytes >= memory.sharedBytes);
+  },
+);
+
+test(
+  "what no sandbox can be started from any more is made anew by whoever waits for one",
+  { timeout },
+  async () => {
+    await using old = await Sandbox.pool({ config, size: 1, warm });
+    await old.ready();
+    const directory = join(home, "pools", old.name);
+    const pointOf = (): string => readdirSync(directory).find((name) => name.startsWith("point-")) ?? "";
+    // As when another QEMU was installed.
+    const point = pointOf();
+    const record = join(directory, point, "suspended.json");
+    const text = readFileSync(record, "utf8").replace(
+      /"machineKey":"[^"]*"/,
+      '"machineKey":"of another QEMU"',
+    );
+    writeFileSync(record, text);
+    const [{ supervisor } = { supervisor: 0 }] = membersOf(old);
+    process.kill(supervisor, "SIGKILL");
+    await eventually("it to be gone", () => Promise.resolve(existsSync(`/proc/${supervisor}`) ? null : true));
+    assert.equal((await old.ready({ signal: AbortSignal.timeout(120_000) })).ready, 1);
+    assert.notEqual(pointOf(), point);
+    await using taken = await old.take({ ephemeral: true });
+    assert.equal((await identityOf(taken))[3], "warm");
   },
 );
 

@@ -30,6 +30,11 @@ export const snapshotCreate = defineCommand({
       description: "Where its directory is made, by its name (snapshots of MSB_HOME)",
       parse: filled("a directory"),
     }),
+    group: value({
+      placeholder: "GROUP",
+      description: "The group that it is one of, by whose name the newest is found (SANDBOX)",
+      parse: filled("a group"),
+    }),
     label: repeated({
       placeholder: "KEY[=VALUE]",
       description: "Label of the snapshot. Repeatable",
@@ -59,6 +64,7 @@ export const snapshotCreate = defineCommand({
       .recordIntegrity(options.integrity ?? false)
       .resumable(options.full ?? options.resumable ?? false);
     if (guestFlush !== undefined) builder.guestFlush(guestFlush);
+    if (options.group !== undefined) builder.group(options.group);
     if (destDir !== undefined) builder.destDir(destDir);
     for (const [key, text] of options.label) builder.label(key, text);
     const progress = new Progress({ quiet: options.quiet ?? false, logLevel });

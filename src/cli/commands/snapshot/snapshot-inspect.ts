@@ -9,7 +9,8 @@ export const snapshotInspect = defineCommand({
   name: "inspect",
   parent: "snapshot",
   summary: "Show everything known about a snapshot",
-  details: "SNAPSHOT is a name, a path with a slash, or a digest.",
+  details:
+    "SNAPSHOT is a name, a path with a slash, a digest, an id, GROUP:NAME, or a group: the newest of it then.",
   examples: ["msb snapshot inspect ready", "msb snapshot inspect ./ready --verify --format json"],
   operands: [{ name: "SNAPSHOT", required: true, completes: "snapshot" }],
   options: {
@@ -56,6 +57,7 @@ export const snapshotInspect = defineCommand({
         ["Image", snapshot.imageRef],
         ["Image digest", imageManifestDigest === "" ? "-" : imageManifestDigest],
         ["Sandbox", sourceSandbox ?? "-"],
+        ["Group", snapshot.group ?? "-"],
         ["Parent", snapshot.parent ?? "-"],
         ["Scope", snapshot.scope],
         ["Disk", `${sizeText(snapshot.sizeBytes)}, ${snapshot.format}, ${snapshot.fstype}`],

@@ -50,6 +50,7 @@ export function snapshotJson(snapshot: SnapshotHandle): Record<string, unknown> 
   return {
     name: snapshot.name,
     digest: snapshot.digest,
+    group: snapshot.group,
     parent: snapshot.parentDigest,
     image: snapshot.imageRef,
     scope: snapshot.scope,

@@ -10,6 +10,7 @@ const kindNames: Readonly<Record<StorageKind, string>> = {
   templates: "templates",
   snapshots: "snapshots",
   volumes: "volumes",
+  pools: "pools",
   sandboxes: "sandboxes",
   forkMemory: "fork memory",
   other: "other",
@@ -23,7 +24,7 @@ export const df = defineCommand({
   name: "df",
   summary: "Show what everything takes on the disk",
   details:
-    "RECLAIMABLE is what msb prune would remove. ACTIVE are images that a sandbox or a snapshot needs, templates used in the last seven days, sandboxes that run, volumes that a sandbox has, snapshots that one began with. With names: what these sandboxes take. OWN is free when they are removed, SHARED is not.",
+    "RECLAIMABLE is what msb prune would remove. ACTIVE are images that a sandbox or a snapshot needs, templates used in the last seven days, sandboxes that run, pools with one that is ready, volumes that a sandbox has, snapshots that one began with. With names: what these sandboxes take. OWN is free when they are removed, SHARED is not.",
   examples: ["msb df", "msb df --format json", "msb df demo"],
   operands: [{ name: "NAME", required: false, repeated: true, completes: "sandbox" }],
   options: { format: formatOption },
