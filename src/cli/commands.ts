@@ -403,6 +403,11 @@ export const commandEntries: CommandEntries = [
   tlsFamily,
   { names: ["init"], group: other, load: async () => (await import("./commands/host/init.ts")).init },
   {
+    names: ["mcp"],
+    group: other,
+    load: async () => (await import("./commands/host/mcp.ts")).mcp,
+  },
+  {
     names: ["dashboard"],
     group: other,
     load: async () => (await import("./commands/host/dashboard.ts")).dashboard,

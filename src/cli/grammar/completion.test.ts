@@ -45,6 +45,8 @@ test("commands and their aliases", async () => {
   assert.deepEqual(await values("wait demo", ""), ["other"]);
   assert.deepEqual(await values("df", "d"), ["demo"]);
   assert.deepEqual(await values("prune", "--o"), ["--older-than"]);
+  assert.deepEqual(await values("", "mc"), ["mcp"]);
+  assert.deepEqual(await values("mcp", "--ht"), ["--http"]);
   assert.deepEqual(await values("", "das"), ["dashboard"]);
   assert.deepEqual(await values("dashboard", "--p"), ["--port"]);
   assert.deepEqual(await values("branch demo", "--n"), ["--name", "--names", "--notify"]);
