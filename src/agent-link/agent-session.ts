@@ -57,6 +57,11 @@ export class AgentSession implements StreamHandler {
     return this.#exited;
   }
 
+  /** Bytes of stdin that may be sent. */
+  get stdinRoom(): number {
+    return this.#stream.credit;
+  }
+
   /** Bytes of output that were received and not granted again. */
   get outputOwed(): number {
     return this.#stream.held;
