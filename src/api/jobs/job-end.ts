@@ -1,12 +1,10 @@
-import { ExecFailedError, JobLostError, SandboxNotRunningError } from "../../errors/index.ts";
+import { JobLostError, SandboxNotRunningError } from "../../errors/index.ts";
 import { isTerminal } from "../../config/enums.ts";
 import type { Operation } from "../../host/operation.ts";
-import type { ExecFailedMessage } from "../../protocol/generated/messages.ts";
 import { hasEnded, type JobRecord } from "../../store/jobs/job-record.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
-import { execFailedError } from "../exec/exec-failure.ts";
 import { JobFeed } from "./job-feed.ts";
-import { findJob, resultOf, type JobResult } from "./job-info.ts";
+import { findJob, resultOf, startFailure, type JobResult } from "./job-info.ts";
 
 /** So often what is on the disk is looked at after a supervisor has gone without a word. */
 const mostLooks = 12;
@@ -69,20 +67,13 @@ export async function waitForJob(
 
 /** @throws JobLostError, ExecFailedError */
 function outcome(name: string, record: JobRecord): JobResult {
-  const { id, failure } = record;
+  const { id } = record;
   if (record.state === "exited") return resultOf(record);
-  if (failure !== null) throw startFailure(record, failure);
+  const failure = startFailure(record);
+  if (failure !== null) throw failure;
   throw new JobLostError(`job ${id} of sandbox ${name} was lost: ${record.lost ?? "it is not known how"}`, {
     hint: `Look at what it has printed ("msb jobs ${name} ${id} --logs"), and run the command again.`,
   });
-}
-
-function startFailure(
-  { command, cwd }: JobRecord,
-  failure: NonNullable<JobRecord["failure"]>,
-): ExecFailedError {
-  const message = { type: "ExecFailed", ...failure } as ExecFailedMessage;
-  return execFailedError(message, command[0] ?? "", cwd);
 }
 
 function suspended(name: string, id: string): SandboxNotRunningError {

@@ -1,9 +1,10 @@
-import { JobNotFoundError, RuntimeError } from "../../errors/index.ts";
+import { JobNotFoundError, RuntimeError, type ExecFailedError } from "../../errors/index.ts";
 import { isTerminal, type SandboxStatus } from "../../config/enums.ts";
-import type { JobReportMessage } from "../../protocol/generated/messages.ts";
+import type { ExecFailedMessage, JobReportMessage } from "../../protocol/generated/messages.ts";
 import { hasEnded, readJobRecords, type JobRecord, type JobState } from "../../store/jobs/job-record.ts";
 import type { FoundSandbox } from "../../store/sandboxes.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
+import { execFailedError } from "../exec/exec-failure.ts";
 
 export type { JobState };
 
@@ -81,8 +82,15 @@ function asItIs(record: JobRecord, status: SandboxStatus): JobRecord {
   return { ...record, state: "lost", lost: `the sandbox is ${status}, and it was not told how the job ended` };
 }
 
+/** Why it could not be started; null: it could. */
+export function startFailure({ failure, command, cwd }: JobRecord): ExecFailedError | null {
+  if (failure === null) return null;
+  // As the agent has said it.
+  return execFailedError({ type: "ExecFailed", ...failure } as ExecFailedMessage, command[0] ?? "", cwd);
+}
+
 export function jobInfo({ record }: FoundJob): JobInfo {
-  const { id, state, command, cwd, user, tty, timeoutMs, timedOut, failure } = record;
+  const { id, state, command, cwd, user, tty, timeoutMs, timedOut } = record;
   return {
     ...{ id, state, command, cwd, user, tty, stdin: record.input },
     pid: record.pid === 0 ? null : record.pid,
@@ -93,7 +101,7 @@ export function jobInfo({ record }: FoundJob): JobInfo {
     signal: record.signal === 0 ? null : record.signal,
     ...{ timeoutMs, timedOut },
     outputBytes: record.printed,
-    reason: failure === null ? record.lost : failure.message,
+    reason: startFailure(record)?.message ?? record.lost,
   };
 }
 
