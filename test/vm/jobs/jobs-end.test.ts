@@ -80,7 +80,7 @@ test("what is known of jobs outlives their sandbox, and its supervisor", { timeo
     (await stopped.listJobs()).map(({ state }) => state),
     ["exited", "lost", "lost"],
   );
-  assert.match((await stopped.listJobs())[2]?.reason ?? "", /ended/);
+  assert.match((await stopped.listJobs())[2]?.reason ?? "", /guest/);
   const [output] = await (await stopped.getJob(ended.id)).logs();
   assert.equal(output?.text(), "whole\n");
   await stopped.destroy();

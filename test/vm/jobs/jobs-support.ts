@@ -1,8 +1,14 @@
 import type { JobAttachment, JobEvent } from "../../../src/index.ts";
 
+export async function gathered<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
 /** Everything that comes, up to the end. */
 export async function allEvents(attachment: JobAttachment): Promise<JobEvent[]> {
-  return await Array.fromAsync(attachment);
+  return await gathered(attachment);
 }
 
 /** What was printed, to all sources or to one. */

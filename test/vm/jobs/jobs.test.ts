@@ -12,7 +12,7 @@ import {
 import { runProgram } from "../lifecycle-support.ts";
 import { useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
-import { allEvents, gapsOf, textOf, untilPrinted } from "./jobs-support.ts";
+import { allEvents, gapsOf, gathered, textOf, untilPrinted } from "./jobs-support.ts";
 
 export const needs: Needs = ["running"];
 
@@ -197,7 +197,7 @@ describe("replay", () => {
 
   test("follows the log to the end of the job", async () => {
     const slow = await shell("echo first; sleep 0.3; echo last");
-    const entries = await Array.fromAsync(await slow.followLogs());
+    const entries = await gathered(await slow.followLogs());
     assert.deepEqual(
       entries.map((entry) => [entry.source, entry.text(), entry.sessionId]),
       ["first\n", "last\n"].map((text) => ["stdout", text, entries[0]?.sessionId]),
