@@ -290,7 +290,9 @@ export class RunningSandbox {
     this.#agent.setClock();
   }
 
-  #session(options: Pick<SessionOptions, "id" | "tty" | "client" | "hasExited" | "begin" | "printed">): Session {
+  #session(
+    options: Pick<SessionOptions, "id" | "tty" | "client" | "hasExited" | "begin" | "printed">,
+  ): Session {
     const session = new Session({
       ...options,
       log: this.#logs.exec,

@@ -103,7 +103,10 @@ export class JobAttachment implements AsyncDisposable, AsyncIterable<JobEvent> {
     const { record, sandbox } = await operation.wait(findJob(control, id));
     const path = sandbox.paths.execLog;
     if (hasEnded(record)) {
-      const from = within(record, begin(record.printed) ?? { position: endOf(record), printed: record.printed });
+      const from = within(
+        record,
+        begin(record.printed) ?? { position: endOf(record), printed: record.printed },
+      );
       const attachment = new this(control, { record, path, from }, null, readOnly);
       attachment.#finishFrom(record);
       return attachment;

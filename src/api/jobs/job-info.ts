@@ -79,7 +79,11 @@ export async function findJob(control: SandboxControl, id: string): Promise<Foun
 /** Of a sandbox that is down without having said how its jobs ended, they are lost. */
 function asItIs(record: JobRecord, status: SandboxStatus): JobRecord {
   if (hasEnded(record) || !isTerminal(status) || status === "suspended") return record;
-  return { ...record, state: "lost", lost: `the sandbox is ${status}, and it was not told how the job ended` };
+  return {
+    ...record,
+    state: "lost",
+    lost: `the sandbox is ${status}, and it was not told how the job ended`,
+  };
 }
 
 /** Why it could not be started; null: it could. */

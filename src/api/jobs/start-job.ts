@@ -33,7 +33,9 @@ export async function startJob(
     if (input !== null && input.length > mostInputBytes) {
       throw new InvalidConfigError(
         `the input of ${input.length} bytes is too long for a command that nobody holds: it may have ${mostInputBytes}`,
-        { hint: "Write it to a file of the sandbox and redirect that, or use stdinPipe(), attach and write it." },
+        {
+          hint: "Write it to a file of the sandbox and redirect that, or use stdinPipe(), attach and write it.",
+        },
       );
     }
     const answer = await ask(control, operation, {

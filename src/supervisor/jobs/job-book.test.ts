@@ -27,7 +27,10 @@ test("what is put is on the disk when that is said, and there again", async () =
   await book.close();
   const again = await JobBook.open(path, quiet);
   assert.equal(again.get("a")?.state, "exited");
-  assert.deepEqual([...again.records].map(({ id }) => id), ["a", "b"]);
+  assert.deepEqual(
+    [...again.records].map(({ id }) => id),
+    ["a", "b"],
+  );
 });
 
 test("of those that have ended the oldest go, and none that runs", async () => {

@@ -57,7 +57,7 @@ export class JobBook {
       this.#records.delete(each.id);
       ended--;
     }
-    this.#begin();
+    void this.#begin();
   }
 
   /** Resolves when everything is on the disk. @throws IoError when it cannot be written: that is tried again */
@@ -69,14 +69,14 @@ export class JobBook {
   /** Has nothing written from now on: another sandbox's may come to its place. */
   async leaveDisk(): Promise<void> {
     this.#isOnDisk = false;
-    await this.close();
+    clearTimeout(this.#retry);
+    await this.#writing?.catch(() => undefined);
   }
 
-  /** Resolves when nothing is on its way to the disk. What could not be written is noted. */
+  /** Writes what is not written yet, and nothing after that. What could not be written is noted. */
   async close(): Promise<void> {
     await this.saved().catch(() => undefined);
-    await this.#writing?.catch(() => undefined);
-    clearTimeout(this.#retry);
+    await this.leaveDisk();
   }
 
   #begin(): Promise<void> {

@@ -4,7 +4,15 @@ import { duplexPair } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { connect, control, exited, output, outputsEnded, request, started } from "../../../test/support/talking-guest.ts";
+import {
+  connect,
+  control,
+  exited,
+  output,
+  outputsEnded,
+  request,
+  started,
+} from "../../../test/support/talking-guest.ts";
 import { JobNotFoundError } from "../../errors/index.ts";
 import { FrameKind } from "../../protocol/frame.ts";
 import { INITIAL_CREDIT, MAX_DATA_PAYLOAD } from "../../protocol/generated/limits.ts";
@@ -131,7 +139,10 @@ test("one who never asks for more holds no job up, and one who asks is told how 
   }
   assert.equal(slow.reports.length, 1);
   const printed = quick.reports.map((report) => report.printed);
-  assert.deepEqual(printed, printed.toSorted((a, b) => a - b));
+  assert.deepEqual(
+    printed,
+    printed.toSorted((a, b) => a - b),
+  );
   await say(exited, outputsEnded);
   await until(() => slow.heard.includes("Done") && quick.heard.includes("Done"));
   const last = slow.reports.at(-1);

@@ -29,7 +29,9 @@ test("one that prints more than is kept waits for nobody, takes no memory, and w
   const supervisor = await processOf(home, "flood", "supervisor");
   const before = await resident(supervisor);
   const job = await sandbox.execDetachedWith("sh", (e) =>
-    e.args(["-c", `echo begun; read go; yes 0123456789abcde | head -c ${size * mebibyte}; echo end`]).stdinPipe(),
+    e
+      .args(["-c", `echo begun; read go; yes 0123456789abcde | head -c ${size * mebibyte}; echo end`])
+      .stdinPipe(),
   );
   const fast = await job.attach({ replayRecent: Infinity });
   const slow = await job.attach({ replayRecent: Infinity });
@@ -43,7 +45,8 @@ test("one that prints more than is kept waits for nobody, takes no memory, and w
   for await (const event of fast) {
     if (event.kind === "output") read += event.data.length;
     else if (event.kind === "gap") missed += event.bytes;
-    if (event.kind === "output" && read % (4 * mebibyte) < 65536) most = Math.max(most, await resident(supervisor));
+    if (event.kind === "output" && read % (4 * mebibyte) < 65536)
+      most = Math.max(most, await resident(supervisor));
   }
   assert.equal(read + missed, whole);
   // Nobody has read from the other one meanwhile.

@@ -28,7 +28,10 @@ test("a job is started, listed, looked at, and waited for", async () => {
   assert.match(list.stdout, /^JOB +STATE +CODE +STARTED +COMMAND\n[0-9a-f]{8} +exited +3 .* sh -c echo out/);
   assert.equal((await home.msb("jobs", "-q", "box")).stdout, `${id}\n`);
   const [job] = JSON.parse((await home.msb("jobs", "box", "--format", "json")).stdout) as unknown[];
-  const one = JSON.parse((await home.msb("jobs", "box", id, "--format", "json")).stdout) as Record<string, unknown>;
+  const one = JSON.parse((await home.msb("jobs", "box", id, "--format", "json")).stdout) as Record<
+    string,
+    unknown
+  >;
   assert.deepEqual(one, job);
   assert.deepEqual(
     [one["id"], one["state"], one["code"], one["timeout_ms"], one["output_bytes"]],
@@ -44,7 +47,7 @@ test("stdin goes to a job, its end and signals when they are asked for", async (
   const attached = home.start(["attach", "box", id], null);
   attached.child.stdin?.write("one\n");
   await attached.stdoutHas("one\n");
-  const other = await home.start(["attach", "box", id], "two\n");
+  const other = home.start(["attach", "box", id], "two\n");
   await attached.stdoutHas("two\n");
   assert.equal((await home.msb("jobs", "box", id, "--eof", "--wait")).code, 0);
   assert.equal((await attached.result).code, 0);

@@ -67,7 +67,10 @@ test("what is known of jobs outlives their sandbox, and its supervisor", { timeo
       [third.id, "running", null],
     ],
   );
-  assert.equal((await (await sandbox.getJob(killed.id)).logs()).map((entry) => entry.text()).join(""), "first 1\n");
+  assert.equal(
+    (await (await sandbox.getJob(killed.id)).logs()).map((entry) => entry.text()).join(""),
+    "first 1\n",
+  );
 
   // Its machine dies.
   const lost = third.wait();
@@ -88,7 +91,10 @@ test("what is known of jobs outlives their sandbox, and its supervisor", { timeo
 
 test("a stop in order ends jobs as they want to end", { timeout }, async () => {
   const sandbox = await create("stops");
-  const job = await sandbox.execDetached("sh", ["-c", "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done"]);
+  const job = await sandbox.execDetached("sh", [
+    "-c",
+    "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done",
+  ]);
   await untilPrinted(await job.attach({ replayRecent: 10 }), "ready");
   const ended = job.wait();
   await sandbox.stop();
@@ -96,7 +102,10 @@ test("a stop in order ends jobs as they want to end", { timeout }, async () => {
   const handle = await Sandbox.get("stops");
   const [info] = await handle.listJobs();
   assert.deepEqual([info?.state, info?.code], ["exited", 4]);
-  assert.equal(textOf(await allEvents(await (await handle.getJob(job.id)).attach({ replayRecent: 4 }))), "bye\n");
+  assert.equal(
+    textOf(await allEvents(await (await handle.getJob(job.id)).attach({ replayRecent: 4 }))),
+    "bye\n",
+  );
   await handle.destroy();
 });
 

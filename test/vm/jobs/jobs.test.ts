@@ -95,7 +95,9 @@ describe("a job", () => {
 
   test("on a terminal has a size, and an end of input that is typed", async () => {
     const job = await sandbox.execDetachedWith("sh", (e) =>
-      e.args(["-c", "trap 'stty size' WINCH; echo ready; while read -r line; do echo got $line; done"]).tty(true),
+      e
+        .args(["-c", "trap 'stty size' WINCH; echo ready; while read -r line; do echo got $line; done"])
+        .tty(true),
     );
     await using attachment = await job.attach({ replayRecent: 100 });
     await untilPrinted(attachment, "ready");
@@ -154,7 +156,9 @@ describe("a job", () => {
     const job = await shell("sleep 1000");
     const attachment = await job.attach();
     await assert.rejects(attachment.writeStdin("x"), InvalidConfigError);
-    const reader = await (await sandbox.execDetachedWith("cat", (e) => e.stdinPipe())).attach({ readOnly: true });
+    const reader = await (
+      await sandbox.execDetachedWith("cat", (e) => e.stdinPipe())
+    ).attach({ readOnly: true });
     await assert.rejects(reader.writeStdin("x"), InvalidConfigError);
     await assert.rejects(reader.resize(1, 1), InvalidConfigError);
     await attachment.detach();

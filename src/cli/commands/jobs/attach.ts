@@ -60,7 +60,9 @@ export const attach = defineCommand({
         else if (event.kind === "output")
           await writeAll(event.source === "stderr" ? process.stderr : process.stdout, event.data);
         else if (options.quiet !== true)
-          err(`${isOwnTerminal ? "\r\n" : ""}msb: ${String(event.bytes)} bytes of its output are not in the log.\n`);
+          err(
+            `${isOwnTerminal ? "\r\n" : ""}msb: ${String(event.bytes)} bytes of its output are not in the log.\n`,
+          );
       }
     } finally {
       input[Symbol.dispose]();

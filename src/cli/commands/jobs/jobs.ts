@@ -20,7 +20,10 @@ export const jobs = defineCommand({
     "msb jobs demo 3f9a1c02 --signal TERM --wait",
     "msb jobs -q demo",
   ],
-  operands: [{ name: "NAME", required: true, completes: "sandbox" }, { name: "JOB", required: false }],
+  operands: [
+    { name: "NAME", required: true, completes: "sandbox" },
+    { name: "JOB", required: false },
+  ],
   options: {
     format: formatOption,
     quiet: flag({ short: "q", description: "Print only the ids, one a line", conflicts: ["format"] }),
