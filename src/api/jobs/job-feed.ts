@@ -3,7 +3,8 @@ import { ProtocolError } from "../../errors/index.ts";
 import { decodeFailure } from "../../protocol/failure.ts";
 import type { JobAccess, JobReportMessage, Message } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
-import type { BorrowedConnection, SandboxControl } from "../control/sandbox-control.ts";
+import type { SandboxControl } from "../control/sandbox-control.ts";
+import type { BorrowedConnection } from "../control/sandbox-link.ts";
 
 /** What the supervisor tells of a job: the newest counts, and the next comes when it is asked for. */
 export class JobFeed implements StreamHandler {
