@@ -14,6 +14,8 @@ import type { JobBook } from "./job-book.ts";
 const SIGKILL = 9;
 /** Those who are told of a job's output, and write to it. */
 const mostAttachments = 64;
+/** Of what a guest gives as a reason so many characters are kept. */
+const longestReason = 1024;
 
 export interface JobOptions {
   readonly record: JobRecord;
@@ -64,6 +66,8 @@ export class Job implements ClientStream {
     });
     this.#beginning.promise.catch(() => undefined);
     this.#session = begin(this);
+    // One that is taken over may have had its end of input before.
+    this.#inputOver ||= this.#session.stdinOver;
     book.put(this.#record);
     if (record.state === "running") this.#armLimit();
   }
@@ -171,7 +175,7 @@ export class Job implements ClientStream {
         return;
       case "ExecFailed": {
         const { stage, errno, message: text } = message;
-        this.#end({ state: "failed", failure: { stage, errno, message: text } });
+        this.#end({ state: "failed", failure: { stage, errno, message: text.slice(0, longestReason) } });
         this.#beginning.resolve({ failed: message });
         this.#settled.resolve();
         return;
@@ -212,7 +216,7 @@ export class Job implements ClientStream {
     if (this.#isKept) {
       for (const attachment of this.#attachments) attachment.fail(error);
     } else if (hasEnded(this.#record)) this.#change({ logTo: this.#log.position });
-    else this.#end({ state: "lost", lost: error.message });
+    else this.#end({ state: "lost", lost: error.message.slice(0, longestReason) });
     this.#beginning.reject(error);
     this.#settled.resolve();
   }

@@ -85,6 +85,11 @@ export class Session implements SessionSink {
     return this.#agentSession.stdinRoom;
   }
 
+  /** Whether that has ended, or it takes none any more. */
+  get stdinOver(): boolean {
+    return this.#agentSession.stdinOver;
+  }
+
   /** What to do about what the client sends on its stream. */
   get clientHandler(): StreamHandler {
     return {

@@ -113,7 +113,8 @@ test("jobs are suspended with their sandbox, copied with it, and go back with it
   const name = "moves";
   let sandbox = await create(name);
   const job = await counter(sandbox);
-  const limited = await sandbox.execDetachedWith("sleep", (e) => e.arg("1000").timeout(60_000));
+  const limited = await sandbox.execDetachedWith("sleep", (e) => e.arg("1000").stdinPipe().timeout(60_000));
+  await limited.eof();
   assert.equal(await count(job, "a"), "a 1\n");
   const waiting = job.wait();
   waiting.catch(() => undefined);
@@ -128,7 +129,11 @@ test("jobs are suspended with their sandbox, copied with it, and go back with it
   const again = await sandbox.getJob(job.id);
   assert.equal(await count(again, "b"), "b 2\n");
   assert.equal(textOf(await allEventsUpTo(again, "b 2\n")), "a 1\nb 2\n");
-  await (await sandbox.getJob(limited.id)).kill();
+  const sleeping = await sandbox.getJob(limited.id);
+  await using toNobody = await sleeping.attach();
+  await toNobody.writeStdin("after its end");
+  await sleeping.kill();
+  assert.equal((await sleeping.wait()).code, 137);
 
   // A copy has the same job, and not what it had printed before.
   const child = await sandbox.fork("moves-child");
