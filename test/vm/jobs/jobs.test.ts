@@ -94,20 +94,16 @@ describe("a job", () => {
   });
 
   test("on a terminal has a size, and an end of input that is typed", async () => {
-    const job = await sandbox.execDetachedWith("sh", (e) =>
-      e
-        .args(["-c", "trap 'stty size' WINCH; echo ready; while read -r line; do echo got $line; done"])
-        .tty(true),
-    );
+    const job = await sandbox.execDetachedWith("sh", (e) => e.tty(true));
     await using attachment = await job.attach({ replayRecent: 100 });
-    await untilPrinted(attachment, "ready");
+    await untilPrinted(attachment, "# ");
     await attachment.resize(33, 77);
-    await attachment.writeStdin("word\n");
-    const events = await untilPrinted(attachment, "got word");
-    assert.match(textOf(events, "output"), /33 77/);
-    await attachment.writeStdin("\x04");
+    await attachment.writeStdin("stty size\n");
+    const events = await untilPrinted(attachment, "33 77");
+    assert.equal(textOf(events, "stdout"), "");
+    await attachment.writeStdin("exit 6\n\x04");
     await allEvents(attachment);
-    assert.equal((await job.wait()).code, 0);
+    assert.equal((await job.wait()).code, 6);
   });
 
   test("gets signals, and is killed", async () => {
