@@ -340,6 +340,12 @@ export const commandEntries: CommandEntries = [
     load: async () => (await import("./commands/sandbox/modify.ts")).modify,
   },
   { names: ["exec"], group: sandboxes, load: async () => (await import("./commands/sandbox/exec.ts")).exec },
+  { names: ["jobs"], group: sandboxes, load: async () => (await import("./commands/jobs/jobs.ts")).jobs },
+  {
+    names: ["attach"],
+    group: sandboxes,
+    load: async () => (await import("./commands/jobs/attach.ts")).attach,
+  },
   {
     names: ["copy", "cp"],
     group: sandboxes,
