@@ -77,21 +77,25 @@ function addonModule(names: readonly string[]): string {
   `;
 }
 
-/**
- * Leaves each program out of its starter, which imports it from the file beside its own.
- *
- * @param programs by their starters, as absolute paths
- */
-export function separatePrograms(programs: ReadonlyMap<string, string>): Plugin {
+/** A program that is left out of the bundle of who imports it. Paths are absolute. */
+export interface SeparateProgram {
+  readonly importer: string;
+  readonly program: string;
+  /** Where the bundle finds it. */
+  readonly specifier: string;
+}
+
+/** Leaves programs out of the bundles of who imports them, which import them from files of their own. */
+export function separatePrograms(programs: readonly SeparateProgram[]): Plugin {
   return {
     name: "separate-programs",
     setup: (build) => {
       build.onResolve({ filter: /^\.\.?\// }, async ({ path, importer, kind, resolveDir, pluginData }) => {
-        const program = programs.get(importer);
-        if (program === undefined || kind !== "dynamic-import" || pluginData === separating) return undefined;
+        const separate = programs.filter((one) => one.importer === importer);
+        if (separate.length === 0 || kind !== "dynamic-import" || pluginData === separating) return undefined;
         const resolved = await build.resolve(path, { kind, importer, resolveDir, pluginData: separating });
-        if (resolved.path !== program) return undefined;
-        return { path: path.replace(/\.ts$/, ".js"), external: true };
+        const found = separate.find(({ program }) => program === resolved.path);
+        return found === undefined ? undefined : { path: found.specifier, external: true };
       });
     },
   };

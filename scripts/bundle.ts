@@ -1,7 +1,13 @@
 import { chmod, copyFile, readFile, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { build, type Metafile } from "esbuild";
-import { lazyBuiltins, plainAddon, requiredBuiltins, separatePrograms } from "./bundle-plugins.ts";
+import {
+  lazyBuiltins,
+  plainAddon,
+  requiredBuiltins,
+  separatePrograms,
+  type SeparateProgram,
+} from "./bundle-plugins.ts";
 
 /** Marked executable. By its place in `src/`, as all these. */
 const COMMAND = "cli/main.ts";
@@ -14,11 +20,15 @@ const STARTERS: Readonly<Record<string, string>> = {
   [COMMAND]: "cli/dispatch.ts",
   "supervisor/main.ts": "supervisor/program.ts",
 };
+/** What a command of the command line loads when it is asked for, by who loads it: its packages are large, and no other command is to read them. */
+const LATER: Readonly<Record<string, string>> = {
+  "cli/commands/host/mcp.ts": "mcp/program.ts",
+};
 /** Says which Node is needed, where this one is too old. */
 const FIRST = "require-node.ts";
 /** A thread of the supervisor's, started for a sandbox that has directories of the host. */
 const FILE_SERVER = "file-server/worker.ts";
-const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), FILE_SERVER];
+const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), ...Object.values(LATER), FILE_SERVER];
 
 /** The dashboard's page, which runs in a browser. */
 const PAGE = "dashboard/page";
@@ -59,14 +69,12 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     external: OPTIONAL,
     logLevel: "warning",
     plugins: [
-      separatePrograms(
-        new Map(
-          Object.entries(STARTERS).map(([starter, program]) => [
-            join(source, starter),
-            join(source, program),
-          ]),
+      separatePrograms([
+        ...Object.entries(STARTERS).map(([starter, program]) => separated(source, starter, starter, program)),
+        ...Object.entries(LATER).map(([importer, program]) =>
+          separated(source, importer, "cli/dispatch.ts", program),
         ),
-      ),
+      ]),
       lazyBuiltins,
       requiredBuiltins,
       plainAddon,
@@ -101,6 +109,16 @@ async function bundlePage(root: string, dist: string): Promise<Metafile> {
   });
   await Promise.all(PAGE_FILES.map((name) => copyFile(join(source, name), join(dist, PAGE, name))));
   return metafile;
+}
+
+/** @param bundled the program in whose bundle the importer is */
+function separated(source: string, importer: string, bundled: string, program: string): SeparateProgram {
+  const specifier = relative(dirname(bundled), compiled(program));
+  return {
+    importer: join(source, importer),
+    program: join(source, program),
+    specifier: specifier.startsWith(".") ? specifier : `./${specifier}`,
+  };
 }
 
 /** `cli/main.ts` → `cli/main.js`. */

@@ -1,12 +1,12 @@
 import type { WaitOptions } from "../../host/operation.ts";
-import { NetworkedSandbox } from "../network/networked-sandbox.ts";
+import { SandboxWithJobs } from "../jobs/sandbox-with-jobs.ts";
 import { emitEvent } from "./emit.ts";
 import type { EmitResult, EventOptions } from "./event-types.ts";
 import { SandboxEvents } from "./sandbox-events.ts";
 import { Subscription, type EventCallback } from "./subscription.ts";
 
 /** What programs in a sandbox tell, and are told. */
-export class EventedSandbox extends NetworkedSandbox {
+export class EventedSandbox extends SandboxWithJobs {
   /**
    * Has a function called with each event of a name that programs in the sandbox tell (`msb-emit NAME JSON`, or a line of JSON at
    * `/run/agent.sock`), in their order. `*` at the end of a name stands for everything, so `*` alone for all events, and

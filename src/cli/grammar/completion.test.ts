@@ -47,7 +47,12 @@ test("commands and their aliases", async () => {
   assert.deepEqual(await values("", "e"), ["exec", "emit", "events"]);
   assert.deepEqual(await values("emit", "d"), ["demo"]);
   assert.deepEqual(await values("events demo", "--n"), ["--name"]);
+  assert.deepEqual(await values("jobs", "d"), ["demo"]);
+  assert.deepEqual(await values("jobs demo 3f9a1c02", "--s"), ["--signal"]);
+  assert.deepEqual(await values("attach", "d"), ["demo"]);
   assert.deepEqual(await values("prune", "--o"), ["--older-than"]);
+  assert.deepEqual(await values("", "mc"), ["mcp"]);
+  assert.deepEqual(await values("mcp", "--ht"), ["--http"]);
   assert.deepEqual(await values("", "das"), ["dashboard"]);
   assert.deepEqual(await values("dashboard", "--p"), ["--port"]);
   assert.deepEqual(await values("branch demo", "--n"), ["--name", "--names", "--notify"]);

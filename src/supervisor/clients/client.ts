@@ -14,6 +14,7 @@ import type { CommandServices } from "../services/commands.ts";
 import type { DiskServices } from "../services/disk-hold.ts";
 import type { EventServices } from "../services/events/event-services.ts";
 import type { FileServices } from "../services/files.ts";
+import type { JobServices } from "../services/jobs.ts";
 import type { LifecycleServices } from "../services/lifecycle.ts";
 import type { LogServices } from "../services/log-growth.ts";
 import type { MetricsServices } from "../services/metrics.ts";
@@ -28,6 +29,7 @@ export interface ClientServices
     DiskServices,
     EventServices,
     FileServices,
+    JobServices,
     LifecycleServices,
     LogServices,
     MetricsServices,

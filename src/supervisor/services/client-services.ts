@@ -2,6 +2,7 @@ import { registerCommands, type CommandServices } from "./commands.ts";
 import { registerDisk, type DiskServices } from "./disk-hold.ts";
 import { registerEvents, type EventServices } from "./events/event-services.ts";
 import { registerFiles, type FileServices } from "./files.ts";
+import { registerJobs, type JobServices } from "./jobs.ts";
 import { registerLifecycle, type LifecycleServices } from "./lifecycle.ts";
 import { registerLogs, type LogServices } from "./log-growth.ts";
 import { registerMetrics, type MetricsServices } from "./metrics.ts";
@@ -15,6 +16,7 @@ export function clientServices(
     DiskServices &
     EventServices &
     FileServices &
+    JobServices &
     LifecycleServices &
     LogServices &
     MetricsServices &
@@ -26,6 +28,7 @@ export function clientServices(
   registerDisk(registry, sandbox);
   registerEvents(registry, sandbox);
   registerFiles(registry, sandbox);
+  registerJobs(registry, sandbox);
   registerLifecycle(registry, sandbox);
   registerLogs(registry, sandbox);
   registerMetrics(registry, sandbox);
