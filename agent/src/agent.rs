@@ -9,6 +9,7 @@ use crate::files::Files;
 use crate::generated::messages::{AgentHello, GuestNetwork, Message, OutOfMemory};
 use crate::guest::freeze::Frozen;
 use crate::guest::{BareRoot, Installed};
+use crate::inside::{self, Inside};
 use crate::modules::Modules;
 use crate::protocol::port::{Port, Received};
 use crate::protocol::stream::Streams;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 const PORT: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
 const FILES: u64 = u64::MAX - 2;
+const SOCKET: u64 = u64::MAX - 3;
 /// Reads from the port before anyone else gets a turn; 256 KiB if it has so much.
 const READS_PER_TURN: usize = 4;
 /// How long an output that writes in crumbs is left alone to collect some; too short for anyone to see.
@@ -95,6 +97,7 @@ pub struct Agent {
     oom_kills: u64,
     sessions: BTreeMap<u32, Session>,
     files: Files,
+    inside: Inside,
     deferred: Deferred,
     /// Outputs that may have something to read, in the order in which they get their turns.
     turns: VecDeque<(u32, Channel)>,
@@ -141,6 +144,7 @@ impl Agent {
             oom_kills: 0,
             sessions: BTreeMap::new(),
             files,
+            inside: Inside::default(),
             deferred: Deferred::default(),
             turns: VecDeque::new(),
             later: Vec::new(),
@@ -180,6 +184,8 @@ impl Agent {
         self.end_graces();
         self.pump_outputs()?;
         self.files.pump(&mut self.streams, &mut self.port);
+        self.inside
+            .pump(&mut self.streams, &mut self.port, &self.epoll);
         self.take_deferred()?;
         self.port.flush(&self.epoll, PORT)?;
         let timeout = self.timeout()?;
@@ -189,6 +195,8 @@ impl Agent {
                 PORT => self.receive()?,
                 SIGNALS => self.take_signals()?,
                 FILES => self.files.clear_wake(),
+                SOCKET => self.inside.accept(&self.epoll),
+                token if inside::is_connection(token) => self.inside.event(token, &self.epoll),
                 token => self.session_event(token)?,
             }
         }
@@ -197,7 +205,9 @@ impl Agent {
 
     /// Milliseconds that the next wait may take, -1 for any time.
     fn timeout(&mut self) -> Result<i32, Stop> {
-        if self.port.has_room() && (!self.turns.is_empty() || self.files.waiting()) {
+        if self.port.has_room() && (!self.turns.is_empty() || self.files.waiting())
+            || self.inside.waiting()
+        {
             return Ok(0);
         }
         let grace = self.graces.front().map(|(until, _)| *until);
@@ -207,12 +217,10 @@ impl Agent {
             .map(|at| at.saturating_duration_since(now))
             .chain(self.shutdown_wait()?)
             .min();
-        let wait = match wait {
-            Some(wait) => wait,
-            None => return Ok(-1),
-        };
         // Rounded up, so that a wait does not end just before its time.
-        Ok((wait.as_micros().min(60_000_000) as i32 + 999) / 1000)
+        Ok(wait.map_or(-1, |wait| {
+            (wait.as_micros().min(60_000_000) as i32 + 999) / 1000
+        }))
     }
 
     /// Takes the shutdown, if there is one, as far as it goes now.

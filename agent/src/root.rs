@@ -15,6 +15,7 @@ use std::fs;
 use std::io::Result;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::io::OwnedFd;
+use std::path::Path;
 
 /// File systems whose content is lost memory (linux/magic.h): only of these may the initramfs be emptied.
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
@@ -134,10 +135,11 @@ fn enter_layers(root: &LayeredRoot) -> std::result::Result<Option<OwnedFd>, Boot
 /// Moves the new root over the initramfs, as switch_root(8) does. A plain chroot would do for files, but inside one the
 /// kernel refuses user namespaces.
 fn switch_root() -> Result<()> {
+    let own = fs::read_link("/proc/self/exe")?;
     for mount in ["/dev", "/sys", "/proc"] {
         sys::detach_mount(mount)?;
     }
-    empty_initramfs()?;
+    empty_initramfs(&own)?;
     std::env::set_current_dir(ROOT)?;
     sys::mount(ROOT, "/", "", sys::MOUNT_MOVE, "")?;
     let here = CStr::from_bytes_with_nul(b".\0").unwrap_or_default();
@@ -145,8 +147,9 @@ fn switch_root() -> Result<()> {
     std::env::set_current_dir("/")
 }
 
-/// Gives the memory of the initramfs back. Mounts in it stay.
-fn empty_initramfs() -> Result<()> {
+/// Gives the memory of the initramfs back. Mounts in it stay, and so does the agent's own file: it is in use, and one without a name could
+/// not be mounted as a program of the guest's.
+fn empty_initramfs(own: &Path) -> Result<()> {
     let magic = sys::file_system("/")?.magic;
     if magic != RAMFS_MAGIC && magic != TMPFS_MAGIC {
         return Ok(());
@@ -154,7 +157,7 @@ fn empty_initramfs() -> Result<()> {
     let device = fs::metadata("/")?.dev();
     for entry in fs::read_dir("/")?.flatten() {
         let metadata = entry.metadata()?;
-        if metadata.dev() != device {
+        if metadata.dev() != device || entry.path() == own {
             continue;
         }
         // What cannot be removed costs memory and nothing else.

@@ -9,6 +9,8 @@ import type {
   Message,
   MountMessage,
   StatsMessage,
+  TellInsideMessage,
+  ToldInsideMessage,
 } from "../protocol/generated/messages.ts";
 import { PROTOCOL_VERSION } from "../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../protocol/stream.ts";
@@ -157,6 +159,19 @@ export class AgentLink {
    */
   openFiles(request: Message, handler: StreamHandler, over?: () => void): Stream {
     return this.#streams.open(request, handler, over);
+  }
+
+  /** Has the guest tell what its programs tell, until the stream is aborted. */
+  listenInside(handler: StreamHandler): Stream {
+    return this.#streams.open({ type: "ListenInside" }, handler);
+  }
+
+  /** Tells those programs of the guest of an event that listen for it. */
+  async tellInside(event: TellInsideMessage): Promise<ToldInsideMessage> {
+    return await this.#request(event, (answer) => {
+      if (answer.type !== "ToldInside") throw unexpected(answer.type);
+      return answer;
+    });
   }
 
   /** Resolves when the agent has answered a ping that was sent after this call. */

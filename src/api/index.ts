@@ -53,6 +53,15 @@ export type {
   SecretPlannedChange,
 } from "./modify/modification-plan.ts";
 export type { WaitOptions } from "../host/operation.ts";
+export {
+  SandboxEventKinds,
+  type EmitResult,
+  type EventData,
+  type EventOptions,
+  type SandboxEventKind,
+} from "./events/event-types.ts";
+export { SandboxEvents } from "./events/sandbox-events.ts";
+export { Subscription, type EventCallback } from "./events/subscription.ts";
 export type { EnvInput, EnvPair } from "../config/env.ts";
 export type { PairsInput } from "../config/pairs.ts";
 export { ExecEventType, type ExecEvent } from "./exec/exec-event.ts";

@@ -369,6 +369,7 @@ export const commandEntries: CommandEntries = [
     group: sandboxes,
     load: async () => (await import("./commands/sandbox/touch.ts")).touch,
   },
+  { names: ["emit"], group: sandboxes, load: async () => (await import("./commands/events/emit.ts")).emit },
   poolFamily,
   {
     names: ["list", "ls"],
@@ -390,6 +391,11 @@ export const commandEntries: CommandEntries = [
     names: ["metrics"],
     group: inspection,
     load: async () => (await import("./commands/sandbox/metrics.ts")).metrics,
+  },
+  {
+    names: ["events"],
+    group: inspection,
+    load: async () => (await import("./commands/events/events.ts")).events,
   },
   { names: ["port"], group: inspection, load: async () => (await import("./commands/network/port.ts")).port },
   networkFamily,

@@ -15,6 +15,8 @@ import type {
   Message,
   MetricsMessage,
   PausedCalls,
+  TellInsideMessage,
+  ToldInsideMessage,
   StartJobMessage,
 } from "../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../protocol/stream.ts";
@@ -70,6 +72,8 @@ export interface RunningSandboxOptions {
 
 /** Each has a thread in the guest while it lasts. */
 const mostFileStreams = 256;
+/** Bytes of events that programs of the guest are about to be told. */
+const mostTelling = 16 * 1024 * 1024;
 /** How long a machine whose connection broke may take to end, and what it left there to be read, ms. */
 const lastWordsMs = 1_000;
 
@@ -96,6 +100,7 @@ export class RunningSandbox {
   #isCaptured = false;
   #copies = { count: 0, heldMs: 0 };
   #fileStreams = 0;
+  #telling = 0;
 
   constructor({
     sandbox,
@@ -347,6 +352,29 @@ export class RunningSandbox {
     });
     this.#fileStreams++;
     return relay.clientHandler;
+  }
+
+  /** Has the guest tell what its programs tell. */
+  listenInside(handler: StreamHandler): Stream {
+    return this.#agent.listenInside(handler);
+  }
+
+  /** @throws RuntimeError when too much is under way */
+  async tellInside(event: TellInsideMessage): Promise<ToldInsideMessage> {
+    const bytes = event.data.length;
+    if (this.#telling + bytes > mostTelling) {
+      throw new RuntimeError(`too many events are on their way into sandbox ${this.#name}`, {
+        hint: "Wait for what emit() returns before the next one.",
+      });
+    }
+    this.#pause.call();
+    this.#limits.activity();
+    this.#telling += bytes;
+    try {
+      return await this.#unlessEnding(this.#agent.tellInside(event));
+    } finally {
+      this.#telling -= bytes;
+    }
   }
 
   async ping(): Promise<void> {

@@ -6,7 +6,7 @@ export class StateFile {
   #state: SandboxState;
   #writing: Promise<void> = Promise.resolve();
   #isOnDisk = true;
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Set<(state: SandboxState) => void>();
 
   constructor(path: string, state: SandboxState) {
     this.#path = path;
@@ -28,7 +28,7 @@ export class StateFile {
     const written = this.#writing.then(() => (this.#isOnDisk ? writeState(this.#path, state) : undefined));
     this.#writing = written.catch(() => undefined);
     void this.#writing.then(() => {
-      for (const changed of this.#watchers) changed();
+      for (const changed of this.#watchers) changed(state);
     });
     return written;
   }
@@ -40,7 +40,7 @@ export class StateFile {
   }
 
   /** Calls back after each change, once it is on disk. @returns stops that */
-  watch(changed: () => void): () => void {
+  watch(changed: (state: SandboxState) => void): () => void {
     this.#watchers.add(changed);
     return () => {
       this.#watchers.delete(changed);

@@ -40,6 +40,9 @@ export interface SupervisorOptions {
   readonly releaseLock: () => void;
 }
 
+/** How long those who listen to events may take for the last of them, ms. */
+const lastEventsMs = 2_000;
+
 /** The process that owns one sandbox from its start to its end: its machines, one after the other, its lock, its clients, its signals. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -279,13 +282,16 @@ export class Supervisor {
     const remains = { ...this.#options, stateFile, clients: this.#clients, aside };
     const finished = finishSandbox(remains, this.#logs.runtime, exit, change);
     this.#life.ended();
-    end.reached(await finished);
+    const ended = await finished;
+    this.#life.events.end(ended);
+    end.reached(ended);
   }
 
   async #leave(): Promise<void> {
     const idle = this.#jobs.end();
     // Let the answers to those who wait for the end go out first.
     await new Promise(setImmediate);
+    await this.#life.events.taken(lastEventsMs);
     await this.#clients.farewell();
     // Whoever makes only sandboxes that remove themselves has nobody else who clears away what a killed supervisor has left.
     if (this.#options.sandbox.record.config.ephemeral) await sweepLeftovers(this.#options.home);

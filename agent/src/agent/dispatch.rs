@@ -1,7 +1,7 @@
 //! What the agent does with each frame of the supervisor's.
 
 use super::deferred::Kept;
-use super::{Agent, Stop, STILL};
+use super::{Agent, Stop, SOCKET, STILL};
 use crate::commands::session::{token, Channel, Session};
 use crate::commands::spawn;
 use crate::failure::{While, GUEST, PROTOCOL};
@@ -11,7 +11,7 @@ use crate::generated::messages::{
 };
 use crate::protocol::stream::{Event, Fault};
 use crate::sys::{self, ESHUTDOWN, SIGKILL};
-use crate::{guest, root, stats};
+use crate::{guest, inside, root, stats};
 use std::fs::File;
 use std::io;
 use std::os::unix::io::AsRawFd;
@@ -57,6 +57,7 @@ impl Agent {
                     }
                 }
                 Event::Aborted(stream, failure) => {
+                    self.inside.abort(stream);
                     if self.files.abort(stream, &failure) {
                         continue;
                     }
@@ -126,6 +127,11 @@ impl Agent {
             Message::StatsRequest => Message::Stats(stats::measure()),
             Message::Exec(exec) => return self.exec(stream, &exec),
             Message::HoldStill => return self.hold_still(stream),
+            Message::ListenInside => {
+                self.inside.listen(stream);
+                return Ok(());
+            }
+            Message::TellInside(event) => self.inside.tell(&event, &self.epoll),
             Message::FreezeDisk(messages::FreezeDisk { limit_ms }) => {
                 self.freeze_disk(stream, Duration::from_millis(limit_ms.into()));
                 return Ok(());
@@ -253,6 +259,9 @@ impl Agent {
         self.tmp_size_mib = mount.tmp_size_mib;
         self.network = mount.network.clone();
         self.null = Some(sys::open_null().during(GUEST, "/dev/null")?);
+        self.inside
+            .open(&self.epoll, SOCKET)
+            .during(GUEST, inside::SOCKET)?;
         // It may be saved here: every copy has to be seeded again.
         self.seeded = false;
         Ok(())

@@ -1580,6 +1580,52 @@ impl OutOfMemory {
     }
 }
 
+/// An event for the programs of the guest that listen for its name. `data` is JSON on one line; empty: it has none. Answered by ToldInside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TellInside {
+    pub name: String,
+    pub time_ms: u64,
+    pub data: Vec<u8>,
+}
+
+impl TellInside {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.name);
+        put_u53(out, self.time_ms);
+        put_bytes(out, &self.data);
+    }
+
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(TellInside {
+            name: reader.str()?,
+            time_ms: reader.u53()?,
+            data: reader.bytes()?,
+        })
+    }
+}
+
+/// How many programs listen for it, and how many of these have left so much unread that they miss it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToldInside {
+    pub listeners: u32,
+    pub missed: u32,
+}
+
+impl ToldInside {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.listeners);
+        put_u32(out, self.missed);
+    }
+
+    #[cfg(test)]
+    pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
+        Ok(ToldInside {
+            listeners: reader.u32()?,
+            missed: reader.u32()?,
+        })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     /// Half-close: this side sends no more data on the stream. Messages may follow.
@@ -1660,6 +1706,10 @@ pub enum Message {
     OutOfMemory(OutOfMemory),
     /// Somebody inside has asked for the guest's end (poweroff, halt, reboot).
     PowerOff,
+    /// Somebody listens to the events that programs of the guest tell at /run/agent.sock. They come as records (`src/protocol/event-records.ts`) until it is aborted. There is one such stream at most.
+    ListenInside,
+    TellInside(TellInside),
+    ToldInside(ToldInside),
 }
 
 impl Message {
@@ -1866,6 +1916,15 @@ impl Message {
                 message.encode(out);
             }
             Message::PowerOff => put_u8(out, 38),
+            Message::ListenInside => put_u8(out, 47),
+            Message::TellInside(message) => {
+                put_u8(out, 48);
+                message.encode(out);
+            }
+            Message::ToldInside(message) => {
+                put_u8(out, 49);
+                message.encode(out);
+            }
         }
     }
 
@@ -1912,6 +1971,8 @@ impl Message {
             64 => Message::Next,
             78 => Message::ReleaseDisk,
             32 => Message::StatsRequest,
+            47 => Message::ListenInside,
+            48 => Message::TellInside(TellInside::decode(&mut reader)?),
             _ => return Err(WireError::UnexpectedTag),
         };
         reader.end()?;
@@ -1950,6 +2011,7 @@ impl Message {
             36 => Message::Events,
             37 => Message::OutOfMemory(OutOfMemory::decode(&mut reader)?),
             38 => Message::PowerOff,
+            49 => Message::ToldInside(ToldInside::decode(&mut reader)?),
             _ => return Err(WireError::UnexpectedTag),
         };
         reader.end()?;

@@ -38,6 +38,10 @@ pub enum Service {
     Stats,
     /// What the guest tells unasked. There is one such stream, from Boot to the end.
     Events,
+    /// What programs of the guest tell, while somebody listens. The opener says that nobody does any more with Failure.
+    InsideEvents,
+    /// What programs of the guest are told.
+    InsideTelling,
 }
 
 impl Service {
@@ -69,6 +73,8 @@ impl Service {
             Message::FreezeDisk(_) => Some(Service::DiskFreeze),
             Message::Shutdown(_) => Some(Service::Shutdown),
             Message::StatsRequest => Some(Service::Stats),
+            Message::ListenInside => Some(Service::InsideEvents),
+            Message::TellInside(_) => Some(Service::InsideTelling),
             _ => None,
         }
     }
@@ -99,6 +105,8 @@ impl Service {
             Service::Shutdown => false,
             Service::Stats => false,
             Service::Events => matches!(message, Message::OutOfMemory(_) | Message::PowerOff),
+            Service::InsideEvents => false,
+            Service::InsideTelling => false,
         }
     }
 
@@ -144,6 +152,8 @@ impl Service {
             Service::Shutdown => matches!(message, Message::ShuttingDown),
             Service::Stats => matches!(message, Message::Stats(_)),
             Service::Events => false,
+            Service::InsideEvents => false,
+            Service::InsideTelling => matches!(message, Message::ToldInside(_)),
         }
     }
 
@@ -195,6 +205,11 @@ impl Service {
             Service::Shutdown => matches!(message, Message::ShuttingDown | Message::Failure(_)),
             Service::Stats => matches!(message, Message::Stats(_) | Message::Failure(_)),
             Service::Events => matches!(message, Message::Failure(_)),
+            Service::InsideEvents => matches!(message, Message::Failure(_)),
+            Service::InsideTelling => matches!(
+                message,
+                Message::ToldInside(_) | Message::Failure(_)
+            ),
         }
     }
 
@@ -216,6 +231,8 @@ impl Service {
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),
             Service::Events => (false, false),
+            Service::InsideEvents => (false, false),
+            Service::InsideTelling => (false, false),
         }
     }
 
@@ -237,6 +254,8 @@ impl Service {
             Service::Shutdown => (false, false),
             Service::Stats => (false, false),
             Service::Events => (false, false),
+            Service::InsideEvents => (true, false),
+            Service::InsideTelling => (false, false),
         }
     }
 }

@@ -19,6 +19,8 @@ use std::path::Path;
 
 /// Where the sandbox's scripts are, first in everyone's PATH.
 const SCRIPTS: &str = "/.msb/scripts";
+/// Where the agent's programs are, last in everyone's PATH.
+const PROGRAMS: &str = "/.msb/bin";
 /// Where the files are that are mounted over others.
 const ASIDE: &str = "/.msb/files";
 const HOST_NAME: &str = "/etc/hostname";
@@ -53,7 +55,7 @@ pub fn prepare(owner: Owner) -> std::result::Result<(), BootFailed> {
     }
     if places::is_directory("/etc/profile.d") {
         make_place(PROFILE, 0o644, owner)?;
-        let text = format!("export PATH=\"{SCRIPTS}:$PATH\"\n");
+        let text = format!("export PATH=\"{SCRIPTS}:$PATH:{PROGRAMS}\"\n");
         fill(PROFILE, text.as_bytes(), owner)?;
     }
     Ok(())

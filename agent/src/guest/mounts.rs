@@ -3,14 +3,15 @@
 use super::places;
 use crate::failure::{While, GUEST, MOUNT_POINT};
 use crate::generated::messages::BootFailed;
+use crate::inside::{emit, LINK, SOCKET};
 use crate::root::Owner;
 use crate::sys::{
     self, MOUNT_NO_DEVICES as NODEV, MOUNT_NO_EXEC as NOEXEC, MOUNT_NO_SUID as NOSUID,
 };
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io::{Error, Result};
-use std::os::unix::fs::MetadataExt;
+use std::io::{Error, ErrorKind, Result};
+use std::os::unix::fs::{symlink, MetadataExt};
 use std::os::unix::io::{AsRawFd, OwnedFd};
 
 const RUN: &str = "/run";
@@ -34,14 +35,36 @@ pub fn mount_all(tmp_size_mib: u32, owner: Owner) -> std::result::Result<(), Boo
         make_mount_point(target, owner)?;
         sys::mount(fs_type, target, fs_type, flags, options).during(GUEST, target)?;
     }
+    if let Err(error) = show_programs() {
+        eprintln!("agent: {} is not there: {error}", emit::PROGRAM);
+    }
     cover_all(tmp_size_mib, owner)
+}
+
+/// Programs of the agent's own file, which is in memory as long as the guest runs.
+fn show_programs() -> Result<()> {
+    places::make_directory("/.msb/bin", 0o755)?;
+    File::create(emit::PROGRAM)?;
+    sys::mount("/proc/self/exe", emit::PROGRAM, "", sys::MOUNT_BIND, "")
 }
 
 /// Mounts memory over the directories whose contents need not be kept.
 pub fn cover_all(tmp_size_mib: u32, owner: Owner) -> std::result::Result<(), BootFailed> {
     mount_memory(RUN, 0o755, "", owner).during(GUEST, RUN)?;
+    link_socket().during(GUEST, LINK)?;
     let size = format!(",size={tmp_size_mib}m");
     mount_memory(TMP, 0o1777, &size, owner).during(GUEST, TMP)
+}
+
+/// Gives the socket its name, where that is in memory and nobody has it.
+fn link_socket() -> Result<()> {
+    if !covers(RUN, fs::metadata("/")?.dev()) {
+        return Ok(());
+    }
+    match symlink(SOCKET, LINK) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Takes the memory away from over the root's directories: what is written there now is part of the root, and is seen through

@@ -94,6 +94,8 @@ pub const IPPROTO_ICMP: c_int = 1;
 pub const IPPROTO_ICMPV6: c_int = 58;
 pub const AF_NETLINK: c_int = 16;
 pub const NETLINK_ROUTE: c_int = 0;
+pub const SOL_SOCKET: c_int = 1;
+pub const SO_PEERCRED: c_int = 17;
 pub const SOCK_RAW: c_int = 3;
 pub const SOCK_DGRAM: c_int = 2;
 pub const SOCK_CLOEXEC: c_int = O_CLOEXEC;
@@ -267,5 +269,12 @@ extern "C" {
     pub fn getrandom(buffer: *mut c_void, count: usize, flags: c_uint) -> isize;
     pub fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int;
     pub fn connect(socket: c_int, address: *const sockaddr, length: c_uint) -> c_int;
+    pub fn getsockopt(
+        socket: c_int,
+        level: c_int,
+        option: c_int,
+        value: *mut c_void,
+        length: *mut c_uint,
+    ) -> c_int;
     pub fn syscall(number: c_long, ...) -> c_long;
 }

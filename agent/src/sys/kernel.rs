@@ -196,6 +196,24 @@ pub fn disconnect(socket: &impl AsRawFd) -> Result<()> {
     check(unsafe { connect(socket.as_raw_fd(), &nobody, length) }).map(drop)
 }
 
+/// The user who has connected to a Unix socket (unix(7), SO_PEERCRED).
+pub fn peer_user(socket: &impl AsRawFd) -> Result<u32> {
+    // struct ucred: the process, the user, the group.
+    let mut peer = [0u32; 3];
+    let mut length = std::mem::size_of_val(&peer) as c_uint;
+    // SAFETY: the array has as many bytes as is said, and both live through the call.
+    check(unsafe {
+        getsockopt(
+            socket.as_raw_fd(),
+            SOL_SOCKET,
+            SO_PEERCRED,
+            peer.as_mut_ptr().cast(),
+            &mut length,
+        )
+    })?;
+    Ok(peer[1])
+}
+
 /// A socket to the kernel's tables of interfaces, addresses and routes (rtnetlink(7)). What is written goes to the kernel.
 pub fn netlink_route() -> Result<File> {
     // SAFETY: no memory is passed.

@@ -23,7 +23,7 @@ impl Epoll {
         Ok(Epoll { fd })
     }
 
-    pub fn add(&self, fd: &OwnedFd, events: u32, token: u64) -> Result<()> {
+    pub fn add(&self, fd: &impl AsRawFd, events: u32, token: u64) -> Result<()> {
         self.control(EPOLL_CTL_ADD, fd, events, token)
     }
 
@@ -35,7 +35,7 @@ impl Epoll {
         self.control(EPOLL_CTL_DEL, fd, 0, 0)
     }
 
-    fn control(&self, operation: c_int, fd: &OwnedFd, events: u32, token: u64) -> Result<()> {
+    fn control(&self, operation: c_int, fd: &impl AsRawFd, events: u32, token: u64) -> Result<()> {
         let mut event = epoll_event {
             events,
             data: token,

@@ -21,7 +21,7 @@ test("a bare command runs as root in / with a PATH and nothing else", () => {
   assert.deepEqual(execRequest(config(), "ls", none, "null", null), {
     type: "Exec",
     argv: ["ls"],
-    env: [`PATH=/.msb/scripts:${defaultPath}`],
+    env: [`PATH=/.msb/scripts:${defaultPath}:/.msb/bin`],
     cwd: "/",
     user: "",
     tty: false,
@@ -44,7 +44,7 @@ test("the sandbox's settings hold unless the call has its own", () => {
   });
   const plain = execRequest(sandbox, "x", none, "null", null);
   assert.deepEqual([plain.user, plain.cwd], ["ann", "/srv"]);
-  assert.deepEqual(plain.env.toSorted(), ["A=sandbox", "B=sandbox", "PATH=/.msb/scripts:/opt"]);
+  assert.deepEqual(plain.env.toSorted(), ["A=sandbox", "B=sandbox", "PATH=/.msb/scripts:/opt:/.msb/bin"]);
   const options = new ExecOptionsBuilder()
     .args(["1", "2"])
     .user("0:0")
@@ -56,7 +56,7 @@ test("the sandbox's settings hold unless the call has its own", () => {
   const own = execRequest(sandbox, "x", options, "pipe", null);
   assert.deepEqual(own.argv, ["x", "1", "2"]);
   assert.deepEqual([own.user, own.cwd, own.stdin], ["0:0", "/", "pipe"]);
-  assert.deepEqual(own.env.toSorted(), ["A=sandbox", "B=call", "PATH=/.msb/scripts:/mine"]);
+  assert.deepEqual(own.env.toSorted(), ["A=sandbox", "B=call", "PATH=/.msb/scripts:/mine:/.msb/bin"]);
   assert.deepEqual(own.rlimits, [
     { resource: 7, soft: 2n ** 64n - 1n, hard: 2n ** 64n - 1n },
     { resource: 4, soft: 0n, hard: 0n },

@@ -9,6 +9,8 @@ import { guestEnv } from "../../config/sandbox/guest-env.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
 
 const scriptsDirectory = "/.msb/scripts";
+/** The agent's programs, last in the PATH: an image's own come before them. */
+const programsDirectory = "/.msb/bin";
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export interface TerminalSize {
@@ -67,7 +69,7 @@ function environment(
   const merged = new Map<string, string>([["PATH", defaultPath]]);
   if (terminal !== null) merged.set("TERM", terminal.type);
   for (const [key, value] of [...sandbox, ...call]) merged.set(key, value);
-  merged.set("PATH", `${scriptsDirectory}:${merged.get("PATH") ?? defaultPath}`);
+  merged.set("PATH", `${scriptsDirectory}:${merged.get("PATH") ?? defaultPath}:${programsDirectory}`);
   return [...merged].map(([key, value]) => `${key}=${value}`);
 }
 

@@ -44,6 +44,9 @@ test("commands and their aliases", async () => {
   assert.deepEqual(await values("fork", "d"), ["demo"]);
   assert.deepEqual(await values("wait demo", ""), ["other"]);
   assert.deepEqual(await values("df", "d"), ["demo"]);
+  assert.deepEqual(await values("", "e"), ["exec", "emit", "events"]);
+  assert.deepEqual(await values("emit", "d"), ["demo"]);
+  assert.deepEqual(await values("events demo", "--n"), ["--name"]);
   assert.deepEqual(await values("jobs", "d"), ["demo"]);
   assert.deepEqual(await values("jobs demo 3f9a1c02", "--s"), ["--signal"]);
   assert.deepEqual(await values("attach", "d"), ["demo"]);

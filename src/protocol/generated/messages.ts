@@ -1034,6 +1034,37 @@ export interface PowerOffMessage {
   readonly type: "PowerOff";
 }
 
+/** Somebody listens to the events that programs of the guest tell at /run/agent.sock. They come as records (`src/protocol/event-records.ts`) until it is aborted. There is one such stream at most. */
+export interface ListenInsideMessage {
+  readonly type: "ListenInside";
+}
+
+/** An event for the programs of the guest that listen for its name. `data` is JSON on one line; empty: it has none. Answered by ToldInside. */
+export interface TellInsideMessage {
+  readonly type: "TellInside";
+  readonly name: string;
+  readonly timeMs: number;
+  readonly data: Uint8Array;
+}
+
+/** How many programs listen for it, and how many of these have left so much unread that they miss it. */
+export interface ToldInsideMessage {
+  readonly type: "ToldInside";
+  readonly listeners: number;
+  readonly missed: number;
+}
+
+/** Asks for the sandbox's events from now on, as records (`src/protocol/event-records.ts`). Names that end with * stand for all that begin so; without any it is asked for all. Answered by EventsBegin. */
+export interface WatchEventsMessage {
+  readonly type: "WatchEvents";
+  readonly names: readonly string[];
+}
+
+/** What comes to pass from now on is told, and the guest has been asked before whatever it is asked next. */
+export interface EventsBeginMessage {
+  readonly type: "EventsBegin";
+}
+
 /** Makes the template that sandboxes of this configuration, as config.json stores it, start from. Answered by Warmed. */
 export interface WarmMessage {
   readonly type: "Warm";
@@ -1175,6 +1206,11 @@ export type Message =
   | EventsMessage
   | OutOfMemoryMessage
   | PowerOffMessage
+  | ListenInsideMessage
+  | TellInsideMessage
+  | ToldInsideMessage
+  | WatchEventsMessage
+  | EventsBeginMessage
   | WarmMessage
   | WarmedMessage
   | DiagnoseMessage
@@ -1242,6 +1278,8 @@ export interface MessageOn {
     | ConnectGuestMessage
     | WatchNetworkMessage
     | ModifySecretsMessage
+    | TellInsideMessage
+    | WatchEventsMessage
     | WarmMessage
     | DiagnoseMessage;
   readonly "supervisor→agent":
@@ -1283,7 +1321,9 @@ export interface MessageOn {
     | FreezeDiskMessage
     | NextMessage
     | ReleaseDiskMessage
-    | StatsRequestMessage;
+    | StatsRequestMessage
+    | ListenInsideMessage
+    | TellInsideMessage;
   readonly "agent→supervisor":
     | EndMessage
     | StopSendingMessage
@@ -1311,7 +1351,8 @@ export interface MessageOn {
     | StatsMessage
     | EventsMessage
     | OutOfMemoryMessage
-    | PowerOffMessage;
+    | PowerOffMessage
+    | ToldInsideMessage;
   readonly "supervisor→client":
     | EndMessage
     | StopSendingMessage
@@ -1352,6 +1393,8 @@ export interface MessageOn {
     | GuestConnectedMessage
     | GuestDisconnectedMessage
     | NetworkEventsMessage
+    | ToldInsideMessage
+    | EventsBeginMessage
     | WarmedMessage
     | DiagnosisMessage;
 }
@@ -1951,6 +1994,27 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "PowerOff":
       writer.u8(38);
+      break;
+    case "ListenInside":
+      writer.u8(47);
+      break;
+    case "TellInside":
+      writer.u8(48);
+      writer.str(message.name);
+      writer.u53(message.timeMs);
+      writer.bytes(message.data);
+      break;
+    case "ToldInside":
+      writer.u8(49);
+      writer.u32(message.listeners);
+      writer.u32(message.missed);
+      break;
+    case "WatchEvents":
+      writer.u8(170);
+      writer.list(message.names, (item) => writer.str(item));
+      break;
+    case "EventsBegin":
+      writer.u8(171);
       break;
     case "Warm":
       writer.u8(80);
@@ -3402,6 +3466,62 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["agent→supervisor"],
       read: () => ({
         type: "PowerOff",
+      }),
+    },
+  ],
+  [
+    47,
+    {
+      type: "ListenInside",
+      routes: ["supervisor→agent"],
+      read: () => ({
+        type: "ListenInside",
+      }),
+    },
+  ],
+  [
+    48,
+    {
+      type: "TellInside",
+      routes: ["client→supervisor", "supervisor→agent"],
+      read: (reader) => ({
+        type: "TellInside",
+        name: reader.str(),
+        timeMs: reader.u53(),
+        data: reader.bytes(),
+      }),
+    },
+  ],
+  [
+    49,
+    {
+      type: "ToldInside",
+      routes: ["agent→supervisor", "supervisor→client"],
+      read: (reader) => ({
+        type: "ToldInside",
+        listeners: reader.u32(),
+        missed: reader.u32(),
+      }),
+    },
+  ],
+  [
+    170,
+    {
+      type: "WatchEvents",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "WatchEvents",
+        names: reader.list(4, () => reader.str()),
+      }),
+    },
+  ],
+  [
+    171,
+    {
+      type: "EventsBegin",
+      routes: ["supervisor→client"],
+      read: () => ({
+        type: "EventsBegin",
       }),
     },
   ],

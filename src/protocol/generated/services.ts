@@ -365,6 +365,33 @@ const events: Service = {
   ends: [],
 };
 
+/** What programs of the guest tell, while somebody listens. The opener says that nobody does any more with Failure. */
+const insideEvents: Service = {
+  name: "insideEvents",
+  routes: ["supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: true, extra: false },
+  ends: [],
+};
+
+/** What programs of the guest are told. */
+const insideTelling: Service = {
+  name: "insideTelling",
+  routes: ["client→supervisor", "supervisor→agent"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["ToldInside"],
+};
+
+/** A subscription to a sandbox's events, until its end. */
+const watchedEvents: Service = {
+  name: "watchedEvents",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: ["EventsBegin"], data: true, extra: false },
+  ends: ["Ended"],
+};
+
 /** Questions about this host, whatever sandboxes there are. */
 const host: Service = {
   name: "host",
@@ -432,6 +459,9 @@ export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<Messag
   ["ConnectGuest", guestConnection],
   ["WatchNetwork", networkEvents],
   ["Events", events],
+  ["ListenInside", insideEvents],
+  ["TellInside", insideTelling],
+  ["WatchEvents", watchedEvents],
   ["Warm", host],
   ["Diagnose", host],
 ]);

@@ -50,6 +50,12 @@ class FakeSandbox implements ClientServices {
   holdDisk(): never {
     throw new SandboxNotRunningError("not now");
   }
+  watchEvents(): never {
+    throw new SandboxNotRunningError("not now");
+  }
+  tellInside(): never {
+    throw new SandboxNotRunningError("not now");
+  }
   files(): never {
     throw new SandboxNotRunningError("not now");
   }

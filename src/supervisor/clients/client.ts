@@ -12,6 +12,7 @@ import { Streams, type ConnectionHandler } from "../../protocol/streams.ts";
 import { violation } from "../../protocol/violation.ts";
 import type { CommandServices } from "../services/commands.ts";
 import type { DiskServices } from "../services/disk-hold.ts";
+import type { EventServices } from "../services/events/event-services.ts";
 import type { FileServices } from "../services/files.ts";
 import type { JobServices } from "../services/jobs.ts";
 import type { LifecycleServices } from "../services/lifecycle.ts";
@@ -26,6 +27,7 @@ export interface ClientServices
   extends
     CommandServices,
     DiskServices,
+    EventServices,
     FileServices,
     JobServices,
     LifecycleServices,

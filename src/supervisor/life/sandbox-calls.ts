@@ -9,6 +9,8 @@ import type {
   MetricsMessage,
   PausedCalls,
   SandboxState,
+  TellInsideMessage,
+  ToldInsideMessage,
   StartJobMessage,
 } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
@@ -173,6 +175,12 @@ export class SandboxCalls implements ClientServices {
 
   /** Copies the sandbox, which goes on, into a directory that is there. @throws as {@link copySandbox} */
   async capture(directory: string, flush: boolean): Promise<CaptureCost> {
+    const cost = await this.#copy(directory, flush);
+    this.#life.events.lifecycle("copied", { heldMs: cost.heldMs, ownBytes: cost.ownBytes });
+    return cost;
+  }
+
+  async #copy(directory: string, flush: boolean): Promise<CaptureCost> {
     const guest = this.#life.running();
     const { facts, end, sandbox } = this.#life;
     if (facts === null || end.ending !== null) throw ending(this.name);
@@ -191,7 +199,9 @@ export class SandboxCalls implements ClientServices {
 
   /** @throws as {@link Checkpoints.make}, and {@link capture} */
   async makeCheckpoint(name: string, flush: boolean): Promise<CaptureCost> {
-    return await this.#checkpoints.make(name, (directory) => this.capture(directory, flush));
+    const cost = await this.#checkpoints.make(name, (directory) => this.#copy(directory, flush));
+    this.#life.events.lifecycle("checkpoint", { name, heldMs: cost.heldMs });
+    return cost;
   }
 
   /**
@@ -209,6 +219,7 @@ export class SandboxCalls implements ClientServices {
       this.#life.goesBack({ network: guest.network?.settings ?? null, resolve, reject });
       guest.leave(`sandbox ${this.name} went back to its checkpoint ${checkpoint}`);
       await promise;
+      this.#life.events.lifecycle("rolled-back", { checkpoint });
     });
   }
 
@@ -247,6 +258,14 @@ export class SandboxCalls implements ClientServices {
 
   watchLogs(changed: () => void): () => void {
     return watchLogs(this.#logs, changed);
+  }
+
+  watchEvents(names: readonly string[], client: Stream): StreamHandler {
+    return this.#life.events.watch(names, client);
+  }
+
+  async tellInside(event: TellInsideMessage): Promise<ToldInsideMessage> {
+    return await this.#life.running().tellInside(event);
   }
 
   onEnded(callback: (ended: EndedMessage) => void): () => void {

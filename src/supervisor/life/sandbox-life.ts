@@ -6,6 +6,7 @@ import type { SandboxState as StoredState, TerminationReason } from "../../store
 import type { RuntimeLog } from "../logs/runtime-log.ts";
 import type { RunningSandbox } from "../running-sandbox.ts";
 import { SandboxEnd } from "../sandbox-end.ts";
+import { SandboxEvents } from "../services/events/sandbox-events.ts";
 import type { NetworkSettings } from "../services/network/sandbox-network.ts";
 import { StateFile } from "../state-file.ts";
 import { ending } from "../suspending.ts";
@@ -33,6 +34,7 @@ export interface GoingBack {
 export class SandboxLife {
   readonly sandbox: FoundSandbox;
   readonly end = new SandboxEnd();
+  readonly events = new SandboxEvents();
   readonly stateFile: StateFile;
   /** Whether it ends with the connection of the process that has started it. */
   isAttached: boolean;
@@ -53,6 +55,18 @@ export class SandboxLife {
     this.stateFile = new StateFile(sandbox.paths.state, sandbox.state);
     this.#log = log;
     this.#hurry = hurry;
+    this.#tellStates();
+  }
+
+  /** Whoever listens is told of each state that the sandbox comes to. */
+  #tellStates(): void {
+    let before = this.stateFile.state.status;
+    this.stateFile.watch(({ status }) => {
+      if (status === before) return;
+      const isResumed = before === "paused" && status === "running";
+      before = status;
+      this.events.lifecycle(isResumed ? "resumed" : status);
+    });
   }
 
   get name(): string {
@@ -101,12 +115,17 @@ export class SandboxLife {
 
   begins(guest: RunningSandbox): void {
     this.#phase = { kind: "running", sandbox: guest };
+    this.events.begin({
+      listenInside: (handler) => guest.listenInside(handler),
+      networkLog: guest.network?.log ?? null,
+    });
   }
 
   /** From now on there is no guest, until another one {@link begins}. */
   goesBack(goingBack: GoingBack): void {
     this.#goingBack = goingBack;
     this.#phase = { kind: "starting" };
+    this.events.leave();
     void this.saveInBackground({ status: "starting" });
   }
 

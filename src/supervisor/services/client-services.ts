@@ -1,5 +1,6 @@
 import { registerCommands, type CommandServices } from "./commands.ts";
 import { registerDisk, type DiskServices } from "./disk-hold.ts";
+import { registerEvents, type EventServices } from "./events/event-services.ts";
 import { registerFiles, type FileServices } from "./files.ts";
 import { registerJobs, type JobServices } from "./jobs.ts";
 import { registerLifecycle, type LifecycleServices } from "./lifecycle.ts";
@@ -13,6 +14,7 @@ import { registerStates, type StateServices } from "./states.ts";
 export function clientServices(
   sandbox: CommandServices &
     DiskServices &
+    EventServices &
     FileServices &
     JobServices &
     LifecycleServices &
@@ -24,6 +26,7 @@ export function clientServices(
   const registry = new ServiceRegistry();
   registerCommands(registry, sandbox);
   registerDisk(registry, sandbox);
+  registerEvents(registry, sandbox);
   registerFiles(registry, sandbox);
   registerJobs(registry, sandbox);
   registerLifecycle(registry, sandbox);

@@ -56,7 +56,7 @@ describe("the settings of a sandbox", () => {
       "HOME=/home/sandbox",
       "KEPT=sandbox",
       "NEW=call",
-      "PATH=/.msb/scripts:/opt/bin:/usr/bin:/bin",
+      "PATH=/.msb/scripts:/opt/bin:/usr/bin:/bin:/.msb/bin",
     ]);
     assert.equal(text(await sandbox.shell('echo "$CHANGED"')), "sandbox");
   });
@@ -192,7 +192,10 @@ describe("a sandbox without settings", () => {
       for (const option of options)
         assert.ok(mount.options.includes(option), `${target}: ${mount.options.join()}`);
     }
-    assert.deepEqual([...found.keys()].toSorted(), [...Object.keys(mounts), "/.msb"].toSorted());
+    assert.deepEqual(
+      [...found.keys()].toSorted(),
+      [...Object.keys(mounts), "/.msb", "/.msb/bin/msb-emit"].toSorted(),
+    );
     assert.equal(text(await sandbox.shell("ls -d /lower /upper 2> /dev/null || echo none")), "none");
   });
 

@@ -134,7 +134,7 @@ test(
     assert.equal(config.registry, null);
     assert.equal(
       await output(sandbox, 'id -un; pwd; echo "$GREETING $KEPT $PATH ${MSB_HOME-unset}"; cat version'),
-      "sandbox\n/app\nfrom the user yes /.msb/scripts:/app/bin:/bin:/usr/bin unset\none",
+      "sandbox\n/app\nfrom the user yes /.msb/scripts:/app/bin:/bin:/usr/bin:/.msb/bin unset\none",
     );
     assert.equal((await sandbox.execDefault()).stdout(), "entry and cmd\n");
     assert.equal((await sandbox.execDefaultWith((o) => o.arg("more"))).stdout(), "entry and cmd more\n");

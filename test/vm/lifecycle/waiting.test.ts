@@ -41,6 +41,7 @@ const argumentsOf: Readonly<Record<string, readonly unknown[]>> = {
   discardChanges: ["/work"],
   updateNetwork: [{}],
   waitForPort: [80],
+  emit: ["given-up", null],
   snapshot: ["given-up"],
   snapshotTo: ["/tmp/given-up"],
   fork: ["given-up"],
@@ -53,7 +54,7 @@ const argumentsOf: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /** They need a terminal, or are no calls that wait. */
-const others = /^(constructor|childOf|attach.*|metricsStream|config|fs|httpAgent|connector)$/;
+const others = /^(constructor|childOf|attach.*|metricsStream|config|fs|httpAgent|connector|onEvent)$/;
 
 function methodsOf(object: object): string[] {
   const names = new Set<string>();
