@@ -1,4 +1,5 @@
-import { createRequire } from "node:module";
+import { readFile } from "node:fs/promises";
+import { createRequire, isBuiltin } from "node:module";
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
 
@@ -81,3 +82,52 @@ export function separatePrograms(programs: ReadonlyMap<string, string>): Plugin 
 
 /** Marks the question that this plugin itself asks. */
 const separating = Symbol("separating");
+
+/**
+ * Leaves a file that is imported dynamically out of all bundles but its own. The directory of every bundle is one below `dist/`, as is
+ * that of the file.
+ *
+ * @param path absolute
+ * @param external where it is, seen from a bundle
+ */
+export function ownFile(path: string, external: string): Plugin {
+  return {
+    name: "own-file",
+    setup: (build) => {
+      build.onResolve({ filter: /^\.\.?\// }, ({ path: imported, kind, resolveDir }) =>
+        kind === "dynamic-import" && join(resolveDir, imported) === path
+          ? { path: external, external: true }
+          : undefined,
+      );
+    },
+  };
+}
+
+/**
+ * The package ssh2, which is CommonJS: it gets Node's own modules, and not its native parts, which would have to be compiled on the
+ * user's computer. Without them it uses Node's cryptography, and WebAssembly.
+ */
+export const plainPackage: Plugin = {
+  name: "plain-package",
+  setup: (build) => {
+    build.onResolve({ filter: /(\.node|^cpu-features)$/ }, ({ path, importer }) =>
+      importer.includes("/node_modules/ssh2/") ? { path, namespace: "left-out" } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({
+      contents: 'throw new Error("left out");',
+      loader: "js",
+    }));
+    // Nothing lies beside these files any more: a program for Windows, and what is in the file itself.
+    build.onLoad({ filter: /[\\/]ssh2[\\/]lib[\\/].*\.js$/ }, async ({ path }) => ({
+      contents: (await readFile(path, "utf8")).replaceAll("__dirname", '"/"'),
+      loader: "js",
+    }));
+    build.onResolve({ filter: /^[a-z_]+$/ }, ({ path, kind }) =>
+      kind === "require-call" && isBuiltin(path) ? { path, namespace: "plain-builtin" } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "plain-builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      loader: "js",
+    }));
+  },
+};

@@ -1,7 +1,7 @@
 import { chmod, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build, type Metafile } from "esbuild";
-import { lazyBuiltins, plainAddon, separatePrograms } from "./bundle-plugins.ts";
+import { lazyBuiltins, ownFile, plainAddon, plainPackage, separatePrograms } from "./bundle-plugins.ts";
 
 /** Marked executable. By its place in `src/`, as all these. */
 const COMMAND = "cli/main.ts";
@@ -18,7 +18,9 @@ const STARTERS: Readonly<Record<string, string>> = {
 const FIRST = "require-node.ts";
 /** A thread of the supervisor's, started for a sandbox that has directories of the host. */
 const FILE_SERVER = "file-server/worker.ts";
-const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), FILE_SERVER];
+/** The package that speaks SSH: many read and compile a bundle, and few of them use that. */
+const SSH = "ssh/library.ts";
+const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), FILE_SERVER, SSH];
 
 /** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
 const ENTRY = "index.js";
@@ -59,6 +61,8 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
           ]),
         ),
       ),
+      ownFile(join(source, SSH), `../${compiled(SSH)}`),
+      plainPackage,
       lazyBuiltins,
       plainAddon,
     ],

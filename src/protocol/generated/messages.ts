@@ -406,6 +406,11 @@ export interface ReleaseMessage {
   readonly type: "Release";
 }
 
+/** What the command prints from now on is not written to the log. Sent with Exec, nothing is. */
+export interface UnloggedMessage {
+  readonly type: "Unlogged";
+}
+
 /** Answered by FileMetadata. follow: of what a link leads to. */
 export interface FileStatMessage {
   readonly type: "FileStat";
@@ -1031,6 +1036,7 @@ export type Message =
   | SignalMessage
   | ResizeMessage
   | ReleaseMessage
+  | UnloggedMessage
   | FileStatMessage
   | FileMetadataMessage
   | FileReadMessage
@@ -1133,6 +1139,7 @@ export interface MessageOn {
     | SignalMessage
     | ResizeMessage
     | ReleaseMessage
+    | UnloggedMessage
     | FileStatMessage
     | FileReadMessage
     | FileWriteMessage
@@ -1445,6 +1452,9 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "Release":
       writer.u8(19);
+      break;
+    case "Unlogged":
+      writer.u8(22);
       break;
     case "FileStat":
       writer.u8(90);
@@ -2228,6 +2238,16 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["client→supervisor"],
       read: () => ({
         type: "Release",
+      }),
+    },
+  ],
+  [
+    22,
+    {
+      type: "Unlogged",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Unlogged",
       }),
     },
   ],
