@@ -32,7 +32,10 @@ pub fn addresses(host: &str) -> Result<Vec<IpAddr>> {
         found.extend(ask_all(&resolvers, &name, kind)?);
     }
     if found.is_empty() {
-        return Err(Error::new(ErrorKind::NotFound, format!("{host} has no address")));
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("{host} has no address"),
+        ));
     }
     Ok(found)
 }
@@ -41,7 +44,9 @@ fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
     let lines = text.lines().filter_map(|line| {
         let mut words = line.split('#').next()?.split_whitespace();
         let address = words.next()?.parse().ok()?;
-        words.any(|word| word.eq_ignore_ascii_case(name)).then(|| address)
+        words
+            .any(|word| word.eq_ignore_ascii_case(name))
+            .then(|| address)
     });
     lines.collect()
 }
@@ -96,7 +101,10 @@ fn question(id: [u8; 2], name: &str, kind: u16) -> Result<Vec<u8>> {
     let mut bytes = vec![id[0], id[1], 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         if label.is_empty() || label.len() > 63 {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("{name} is no name")));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{name} is no name"),
+            ));
         }
         bytes.push(label.len() as u8);
         bytes.extend_from_slice(label.as_bytes());
@@ -116,8 +124,18 @@ fn read_answer(answer: &[u8], kind: u16) -> Result<Vec<IpAddr>> {
     // No such name is an answer; that the resolver could not or would not say is none.
     match short(2)? & 0xf {
         0 | 3 => {}
-        5 => return Err(Error::new(ErrorKind::PermissionDenied, "the resolver refused the name")),
-        _ => return Err(Error::new(ErrorKind::Other, "the resolver could not look up the name")),
+        5 => {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "the resolver refused the name",
+            ))
+        }
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Other,
+                "the resolver could not look up the name",
+            ))
+        }
     }
     let mut at = HEADER;
     for _ in 0..short(4)? {
@@ -162,8 +180,12 @@ mod tests {
 
     #[test]
     fn hosts_and_resolvers_are_read() {
-        let hosts = "127.0.0.1 localhost\n::1 localhost # six\n# 1.2.3.4 db\n10.0.0.5\tDB db.local\n";
-        assert_eq!(in_hosts(hosts, "db"), ["10.0.0.5".parse::<IpAddr>().unwrap()]);
+        let hosts =
+            "127.0.0.1 localhost\n::1 localhost # six\n# 1.2.3.4 db\n10.0.0.5\tDB db.local\n";
+        assert_eq!(
+            in_hosts(hosts, "db"),
+            ["10.0.0.5".parse::<IpAddr>().unwrap()]
+        );
         assert_eq!(in_hosts(hosts, "localhost").len(), 2);
         assert_eq!(in_hosts(hosts, "other").len(), 0);
         let text = "search x\nnameserver 10.0.0.1\nnameserver nonsense\nnameserver fd00::1\n";

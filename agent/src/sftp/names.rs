@@ -12,7 +12,8 @@ pub struct Names {
 
 impl Names {
     fn tables(&mut self) -> &(HashMap<u32, String>, HashMap<u32, String>) {
-        self.found.get_or_insert_with(|| (table(PASSWD), table(GROUP)))
+        self.found
+            .get_or_insert_with(|| (table(PASSWD), table(GROUP)))
     }
 
     pub fn user(&mut self, uid: u32) -> String {
@@ -41,6 +42,12 @@ fn table(path: &str) -> HashMap<u32, String> {
 /// The home directory of a user.
 pub fn home_of(user: &str) -> Option<PathBuf> {
     let database = read_database(PASSWD).unwrap_or_default();
-    let entry = database.lines().find(|line| line.split(':').next() == Some(user))?;
-    entry.split(':').nth(5).filter(|home| !home.is_empty()).map(PathBuf::from)
+    let entry = database
+        .lines()
+        .find(|line| line.split(':').next() == Some(user))?;
+    entry
+        .split(':')
+        .nth(5)
+        .filter(|home| !home.is_empty())
+        .map(PathBuf::from)
 }

@@ -64,7 +64,9 @@ impl Server {
             self.begun = true;
             self.packet.begin_without_id(answer::VERSION).u32(3);
             for (name, version) in EXTENSIONS {
-                self.packet.string(name.as_bytes()).string(version.as_bytes());
+                self.packet
+                    .string(name.as_bytes())
+                    .string(version.as_bytes());
             }
             return Ok(self.packet.finished());
         }
@@ -171,7 +173,10 @@ impl Server {
             b"limits@openssh.com" => {
                 let packet = self.packet.begin(answer::EXTENDED, id);
                 packet.u64(LONGEST as u64);
-                packet.u64(MOST_DATA as u64).u64(MOST_DATA as u64).u64(MOST as u64);
+                packet
+                    .u64(MOST_DATA as u64)
+                    .u64(MOST_DATA as u64)
+                    .u64(MOST as u64);
                 return Ok(());
             }
             b"statvfs@openssh.com" => {
@@ -310,7 +315,11 @@ fn real_path(path: &Path) -> Result<PathBuf> {
     let last = path.components().last();
     match (error.raw_os_error(), path.parent(), last) {
         (Some(ENOENT), Some(parent), Some(Component::Normal(name))) => {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
             Ok(fs::canonicalize(parent)?.join(name))
         }
         _ => Err(error),
@@ -323,7 +332,10 @@ fn expand(path: &[u8]) -> Result<PathBuf> {
         Some(text) => text,
         None => return Ok(PathBuf::from(OsStr::from_bytes(path))),
     };
-    let end = text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|byte| *byte == b'/')
+        .unwrap_or(text.len());
     let (user, rest) = text.split_at(end);
     let home = match user {
         b"" => std::env::var_os("HOME").map(PathBuf::from),

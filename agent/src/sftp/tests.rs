@@ -36,14 +36,17 @@ struct Client {
 impl Client {
     fn begun() -> Client {
         let mut client = Client::default();
-        client.send(ask::INIT, |bytes| bytes.extend_from_slice(&3u32.to_be_bytes()));
+        client.send(ask::INIT, |bytes| {
+            bytes.extend_from_slice(&3u32.to_be_bytes())
+        });
         client
     }
 
     fn send(&mut self, kind: u8, build: impl FnOnce(&mut Vec<u8>)) {
         let mut packet = vec![kind];
         build(&mut packet);
-        self.bytes.extend_from_slice(&(packet.len() as u32).to_be_bytes());
+        self.bytes
+            .extend_from_slice(&(packet.len() as u32).to_be_bytes());
         self.bytes.extend_from_slice(&packet);
     }
 
@@ -123,8 +126,14 @@ fn a_file_is_written_anywhere_and_read_back() {
     client.ask(ask::CLOSE, |bytes| string(bytes, &FIRST));
     client.ask(ask::CLOSE, |bytes| string(bytes, &FIRST));
     let answers = client.answers();
-    assert_eq!(answers[0], (answer::HANDLE, [&[0, 0, 0, 4][..], &FIRST].concat()));
-    assert_eq!((code(&answers[1]), code(&answers[2])), (status::OK, status::OK));
+    assert_eq!(
+        answers[0],
+        (answer::HANDLE, [&[0, 0, 0, 4][..], &FIRST].concat())
+    );
+    assert_eq!(
+        (code(&answers[1]), code(&answers[2])),
+        (status::OK, status::OK)
+    );
     assert_eq!(answers[3], (answer::DATA, b"\0\0\0\x06onlate".to_vec()));
     assert_eq!(code(&answers[4]), status::EOF);
     assert_eq!(code(&answers[5]), status::OK);
@@ -182,7 +191,10 @@ fn a_real_path_may_lack_its_last_part_only() {
     let answers = client.answers();
     let mut fields = Fields::new(&answers[0].1);
     assert_eq!(fields.u32().unwrap(), 1);
-    assert_eq!(fields.string().unwrap(), real.join("new").as_os_str().as_bytes());
+    assert_eq!(
+        fields.string().unwrap(),
+        real.join("new").as_os_str().as_bytes()
+    );
     assert_eq!(code(&answers[1]), status::NO_SUCH_FILE);
 }
 

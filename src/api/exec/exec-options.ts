@@ -161,7 +161,8 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
 
   /** How large its terminal is from the start, with `tty(true)`; by default 24 rows and 80 columns. */
   terminalSize(rows: number, cols: number): this {
-    const size = (what: string, value: number): number => checkWhole(`the number of ${what}`, value, 0, 0xffff);
+    const size = (what: string, value: number): number =>
+      checkWhole(`the number of ${what}`, value, 0, 0xffff);
     this.#terminalSize = { rows: size("rows", rows), cols: size("columns", cols) };
     return this;
   }

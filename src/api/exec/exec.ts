@@ -43,7 +43,9 @@ async function begin(
   program: string,
   options: ExecOptions,
 ): Promise<ExecHandle> {
-  const terminal = options.tty ? { size: options.terminalSize ?? defaultTerminalSize, type: guestTerminalType() } : null;
+  const terminal = options.tty
+    ? { size: options.terminalSize ?? defaultTerminalSize, type: guestTerminalType() }
+    : null;
   const stdin = options.stdin.kind === "null" ? "null" : "pipe";
   const request = execRequest(control.record.config, program, options, stdin, terminal);
   const connection = await control.connect(operation);

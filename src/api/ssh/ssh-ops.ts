@@ -121,7 +121,9 @@ export class SandboxSshOps {
   async #inactivityMs(given: number | undefined): Promise<number> {
     if (given !== undefined) {
       if (!Number.isInteger(given) || given < 0 || given > longestInactivitySecs)
-        throw new RangeError(`inactivityTimeoutSecs is no whole number from 0 to ${longestInactivitySecs}: ${String(given)}`);
+        throw new RangeError(
+          `inactivityTimeoutSecs is no whole number from 0 to ${longestInactivitySecs}: ${String(given)}`,
+        );
       return given * 1000;
     }
     const { ssh } = await readGlobalConfig(this.#home);

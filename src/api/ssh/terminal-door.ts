@@ -11,5 +11,10 @@ export const terminalDoor: TerminalDoor = {
     hostTerminal();
   },
   attach: (operation, command, detachKeys) =>
-    attachToTerminal(operation, hostTerminal(), parseDetachKeys(detachKeys ?? defaultDetachKeys), () => command),
+    attachToTerminal(
+      operation,
+      hostTerminal(),
+      parseDetachKeys(detachKeys ?? defaultDetachKeys),
+      () => command,
+    ),
 };

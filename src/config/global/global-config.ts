@@ -99,7 +99,9 @@ const others = {
   registries: v.nullish(registriesSchema),
   ssh: v.nullish(
     v.object({
-      inactivity_timeout_secs: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1))),
+      inactivity_timeout_secs: v.nullish(
+        v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1)),
+      ),
     }),
   ),
   templates: v.nullish(

@@ -102,7 +102,9 @@ export class SftpClient implements AsyncDisposable {
       operation.throwIfOver();
       const lost = Promise.withResolvers<never>();
       const onGone = (): void => {
-        lost.reject(new RuntimeError("the SSH connection ended", { hint: "Open another client: openClient()" }));
+        lost.reject(
+          new RuntimeError("the SSH connection ended", { hint: "Open another client: openClient()" }),
+        );
       };
       if (this.#gone.aborted) onGone();
       this.#gone.addEventListener("abort", onGone, { once: true });
@@ -123,8 +125,13 @@ export class SftpClient implements AsyncDisposable {
 
 function failure(operation: string, path: string, error: Error & { code?: unknown }): SandboxFsError {
   const [errno, errnoName] = errnos.get(Number(error.code)) ?? [null, null];
-  return new SandboxFsError(`${operation}: ${error.message}: ${path}`, { operation, path, errno, errnoName }, {
-    cause: error,
-    hint: errnoName === "EACCES" ? "The session's user may not: open a client for another user." : undefined,
-  });
+  return new SandboxFsError(
+    `${operation}: ${error.message}: ${path}`,
+    { operation, path, errno, errnoName },
+    {
+      cause: error,
+      hint:
+        errnoName === "EACCES" ? "The session's user may not: open a client for another user." : undefined,
+    },
+  );
 }

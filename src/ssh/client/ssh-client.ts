@@ -68,7 +68,12 @@ export class SshClient implements AsyncDisposable {
   readonly #settings: SshClientSettings;
   readonly #gone: AbortController;
 
-  private constructor(client: Client, connection: SshConnection, settings: SshClientSettings, gone: AbortController) {
+  private constructor(
+    client: Client,
+    connection: SshConnection,
+    settings: SshClientSettings,
+    gone: AbortController,
+  ) {
     this.#client = client;
     this.#connection = connection;
     this.#settings = settings;
@@ -125,7 +130,10 @@ export class SshClient implements AsyncDisposable {
   async exec(command: string, options: SshExecOptions = {}): Promise<SshOutput> {
     const gather = async (operation: Operation): Promise<SshOutput> => {
       const running = await operation.wait(this.#start(command, options.tty === true));
-      running.takeStdin().close().catch(() => undefined);
+      running
+        .takeStdin()
+        .close()
+        .catch(() => undefined);
       const parts = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
       const bytes = { stdout: 0, stderr: 0 };
       const read = async (): Promise<number> => {

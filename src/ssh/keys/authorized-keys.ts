@@ -71,7 +71,8 @@ function usable(line: string, utils: Utils): ParsedKey | string {
   const key = utils.parseKey(line);
   if (key instanceof Error) return `is no public key: ${key.message}`;
   if (key.isPrivateKey()) return "is a private key";
-  if (kind === "ssh-rsa" && key.getPublicSSH().length < fewestRsaBytes) return "is an RSA key of less than 1024 bits";
+  if (kind === "ssh-rsa" && key.getPublicSSH().length < fewestRsaBytes)
+    return "is an RSA key of less than 1024 bits";
   return key;
 }
 

@@ -44,7 +44,10 @@ export async function hangUp(command: GuestCommand): Promise<void> {
   );
   const enough = new AbortController();
   await command.signal(SIGHUP);
-  await Promise.race([ended, sleep(sshLimits.hangUpMs, undefined, { signal: enough.signal }).catch(() => undefined)]);
+  await Promise.race([
+    ended,
+    sleep(sshLimits.hangUpMs, undefined, { signal: enough.signal }).catch(() => undefined),
+  ]);
   enough.abort();
   // It reaches nobody when the command has ended.
   await command.signal(SIGKILL);

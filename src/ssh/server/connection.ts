@@ -155,7 +155,8 @@ export class SshConnection {
   /** null when there may be no more channels. */
   #context(): SessionContext | null {
     const user = this.#user;
-    if (user === null || this.#sessions + this.#work.size >= sshLimits.channels || this.#gone.signal.aborted) return null;
+    if (user === null || this.#sessions + this.#work.size >= sshLimits.channels || this.#gone.signal.aborted)
+      return null;
     const { guest, sftp, peers } = this.#options;
     return {
       ...{ guest, user, sftp, peers, transport: this.#transport, gone: this.#gone.signal },

@@ -30,7 +30,10 @@ export async function decideLogin(
   return attempt.signature === undefined ? null : user;
 }
 
-async function findKey({ key, hashAlgo }: PublicKeyAuthContext, admission: Admission): Promise<ParsedKey | null> {
+async function findKey(
+  { key, hashAlgo }: PublicKeyAuthContext,
+  admission: Admission,
+): Promise<ParsedKey | null> {
   // Without a hash it would be SHA-1.
   if (key.algo === "ssh-rsa" && hashAlgo !== "sha256" && hashAlgo !== "sha512") return null;
   const keys = await admission.keys();

@@ -77,7 +77,8 @@ class ServedSession {
 
   #setVariable(key: string, value: string): boolean {
     const bytes = key.length + Buffer.byteLength(value);
-    if (!allowedVariables.test(key) || value.includes("\0") || this.#env.size >= sshLimits.variables) return false;
+    if (!allowedVariables.test(key) || value.includes("\0") || this.#env.size >= sshLimits.variables)
+      return false;
     if (this.#envBytes + bytes > sshLimits.environmentBytes) return false;
     this.#envBytes += bytes;
     this.#env.set(key, value);
@@ -90,7 +91,13 @@ class ServedSession {
   }
 
   async #inShell(args: readonly string[]): Promise<GuestCommandLine> {
-    return { ...this.#line(), program: this.#context.guest.shell, args, terminal: this.#terminal, logged: true };
+    return {
+      ...this.#line(),
+      program: this.#context.guest.shell,
+      args,
+      terminal: this.#terminal,
+      logged: true,
+    };
   }
 
   async #sftp(): Promise<GuestCommandLine> {

@@ -90,9 +90,12 @@ export class SshServer implements AsyncDisposable {
   async listen(address: Address): Promise<SshSocketAddress | Required<SshPortAddress>> {
     this.#refuseClosed();
     checkAddress(address);
-    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs }, (socket) => {
-      this.#accept(socket, peersOf(socket));
-    });
+    const server = createServer(
+      { noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs },
+      (socket) => {
+        this.#accept(socket, peersOf(socket));
+      },
+    );
     const name = "path" in address ? address.path : `${address.host ?? "127.0.0.1"}:${address.port}`;
     try {
       bind(server, address);
@@ -153,7 +156,9 @@ export class SshServer implements AsyncDisposable {
 
   #refuseClosed(): void {
     if (this.#closed === null) return;
-    throw new RuntimeError("this SSH server is closed", { hint: "Prepare another one: sandbox.ssh().prepareServer()" });
+    throw new RuntimeError("this SSH server is closed", {
+      hint: "Prepare another one: sandbox.ssh().prepareServer()",
+    });
   }
 }
 

@@ -31,11 +31,14 @@ export class Transport {
   }
 
   #wait(ms: number): void {
-    this.#timer = setTimeout(() => {
-      const left = this.#inactivityMs - (performance.now() - this.#last);
-      if (left <= 0) this.#onInactive();
-      else this.#wait(left);
-    }, Math.min(ms, longestTimer));
+    this.#timer = setTimeout(
+      () => {
+        const left = this.#inactivityMs - (performance.now() - this.#last);
+        if (left <= 0) this.#onInactive();
+        else this.#wait(left);
+      },
+      Math.min(ms, longestTimer),
+    );
   }
 
   /** Whether so much waits for a client that it cannot be meant well. */

@@ -106,7 +106,8 @@ export class Session implements SessionSink {
   output(kind: DataKind, payload: Buffer): void {
     // What is left in the background does not keep a sandbox from being idle.
     if (this.#running) this.#activity();
-    if (this.#logged) this.#logOutput(this.#tty ? "output" : kind === FrameKind.extra ? "stderr" : "stdout", payload);
+    if (this.#logged)
+      this.#logOutput(this.#tty ? "output" : kind === FrameKind.extra ? "stderr" : "stdout", payload);
     if (this.#listening) this.#client?.sendData(kind, payload);
     else this.#grantOutput(payload.length);
   }
