@@ -368,7 +368,9 @@ impl SharedRoot {
     }
 
     pub fn decode(reader: &mut Reader) -> Result<Self, WireError> {
-        Ok(SharedRoot { tag: reader.str()? })
+        Ok(SharedRoot {
+            tag: reader.str()?,
+        })
     }
 }
 

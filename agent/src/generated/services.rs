@@ -107,17 +107,11 @@ impl Service {
         match self {
             Service::Command => matches!(
                 message,
-                Message::ExecStarted(_)
-                    | Message::ExecExited(_)
-                    | Message::OutputsEnded
-                    | Message::ExecFailed(_)
+                Message::ExecStarted(_) | Message::ExecExited(_) | Message::OutputsEnded | Message::ExecFailed(_)
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_)
-                    | Message::FilePath(_)
-                    | Message::FileDone
-                    | Message::FileFailed(_)
+                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_)
             ),
             Service::FileRead => matches!(
                 message,
@@ -137,10 +131,7 @@ impl Service {
             ),
             Service::FileWatch => matches!(
                 message,
-                Message::FileOpened(_)
-                    | Message::FileChanges(_)
-                    | Message::FileDone
-                    | Message::FileFailed(_)
+                Message::FileOpened(_) | Message::FileChanges(_) | Message::FileDone | Message::FileFailed(_)
             ),
             Service::Patch => matches!(message, Message::FileDone | Message::FileFailed(_)),
             Service::Ping => matches!(message, Message::Pong(_)),
@@ -165,11 +156,7 @@ impl Service {
             ),
             Service::File => matches!(
                 message,
-                Message::FileMetadata(_)
-                    | Message::FilePath(_)
-                    | Message::FileDone
-                    | Message::FileFailed(_)
-                    | Message::Failure(_)
+                Message::FileMetadata(_) | Message::FilePath(_) | Message::FileDone | Message::FileFailed(_) | Message::Failure(_)
             ),
             Service::FileRead => matches!(
                 message,
