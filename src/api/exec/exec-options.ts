@@ -4,7 +4,6 @@ import { checkEnv, checkEnvPair, type EnvInput, type EnvPair } from "../../confi
 import { checkArgument, checkPath, checkString } from "../../config/guest-text.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { checkRlimit, type Rlimit, type RlimitResource } from "../../config/rlimits.ts";
-import type { TerminalSize } from "./exec-request.ts";
 import { checkMaxOutput, defaultMaxOutputBytes } from "./gathered-output.ts";
 import { Stdin, type StdinMode } from "./stdin.ts";
 
@@ -20,7 +19,7 @@ export interface ExecOptions {
   readonly stdin: StdinMode;
   readonly tty: boolean;
   /** Of its terminal; null: 24 rows, 80 columns. */
-  readonly terminalSize: TerminalSize | null;
+  readonly terminalSize: { readonly rows: number; readonly cols: number } | null;
   /** Whether what it prints is written to the sandbox's log. */
   readonly logged: boolean;
   readonly rlimits: readonly Rlimit[];
@@ -109,7 +108,7 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
   #timeoutMs: number | null = null;
   #stdin: StdinMode = Stdin.null();
   #tty = false;
-  #terminalSize: TerminalSize | null = null;
+  #terminalSize: ExecOptions["terminalSize"] = null;
   #logged = true;
   #maxOutputBytes = defaultMaxOutputBytes;
 

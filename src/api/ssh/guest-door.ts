@@ -5,7 +5,10 @@ import { SandboxFsError } from "../../errors/index.ts";
 import { guestDirectory } from "../../host/package-files.ts";
 import { ioError } from "../../host/system-error.ts";
 import type { GuestCommand, GuestCommandLine, SshGuest } from "../../ssh/guest.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { WaitOptions } from "../../host/operation.ts";
+import type { ExecHandle } from "../exec/exec-handle.ts";
+import type { ExecOptionsBuilder } from "../exec/exec-options.ts";
+import type { SandboxFs } from "../fs/sandbox-fs.ts";
 
 /** Bytes of a file of users: as much as the guest's agent reads of it. */
 const mostUserBytes = 4 * 1024 * 1024;
@@ -13,7 +16,16 @@ const mostUserBytes = 4 * 1024 * 1024;
 const directory = "/.msb/bin";
 
 /** What of a sandbox SSH uses. */
-export type SshSandbox = Pick<Sandbox, "name" | "config" | "fs" | "execStreamWith" | "waitUntilStopped">;
+export interface SshSandbox {
+  readonly name: string;
+  readonly config: { readonly shell: string | null };
+  fs(): SandboxFs;
+  execStreamWith(
+    program: string,
+    configure: (options: ExecOptionsBuilder) => ExecOptionsBuilder,
+  ): Promise<ExecHandle>;
+  waitUntilStopped(options: WaitOptions): Promise<unknown>;
+}
 
 /** A sandbox as SSH sees it, by calls that every program can make. */
 export class GuestDoor implements SshGuest {

@@ -4,7 +4,8 @@ import { codeOfSignal } from "../server/signals.ts";
 
 /** What happens to a command of an SSH client. The last one is `exited`. */
 export type SshCommandEvent =
-  | { readonly kind: "stdout" | "stderr"; readonly data: Buffer }
+  | { readonly kind: "stdout"; readonly data: Buffer }
+  | { readonly kind: "stderr"; readonly data: Buffer }
   | { readonly kind: "exited"; readonly code: number };
 
 /** What is told of a connection that a command is on. */

@@ -83,7 +83,7 @@ export class SshConnection {
         algorithms: algorithms as never,
         // The client may ask whether we are there; a connection that is silent for too long is ended all the same.
         keepaliveInterval: 2 ** 31 - 1,
-      } as ConstructorParameters<typeof Server>[0],
+      },
       (client) => {
         this.#client = client;
         client.on("error", () => undefined);

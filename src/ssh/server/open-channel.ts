@@ -86,9 +86,11 @@ export class OpenChannel {
     });
   }
 
-  /** Ends it from this side. */
-  end(): void {
+  /** Tells how the command has ended, by its code or the name of a signal, and ends the channel. */
+  exit(how: number | string): void {
     if (this.closed.aborted) return;
+    if (typeof how === "number") this.channel.exit(how);
+    else this.channel.exit(how, false, "");
     this.channel.stderr.end();
     this.channel.end();
   }

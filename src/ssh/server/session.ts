@@ -58,8 +58,7 @@ class ServedSession {
       this.#tell((command) => void command.resize(rows, cols));
       accept?.();
     });
-    session.on("env", (accept: Answer, reject: Answer, info) => {
-      const { key, val } = info as unknown as { key: string; val: string };
+    session.on("env", (accept: Answer, reject: Answer, { key, val }) => {
       (this.#setVariable(key, val) ? accept : reject)?.();
     });
     session.on("signal", (accept: Answer, reject: Answer, { name }) => {
@@ -140,9 +139,7 @@ class ServedSession {
         return;
       }
       const signal = end.signal === null ? null : signalName(end.signal);
-      if (signal === null) open.channel.exit(end.code);
-      else open.channel.exit(signal, false, "");
-      open.end();
+      open.exit(signal ?? end.code);
     } catch (error) {
       await this.#fail(open, error);
     }
@@ -153,9 +150,7 @@ class ServedSession {
     open.feed(null);
     const text = error instanceof Error ? error.message : String(error);
     await open.write(Buffer.from(`${text}\n`), "stderr");
-    if (open.closed.aborted) return;
-    open.channel.exit(255);
-    open.end();
+    open.exit(255);
   }
 }
 

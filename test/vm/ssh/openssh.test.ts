@@ -197,12 +197,14 @@ test("git clones from the guest and pushes back", async () => {
 });
 
 test("a forwarded port is one of the guest; what the policy denies is not reached through it", async () => {
-  const server = await sandbox.execStream("nc", ["-ll", "-p", "7000", "-e", "cat"]);
+  const server = await sandbox.execStream("/bin/nc", ["-ll", "-p", "7000", "-e", "/bin/cat"]);
   const socket = at("forward");
   const refused = at("refused");
   const args = [...port.options, "-p", String(port.port), "-N", "-o", "ExitOnForwardFailure=yes"];
   const forwards = ["-L", `${socket}:localhost:7000`, "-L", `${refused}:192.0.2.1:80`];
-  const client = spawn("ssh", [...args, ...forwards, "root@127.0.0.1"], { stdio: "ignore" });
+  const client = spawn("ssh", [...args, ...forwards, "root@127.0.0.1"], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   const echo = await eventually("the forwarded port", async () => {
     const end = connect({ path: socket, allowHalfOpen: true });
     end.end("through");
@@ -228,7 +230,7 @@ test("what would let the guest reach the host is refused", async () => {
 
 test("a client that vanishes takes its command along, and leaves what was put into the background", async () => {
   const args = [...port.options, "-p", String(port.port), "root@127.0.0.1"];
-  const line = "(nohup sleep 3001 >/dev/null 2>&1 &) ; trap '' TERM; echo ready; sleep 3000";
+  const line = "(trap '' HUP; sleep 3001 >/dev/null 2>&1 &); echo ready; sleep 3000";
   const client = spawn("ssh", [...args, line], { stdio: ["pipe", "pipe", "ignore"] });
   await once(client.stdout, "data");
   client.kill("SIGKILL");

@@ -78,7 +78,7 @@ async function stream(command: SshCommand): Promise<number> {
     for await (const event of command) {
       if (event.kind === "stdout") await writeAll(process.stdout, event.data);
       else if (event.kind === "stderr") await writeAll(process.stderr, event.data);
-      else if (event.kind === "exited") ended.resolve(event.code);
+      else ended.resolve(event.code);
     }
   } catch (error) {
     ended.reject(error);
