@@ -78,9 +78,10 @@ export class SftpClient implements AsyncDisposable {
     return await this.#ask<string>("readlink", path, options, (done) => this.#sftp.readlink(path, done));
   }
 
+  // The package has the draft's order for whoever is not OpenSSH; the server has OpenSSH's, as all do.
   /** Makes a link that leads to a target, which need not be there. @throws SandboxFsError */
   async symlink(target: string, link: string, options: WaitOptions = {}): Promise<void> {
-    await this.#ask("symlink", link, options, (done) => this.#sftp.symlink(target, link, done as never));
+    await this.#ask("symlink", link, options, (done) => this.#sftp.symlink(link, target, done as never));
   }
 
   /** Ends it; its client goes on. */

@@ -112,6 +112,10 @@ export class SshClient implements AsyncDisposable {
     });
     const hostVerifier = (key: Buffer): boolean => key.equals(host.getPublicSSH());
     client.connect({ sock: near, username: user, privateKey: ownKey, hostVerifier });
+    void guest.ended(gone.signal).then(
+      () => connection.end(),
+      () => undefined,
+    );
     try {
       await operation.wait(ready.promise);
     } catch (error) {

@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { connect } from "node:net";
-import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { NetworkPolicy, Sandbox } from "../../../src/index.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
@@ -196,30 +192,6 @@ test("git clones from the guest and pushes back", async () => {
   assert.equal((await git("-C", at("second"), "log", "--format=%s")).stdout, "first\n");
 });
 
-test("a forwarded port is one of the guest; what the policy denies is not reached through it", async () => {
-  const server = await sandbox.execStream("/bin/nc", ["-ll", "-p", "7000", "-e", "/bin/cat"]);
-  const socket = at("forward");
-  const refused = at("refused");
-  const args = [...port.options, "-p", String(port.port), "-N", "-o", "ExitOnForwardFailure=yes"];
-  const forwards = ["-L", `${socket}:localhost:7000`, "-L", `${refused}:192.0.2.1:80`];
-  const client = spawn("ssh", [...args, ...forwards, "root@127.0.0.1"], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const echo = await eventually("the forwarded port", async () => {
-    const end = connect({ path: socket, allowHalfOpen: true });
-    end.end("through");
-    const heard = await text(end).catch(() => "");
-    return heard === "" ? null : heard;
-  });
-  assert.equal(echo, "through");
-  const nothing = connect({ path: refused });
-  nothing.on("error", () => undefined);
-  assert.equal(await text(nothing).catch(() => ""), "");
-  client.kill();
-  await once(client, "exit");
-  await server.kill();
-});
-
 test("what would let the guest reach the host is refused", async () => {
   const args = [...port.options, "-p", String(port.port), "-o", "ExitOnForwardFailure=yes"];
   const { code, stderr } = await said("ssh", [...args, "-R", "0:127.0.0.1:1", "root@127.0.0.1", "true"]);
@@ -227,21 +199,3 @@ test("what would let the guest reach the host is refused", async () => {
   const { stdout } = await said("ssh", [...args, "-A", "root@127.0.0.1", "echo agent=$SSH_AUTH_SOCK"]);
   assert.equal(stdout, "agent=\n");
 });
-
-test("a client that vanishes takes its command along, and leaves what was put into the background", async () => {
-  const args = [...port.options, "-p", String(port.port), "root@127.0.0.1"];
-  const line = "(trap '' HUP; sleep 3001 >/dev/null 2>&1 &); echo ready; sleep 3000";
-  const client = spawn("ssh", [...args, line], { stdio: ["pipe", "pipe", "ignore"] });
-  await once(client.stdout, "data");
-  client.kill("SIGKILL");
-  await eventually("the end of the command", async () => {
-    return (await running("300[0]")) === 0 ? true : null;
-  });
-  assert.equal(await running("300[1]"), 1);
-});
-
-/** How many programs sleep for so long, as a regular expression that does not match itself. */
-async function running(seconds: string): Promise<number> {
-  const line = `cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -c '^${seconds}$'`;
-  return Number((await sandbox.shell(line)).stdout());
-}
