@@ -22,20 +22,30 @@ before(async () => {
   await write(
     "cli/dispatch.ts",
     `import { one } from "../one.ts";
+     import { three } from "./commands/host/mcp.ts";
      import { safeParse, string } from "valibot";
      export async function two(): Promise<number> {
        using scope = { [Symbol.dispose]: (): void => undefined };
        void scope;
        return (await import("../later.ts")).two;
      }
-     console.log(one, await two(), safeParse(string(), "x").success);`,
+     console.log(one, await two(), safeParse(string(), "x").success, await three());`,
   );
+  await write(
+    "cli/commands/host/mcp.ts",
+    `export async function three(): Promise<number> {
+       return (await import("../../../mcp/program.ts")).three;
+     }`,
+  );
+  await write("mcp/program.ts", "export const three = 3;\n");
   await write("require-node.ts", "export {};\n");
   await write("later.ts", `import { two as value } from "./api/index.ts";\nexport const two = value;\n`);
   await write("api/index.ts", `export const two = 2;\n`);
   await write("supervisor/main.ts", `await import("./program.ts");\nexport {};\n`);
   await write("supervisor/program.ts", `import { connect } from "node:net";\nconsole.log(typeof connect);\n`);
   await write("file-server/worker.ts", "export {};\n");
+  await write("dashboard/page/main.tsx", `import { render } from "preact";\nconsole.log(typeof render);\n`);
+  for (const name of ["index.html", "icon.svg"]) await write(`dashboard/page/${name}`, "<p>page</p>\n");
   await write("one.ts", "export const one: number = 1;\n");
   await write("old.ts", "export const old = 0;\n");
   await write("one.test.ts", `throw new Error("never compiled");\n`);
@@ -62,12 +72,15 @@ test("programs are made once, and run without their sources and packages", async
   assert.equal(await build(), false);
   await rm(join(root, "node_modules"));
   try {
-    assert.equal(run("cli/main.js"), "1 2 true\n");
+    assert.equal(run("cli/main.js"), "1 2 true 3\n");
     assert.equal(run("supervisor/main.js"), "function\n");
   } finally {
     await symlink(join(REPOSITORY, "node_modules"), join(root, "node_modules"));
   }
   assert.equal((await stat(join(dist, "cli/main.js"))).mode & 0o111, 0o111);
+  assert.equal(run("dashboard/page/app.js"), "function\n");
+  assert.equal(await readFile(join(dist, "dashboard/page/index.html"), "utf8"), "<p>page</p>\n");
+  assert.ok(!(await exists("dashboard/page/main.d.ts")));
   assert.ok(await exists("one.d.ts"));
   assert.ok(!(await exists("one.js")));
   assert.ok(!(await exists("one.test.d.ts")));
@@ -103,5 +116,5 @@ test("a type error fails the build, and the next build does not take it for done
   await assert.rejects(build(), /failed/);
   await write("one.ts", "export const one: number = 2;\n");
   assert.equal(await build(), true);
-  assert.equal(run("cli/main.js"), "2 2 true\n");
+  assert.equal(run("cli/main.js"), "2 2 true 3\n");
 });

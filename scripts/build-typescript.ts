@@ -15,9 +15,8 @@ const RECIPE = ["build-typescript.ts", "bundle.ts", "bundle-plugins.ts"];
  * @returns whether anything was made
  */
 export async function buildTypeScript(root: string, dist: string): Promise<boolean> {
-  const sources = (await filesBelow(join(root, "src"))).filter(
-    (path) => path.endsWith(".ts") && !path.endsWith(".test.ts"),
-  );
+  const sources = (await filesBelow(join(root, "src"))).filter((path) => !path.endsWith(".test.ts"));
+  const declared = sources.filter((path) => path.endsWith(".ts") && !path.startsWith("dashboard/page/"));
   const inputs = [
     ...SETTINGS.map((path) => join(root, path)),
     ...RECIPE.map((path) => join(import.meta.dirname, path)),
@@ -36,7 +35,7 @@ export async function buildTypeScript(root: string, dist: string): Promise<boole
     show: true,
   });
   const made = await bundle(root, dist);
-  await removeStale(dist, new Set([...made, ...sources.map((path) => path.replace(/\.ts$/, ".d.ts"))]));
+  await removeStale(dist, new Set([...made, ...declared.map((path) => path.replace(/\.ts$/, ".d.ts"))]));
   await writeFileAtomically(join(dist, STAMP), digest);
   return true;
 }

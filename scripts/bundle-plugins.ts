@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { createRequire, isBuiltin } from "node:module";
+import { builtinModules, createRequire } from "node:module";
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
 
@@ -14,6 +14,24 @@ export const lazyBuiltins: Plugin = {
     build.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: "builtin" }));
     build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
       contents: lazyModule(path),
+      loader: "js",
+    }));
+  },
+};
+
+/**
+ * The same for packages that are CommonJS, which ask for Node's modules by `require("events")`: what they get is the module itself, as some
+ * are functions. They are executed when something of the package is first used, so nothing is loaded before.
+ */
+export const requiredBuiltins: Plugin = {
+  name: "required-builtins",
+  setup: (build) => {
+    const names = new Set(builtinModules);
+    build.onResolve({ filter: /^[a-z_/]+$/ }, ({ path, kind }) =>
+      kind === "require-call" && names.has(path) ? { path, namespace: "required-builtin" } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "required-builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
       loader: "js",
     }));
   },
@@ -60,21 +78,25 @@ function addonModule(names: readonly string[]): string {
   `;
 }
 
-/**
- * Leaves each program out of its starter, which imports it from the file beside its own.
- *
- * @param programs by their starters, as absolute paths
- */
-export function separatePrograms(programs: ReadonlyMap<string, string>): Plugin {
+/** A program that is left out of the bundle of who imports it. Paths are absolute. */
+export interface SeparateProgram {
+  readonly importer: string;
+  readonly program: string;
+  /** Where the bundle finds it. */
+  readonly specifier: string;
+}
+
+/** Leaves programs out of the bundles of who imports them, which import them from files of their own. */
+export function separatePrograms(programs: readonly SeparateProgram[]): Plugin {
   return {
     name: "separate-programs",
     setup: (build) => {
       build.onResolve({ filter: /^\.\.?\// }, async ({ path, importer, kind, resolveDir, pluginData }) => {
-        const program = programs.get(importer);
-        if (program === undefined || kind !== "dynamic-import" || pluginData === separating) return undefined;
+        const separate = programs.filter((one) => one.importer === importer);
+        if (separate.length === 0 || kind !== "dynamic-import" || pluginData === separating) return undefined;
         const resolved = await build.resolve(path, { kind, importer, resolveDir, pluginData: separating });
-        if (resolved.path !== program) return undefined;
-        return { path: path.replace(/\.ts$/, ".js"), external: true };
+        const found = separate.find(({ program }) => program === resolved.path);
+        return found === undefined ? undefined : { path: found.specifier, external: true };
       });
     },
   };
@@ -104,8 +126,8 @@ export function ownFile(path: string, external: string): Plugin {
 }
 
 /**
- * The package ssh2, which is CommonJS: it gets Node's own modules, and not its native parts, which would have to be compiled on the
- * user's computer. Without them it uses Node's cryptography, and WebAssembly.
+ * The package ssh2 without its native parts, which would have to be compiled on the user's computer. Without them it uses Node's
+ * cryptography, and WebAssembly.
  */
 export const plainPackage: Plugin = {
   name: "plain-package",
@@ -120,13 +142,6 @@ export const plainPackage: Plugin = {
     // Nothing lies beside these files any more: a program for Windows, and what is in the file itself.
     build.onLoad({ filter: /[\\/]ssh2[\\/]lib[\\/].*\.js$/ }, async ({ path }) => ({
       contents: (await readFile(path, "utf8")).replaceAll("__dirname", '"/"'),
-      loader: "js",
-    }));
-    build.onResolve({ filter: /^[a-z_]+$/ }, ({ path, kind }) =>
-      kind === "require-call" && isBuiltin(path) ? { path, namespace: "plain-builtin" } : undefined,
-    );
-    build.onLoad({ filter: /.*/, namespace: "plain-builtin" }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
       loader: "js",
     }));
   },

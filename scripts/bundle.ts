@@ -1,7 +1,15 @@
-import { chmod, readFile, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, copyFile, readFile, readdir, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { build, type Metafile } from "esbuild";
-import { lazyBuiltins, ownFile, plainAddon, plainPackage, separatePrograms } from "./bundle-plugins.ts";
+import {
+  lazyBuiltins,
+  ownFile,
+  plainAddon,
+  plainPackage,
+  requiredBuiltins,
+  separatePrograms,
+  type SeparateProgram,
+} from "./bundle-plugins.ts";
 
 /** Marked executable. By its place in `src/`, as all these. */
 const COMMAND = "cli/main.ts";
@@ -14,13 +22,27 @@ const STARTERS: Readonly<Record<string, string>> = {
   [COMMAND]: "cli/dispatch.ts",
   "supervisor/main.ts": "supervisor/program.ts",
 };
+/** What a command of the command line loads when it is asked for, by who loads it: its packages are large, and no other command is to read them. */
+const LATER: Readonly<Record<string, string>> = {
+  "cli/commands/host/mcp.ts": "mcp/program.ts",
+};
 /** Says which Node is needed, where this one is too old. */
 const FIRST = "require-node.ts";
 /** A thread of the supervisor's, started for a sandbox that has directories of the host. */
 const FILE_SERVER = "file-server/worker.ts";
 /** The package that speaks SSH: many read and compile a bundle, and few of them use that. */
 const SSH = "ssh/library.ts";
-const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), FILE_SERVER, SSH];
+const PROGRAMS = [
+  ...[FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), ...Object.values(LATER)],
+  ...[FILE_SERVER, SSH],
+];
+
+/** The dashboard's page, which runs in a browser. */
+const PAGE = "dashboard/page";
+const PAGE_FILES = ["index.html", "icon.svg"];
+const PAGE_BUNDLES = ["app.js", "app.css"];
+/** Parts of `ws` in native code, which it does without. */
+const OPTIONAL = ["bufferutil", "utf-8-validate"];
 
 /** What `import "microsandbox"` gets: the library, under the name that its declarations have. */
 const ENTRY = "index.js";
@@ -51,19 +73,19 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     lineLimit: 120,
     legalComments: "eof",
     metafile: true,
+    external: OPTIONAL,
     logLevel: "warning",
     plugins: [
-      separatePrograms(
-        new Map(
-          Object.entries(STARTERS).map(([starter, program]) => [
-            join(source, starter),
-            join(source, program),
-          ]),
+      separatePrograms([
+        ...Object.entries(STARTERS).map(([starter, program]) => separated(source, starter, starter, program)),
+        ...Object.entries(LATER).map(([importer, program]) =>
+          separated(source, importer, "cli/dispatch.ts", program),
         ),
-      ),
+      ]),
       ownFile(join(source, SSH), `../${compiled(SSH)}`),
       plainPackage,
       lazyBuiltins,
+      requiredBuiltins,
       plainAddon,
     ],
   });
@@ -72,8 +94,40 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
     join(dist, ENTRY),
     `import "./${compiled(FIRST)}";\nexport * from "./${compiled(LIBRARY)}";\n`,
   );
-  await writeFile(join(dist, NOTICES), await notices(root, metafile));
-  return [...PROGRAMS.map(compiled), ENTRY, NOTICES];
+  const page = await bundlePage(root, dist);
+  await writeFile(join(dist, NOTICES), await notices(root, [metafile, page]));
+  const ofPage = [...PAGE_FILES, ...PAGE_BUNDLES].map((name) => `${PAGE}/${name}`);
+  return [...PROGRAMS.map(compiled), ENTRY, NOTICES, ...ofPage];
+}
+
+/** Writes the dashboard's page: all its scripts in one file, all its styles in another. */
+async function bundlePage(root: string, dist: string): Promise<Metafile> {
+  const source = join(root, "src", PAGE);
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: { app: join(source, "main.tsx") },
+    outdir: join(dist, PAGE),
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    target: ["chrome120", "firefox121", "safari17"],
+    minify: true,
+    legalComments: "none",
+    metafile: true,
+    logLevel: "warning",
+  });
+  await Promise.all(PAGE_FILES.map((name) => copyFile(join(source, name), join(dist, PAGE, name))));
+  return metafile;
+}
+
+/** @param bundled the program in whose bundle the importer is */
+function separated(source: string, importer: string, bundled: string, program: string): SeparateProgram {
+  const specifier = relative(dirname(bundled), compiled(program));
+  return {
+    importer: join(source, importer),
+    program: join(source, program),
+    specifier: specifier.startsWith(".") ? specifier : `./${specifier}`,
+  };
 }
 
 /** `cli/main.ts` → `cli/main.js`. */
@@ -82,9 +136,9 @@ function compiled(path: string): string {
 }
 
 /** The licences of the packages whose code is in the bundles, which they ask to be kept with it. */
-async function notices(root: string, metafile: Metafile): Promise<string> {
+async function notices(root: string, metafiles: readonly Metafile[]): Promise<string> {
   const packages = new Set<string>();
-  for (const path of Object.keys(metafile.inputs)) {
+  for (const path of metafiles.flatMap(({ inputs }) => Object.keys(inputs))) {
     const found = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path);
     if (found !== null) packages.add(found[0]);
   }

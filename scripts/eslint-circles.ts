@@ -36,7 +36,7 @@ export function circlesRule(source: string): Rule.RuleModule {
 /** What the files below a folder import of each other. */
 export function importGraph(source: string): ImportGraph {
   const files = readdirSync(source, { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
+    .filter((path) => /\.tsx?$/.test(path) && !path.endsWith(".test.ts"))
     .map((path) => join(source, path));
   return new Map(
     files.map((file) => {

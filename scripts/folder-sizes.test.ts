@@ -9,7 +9,9 @@ const root = join(import.meta.dirname, "..");
 
 test(`no folder of src/, agent/src/ or test/vm/ holds more than ${most} source files`, () => {
   const sizes = new Map<string, number>();
-  for (const file of globSync(["src/**/*.ts", "agent/src/**/*.rs", "test/vm/**/*.ts"], { cwd: root })) {
+  for (const file of globSync(["src/**/*.ts", "src/**/*.tsx", "agent/src/**/*.rs", "test/vm/**/*.ts"], {
+    cwd: root,
+  })) {
     if (file.startsWith("src/") && file.endsWith(".test.ts")) continue;
     const folder = dirname(file);
     sizes.set(folder, (sizes.get(folder) ?? 0) + 1);

@@ -107,13 +107,24 @@ describe("the package", () => {
       "dist/supervisor/main.js",
       "dist/supervisor/program.js",
       "dist/index.d.ts",
+      "dist/dashboard/page/app.js",
       "dist/guest/x86_64/agent",
     ])
       assert.ok(files.includes(name), name);
     const odd = files.filter((name) => /(?<!\.d)\.ts$|\.test\.|(^|\/)\./.test(name));
     assert.deepEqual(odd, []);
     const licences = readFileSync(join(installed, "dist/third-party-licences.txt"), "utf8");
-    for (const name of ["commander", "valibot", "yocto-spinner", "yoctocolors", "fs-native-extensions"])
+    for (const name of [
+      "commander",
+      "valibot",
+      "preact",
+      "uplot",
+      "ws",
+      "@xterm/xterm",
+      "yocto-spinner",
+      "yoctocolors",
+      "fs-native-extensions",
+    ])
       assert.match(licences, new RegExp(`^${name}\n\n`, "m"));
   });
 

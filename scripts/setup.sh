@@ -60,8 +60,8 @@ find_missing_packages() {
 }
 
 # A second opinion on our EROFS images, disk images in other formats, a real registry, what makes and reads images
-# without us, a clock that is wrong, a network of one's own,
-# and real clients of SSH.
+# without us, a clock that is wrong, a network of one's own, a browser for the dashboard, and
+# real clients of SSH.
 find_missing_packages_of_tests() {
 	has fsck.erofs || missing="$missing erofs-utils"
 	has qemu-img || missing="$missing qemu-utils"
@@ -75,6 +75,7 @@ find_missing_packages_of_tests() {
 	has setfattr || missing="$missing attr"
 	has faketime || missing="$missing faketime"
 	has ip || missing="$missing iproute2"
+	has chromium || missing="$missing chromium"
 	has ssh || missing="$missing openssh-client"
 	has rsync || missing="$missing rsync"
 	has git || missing="$missing git"

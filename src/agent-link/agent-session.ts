@@ -57,6 +57,17 @@ export class AgentSession implements StreamHandler {
     return this.#exited;
   }
 
+  /** Bytes of stdin that may be sent. */
+  get stdinRoom(): number {
+    return this.#stream.credit;
+  }
+
+  /** Whether its stdin has ended, or it takes none any more. */
+  get stdinOver(): boolean {
+    const { ended, peerStopped } = this.#stream.state;
+    return ended || peerStopped;
+  }
+
   /** Bytes of output that were received and not granted again. */
   get outputOwed(): number {
     return this.#stream.held;

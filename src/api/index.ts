@@ -73,6 +73,10 @@ export {
   type AttachOptions,
   type ExecOptions,
 } from "./exec/exec-options.ts";
+export { Job, type JobAttachOptions } from "./jobs/job.ts";
+export { JobAttachment, type JobEvent } from "./jobs/job-attachment.ts";
+export type { JobInfo, JobResult, JobState } from "./jobs/job-info.ts";
+export { JobLogStream } from "./jobs/job-logs.ts";
 export type { FsCopyOptions, FsCopyProgress } from "./fs/copy/copy-options.ts";
 export type { HostPath } from "./fs/copy/host-path.ts";
 export type { FsData } from "./fs/contents.ts";

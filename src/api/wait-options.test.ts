@@ -11,6 +11,8 @@ const exceptions: Readonly<Record<string, string>> = {
   "ExecHandle.signal": "waits for nothing: the message is on its way when it returns",
   "ExecHandle.kill": "as signal",
   "ExecHandle.resize": "as signal",
+  "JobAttachment.resize": "as signal",
+  "JobAttachment.detach": "as signal",
   withDefaultBackend: "waits for the caller's own function",
   ...Object.fromEntries(
     [

@@ -369,6 +369,12 @@ export const commandEntries: CommandEntries = [
     load: async () => (await import("./commands/sandbox/modify.ts")).modify,
   },
   { names: ["exec"], group: sandboxes, load: async () => (await import("./commands/sandbox/exec.ts")).exec },
+  { names: ["jobs"], group: sandboxes, load: async () => (await import("./commands/jobs/jobs.ts")).jobs },
+  {
+    names: ["attach"],
+    group: sandboxes,
+    load: async () => (await import("./commands/jobs/attach.ts")).attach,
+  },
   {
     names: ["copy", "cp"],
     group: sandboxes,
@@ -432,6 +438,16 @@ export const commandEntries: CommandEntries = [
   templateFamily,
   tlsFamily,
   { names: ["init"], group: other, load: async () => (await import("./commands/host/init.ts")).init },
+  {
+    names: ["mcp"],
+    group: other,
+    load: async () => (await import("./commands/host/mcp.ts")).mcp,
+  },
+  {
+    names: ["dashboard"],
+    group: other,
+    load: async () => (await import("./commands/host/dashboard.ts")).dashboard,
+  },
   {
     names: ["doctor", "check"],
     group: other,

@@ -1,5 +1,5 @@
 import { fstatSync, statSync, type Stats } from "node:fs";
-import type { ExecHandle, Sandbox } from "../api/index.ts";
+import type { ExecHandle, Job, Sandbox } from "../api/index.ts";
 import { parseDetachKeys } from "../api/exec/detach-keys.ts";
 import { InvalidConfigError, IoError, RuntimeError, SandboxNotRunningError } from "../errors/index.ts";
 import { ioError } from "../host/system-error.ts";
@@ -172,22 +172,25 @@ async function attach(sandbox: Sandbox, command: GuestCommand): Promise<Outcome>
 }
 
 /**
- * Starts a command that nobody waits for: it has no stdin, and its output goes to the sandbox's log only.
+ * Starts a command as a job, which nobody waits for.
  *
+ * @param openInput whether somebody may write to it later
  * @throws ExecFailedError when it cannot be started
  */
-export async function startInGuest(sandbox: Sandbox, command: GuestCommand): Promise<void> {
+export async function startInGuest(sandbox: Sandbox, command: GuestCommand, openInput = false): Promise<Job> {
   const [program = "", ...args] = command.argv;
-  const handle = await sandbox.execStreamWith(program, (options) => {
-    options.args(args).envs(command.env).stdinNull();
+  return await sandbox.execDetachedWith(program, (options) => {
+    options
+      .args(args)
+      .envs(command.env)
+      .tty(command.tty ?? false);
+    if (openInput || command.tty === true) options.stdinPipe();
     if (command.cwd !== undefined) options.cwd(command.cwd);
     if (command.user !== undefined) options.user(command.user);
+    if (command.timeoutMs !== undefined) options.timeout(command.timeoutMs);
     for (const limit of command.rlimits) options.rlimitRange(limit.resource, limit.soft, limit.hard);
     return options;
   });
-  // The first event is that it runs; without it, this is where the reason is thrown.
-  await handle.recv();
-  await handle.release();
 }
 
 /** The byte that a terminal's line discipline takes for the end of input: Ctrl-D. */

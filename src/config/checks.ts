@@ -106,6 +106,11 @@ export function checkSignal(name: string, value: string): string {
   });
 }
 
+/** The same as a number. @throws InvalidConfigError */
+export function checkedSignalNumber(name: string, value: string): number {
+  return signalNumber(checkSignal(name, value)) ?? 0;
+}
+
 const reservedLabelPrefixes = ["sandbox.", "microsandbox.", "service."];
 
 export function isReservedLabel(key: string): boolean {

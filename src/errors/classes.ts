@@ -35,6 +35,20 @@ export class InvalidConfigError extends MicrosandboxError {
   }
 }
 
+/** How a job ended is not known: its sandbox, or what ran it, ended first. */
+export class JobLostError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("jobLost", message, options);
+  }
+}
+
+/** There is no such job in this sandbox, or it ended so long ago that it was forgotten. */
+export class JobNotFoundError extends MicrosandboxError {
+  constructor(message: string, options?: ErrorOptionsWithHint) {
+    super("jobNotFound", message, options);
+  }
+}
+
 /** A file of the sandbox's state is not the JSON it should be. */
 export class JsonError extends MicrosandboxError {
   constructor(message: string, options?: ErrorOptionsWithHint) {

@@ -60,6 +60,8 @@ export const errorTable = {
   invalidConfig: { class: "InvalidConfigError", details: {} },
   invalidCursor: { class: "InvalidCursorError", details: {} },
   io: { class: "IoError", details: {} },
+  jobLost: { class: "JobLostError", details: {} },
+  jobNotFound: { class: "JobNotFoundError", details: {} },
   json: { class: "JsonError", details: {} },
   libkrunfwNotFound: { class: "LibkrunfwNotFoundError", details: {} },
   metricsDisabled: { class: "MetricsDisabledError", details: {} },

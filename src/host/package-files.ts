@@ -48,6 +48,11 @@ export function fileServerProgram(): string {
   return join(packageDirectory(), fromSource ? "src/file-server/worker.ts" : "dist/file-server/worker.js");
 }
 
+/** The dashboard's page, as `npm run build` made it. @throws as `packageDirectory` */
+export function dashboardDirectory(): string {
+  return join(packageDirectory(), "dist/dashboard/page");
+}
+
 /** Loads what this package depends on and what is not in its bundles: native code. @throws as `packageDirectory` */
 export function requireFromPackage(id: string): unknown {
   return createRequire(join(packageDirectory(), "package.json"))(id);

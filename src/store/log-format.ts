@@ -14,6 +14,8 @@ const lineSchema = v.object({
   d: v.string(),
   /** The session, from 1; absent for `system`. */
   id: v.optional(v.number()),
+  /** Of a job: how many bytes it had printed before these, whether they were kept or not. */
+  o: v.optional(v.number()),
   /** `b64` when `d` is base64, for bytes that are no text. */
   e: v.optional(v.literal("b64")),
   /** What this session has written to this source so far ends here, within a line: what comes later is another one. */
@@ -25,15 +27,22 @@ const lineSchema = v.object({
 /** One line of `exec.log`, JSON Lines. */
 export type LogLine = v.InferOutput<typeof lineSchema>;
 
-/** @param memory where a line of bytes that are no text is put: memory of so many bytes or more */
+/**
+ * @param memory where a line of bytes that are no text is put: memory of so many bytes or more
+ * @param offset of a job: how many bytes it had printed before
+ */
 export function encodeLogLine(
   source: LogSource,
   data: Buffer,
   sessionId: number | null,
   memory: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafe(bytes),
+  offset: number | null = null,
 ): Buffer {
   const t = new Date().toISOString();
-  const id = sessionId === null ? {} : { id: sessionId };
+  const id = {
+    ...(sessionId === null ? {} : { id: sessionId }),
+    ...(offset === null ? {} : { o: offset }),
+  };
   if (isText(data)) return Buffer.from(`${JSON.stringify({ t, s: source, d: data.toString(), ...id })}\n`);
   // Nothing in base64 has to be escaped or is more than a byte long; to look for that would take longer than all the rest.
   const head = `${JSON.stringify({ t, s: source, ...id, e: "b64" }).slice(0, -1)},"d":"`;

@@ -34,6 +34,8 @@ export interface SandboxPaths {
   readonly unpatched: string;
   readonly logs: string;
   readonly execLog: string;
+  /** What is known of its jobs; there is one if there were any. */
+  readonly jobs: string;
   readonly runtimeLog: string;
   readonly kernelLog: string;
   /** There is one if the sandbox has a network. */
@@ -58,6 +60,7 @@ export function pathsIn(directory: string): SandboxPaths {
     unpatched: join(directory, "unpatched"),
     logs,
     execLog: join(logs, "exec.log"),
+    jobs: join(logs, "jobs.json"),
     runtimeLog: join(logs, "runtime.log"),
     kernelLog: join(logs, "kernel.log"),
     networkLog: join(logs, "network.log"),

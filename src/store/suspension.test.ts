@@ -29,7 +29,7 @@ const record: SuspensionRecord = {
   tscKhz: 2_000_000,
   disks: [],
   open: { streams: [], next: 7, highest: 2 },
-  commands: [{ stream: 5, session: 1, tty: false, hasExited: false }],
+  commands: [{ stream: 5, session: 1, tty: false, hasExited: false, job: null }],
 };
 
 test("a guest is suspended whole or not at all, and used once", async () => {

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { JsonError } from "../errors/index.ts";
 import { syncDirectory, writeFileAtomically } from "../host/files/atomic-file.ts";
 import { errorCode, ioError } from "../host/system-error.ts";
+import { jobRecordSchema } from "./jobs/job-record.ts";
 import { removeLeftover, type Discard } from "./leftovers.ts";
 
 const openStreamSchema = v.object({
@@ -26,6 +27,8 @@ const commandSchema = v.object({
   tty: v.boolean(),
   /** Its process has ended; others hold its outputs. */
   hasExited: v.boolean(),
+  /** What was known of it as a job; null: it is none. */
+  job: v.optional(v.nullable(jobRecordSchema), null),
 });
 
 /** What is written of a suspended guest, or of the copy of one. */

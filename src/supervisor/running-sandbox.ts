@@ -15,6 +15,7 @@ import type {
   Message,
   MetricsMessage,
   PausedCalls,
+  StartJobMessage,
 } from "../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { startedMarker, stoppedMarker } from "../store/log-format.ts";
@@ -32,6 +33,8 @@ import {
 } from "./services/guest/capture-guest.ts";
 import type { AgentLink, CopyIdentity } from "../agent-link/agent-link.ts";
 import type { StartedMachine } from "../start/common/context.ts";
+import type { Job } from "./jobs/job.ts";
+import { Jobs } from "./jobs/jobs.ts";
 import type { Logs } from "./logs/logs.ts";
 import { logEvents } from "./logs/machine-log.ts";
 import { AgentWatch } from "./services/guest/agent-watch.ts";
@@ -74,6 +77,7 @@ const lastWordsMs = 1_000;
 export class RunningSandbox {
   readonly machine: Machine;
   readonly network: SandboxNetwork | null;
+  readonly jobs: Jobs;
   readonly #name: string;
   readonly #hasUpper: boolean;
   readonly #started: StartedMachine;
@@ -113,6 +117,7 @@ export class RunningSandbox {
     this.#hasUpper = config.image.kind === "oci" && config.rootDisk.kind === "managed";
     this.#started = started;
     this.#logs = logs;
+    this.jobs = new Jobs({ name, book: logs.jobs, log: logs.exec });
     this.#commandEnded = commandEnded;
     this.#metrics = new MetricsSampler({
       machine,
@@ -143,7 +148,10 @@ export class RunningSandbox {
       machine,
       agent,
       changed: pauseChanged,
-      resumed: () => this.#limits.goOn(),
+      resumed: () => {
+        this.#limits.goOn();
+        this.jobs.goOn();
+      },
     });
     network?.belongTo({
       arrived: () => {
@@ -170,6 +178,7 @@ export class RunningSandbox {
     logEvents(machine, logs.runtime, () => this.#pause.isHeld || this.#isCaptured);
     logs.exec.write("system", Buffer.from(startedMarker), null);
     if (suspended !== null) this.#takeOver(suspended);
+    this.jobs.begun();
   }
 
   /** Whether the connection to its guest is gone. */
@@ -186,8 +195,25 @@ export class RunningSandbox {
     this.#pause.call();
     const id = this.#nextSessionId++;
     this.#logs.runtime.write("debug", `session ${id}: ${JSON.stringify(request.argv)}`);
+    return this.#begin(id, request, client);
+  }
+
+  startJob(request: StartJobMessage): Job {
+    this.#pause.call();
+    const id = this.#nextSessionId++;
+    this.#logs.runtime.write("debug", `session ${id}, a job: ${JSON.stringify(request.argv)}`);
+    return this.jobs.start(request, id, (client) => this.#begin(id, { ...request, type: "Exec" }, client, 0));
+  }
+
+  /** @throws as {@link Jobs.signal}; SandboxPausedError */
+  signalJob(id: string, signal: number): void {
+    this.#pause.call();
+    this.jobs.signal(id, signal);
+  }
+
+  #begin(id: number, request: ExecMessage, client: ClientStream, printed: number | null = null): Session {
     const begin = (sink: SessionSink): AgentSession => this.#agent.exec(request, sink);
-    return this.#session({ id, tty: request.tty, client, begin });
+    return this.#session({ id, tty: request.tty, client, begin, printed });
   }
 
   /**
@@ -204,6 +230,7 @@ export class RunningSandbox {
         this.#isCaptured = false;
         throw error;
       }
+      this.jobs.keep();
     });
   }
 
@@ -227,7 +254,8 @@ export class RunningSandbox {
   }
 
   #captureOf(facts: MachineFacts, memoryMib: number): CaptureOptions {
-    const commands = (): SuspendedCommand[] => [...this.#sessions].map(({ suspended }) => suspended);
+    const commands = (): SuspendedCommand[] =>
+      [...this.#sessions].map(({ suspended }) => ({ ...suspended, job: this.jobs.captured(suspended) }));
     return { started: this.#started, facts, memoryMib, commands };
   }
 
@@ -236,12 +264,15 @@ export class RunningSandbox {
     this.#agent.takeOver(open, (stream) => {
       const command = commands.find((one) => one.stream === stream.id);
       if (command === undefined) return null;
-      const { session: id, tty, hasExited } = command;
+      const { session: id, tty, hasExited, job } = command;
       this.#nextSessionId = Math.max(this.#nextSessionId, id + 1);
       let handler: AgentSession | null = null;
       const begin = (sink: SessionSink): AgentSession =>
         (handler = AgentSession.adopt(stream, hasExited, sink));
-      this.#session({ id, tty, client: null, hasExited, begin });
+      const session = (client: ClientStream | null, printed: number | null): Session =>
+        this.#session({ id, tty, client, hasExited, begin, printed });
+      if (job === null || hasExited) session(null, null);
+      else this.jobs.adopt(job, (client) => session(client, job.printed));
       return handler;
     });
   }
@@ -259,7 +290,9 @@ export class RunningSandbox {
     this.#agent.setClock();
   }
 
-  #session(options: Pick<SessionOptions, "id" | "tty" | "client" | "hasExited" | "begin">): Session {
+  #session(
+    options: Pick<SessionOptions, "id" | "tty" | "client" | "hasExited" | "begin" | "printed">,
+  ): Session {
     const session = new Session({
       ...options,
       log: this.#logs.exec,
@@ -335,6 +368,7 @@ export class RunningSandbox {
   async pause(calls: PausedCalls, flush: boolean): Promise<void> {
     await this.#pause.pause(calls, flush);
     this.#limits.hold();
+    this.jobs.hold();
     this.#logs.runtime.write("info", `paused; calls ${calls}`);
   }
 
@@ -385,6 +419,7 @@ export class RunningSandbox {
     await this.#agent.closed(lastWordsMs);
     for (const session of [...this.#sessions])
       session.lost(new RuntimeError(`sandbox ${this.#name} has ended`));
+    await this.jobs.ended();
     exec.write("system", Buffer.from(stoppedMarker), null);
     await exec.flush();
     if (exec.failure !== null) runtime.write("error", `part of exec.log is missing: ${String(exec.failure)}`);

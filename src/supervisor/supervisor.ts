@@ -273,6 +273,8 @@ export class Supervisor {
     const { stateFile, end } = this.#life;
     this.#life.isAttached = false;
     await this.#start.release();
+    // From its end on, another sandbox may have its place.
+    await this.#logs.jobs.close();
     const aside = (await this.#calls.discarding?.catch(() => null)) ?? null;
     const remains = { ...this.#options, stateFile, clients: this.#clients, aside };
     const finished = finishSandbox(remains, this.#logs.runtime, exit, change);

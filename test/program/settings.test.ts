@@ -297,6 +297,7 @@ test("a configuration has no field that is in no table", () => {
     "name",
     "imageDigest",
     "snapshotDigest",
+    "forkedFrom",
     "portsTcp",
     "portsUdp",
     "secrets",

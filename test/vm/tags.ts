@@ -35,6 +35,8 @@ export const hostTags = {
   programs: ["git", "make", "gcc", "python3", "sqlite3", "apt-get"],
   /** A network of its own, and a Debian for both of its sides. */
   internet: ["unshare", "ip", "mmdebstrap", "openssl", "cc", "npm"],
+  /** A browser that shows the dashboard. */
+  browser: ["chromium"],
   /** A program of its own in the guest. */
   rust: ["rustc"],
   /** Clients of SSH. */

@@ -1,5 +1,5 @@
 import type { Operation, WaitOptions } from "../../host/operation.ts";
-import { NetworkedSandbox } from "../network/networked-sandbox.ts";
+import { SandboxWithJobs } from "../jobs/sandbox-with-jobs.ts";
 import { dropCheckpoint, makeCheckpoint, readCheckpoints, rollBack } from "./checkpoint-calls.ts";
 import {
   checkpointOptions,
@@ -10,7 +10,7 @@ import {
 } from "./checkpoint.ts";
 
 /** What can be done with the checkpoints of a sandbox by whoever knows it. */
-export abstract class CheckpointedSandbox extends NetworkedSandbox {
+export abstract class CheckpointedSandbox extends SandboxWithJobs {
   /** Whether one that is started for a call ends with this process. */
   protected get ownsStart(): boolean {
     return false;

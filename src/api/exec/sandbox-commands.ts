@@ -6,6 +6,7 @@ import { attachCommand, defaultCommand, runCommand, startCommand } from "./exec.
 import type { ExecHandle } from "./exec-handle.ts";
 import { AttachOptionsBuilder, ExecOptionsBuilder } from "./exec-options.ts";
 import type { ExecOutput } from "./exec-output.ts";
+import type { Job } from "../jobs/job.ts";
 import { SandboxLifecycle } from "../sandbox/lifecycle.ts";
 
 /** A command with its options as one object. */
@@ -107,6 +108,39 @@ export abstract class SandboxCommands<Sandbox> extends SandboxLifecycle<Sandbox>
       built("execStreamWith", configure, new ExecOptionsBuilder()).build(),
       wait,
     );
+  }
+
+  /**
+   * Starts a program that nobody holds: it goes on after this process, until it or the sandbox ends. What it prints goes to the sandbox's log.
+   * Resolves when it runs, and is known to `listJobs()`. Given up before, it is killed.
+   *
+   * @throws ExecFailedError when it cannot be started; SandboxNotRunningError; RuntimeError, also for more than 1000; IoError
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("detached-example").image("localhost/base").replace().create();
+   * const job = await sandbox.execDetached("sh", ["-c", "echo started; sleep 1; echo done"]);
+   * for await (const entry of await job.followLogs()) process.stdout.write(entry.data);
+   * console.log((await job.wait()).success); // prints true
+   * ```
+   */
+  async execDetached(program: string, args: Iterable<string> = [], wait: WaitOptions = {}): Promise<Job> {
+    return await this.execDetachedWith(program, (options) => options.args(args), wait);
+  }
+
+  /**
+   * Like {@link execDetached}, with options. With `timeout()` the sandbox kills it when it has run so long, which `wait()` tells as `timedOut`;
+   * the time in which the sandbox is paused or suspended does not count. With `stdinPipe()` its input stays open until `job.eof()`, whoever
+   * attaches and writes; `stdinBytes()` may have 1 MiB. `maxOutput()` bounds nothing, as for streams.
+   *
+   * @throws InvalidConfigError for a bad option
+   */
+  async execDetachedWith(program: string, configure: ConfigureExec, wait: WaitOptions = {}): Promise<Job> {
+    const options = built("execDetachedWith", configure, new ExecOptionsBuilder()).build();
+    const { startJob } = await import("../jobs/start-job.ts");
+    return await startJob(this.control, program, options, wait);
   }
 
   /** Runs a program described by an object. */

@@ -90,7 +90,7 @@ function recordOfChild(
   return newRecord({
     ...{ id: newSandboxId(), name, createdAt: new Date().toISOString() },
     // What was patched is on its disk.
-    config: { ...record.config, hostname: hostnameFor(name), ports, patches: [] },
+    config: { ...record.config, hostname: hostnameFor(name), ports, patches: [], forkedFrom: record.id },
   });
 }
 

@@ -1,6 +1,12 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { MissedRotationError } from "../../errors/index.ts";
-import { logLineData, logMaximumFiles, parseLogLine, startedMarker } from "../../store/log-format.ts";
+import {
+  logLineData,
+  logMaximumFiles,
+  parseLogLine,
+  startedMarker,
+  type LogLine,
+} from "../../store/log-format.ts";
 import { LogEntry } from "./log-entry.ts";
 
 interface LogPart {
@@ -52,6 +58,43 @@ export async function readExecLog(path: string, position: number | null): Promis
   }
 }
 
+/** Of a piece of the log, one line. */
+export interface PlacedLine {
+  readonly line: LogLine;
+  /** In the whole log: of the first byte after it. */
+  readonly position: number;
+}
+
+/** Of a piece, so many bytes at most; more than any line has. */
+const pieceBytes = 1024 * 1024;
+
+/**
+ * Reads some of what comes after a position, or after the oldest byte that there still is.
+ *
+ * @param upTo the position of a byte in the whole log that is not read any more
+ * @returns the lines, and where to go on: where it began, when there is nothing more
+ */
+export async function readExecLogPiece(
+  path: string,
+  position: number,
+  upTo: number,
+): Promise<{ readonly lines: PlacedLine[]; readonly position: number }> {
+  const parts = await openParts(path);
+  try {
+    const part = parts.find(({ base, size }) => base + size > position);
+    if (part === undefined) return { lines: [], position };
+    const begin = Math.max(position, part.base);
+    const end = Math.min(part.base + part.size, upTo, begin + pieceBytes);
+    const lines: PlacedLine[] = [];
+    if (end <= begin) return { lines, position: begin };
+    const after = await readLines(part, begin, end, (line, place) => lines.push({ line, position: place }));
+    // What has no end for so long is damaged.
+    return { lines, position: after === begin && end - begin === pieceBytes ? end : after };
+  } finally {
+    await Promise.all(parts.map(({ file }) => file.close()));
+  }
+}
+
 /** Oldest first. Opened newest first: a rotation meanwhile can then show a file twice, but hide none. */
 async function openParts(path: string): Promise<LogPart[]> {
   const parts: LogPart[] = [];
@@ -78,19 +121,30 @@ async function readBase(file: FileHandle): Promise<number> {
 
 /** @returns the position after the last whole line */
 async function readPart(part: LogPart, begin: number, entries: LogEntry[]): Promise<number> {
-  const bytes = Buffer.alloc(part.size - (begin - part.base));
+  return await readLines(part, begin, part.base + part.size, (line, position) => {
+    const time = new Date(line.t);
+    const [id, data] = [line.id ?? null, logLineData(line)];
+    // Whoever ran before has ended, though a supervisor that was killed could not say so.
+    if (id === null && line.d === startedMarker)
+      entries.push(new LogEntry(time, "system", null, nothing, position, "all"));
+    entries.push(new LogEntry(time, line.s, id, data, position, line.end === true ? "session" : null));
+  });
+}
+
+/** @param found called for each line that is none of a file's head, with the position after it @returns the position after the last whole line */
+async function readLines(
+  part: LogPart,
+  begin: number,
+  end: number,
+  found: (line: LogLine, position: number) => void,
+): Promise<number> {
+  const bytes = Buffer.alloc(end - begin);
   const { bytesRead } = await part.file.read(bytes, 0, bytes.length, begin - part.base);
   let start = 0;
   for (let at = bytes.indexOf(newline); at !== -1 && at < bytesRead; at = bytes.indexOf(newline, start)) {
     const line = parseLogLine(bytes.toString("utf8", start, at));
     start = at + 1;
-    if (line === null || line.base !== undefined) continue;
-    const time = new Date(line.t);
-    const [id, data, position] = [line.id ?? null, logLineData(line), begin + start];
-    // Whoever ran before has ended, though a supervisor that was killed could not say so.
-    if (id === null && line.d === startedMarker)
-      entries.push(new LogEntry(time, "system", null, nothing, position, "all"));
-    entries.push(new LogEntry(time, line.s, id, data, position, line.end === true ? "session" : null));
+    if (line !== null && line.base === undefined) found(line, begin + start);
   }
   return begin + start;
 }

@@ -44,7 +44,14 @@ test("commands and their aliases", async () => {
   assert.deepEqual(await values("fork", "d"), ["demo"]);
   assert.deepEqual(await values("wait demo", ""), ["other"]);
   assert.deepEqual(await values("df", "d"), ["demo"]);
+  assert.deepEqual(await values("jobs", "d"), ["demo"]);
+  assert.deepEqual(await values("jobs demo 3f9a1c02", "--s"), ["--signal"]);
+  assert.deepEqual(await values("attach", "d"), ["demo"]);
   assert.deepEqual(await values("prune", "--o"), ["--older-than"]);
+  assert.deepEqual(await values("", "mc"), ["mcp"]);
+  assert.deepEqual(await values("mcp", "--ht"), ["--http"]);
+  assert.deepEqual(await values("", "das"), ["dashboard"]);
+  assert.deepEqual(await values("dashboard", "--p"), ["--port"]);
   assert.deepEqual(await values("branch demo", "--n"), ["--name", "--names", "--notify"]);
 });
 

@@ -35,6 +35,7 @@ export function effectiveConfig(
     network: config.disableNetwork ? null : filledNetwork(config.network),
     imageDigest: null,
     snapshotDigest: null,
+    forkedFrom: null,
     kernelPath,
   } as StoredConfig;
 }

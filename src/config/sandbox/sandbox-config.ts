@@ -12,6 +12,8 @@ export interface SandboxConfig extends ConfigOf<Settings> {
   readonly imageDigest: string | null;
   /** Of the snapshot whose disk it began with; null for none. */
   readonly snapshotDigest: string | null;
+  /** The id of the sandbox that it is a fork of; null for none. */
+  readonly forkedFrom: string | null;
   /** `ports` over TCP, as pairs of the host's and the guest's port. */
   readonly portsTcp: PortPairs;
   /** The same over UDP. */

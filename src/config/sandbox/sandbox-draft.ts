@@ -156,6 +156,7 @@ export class SandboxDraft {
       name: this.#name,
       imageDigest: null,
       snapshotDigest: null,
+      forkedFrom: null,
       secrets: values.network?.secrets ?? [],
     });
   }

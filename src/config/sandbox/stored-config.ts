@@ -18,6 +18,8 @@ export interface StoredConfig extends StoredOf<Settings> {
   readonly imageDigest: string | null;
   /** Of the snapshot whose disk it began with; null for none. */
   readonly snapshotDigest: string | null;
+  /** The id of the sandbox that it is a fork of; null for none. */
+  readonly forkedFrom: string | null;
   /** The user's own guest kernel; null = the one that comes with this package. */
   readonly kernelPath: string | null;
 }
@@ -78,6 +80,7 @@ export const storedConfigSchema = v.object({
   ...Object.fromEntries(entries),
   imageDigest: v.optional(v.nullable(v.string()), null),
   snapshotDigest: v.optional(v.nullable(v.string()), null),
+  forkedFrom: v.optional(v.nullable(v.string()), null),
   kernelPath: v.nullable(v.string()),
 }) as unknown as v.GenericSchema<unknown, StoredConfig>;
 
@@ -85,6 +88,7 @@ const knownKeys: ReadonlySet<string> = new Set([
   ...entries.map(([key]) => key),
   "imageDigest",
   "snapshotDigest",
+  "forkedFrom",
   "kernelPath",
 ]);
 

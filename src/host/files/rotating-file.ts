@@ -52,6 +52,11 @@ export class RotatingFile {
     return self;
   }
 
+  /** How many bytes all files have held so far, with their headers. */
+  get position(): number {
+    return this.#base + this.#size;
+  }
+
   /** Bytes that wait to be written. */
   get pendingBytes(): number {
     return this.#queuedBytes;
@@ -140,6 +145,7 @@ export class RotatingFile {
       await rename(`${this.#path}.${n - 1}`, `${this.#path}.${n}`).catch(ignoreMissing);
     await rename(this.#path, `${this.#path}.1`);
     this.#base += this.#size;
+    this.#size = 0;
     await this.#openCurrent();
   }
 

@@ -16,6 +16,12 @@ export type StdinMode = (typeof stdinModes)[number];
 export const spawnStages = ["request", "user", "pty", "pipe", "fork", "rlimit", "groups", "cwd", "exec", "interpreter"] as const;
 export type SpawnStage = (typeof spawnStages)[number];
 
+export const jobStates = ["starting", "running", "exited", "failed", "lost"] as const;
+export type JobState = (typeof jobStates)[number];
+
+export const jobAccesss = ["wait", "read", "write"] as const;
+export type JobAccess = (typeof jobAccesss)[number];
+
 export const fileKinds = ["file", "directory", "symlink", "other"] as const;
 export type FileKind = (typeof fileKinds)[number];
 
@@ -409,6 +415,54 @@ export interface ReleaseMessage {
 /** What the command prints from now on is not written to the log. Sent with Exec, nothing is. */
 export interface UnloggedMessage {
   readonly type: "Unlogged";
+}
+
+/** Starts a command that nobody holds. input: its whole standard input; none: that stays open. Answered by JobStarted when it is on the disk, or ExecFailed. */
+export interface StartJobMessage {
+  readonly type: "StartJob";
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: string;
+  readonly tty: boolean;
+  readonly rows: number;
+  readonly cols: number;
+  readonly stdin: StdinMode;
+  readonly rlimits: readonly ResourceLimit[];
+  readonly timeoutMs: number | null;
+  readonly input: Uint8Array | null;
+}
+
+/** It runs, and goes on whatever becomes of its client. */
+export interface JobStartedMessage {
+  readonly type: "JobStarted";
+  readonly id: string;
+  readonly pid: number;
+}
+
+/** Asks to be told of a job. The first answer is where it is now, unless only its end is waited for. */
+export interface AttachJobMessage {
+  readonly type: "AttachJob";
+  readonly id: string;
+  readonly access: JobAccess;
+}
+
+/** exec.log up to the position has the job's output up to `printed`, bytes of all its sources. In the first report of one that runs they are where both were at that moment. code: null while it is not known; signal 0: none. */
+export interface JobReportMessage {
+  readonly type: "JobReport";
+  readonly position: number;
+  readonly printed: number;
+  readonly state: JobState;
+  readonly code: number | null;
+  readonly signal: number;
+  readonly timedOut: boolean;
+}
+
+/** Sends a signal to a job's whole process group, or, as 0, ends its standard input. Answered by Done. */
+export interface SignalJobMessage {
+  readonly type: "SignalJob";
+  readonly id: string;
+  readonly signal: number;
 }
 
 /** Answered by FileMetadata. follow: of what a link leads to. */
@@ -1037,6 +1091,11 @@ export type Message =
   | ResizeMessage
   | ReleaseMessage
   | UnloggedMessage
+  | StartJobMessage
+  | JobStartedMessage
+  | AttachJobMessage
+  | JobReportMessage
+  | SignalJobMessage
   | FileStatMessage
   | FileMetadataMessage
   | FileReadMessage
@@ -1140,6 +1199,9 @@ export interface MessageOn {
     | ResizeMessage
     | ReleaseMessage
     | UnloggedMessage
+    | StartJobMessage
+    | AttachJobMessage
+    | SignalJobMessage
     | FileStatMessage
     | FileReadMessage
     | FileWriteMessage
@@ -1270,6 +1332,8 @@ export interface MessageOn {
     | ExecFailedMessage
     | ExecExitedMessage
     | OutputsEndedMessage
+    | JobStartedMessage
+    | JobReportMessage
     | FileMetadataMessage
     | FileOpenedMessage
     | FilePathMessage
@@ -1455,6 +1519,44 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "Unlogged":
       writer.u8(22);
+      break;
+    case "StartJob":
+      writer.u8(79);
+      writer.list(message.argv, (item) => writer.str(item));
+      writer.list(message.env, (item) => writer.str(item));
+      writer.str(message.cwd);
+      writer.str(message.user);
+      writer.bool(message.tty);
+      writer.u16(message.rows);
+      writer.u16(message.cols);
+      writer.choice(stdinModes, message.stdin);
+      writer.list(message.rlimits, (item) => writeResourceLimit(writer, item));
+      writer.optional(message.timeoutMs, (item) => writer.u53(item));
+      writer.optional(message.input, (item) => writer.bytes(item));
+      break;
+    case "JobStarted":
+      writer.u8(84);
+      writer.str(message.id);
+      writer.u32(message.pid);
+      break;
+    case "AttachJob":
+      writer.u8(85);
+      writer.str(message.id);
+      writer.choice(jobAccesss, message.access);
+      break;
+    case "JobReport":
+      writer.u8(88);
+      writer.u53(message.position);
+      writer.u53(message.printed);
+      writer.choice(jobStates, message.state);
+      writer.optional(message.code, (item) => writer.i32(item));
+      writer.u8(message.signal);
+      writer.bool(message.timedOut);
+      break;
+    case "SignalJob":
+      writer.u8(89);
+      writer.str(message.id);
+      writer.u8(message.signal);
       break;
     case "FileStat":
       writer.u8(90);
@@ -2248,6 +2350,79 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["client→supervisor"],
       read: () => ({
         type: "Unlogged",
+      }),
+    },
+  ],
+  [
+    79,
+    {
+      type: "StartJob",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "StartJob",
+        argv: reader.list(4, () => reader.str()),
+        env: reader.list(4, () => reader.str()),
+        cwd: reader.str(),
+        user: reader.str(),
+        tty: reader.bool(),
+        rows: reader.u16(),
+        cols: reader.u16(),
+        stdin: reader.choice(stdinModes),
+        rlimits: reader.list(17, () => readResourceLimit(reader)),
+        timeoutMs: reader.optional(() => reader.u53()),
+        input: reader.optional(() => reader.bytes()),
+      }),
+    },
+  ],
+  [
+    84,
+    {
+      type: "JobStarted",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "JobStarted",
+        id: reader.str(),
+        pid: reader.u32(),
+      }),
+    },
+  ],
+  [
+    85,
+    {
+      type: "AttachJob",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "AttachJob",
+        id: reader.str(),
+        access: reader.choice(jobAccesss),
+      }),
+    },
+  ],
+  [
+    88,
+    {
+      type: "JobReport",
+      routes: ["supervisor→client"],
+      read: (reader) => ({
+        type: "JobReport",
+        position: reader.u53(),
+        printed: reader.u53(),
+        state: reader.choice(jobStates),
+        code: reader.optional(() => reader.i32()),
+        signal: reader.u8(),
+        timedOut: reader.bool(),
+      }),
+    },
+  ],
+  [
+    89,
+    {
+      type: "SignalJob",
+      routes: ["client→supervisor"],
+      read: (reader) => ({
+        type: "SignalJob",
+        id: reader.str(),
+        signal: reader.u8(),
       }),
     },
   ],

@@ -32,6 +32,33 @@ const command: Service = {
   ends: ["OutputsEnded", "ExecFailed", "Done"],
 };
 
+/** The start of a job. Aborted before its answer, it is killed. */
+const startJob: Service = {
+  name: "startJob",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["JobStarted", "ExecFailed"],
+};
+
+/** A subscription to a job: after each report the next one when it is asked for and there is more. The one that says how it ended comes unasked, and Done after it. Data is standard input. */
+const job: Service = {
+  name: "job",
+  routes: ["client→supervisor"],
+  opener: { messages: ["Next", "Resize"], data: true, extra: false },
+  acceptor: { messages: ["JobReport"], data: false, extra: false },
+  ends: ["Done"],
+};
+
+/** Something that is done to a job. */
+const signalJob: Service = {
+  name: "signalJob",
+  routes: ["client→supervisor"],
+  opener: { messages: [], data: false, extra: false },
+  acceptor: { messages: [], data: false, extra: false },
+  ends: ["Done"],
+};
+
 /** A question about a file, or something to be done to it. Aborted, what takes long is left half done. */
 const file: Service = {
   name: "file",
@@ -350,6 +377,9 @@ const host: Service = {
 /** By the message that opens a stream of it. */
 export const serviceOpenedBy: ReadonlyMap<MessageType, Service> = new Map<MessageType, Service>([
   ["Exec", command],
+  ["StartJob", startJob],
+  ["AttachJob", job],
+  ["SignalJob", signalJob],
   ["FileStat", file],
   ["FileMakeDirectory", file],
   ["FileRemove", file],

@@ -53,6 +53,15 @@ class FakeSandbox implements ClientServices {
   files(): never {
     throw new SandboxNotRunningError("not now");
   }
+  startJob(): never {
+    throw new SandboxNotRunningError("not now");
+  }
+  attachJob(): never {
+    throw new SandboxNotRunningError("not now");
+  }
+  signalJob(): never {
+    throw new SandboxNotRunningError("not now");
+  }
   ping(): Promise<void> {
     return this.pinged.promise;
   }

@@ -13,6 +13,7 @@ import { violation } from "../../protocol/violation.ts";
 import type { CommandServices } from "../services/commands.ts";
 import type { DiskServices } from "../services/disk-hold.ts";
 import type { FileServices } from "../services/files.ts";
+import type { JobServices } from "../services/jobs.ts";
 import type { LifecycleServices } from "../services/lifecycle.ts";
 import type { LogServices } from "../services/log-growth.ts";
 import type { MetricsServices } from "../services/metrics.ts";
@@ -26,6 +27,7 @@ export interface ClientServices
     CommandServices,
     DiskServices,
     FileServices,
+    JobServices,
     LifecycleServices,
     LogServices,
     MetricsServices,

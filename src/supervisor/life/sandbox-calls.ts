@@ -4,16 +4,19 @@ import type {
   EndedMessage,
   ExecMessage,
   GuestFlush,
+  JobAccess,
   Message,
   MetricsMessage,
   PausedCalls,
   SandboxState,
+  StartJobMessage,
 } from "../../protocol/generated/messages.ts";
 import type { Stream, StreamHandler } from "../../protocol/stream.ts";
 import type { Home } from "../../store/home.ts";
 import { setAside } from "../../store/sandboxes.ts";
 import { Checkpoints } from "../checkpoints/checkpoints.ts";
 import type { Client, ClientServices } from "../clients/client.ts";
+import { answerWithStart } from "../jobs/answer-start.ts";
 import { watchLogs, type Logs } from "../logs/logs.ts";
 import type { CaptureCost } from "../services/guest/capture-guest.ts";
 import type { SandboxNetwork } from "../services/network/sandbox-network.ts";
@@ -65,12 +68,29 @@ export class SandboxCalls implements ClientServices {
   }
 
   exec(request: ExecMessage, client: ClientStream): Session {
-    if (this.state === "draining") {
-      throw new RuntimeError(`sandbox ${this.name} is draining and takes no new commands`, {
-        hint: "Start it again when it has stopped.",
-      });
-    }
+    this.#requireNotDraining();
     return this.#life.running().exec(request, client);
+  }
+
+  startJob(request: StartJobMessage, client: Stream): StreamHandler {
+    this.#requireNotDraining();
+    return answerWithStart(this.#life.running().startJob(request), client);
+  }
+
+  attachJob(id: string, access: JobAccess, client: Stream): StreamHandler {
+    return this.#life.running().jobs.attach(id, access, client);
+  }
+
+  signalJob(id: string, signal: number): void {
+    this.#life.running().signalJob(id, signal);
+  }
+
+  /** @throws RuntimeError */
+  #requireNotDraining(): void {
+    if (this.state !== "draining") return;
+    throw new RuntimeError(`sandbox ${this.name} is draining and takes no new commands`, {
+      hint: "Start it again when it has stopped.",
+    });
   }
 
   files(request: Message, client: Stream): StreamHandler {
@@ -217,7 +237,7 @@ export class SandboxCalls implements ClientServices {
   }
 
   async #setAside(): Promise<string> {
-    await this.#life.stateFile.leaveDisk();
+    await Promise.all([this.#life.stateFile.leaveDisk(), this.#logs.jobs.leaveDisk()]);
     return await setAside(this.#home, this.#life.sandbox.paths, this.id);
   }
 

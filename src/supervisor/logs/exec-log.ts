@@ -40,10 +40,14 @@ export class ExecLog {
     return new ExecLog(await RotatingFile.open(path, options, await readBase(path)));
   }
 
-  write(source: LogSource, data: Buffer, sessionId: number | null): void {
+  /** @param printed of a job: how many bytes it had printed before */
+  write(source: LogSource, data: Buffer, sessionId: number | null, printed: number | null = null): void {
+    let offset = printed;
     for (const piece of piecesOf(data)) {
-      if (piece.length < lineBytes / 2) this.#file.append(encodeLogLine(source, piece, sessionId));
-      else this.#writeLong(source, piece, sessionId);
+      if (piece.length < lineBytes / 2)
+        this.#file.append(encodeLogLine(source, piece, sessionId, undefined, offset));
+      else this.#writeLong(source, piece, sessionId, offset);
+      if (offset !== null) offset += piece.length;
     }
     if (sessionId === null || data.length === 0) return;
     const unfinished = this.#unfinished.get(sessionId);
@@ -53,13 +57,14 @@ export class ExecLog {
   }
 
   /** Bytes that are no text are put into memory that is used again: it is a third more than what a command printed. */
-  #writeLong(source: LogSource, piece: Buffer, sessionId: number | null): void {
+  #writeLong(source: LogSource, piece: Buffer, sessionId: number | null, offset: number | null): void {
     let memory: Buffer | null = null;
-    const line = encodeLogLine(source, piece, sessionId, (bytes) => {
+    const take = (bytes: number): Buffer => {
       const free = this.#free.pop();
       memory = free !== undefined && free.length >= bytes ? free : Buffer.allocUnsafeSlow(bytes + headRoom);
       return memory;
-    });
+    };
+    const line = encodeLogLine(source, piece, sessionId, take, offset);
     this.#file.append(line, () => {
       if (memory !== null && this.#free.length < mostFree) this.#free.push(memory);
     });
@@ -70,6 +75,11 @@ export class ExecLog {
     const unfinished = this.#unfinished.get(sessionId) ?? [];
     this.#unfinished.delete(sessionId);
     for (const source of unfinished) this.#file.append(Buffer.from(formatLogEnd(source, sessionId)));
+  }
+
+  /** Where in the whole log the next byte goes that is written. */
+  get position(): number {
+    return this.#file.position;
   }
 
   /** True while commands should not be given credit for more output. */

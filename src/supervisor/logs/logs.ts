@@ -1,5 +1,6 @@
 import type { SandboxPaths } from "../../store/sandboxes.ts";
 import type { StoredConfig } from "../../config/sandbox/stored-config.ts";
+import { JobBook } from "../jobs/job-book.ts";
 import { ExecLog } from "./exec-log.ts";
 import { KernelLog } from "./kernel-log.ts";
 import { RuntimeLog } from "./runtime-log.ts";
@@ -7,6 +8,8 @@ import { RuntimeLog } from "./runtime-log.ts";
 /** What a sandbox leaves to be read. */
 export interface Logs {
   readonly exec: ExecLog;
+  /** What is known of the commands that nobody holds. */
+  readonly jobs: JobBook;
   readonly runtime: RuntimeLog;
   readonly kernel: KernelLog;
 }
@@ -21,7 +24,10 @@ export async function openLogs(
     RuntimeLog.open(paths.runtimeLog, quietLogs ? null : (logLevel ?? "warn")),
     KernelLog.open(paths.kernelLog),
   ]);
-  return { exec, runtime, kernel };
+  const jobs = await JobBook.open(paths.jobs, (problem) => {
+    runtime.write("error", problem);
+  });
+  return { exec, runtime, kernel, jobs };
 }
 
 /** Calls back when more of any of them is in its file. @returns stops that */
@@ -33,6 +39,7 @@ export function watchLogs({ exec, runtime, kernel }: Logs, changed: () => void):
 }
 
 /** Resolves when everything is written. */
-export async function closeLogs({ exec, runtime, kernel }: Logs): Promise<void> {
+export async function closeLogs({ exec, runtime, kernel, jobs }: Logs): Promise<void> {
+  await jobs.close();
   await Promise.all([exec.close(), runtime.close(), kernel.close()]);
 }

@@ -1,6 +1,7 @@
 import { registerCommands, type CommandServices } from "./commands.ts";
 import { registerDisk, type DiskServices } from "./disk-hold.ts";
 import { registerFiles, type FileServices } from "./files.ts";
+import { registerJobs, type JobServices } from "./jobs.ts";
 import { registerLifecycle, type LifecycleServices } from "./lifecycle.ts";
 import { registerLogs, type LogServices } from "./log-growth.ts";
 import { registerMetrics, type MetricsServices } from "./metrics.ts";
@@ -13,6 +14,7 @@ export function clientServices(
   sandbox: CommandServices &
     DiskServices &
     FileServices &
+    JobServices &
     LifecycleServices &
     LogServices &
     MetricsServices &
@@ -23,6 +25,7 @@ export function clientServices(
   registerCommands(registry, sandbox);
   registerDisk(registry, sandbox);
   registerFiles(registry, sandbox);
+  registerJobs(registry, sandbox);
   registerLifecycle(registry, sandbox);
   registerLogs(registry, sandbox);
   registerMetrics(registry, sandbox);

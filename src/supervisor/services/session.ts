@@ -22,6 +22,8 @@ export interface SessionOptions {
   readonly log: ExecLog;
   /** null: its client is gone, and its output goes to the log only. */
   readonly client: ClientStream | null;
+  /** Of a job: how many bytes it has printed already; null: it is none, and nobody counts. */
+  readonly printed?: number | null;
   readonly activity: () => void;
   /** Its process has ended, or never was. */
   readonly ended: () => void;
@@ -49,6 +51,7 @@ export class Session implements SessionSink {
   #listening = true;
   #running: boolean;
   #logged = true;
+  #printed: number | null;
   /** Reports that wait for the log, one after the other. */
   #reports: Promise<void> = Promise.resolve();
   #waitingReports = 0;
@@ -59,6 +62,7 @@ export class Session implements SessionSink {
     this.#tty = options.tty;
     this.#running = options.hasExited !== true;
     this.#client = options.client;
+    this.#printed = options.printed ?? null;
     this.#activity = options.activity;
     this.#ended = options.ended;
     this.#over = options.over;
@@ -69,7 +73,22 @@ export class Session implements SessionSink {
   /** What is to be known to go on with it elsewhere. */
   get suspended(): SuspendedCommand {
     const { streamId, hasExited } = this.#agentSession;
-    return { stream: streamId, session: this.id, tty: this.#tty, hasExited };
+    return { stream: streamId, session: this.id, tty: this.#tty, hasExited, job: null };
+  }
+
+  /** Bytes that it has printed and that were handed to the log, as far as they are counted. */
+  get printed(): number {
+    return this.#printed ?? 0;
+  }
+
+  /** Bytes of its standard input that may be sent to it. */
+  get stdinRoom(): number {
+    return this.#agentSession.stdinRoom;
+  }
+
+  /** Whether that has ended, or it takes none any more. */
+  get stdinOver(): boolean {
+    return this.#agentSession.stdinOver;
   }
 
   /** What to do about what the client sends on its stream. */
@@ -209,7 +228,7 @@ export class Session implements SessionSink {
   #report(report: () => void): void {
     for (const [source, pieces] of this.#pieces) {
       const rest = pieces.end();
-      if (rest.length > 0) this.#log.write(source, rest, this.id);
+      if (rest.length > 0) this.#write(source, rest);
     }
     this.#log.endLines(this.id);
     if (this.#waitingReports === 0 && !this.#log.pending) {
@@ -229,6 +248,11 @@ export class Session implements SessionSink {
     let pieces = this.#pieces.get(source);
     if (pieces === undefined) this.#pieces.set(source, (pieces = new Utf8Chunks()));
     const whole = pieces.push(payload);
-    if (whole.length > 0) this.#log.write(source, whole, this.id);
+    if (whole.length > 0) this.#write(source, whole);
+  }
+
+  #write(source: LogSource, data: Buffer): void {
+    this.#log.write(source, data, this.id, this.#printed);
+    if (this.#printed !== null) this.#printed += data.length;
   }
 }

@@ -1,0 +1,2 @@
+/** Style sheets, which esbuild puts together. */
+declare module "*.css" {}

@@ -1,0 +1,86 @@
+import type { VNode } from "preact";
+import { Dialog } from "../parts/dialog.tsx";
+import { Check, Field, Lines } from "../parts/field.tsx";
+import { formText } from "../parts/form-text.ts";
+import { useCall } from "../parts/loaded.tsx";
+import { call, CallError, tell } from "../state/call.ts";
+import { go } from "../state/route.ts";
+
+/** Asks what a new sandbox is to be. */
+export function Create({ onClose }: { readonly onClose: () => void }): VNode {
+  const images = useCall("images.list", {});
+  const known = ["localhost/base", ...(images.value ?? []).map(({ reference }) => reference)];
+  return (
+    <Dialog
+      title="New sandbox"
+      action="Create"
+      onClose={onClose}
+      onAction={async (form) => {
+        const name = formText(form, "name");
+        await call("sandbox.create", {
+          name,
+          image: formText(form, "image"),
+          cpus: number(form, "cpus"),
+          memoryMib: number(form, "memory"),
+          env: Object.fromEntries(lines(form, "env").map(pair)),
+          ports: lines(form, "ports").map(port),
+          network: form.get("network") !== null,
+        });
+        tell(`${name} runs`);
+        go("sandbox", name);
+      }}
+    >
+      <Field label="Name" name="name" required hint="Letters, digits, “.”, “_” and “-”" />
+      <Field
+        label="Image"
+        name="image"
+        value="localhost/base"
+        required
+        choices={known}
+        hint="One that is not here is pulled, which may take a while"
+      />
+      <div class="pair">
+        <Field label="Processors" name="cpus" type="number" min={1} max={255} value="1" />
+        <Field label="Memory, MiB" name="memory" type="number" min={101} value="512" />
+      </div>
+      <Lines label="Environment" name="env" hint="A line for each variable: NAME=value" />
+      <Lines
+        label="Ports"
+        name="ports"
+        hint="A line for each: 8080:80 is port 8080 of this computer, 80 of the guest"
+      />
+      <Check name="network" checked>
+        With a network
+      </Check>
+    </Dialog>
+  );
+}
+
+function number(form: FormData, name: string): number | null {
+  const value = formText(form, name);
+  return value === "" ? null : Number(value);
+}
+
+function lines(form: FormData, name: string): readonly string[] {
+  return formText(form, name)
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+}
+
+function pair(line: string): readonly [string, string] {
+  const at = line.indexOf("=");
+  if (at <= 0) throw wrong(`“${line}” is no variable`, "Write NAME=value.");
+  return [line.slice(0, at), line.slice(at + 1)];
+}
+
+function port(line: string): { readonly hostPort: number; readonly guestPort: number } {
+  const [, host, guest] = /^(\d{1,5}):(\d{1,5})$/.exec(line) ?? [];
+  if (host === undefined || guest === undefined)
+    throw wrong(`“${line}” is no port`, "Write HOST:GUEST, such as 8080:80.");
+  return { hostPort: Number(host), guestPort: Number(guest) };
+}
+
+function wrong(message: string, hint: string): CallError {
+  return new CallError({ code: "form", message, hint });
+}
