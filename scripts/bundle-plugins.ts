@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { builtinModules, createRequire } from "node:module";
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
@@ -103,3 +104,45 @@ export function separatePrograms(programs: readonly SeparateProgram[]): Plugin {
 
 /** Marks the question that this plugin itself asks. */
 const separating = Symbol("separating");
+
+/**
+ * Leaves a file that is imported dynamically out of all bundles but its own. The directory of every bundle is one below `dist/`, as is
+ * that of the file.
+ *
+ * @param path absolute
+ * @param external where it is, seen from a bundle
+ */
+export function ownFile(path: string, external: string): Plugin {
+  return {
+    name: "own-file",
+    setup: (build) => {
+      build.onResolve({ filter: /^\.\.?\// }, ({ path: imported, kind, resolveDir }) =>
+        kind === "dynamic-import" && join(resolveDir, imported) === path
+          ? { path: external, external: true }
+          : undefined,
+      );
+    },
+  };
+}
+
+/**
+ * The package ssh2 without its native parts, which would have to be compiled on the user's computer. Without them it uses Node's
+ * cryptography, and WebAssembly.
+ */
+export const plainPackage: Plugin = {
+  name: "plain-package",
+  setup: (build) => {
+    build.onResolve({ filter: /(\.node|^cpu-features)$/ }, ({ path, importer }) =>
+      importer.includes("/node_modules/ssh2/") ? { path, namespace: "left-out" } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({
+      contents: 'throw new Error("left out");',
+      loader: "js",
+    }));
+    // Nothing lies beside these files any more: a program for Windows, and what is in the file itself.
+    build.onLoad({ filter: /[\\/]ssh2[\\/]lib[\\/].*\.js$/ }, async ({ path }) => ({
+      contents: (await readFile(path, "utf8")).replaceAll("__dirname", '"/"'),
+      loader: "js",
+    }));
+  },
+};

@@ -3,7 +3,9 @@ import { dirname, join, relative } from "node:path";
 import { build, type Metafile } from "esbuild";
 import {
   lazyBuiltins,
+  ownFile,
   plainAddon,
+  plainPackage,
   requiredBuiltins,
   separatePrograms,
   type SeparateProgram,
@@ -28,7 +30,12 @@ const LATER: Readonly<Record<string, string>> = {
 const FIRST = "require-node.ts";
 /** A thread of the supervisor's, started for a sandbox that has directories of the host. */
 const FILE_SERVER = "file-server/worker.ts";
-const PROGRAMS = [FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), ...Object.values(LATER), FILE_SERVER];
+/** The package that speaks SSH: many read and compile a bundle, and few of them use that. */
+const SSH = "ssh/library.ts";
+const PROGRAMS = [
+  ...[FIRST, LIBRARY, ...Object.entries(STARTERS).flat(), ...Object.values(LATER)],
+  ...[FILE_SERVER, SSH],
+];
 
 /** The dashboard's page, which runs in a browser. */
 const PAGE = "dashboard/page";
@@ -75,6 +82,8 @@ export async function bundle(root: string, dist: string): Promise<string[]> {
           separated(source, importer, "cli/dispatch.ts", program),
         ),
       ]),
+      ownFile(join(source, SSH), `../${compiled(SSH)}`),
+      plainPackage,
       lazyBuiltins,
       requiredBuiltins,
       plainAddon,

@@ -60,7 +60,8 @@ find_missing_packages() {
 }
 
 # A second opinion on our EROFS images, disk images in other formats, a real registry, what makes and reads images
-# without us, a clock that is wrong, a network of one's own, and a browser for the dashboard.
+# without us, a clock that is wrong, a network of one's own, a browser for the dashboard, and
+# real clients of SSH.
 find_missing_packages_of_tests() {
 	has fsck.erofs || missing="$missing erofs-utils"
 	has qemu-img || missing="$missing qemu-utils"
@@ -75,6 +76,9 @@ find_missing_packages_of_tests() {
 	has faketime || missing="$missing faketime"
 	has ip || missing="$missing iproute2"
 	has chromium || missing="$missing chromium"
+	has ssh || missing="$missing openssh-client"
+	has rsync || missing="$missing rsync"
+	has git || missing="$missing git"
 }
 
 # Runs a chatty command; what it said is shown only when it fails.

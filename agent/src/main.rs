@@ -9,6 +9,7 @@ mod echo;
 mod extents;
 mod failure;
 mod files;
+mod forward;
 mod generated;
 mod guest;
 mod inside;
@@ -17,6 +18,7 @@ mod patches;
 mod protocol;
 mod relay;
 mod root;
+mod sftp;
 mod shutdown;
 mod stats;
 #[allow(unsafe_code)]
@@ -51,12 +53,7 @@ fn main() {
         ["--version"] => println!("{VERSION}"),
         #[cfg(target_arch = "x86_64")]
         ["--measure-tsc"] => println!("{}", tsc::measure_khz()),
-        ["--echo"] => {
-            if let Err(error) = echo::relay() {
-                eprintln!("agent: {error}");
-                std::process::exit(1);
-            }
-        }
+        ["--echo"] => or_fail(echo::relay()),
         ["--echo-allowed"] => {
             let (four, six) = echo::allowed();
             println!("{} {}", u8::from(four), u8::from(six));
@@ -67,10 +64,19 @@ fn main() {
                 std::process::exit(1);
             }
         }
+        ["--sftp"] => or_fail(sftp::serve()),
+        ["--connect", host, port] => forward::connect(host, port),
         _ => {
-            eprintln!("usage: agent --version | --measure-tsc (x86-64 only) | --data-extents FILE | --echo | --echo-allowed. As PID 1 it is a guest's init.");
+            eprintln!("usage: agent --version | --measure-tsc (x86-64 only) | --data-extents FILE | --echo | --echo-allowed | --sftp | --connect HOST PORT. As PID 1 it is a guest's init.");
             std::process::exit(2);
         }
+    }
+}
+
+fn or_fail(result: io::Result<()>) {
+    if let Err(error) = result {
+        eprintln!("agent: {error}");
+        std::process::exit(1);
     }
 }
 

@@ -52,6 +52,16 @@ export type {
   SecretModifySpec,
   SecretPlannedChange,
 } from "./modify/modification-plan.ts";
+export { SandboxSshOps, type SshClientOptions, type SshServerOptions } from "./ssh/ssh-ops.ts";
+export {
+  SshClient,
+  type SshAttachOptions,
+  type SshExecOptions,
+  type SshOutput,
+} from "../ssh/client/ssh-client.ts";
+export { SshCommand, type SshCommandEvent } from "../ssh/client/ssh-command.ts";
+export { SftpClient } from "../ssh/client/sftp-client.ts";
+export { SshServer, type SshPortAddress, type SshSocketAddress } from "../ssh/server/ssh-server.ts";
 export type { WaitOptions } from "../host/operation.ts";
 export {
   SandboxEventKinds,

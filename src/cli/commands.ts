@@ -191,6 +191,35 @@ const poolFamily: CommandFamily = {
   ],
 };
 
+const sshFamily: CommandFamily = {
+  names: ["ssh"],
+  group: sandboxes,
+  summary: "Open a shell in a sandbox, serve SSH for others, and authorize keys",
+  defaultMember: "connect",
+  members: [
+    {
+      names: ["connect"],
+      group: sandboxes,
+      load: async () => (await import("./commands/ssh/ssh-connect.ts")).sshConnect,
+    },
+    {
+      names: ["serve"],
+      group: sandboxes,
+      load: async () => (await import("./commands/ssh/ssh-serve.ts")).sshServe,
+    },
+    {
+      names: ["authorize"],
+      group: sandboxes,
+      load: async () => (await import("./commands/ssh/ssh-authorize.ts")).sshAuthorize,
+    },
+    {
+      names: ["config"],
+      group: sandboxes,
+      load: async () => (await import("./commands/ssh/ssh-config.ts")).sshConfig,
+    },
+  ],
+};
+
 const networkFamily: CommandFamily = {
   names: ["net"],
   group: inspection,
@@ -371,6 +400,7 @@ export const commandEntries: CommandEntries = [
   },
   { names: ["emit"], group: sandboxes, load: async () => (await import("./commands/events/emit.ts")).emit },
   poolFamily,
+  sshFamily,
   {
     names: ["list", "ls"],
     group: inspection,

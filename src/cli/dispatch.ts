@@ -1,6 +1,6 @@
 import type { AnyCommand, Invocation } from "./grammar/command.ts";
 import { commandEntries } from "./commands.ts";
-import { findEntry, isFamily, withShownNames } from "./grammar/entries.ts";
+import { findEntry, isFamily, withDefaultMember, withShownNames } from "./grammar/entries.ts";
 import { logLevels } from "./grammar/globals.ts";
 import { exitWith, isInterrupted, untilExit, watchInterruptions } from "./output/interrupt.ts";
 import { err, out } from "./output/streams.ts";
@@ -20,7 +20,8 @@ export async function dispatch(argv: readonly string[]): Promise<never> {
 
 async function exitCode(argv: readonly string[]): Promise<number> {
   const separator = argv.indexOf("--");
-  const args = withShownNames(commandEntries, separator === -1 ? argv : argv.slice(0, separator));
+  const given = separator === -1 ? argv : argv.slice(0, separator);
+  const args = withDefaultMember(commandEntries, withShownNames(commandEntries, given));
   const guestCommand = separator === -1 ? null : argv.slice(separator + 1);
   let failureCode: number | undefined;
   try {

@@ -39,6 +39,8 @@ export const hostTags = {
   browser: ["chromium"],
   /** A program of its own in the guest. */
   rust: ["rustc"],
+  /** Clients of SSH. */
+  ssh: ["ssh", "ssh-keygen", "scp", "sftp", "rsync", "git"],
   /** Hardware acceleration; where there is none its tests are skipped. */
   kvm: [],
   /** That nothing else runs: it compares times or processor shares, or fills the host by itself. */

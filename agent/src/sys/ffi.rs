@@ -18,6 +18,7 @@ pub const ENODEV: i32 = 19;
 pub const ENOTDIR: i32 = 20;
 pub const EISDIR: i32 = 21;
 pub const EINVAL: i32 = 22;
+pub const EMFILE: i32 = 24;
 pub const EFBIG: i32 = 27;
 pub const EROFS: i32 = 30;
 pub const ENAMETOOLONG: i32 = 36;

@@ -59,7 +59,12 @@ pub fn set_times(
 
 /// Sets when an open file was modified last, nanoseconds since 1970.
 pub fn set_modified(file: &impl AsRawFd, modified: i64) -> Result<()> {
-    let times = [time(None), time(Some(modified))];
+    set_file_times(file, None, modified)
+}
+
+/// Sets also when it was read last. None: as it is.
+pub fn set_file_times(file: &impl AsRawFd, accessed: Option<i64>, modified: i64) -> Result<()> {
+    let times = [time(accessed), time(Some(modified))];
     // SAFETY: two times, which outlive the call.
     check(unsafe { futimens(file.as_raw_fd(), times.as_ptr()) }).map(drop)
 }

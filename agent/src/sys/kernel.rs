@@ -6,7 +6,9 @@ use super::{check, check_size};
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Error, Result};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::io::{AsRawFd, OwnedFd};
+use std::path::Path;
 
 pub const MOUNT_READ_ONLY: u64 = 1;
 pub const MOUNT_NO_SUID: u64 = 2;
@@ -67,7 +69,37 @@ pub struct FileSystem {
 }
 
 pub fn file_system(path: &str) -> Result<FileSystem> {
-    let path = c_string(path)?;
+    let out = statfs_of(&c_string(path)?)?;
+    let block = out.f_frsize as u64;
+    Ok(FileSystem {
+        magic: out.f_type,
+        total_bytes: out.f_blocks.saturating_mul(block),
+        free_bytes: out.f_bavail.saturating_mul(block),
+    })
+}
+
+/// What statvfs(3) says of the file system that a path is on, in its order; of the flags only "read-only" and "no set-user-id".
+pub fn space_of(path: &Path) -> Result<[u64; 11]> {
+    let path =
+        CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::from_raw_os_error(EINVAL))?;
+    let found = statfs_of(&path)?;
+    let id = u64::from(found.f_fsid[0] as u32) | u64::from(found.f_fsid[1] as u32) << 32;
+    Ok([
+        found.f_bsize as u64,
+        found.f_frsize as u64,
+        found.f_blocks,
+        found.f_bfree,
+        found.f_bavail,
+        found.f_files,
+        found.f_ffree,
+        found.f_ffree,
+        id,
+        found.f_flags as u64 & 3,
+        found.f_namelen as u64,
+    ])
+}
+
+fn statfs_of(path: &CStr) -> Result<statfs> {
     let mut out = statfs {
         f_type: 0,
         f_bsize: 0,
@@ -83,13 +115,7 @@ pub fn file_system(path: &str) -> Result<FileSystem> {
         f_spare: [0; 4],
     };
     // SAFETY: a NUL-terminated string and a structure of the size that the call fills.
-    check(unsafe { super::ffi::statfs(path.as_ptr(), &mut out) })?;
-    let block = out.f_frsize as u64;
-    Ok(FileSystem {
-        magic: out.f_type,
-        total_bytes: out.f_blocks.saturating_mul(block),
-        free_bytes: out.f_bavail.saturating_mul(block),
-    })
+    check(unsafe { super::ffi::statfs(path.as_ptr(), &mut out) }).map(|_| out)
 }
 
 /// Grows the mounted ext4 file system that an open file is on to so many blocks.

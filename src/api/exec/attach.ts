@@ -1,8 +1,21 @@
 import { firstEvent } from "../../host/first-event.ts";
 import type { Operation } from "../../host/operation.ts";
 import { DetachKeyFilter } from "./detach-keys.ts";
-import type { ExecHandle } from "./exec-handle.ts";
 import { enterRawMode, terminalSize, type HostTerminal } from "./terminal.ts";
+
+/** What a terminal is connected with; an ExecHandle is one. */
+export interface AttachedCommand extends AsyncIterable<
+  | { readonly kind: "started" }
+  | { readonly kind: "stdout" | "stderr"; readonly data: Buffer }
+  | { readonly kind: "exited"; readonly code: number }
+> {
+  takeStdin(): { write(data: Uint8Array): Promise<void> } | null;
+  resize(rows: number, cols: number): Promise<void>;
+  /** Leaves it running. */
+  release(): Promise<void>;
+  abandon(): void;
+  wait(): Promise<{ readonly code: number }>;
+}
 
 /** TERM for a command on a terminal: the host's, unless it has none worth the name. */
 export function guestTerminalType(): string {
@@ -22,12 +35,12 @@ export async function attachToTerminal(
   operation: Operation,
   terminal: HostTerminal,
   detachKeys: Buffer,
-  start: () => ExecHandle,
+  start: () => AttachedCommand,
 ): Promise<number> {
   const { input, output } = terminal;
   const wasPaused = input.isPaused();
   const restore = enterRawMode(input);
-  let handle: ExecHandle | null = null;
+  let handle: AttachedCommand | null = null;
   let isDetached = false;
   const filter = new DetachKeyFilter(detachKeys);
   const detached = Promise.withResolvers<"detached">();
@@ -40,7 +53,7 @@ export async function attachToTerminal(
     const { rows, cols } = terminalSize();
     void handle?.resize(rows, cols);
   };
-  let sink: ReturnType<ExecHandle["takeStdin"]> = null;
+  let sink: ReturnType<AttachedCommand["takeStdin"]> = null;
   process.once("exit", restore);
   process.on("SIGWINCH", onResize);
   try {
@@ -67,7 +80,7 @@ export async function attachToTerminal(
   }
 }
 
-async function pump(handle: ExecHandle, output: NodeJS.WriteStream): Promise<number> {
+async function pump(handle: AttachedCommand, output: NodeJS.WriteStream): Promise<number> {
   for await (const event of handle) {
     if (event.kind === "exited") return event.code;
     if (event.kind === "started") continue;

@@ -63,6 +63,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   #ended = false;
   /** Its end was received, and what others write after that is dropped. */
   #left = false;
+  #exitSignal: number | null = null;
   #timedOut: ExecTimeoutError | null = null;
   #limit: Deadline | null = null;
 
@@ -92,6 +93,11 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
   /** The session's number in the sandbox's log, as text; `"0"` for a command that could not be started. */
   get id(): string {
     return String(this.#sessionId);
+  }
+
+  /** The Linux number of the signal that ended the command; null while it runs, and when it has exited by itself. */
+  get exitSignal(): number | null {
+    return this.#exitSignal;
   }
 
   /** @internal Resolves when the command has started or failed to. */
@@ -227,6 +233,11 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
     });
   }
 
+  /** @internal To be called before anything has come of it. */
+  leaveUnlogged(): void {
+    this.#stream.send({ type: "Unlogged" });
+  }
+
   /** @internal Nobody waits for it any more: the supervisor kills a command whose stream is aborted. */
   abandon(): void {
     this.#events.drop();
@@ -348,6 +359,7 @@ export class ExecHandle implements AsyncDisposable, AsyncIterable<ExecEvent>, St
       return;
     }
     this.#ended = true;
+    if (signal !== 0) this.#exitSignal = signal;
     // What others write from now on was asked for, even if the command's own output was not.
     if (this.#following) this.#events.keep();
     this.#endProcess();

@@ -1,5 +1,5 @@
 import { InvalidConfigError } from "../../errors/index.ts";
-import { checkFlag, checkList, shown } from "../../config/checks.ts";
+import { checkFlag, checkList, checkWhole, shown } from "../../config/checks.ts";
 import { checkEnv, checkEnvPair, type EnvInput, type EnvPair } from "../../config/env.ts";
 import { checkArgument, checkPath, checkString } from "../../config/guest-text.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
@@ -18,6 +18,10 @@ export interface ExecOptions {
   readonly maxOutputBytes: number;
   readonly stdin: StdinMode;
   readonly tty: boolean;
+  /** Of its terminal; null: 24 rows, 80 columns. */
+  readonly terminalSize: { readonly rows: number; readonly cols: number } | null;
+  /** Whether what it prints is written to the sandbox's log. */
+  readonly logged: boolean;
   readonly rlimits: readonly Rlimit[];
 }
 
@@ -104,6 +108,8 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
   #timeoutMs: number | null = null;
   #stdin: StdinMode = Stdin.null();
   #tty = false;
+  #terminalSize: ExecOptions["terminalSize"] = null;
+  #logged = true;
   #maxOutputBytes = defaultMaxOutputBytes;
 
   /** Kills the command after so many milliseconds; the call then rejects with ExecTimeoutError. */
@@ -152,6 +158,23 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
     return this;
   }
 
+  /** How large its terminal is from the start, with `tty(true)`; by default 24 rows and 80 columns. */
+  terminalSize(rows: number, cols: number): this {
+    const size = (what: string, value: number): number =>
+      checkWhole(`the number of ${what}`, value, 0, 0xffff);
+    this.#terminalSize = { rows: size("rows", rows), cols: size("columns", cols) };
+    return this;
+  }
+
+  /**
+   * Whether what the command prints is written to the sandbox's log, `exec.log`; by default it is. Not worth it for what is no text, such
+   * as a program that passes files on.
+   */
+  logged(enabled: boolean): this {
+    this.#logged = checkFlag("logged", enabled);
+    return this;
+  }
+
   /** @throws InvalidConfigError for input that a terminal would cut */
   build(): ExecOptions {
     if (this.#tty && this.#stdin.kind === "bytes") checkTyped(this.#stdin.data);
@@ -164,6 +187,8 @@ export class ExecOptionsBuilder extends CommandOptionsBuilder {
       maxOutputBytes: this.#maxOutputBytes,
       stdin: this.#stdin,
       tty: this.#tty,
+      terminalSize: this.#terminalSize,
+      logged: this.#logged,
       rlimits: [...this.rlimitList],
     });
   }

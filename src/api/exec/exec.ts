@@ -43,7 +43,9 @@ async function begin(
   program: string,
   options: ExecOptions,
 ): Promise<ExecHandle> {
-  const terminal = options.tty ? { size: defaultTerminalSize, type: guestTerminalType() } : null;
+  const terminal = options.tty
+    ? { size: options.terminalSize ?? defaultTerminalSize, type: guestTerminalType() }
+    : null;
   const stdin = options.stdin.kind === "null" ? "null" : "pipe";
   const request = execRequest(control.record.config, program, options, stdin, terminal);
   const connection = await control.connect(operation);
@@ -55,6 +57,7 @@ async function begin(
     options.timeoutMs,
     options.maxOutputBytes,
   );
+  if (!options.logged) handle.leaveUnlogged();
   await orAbandon(operation, handle, handle.startOutcome());
   // Never started, because the sandbox ended meanwhile.
   if (connection.lost && handle.id === "0") await control.explainLoss(handle.wait());

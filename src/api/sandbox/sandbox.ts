@@ -5,7 +5,7 @@ import type { PublishedPort } from "../../config/network/network-type.ts";
 import { checkOneOf } from "../../config/checks.ts";
 import type { Operation, WaitOptions } from "../../host/operation.ts";
 import type { Home } from "../../store/home.ts";
-import type { FoundSandbox } from "../../store/sandboxes.ts";
+import { sandboxPaths, type FoundSandbox } from "../../store/sandboxes.ts";
 import { requireNoProviders } from "../../config/mounts/provider-mounts.ts";
 import { requireNoHooks } from "../providers/run-hooks.ts";
 import { requireNoFunctions } from "../providers/run-secrets.ts";
@@ -26,6 +26,7 @@ import {
 } from "../network/connect-guest.ts";
 import { guestConnector, guestHttpAgent, type GuestConnector } from "../network/guest-agent.ts";
 import type { GuestSocket } from "../network/guest-socket.ts";
+import { SandboxSshOps } from "../ssh/ssh-ops.ts";
 import { SandboxLifecycle } from "./lifecycle.ts";
 import type { StartReport } from "./progress.ts";
 import { checkMs, defaultConnectMs, defaultGraceMs } from "../control/control-limits.ts";
@@ -98,6 +99,11 @@ export class Sandbox extends SandboxCommands<Sandbox> implements AsyncDisposable
   /** The sandbox's files. Always the same object. */
   fs(): SandboxFs {
     return (this.#fs ??= new SandboxFs(this.control));
+  }
+
+  /** SSH: clients in this process, and servers for all others. */
+  ssh(): SandboxSshOps {
+    return new SandboxSshOps(this, this.control.home, sandboxPaths(this.control.home, this.name).directory);
   }
 
   /**

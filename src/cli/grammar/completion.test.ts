@@ -74,6 +74,17 @@ test("members of a family, and what follows them", async () => {
   assert.deepEqual(await values("run --from-snapshot", "r"), ["ready"]);
   assert.deepEqual(await values("restore", "r"), ["ready"]);
   assert.deepEqual(await values("snapshot create x --from", "d"), ["demo"]);
+  assert.deepEqual(await values("ssh", ""), [
+    "connect",
+    "serve",
+    "authorize",
+    "config",
+    "demo",
+    "other",
+    "--",
+  ]);
+  assert.deepEqual(await values("ssh", "d"), ["demo"]);
+  assert.deepEqual(await values("ssh serve", "d"), ["demo"]);
   assert.deepEqual(await values("pool", ""), ["create", "list", "ls", "remove", "rm"]);
   assert.deepEqual(await values("pool rm", "w"), ["workers"]);
   assert.deepEqual(await values("run --pool", "w"), ["workers"]);

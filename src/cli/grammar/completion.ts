@@ -1,5 +1,5 @@
 import { longName, type AnyCommand, type NameKind, type OptionSpec, type OptionSpecs } from "./command.ts";
-import { findEntry, isFamily, type CommandEntries } from "./entries.ts";
+import { findEntry, isFamily, withDefaultMember, type CommandEntries } from "./entries.ts";
 import { globalOptions } from "./globals.ts";
 import { joinSplitWords } from "./split-words.ts";
 
@@ -25,7 +25,8 @@ export async function candidates(
   current: string,
   names: FindNames,
 ): Promise<readonly Candidate[]> {
-  const { words, current: typed, given } = joinSplitWords(before, current);
+  const { words: split, current: typed, given } = joinSplitWords(before, current);
+  const words = withDefaultMember(entries, split);
   const index = words.findIndex((word) => !word.startsWith("-"));
   const named = index === -1 ? null : findEntry(entries, words.slice(index));
   const after = named === null ? [] : words.slice(index + named.length);
@@ -34,7 +35,10 @@ export async function candidates(
   else if (named !== null && !isFamily(named.entry)) {
     found = await inCommand(await named.entry.load(), after, typed, names);
   } else if (named !== null && isFamily(named.entry) && after.length === 0) {
-    found = await commandCandidates(named.entry.members);
+    const { members, defaultMember } = named.entry;
+    found = await commandCandidates(members);
+    const meant = members.find((member) => member.names[0] === defaultMember);
+    if (meant !== undefined) found.push(...(await inCommand(await meant.load(), [], typed, names)));
   }
   // Options are offered when asked for by their dash, so that they do not crowd out names.
   return found

@@ -17,6 +17,8 @@ export interface CommandFamily {
   readonly group: string;
   readonly summary: string;
   readonly members: readonly CommandEntry[];
+  /** The member that is meant where none is named: `msb ssh NAME`. */
+  readonly defaultMember?: string;
 }
 
 /** All there are, in the order of the help text. */
@@ -34,6 +36,17 @@ export function withShownNames(entries: CommandEntries, args: readonly string[])
     (entry) => isFamily(entry) && word !== undefined && entry.hiddenNames?.includes(word) === true,
   );
   return family === undefined ? args : args.with(at, family.names[0] ?? "");
+}
+
+/** The same arguments with the member that a family has where they name none of its own. */
+export function withDefaultMember(entries: CommandEntries, args: readonly string[]): readonly string[] {
+  const at = args.findIndex((arg) => !arg.startsWith("-"));
+  const [word, next] = [args[at], args[at + 1]];
+  const family = entries.find((entry) => isFamily(entry) && word !== undefined && entry.names.includes(word));
+  if (family === undefined || !isFamily(family) || family.defaultMember === undefined) return args;
+  const isNamed = family.members.some(({ names }) => next !== undefined && names.includes(next));
+  if (next === undefined || isNamed || ["-h", "--help", "--tree"].includes(next)) return args;
+  return args.toSpliced(at + 1, 0, family.defaultMember);
 }
 
 /** What the words before the first option name: a command, a family without one of its members, or nothing. */

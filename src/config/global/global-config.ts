@@ -97,6 +97,13 @@ const sandboxDefaults = {
 const others = {
   images: v.nullish(imageLimits),
   registries: v.nullish(registriesSchema),
+  ssh: v.nullish(
+    v.object({
+      inactivity_timeout_secs: v.nullish(
+        v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1)),
+      ),
+    }),
+  ),
   templates: v.nullish(
     v.object({
       enabled: v.nullish(v.boolean()),

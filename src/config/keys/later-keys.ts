@@ -23,7 +23,6 @@ export const laterGlobalKeys: Readonly<Record<string, LaterKeys>> = {
   "": {
     home: [],
     database: [],
-    ssh: [],
     metrics: [],
     runtime: [],
     active_profile: [],

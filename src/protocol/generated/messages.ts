@@ -412,6 +412,11 @@ export interface ReleaseMessage {
   readonly type: "Release";
 }
 
+/** What the command prints from now on is not written to the log. Sent with Exec, nothing is. */
+export interface UnloggedMessage {
+  readonly type: "Unlogged";
+}
+
 /** Starts a command that nobody holds. input: its whole standard input; none: that stays open. Answered by JobStarted when it is on the disk, or ExecFailed. */
 export interface StartJobMessage {
   readonly type: "StartJob";
@@ -1116,6 +1121,7 @@ export type Message =
   | SignalMessage
   | ResizeMessage
   | ReleaseMessage
+  | UnloggedMessage
   | StartJobMessage
   | JobStartedMessage
   | AttachJobMessage
@@ -1228,6 +1234,7 @@ export interface MessageOn {
     | SignalMessage
     | ResizeMessage
     | ReleaseMessage
+    | UnloggedMessage
     | StartJobMessage
     | AttachJobMessage
     | SignalJobMessage
@@ -1552,6 +1559,9 @@ export function encodeMessage(message: Message): Buffer {
       break;
     case "Release":
       writer.u8(19);
+      break;
+    case "Unlogged":
+      writer.u8(22);
       break;
     case "StartJob":
       writer.u8(79);
@@ -2394,6 +2404,16 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
       routes: ["client→supervisor"],
       read: () => ({
         type: "Release",
+      }),
+    },
+  ],
+  [
+    22,
+    {
+      type: "Unlogged",
+      routes: ["client→supervisor"],
+      read: () => ({
+        type: "Unlogged",
       }),
     },
   ],

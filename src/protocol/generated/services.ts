@@ -27,7 +27,7 @@ export interface Service {
 const command: Service = {
   name: "command",
   routes: ["client→supervisor", "supervisor→agent"],
-  opener: { messages: ["Signal", "Resize", "Release"], data: true, extra: false },
+  opener: { messages: ["Signal", "Resize", "Release", "Unlogged"], data: true, extra: false },
   acceptor: { messages: ["ExecStarted", "ExecExited"], data: true, extra: true },
   ends: ["OutputsEnded", "ExecFailed", "Done"],
 };

@@ -77,6 +77,12 @@ export const commands = {
       doc: "The client leaves the command, or those who hold its outputs after its end, without it. Answered by Done.",
       fields: {},
     },
+    Unlogged: {
+      tag: 22,
+      routes: toSupervisor,
+      doc: "What the command prints from now on is not written to the log. Sent with Exec, nothing is.",
+      fields: {},
+    },
     StartJob: {
       tag: 79,
       routes: toSupervisor,
@@ -120,7 +126,7 @@ export const commands = {
       doc: "A command. Data is its standard input one way, its standard output the other way; extra its standard error. Aborted, its process group is killed.",
       opens: ["Exec"],
       routes: down,
-      opener: { messages: ["Signal", "Resize", "Release"], data: ["data"] },
+      opener: { messages: ["Signal", "Resize", "Release", "Unlogged"], data: ["data"] },
       acceptor: {
         messages: ["ExecStarted", "ExecExited"],
         data: ["data", "extra"],

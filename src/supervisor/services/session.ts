@@ -50,6 +50,7 @@ export class Session implements SessionSink {
   /** Whether the client takes output. */
   #listening = true;
   #running: boolean;
+  #logged = true;
   #printed: number | null;
   /** Reports that wait for the log, one after the other. */
   #reports: Promise<void> = Promise.resolve();
@@ -124,7 +125,8 @@ export class Session implements SessionSink {
   output(kind: DataKind, payload: Buffer): void {
     // What is left in the background does not keep a sandbox from being idle.
     if (this.#running) this.#activity();
-    this.#logOutput(this.#tty ? "output" : kind === FrameKind.extra ? "stderr" : "stdout", payload);
+    if (this.#logged)
+      this.#logOutput(this.#tty ? "output" : kind === FrameKind.extra ? "stderr" : "stdout", payload);
     if (this.#listening) this.#client?.sendData(kind, payload);
     else this.#grantOutput(payload.length);
   }
@@ -164,6 +166,9 @@ export class Session implements SessionSink {
       case "Resize":
         this.#agentSession.resize(message.rows, message.cols);
         return;
+      case "Unlogged":
+        this.#logged = false;
+        return;
       case "Release":
         this.#client?.send({ type: "Done" });
         this.#release();
@@ -175,7 +180,7 @@ export class Session implements SessionSink {
 
   /** The client has used so many bytes of output. */
   #grantOutput(bytes: number): void {
-    if (!this.#log.full) {
+    if (!this.#logged || !this.#log.full) {
       this.#agentSession.grantOutput(bytes);
       return;
     }

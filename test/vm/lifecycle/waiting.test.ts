@@ -54,7 +54,7 @@ const argumentsOf: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /** They need a terminal, or are no calls that wait. */
-const others = /^(constructor|childOf|attach.*|metricsStream|config|fs|httpAgent|connector|onEvent)$/;
+const others = /^(constructor|childOf|attach.*|metricsStream|config|fs|httpAgent|connector|onEvent|ssh)$/;
 
 function methodsOf(object: object): string[] {
   const names = new Set<string>();

@@ -1,0 +1,77 @@
+//! Run in the guest as the user of an SSH session, `agent --connect HOST PORT`: a connection that the session's client has asked for, made
+//! from inside the guest, so what the guest may not reach, its clients may not either. Its bytes pass through the standard streams.
+//!
+//! On standard output come frames: the length of the rest, four bytes in network order, and that. The first one is empty when the
+//! connection is there, else it says why it is not. An empty frame after that: the other side sends no more.
+
+mod resolve;
+
+use std::fs::File;
+use std::io::{self, Read, Result, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::io::AsFd;
+use std::thread;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const PIECE: usize = 32 * 1024;
+
+/// Connects, passes bytes on until both sides have said all, and ends the process.
+pub fn connect(host: &str, port: &str) -> ! {
+    let code = match open(host, port) {
+        Ok(socket) => relay(socket).map_or(1, |()| 0),
+        Err(error) => {
+            let words = error.to_string();
+            let _ = output().and_then(|mut output| send(&mut output, words.as_bytes()));
+            1
+        }
+    };
+    std::process::exit(code)
+}
+
+fn open(host: &str, port: &str) -> Result<TcpStream> {
+    let port: u16 = port
+        .parse()
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "no such port"))?;
+    let mut last = None;
+    for address in resolve::addresses(host)? {
+        match TcpStream::connect_timeout(&SocketAddr::new(address, port), PATIENCE) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+}
+
+fn output() -> Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+fn relay(mut socket: TcpStream) -> Result<()> {
+    let mut output = output()?;
+    send(&mut output, b"")?;
+    // Small pieces are answers that somebody waits for.
+    let _ = socket.set_nodelay(true);
+    let mut outgoing = socket.try_clone()?;
+    let input = thread::spawn(move || {
+        let copied = io::copy(&mut io::stdin(), &mut outgoing);
+        let _ = outgoing.shutdown(Shutdown::Write);
+        copied.map(drop)
+    });
+    let mut frame = vec![0; 4 + PIECE];
+    loop {
+        let count = socket.read(&mut frame[4..])?;
+        frame[..4].copy_from_slice(&(count as u32).to_be_bytes());
+        output.write_all(&frame[..4 + count])?;
+        if count == 0 {
+            break;
+        }
+    }
+    input.join().unwrap_or(Ok(()))
+}
+
+fn send(output: &mut File, bytes: &[u8]) -> Result<()> {
+    let mut frame = (bytes.len() as u32).to_be_bytes().to_vec();
+    frame.extend_from_slice(bytes);
+    output.write_all(&frame)
+}
