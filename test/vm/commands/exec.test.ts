@@ -206,10 +206,13 @@ describe("working directory, user and environment", () => {
     assert.match(output.stdout(), /^HOME=\/elsewhere$/m);
   });
 
-  test("PATH begins with the scripts, also when the call sets one", async () => {
-    assert.match(text(await sandbox.exec("env")), /^PATH=\/\.msb\/scripts:\/usr\/local\/sbin:.*:\/bin$/m);
+  test("PATH begins with the scripts and ends with the guest's own programs, also when the call sets one", async () => {
+    assert.match(
+      text(await sandbox.exec("env")),
+      /^PATH=\/\.msb\/scripts:\/usr\/local\/sbin:.*:\/bin:\/\.msb\/bin$/m,
+    );
     const output = await sandbox.execWith("/usr/bin/env", (e) => e.env("PATH", "/nowhere"));
-    assert.match(text(output), /^PATH=\/\.msb\/scripts:\/nowhere$/m);
+    assert.match(text(output), /^PATH=\/\.msb\/scripts:\/nowhere:\/\.msb\/bin$/m);
   });
 
   test("the program is looked for in the PATH of the call", async () => {
@@ -361,7 +364,9 @@ describe("options", () => {
       maxOutputBytes: 100 * 1024 * 1024,
       stdin: { kind: "null" },
       tty: false,
+      terminalSize: null,
       rlimits: [{ resource: "nofile", soft: 9, hard: 9 }],
+      logged: true,
     });
     assert.ok(Object.isFrozen(options));
   });
