@@ -38,6 +38,7 @@ before(async () => {
      }`,
   );
   await write("mcp/program.ts", "export const three = 3;\n");
+  await write("ssh/library.ts", "export const four = 4;\n");
   await write("require-node.ts", "export {};\n");
   await write("later.ts", `import { two as value } from "./api/index.ts";\nexport const two = value;\n`);
   await write("api/index.ts", `export const two = 2;\n`);

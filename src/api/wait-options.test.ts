@@ -13,6 +13,18 @@ const exceptions: Readonly<Record<string, string>> = {
   "ExecHandle.resize": "as signal",
   "JobAttachment.resize": "as signal",
   "JobAttachment.detach": "as signal",
+  "SshCommand.signal": "as signal of a handle",
+  "SshCommand.kill": "as signal of a handle",
+  "SshCommand.resize": "as signal of a handle",
+  "SshCommand.release": "as signal of a handle",
+  "SshClient.close": "ends whatever could be waited for",
+  "SftpClient.close": "ends whatever could be waited for",
+  "SshServer.close": "ends whatever could be waited for",
+  "SshServer.listen": "waits for this computer alone",
+  "SshServer.serve": "lasts as long as the client; close() ends it",
+  "SshServer.serveConnection": "lasts as long as the client; close() ends it",
+  "SandboxEvents.next": "events() takes them, for all of the iteration",
+  "SandboxEvents.return": "waits for nothing",
   withDefaultBackend: "waits for the caller's own function",
   ...Object.fromEntries(
     [

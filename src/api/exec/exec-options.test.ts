@@ -15,7 +15,9 @@ test("nothing set means: no arguments, the sandbox's settings, /dev/null", () =>
     maxOutputBytes: 100 * 1024 * 1024,
     stdin: { kind: "null" },
     tty: false,
+    terminalSize: null,
     rlimits: [],
+    logged: true,
   });
   assert.deepEqual(new AttachOptionsBuilder().build(), {
     args: [],

@@ -123,7 +123,8 @@ export class SshClient implements AsyncDisposable {
       far.destroy();
       throw error;
     }
-    return new SshClient(client, connection, settings, gone);
+    // Not by its name, which a bundle would give it another one for.
+    return new this(client, connection, settings, gone);
   }
 
   /**

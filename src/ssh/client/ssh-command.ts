@@ -1,4 +1,5 @@
 import type { ClientChannel } from "ssh2";
+import { Operation, type WaitOptions } from "../../host/operation.ts";
 import { RuntimeError } from "../../errors/index.ts";
 import { codeOfSignal } from "../server/signals.ts";
 
@@ -98,10 +99,13 @@ export class SshCommand implements AsyncIterable<SshCommandEvent> {
     this.#channel.close();
   }
 
-  /** @throws RuntimeError when the connection ends before the command */
-  async wait(): Promise<{ readonly code: number }> {
-    for await (const event of this) if (event.kind === "exited") return event;
-    throw new RuntimeError("the command's end was received already");
+  /** @throws RuntimeError when the connection ends before the command; OperationTimeoutError and the signal's reason: it goes on */
+  async wait(options: WaitOptions = {}): Promise<{ readonly code: number }> {
+    const ended = async (): Promise<{ readonly code: number }> => {
+      for await (const event of this) if (event.kind === "exited") return event;
+      throw new RuntimeError("the command's end was received already");
+    };
+    return await Operation.run("wait for an SSH command", options, (operation) => operation.wait(ended()));
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<SshCommandEvent, void, undefined> {
