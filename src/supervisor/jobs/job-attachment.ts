@@ -33,10 +33,16 @@ export class JobAttachment implements StreamHandler {
     this.#over = over;
   }
 
-  /** Says where the job is when it begins. */
-  begin(report: JobReportMessage): void {
+  /**
+   * Says where the job is when it begins.
+   *
+   * @param logged resolves when that much can be read: whoever has read less than he was told of would not be told of the rest
+   */
+  begin(report: JobReportMessage, logged: Promise<void>): void {
     this.#told = report.printed;
-    this.#stream.send(report);
+    void logged.then(() => {
+      if (!this.#isOver) this.#stream.send(report);
+    });
   }
 
   /** There is more in the log. */

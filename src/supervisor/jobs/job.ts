@@ -137,7 +137,7 @@ export class Job implements ClientStream {
       this.#attachments.delete(attachment),
     );
     this.#attachments.add(attachment);
-    attachment.begin(this.#report(this.#log.position, this.#printed));
+    attachment.begin(this.#report(this.#log.position, this.#printed), this.#log.flush());
     this.#tell();
     return attachment;
   }
@@ -235,15 +235,13 @@ export class Job implements ClientStream {
     this.#countsFrom = null;
     this.#change({ ...end, endedAt: new Date().toISOString(), endedLog: position, logTo });
     const report = this.#report(position, this.#record.printed);
-    // Whoever is told of its end finds it on the disk, unless nothing can be written there.
-    void this.#book
-      .saved()
-      .catch(() => undefined)
-      .then(() => {
-        for (const attachment of this.#attachments) attachment.end(report);
-        for (const ended of this.#waiters) ended(report);
-        this.#waiters.clear();
-      });
+    // Whoever is told of its end finds it on the disk, and what it has printed, unless nothing can be written there.
+    const saved = this.#book.saved().catch(() => undefined);
+    void Promise.all([saved, this.#log.flush()]).then(() => {
+      for (const attachment of this.#attachments) attachment.end(report);
+      for (const ended of this.#waiters) ended(report);
+      this.#waiters.clear();
+    });
   }
 
   /** Tells those who are attached of output once it is in the log. */

@@ -206,3 +206,15 @@ test("a guest that lets a job go without a word has lost it", async (t) => {
   await jobs.ended();
   assert.match((await readJobRecords(path))[0]?.lost ?? "", /no more/);
 });
+
+test("who is attached is told of no more output than can be read", async (t) => {
+  const { attach, log } = await start(t);
+  for (let i = 0; i < 60; i++) log.write("stdout", Buffer.alloc(50_000, "x"), 1, i * 50_000);
+  assert.ok(log.pending);
+  const { reports } = attach("read");
+  let wasPending = true;
+  const logged = log.flush().then(() => (wasPending = false));
+  await until(() => reports.length > 0);
+  assert.equal(wasPending, false, "it was told before the output was in the log");
+  await logged;
+});
