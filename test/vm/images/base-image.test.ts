@@ -60,5 +60,8 @@ test("the root is writable, ends in an ext4 disk of 4 GiB and keeps what is remo
 
 test("a login shell has the usual environment and its scripts in the PATH", async () => {
   const [path] = await lines("sh -lc 'echo $PATH'");
-  assert.match(path ?? "", /\/usr\/local\/sbin:\/usr\/local\/bin:\/usr\/sbin:\/usr\/bin:\/sbin:\/bin:\/\.msb\/bin$/);
+  assert.match(
+    path ?? "",
+    /\/usr\/local\/sbin:\/usr\/local\/bin:\/usr\/sbin:\/usr\/bin:\/sbin:\/bin:\/\.msb\/bin$/,
+  );
 });
