@@ -32,6 +32,18 @@ export async function forEachName(names: readonly string[], action: BulkAction):
   return failed.length > 0 ? 1 : 0;
 }
 
+/** Removes each of several things, one that is named twice once. @returns as {@link forEachName} */
+export async function removeEach(
+  names: readonly string[],
+  output: ProgressOptions,
+  remove: (name: string) => Promise<unknown>,
+): Promise<number> {
+  const act = async (name: string): Promise<void> => {
+    await remove(name);
+  };
+  return await forEachName([...new Set(names)], { ...output, doing: "Removing", done: "Removed", act });
+}
+
 async function actOn(name: string, action: BulkAction, alone: boolean): Promise<boolean> {
   const progress = new Progress(action);
   try {

@@ -1,4 +1,4 @@
-import { forEachName } from "../../bulk.ts";
+import { removeEach } from "../../bulk.ts";
 import { defineCommand, flag } from "../../grammar/command.ts";
 
 export const checkpointRemove = defineCommand({
@@ -17,14 +17,8 @@ export const checkpointRemove = defineCommand({
   run: async ({ options, operands: [name = "", ...checkpoints], logLevel }) => {
     const { Sandbox } = await import("../../../api/index.ts");
     const handle = await Sandbox.get(name);
-    return forEachName([...new Set(checkpoints)], {
-      quiet: options.quiet ?? false,
-      logLevel,
-      doing: "Removing",
-      done: "Removed",
-      act: async (checkpoint) => {
-        await handle.removeCheckpoint(checkpoint);
-      },
-    });
+    return await removeEach(checkpoints, { quiet: options.quiet ?? false, logLevel }, (checkpoint) =>
+      handle.removeCheckpoint(checkpoint),
+    );
   },
 });

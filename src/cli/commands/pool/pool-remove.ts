@@ -1,4 +1,4 @@
-import { forEachName } from "../../bulk.ts";
+import { removeEach } from "../../bulk.ts";
 import { defineCommand, flag } from "../../grammar/command.ts";
 
 export const poolRemove = defineCommand({
@@ -12,14 +12,8 @@ export const poolRemove = defineCommand({
   options: { quiet: flag({ short: "q", description: "Print nothing but errors" }) },
   run: async ({ options, operands, logLevel }) => {
     const { Sandbox } = await import("../../../api/index.ts");
-    return forEachName([...new Set(operands)], {
-      quiet: options.quiet ?? false,
-      logLevel,
-      doing: "Removing",
-      done: "Removed",
-      act: async (name) => {
-        await Sandbox.removePool(name);
-      },
-    });
+    return await removeEach(operands, { quiet: options.quiet ?? false, logLevel }, (name) =>
+      Sandbox.removePool(name),
+    );
   },
 });

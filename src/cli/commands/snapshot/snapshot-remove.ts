@@ -1,4 +1,4 @@
-import { forEachName } from "../../bulk.ts";
+import { removeEach } from "../../bulk.ts";
 import { defineCommand, flag } from "../../grammar/command.ts";
 
 export const snapshotRemove = defineCommand({
@@ -17,14 +17,8 @@ export const snapshotRemove = defineCommand({
   },
   run: async ({ options, operands, logLevel }) => {
     const { Snapshot } = await import("../../../api/index.ts");
-    return forEachName([...new Set(operands)], {
-      quiet: options.quiet ?? false,
-      logLevel,
-      doing: "Removing",
-      done: "Removed",
-      act: async (reference) => {
-        await Snapshot.remove(reference, { force: options.force ?? false });
-      },
-    });
+    return await removeEach(operands, { quiet: options.quiet ?? false, logLevel }, (reference) =>
+      Snapshot.remove(reference, { force: options.force ?? false }),
+    );
   },
 });

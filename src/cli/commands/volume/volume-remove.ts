@@ -1,4 +1,4 @@
-import { forEachName } from "../../bulk.ts";
+import { removeEach } from "../../bulk.ts";
 import { defineCommand, flag } from "../../grammar/command.ts";
 
 export const volumeRemove = defineCommand({
@@ -11,14 +11,8 @@ export const volumeRemove = defineCommand({
   options: { quiet: flag({ short: "q", description: "Print nothing but errors" }) },
   run: async ({ options, operands, logLevel }) => {
     const { Volume } = await import("../../../api/index.ts");
-    return forEachName([...new Set(operands)], {
-      quiet: options.quiet ?? false,
-      logLevel,
-      doing: "Removing",
-      done: "Removed",
-      act: async (name) => {
-        await Volume.remove(name);
-      },
-    });
+    return await removeEach(operands, { quiet: options.quiet ?? false, logLevel }, (name) =>
+      Volume.remove(name),
+    );
   },
 });
