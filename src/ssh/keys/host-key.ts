@@ -84,8 +84,18 @@ async function makeHostKey(path: string): Promise<void> {
 
 /** A new private key in OpenSSH's format. */
 export async function newKey(): Promise<string> {
+  return (await newKeyPair()).private;
+}
+
+/** A new Ed25519 key, both halves in OpenSSH's format. */
+export async function newKeyPair(comment = "microsandbox"): Promise<{ private: string; public: string }> {
   const { utils } = await loadLibrary();
-  return utils.generateKeyPairSync("ed25519", { comment: "microsandbox" }).private;
+  // The library writes a key whose public half begins with a zero byte, one in 256, without that byte, and then cannot
+  // read it: https://github.com/mscdex/ssh2/issues/1513
+  for (;;) {
+    const pair = utils.generateKeyPairSync("ed25519", { comment });
+    if (!(utils.parseKey(pair.private) instanceof Error)) return pair;
+  }
 }
 
 /**

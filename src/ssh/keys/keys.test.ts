@@ -6,12 +6,23 @@ import { after, test } from "node:test";
 import ssh2 from "ssh2";
 import { InvalidConfigError, IoError } from "../../errors/index.ts";
 import { authorizedKeysPath, authorizeKeys, readAuthorizedKeys } from "./authorized-keys.ts";
-import { hostKeyPath, readHostKey, writeKnownHosts } from "./host-key.ts";
+import { hostKeyPath, newKey, newKeyPair, readHostKey, writeKnownHosts } from "./host-key.ts";
 
 const root = mkdtempSync(join(tmpdir(), "msb-keys-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-const newPublicKey = (): string => ssh2.utils.generateKeyPairSync("ed25519", { comment: "a b" }).public;
+const newPublicKey = async (): Promise<string> => (await newKeyPair("a b")).public;
+
+test("every new key can be read, its public half too", async () => {
+  for (let count = 0; count < 3000; count++) {
+    const pair = await newKeyPair();
+    for (const text of [pair.private, pair.public]) {
+      const key = ssh2.utils.parseKey(text);
+      assert.ok(!(key instanceof Error), text);
+      assert.equal(key.getPublicSSH().length, 51, text);
+    }
+  }
+});
 
 test("of those who make a host key at the same time all get the same one, for the owner only", async () => {
   const directory = mkdtempSync(join(root, "sandbox-"));
@@ -31,12 +42,12 @@ test("of those who make a host key at the same time all get the same one, for th
 
 test("keys are authorized once, all or none", async () => {
   const path = authorizedKeysPath(mkdtempSync(join(root, "home-")));
-  const [one, two, three] = [newPublicKey(), newPublicKey(), newPublicKey()];
+  const [one, two, three] = [await newPublicKey(), await newPublicKey(), await newPublicKey()];
   assert.deepEqual(await readAuthorizedKeys(path), []);
   assert.equal(await authorizeKeys(path, `# mine\n${one}\n`), 1);
   assert.equal(await authorizeKeys(path, `${one}\n${two}`), 1);
   const refused = [
-    ssh2.utils.generateKeyPairSync("ed25519").private,
+    await newKey(),
     `command="true" ${three}`,
     "ssh-ed25519 AAAA",
     "ssh-dss AAAA",
@@ -51,7 +62,7 @@ test("keys are authorized once, all or none", async () => {
 
 test("a line with options opens nothing, and a file that others can change is not believed", async () => {
   const path = join(mkdtempSync(join(root, "home-")), "keys");
-  writeFileSync(path, `command="x" ${newPublicKey()}\n${newPublicKey()}\nnonsense\n`, { mode: 0o600 });
+  writeFileSync(path, `command="x" ${await newPublicKey()}\n${await newPublicKey()}\nnonsense\n`, { mode: 0o600 });
   assert.equal((await readAuthorizedKeys(path)).length, 1);
   chmodSync(path, 0o622);
   await assert.rejects(readAuthorizedKeys(path), /changed by others/);
