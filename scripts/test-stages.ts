@@ -56,6 +56,8 @@ async function runStage({ name, command: [program, ...args] }: Stage, beside: bo
   if (!beside) process.stdout.write(heading);
   const child = spawn(program, args, {
     cwd: root,
+    // Each test file is a process, which compiles our sources only if none before it has.
+    env: { NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "compile"), ...process.env },
     stdio: ["ignore", beside ? "pipe" : "inherit", beside ? "pipe" : "inherit"],
   });
   const outputs = [child.stdout, child.stderr].flatMap((stream) => (stream === null ? [] : [buffer(stream)]));

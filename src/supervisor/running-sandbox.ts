@@ -23,9 +23,8 @@ import type { Stream, StreamHandler } from "../protocol/stream.ts";
 import { startedMarker, stoppedMarker } from "../store/log-format.ts";
 import type { FoundSandbox } from "../store/sandboxes.ts";
 import type { TerminationReason } from "../store/state.ts";
-import { AgentSession, type SessionSink } from "../agent-link/agent-session.ts";
 import type { MachineFacts } from "../start/inputs/machine-facts.ts";
-import type { SuspendedCommand, SuspensionRecord } from "../store/suspension.ts";
+import type { SuspensionRecord } from "../store/suspension.ts";
 import {
   copyGuest,
   suspendGuest,
@@ -36,10 +35,11 @@ import {
 import type { AgentLink, CopyIdentity } from "../agent-link/agent-link.ts";
 import type { StartedMachine } from "../start/common/context.ts";
 import type { Job } from "./jobs/job.ts";
-import { Jobs } from "./jobs/jobs.ts";
+import type { Jobs } from "./jobs/jobs.ts";
 import type { Logs } from "./logs/logs.ts";
 import { logEvents } from "./logs/machine-log.ts";
 import { AgentWatch } from "./services/guest/agent-watch.ts";
+import { GuestCommands } from "./services/guest/guest-commands.ts";
 import { DiskHolds } from "./services/guest/disk-holds.ts";
 import { DiskShortage } from "./services/guest/disk-shortage.ts";
 import { FileRelay } from "./services/file-relay.ts";
@@ -48,7 +48,7 @@ import { GuestShutdown } from "./services/guest/guest-shutdown.ts";
 import { TimeLimits } from "./services/guest/time-limits.ts";
 import { MetricsSampler } from "./services/metrics-sampler.ts";
 import type { SandboxNetwork } from "./services/network/sandbox-network.ts";
-import { Session, type ClientStream, type SessionOptions } from "./services/session.ts";
+import type { ClientStream, Session } from "./services/session.ts";
 
 export interface RunningSandboxOptions {
   readonly sandbox: FoundSandbox;
@@ -81,22 +81,18 @@ const lastWordsMs = 1_000;
 export class RunningSandbox {
   readonly machine: Machine;
   readonly network: SandboxNetwork | null;
-  readonly jobs: Jobs;
   readonly #name: string;
   readonly #hasUpper: boolean;
   readonly #started: StartedMachine;
   readonly #logs: Logs;
-  readonly #commandEnded: () => void;
-  readonly #sessions = new Set<Session>();
   readonly #limits: TimeLimits;
+  readonly #commands: GuestCommands;
   readonly #metrics: MetricsSampler;
   readonly #shutdown: GuestShutdown;
   readonly #watch: AgentWatch;
   readonly #shortage: DiskShortage;
   readonly #pause: GuestPause;
   readonly #holds: DiskHolds;
-  #nextSessionId = 1;
-  #commands = 0;
   #isCaptured = false;
   #copies = { count: 0, heldMs: 0 };
   #fileStreams = 0;
@@ -122,8 +118,6 @@ export class RunningSandbox {
     this.#hasUpper = config.image.kind === "oci" && config.rootDisk.kind === "managed";
     this.#started = started;
     this.#logs = logs;
-    this.jobs = new Jobs({ name, book: logs.jobs, log: logs.exec });
-    this.#commandEnded = commandEnded;
     this.#metrics = new MetricsSampler({
       machine,
       agent,
@@ -147,6 +141,7 @@ export class RunningSandbox {
       },
       inUse: () => network?.isInUse ?? false,
     });
+    this.#commands = new GuestCommands({ name, agent, logs, limits: this.#limits, ended: commandEnded });
     this.#shutdown = new GuestShutdown(logs.runtime, config.stopSignal, overdue);
     this.#pause = new GuestPause({
       name,
@@ -182,8 +177,13 @@ export class RunningSandbox {
     });
     logEvents(machine, logs.runtime, () => this.#pause.isHeld || this.#isCaptured);
     logs.exec.write("system", Buffer.from(startedMarker), null);
-    if (suspended !== null) this.#takeOver(suspended);
+    // It stands still until it is woken.
+    if (suspended !== null) this.#commands.takeOver(suspended);
     this.jobs.begun();
+  }
+
+  get jobs(): Jobs {
+    return this.#commands.jobs;
   }
 
   /** Whether the connection to its guest is gone. */
@@ -193,32 +193,23 @@ export class RunningSandbox {
 
   /** How many commands run. */
   get commands(): number {
-    return this.#commands;
+    return this.#commands.count;
   }
 
   exec(request: ExecMessage, client: ClientStream): Session {
     this.#pause.call();
-    const id = this.#nextSessionId++;
-    this.#logs.runtime.write("debug", `session ${id}: ${JSON.stringify(request.argv)}`);
-    return this.#begin(id, request, client);
+    return this.#commands.exec(request, client);
   }
 
   startJob(request: StartJobMessage): Job {
     this.#pause.call();
-    const id = this.#nextSessionId++;
-    this.#logs.runtime.write("debug", `session ${id}, a job: ${JSON.stringify(request.argv)}`);
-    return this.jobs.start(request, id, (client) => this.#begin(id, { ...request, type: "Exec" }, client, 0));
+    return this.#commands.startJob(request);
   }
 
   /** @throws as {@link Jobs.signal}; SandboxPausedError */
   signalJob(id: string, signal: number): void {
     this.#pause.call();
     this.jobs.signal(id, signal);
-  }
-
-  #begin(id: number, request: ExecMessage, client: ClientStream, printed: number | null = null): Session {
-    const begin = (sink: SessionSink): AgentSession => this.#agent.exec(request, sink);
-    return this.#session({ id, tty: request.tty, client, begin, printed });
   }
 
   /**
@@ -259,27 +250,7 @@ export class RunningSandbox {
   }
 
   #captureOf(facts: MachineFacts, memoryMib: number): CaptureOptions {
-    const commands = (): SuspendedCommand[] =>
-      [...this.#sessions].map(({ suspended }) => ({ ...suspended, job: this.jobs.captured(suspended) }));
-    return { started: this.#started, facts, memoryMib, commands };
-  }
-
-  /** Takes over a guest that was suspended or copied. It stands still until {@link awake}. */
-  #takeOver({ open, commands }: SuspensionRecord): void {
-    this.#agent.takeOver(open, (stream) => {
-      const command = commands.find((one) => one.stream === stream.id);
-      if (command === undefined) return null;
-      const { session: id, tty, hasExited, job } = command;
-      this.#nextSessionId = Math.max(this.#nextSessionId, id + 1);
-      let handler: AgentSession | null = null;
-      const begin = (sink: SessionSink): AgentSession =>
-        (handler = AgentSession.adopt(stream, hasExited, sink));
-      const session = (client: ClientStream | null, printed: number | null): Session =>
-        this.#session({ id, tty, client, hasExited, begin, printed });
-      if (job === null || hasExited) session(null, null);
-      else this.jobs.adopt(job, (client) => session(client, job.printed));
-      return handler;
-    });
+    return { started: this.#started, facts, memoryMib, commands: () => this.#commands.captured() };
   }
 
   /**
@@ -293,29 +264,6 @@ export class RunningSandbox {
     else await this.#agent.becomeCopy(copy);
     await this.#agent.ping();
     this.#agent.setClock();
-  }
-
-  #session(
-    options: Pick<SessionOptions, "id" | "tty" | "client" | "hasExited" | "begin" | "printed">,
-  ): Session {
-    const session = new Session({
-      ...options,
-      log: this.#logs.exec,
-      activity: () => this.#limits.activity(),
-      ended: () => {
-        this.#commands--;
-        this.#limits.sessionEnded();
-        this.#commandEnded();
-      },
-      over: (over) => {
-        this.#sessions.delete(over);
-      },
-    });
-    this.#sessions.add(session);
-    if (options.hasExited === true) return session;
-    this.#commands++;
-    this.#limits.sessionStarted();
-    return session;
   }
 
   /** @throws UnsupportedOperationError when the guest writes to no disk of the sandbox's own */
@@ -445,9 +393,7 @@ export class RunningSandbox {
     await this.#endNetwork();
     // The guest's last words may still be on their way: a command's real end counts more than the sandbox's.
     await this.#agent.closed(lastWordsMs);
-    for (const session of [...this.#sessions])
-      session.lost(new RuntimeError(`sandbox ${this.#name} has ended`));
-    await this.jobs.ended();
+    await this.#commands.ended(`sandbox ${this.#name} has ended`);
     exec.write("system", Buffer.from(stoppedMarker), null);
     await exec.flush();
     if (exec.failure !== null) runtime.write("error", `part of exec.log is missing: ${String(exec.failure)}`);
