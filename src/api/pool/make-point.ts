@@ -49,7 +49,7 @@ export async function planPoint(
   } as const;
   return {
     creation: { ...creation, stored: { ...stored, ...own }, secrets },
-    asked: { ...stored, hostname: "", patches: stored.patches },
+    asked: { ...stored, hostname: "", snapshotDigest: creation.origin?.digest ?? null },
   };
 }
 
