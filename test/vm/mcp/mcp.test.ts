@@ -88,7 +88,8 @@ describe("an agent", () => {
       args: ["-c", "cat; echo $A in $PWD >&2; exit 7"],
       stdin: "given",
       env: { A: "1" },
-      cwd: "/tmp",
+      workdir: "/tmp",
+      timeout: 60,
     });
     assert.deepEqual(ran, { exitCode: 7, success: false, stdout: "given", stderr: "1 in /tmp\n" });
     const bytes = await mcp.data("sandbox_exec", {
