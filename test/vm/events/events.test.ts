@@ -11,7 +11,7 @@ import {
   type EventData,
   type ExecHandle,
 } from "../../../src/index.ts";
-import { processOf, timeout } from "../lifecycle-support.ts";
+import { processOf, smallMemory, timeout } from "../lifecycle-support.ts";
 import { useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
@@ -26,7 +26,7 @@ const stages: string[] = [];
 before(async () => {
   sandbox = await Sandbox.builder("events")
     .image("localhost/base")
-    .memory(256)
+    .memory(smallMemory)
     .onProgress(({ stage }) => stages.push(stage))
     .create();
 });
@@ -281,7 +281,7 @@ test(
   { timeout },
   async () => {
     await using pool = await Sandbox.pool({
-      config: { image: "localhost/base", memoryMib: 256 },
+      config: { image: "localhost/base", memoryMib: smallMemory },
       size: 1,
       warm: "setsid msb-emit --listen word > /tmp/heard 2>&1 & until grep -q subscribed /tmp/heard; do sleep 0.05; done",
     });
