@@ -6,6 +6,7 @@ import { mcpSettings } from "./mcp-settings.ts";
 
 test("what is not said is as documented", () => {
   assert.deepEqual(mcpSettings({}, "/srv/project"), {
+    tools: null,
     hostPaths: ["/srv/project"],
     dangerous: false,
     maxOutputBytes: 1_048_576,
@@ -25,6 +26,13 @@ test("directories are a list, relative to the working directory; or all of them"
   assert.deepEqual(mcpSettings(listed, "/srv").hostPaths, ["/data", "/srv/sub"]);
   const all = { ...listed, MICROSANDBOX_MCP_HOST_PATH_POLICY: "unrestricted" };
   assert.deepEqual(mcpSettings(all, "/srv").hostPaths, ["/"]);
+});
+
+test("groups of tools are a list", () => {
+  assert.deepEqual(mcpSettings({ MICROSANDBOX_MCP_TOOLS: "sandbox, image_list" }).tools, [
+    "sandbox",
+    "image_list",
+  ]);
 });
 
 test("numbers and flags are taken, and what is none is refused", () => {

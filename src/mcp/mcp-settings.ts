@@ -4,6 +4,8 @@ import { InvalidConfigError } from "../errors/index.ts";
 
 /** What the server's environment says. */
 export interface McpSettings {
+  /** Groups of tools that are offered; null: all. */
+  readonly tools: readonly string[] | null;
   /** Directories of the host that tools may name, as they were given; absolute. */
   readonly hostPaths: readonly string[];
   /** Whether operations that reach beyond sandboxes and those directories are allowed. */
@@ -32,7 +34,9 @@ export function mcpSettings(
     const value = environment[`${prefix}${name}`];
     return value === undefined || value === "" ? null : value;
   };
+  const groups = said("TOOLS");
   return {
+    tools: groups === null ? null : groups.split(",").map((group) => group.trim()),
     hostPaths: hostPaths(said("HOST_PATHS"), said("HOST_PATH_POLICY"), workingDirectory),
     dangerous: flag("ENABLE_DANGEROUS", said("ENABLE_DANGEROUS")),
     maxOutputBytes: whole("MAX_OUTPUT_BYTES", said("MAX_OUTPUT_BYTES"), 1024, 16 << 20, 1 << 20),

@@ -2,7 +2,7 @@ import { mcpSettings } from "./mcp-settings.ts";
 import { makeServer } from "./serve/make-server.ts";
 import { serveHttp } from "./serve/serve-http.ts";
 import { serveOnStdio } from "./serve/serve-stdio.ts";
-import { tools } from "./tools/tool-list.ts";
+import { toolsOf } from "./tools/tool-list.ts";
 import { Workbench } from "./workbench.ts";
 
 export interface McpOptions {
@@ -28,7 +28,9 @@ export interface McpRun {
  * @throws InvalidConfigError for its environment; IoError for a port that is taken
  */
 export async function runMcp({ version, http, tell }: McpOptions): Promise<McpRun> {
-  const bench = new Workbench(mcpSettings());
+  const settings = mcpSettings();
+  const tools = toolsOf(settings.tools);
+  const bench = new Workbench(settings);
   const factory = (): ReturnType<typeof makeServer> => makeServer(bench, tools, version);
   const door = http === null ? serveOnStdio(factory, tell) : await serveHttp(factory, http, tell);
   let closing: Promise<void> | null = null;

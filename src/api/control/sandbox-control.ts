@@ -10,6 +10,7 @@ import {
 import { MetricsDisabledError } from "../../errors/index.ts";
 import type { OtherOptions } from "../../host/call-options.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
+import type { CaptureMessage } from "../../protocol/generated/messages.ts";
 import { removeSandbox, type FoundSandbox } from "../../store/sandboxes.ts";
 import { metricsFrom, type SandboxMetrics } from "../metrics/metrics.ts";
 import { checkMs, defaultGraceMs, killWaitMs } from "./control-limits.ts";
@@ -144,8 +145,8 @@ export class SandboxControl extends SandboxLink {
   }
 
   /** Has the guest copied into a directory that is there, while it goes on. @param flush its disks get what they do not have yet before */
-  async capture(operation: Operation, directory: string, flush: boolean): Promise<void> {
-    await this.request(operation, { type: "Capture", directory, flush }, "Captured", longestCaptureMs);
+  async capture(operation: Operation, copy: Omit<CaptureMessage, "type">): Promise<void> {
+    await this.request(operation, { type: "Capture", ...copy }, "Captured", longestCaptureMs);
   }
 
   /** Has the guest written down, and waits for the end of its machine. */

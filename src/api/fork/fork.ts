@@ -52,7 +52,8 @@ export async function forkSandbox(
     return taken.map((error, at) => ({ name: names[at] ?? "", error }));
   await using place = await CapturePlace.make(control.home);
   const { directory } = place.paths;
-  await control.capture(operation, directory, flush);
+  const free = names.filter((_, at) => taken[at] === null);
+  await control.capture(operation, { directory, flush, purpose: "fork", names: free });
   const start = async (name: string): Promise<StartedSandbox> =>
     await startFromCapture({
       record: recordOfChild(source, name, published),

@@ -49,7 +49,7 @@ export async function planPoint(
   } as const;
   return {
     creation: { ...creation, stored: { ...stored, ...own }, secrets },
-    asked: { ...stored, hostname: "", patches: stored.patches },
+    asked: { ...stored, hostname: "", snapshotDigest: creation.origin?.digest ?? null },
   };
 }
 
@@ -77,7 +77,7 @@ export async function makePoint(
     const { record } = await findSandbox(home, config.name);
     await makeDirectory(directory);
     const control = new SandboxControl(home, record, null, false);
-    await control.capture(operation, directory, false);
+    await control.capture(operation, { directory, flush: false, purpose: "pool", names: [] });
     const { ports, maxDurationSecs, idleTimeoutSecs, idlePauseSecs, onHostShutdown } = asked;
     const limits = { ports, maxDurationSecs, idleTimeoutSecs, idlePauseSecs, onHostShutdown };
     // What was patched is on its disk.

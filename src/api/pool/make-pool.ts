@@ -12,6 +12,7 @@ import { errorCode, ioError } from "../../host/system-error.ts";
 import { randomHex } from "../../host/system/entropy.ts";
 import type { Home } from "../../store/home.ts";
 import {
+  askedPatches,
   findPool,
   newPoolRecord,
   poolPathsIn,
@@ -163,10 +164,17 @@ export async function remakePoint(
   });
 }
 
+/** The same image and snapshot, whatever their names mean by now. */
 async function planAgain(name: string, { record }: FoundPool, source: PoolSource): Promise<PointPlan> {
   const warmed = memberName(name);
-  const config = source.config ?? configOf({ name: warmed, config: record.config });
-  return await planPoint(name, { ...config, name: warmed }, source.beside, record.maxMemoryMib);
+  const config = source.config ?? {
+    ...configOf({ name: warmed, config: record.config }),
+    patches: askedPatches(record),
+  };
+  const { imageDigest, snapshotDigest: fromSnapshot } = record.config;
+  const same = { ...config, name: warmed, fromSnapshot };
+  const plan = await planPoint(name, same, source.beside, record.maxMemoryMib);
+  return { ...plan, creation: { ...plan.creation, stored: { ...plan.creation.stored, imageDigest } } };
 }
 
 /** @throws UnsupportedOperationError */

@@ -59,6 +59,7 @@ export async function registryOptions(registry: RegistryConfig): Promise<Registr
 export interface RootRequest {
   readonly home: Home;
   readonly settings: GlobalConfig;
+  /** With the digest of an image that was chosen before: its tag is not looked at then. */
   readonly stored: StoredConfig;
   readonly registry: RegistryOptions | undefined;
   /** The snapshot that it begins with, whose image it gets. */
@@ -87,10 +88,7 @@ export async function resolveRoot(
   if (image.kind !== "oci" || isEmbeddedImage(image.reference)) {
     return { stored: { ...stored, snapshotDigest }, isStored: () => Promise.resolve(true) };
   }
-  const [{ pullImage }, { isHeld }] = await Promise.all([
-    import("../../image/pull/pull.ts"),
-    import("../images/image-hold.ts"),
-  ]);
+  const { isHeld } = await import("../images/image-hold.ts");
   const options: PullOptions = {
     home,
     config: settings,
@@ -99,9 +97,7 @@ export async function resolveRoot(
     onProgress: observer.onPullProgress,
     signal: observer.signal,
   };
-  const pulled: PulledImage = await (origin === null
-    ? pullImage(image.reference, options)
-    : (await import("../snapshots/origin/pinned-image.ts")).pinnedImage(origin, options));
+  const pulled = await imageOf(image.reference, stored.imageDigest, origin, options);
   return {
     stored: {
       ...mergeImageConfig(stored, pulled.config),
@@ -110,4 +106,23 @@ export async function resolveRoot(
     },
     isStored: (signal) => isHeld(home, pulled, signal),
   };
+}
+
+/** @param digest null: whatever the reference means now */
+async function imageOf(
+  reference: string,
+  digest: string | null,
+  origin: FoundSnapshot | null,
+  options: PullOptions,
+): Promise<PulledImage> {
+  if (origin !== null) {
+    const { pinnedImage } = await import("../snapshots/origin/pinned-image.ts");
+    return await pinnedImage(origin, options);
+  }
+  if (digest !== null) {
+    const { imageByDigest } = await import("../images/image-by-digest.ts");
+    return await imageByDigest(reference, digest, options);
+  }
+  const { pullImage } = await import("../../image/pull/pull.ts");
+  return await pullImage(reference, options);
 }

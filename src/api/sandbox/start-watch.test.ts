@@ -11,14 +11,14 @@ const notice: Message = { type: "Notice", message: "slow" };
 const report = { accelerator: "tcg", route: "cold", reason: "no template", elapsedMs: 9 } as const;
 const started: Message = { type: "Started", ...report };
 
-test("what the supervisor says reaches the observer, notices also once the sandbox runs", async () => {
+test("what the supervisor says reaches the observer, and of what comes once the sandbox runs only notices", async () => {
   const heard: unknown[] = [];
   const watch = new StartWatch({
     onProgress: (event) => heard.push(event),
     onNotice: (message) => heard.push(message),
     onStarted: (event) => heard.push(event),
   });
-  for (const message of [progress, started, notice]) watch.message(message);
+  for (const message of [progress, started, notice, progress, started]) watch.message(message);
   assert.deepEqual(await watch.started, report);
   assert.deepEqual(heard, [{ stage: "boot", elapsedMs: 5 }, report, "slow"]);
   assert.equal(watch.hasFailed, false);

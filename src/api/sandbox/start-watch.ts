@@ -7,6 +7,7 @@ export class StartWatch {
   readonly #observer: StartObserver;
   readonly #started = Promise.withResolvers<StartReport>();
   #isOver = false;
+  #hasStarted = false;
   #hasFailed = false;
 
   constructor(observer: StartObserver) {
@@ -40,6 +41,8 @@ export class StartWatch {
   }
 
   #tell(message: Message): void {
+    // A sandbox that goes back to a checkpoint comes up anew; that is no start of whoever watched the first one.
+    if (this.#hasStarted && message.type !== "Notice") return;
     switch (message.type) {
       case "StartProgress":
         this.#observer.onProgress?.({ stage: message.stage, elapsedMs: message.elapsedMs });
@@ -49,6 +52,7 @@ export class StartWatch {
         return;
       case "Started": {
         const report = reportOf(message);
+        this.#hasStarted = true;
         this.#observer.onStarted?.(report);
         this.#started.resolve(report);
         return;

@@ -17,7 +17,8 @@ export async function makeFullSnapshot(
     await operation.wait(prepareHome(home));
     const capture: CaptureSandbox = async ({ record }, directory) => {
       const control = new SandboxControl(home, record, null, false);
-      await control.capture(operation, directory, config.guestFlush === "required");
+      const flush = config.guestFlush === "required";
+      await control.capture(operation, { directory, flush, purpose: "snapshot", names: [config.name] });
     };
     return new Snapshot(await createFullSnapshot(home, config, sandboxId, operation.signal, capture));
   });

@@ -1,6 +1,6 @@
-import { toJsonSchema } from "@valibot/to-json-schema";
 import * as v from "valibot";
 import type { Workbench } from "../workbench.ts";
+import { inputSchema, type ToldElsewhere } from "./input-schema.ts";
 import type { Outcome } from "./outcome.ts";
 import { ToolError } from "./tool-failure.ts";
 
@@ -19,21 +19,21 @@ export type Effect = "reads" | "changes" | "destroys";
 /** A tool of the server. */
 export interface Tool {
   readonly name: string;
-  readonly title: string;
   readonly description: string;
   readonly effect: Effect;
-  /** JSON Schema of its input. */
-  inputSchema(): Record<string, unknown>;
+  /** JSON Schema of its input, as clients are told. @param others names of the tools that they are told of as well; by default all */
+  inputSchema(others?: readonly string[]): Record<string, unknown>;
   /** @throws ToolError for input that is none, and whatever the work throws */
   run(input: unknown, call: ToolCall): Promise<Outcome>;
 }
 
 export interface ToolSpec<Input extends v.ObjectEntries> {
   readonly name: string;
-  readonly title: string;
   readonly description: string;
   readonly effect: Effect;
   readonly input: Input;
+  /** Fields whose schema another tool has. */
+  readonly elsewhere?: ToldElsewhere;
   readonly run: (
     input: v.InferOutput<v.StrictObjectSchema<Input, undefined>>,
     call: ToolCall,
@@ -43,14 +43,14 @@ export interface ToolSpec<Input extends v.ObjectEntries> {
 /** Declares a tool: its input is checked before it runs, and a key that it does not know is refused. */
 export function tool<const Input extends v.ObjectEntries>(spec: ToolSpec<Input>): Tool {
   const schema = v.strictObject(spec.input);
-  const { name, title, description, effect } = spec;
+  const { name, description, effect, input, elsewhere = null } = spec;
   return {
     name,
-    title,
     description,
     effect,
-    inputSchema: () => toJsonSchema(schema, { typeMode: "input" }) as Record<string, unknown>,
-    run: async (input, call) => await spec.run(checked(name, schema, input), call),
+    inputSchema: (others) =>
+      inputSchema(input, elsewhere === null || others?.includes(elsewhere.tool) === false ? null : elsewhere),
+    run: async (given, call) => await spec.run(checked(name, schema, given), call),
   };
 }
 

@@ -1,5 +1,6 @@
 import type * as v from "valibot";
 import type { ExecHandle, Sandbox } from "../../api/index.ts";
+import { alias, type ToldElsewhere } from "../call/input-schema.ts";
 import { ToolError } from "../call/tool-failure.ts";
 import type { ToolCall } from "../call/tool.ts";
 import { rlimits } from "./create-input.ts";
@@ -18,23 +19,30 @@ import {
 /** How a command is to be run: what exec, shell and started commands have in common. */
 export const environmentFields = {
   cwd: optionalText("Working directory in the guest."),
-  workdir: optionalText("The same as cwd."),
+  workdir: alias(optionalText("The same as cwd.")),
   env: textRecord("Variables over those of the sandbox."),
   user: optionalText("name, uid, user:group or uid:gid."),
   tty: flag("Give it a terminal: its outputs are one then."),
   rlimits,
 };
 
+/** What is too much to tell with each of them. */
+export const environmentElsewhere: ToldElsewhere = {
+  tool: "sandbox_create",
+  within: "process",
+  fields: ["rlimits"],
+};
+
 /** How it is waited for. */
 export const waitedFields = {
-  timeout: optionalWhole(
+  timeout: alias(optionalWhole(1, longestWaitMs / 1000, "timeoutMs in seconds.")),
+  timeoutMs: optionalWhole(
     1,
-    longestWaitMs / 1000,
-    "Kills it after so many seconds; by default as the server says (120).",
+    longestWaitMs,
+    "Kills it after so long; 120000 unless the server says otherwise.",
   ),
-  timeoutMs: optionalWhole(1, longestWaitMs, "The same in ms."),
   stdin: optionalText("Its standard input."),
-  stdinBase64: optionalText("The same as bytes."),
+  stdinBase64: optionalText("Bytes instead of stdin."),
   maxBytes,
   encoding,
   treatNonZeroAsError: flag("An exit code other than 0 is an error."),

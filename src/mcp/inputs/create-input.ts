@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { ToldElsewhere } from "../call/input-schema.ts";
 import {
   filled,
   flag,
@@ -14,7 +15,7 @@ import {
 
 const rootfs = v.pipe(
   v.strictObject({
-    oci: optionalText("Reference of a container image, such as python:3.12."),
+    oci: optionalText("The same as image."),
     bind: v.optional(hostPath),
     disk: v.optional(
       v.strictObject({
@@ -25,7 +26,7 @@ const rootfs = v.pipe(
     ),
     snapshot: v.optional(snapshotName),
   }),
-  v.description("What the root file system is made from, instead of image: exactly one of these."),
+  v.description("Root file system, instead of image: exactly one of these."),
 );
 
 const rlimit = v.strictObject({
@@ -37,7 +38,7 @@ const rlimit = v.strictObject({
 export const rlimits = v.optional(v.pipe(v.array(rlimit), v.description("Resource limits of commands.")));
 
 const process = v.strictObject({
-  env: textRecord("Environment of every command. Put no secrets here: the guest can read them; use secrets."),
+  env: textRecord("Environment of every command. Put no secrets here; use secrets."),
   workdir: optionalText("Working directory of commands."),
   user: optionalText("User of commands: name, uid, user:group or uid:gid."),
   shell: optionalText("Shell in the guest, /bin/sh by default."),
@@ -50,14 +51,12 @@ const process = v.strictObject({
 
 const mount = v.strictObject({
   guestPath: text("Where it is mounted: an absolute path in the guest."),
-  bind: v.optional(
-    v.pipe(hostPath, v.description("A directory or file of the host, from where the server allows it.")),
-  ),
+  bind: v.optional(v.pipe(hostPath, v.description("A directory or file of the host."))),
   volume: optionalText("A named volume, which is made when there is none."),
   tmpfs: flag("Memory of the guest."),
   disk: v.optional(v.pipe(hostPath, v.description("A disk image of the host."))),
   readonly: flag("The guest cannot write to it."),
-  overlay: flag("Of a directory that is bound: what the guest writes stays beside it, and not in it."),
+  overlay: flag("Of bind: what the guest writes stays beside it, and not in it."),
   sizeMib: optionalWhole(1, 1 << 30, "Of memory, MiB."),
   quotaMib: optionalWhole(1, 1 << 30, "How much the guest may add to a directory, MiB."),
 });
@@ -77,9 +76,7 @@ const patch = v.strictObject({
 const port = v.strictObject({
   hostPort: whole(0, 65_535, "Port of the host; 0 takes a free one."),
   guestPort: whole(1, 65_535, "Port of the guest."),
-  bindAddress: optionalText(
-    "Address of the host, 127.0.0.1 by default; others need the server's permission.",
-  ),
+  bindAddress: optionalText("Address of the host; others than 127.0.0.1 need the server's permission."),
   protocol: v.optional(v.picklist(["tcp", "udp"])),
 });
 
@@ -110,12 +107,12 @@ const network = v.strictObject({
 });
 
 const secret = v.strictObject({
-  envVar: text("Variable of the guest that gets a placeholder; the value never enters the guest."),
+  envVar: text("Variable of the guest, which gets a placeholder, never the value."),
   value: v.optional(v.pipe(filled, v.description("The value. One of value and valueEnv."))),
   valueEnv: optionalText(
     "Variable of the server's environment that has the value; needs the server's permission.",
   ),
-  allowedHost: text("The host to which the value may be sent, such as api.example.com or *.example.com."),
+  allowedHost: text("Where the value may be sent: api.example.com, *.example.com."),
 });
 
 const lifecycle = v.strictObject({
@@ -131,7 +128,7 @@ const lifecycle = v.strictObject({
 /** What sandbox_create and sandbox_run take of a sandbox. */
 export const createFields = {
   image: optionalText(
-    "Container image, such as python:3.12; localhost/base by default, a small one with BusyBox that is always there.",
+    "Container image, such as python:3.12; by default localhost/base, a small one with BusyBox.",
   ),
   rootfs: v.optional(rootfs),
   resources: v.optional(
@@ -156,6 +153,12 @@ export const createFields = {
     v.pipe(v.array(secret), v.description("Secrets that the host puts into requests to allowed hosts.")),
   ),
   lifecycle: v.optional(lifecycle),
+};
+
+/** Those of them that sandbox_create tells, and sandbox_run need not: what a single command seldom needs. */
+export const seldomFields: ToldElsewhere = {
+  tool: "sandbox_create",
+  fields: ["rootfs", "process", "mounts", "patches", "network", "secrets", "lifecycle"],
 };
 
 export type CreateInput = v.InferOutput<v.StrictObjectSchema<typeof createFields, undefined>>;

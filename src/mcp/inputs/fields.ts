@@ -86,30 +86,25 @@ export function textRecord(description: string): TextRecord {
 /** An hour is longer than any client waits. */
 export const longestWaitMs = 3_600_000;
 
-export const sandboxName = text("Name of the sandbox.");
+export const sandboxName = text("The sandbox.");
 export const timeoutMs = optionalWhole(1, longestWaitMs, "How long to wait, ms.");
 export const confirm = flag("Confirms what cannot be undone.");
 /** Those of the pair are the same fields in text and bytes. */
 export const encoding = v.optional(
-  v.pipe(
-    v.picklist(["utf8", "base64"]),
-    v.description("How bytes are written in JSON: utf8 (default) or base64."),
-  ),
+  v.pipe(v.picklist(["utf8", "base64"]), v.description("How bytes are written: utf8 by default.")),
 );
 export const maxBytes = optionalWhole(
   1,
   16 << 20,
-  "Bytes of each output in the result, at most as the server allows (1 MiB); the rest can be read later.",
+  "Bytes in the result, at most what the server allows (1 MiB); the rest can be read later.",
 );
 export const guestPath = text("Absolute path in the guest.");
-export const hostPath = text(
-  "Path on the host's computer, in a directory that the server allows (resource microsandbox://policy).",
-);
+export const hostPath = text("Path on the host, in a directory that the server allows.");
 /** What a snapshot is called: never a path, which would be the host's. */
 export const snapshotName = v.pipe(
   v.string(),
   v.regex(/^[^/]+$/, "a snapshot is named by its name or digest, not by a path"),
-  v.description("Name or digest of the snapshot."),
+  v.description("Name or digest."),
 );
 
 /** Without the keys that were left out: the SDK tells them from undefined. */

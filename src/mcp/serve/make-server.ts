@@ -17,16 +17,17 @@ const instructions =
 
 const annotations: Readonly<Record<Effect, object>> = {
   reads: { readOnlyHint: true },
-  changes: { readOnlyHint: false, destructiveHint: false },
-  destroys: { readOnlyHint: false, destructiveHint: true },
+  changes: { destructiveHint: false },
+  destroys: { destructiveHint: true },
 };
 
 /** A server for one connection; what lasts longer is the workbench's. */
 export function makeServer(bench: Workbench, tools: readonly Tool[], version: string): McpServer {
   const server = new McpServer({ name: "microsandbox", title: "microsandbox", version }, { instructions });
+  const names = tools.map(({ name }) => name);
   for (const tool of tools) {
-    const { name, title, description, effect } = tool;
-    const config = { title, description, annotations: annotations[effect], inputSchema: schemaOf(tool) };
+    const { name, description, effect } = tool;
+    const config = { description, annotations: annotations[effect], inputSchema: schemaOf(tool, names) };
     server.registerTool(name, config, async (input, context) => await called(bench, tool, input, context));
   }
   addResources(server, bench);
@@ -73,13 +74,14 @@ function progressOf({ mcpReq }: ServerContext, over: AbortSignal): (message: str
 }
 
 /** The tool's schema for whoever lists it. The tool checks its input itself, and refuses it in the form of all failures. */
-function schemaOf(tool: Tool): StandardSchemaWithJSON {
+function schemaOf(tool: Tool, names: readonly string[]): StandardSchemaWithJSON {
+  const schema = (): Record<string, unknown> => tool.inputSchema(names);
   return {
     "~standard": {
       version: 1,
       vendor: "microsandbox",
       validate: (value) => ({ value }),
-      jsonSchema: { input: () => tool.inputSchema(), output: () => tool.inputSchema() },
+      jsonSchema: { input: schema, output: schema },
     },
   };
 }

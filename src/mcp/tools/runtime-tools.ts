@@ -7,7 +7,6 @@ import { listOf } from "./listings.ts";
 
 const check = tool({
   name: "runtime_check",
-  title: "Whether sandboxes can run here",
   description:
     "Looks at everything on this computer that a sandbox needs, and says what to do about what is missing.",
   effect: "reads",
@@ -17,7 +16,6 @@ const check = tool({
 
 const installTool = tool({
   name: "runtime_install",
-  title: "Make this computer ready",
   description:
     "Makes the directory for sandboxes and verifies what they run from. Nothing is downloaded; QEMU has to be installed by a person.",
   effect: "changes",
@@ -30,7 +28,6 @@ const installTool = tool({
 
 const readOutput = tool({
   name: "output_read",
-  title: "Read on in a long output",
   description: "The rest of an output that was too long for a result: what its `truncated` names.",
   effect: "reads",
   input: {

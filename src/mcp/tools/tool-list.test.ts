@@ -4,7 +4,7 @@ import { ToolError } from "../call/tool-failure.ts";
 import type { Tool, ToolCall } from "../call/tool.ts";
 import { mcpSettings } from "../mcp-settings.ts";
 import { Workbench } from "../workbench.ts";
-import { tools } from "./tool-list.ts";
+import { tools, toolsOf } from "./tool-list.ts";
 
 const bench = new Workbench(mcpSettings({}));
 after(() => bench[Symbol.asyncDispose]());
@@ -29,11 +29,55 @@ async function codeOf(name: string, input: unknown): Promise<string> {
 test("names are told apart, and every tool says what it takes", () => {
   assert.equal(new Set(tools.map(({ name }) => name)).size, tools.length);
   for (const tool of tools) {
-    const { type, additionalProperties } = tool.inputSchema();
-    assert.deepEqual([type, additionalProperties], ["object", false], tool.name);
+    const { type, properties } = tool.inputSchema();
+    assert.equal(type, "object", tool.name);
+    for (const [field, schema] of Object.entries(properties as object)) {
+      const isTyped = ["type", "enum", "anyOf"].some((key) => Object.hasOwn(Object(schema) as object, key));
+      assert.ok(isTyped, `${tool.name}: ${field}`);
+    }
     assert.match(tool.name, /^[a-z]+(_[a-z]+)+$/);
     assert.ok(tool.description.endsWith("."), tool.name);
   }
+});
+
+test("the list says no more than it has to: an agent reads all of it", () => {
+  const told = JSON.stringify(
+    tools.map((tool) => ({
+      name: tool.name,
+      description: tool.description,
+      inputSchema: tool.inputSchema(),
+    })),
+  );
+  assert.ok(told.length < 42_500, `${told.length} characters`);
+  for (const noise of ["$schema", "propertyNames", '"additionalProperties":false', '"required":[]', "title"])
+    assert.ok(!told.includes(noise), noise);
+  const ran = named("sandbox_run").inputSchema()["properties"] as Record<string, object>;
+  assert.deepEqual(ran["mounts"], { type: "array", description: "As sandbox_create has it." });
+  const alone = named("sandbox_run").inputSchema(["sandbox_run"])["properties"] as Record<string, object>;
+  assert.ok("items" in (alone["mounts"] ?? {}), "nobody has told it elsewhere");
+  const made = named("sandbox_create").inputSchema()["properties"] as Record<string, object>;
+  assert.ok("items" in (made["mounts"] ?? {}));
+});
+
+test("a second name of a field is understood, and not listed", async () => {
+  const listed = Object.keys(named("sandbox_shell").inputSchema()["properties"] as object);
+  for (const alias of ["workdir", "timeout"]) {
+    assert.ok(!listed.includes(alias));
+    await assert.rejects(
+      named("sandbox_shell").run({ name: "a", command: "b", [alias]: [] }, call),
+      new RegExp(`${alias}: .*received Array`),
+    );
+  }
+});
+
+test("groups of tools can be chosen", () => {
+  const names = (groups: readonly string[]): string[] => toolsOf(groups).map(({ name }) => name);
+  assert.equal(toolsOf(null), tools);
+  assert.deepEqual(names(["image", "sandbox_run"]).toSorted(), [
+    ...["image_inspect", "image_list", "image_prune", "image_remove", "output_read", "sandbox_run"],
+  ]);
+  assert.ok(!names(["sandbox_exec"]).includes("sandbox_create"));
+  assert.throws(() => toolsOf(["image", "sand"]), /names tools that are none: sand$/);
 });
 
 test("the tools that others have are there", () => {

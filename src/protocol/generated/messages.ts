@@ -43,6 +43,9 @@ export type PausedCalls = (typeof pausedCallss)[number];
 export const guestFlushs = ["auto", "required", "skip"] as const;
 export type GuestFlush = (typeof guestFlushs)[number];
 
+export const copyPurposes = ["fork", "snapshot", "pool"] as const;
+export type CopyPurpose = (typeof copyPurposes)[number];
+
 export const diskHolds = ["frozen", "halted", "paused"] as const;
 export type DiskHold = (typeof diskHolds)[number];
 
@@ -847,11 +850,13 @@ export interface SuspendMessage {
   readonly type: "Suspend";
 }
 
-/** Copies the guest, which goes on, into the directory of a sandbox that is being made: its memory as of one that is suspended, and its upper disk. With `flush` its disks have all that was written before. Answered by Captured. */
+/** Copies the guest, which goes on, into the directory of a sandbox that is being made: its memory as of one that is suspended, and its upper disk. With `flush` its disks have all that was written before. `names` are those of the children, or the snapshot's, for whoever listens to what becomes of the sandbox. Answered by Captured. */
 export interface CaptureMessage {
   readonly type: "Capture";
   readonly directory: string;
   readonly flush: boolean;
+  readonly purpose: CopyPurpose;
+  readonly names: readonly string[];
 }
 
 /** How long the guest stood still for it, and how many bytes of its memory were its own. */
@@ -1871,6 +1876,8 @@ export function encodeMessage(message: Message): Buffer {
       writer.u8(74);
       writer.str(message.directory);
       writer.bool(message.flush);
+      writer.choice(copyPurposes, message.purpose);
+      writer.list(message.names, (item) => writer.str(item));
       break;
     case "Captured":
       writer.u8(75);
@@ -3171,6 +3178,8 @@ const entries: ReadonlyMap<number, Entry> = new Map<number, Entry>([
         type: "Capture",
         directory: reader.str(),
         flush: reader.bool(),
+        purpose: reader.choice(copyPurposes),
+        names: reader.list(4, () => reader.str()),
       }),
     },
   ],

@@ -15,6 +15,8 @@ export const lifecycle = {
     SandboxState: ["starting", "running", "draining", "stopped", "crashed", "paused"],
     PausedCalls: ["fail", "wait", "wake"],
     GuestFlush: ["auto", "required", "skip"],
+    /** What a copy of the guest is made for. */
+    CopyPurpose: ["fork", "snapshot", "pool"],
     /** frozen: by its guest, with all that was written. halted: the guest's processors are held for it. paused: they were already. */
     DiskHold: ["frozen", "halted", "paused"],
   },
@@ -125,8 +127,8 @@ export const lifecycle = {
     Capture: {
       tag: 74,
       routes: toSupervisor,
-      doc: "Copies the guest, which goes on, into the directory of a sandbox that is being made: its memory as of one that is suspended, and its upper disk. With `flush` its disks have all that was written before. Answered by Captured.",
-      fields: { directory: "str", flush: "bool" },
+      doc: "Copies the guest, which goes on, into the directory of a sandbox that is being made: its memory as of one that is suspended, and its upper disk. With `flush` its disks have all that was written before. `names` are those of the children, or the snapshot's, for whoever listens to what becomes of the sandbox. Answered by Captured.",
+      fields: { directory: "str", flush: "bool", purpose: { enum: "CopyPurpose" }, names: { list: "str" } },
     },
     Captured: {
       tag: 75,

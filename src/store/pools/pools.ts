@@ -22,7 +22,7 @@ const recordSchema = v.object({
   maxMemoryMib: v.nullable(v.number()),
   /** Of each of its sandboxes. */
   config: storedConfigSchema,
-  /** What was asked for, by which two programs know that they mean the same. */
+  /** What was asked for, by which two programs know that they mean the same; JSON. */
   asked: v.string(),
   /** How the sandbox was warmed that all are copies of. */
   warm: v.variant("kind", [
@@ -87,6 +87,11 @@ export function poolPathsIn(directory: string): PoolPaths {
 /** Where the copy is that the pool's sandboxes go on from. */
 export function pointOf({ paths, record }: FoundPool): string {
   return join(paths.directory, record.point);
+}
+
+/** What the sandbox was patched with that all are copies of: it is on the disk that they begin with, and in their configuration no more. */
+export function askedPatches({ asked }: PoolRecord): PoolRecord["config"]["patches"] {
+  return v.parse(v.object({ config: storedConfigSchema }), JSON.parse(asked)).config.patches;
 }
 
 /** How many members it is to have. */

@@ -1,6 +1,7 @@
 import { RuntimeError, UnsupportedOperationError } from "../../errors/index.ts";
 import { requireNoProviders } from "../../config/mounts/provider-mounts.ts";
 import type {
+  CaptureMessage,
   EndedMessage,
   ExecMessage,
   GuestFlush,
@@ -174,9 +175,13 @@ export class SandboxCalls implements ClientServices {
   }
 
   /** Copies the sandbox, which goes on, into a directory that is there. @throws as {@link copySandbox} */
-  async capture(directory: string, flush: boolean): Promise<CaptureCost> {
+  async capture({ directory, flush, purpose, names }: Omit<CaptureMessage, "type">): Promise<CaptureCost> {
     const cost = await this.#copy(directory, flush);
-    this.#life.events.lifecycle("copied", { heldMs: cost.heldMs, ownBytes: cost.ownBytes });
+    const { heldMs, ownBytes } = cost;
+    if (purpose === "fork") this.#life.events.lifecycle("forked", { children: names, heldMs, ownBytes });
+    // The sandbox that a pool begins with is nobody's.
+    else if (purpose === "snapshot")
+      this.#life.events.lifecycle("snapshot", { name: names[0] ?? null, heldMs, ownBytes });
     return cost;
   }
 

@@ -1,4 +1,4 @@
-import type { CapturedMessage, PausedCalls } from "../../protocol/generated/messages.ts";
+import type { CapturedMessage, CaptureMessage, PausedCalls } from "../../protocol/generated/messages.ts";
 import type { CaptureCost } from "./guest/capture-guest.ts";
 import type { ServiceRegistry } from "./registry.ts";
 
@@ -10,7 +10,7 @@ export interface LifecycleServices {
   pause(calls: PausedCalls, flush: boolean): Promise<void>;
   resume(): Promise<void>;
   suspend(): Promise<void>;
-  capture(directory: string, flush: boolean): Promise<CaptureCost>;
+  capture(copy: Omit<CaptureMessage, "type">): Promise<CaptureCost>;
   makeCheckpoint(name: string, flush: boolean): Promise<CaptureCost>;
   rollBack(checkpoint: string): Promise<void>;
   stop(graceMs: number): void;
@@ -42,8 +42,8 @@ export function registerLifecycle(registry: ServiceRegistry, services: Lifecycle
     await services.suspend();
     return done;
   });
-  registry.request("Capture", async ({ directory, flush }) => {
-    return captured(await services.capture(directory, flush));
+  registry.request("Capture", async (copy) => {
+    return captured(await services.capture(copy));
   });
   registry.request("MakeCheckpoint", async ({ name, flush }) => {
     return captured(await services.makeCheckpoint(name, flush));

@@ -7,22 +7,28 @@ import {
   InvalidConfigError,
   Sandbox,
   SandboxNotRunningError,
+  Snapshot,
   type EventData,
   type ExecHandle,
 } from "../../../src/index.ts";
-import { timeout } from "../lifecycle-support.ts";
+import { processOf, smallMemory, timeout } from "../lifecycle-support.ts";
 import { useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
 export const needs: Needs = ["running"];
 
 // What programs in a guest tell the host, and are told, in one sandbox.
-useTemporaryHome();
+const home = useTemporaryHome();
 const program = join(import.meta.dirname, "../../../src/cli/main.ts");
 
 let sandbox: Sandbox;
+const stages: string[] = [];
 before(async () => {
-  sandbox = await Sandbox.builder("events").image("localhost/base").memory(256).create();
+  sandbox = await Sandbox.builder("events")
+    .image("localhost/base")
+    .memory(smallMemory)
+    .onProgress(({ stage }) => stages.push(stage))
+    .create();
 });
 after(() => sandbox.stop());
 
@@ -223,34 +229,74 @@ test("the socket stays, whatever happens in /run, and leaves what is there alone
   await sandbox.shell("ln -s /.msb/agent.sock /run/agent.sock");
 });
 
-test("copies of the sandbox have a socket of their own, and its listeners go on", { timeout }, async () => {
+/** A copy of the sandbox, in which a program listens for `word`: it tells its own host, and is told by it. */
+async function isOfItsOwn(copy: Sandbox): Promise<void> {
+  await using events = copy.events({ names: "mine" });
+  await events.ready;
+  await copy.shell("msb-emit mine 2");
+  assert.deepEqual(await take(events, 1), [{ event: "mine", kind: "guest", data: 2 }]);
+  assert.deepEqual(await copy.emit("word", "copy"), { listeners: 1, missed: 0 });
+}
+
+/** What a copy is told of, without what differs each time. */
+function copied(event: object | undefined): unknown[] {
+  const { event: name, data } = event as EventData;
+  const { heldMs, ownBytes, ...others } = data as Record<string, unknown>;
+  assert.ok(Number(heldMs) > 0 && Number(ownBytes) > 0);
+  return [name, others];
+}
+
+test("forks and restored ones have a socket of their own, and its listeners go on", { timeout }, async () => {
   const { program, line } = await listener("word");
   await using events = sandbox.events({ names: ["mine", "lifecycle:*"] });
   await events.ready;
-  const child = await sandbox.fork("events-child");
+  const [child, taken] = await sandbox.forkMany(["events-child", "events"]);
+  assert.ok(child?.sandbox !== undefined && taken?.error !== undefined);
+  await Snapshot.builder("events-moment").fromSandbox("events").full().create();
+  const restored = await Sandbox.restore("events-moment").name("events-restored").restore();
   try {
-    await using childs = child.events({ names: "mine" });
-    await childs.ready;
-    await child.shell("msb-emit mine 2");
+    await isOfItsOwn(child.sandbox);
+    await isOfItsOwn(restored);
     await sandbox.shell("msb-emit mine 1");
-    assert.deepEqual(await take(childs, 1), [{ event: "mine", kind: "guest", data: 2 }]);
-    const [copied, mine] = await take(events, 2);
-    assert.equal((copied as EventData).event, "lifecycle:copied");
+    const [forked, snapshot, mine] = await take(events, 3);
+    assert.deepEqual(copied(forked), ["lifecycle:forked", { children: ["events-child"] }]);
+    assert.deepEqual(copied(snapshot), ["lifecycle:snapshot", { name: "events-moment" }]);
     assert.deepEqual(mine, { event: "mine", kind: "guest", data: 1 });
-    // The program that listens is in both.
-    assert.deepEqual(await child.emit("word", "child"), { listeners: 1, missed: 0 });
-    assert.deepEqual(await sandbox.emit("word", "parent"), { listeners: 1, missed: 0 });
-    assert.equal(((await line()) as EventData).data, "parent");
+    // The program that listens is in all of them.
+    assert.deepEqual(await sandbox.emit("word", "original"), { listeners: 1, missed: 0 });
+    assert.equal(((await line()) as EventData).data, "original");
+    await using crash = restored.events({ names: "lifecycle:*" });
+    await crash.ready;
+    process.kill(await processOf(home, "events-restored", "qemu"), "SIGKILL");
+    assert.deepEqual(await take(crash, 9), [{ event: "lifecycle:crashed", kind: "lifecycle" }]);
   } finally {
-    await child.kill();
+    await child.sandbox.kill();
+    await restored.kill();
   }
   await program.kill();
 });
+
+test(
+  "one that was taken from a pool has them too, with what its programs listen for",
+  { timeout },
+  async () => {
+    await using pool = await Sandbox.pool({
+      config: { image: "localhost/base", memoryMib: smallMemory },
+      size: 1,
+      warm: "setsid msb-emit --listen word > /tmp/heard 2>&1 & until grep -q subscribed /tmp/heard; do sleep 0.05; done",
+    });
+    await pool.ready();
+    await using taken = await pool.take({ ephemeral: true });
+    await isOfItsOwn(taken);
+    await taken.shell("until grep -q copy /tmp/heard; do sleep 0.05; done");
+  },
+);
 
 test("who listens goes on when the sandbox goes back to a checkpoint", { timeout }, async () => {
   const events = sandbox.events({ names: ["back", "lifecycle:*"] });
   await events.ready;
   const checkpoint = await sandbox.checkpoint("before");
+  const started = [...stages];
   await sandbox.rollback(checkpoint);
   await sandbox.shell("msb-emit back");
   const names = (await take(events, 5)).map((event) => (event as EventData).event);
@@ -261,6 +307,7 @@ test("who listens goes on when the sandbox goes back to a checkpoint", { timeout
     "lifecycle:rolled-back",
     "back",
   ]);
+  assert.deepEqual(stages, started, "whoever watched its start is told nothing of this one");
   events.close();
 });
 
@@ -282,14 +329,19 @@ test("msb events and msb emit", { timeout }, async () => {
   await assert.rejects(msb("emit", "events", "x", "no JSON"), /the data is no JSON/);
 });
 
-test("the last word is that it has stopped", { timeout }, async () => {
-  const events = sandbox.events({ names: "lifecycle:*" });
+test("the last word is how it has ended", { timeout }, async () => {
+  const suspended = sandbox.events({ names: "lifecycle:*" });
+  await suspended.ready;
+  await sandbox.suspend();
+  assert.deepEqual(await take(suspended, 9), [{ event: "lifecycle:suspended", kind: "lifecycle" }]);
+  await assert.rejects(sandbox.events().next(), SandboxNotRunningError);
+  await using again = await (await Sandbox.get("events")).start();
+  const events = again.events({ names: "lifecycle:*" });
   await events.ready;
-  await sandbox.stop();
+  await again.stop();
   assert.deepEqual(await take(events, 9), [
     { event: "lifecycle:draining", kind: "lifecycle" },
     { event: "lifecycle:stopped", kind: "lifecycle" },
   ]);
-  await assert.rejects(sandbox.events().next(), SandboxNotRunningError);
-  await assert.rejects(sandbox.emit("late"), SandboxNotRunningError);
+  await assert.rejects(again.emit("late"), SandboxNotRunningError);
 });

@@ -6,6 +6,7 @@ import { text } from "node:stream/consumers";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  Image,
   InvalidConfigError,
   PoolAlreadyExistsError,
   PoolNotFoundError,
@@ -16,12 +17,14 @@ import {
   type SandboxPool,
 } from "../../../src/index.ts";
 import { PROTOCOL_VERSION } from "../../../src/protocol/generated/messages.ts";
+import { busyboxLayer } from "../../registry/busybox.ts";
+import { image, layer, writeLayout } from "../../registry/images.ts";
 import { MsbHome, type Result } from "../cli/cli-support.ts";
 import { processesGone, processesOf, runProgram, smallMemory, timeout } from "../lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
-export const needs: Needs = ["running"];
+export const needs: Needs = ["running", "disks"];
 
 // Sandboxes that are started ahead, and stand still until somebody takes one.
 const home = useTemporaryHome();
@@ -262,12 +265,25 @@ test(
 );
 
 test(
-  "what no sandbox can be started from any more is made anew by whoever waits for one",
+  "what no sandbox can be started from any more is made anew by whoever waits for one, with the same image and patches",
   { timeout },
   async () => {
-    await using old = await Sandbox.pool({ config, size: 1, warm });
-    await old.ready();
-    const directory = join(home, "pools", old.name);
+    const busybox = await busyboxLayer();
+    const reference = "test/app:1";
+    /** The tag means an image with this in /app from now on. */
+    const tag = async (content: string): Promise<void> => {
+      const layout = join(home, content);
+      await writeLayout(layout, image([busybox, await layer({ app: content })], {}), "1");
+      await Image.load(layout, { tag: reference });
+    };
+    await tag("first");
+    const config = Sandbox.builder("unused")
+      .image(reference)
+      .memory(smallMemory)
+      .patch((p) => p.text("/patched", "yes"));
+    await using made = await Sandbox.pool({ config, size: 1, warm });
+    await made.ready();
+    const directory = join(home, "pools", made.name);
     const pointOf = (): string => readdirSync(directory).find((name) => name.startsWith("point-")) ?? "";
     // As when another QEMU was installed.
     const point = pointOf();
@@ -277,13 +293,17 @@ test(
       '"machineKey":"of another QEMU"',
     );
     writeFileSync(record, text);
-    const [{ supervisor } = { supervisor: 0 }] = membersOf(old);
+    const [{ supervisor } = { supervisor: 0 }] = membersOf(made);
     process.kill(supervisor, "SIGKILL");
     await eventually("it to be gone", () => Promise.resolve(existsSync(`/proc/${supervisor}`) ? null : true));
-    assert.equal((await old.ready({ signal: AbortSignal.timeout(120_000) })).ready, 1);
+    await tag("second");
+    // Another program knows no more of it than its files say.
+    const other = await Sandbox.getPool(made.name);
+    assert.equal((await other.ready({ signal: AbortSignal.timeout(120_000) })).ready, 1);
     assert.notEqual(pointOf(), point);
-    await using taken = await old.take({ ephemeral: true });
+    await using taken = await other.take({ ephemeral: true });
     assert.equal((await identityOf(taken))[3], "warm");
+    assert.equal((await taken.shell("cat /app /patched")).stdout(), "firstyes");
   },
 );
 

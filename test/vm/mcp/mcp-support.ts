@@ -17,6 +17,7 @@ export interface Told {
     message: string;
     hint?: string;
     details?: Readonly<Record<string, unknown>>;
+    retryable?: boolean;
   };
 }
 

@@ -88,7 +88,8 @@ describe("an agent", () => {
       args: ["-c", "cat; echo $A in $PWD >&2; exit 7"],
       stdin: "given",
       env: { A: "1" },
-      cwd: "/tmp",
+      workdir: "/tmp",
+      timeout: 60,
     });
     assert.deepEqual(ran, { exitCode: 7, success: false, stdout: "given", stderr: "1 in /tmp\n" });
     const bytes = await mcp.data("sandbox_exec", {
@@ -354,6 +355,37 @@ describe("an agent", () => {
     );
     await mcp.data("checkpoint_remove", { name, checkpoint: "before" });
     assert.deepEqual(await mcp.data("checkpoint_list", { name }), { checkpoints: [] });
+  });
+
+  test("suspends one and goes on with it, keeps a moment of it, and lets it run out", async () => {
+    const kept = "kept";
+    await mcp.data("sandbox_create", {
+      name: kept,
+      resources: { memoryMib: 128 },
+      lifecycle: { ephemeral: false },
+    });
+    await mcp.data("sandbox_shell", { name: kept, command: "echo here > /dev/shm/note" });
+    assert.deepEqual(await mcp.data("sandbox_suspend", { name: kept }), { name: kept, status: "suspended" });
+    await mcp.data("sandbox_start", { name: kept });
+    await mcp.data("snapshot_create", { name: "moment", sandbox: kept, full: true });
+    const restored = await mcp.data("snapshot_restore", { snapshot: "moment", name: "again" });
+    assert.deepEqual([restored["name"], restored["status"]], ["again", "running"]);
+    const { stdout } = await mcp.data("sandbox_shell", { name: "again", command: "cat /dev/shm/note" });
+    assert.equal(stdout, "here\n");
+
+    const { execSessionId } = await mcp.data("sandbox_exec_start", {
+      name: kept,
+      command: "sleep",
+      args: ["1000"],
+    });
+    const drained = (await mcp.data("sandbox_drain", { name: kept })) as { results: object[] };
+    assert.deepEqual(drained.results, [{ name: kept, ok: true, status: "draining" }]);
+    const late = await mcp.failure("sandbox_wait", { name: kept, timeoutMs: 1 });
+    assert.deepEqual([late.details?.["error"], late.retryable], ["operationTimeout", true]);
+    const waited = mcp.data("sandbox_wait", { name: kept });
+    await mcp.data("sandbox_exec_close", { execSessionId });
+    assert.equal((await waited)["status"], "stopped");
+    await mcp.data("sandbox_remove", { names: [kept, "again"], force: true });
   });
 
   test("a link that has come where a directory was mounted keeps the sandbox from starting", async () => {

@@ -4,11 +4,10 @@ import {
   SnapshotImageMissingError,
   SnapshotIntegrityError,
 } from "../../../errors/index.ts";
-import { pullImage } from "../../../image/pull/pull.ts";
 import type { PullOptions } from "../../../image/pull/pull-options.ts";
-import { pinnedName } from "../../../image/reference.ts";
-import { storedImage, type PulledImage } from "../../../image/stored.ts";
+import type { PulledImage } from "../../../image/stored.ts";
 import type { FoundSnapshot } from "../../../store/snapshots/snapshots.ts";
+import { imageByDigest } from "../../images/image-by-digest.ts";
 
 /**
  * The very image that a snapshot's disk lies over, whatever its tag means by now: from the store, or else from its registry.
@@ -27,21 +26,14 @@ export async function pinnedImage(
       hint: cause instanceof ImageError || cause instanceof HttpError ? cause.hint : "Pull it, or load it.",
     });
   if (digest === null) throw missing(new ImageError("the snapshot does not say which one it is"));
-  const { home, signal } = options;
-  try {
-    return await storedImage(digest, ref, { home, signal });
-  } catch (error) {
-    if (!(error instanceof ImageError)) throw error;
-  }
   let pulled: PulledImage;
   try {
-    // What is stored under that name is damaged or incomplete, so only the registry is left; the policy `never` fails as it does.
-    pulled = await pullImage(pinnedName(ref, digest), options);
+    pulled = await imageByDigest(ref, digest, options);
   } catch (error) {
     if (error instanceof ImageError || error instanceof HttpError) throw missing(error);
     throw error;
   }
-  if (pulled.manifestDigest === digest) return { ...pulled, reference: ref };
+  if (pulled.manifestDigest === digest) return pulled;
   throw new SnapshotIntegrityError(
     `the registry has ${pulled.manifestDigest} for the image of the snapshot ${directory}, which is ${digest}`,
     { hint: "Load the image from an archive, or another copy of the snapshot with its image." },

@@ -3,6 +3,7 @@ import type { Outcome } from "../../call/outcome.ts";
 import { runCommand } from "../../call/run-command.ts";
 import { tool, type ToolCall } from "../../call/tool.ts";
 import {
+  environmentElsewhere,
   environmentFields,
   programFields,
   waitedFields,
@@ -45,22 +46,22 @@ async function inSandbox(
 
 const exec = tool({
   name: "sandbox_exec",
-  title: "Run a program in a sandbox",
   description:
     "Runs a program with arguments to its end and gives its exit code and what it printed. No shell is involved.",
   effect: "changes",
   input: { ...fields, ...programFields },
+  elsewhere: environmentElsewhere,
   run: async ({ name, startIfStopped, keepRunning, ...command }, call) =>
     await inSandbox({ name, startIfStopped, keepRunning }, call, () => command),
 });
 
 const shell = tool({
   name: "sandbox_shell",
-  title: "Run a shell script in a sandbox",
   description:
     "Runs a script in the sandbox's shell (sh -c) to its end and gives its exit code and what it printed.",
   effect: "changes",
   input: { ...fields, command: text("The script.") },
+  elsewhere: environmentElsewhere,
   run: async ({ name, startIfStopped, keepRunning, command, ...others }, call) =>
     await inSandbox({ name, startIfStopped, keepRunning }, call, (sandbox) => ({
       ...others,

@@ -21,7 +21,6 @@ const place = { name: sandboxName, path: guestPath };
 
 const read = tool({
   name: "sandbox_fs_read",
-  title: "Read a file of a sandbox",
   description: "A file of the guest, or a part of it.",
   effect: "reads",
   input: {
@@ -42,7 +41,6 @@ const read = tool({
 
 const write = tool({
   name: "sandbox_fs_write",
-  title: "Write a file of a sandbox",
   description:
     "Writes a file of the guest, new or in the place of the old one. Its directory has to be there.",
   effect: "changes",
@@ -64,7 +62,6 @@ const mostEntries = 5000;
 
 const list = tool({
   name: "sandbox_fs_list",
-  title: "List a directory of a sandbox",
   description: "What is in a directory of the guest.",
   effect: "reads",
   input: {
@@ -91,7 +88,6 @@ const list = tool({
 
 const mkdir = tool({
   name: "sandbox_fs_mkdir",
-  title: "Make a directory in a sandbox",
   description: "Makes a directory of the guest, and those above it.",
   effect: "changes",
   input: place,
@@ -104,7 +100,6 @@ const mkdir = tool({
 
 const remove = tool({
   name: "sandbox_fs_remove",
-  title: "Remove a file of a sandbox",
   description: "Removes a file of the guest, or a directory with all that is in it.",
   effect: "destroys",
   input: {
@@ -129,7 +124,6 @@ const remove = tool({
 
 const stat = tool({
   name: "sandbox_fs_stat",
-  title: "Look at a file of a sandbox",
   description: "Kind, size, permissions, owner and times of a file of the guest.",
   effect: "reads",
   input: place,
@@ -141,7 +135,6 @@ const stat = tool({
 
 const exists = tool({
   name: "sandbox_fs_exists",
-  title: "Whether a file of a sandbox is there",
   description: "Whether there is something at a path of the guest.",
   effect: "reads",
   input: place,
@@ -153,7 +146,6 @@ const exists = tool({
 
 const rename = tool({
   name: "sandbox_fs_rename",
-  title: "Rename a file of a sandbox",
   description: "Gives a file or a directory of the guest another path. A file that is there is replaced.",
   effect: "changes",
   input: { name: sandboxName, from: guestPath, to: guestPath },
@@ -166,7 +158,6 @@ const rename = tool({
 
 const copy = tool({
   name: "sandbox_fs_copy",
-  title: "Copy a file of a sandbox",
   description: "Copies a file within the guest, or into another sandbox.",
   effect: "changes",
   input: {
@@ -214,7 +205,6 @@ async function copyAcross(
 
 const copyFromHost = tool({
   name: "sandbox_fs_copy_from_host",
-  title: "Copy from the host into a sandbox",
   description:
     "Copies a file or a directory of the host's computer into the guest. The guest's path is that of the copy itself.",
   effect: "changes",
@@ -231,7 +221,6 @@ const copyFromHost = tool({
 
 const copyToHost = tool({
   name: "sandbox_fs_copy_to_host",
-  title: "Copy from a sandbox to the host",
   description:
     "Copies a file or a directory of the guest to the host's computer: to a path where nothing is, or into a directory that is there.",
   effect: "changes",

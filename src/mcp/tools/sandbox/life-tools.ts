@@ -11,7 +11,6 @@ import { stillAllowed } from "./make-tools.ts";
 
 const list = tool({
   name: "sandbox_list",
-  title: "List sandboxes",
   description: "All sandboxes of this user, newest first, or those that are selected.",
   effect: "reads",
   input: selectorFields,
@@ -22,7 +21,6 @@ const list = tool({
 
 const status = tool({
   name: "sandbox_status",
-  title: "Status of sandboxes",
   description: "Names and status of the sandboxes that are selected; without a selection of those that run.",
   effect: "reads",
   input: selectorFields,
@@ -35,7 +33,6 @@ const status = tool({
 
 const inspect = tool({
   name: "sandbox_inspect",
-  title: "Look at a sandbox",
   description:
     "Everything that is known about a sandbox: settings, ports, how it was started, why the last start failed.",
   effect: "reads",
@@ -73,7 +70,6 @@ export async function startAgain(
 
 const start = tool({
   name: "sandbox_start",
-  title: "Start a sandbox again",
   description:
     "Starts a sandbox that has stopped, with what is on its disk; a suspended one goes on where it was. It stops when the client goes, unless it is detached.",
   effect: "changes",
@@ -122,7 +118,6 @@ async function statusAfter(handle: SandboxHandle, { bench, signal }: ToolCall): 
 
 const stop = tool({
   name: "sandbox_stop",
-  title: "Stop sandboxes",
   description: "Stops the sandboxes that are selected. Those that are ephemeral are removed by that.",
   effect: "destroys",
   input: {
@@ -141,7 +136,6 @@ const stop = tool({
 
 const remove = tool({
   name: "sandbox_remove",
-  title: "Remove sandboxes",
   description: "Removes the sandboxes that are selected, with all that is in them.",
   effect: "destroys",
   input: { ...selectorFields, force: flag("Those that run, too: they are stopped before.") },
@@ -155,7 +149,6 @@ const remove = tool({
 
 const drain = tool({
   name: "sandbox_drain",
-  title: "Let sandboxes run out",
   description: "The sandboxes that are selected take no new commands, and stop when the last one has ended.",
   effect: "changes",
   input: selectorFields,
@@ -168,7 +161,6 @@ const drain = tool({
 
 const wait = tool({
   name: "sandbox_wait",
-  title: "Wait for a sandbox",
   description: "Waits until a sandbox has ended, and tells how.",
   effect: "reads",
   input: { name: sandboxName, timeoutMs },

@@ -7,7 +7,6 @@ const stay = flag("It stays when the client goes. By default it is removed then.
 
 const fork = tool({
   name: "sandbox_fork",
-  title: "Copy a running sandbox",
   description:
     "Copies a sandbox that runs, with its memory, its programs, which go on where they were, and its disk: one child for each name.",
   effect: "changes",
@@ -40,7 +39,6 @@ const fork = tool({
 
 const restore = tool({
   name: "snapshot_restore",
-  title: "Make a sandbox of a snapshot",
   description:
     "Makes a sandbox that goes on where a snapshot with memory was taken, or boots from the disk of another.",
   effect: "changes",
@@ -60,7 +58,6 @@ const restore = tool({
 
 const pause = tool({
   name: "sandbox_pause",
-  title: "Pause a sandbox",
   description:
     "Holds a sandbox: its memory stays, its processors take no time. sandbox_resume lets it go on.",
   effect: "changes",
@@ -73,7 +70,6 @@ const pause = tool({
 
 const resume = tool({
   name: "sandbox_resume",
-  title: "Let a paused sandbox go on",
   description: "Lets a sandbox go on that was paused.",
   effect: "changes",
   input: { name: sandboxName },
@@ -85,7 +81,6 @@ const resume = tool({
 
 const suspend = tool({
   name: "sandbox_suspend",
-  title: "Suspend a sandbox",
   description:
     "Writes the memory of a sandbox to disk and ends its machine; sandbox_start goes on where it was. For sandboxes that are not ephemeral.",
   effect: "changes",
@@ -98,7 +93,6 @@ const suspend = tool({
 
 const checkpoint = tool({
   name: "checkpoint_create",
-  title: "Note a moment to go back to",
   description:
     "Notes the memory, the programs and the disk of a sandbox that runs; sandbox_rollback goes back there.",
   effect: "changes",
@@ -110,7 +104,6 @@ const checkpoint = tool({
 
 const checkpoints = tool({
   name: "checkpoint_list",
-  title: "List checkpoints",
   description: "The moments of a sandbox to go back to, oldest first.",
   effect: "reads",
   input: { name: sandboxName },
@@ -121,7 +114,6 @@ const checkpoints = tool({
 
 const removeCheckpoint = tool({
   name: "checkpoint_remove",
-  title: "Remove a checkpoint",
   description: "Removes a moment to go back to; the sandbox stays as it is.",
   effect: "destroys",
   input: { name: sandboxName, checkpoint: text("Which one.") },
@@ -133,7 +125,6 @@ const removeCheckpoint = tool({
 
 const rollback = tool({
   name: "sandbox_rollback",
-  title: "Go back to a checkpoint",
   description:
     "Memory, programs and disk of a sandbox are again as they were at the checkpoint. What it has done since is lost.",
   effect: "destroys",

@@ -7,7 +7,7 @@ import { tool, type ToolCall } from "../../call/tool.ts";
 import { ToolError } from "../../call/tool-failure.ts";
 import { environmentFields, waitedFields } from "../../inputs/command-input.ts";
 import { checkedCreation } from "../../inputs/create-config.ts";
-import { createFields, type CreateInput } from "../../inputs/create-input.ts";
+import { createFields, seldomFields, type CreateInput } from "../../inputs/create-input.ts";
 import { given, optionalText, text } from "../../inputs/fields.ts";
 
 /** Looks at the host's paths again, now that they are mounted: whoever has swapped one meanwhile gets nothing. @throws ToolError */
@@ -42,7 +42,6 @@ async function create(
 
 const run = tool({
   name: "sandbox_run",
-  title: "Run a command in a new sandbox",
   description:
     "Makes a sandbox (a virtual machine of its own), runs a shell command in it, and removes it. For one command; make a sandbox with sandbox_create for several.",
   effect: "changes",
@@ -55,6 +54,7 @@ const run = tool({
     cwd: environmentFields.cwd,
     env: environmentFields.env,
   },
+  elsewhere: seldomFields,
   run: async ({ command, name = `mcp-run-${Date.now()}`, ...input }, call): Promise<Outcome> => {
     const {
       timeout,
@@ -109,7 +109,6 @@ const run = tool({
 
 const createTool = tool({
   name: "sandbox_create",
-  title: "Create a sandbox",
   description:
     "Makes a sandbox (a virtual machine of its own) and starts it. Unless lifecycle.detached is set it ends and is removed when the client goes. Run commands in it with sandbox_exec or sandbox_shell.",
   effect: "changes",

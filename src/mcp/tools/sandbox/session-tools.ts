@@ -2,7 +2,13 @@ import { constants } from "node:os";
 import * as v from "valibot";
 import { ToolError, failureOf } from "../../call/tool-failure.ts";
 import { tool } from "../../call/tool.ts";
-import { environmentFields, fromText, programFields, startProgram } from "../../inputs/command-input.ts";
+import {
+  environmentElsewhere,
+  environmentFields,
+  fromText,
+  programFields,
+  startProgram,
+} from "../../inputs/command-input.ts";
 import {
   encoding,
   flag,
@@ -19,7 +25,6 @@ const execSessionId = text("As sandbox_exec_start has given it.");
 
 const start = tool({
   name: "sandbox_exec_start",
-  title: "Start a command in a sandbox",
   description:
     "Starts a program and returns at once. sandbox_exec_poll tells what it prints, sandbox_exec_close ends it. It is ended when nobody asks for it for 15 minutes, and when the client goes.",
   effect: "changes",
@@ -32,6 +37,7 @@ const start = tool({
     timeoutMs: optionalWhole(1, longestWaitMs * 24, "Kills it after so long."),
     encoding,
   },
+  elsewhere: environmentElsewhere,
   run: async (
     { name, stdin = false, timeoutMs = null, encoding: how = "utf8", shell = false, ...input },
     call,
@@ -58,7 +64,6 @@ const start = tool({
 
 const poll = tool({
   name: "sandbox_exec_poll",
-  title: "What a started command does",
   description:
     "Events of a command that was started, from a cursor on: started, stdout, stderr, exited. A command whose output nobody polls stands still after some MiB.",
   effect: "reads",
@@ -103,7 +108,6 @@ function within<Event extends { readonly event: object }>(
 
 const writeStdin = tool({
   name: "sandbox_exec_write_stdin",
-  title: "Write to a started command",
   description: "Writes to the standard input of a command that was started with stdin.",
   effect: "changes",
   input: {
@@ -130,7 +134,6 @@ const signals = {
 
 const signal = tool({
   name: "sandbox_exec_signal",
-  title: "Signal a started command",
   description: "Sends a signal to a command that was started, and to what it has started.",
   effect: "changes",
   input: {
@@ -149,7 +152,6 @@ const signal = tool({
 
 const close = tool({
   name: "sandbox_exec_close",
-  title: "End a started command",
   description: "Kills a command that was started, if it still runs, and forgets what it has printed.",
   effect: "changes",
   input: { execSessionId },

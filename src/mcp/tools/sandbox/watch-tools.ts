@@ -29,7 +29,6 @@ interface Filter {
 
 const readLogs = tool({
   name: "sandbox_logs_read",
-  title: "Read the log of a sandbox",
   description: "What the commands of a sandbox have printed, whether it runs or not: the latest entries.",
   effect: "reads",
   input: { ...logFields, tail: optionalWhole(1, 10_000, "The last so many entries (200).") },
@@ -49,7 +48,6 @@ const readLogs = tool({
 
 const streamLogs = tool({
   name: "sandbox_logs_stream",
-  title: "Follow the log of a sandbox",
   description:
     "Entries of the log from a cursor on; with follow it waits for new ones, until limit or followTimeoutMs. Call it again with the cursor that it gives.",
   effect: "reads",
@@ -145,7 +143,6 @@ function time(name: string, value: string | undefined): Date | undefined {
 
 const metrics = tool({
   name: "sandbox_metrics",
-  title: "What a sandbox uses",
   description: "Processor, memory, disk and network of a sandbox that runs.",
   effect: "reads",
   input: { name: sandboxName },
@@ -156,7 +153,6 @@ const metrics = tool({
 
 const metricsAll = tool({
   name: "sandbox_metrics_all",
-  title: "What all sandboxes use",
   description: "The same of every sandbox that runs, by name.",
   effect: "reads",
   input: {},
@@ -165,7 +161,6 @@ const metricsAll = tool({
 
 const metricsStream = tool({
   name: "sandbox_metrics_stream",
-  title: "Watch what a sandbox uses",
   description: "Several samples, one after the other; fewer when the sandbox ends.",
   effect: "reads",
   input: {

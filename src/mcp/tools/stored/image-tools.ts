@@ -9,7 +9,6 @@ const reference = text("Reference of the image, such as python:3.12.");
 
 const list = tool({
   name: "image_list",
-  title: "List images",
   description:
     "The container images that are stored here. What a sandbox needs is pulled when it is created.",
   effect: "reads",
@@ -19,7 +18,6 @@ const list = tool({
 
 const inspect = tool({
   name: "image_inspect",
-  title: "Look at an image",
   description: "What a stored image says of itself: command, environment, user, layers.",
   effect: "reads",
   input: { reference },
@@ -32,7 +30,6 @@ const inspect = tool({
 
 const remove = tool({
   name: "image_remove",
-  title: "Remove an image",
   description:
     "Removes a stored image. One that a sandbox or a snapshot uses only with force, which has to be confirmed.",
   effect: "destroys",
@@ -46,7 +43,6 @@ const remove = tool({
 
 const prune = tool({
   name: "image_prune",
-  title: "Remove unused images",
   description: "Removes every stored image that neither a sandbox nor a snapshot uses. Has to be confirmed.",
   effect: "destroys",
   input: { confirm },

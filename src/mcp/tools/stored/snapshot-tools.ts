@@ -7,7 +7,6 @@ import { named } from "../sandbox/fs-tools.ts";
 
 const create = tool({
   name: "snapshot_create",
-  title: "Take a snapshot",
   description:
     "Captures the disk of a sandbox, running or not; with full its memory too, so that others go on where it was.",
   effect: "changes",
@@ -36,7 +35,6 @@ const create = tool({
 
 const list = tool({
   name: "snapshot_list",
-  title: "List snapshots",
   description: "All snapshots, newest first.",
   effect: "reads",
   input: {},
@@ -47,7 +45,6 @@ const list = tool({
 
 const inspect = tool({
   name: "snapshot_inspect",
-  title: "Look at a snapshot",
   description: "Everything that a snapshot says of itself.",
   effect: "reads",
   input: { name: snapshotName },
@@ -74,7 +71,6 @@ const inspect = tool({
 
 const verify = tool({
   name: "snapshot_verify",
-  title: "Verify a snapshot",
   description: "Reads all of a snapshot and compares it with what was recorded when it was taken.",
   effect: "reads",
   input: { name: snapshotName },
@@ -86,7 +82,6 @@ const verify = tool({
 
 const remove = tool({
   name: "snapshot_remove",
-  title: "Remove a snapshot",
   description:
     "Removes a snapshot; sandboxes that were made from it stay. The parent of another one only with force, which has to be confirmed.",
   effect: "destroys",
@@ -104,7 +99,6 @@ const remove = tool({
 
 const reindex = tool({
   name: "snapshot_reindex",
-  title: "Count snapshots",
   description:
     "Clears away what killed programs have left among the snapshots, and counts those that are there.",
   effect: "changes",
@@ -114,7 +108,6 @@ const reindex = tool({
 
 const save = tool({
   name: "snapshot_save",
-  title: "Save a snapshot to a file",
   description: "Writes a snapshot to one file of the host, an archive for snapshot_load.",
   effect: "changes",
   input: {
@@ -140,7 +133,6 @@ const save = tool({
 
 const load = tool({
   name: "snapshot_load",
-  title: "Load a snapshot from a file",
   description: "Takes a snapshot in from an archive of the host.",
   effect: "changes",
   input: { hostPath },

@@ -11,7 +11,6 @@ const path = text("Path below the volume's root.");
 
 const create = tool({
   name: "volume_create",
-  title: "Create a volume",
   description:
     "Makes a named volume, which outlives the sandboxes that mount it: a directory, or a disk of a size.",
   effect: "changes",
@@ -30,7 +29,6 @@ const create = tool({
 
 const list = tool({
   name: "volume_list",
-  title: "List volumes",
   description: "All named volumes.",
   effect: "reads",
   input: {},
@@ -39,7 +37,6 @@ const list = tool({
 
 const inspect = tool({
   name: "volume_inspect",
-  title: "Look at a volume",
   description: "What is known about a volume.",
   effect: "reads",
   input: { name: volumeName },
@@ -48,7 +45,6 @@ const inspect = tool({
 
 const remove = tool({
   name: "volume_remove",
-  title: "Remove a volume",
   description: "Removes a volume with its data. One that a running sandbox uses stays.",
   effect: "destroys",
   input: { name: volumeName },
@@ -64,7 +60,6 @@ async function filesOf(name: string, signal: AbortSignal): Promise<VolumeFs> {
 
 const read = tool({
   name: "volume_fs_read",
-  title: "Read a file of a volume",
   description: "A file of a volume, or a part of it. No sandbox is needed.",
   effect: "reads",
   input: {
@@ -101,7 +96,6 @@ const read = tool({
 
 const write = tool({
   name: "volume_fs_write",
-  title: "Write a file of a volume",
   description: "Writes a file of a volume, and makes the directories on the way.",
   effect: "changes",
   input: { name: volumeName, path, content: text("What it is to hold."), encoding },
@@ -114,7 +108,6 @@ const write = tool({
 
 const listFiles = tool({
   name: "volume_fs_list",
-  title: "List a directory of a volume",
   description: "What is in a directory of a volume.",
   effect: "reads",
   input: { name: volumeName, path },
@@ -128,7 +121,6 @@ const listFiles = tool({
 
 const mkdir = tool({
   name: "volume_fs_mkdir",
-  title: "Make a directory in a volume",
   description: "Makes a directory of a volume, and those above it.",
   effect: "changes",
   input: { name: volumeName, path },
@@ -140,7 +132,6 @@ const mkdir = tool({
 
 const removeFile = tool({
   name: "volume_fs_remove",
-  title: "Remove a file of a volume",
   description: "Removes a file of a volume, or a directory with all that is in it.",
   effect: "destroys",
   input: { name: volumeName, path, recursive: flag("A directory may be removed, too.") },
@@ -153,10 +144,9 @@ const removeFile = tool({
 });
 
 /** Two that take where from and where to. */
-function twoPaths(what: "copy" | "rename", title: string, description: string): Tool {
+function twoPaths(what: "copy" | "rename", description: string): Tool {
   return tool({
     name: `volume_fs_${what}`,
-    title,
     description,
     effect: "changes",
     input: { name: volumeName, from: path, to: path },
@@ -167,20 +157,11 @@ function twoPaths(what: "copy" | "rename", title: string, description: string): 
   });
 }
 
-const copy = twoPaths(
-  "copy",
-  "Copy a file of a volume",
-  "Copies a file, or a directory with all that is in it, within a volume.",
-);
-const rename = twoPaths(
-  "rename",
-  "Rename a file of a volume",
-  "Gives a file or a directory of a volume another path.",
-);
+const copy = twoPaths("copy", "Copies a file, or a directory with all that is in it, within a volume.");
+const rename = twoPaths("rename", "Gives a file or a directory of a volume another path.");
 
 const stat = tool({
   name: "volume_fs_stat",
-  title: "Look at a file of a volume",
   description: "Kind, size, permissions and times of a file of a volume.",
   effect: "reads",
   input: { name: volumeName, path },
@@ -191,7 +172,6 @@ const stat = tool({
 
 const exists = tool({
   name: "volume_fs_exists",
-  title: "Whether a file of a volume is there",
   description: "Whether there is something at a path of a volume.",
   effect: "reads",
   input: { name: volumeName, path },
