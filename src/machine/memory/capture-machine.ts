@@ -9,13 +9,18 @@ import { captureState } from "./save-restore.ts";
 export interface Capture {
   readonly memoryPath: string;
   readonly statePath: string;
+  /** Done while what does not change is copied. */
+  readonly before?: () => Promise<void>;
   /** Has the guest ready to be held. Resolves with what throws when it is not any more, once it is held. */
   readonly ready: () => Promise<() => void>;
   /** Copies what else belongs to that moment, such as disks, at the same time. */
   readonly beside?: () => Promise<void>;
   /** Called when all is copied, before the machine goes on. */
   readonly meanwhile?: () => Promise<void>;
-  /** Whether the machine goes on afterwards, if it ran. It does in any case when this fails. */
+  /**
+   * Whether the machine goes on afterwards, if it ran. It does in any case when this fails. Where it does not, the copy is all that is left of it,
+   * and is on its way to the disk early.
+   */
   readonly goesOn: boolean;
 }
 
@@ -47,11 +52,16 @@ export interface CapturedMachine {
 export async function captureMachine(
   machine: CapturedMachine,
   memoryBytes: number,
-  { memoryPath, statePath, ready, beside, meanwhile, goesOn }: Capture,
+  { memoryPath, statePath, before, ready, beside, meanwhile, goesOn }: Capture,
 ): Promise<Captured> {
   const memory = await GuestMemory.find(machine.pid, memoryBytes);
   // That does not change, so it is copied first.
-  if (memory.isPrivate) await copySparse(memory.filePath, memoryPath);
+  const base = memory.isPrivate ? copySparse(memory.filePath, memoryPath) : Promise.resolve();
+  // One that fails is told when the other does nothing any more.
+  for (const done of await Promise.allSettled([base, before?.()]))
+    if (done.status === "rejected") throw done.reason;
+  const synced = !goesOn && memory.isPrivate ? sync(memoryPath) : Promise.resolve();
+  synced.catch(() => undefined);
   const isStill = await ready();
   const runs = machine.runs();
   const begun = performance.now();
@@ -67,6 +77,7 @@ export async function captureMachine(
     if (copied.status === "rejected") throw copied.reason;
     if (others.status === "rejected") throw others.reason;
     const ownBytes = copied.value;
+    await synced;
     await meanwhile?.();
     if (machine.resumes() !== resumes) throw new RuntimeError("the machine went on while it was copied");
     if (runs && goesOn) await machine.resume();
@@ -75,6 +86,11 @@ export async function captureMachine(
     if (runs) await machine.resume();
     throw error;
   }
+}
+
+async function sync(path: string): Promise<void> {
+  await using file = await open(path, "r+");
+  await file.datasync();
 }
 
 /** @returns bytes of memory that were copied */

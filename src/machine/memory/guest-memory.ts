@@ -1,8 +1,9 @@
+import { readSync, writeSync } from "node:fs";
 import { open, readdir, readFile, readlink, stat, type FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
+import { setImmediate } from "node:timers/promises";
 import { RuntimeError } from "../../errors/index.ts";
 import { ioError } from "../../host/system-error.ts";
-import { readChunk } from "../../host/files/read-chunk.ts";
 
 /** A part of the guest's memory in QEMU's address space. */
 interface Mapping {
@@ -25,7 +26,12 @@ const ofFile = 0x2000_0000;
 const entryBytes = 8;
 /** AT_PAGESZ of getauxval(3). */
 const pageSizeEntry = 6n;
-const longestRead = 4 * 1024 * 1024;
+/** Of pagemap that are looked at at a time. */
+const mostEntries = 128 * 1024;
+/** What is read is still in a processor's cache when it is written. */
+const pieceBytes = 256 * 1024;
+/** After so many bytes whatever else waits has its turn. */
+const restBytes = 4 * 1024 * 1024;
 /** Between two runs of pages that are copied as one. */
 const closeBytes = 64 * 1024;
 /** The file of a guest that has just gone on from it is renamed and removed, and may be between two looks at its name. */
@@ -91,7 +97,8 @@ export class GuestMemory {
   }
 
   /**
-   * Writes the machine's own pages over a copy of the file that it was made from. The machine stands still.
+   * Writes the machine's own pages over a copy of the file that it was made from. The machine stands still, so this takes the thread for
+   * some milliseconds at a time: to wait for another one for each piece takes as long as to copy it.
    *
    * @returns bytes
    * @throws RuntimeError, or what open(2) reports, when the process is not to be seen; IoError when there is no space for them
@@ -100,31 +107,49 @@ export class GuestMemory {
     await using memory = await open(`/proc/${this.#pid}/mem`);
     await using pagemap = await open(`/proc/${this.#pid}/pagemap`);
     const pageBytes = await pageSize();
-    const buffer = Buffer.allocUnsafe(longestRead);
+    const entries = Buffer.allocUnsafeSlow(mostEntries * entryBytes);
+    const buffer = Buffer.allocUnsafeSlow(pieceBytes);
     let copied = 0;
+    let sinceRest = 0;
     for (const { start, end, offset: base } of this.#mappings) {
-      const entries = Buffer.alloc(((end - start) / pageBytes) * entryBytes);
-      const read = await readChunk(pagemap, entries, (start / pageBytes) * entryBytes);
-      if (read !== entries.length) throw new RuntimeError("the pages of the machine are not to be seen");
-      for (const { offset, length, own } of joined(ownPages(entries, pageBytes), closeBytes)) {
-        for (let done = 0; done < length;) {
-          const piece = buffer.subarray(0, Math.min(longestRead, length - done));
-          const got = await readChunk(memory, piece, start + offset + done);
-          if (got !== piece.length) throw new RuntimeError("the memory of the machine is not to be read");
-          await writeAll(target, piece, base + offset + done);
-          done += got;
+      for (let from = start; from < end; from += mostEntries * pageBytes) {
+        const count = Math.min(mostEntries, (end - from) / pageBytes);
+        const seen = entries.subarray(0, count * entryBytes);
+        if (!fill(pagemap, seen, (from / pageBytes) * entryBytes))
+          throw new RuntimeError("the pages of the machine are not to be seen");
+        for (const { offset, length, own } of joined(ownPages(seen, pageBytes), closeBytes)) {
+          for (let done = 0; done < length;) {
+            const piece = buffer.subarray(0, Math.min(pieceBytes, length - done));
+            if (!fill(memory, piece, from + offset + done))
+              throw new RuntimeError("the memory of the machine is not to be read");
+            writeAll(target, piece, base + (from - start) + offset + done);
+            done += piece.length;
+            sinceRest += piece.length;
+            if (sinceRest < restBytes) continue;
+            sinceRest = 0;
+            await setImmediate();
+          }
+          copied += own;
         }
-        copied += own;
       }
     }
     return copied;
   }
 }
 
-async function writeAll(target: FileHandle, bytes: Buffer, start: number): Promise<void> {
+/** @returns whether there was so much */
+function fill(file: FileHandle, into: Buffer, start: number): boolean {
+  for (let at = 0; at < into.length;) {
+    const bytes = readSync(file.fd, into, at, into.length - at, start + at);
+    if (bytes === 0) return false;
+    at += bytes;
+  }
+  return true;
+}
+
+function writeAll(target: FileHandle, bytes: Buffer, start: number): void {
   try {
-    for (let at = 0; at < bytes.length;)
-      at += (await target.write(bytes, at, bytes.length - at, start + at)).bytesWritten;
+    for (let at = 0; at < bytes.length;) at += writeSync(target.fd, bytes, at, bytes.length - at, start + at);
   } catch (error) {
     throw ioError("write the guest's memory down", error);
   }

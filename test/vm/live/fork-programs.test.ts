@@ -19,9 +19,10 @@ export const needs: Needs = ["running", "internet"];
 // Programs that check their own work, connections and secrets, in sandboxes and their copies.
 
 const timeout = 300_000;
-/** By hand, with more: `MSB_TEST_FORKS=200 node scripts/test-vm.ts templates fork-programs.test.ts`. */
+/** By hand, with more: `MSB_TEST_FORKS=200 MSB_TEST_SUSPENDS=200 node scripts/test-vm.ts templates fork-programs.test.ts`. */
 const forks = Number(process.env["MSB_TEST_FORKS"] ?? 12);
-const soakTimeout = timeout + forks * 20_000;
+const suspends = Number(process.env["MSB_TEST_SUSPENDS"] ?? 4);
+const soakTimeout = timeout + (forks + suspends) * 20_000;
 const value = "sk-live-77f0c1ab35de9904-value";
 const { home, internet } = await useInternet();
 const secrets = await SecretServer.start(internet.certificates);
@@ -82,6 +83,18 @@ test(
     t.diagnostic(`${forks} forks`);
   },
 );
+
+test("they are whole however often it is suspended", { timeout: soakTimeout }, async (t) => {
+  let sleeper = await parent.fork("sleeper");
+  for (let count = 0; count < suspends; count++) {
+    await goesOn(sleeper);
+    await sleeper.suspend();
+    sleeper = await Sandbox.startDetached("sleeper", { secrets: { API_KEY: value } });
+  }
+  assert.equal((await goesOn(sleeper)).notified, 0);
+  await sleeper.destroy();
+  t.diagnostic(`${suspends} times`);
+});
 
 test("programs with a handler are told of the copy by the signal, and others live", { timeout }, async () => {
   await parent.execStream("sleep", ["1234"]);

@@ -46,7 +46,7 @@ const longestStillMs = 15_000;
 export async function suspendGuest(options: CaptureOptions, directory: string): Promise<void> {
   const { disks } = options.facts;
   // Whoever looks at its disk, or gives its memory up, finds all that was written.
-  await options.started.agent.flush();
+  const before = (): Promise<void> => options.started.agent.flush();
   const staging = await stageSuspension(directory);
   const keep = async (record: SuspensionRecord): Promise<void> => {
     await Promise.all([durable(staging.memory), durable(staging.state)]);
@@ -54,7 +54,7 @@ export async function suspendGuest(options: CaptureOptions, directory: string): 
     await commitSuspension(directory, { ...record, disks: written });
   };
   try {
-    await capture(options, staging, { source: null, keep });
+    await capture(options, staging, { source: null, keep, before });
   } catch (error) {
     // From now on its disks are others than those of that moment.
     await removeSuspensions(directory, { fresh: true }).catch(() => undefined);
@@ -79,7 +79,9 @@ export async function copyGuest(
   options: CaptureOptions,
   { source, flush, paths, disk }: GuestCopy,
 ): Promise<CaptureCost> {
-  if (flush) await options.started.agent.flush();
+  const before = async (): Promise<void> => {
+    if (flush) await options.started.agent.flush();
+  };
   let written = null as SuspensionRecord | null;
   const keep = (record: SuspensionRecord): Promise<void> => {
     written = record;
@@ -88,7 +90,7 @@ export async function copyGuest(
   const beside = async (): Promise<void> => {
     if (disk !== null) await copySparse(disk.from, disk.to);
   };
-  const cost = await capture(options, paths, { source, keep, beside });
+  const cost = await capture(options, paths, { source, keep, before, beside });
   // Nobody waits for it any more.
   if (written !== null) await writeSuspension(paths, written);
   return cost;
@@ -97,6 +99,8 @@ export async function copyGuest(
 interface Kind {
   /** As of {@link SuspensionRecord}: that of a copy, whose original goes on. */
   readonly source: string | null;
+  /** Done before the guest stands still. */
+  readonly before: () => Promise<void>;
   /** Called while the guest stands still, and everything is written down. */
   readonly keep: (record: SuspensionRecord) => Promise<void>;
   /** Copies its disks, while it stands still. */
@@ -106,7 +110,7 @@ interface Kind {
 async function capture(
   { started, facts, memoryMib, commands, wake }: CaptureOptions,
   { memory: memoryPath, state: statePath }: SuspensionPaths,
-  { source, keep, beside }: Kind,
+  { source, keep, before, beside }: Kind,
 ): Promise<CaptureCost> {
   const { machine, agent } = started;
   const { agentVersion, kernelRelease } = await agent.hello;
@@ -118,7 +122,13 @@ async function capture(
   let begunMs = 0;
   try {
     const { ownBytes } = await machine.capture(memoryMib, {
-      ...{ memoryPath, statePath, goesOn, ...(beside === undefined ? {} : { beside }) },
+      ...{
+        memoryPath,
+        statePath,
+        before,
+        goesOn,
+        ...(beside === undefined ? {} : { beside }),
+      },
       ready: async () => {
         await wake?.();
         begunMs = performance.now();
