@@ -147,6 +147,14 @@ test("the page is small: at most 400 KB, compressed", async () => {
   assert.ok(bytes > 10_000 && bytes <= 400_000, `${String(bytes)} bytes`);
 });
 
+test("a port that is taken is told of, with what to do", async () => {
+  await assert.rejects(serveDashboard(dashboard.port), {
+    code: "io",
+    message: /cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+    hint: /--port/,
+  });
+});
+
 test("msb dashboard prints its address, and ends when it is interrupted", async () => {
   const child = spawn(process.execPath, [program, "dashboard"], { stdio: ["ignore", "pipe", "ignore"] });
   child.stdout.setEncoding("utf8");
