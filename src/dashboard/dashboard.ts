@@ -43,7 +43,8 @@ export async function serveDashboard(port = 0): Promise<Dashboard> {
     maxPayload: longestMessage,
     handleProtocols: () => subprotocol,
   });
-  const server = createServer((request, response) => {
+  // An upload may take as long as it takes.
+  const server = createServer({ requestTimeout: 0 }, (request, response) => {
     void answer(request, response, assets, token);
   });
   server.maxConnections = mostConnections;

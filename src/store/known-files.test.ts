@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, beforeEach, test } from "node:test";
+import { after, before, beforeEach, test, type TestContext } from "node:test";
 import { KnownFiles } from "./known-files.ts";
 
 let directory = "";
@@ -25,12 +25,12 @@ beforeEach(async () => {
 });
 
 /** The rest of a test is some time after what was written before it. */
-const later = (mock: { timers: { enable(options: object): void } }): void => {
+const later = ({ mock }: TestContext): void => {
   mock.timers.enable({ apis: ["Date"], now: Date.now() + 10_000 });
 };
 
 test("a file is read again when it was written, and only then", async (t) => {
-  later(t.mock);
+  later(t);
   for (let time = 0; time < 3; time++) assert.equal(await files.read(path), "one");
   assert.equal(reads, 1);
   // Of the same size, and with the time of before.
@@ -49,7 +49,7 @@ test("what was written a moment ago is not taken for known", async () => {
 });
 
 test("what is gone, cannot be read, or is not asked for any more is not kept", async (t) => {
-  later(t.mock);
+  later(t);
   await files.read(path);
   files.forgetOthers();
   await files.read(path);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -135,6 +135,33 @@ test("a page that is not understood is hung up on", async () => {
     await once(socket, "open");
     socket.send(message);
     assert.deepEqual((await once(socket, "close"))[0], 1008);
+  }
+});
+
+test("sandboxes that cannot be listed are told of, and shown when they can", async () => {
+  process.env["MSB_HOME"] = join(home, "none");
+  mkdirSync(join(home, "none"));
+  writeFileSync(join(home, "none/sandboxes"), "no directory");
+  const socket = new WebSocket(
+    `ws://127.0.0.1:${String(dashboard.port)}/live`,
+    ["msb", `msb.token.${token}`],
+    { origin: `http://127.0.0.1:${String(dashboard.port)}` },
+  );
+  try {
+    await once(socket, "open");
+    const told = async (): Promise<unknown> => {
+      const [message] = (await once(socket, "message")) as [Buffer];
+      return JSON.parse(message.toString());
+    };
+    const first = told();
+    socket.send('{"watch":1,"topic":"sandboxes","args":{}}');
+    assert.partialDeepStrictEqual(await first, { news: { all: true, problem: { code: "io" } } });
+    const second = told();
+    process.env["MSB_HOME"] = home;
+    assert.partialDeepStrictEqual(await second, { news: { all: true, rows: [], problem: null } });
+  } finally {
+    process.env["MSB_HOME"] = home;
+    socket.terminate();
   }
 });
 
