@@ -1,24 +1,33 @@
 /** The dashboard in a real browser: each view, each action, and what goes wrong meanwhile. All tests share one page. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Locator, Page } from "playwright-core";
+import { pull } from "../../../src/api/images/msb-images.ts";
 import { serveDashboard, type Dashboard } from "../../../src/dashboard/dashboard.ts";
-import { Sandbox, Snapshot, Volume } from "../../../src/index.ts";
+import { Image, Sandbox, Snapshot, Volume } from "../../../src/index.ts";
+import { busyboxLayer } from "../../registry/busybox.ts";
+import { image, layer, noise, push, scratch } from "../../registry/images.ts";
+import { RegistryServer } from "../../registry/registry-server.ts";
 import { smallMemory } from "../lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
-import { obstacles, startBrowser, watchFaults } from "./browser-support.ts";
+import { obstacles, paleTexts, startBrowser, watchFaults } from "./browser-support.ts";
 
-export const needs: Needs = ["running", "browser"];
+export const needs: Needs = ["running", "registry", "browser"];
 
-useTemporaryHome();
+const home = useTemporaryHome();
 
 /** How long a busy host may take to show something, ms. */
 const patience = 60_000;
+let directory: Awaited<ReturnType<typeof scratch>>;
+let registry: RegistryServer;
+/** An image of the registry. */
+let app: string;
 let sandbox: Sandbox;
 let dashboard: Dashboard;
 let browser: Browser;
@@ -26,8 +35,13 @@ let page: Page;
 let faults: string[];
 
 before(async () => {
+  directory = await scratch();
+  registry = await RegistryServer.start(directory.path);
+  app = `${registry.host}/team/app:latest`;
+  const pushed = push(image([await busyboxLayer(), await layer({ noise: noise(8 << 20) })]), app);
   const begun = Sandbox.builder("shown").image("localhost/base").memory(smallMemory).createDetached();
   [sandbox, dashboard, browser] = await Promise.all([begun, serveDashboard(), startBrowser()]);
+  await pushed;
   page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   page.setDefaultTimeout(patience);
   faults = watchFaults(page);
@@ -36,6 +50,8 @@ before(async () => {
 after(async () => {
   await browser.close();
   await dashboard[Symbol.asyncDispose]();
+  await registry[Symbol.asyncDispose]();
+  await directory[Symbol.asyncDispose]();
 });
 
 const button = (name: string | RegExp, within: Page | Locator = page): Locator =>
@@ -84,17 +100,33 @@ test("a sandbox is created, paused, resumed, stopped, started, forked and remove
   await button("New sandbox").click();
   const dialog = page.getByRole("dialog", { name: "New sandbox" });
   await dialog.getByLabel("Name").fill("no/name");
+  await dialog.getByLabel("Image").fill(app);
   await dialog.getByLabel("Memory, MiB").fill(String(smallMemory));
   await dialog.getByLabel("Environment").fill("GREETING=hello");
   await button("Create", dialog).click();
   await dialog.getByRole("alert").waitFor();
   await dialog.getByLabel("Name").fill("made");
+  // It may be over quickly: what it says is written down.
+  await page.evaluate(`window.told = new Set(); new MutationObserver(() => {
+    window.told.add(document.querySelector(".progress")?.textContent.replaceAll(/[\\d.]+/g, "N") ?? "");
+  }).observe(document.body, { subtree: true, childList: true, characterData: true })`);
   await button("Create", dialog).click();
   await page.getByRole("heading", { name: "made", level: 1 }).waitFor();
+  const told = await page.evaluate<string[]>("[...window.told]");
+  for (const text of [
+    "Downloading N MiB of N MiB",
+    "Unpacking N of N layers",
+    "Mounting its root file system ",
+  ])
+    assert.ok(told.includes(text), `${text} in ${JSON.stringify(told)}`);
   await button("Pause made").waitFor();
   const made = await (await Sandbox.get("made")).connect();
   assert.equal((await made.shell("echo $GREETING")).stdout(), "hello\n");
-  await button("Pause made").click();
+  // Whoever has no mouse stays where he was.
+  await button("Pause made").focus();
+  await page.keyboard.press("Enter");
+  await button("Resume made").waitFor();
+  await holds(`document.activeElement.closest("[role=group]")?.ariaLabel === "Actions for made"`);
   await button("Resume made").click();
   await button("Fork made").click();
   await page.getByRole("dialog").getByLabel("Name").fill("child");
@@ -109,6 +141,7 @@ test("a sandbox is created, paused, resumed, stopped, started, forked and remove
   await button("Remove child").click();
   await confirm("Remove");
   await page.getByRole("row", { name: /^child/ }).waitFor({ state: "detached" });
+  await holds(`document.activeElement.localName === "h1"`);
   await button("Stop made").click();
   await confirm("Stop");
   await status("made", "stopped");
@@ -157,6 +190,7 @@ test("files are browsed, viewed, uploaded and downloaded, whatever they are call
   await sandbox.fs().mkdir("/root/files/below");
   await sandbox.fs().write(`/root/files/${evil}`, "<script>alert(4)</script>\n");
   await sandbox.fs().write(Buffer.from("/root/files/\xff\xfe", "latin1"), "not UTF-8\n");
+  await sandbox.shell("ln -s below /root/files/link; mkfifo /root/files/pipe");
   await sandbox.fs().write("/root/files/bytes", Buffer.from([0, 1, 2, 255]));
   await goTo("sandbox", "shown", "files");
   await page.getByLabel("Directory").fill("/root/files");
@@ -167,10 +201,16 @@ test("files are browsed, viewed, uploaded and downloaded, whatever they are call
   await page.getByText("not UTF-8").waitFor();
   await button("bytes").click();
   await page.getByText("These are no characters.").waitFor();
+  await page.getByRole("rowheader", { name: "pipe", exact: true }).waitFor();
+  assert.equal(await button("pipe").count(), 0, "nothing would come of it");
   const downloading = page.waitForEvent("download");
   await button("Download bytes").click();
   const downloaded = await (await downloading).path();
   assert.deepEqual(await readFile(downloaded), Buffer.from([0, 1, 2, 255]));
+  await button("link").click();
+  await page.getByText("What is in /root/files/link").waitFor({ state: "attached" });
+  await page.getByText("This directory is empty.").waitFor();
+  await button("Up").click();
   await button("below/").click();
   await page.getByText("What is in /root/files/below").waitFor({ state: "attached" });
   const content = Buffer.alloc(3_000_000, "upload");
@@ -240,9 +280,10 @@ test("settings, images, volumes, templates and storage are shown, and pruned whe
   await page.getByText("Memory mib").waitFor();
   await page.getByText(String(smallMemory), { exact: true }).waitFor();
   await goTo("images");
-  await page.getByText("No image was pulled yet").waitFor();
-  await button("Prune images").click();
-  await confirm("Prune");
+  await button(`Remove ${app}`).click();
+  await button("Remove", page.getByRole("dialog")).click();
+  await page.getByRole("dialog").getByRole("alert").filter({ hasText: "made" }).waitFor();
+  await page.keyboard.press("Escape");
   await Volume.create({ name: "one" });
   await Volume.create({ name: "two" });
   await goTo("volumes");
@@ -258,6 +299,19 @@ test("settings, images, volumes, templates and storage are shown, and pruned whe
   assert.deepEqual(await Volume.list(), []);
   await goTo("templates");
   await page.getByRole("row").filter({ hasText: "ready" }).first().waitFor();
+  // Others use those of this run of all files: what is pruned is something else.
+  const [templates, aside] = [join(home, "templates"), join(home, "templates-aside")];
+  await rename(templates, aside);
+  await mkdir(join(templates, "a".repeat(64)), { recursive: true });
+  await goTo("volumes");
+  await goTo("templates");
+  await page.getByRole("row").filter({ hasText: "damaged" }).waitFor();
+  await button("Prune templates").click();
+  await confirm("Prune");
+  await page.getByText("There are no templates.").waitFor();
+  assert.deepEqual(await readdir(templates), []);
+  await rm(templates, { recursive: true });
+  await rename(aside, templates);
   await goTo("storage");
   await page.getByRole("row", { name: /^sandboxes 2 2/ }).waitFor();
   await button("Prune").click();
@@ -289,6 +343,10 @@ test("every view can be used by keyboard and ear, and fits on a screen of 375 px
     await page.locator("h1").waitFor();
     await holds(`!document.querySelector("main").textContent.includes("Loading…")`);
     assert.deepEqual(await obstacles(page), [], parts.join("/"));
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
+      assert.deepEqual(await paleTexts(page), [], `${parts.join("/")} ${colorScheme}`);
+    }
     // Whoever came by a link begins with the heading.
     await holds("document.activeElement.closest('h1, .xterm') !== null");
   }
@@ -304,8 +362,8 @@ test("every view can be used by keyboard and ear, and fits on a screen of 375 px
 test("what is looked at may die, be started again, and be gone", async () => {
   await goTo("sandbox", "made", "terminal");
   await page.locator(".xterm-rows").filter({ hasText: "#" }).waitFor();
-  const handle = await Sandbox.get("made");
-  await handle.kill();
+  await button("Kill made").click();
+  await confirm("Kill");
   await page
     .getByRole("status")
     .filter({ hasText: /crashed|stopped/ })
@@ -322,6 +380,22 @@ test("what is looked at may die, be started again, and be gone", async () => {
   await page.getByText("This sandbox is not there, or not any more.").waitFor();
 });
 
+test("images are removed, and pruned when nobody needs them", async () => {
+  await goTo("images");
+  await button(`Remove ${app}`).click();
+  await confirm("Remove");
+  await page.getByText("No image was pulled yet").waitFor();
+  const { signal } = new AbortController();
+  await pull(app, { policy: "if-missing", onProgress: () => undefined, signal });
+  await goTo();
+  await goTo("images");
+  await page.getByRole("row").filter({ hasText: app }).waitFor();
+  await button("Prune images").click();
+  await confirm("Prune");
+  await page.getByText("No image was pulled yet").waitFor();
+  assert.deepEqual(await Image.list(), []);
+});
+
 test("a wrong token shows nothing", async () => {
   const context = await browser.newContext();
   try {
@@ -335,6 +409,13 @@ test("a wrong token shows nothing", async () => {
       await stranger.getByText("The token is missing or wrong.").waitFor({ timeout: patience });
       assert.equal(await stranger.getByText("shown").count(), 0);
     }
+    // Even what would find its way into the page is not run there.
+    const tries = await stranger.evaluate<string[]>(`[
+      () => { document.body.innerHTML = "<b>text</b>"; },
+      () => { document.createElement("script").text = "1"; },
+      () => new Function("1")(),
+    ].map((attempt) => { try { attempt(); return "done"; } catch { return "refused"; } })`);
+    assert.deepEqual(tries, ["refused", "refused", "refused"]);
   } finally {
     await context.close();
   }
@@ -371,6 +452,9 @@ test("a page of another origin gets nothing, though it knows the token", async (
     })()`);
     assert.deepEqual(results, ["refused", "refused", "refused", "kept out"]);
     assert.equal((await Sandbox.get("shown")).status, "running");
+    // A name that leads to this computer, as one may that was rebound.
+    const rebound = await other.goto(`http://rebound.example:${String(dashboard.port)}/#token=${token}`);
+    assert.equal(rebound?.status(), 403);
   } finally {
     await context.close();
     server.close();

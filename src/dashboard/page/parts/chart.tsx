@@ -111,7 +111,7 @@ function makePlot(
       axes: [
         {
           ...axis,
-          space: 70,
+          space: 60,
           size: 28,
           incrs: [60],
           values: (_plot, values) => values.map((at) => minute(at * 1000)),

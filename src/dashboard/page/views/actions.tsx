@@ -68,7 +68,7 @@ export function Actions({ row, short }: ActionsProps): VNode {
         <button
           key={action}
           type="button"
-          class={action === "remove" ? "danger" : ""}
+          class={action === "remove" || action === "kill" ? "danger" : ""}
           aria-disabled={busy !== null}
           aria-label={`${titles[action]} ${name}`}
           onClick={() => choose(action)}
