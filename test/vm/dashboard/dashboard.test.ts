@@ -1,33 +1,24 @@
-/** The dashboard in a real browser: each view, each action, and what goes wrong meanwhile. All tests share one page. */
+/**
+ * The dashboard in a real browser: what is of sandboxes that run, and what goes wrong meanwhile. All tests share one page. What needs no
+ * machine is in `test/registry/dashboard-stored.test.ts`.
+ */
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { mkdir, readFile, readdir, rename, rm } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import type { Browser, Locator, Page } from "playwright-core";
-import { pull } from "../../../src/api/images/msb-images.ts";
 import { serveDashboard, type Dashboard } from "../../../src/dashboard/dashboard.ts";
-import { Image, Sandbox, Snapshot, Volume } from "../../../src/index.ts";
-import { busyboxLayer } from "../../registry/busybox.ts";
-import { image, layer, noise, push, scratch } from "../../registry/images.ts";
-import { RegistryServer } from "../../registry/registry-server.ts";
+import { Sandbox, Snapshot } from "../../../src/index.ts";
 import { smallMemory } from "../lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
-import { obstacles, paleTexts, startBrowser, watchFaults } from "./browser-support.ts";
+import { obstacles, paleTexts, startBrowser, watchFaults } from "../../support/browser.ts";
 
-export const needs: Needs = ["running", "registry", "browser"];
+export const needs: Needs = ["running", "browser"];
 
-const home = useTemporaryHome();
+useTemporaryHome();
 
 /** How long a busy host may take to show something, ms. */
 const patience = 60_000;
-let directory: Awaited<ReturnType<typeof scratch>>;
-let registry: RegistryServer;
-/** An image of the registry. */
-let app: string;
 let sandbox: Sandbox;
 let dashboard: Dashboard;
 let browser: Browser;
@@ -35,13 +26,8 @@ let page: Page;
 let faults: string[];
 
 before(async () => {
-  directory = await scratch();
-  registry = await RegistryServer.start(directory.path);
-  app = `${registry.host}/team/app:latest`;
-  const pushed = push(image([await busyboxLayer(), await layer({ noise: noise(8 << 20) })]), app);
   const begun = Sandbox.builder("shown").image("localhost/base").memory(smallMemory).createDetached();
   [sandbox, dashboard, browser] = await Promise.all([begun, serveDashboard(), startBrowser()]);
-  await pushed;
   page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   page.setDefaultTimeout(patience);
   faults = watchFaults(page);
@@ -50,8 +36,6 @@ before(async () => {
 after(async () => {
   await browser.close();
   await dashboard[Symbol.asyncDispose]();
-  await registry[Symbol.asyncDispose]();
-  await directory[Symbol.asyncDispose]();
 });
 
 const button = (name: string | RegExp, within: Page | Locator = page): Locator =>
@@ -100,25 +84,13 @@ test("a sandbox is created, paused, resumed, stopped, started, forked and remove
   await button("New sandbox").click();
   const dialog = page.getByRole("dialog", { name: "New sandbox" });
   await dialog.getByLabel("Name").fill("no/name");
-  await dialog.getByLabel("Image").fill(app);
   await dialog.getByLabel("Memory, MiB").fill(String(smallMemory));
   await dialog.getByLabel("Environment").fill("GREETING=hello");
   await button("Create", dialog).click();
   await dialog.getByRole("alert").waitFor();
   await dialog.getByLabel("Name").fill("made");
-  // It may be over quickly: what it says is written down.
-  await page.evaluate(`window.told = new Set(); new MutationObserver(() => {
-    window.told.add(document.querySelector(".progress")?.textContent.replaceAll(/[\\d.]+/g, "N") ?? "");
-  }).observe(document.body, { subtree: true, childList: true, characterData: true })`);
   await button("Create", dialog).click();
   await page.getByRole("heading", { name: "made", level: 1 }).waitFor();
-  const told = await page.evaluate<string[]>("[...window.told]");
-  for (const text of [
-    "Downloading N MiB of N MiB",
-    "Unpacking N of N layers",
-    "Mounting its root file system ",
-  ])
-    assert.ok(told.includes(text), `${text} in ${JSON.stringify(told)}`);
   await button("Pause made").waitFor();
   const made = await (await Sandbox.get("made")).connect();
   assert.equal((await made.shell("echo $GREETING")).stdout(), "hello\n");
@@ -275,60 +247,18 @@ test("snapshots are made, stand in the tree, and are removed", async () => {
   assert.deepEqual(await Snapshot.list(), []);
 });
 
-test("settings, images, volumes, templates and storage are shown, and pruned when that is confirmed", async () => {
+test("settings, templates and storage are shown", async () => {
   await goTo("sandbox", "shown", "settings");
   await page.getByText("Memory mib").waitFor();
   await page.getByText(String(smallMemory), { exact: true }).waitFor();
-  await goTo("images");
-  await button(`Remove ${app}`).click();
-  await button("Remove", page.getByRole("dialog")).click();
-  await page.getByRole("dialog").getByRole("alert").filter({ hasText: "made" }).waitFor();
-  await page.keyboard.press("Escape");
-  await Volume.create({ name: "one" });
-  await Volume.create({ name: "two" });
-  await goTo("volumes");
-  await button("Remove one").click();
-  await confirm("Remove");
-  await page.getByRole("row", { name: /^one/ }).waitFor({ state: "detached" });
-  await button("Prune volumes").click();
-  await button("Cancel").click();
-  assert.equal((await Volume.list()).length, 1, "it was not confirmed");
-  await button("Prune volumes").click();
-  await confirm("Prune");
-  await page.getByText("There are no named volumes.").waitFor();
-  assert.deepEqual(await Volume.list(), []);
   await goTo("templates");
   await page.getByRole("row").filter({ hasText: "ready" }).first().waitFor();
-  // Others use those of this run of all files: what is pruned is something else.
-  const [templates, aside] = [join(home, "templates"), join(home, "templates-aside")];
-  await rename(templates, aside);
-  await mkdir(join(templates, "a".repeat(64)), { recursive: true });
-  await goTo("volumes");
-  await goTo("templates");
-  await page.getByRole("row").filter({ hasText: "damaged" }).waitFor();
-  await button("Prune templates").click();
-  await confirm("Prune");
-  await page.getByText("There are no templates.").waitFor();
-  assert.deepEqual(await readdir(templates), []);
-  await rm(templates, { recursive: true });
-  await rename(aside, templates);
   await goTo("storage");
   await page.getByRole("row", { name: /^sandboxes 2 2/ }).waitFor();
-  await button("Prune").click();
-  await page
-    .getByRole("dialog")
-    .getByText(/would be/)
-    .waitFor();
-  await button("Cancel").click();
 });
 
 const everyPlace = [
   [],
-  ["tree"],
-  ["images"],
-  ["volumes"],
-  ["templates"],
-  ["storage"],
   ...["overview", "terminal", "logs", "files", "network", "tree", "settings"].map((tab) => [
     "sandbox",
     "shown",
@@ -378,87 +308,6 @@ test("what is looked at may die, be started again, and be gone", async () => {
   await page.getByRole("img", { name: /^Processor of the last minutes/ }).waitFor();
   await (await Sandbox.get("made")).destroy();
   await page.getByText("This sandbox is not there, or not any more.").waitFor();
-});
-
-test("images are removed, and pruned when nobody needs them", async () => {
-  await goTo("images");
-  await button(`Remove ${app}`).click();
-  await confirm("Remove");
-  await page.getByText("No image was pulled yet").waitFor();
-  const { signal } = new AbortController();
-  await pull(app, { policy: "if-missing", onProgress: () => undefined, signal });
-  await goTo();
-  await goTo("images");
-  await page.getByRole("row").filter({ hasText: app }).waitFor();
-  await button("Prune images").click();
-  await confirm("Prune");
-  await page.getByText("No image was pulled yet").waitFor();
-  assert.deepEqual(await Image.list(), []);
-});
-
-test("a wrong token shows nothing", async () => {
-  const context = await browser.newContext();
-  try {
-    const stranger = await context.newPage();
-    for (const url of [
-      dashboard.url.replace(/token=.{8}/, "token=AAAAAAAA"),
-      new URL("/", dashboard.url).href,
-    ]) {
-      await stranger.goto("about:blank");
-      await stranger.goto(url);
-      await stranger.getByText("The token is missing or wrong.").waitFor({ timeout: patience });
-      assert.equal(await stranger.getByText("shown").count(), 0);
-    }
-    // Even what would find its way into the page is not run there.
-    const tries = await stranger.evaluate<string[]>(`[
-      () => { document.body.innerHTML = "<b>text</b>"; },
-      () => { document.createElement("script").text = "1"; },
-      () => new Function("1")(),
-    ].map((attempt) => { try { attempt(); return "done"; } catch { return "refused"; } })`);
-    assert.deepEqual(tries, ["refused", "refused", "refused"]);
-  } finally {
-    await context.close();
-  }
-});
-
-test("a page of another origin gets nothing, though it knows the token", async () => {
-  const server = createServer((_, response) => {
-    response.setHeader("Content-Type", "text/html");
-    response.end("<!doctype html><title>other</title>");
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const context = await browser.newContext();
-  try {
-    const other = await context.newPage();
-    await other.goto(`http://127.0.0.1:${String((server.address() as AddressInfo).port)}/`);
-    const token = dashboard.url.split("#token=")[1] ?? "";
-    const base = `http://127.0.0.1:${String(dashboard.port)}`;
-    const results = await other.evaluate<unknown>(`(async () => {
-      const call = (options) => fetch("${base}/api/sandbox.kill", { method: "POST", body: '{"name":"shown"}', ...options })
-        .then((response) => response.type, () => "refused");
-      const headers = { Authorization: "Bearer ${token}" };
-      const open = new Promise((resolve) => {
-        const socket = new WebSocket("${base.replace("http", "ws")}/live", ["msb", "msb.token.${token}"]);
-        socket.onopen = () => resolve("open");
-        socket.onerror = () => resolve("refused");
-      });
-      const framed = new Promise((resolve) => {
-        const frame = document.createElement("iframe");
-        frame.src = "${base}/";
-        frame.onload = () => { try { resolve(frame.contentDocument === null ? "kept out" : "open"); } catch { resolve("kept out"); } };
-        document.body.append(frame);
-      });
-      return [await call({ headers }), await call({ headers, mode: "no-cors" }), await open, await framed];
-    })()`);
-    assert.deepEqual(results, ["refused", "refused", "refused", "kept out"]);
-    assert.equal((await Sandbox.get("shown")).status, "running");
-    // A name that leads to this computer, as one may that was rebound.
-    const rebound = await other.goto(`http://rebound.example:${String(dashboard.port)}/#token=${token}`);
-    assert.equal(rebound?.status(), 403);
-  } finally {
-    await context.close();
-    server.close();
-  }
 });
 
 test("a server that ends is told of, and nothing of a guest's has ever run in the page", async () => {
