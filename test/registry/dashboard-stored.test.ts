@@ -68,6 +68,11 @@ async function confirm(action: string): Promise<void> {
   await dialog.waitFor({ state: "detached" });
 }
 
+/** Waits until something is true of the page, which itself evaluates no text. */
+async function holds(expression: string): Promise<void> {
+  while (!(await page.evaluate<boolean>(expression))) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 test("who creates a sandbox is told how the pull of its image goes on, and why it could not be started", async () => {
   process.env["MSB_QEMU"] = "/nonexistent";
   try {
@@ -105,6 +110,20 @@ test("images are removed unless they are needed, and pruned", async () => {
   await confirm("Prune");
   await page.getByText("No image was pulled yet").waitFor();
   assert.deepEqual(await Image.list(), []);
+});
+
+test("a sandbox is removed when that is confirmed, and whoever has no mouse goes on with the list", async () => {
+  await (await createSandboxDirectory(home, sandboxRecord("gone"))).release();
+  await goTo("");
+  await button("Remove gone").focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Escape");
+  await holds(`document.activeElement.ariaLabel === "Remove gone"`);
+  await page.keyboard.press("Enter");
+  await confirm("Remove");
+  await page.getByRole("row", { name: /^gone/ }).waitFor({ state: "detached" });
+  await holds(`document.activeElement.localName === "h1"`);
+  await assert.rejects(Sandbox.get("gone"), { code: "sandboxNotFound" });
 });
 
 test("volumes are removed, and pruned when that is confirmed", async () => {

@@ -95,8 +95,10 @@ function useKeptFocus(): { current: HTMLDivElement | null } {
   useLayoutEffect(() => {
     const element = group.current;
     return () => {
-      if (element?.contains(document.activeElement) === true)
-        document.querySelector<HTMLElement>("h1")?.focus();
+      if (element?.contains(document.activeElement) !== true) return;
+      // While a question is open, nothing else can have the focus.
+      element.querySelector("dialog")?.close();
+      document.querySelector<HTMLElement>("h1")?.focus();
     };
   }, []);
   return group;
