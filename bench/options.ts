@@ -12,6 +12,7 @@ export const partNames = [
   "images",
   "templates",
   "fork",
+  "dashboard",
 ] as const;
 
 export type PartName = (typeof partNames)[number];
@@ -28,7 +29,7 @@ const counts = {
   small: 10_000,
   /** mounts: files of the repository that git looks at. */
   tracked: 20_000,
-  /** network, tls: seconds of each run. */
+  /** network, tls: seconds of each run; dashboard: seven times as long. */
   seconds: 3,
   /** tls: MiB that go up, and down, while memory is watched. */
   transfer: 1024,
@@ -38,7 +39,7 @@ const counts = {
   cold: 5,
   /** templates, fork: sandboxes created at once; templates: one every now and then. */
   burst: 20,
-  /** templates: sandboxes alive together. */
+  /** templates, dashboard: sandboxes alive together. */
   alive: 100,
   /** templates: sandboxes that come and go. */
   loop: 500,

@@ -45,7 +45,8 @@ export async function measureAlive(report: Report, count: number): Promise<void>
   }
 }
 
-function reasonAgainst(count: number): string | null {
+/** Why so many cannot be started here; null: they can. */
+export function reasonAgainst(count: number): string | null {
   if (process.platform !== "linux") return "memory is looked up in /proc, which is not here";
   const needed = count * roomBytes;
   if (freemem() >= needed) return null;
@@ -54,7 +55,7 @@ function reasonAgainst(count: number): string | null {
 }
 
 /** As many at a time as there are processors. @returns from each call to its first output, ms */
-async function startAll(sandboxes: Sandbox[], count: number): Promise<number[]> {
+export async function startAll(sandboxes: Sandbox[], count: number): Promise<number[]> {
   const outputs: number[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {

@@ -5,6 +5,7 @@ import { isAccelerator } from "./accelerator.ts";
 import { BareGuest } from "./bare-guest.ts";
 import { measureCommandLine } from "./command-line.ts";
 import { measureConcurrency, measureRoundTrips, measureThroughput } from "./commands.ts";
+import { measureDashboard } from "./dashboard.ts";
 import { measureFiles } from "./files.ts";
 import { measureForks } from "./forks.ts";
 import { measureImages } from "./image.ts";
@@ -33,6 +34,7 @@ const parts: Readonly<Record<PartName, Part>> = {
   images: (report, { runs }) => measureImages(report, Math.max(1, Math.ceil(runs / 2))),
   templates: measureTemplates,
   fork: measureForks,
+  dashboard: (report, { alive, seconds }) => measureDashboard(report, alive, seconds * 7),
 };
 
 async function measureCommands(report: Report, { runs, mebibytes }: Counts): Promise<void> {
@@ -89,7 +91,9 @@ process.channel?.unref();
 process.env["MSB_TEMPLATES"] = "off";
 const facts = await findFacts();
 for (const name of options.parts) {
-  process.env["MSB_TEMPLATES"] = ["templates", "mounts", "network", "fork"].includes(name) ? "on" : "off";
+  process.env["MSB_TEMPLATES"] = ["templates", "mounts", "network", "fork", "dashboard"].includes(name)
+    ? "on"
+    : "off";
   try {
     await parts[name](report, options.counts);
   } catch (error) {

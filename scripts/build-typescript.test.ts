@@ -23,13 +23,14 @@ before(async () => {
     "cli/dispatch.ts",
     `import { one } from "../one.ts";
      import { three } from "./commands/host/mcp.ts";
+     import { dashboard } from "./commands/host/dashboard.ts";
      import { safeParse, string } from "valibot";
      export async function two(): Promise<number> {
        using scope = { [Symbol.dispose]: (): void => undefined };
        void scope;
        return (await import("../later.ts")).two;
      }
-     console.log(one, await two(), safeParse(string(), "x").success, await three());`,
+     console.log(one, await two(), safeParse(string(), "x").success, await three(), await dashboard());`,
   );
   await write(
     "cli/commands/host/mcp.ts",
@@ -38,6 +39,13 @@ before(async () => {
      }`,
   );
   await write("mcp/program.ts", "export const three = 3;\n");
+  await write(
+    "cli/commands/host/dashboard.ts",
+    `export async function dashboard(): Promise<string> {
+       return (await import("../../../dashboard/dashboard.ts")).dashboard;
+     }`,
+  );
+  await write("dashboard/dashboard.ts", `export const dashboard = "loaded later";\n`);
   await write("ssh/library.ts", "export const four = 4;\n");
   await write("require-node.ts", "export {};\n");
   await write("later.ts", `import { two as value } from "./api/index.ts";\nexport const two = value;\n`);
@@ -73,7 +81,7 @@ test("programs are made once, and run without their sources and packages", async
   assert.equal(await build(), false);
   await rm(join(root, "node_modules"));
   try {
-    assert.equal(run("cli/main.js"), "1 2 true 3\n");
+    assert.equal(run("cli/main.js"), "1 2 true 3 loaded later\n");
     assert.equal(run("supervisor/main.js"), "function\n");
   } finally {
     await symlink(join(REPOSITORY, "node_modules"), join(root, "node_modules"));
@@ -93,6 +101,12 @@ test("what starts the program does not contain it", async () => {
   assert.ok((await stat(join(dist, "cli/main.js"))).size < (await stat(join(dist, "cli/dispatch.js"))).size);
   assert.match(await readFile(join(dist, "supervisor/main.js"), "utf8"), /import\("\.\/program\.js"\)/);
   assert.doesNotMatch(await readFile(join(dist, "supervisor/main.js"), "utf8"), /connect/);
+});
+
+test("what only one command needs is in no file that others read", async () => {
+  const text = await readFile(join(dist, "cli/dispatch.js"), "utf8");
+  assert.match(text, /import\("\.\.\/dashboard\/dashboard\.js"\)/);
+  assert.doesNotMatch(text, /loaded later/);
 });
 
 test("the licences of packages are kept with their code", async () => {
@@ -117,5 +131,5 @@ test("a type error fails the build, and the next build does not take it for done
   await assert.rejects(build(), /failed/);
   await write("one.ts", "export const one: number = 2;\n");
   assert.equal(await build(), true);
-  assert.equal(run("cli/main.js"), "2 2 true 3\n");
+  assert.equal(run("cli/main.js"), "2 2 true 3 loaded later\n");
 });

@@ -25,6 +25,7 @@ const STARTERS: Readonly<Record<string, string>> = {
 /** What a command of the command line loads when it is asked for, by who loads it: its packages are large, and no other command is to read them. */
 const LATER: Readonly<Record<string, string>> = {
   "cli/commands/host/mcp.ts": "mcp/program.ts",
+  "cli/commands/host/dashboard.ts": "dashboard/dashboard.ts",
 };
 /** Says which Node is needed, where this one is too old. */
 const FIRST = "require-node.ts";

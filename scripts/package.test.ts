@@ -107,6 +107,7 @@ describe("the package", () => {
       "dist/supervisor/main.js",
       "dist/supervisor/program.js",
       "dist/index.d.ts",
+      "dist/dashboard/dashboard.js",
       "dist/dashboard/page/app.js",
       "dist/guest/x86_64/agent",
     ])

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type WebSocket } from "ws";
-import { ioError } from "../host/system-error.ts";
+import { IoError } from "../errors/index.ts";
 import { answerCall } from "./answer-call.ts";
 import { Assets } from "./assets.ts";
 import { failureOf, statusOf } from "./failure.ts";
@@ -21,6 +21,7 @@ export interface Dashboard extends AsyncDisposable {
 }
 
 const address = "127.0.0.1";
+const portHint = { hint: "Name another port (--port), above 1023 and free, or none: then one is chosen." };
 /** Of a message from the page, bytes: what is pasted into a terminal comes in one. */
 const longestMessage = 1 << 20;
 /** Pages, each with a few terminals. */
@@ -42,7 +43,8 @@ export async function serveDashboard(port = 0): Promise<Dashboard> {
     maxPayload: longestMessage,
     handleProtocols: () => subprotocol,
   });
-  const server = createServer((request, response) => {
+  // An upload may take as long as it takes.
+  const server = createServer({ requestTimeout: 0 }, (request, response) => {
     void answer(request, response, assets, token);
   });
   server.maxConnections = mostConnections;
@@ -51,7 +53,7 @@ export async function serveDashboard(port = 0): Promise<Dashboard> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
-      reject(ioError(`listen on ${address}:${String(port)}`, error));
+      reject(new IoError(`cannot listen on ${address}:${String(port)}: ${error.message}`, portHint));
     });
     server.listen(port, address, resolve);
   });

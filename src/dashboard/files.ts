@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Sandbox } from "../api/index.ts";
 import { InvalidConfigError } from "../errors/index.ts";
@@ -31,7 +32,7 @@ export async function answerFile(
         "Content-Disposition": "attachment",
       });
       for await (const chunk of stream) {
-        if (!response.write(chunk)) await drained(response, signal);
+        if (!response.write(chunk)) await once(response, "drain", { signal });
         signal.throwIfAborted();
       }
       response.end();
@@ -54,11 +55,4 @@ export async function answerFile(
     default:
       sendJson(response, 405, { code: "refused", message: "only GET and PUT are possible here", hint: "" });
   }
-}
-
-async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    response.once("drain", resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -59,10 +59,21 @@ export interface SandboxesNews {
   /** It is everything there is, and not only what is new. */
   readonly all: boolean;
   readonly rows: readonly SandboxRow[];
+  /** Why they cannot be listed just now; null: they can. */
+  readonly problem: Failure | null;
   /** Ids of those that are gone. */
   readonly gone: readonly string[];
   /** By id, oldest first. */
   readonly samples: Readonly<Record<string, readonly Sample[]>>;
+}
+
+/** How something that takes long goes on. */
+export interface Progress {
+  readonly text: string;
+  /** Of how much how much is done; null: nobody knows. */
+  readonly done: number | null;
+  readonly total: number | null;
+  readonly unit: "bytes" | "layers" | null;
 }
 
 export interface LogLine {
@@ -114,6 +125,8 @@ export interface Topics {
   readonly sandboxes: { readonly args: Readonly<Record<string, never>>; readonly news: SandboxesNews };
   readonly logs: { readonly args: { readonly name: string }; readonly news: LogNews };
   readonly network: { readonly args: { readonly name: string }; readonly news: readonly Decision[] };
+  /** Of a call: `id` is what the page has given it as `progress`. */
+  readonly progress: { readonly args: { readonly id: string }; readonly news: Progress };
 }
 export type Topic = keyof Topics;
 
@@ -159,6 +172,8 @@ export interface Listing {
 }
 
 export interface FilePreview {
+  /** It is a directory, to which a link leads: there is nothing to view. */
+  readonly isDirectory: boolean;
   readonly text: string | null;
   /** Bytes. */
   readonly size: number;
@@ -228,6 +243,13 @@ export interface NewSandbox {
   readonly env: Readonly<Record<string, string>>;
   readonly ports: readonly { readonly hostPort: number; readonly guestPort: number }[];
   readonly network: boolean;
+  /** Under what the page watches how it goes on: random, so that no two are the same. */
+  readonly progress: string;
+}
+
+/** What the user should know of a start that went well. */
+export interface Started {
+  readonly notices: readonly string[];
 }
 
 interface Named {
@@ -243,9 +265,9 @@ interface Call<Args, Result> {
 export interface Calls {
   /** Whether the token is right. */
   readonly "session.check": Call<Nothing, null>;
-  readonly "sandbox.create": Call<NewSandbox, null>;
+  readonly "sandbox.create": Call<NewSandbox, Started>;
   readonly "sandbox.get": Call<Named, SandboxView>;
-  readonly "sandbox.start": Call<Named, null>;
+  readonly "sandbox.start": Call<Named, Started>;
   readonly "sandbox.stop": Call<Named, null>;
   readonly "sandbox.kill": Call<Named, null>;
   readonly "sandbox.pause": Call<Named, null>;

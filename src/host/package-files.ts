@@ -48,6 +48,16 @@ export function fileServerProgram(): string {
   return join(packageDirectory(), fromSource ? "src/file-server/worker.ts" : "dist/file-server/worker.js");
 }
 
+/** What `msb mcp` runs. @throws as `packageDirectory` */
+export function mcpProgram(): string {
+  return join(packageDirectory(), fromSource ? "src/mcp/program.ts" : "dist/mcp/program.js");
+}
+
+/** What `msb dashboard` runs. @throws as `packageDirectory` */
+export function dashboardProgram(): string {
+  return join(packageDirectory(), fromSource ? "src/dashboard/dashboard.ts" : "dist/dashboard/dashboard.js");
+}
+
 /** The dashboard's page, as `npm run build` made it. @throws as `packageDirectory` */
 export function dashboardDirectory(): string {
   return join(packageDirectory(), "dist/dashboard/page");

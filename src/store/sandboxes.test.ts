@@ -11,13 +11,14 @@ import {
   SandboxReplacedError,
   SandboxStillRunningError,
 } from "../errors/index.ts";
+import { identifyProcess } from "../host/process/process-identity.ts";
 import { locateHome, prepareHome, socketPath, type Home } from "./home.ts";
-import { initialState } from "./state.ts";
+import { initialState, writeState } from "./state.ts";
 import type { SandboxRecord } from "./sandbox-record.ts";
+import { listSandboxes } from "./list-sandboxes.ts";
 import {
   createSandboxDirectory,
   findSandbox,
-  listSandboxes,
   lockStoppedSandbox,
   removeSandbox,
   sandboxPaths,
@@ -89,6 +90,31 @@ test("the newest first; of one moment, by name; what is no sandbox is passed ove
   const names = (await listSandboxes(home)).map((sandbox) => sandbox.record.name);
   assert.deepEqual(names, ["a", "b", "c"]);
   assert.deepEqual(await listSandboxes(locateHome({ MSB_HOME: join(directory, "none") })), []);
+});
+
+test("who lists again and again sees every change", async (t) => {
+  await create(record("kept", "2026-01-01T00:00:01.000Z"));
+  await create(record("changed"));
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() + 10_000 });
+  const list = async (): Promise<string[]> =>
+    (await listSandboxes(home)).map(
+      ({ record: { name }, status, state }) => `${name} ${status} ${state.detail}`,
+    );
+  for (let time = 0; time < 3; time++) assert.deepEqual(await list(), ["kept created ", "changed created "]);
+  const { state } = sandboxPaths(home, "changed");
+  const gone = { pid: process.pid, started: "before" };
+  await writeState(state, { ...initialState(), status: "running", supervisor: gone });
+  assert.deepEqual(await list(), ["kept created ", "changed crashed "], "its process is gone");
+  const alive = await identifyProcess(process.pid);
+  await writeState(state, { ...initialState(), status: "running", supervisor: alive });
+  for (let time = 0; time < 3; time++) assert.deepEqual(await list(), ["kept created ", "changed running "]);
+  await writeState(state, { ...initialState(), status: "stopped", detail: "by hand" });
+  assert.deepEqual(await list(), ["kept created ", "changed stopped by hand"]);
+  await removeSandbox(home, "changed", null);
+  await create(record("changed"));
+  assert.deepEqual(await list(), ["kept created ", "changed created "], "another one of the name");
+  await removeSandbox(home, "kept", null);
+  assert.deepEqual(await list(), ["changed created "]);
 });
 
 test("who holds the lock keeps others from starting and removing it", async () => {

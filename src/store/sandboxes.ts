@@ -168,17 +168,28 @@ export async function nameExists(home: Home, name: string): Promise<boolean> {
 const letGoMs = 2000;
 const letGoRetryMs = 5;
 
+/** How the two files of a sandbox are read that say what it is. */
+export interface SandboxReaders {
+  record(path: string): ReturnType<typeof readRecord>;
+  state(path: string): ReturnType<typeof readState>;
+}
+const fromDisk: SandboxReaders = { record: readRecord, state: readState };
+
 /** @throws SandboxNotFoundError, JsonError, IoError */
-export async function findSandbox(home: Home, name: string): Promise<FoundSandbox> {
+export async function findSandbox(
+  home: Home,
+  name: string,
+  readers: SandboxReaders = fromDisk,
+): Promise<FoundSandbox> {
   const paths = sandboxPaths(home, name);
-  const found = await readRecord(paths.config);
+  const found = await readers.record(paths.config);
   if (found === null) throw notFound(name);
   if (found.record.name !== name) {
     throw new JsonError(`${paths.config} belongs to the sandbox ${found.record.name}`, {
       hint: `A copied directory is no sandbox of its own: remove ${paths.directory}.`,
     });
   }
-  const { state, status } = await readStatus(paths);
+  const { state, status } = await readStatus(paths, readers);
   if (found.record.config.ephemeral && (status === "stopped" || status === "crashed")) {
     // Its supervisor was killed before it could remove it.
     await removeSandbox(home, name, found.record.id).catch(() => undefined);
@@ -224,35 +235,18 @@ async function isGivenUp(home: Home, { name, id }: SandboxRecord): Promise<boole
 }
 
 /** What a sandbox's record says, and how it is really. */
-async function readStatus(paths: SandboxPaths): Promise<{ state: SandboxState; status: SandboxStatus }> {
-  let state = (await readState(paths.state)) ?? initialState();
+async function readStatus(
+  paths: SandboxPaths,
+  readers: SandboxReaders,
+): Promise<{ state: SandboxState; status: SandboxStatus }> {
+  let state = (await readers.state(paths.state)) ?? initialState();
   let status = await actualStatus(state);
   if (status !== state.status) {
     // Its supervisor is gone. It may have recorded the end and left between the two looks; nothing changes after that.
-    state = (await readState(paths.state)) ?? initialState();
+    state = (await readers.state(paths.state)) ?? initialState();
     status = await actualStatus(state);
   }
   return { state, status };
-}
-
-/** All sandboxes, newest first. A directory that holds no readable sandbox is passed over. */
-export async function listSandboxes(home: Home): Promise<FoundSandbox[]> {
-  let names: string[];
-  try {
-    names = await readdir(home.sandboxes);
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return [];
-    throw ioError(`list ${home.sandboxes}`, error);
-  }
-  const found = await Promise.all(
-    names.filter((name) => !name.startsWith(".")).map((name) => findSandbox(home, name).catch(() => null)),
-  );
-  return found.filter((sandbox) => sandbox !== null).sort((a, b) => compareNewestFirst(a.record, b.record));
-}
-
-function compareNewestFirst(a: SandboxRecord, b: SandboxRecord): number {
-  if (a.createdAt !== b.createdAt) return a.createdAt < b.createdAt ? 1 : -1;
-  return a.name < b.name ? -1 : 1;
 }
 
 const stillRunningHints = {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -138,6 +138,33 @@ test("a page that is not understood is hung up on", async () => {
   }
 });
 
+test("sandboxes that cannot be listed are told of, and shown when they can", async () => {
+  process.env["MSB_HOME"] = join(home, "none");
+  mkdirSync(join(home, "none"));
+  writeFileSync(join(home, "none/sandboxes"), "no directory");
+  const socket = new WebSocket(
+    `ws://127.0.0.1:${String(dashboard.port)}/live`,
+    ["msb", `msb.token.${token}`],
+    { origin: `http://127.0.0.1:${String(dashboard.port)}` },
+  );
+  try {
+    await once(socket, "open");
+    const told = async (): Promise<unknown> => {
+      const [message] = (await once(socket, "message")) as [Buffer];
+      return JSON.parse(message.toString());
+    };
+    const first = told();
+    socket.send('{"watch":1,"topic":"sandboxes","args":{}}');
+    assert.partialDeepStrictEqual(await first, { news: { all: true, problem: { code: "io" } } });
+    const second = told();
+    process.env["MSB_HOME"] = home;
+    assert.partialDeepStrictEqual(await second, { news: { all: true, rows: [], problem: null } });
+  } finally {
+    process.env["MSB_HOME"] = home;
+    socket.terminate();
+  }
+});
+
 test("the page is small: at most 400 KB, compressed", async () => {
   let bytes = 0;
   for (const path of ["/", "/app.js", "/app.css", "/icon.svg"]) {
@@ -145,6 +172,14 @@ test("the page is small: at most 400 KB, compressed", async () => {
     bytes += gzipSync(await response.bytes()).length;
   }
   assert.ok(bytes > 10_000 && bytes <= 400_000, `${String(bytes)} bytes`);
+});
+
+test("a port that is taken is told of, with what to do", async () => {
+  await assert.rejects(serveDashboard(dashboard.port), {
+    code: "io",
+    message: /cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+    hint: /--port/,
+  });
 });
 
 test("msb dashboard prints its address, and ends when it is interrupted", async () => {

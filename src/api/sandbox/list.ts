@@ -1,7 +1,8 @@
 import { built } from "../../config/checks.ts";
 import { hasLabel } from "../../config/labels.ts";
 import { checkSandboxName } from "../../config/sandbox-name.ts";
-import { findSandbox, listSandboxes, type FoundSandbox } from "../../store/sandboxes.ts";
+import { listSandboxes } from "../../store/list-sandboxes.ts";
+import { findSandbox, type FoundSandbox } from "../../store/sandboxes.ts";
 import { isUp } from "../../config/enums.ts";
 import { locateHome, type Home } from "../../store/home.ts";
 import { Operation, type WaitOptions } from "../../host/operation.ts";

@@ -264,8 +264,6 @@ export class SandboxHandle extends SandboxLifecycle<Sandbox> {
   readonly id: string;
   /** What it was doing when it was looked up. */
   readonly status: SandboxStatus;
-  /** Its configuration as JSON. */
-  readonly configJson: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly #found: FoundSandbox;
@@ -277,13 +275,17 @@ export class SandboxHandle extends SandboxLifecycle<Sandbox> {
     this.name = found.record.name;
     this.id = found.record.id;
     this.status = found.status;
-    this.configJson = JSON.stringify(configOf(found.record));
     this.createdAt = new Date(found.record.createdAt);
     this.updatedAt = new Date(found.state.updatedAt);
   }
 
   protected override childOf(started: StartedSandbox): Sandbox {
     return startedOf(started, false);
+  }
+
+  /** Its configuration as JSON. */
+  get configJson(): string {
+    return JSON.stringify(this.config());
   }
 
   /** The accelerator of the latest run: `kvm`, `hvf` or `tcg`; null when it never ran. */

@@ -17,7 +17,8 @@ export type Diagnosis = readonly DiagnosisItem[];
 
 /**
  * Looks at everything on this host that a sandbox needs: QEMU, the accelerator and why, the guest kernel, the agent, the
- * home directory, disk space, limits, the families of addresses that lead outside, and whether guests can ping. Boots nothing.
+ * home directory, disk space, limits, the families of addresses that lead outside, whether guests can ping, and what jobs, events, SSH,
+ * MCP and the dashboard need. Boots nothing.
  *
  * @example
  * ```ts

@@ -5,7 +5,7 @@ import { findImageUses } from "../../image/store/uses.ts";
 import type { Home } from "../../store/home.ts";
 import { listMembers } from "../../store/pools/members.ts";
 import { poolNames, poolPaths } from "../../store/pools/pools.ts";
-import { listSandboxes } from "../../store/sandboxes.ts";
+import { listSandboxes } from "../../store/list-sandboxes.ts";
 import { listSnapshots } from "../../store/snapshots/snapshots.ts";
 import { listTemplates, pruneTemplates } from "../../store/templates/template-eviction.ts";
 import { homeUsage, type StorageKind } from "../../store/usage/home-usage.ts";

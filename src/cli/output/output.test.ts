@@ -85,6 +85,12 @@ test("an error is shown with its causes, once each, and its hint", () => {
   );
   const repeating = new RuntimeError("cannot write: ENOSPC: no space left on device", { cause });
   assert.equal(printedReport(repeating, stream), "error: cannot write: ENOSPC: no space left on device\n");
+  const ofAnotherBundle = Object.assign(new Error("no port"), {
+    code: "io",
+    hint: "Name another one.",
+    log: [],
+  });
+  assert.equal(printedReport(ofAnotherBundle, stream), "error: no port\n  → Name another one.\n");
   assert.equal(printedReport(new UsageError("bad", "Do it right"), stream), "error: bad\n  → Do it right\n");
   assert.equal(printedReport("text", stream), "error: text\n");
 });

@@ -39,7 +39,7 @@ export interface ReportContext {
 export function report(error: unknown, stream: OutputStream, context: ReportContext = {}): Styled {
   const block = errorBlock(describe(error, context), stream);
   if (context.stack !== true || !(error instanceof Error)) return block;
-  const log = error instanceof MicrosandboxError ? error.log.map((line) => `  ${line}\n`).join("") : "";
+  const log = isOwn(error) ? error.log.map((line) => `  ${line}\n`).join("") : "";
   return styled`${block}${log === "" ? "" : `what was done:\n${log}`}${error.stack ?? ""}\n`;
 }
 
@@ -71,7 +71,7 @@ function describe(error: unknown, context: ReportContext): ErrorBlock {
     };
   }
   if (error instanceof UsageError) return { text: error.message, hints: [error.hint] };
-  if (error instanceof MicrosandboxError) {
+  if (isOwn(error)) {
     return { text: error.message, causes: causesOf(error), hints: [error.hint] };
   }
   if (error instanceof Error) return { text: error.message, causes: causesOf(error) };
@@ -89,6 +89,17 @@ function describeBootFailure(error: BootStartError, context: ReportContext): Err
     excerpt: { title: "the guest's last words", lines: console },
     hints: [error.hint, logs],
   };
+}
+
+/** Also an error of a command that is in a bundle of its own, which has classes of its own (`scripts/bundle.ts`). */
+function isOwn(error: unknown): error is MicrosandboxError {
+  if (error instanceof MicrosandboxError) return true;
+  return (
+    error instanceof Error &&
+    "hint" in error &&
+    typeof error.hint === "string" &&
+    Array.isArray(Reflect.get(error, "log"))
+  );
 }
 
 /** The messages behind an error that say more than it says itself. */

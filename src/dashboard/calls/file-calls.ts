@@ -31,12 +31,15 @@ export const fileCalls: SomeCalls<"files.list" | "files.view"> = {
     args: place,
     run: ({ name, path }, signal) =>
       withFiles(name, async (fs) => {
+        const { kind } = await fs.stat(pathOf(path), { signal });
+        if (kind === "directory") return { isDirectory: true, text: null, size: 0, cut: false };
         await using stream = await fs.readStream(pathOf(path), { length: mostShown + 1, signal });
         const bytes = await stream.collect({ signal });
         const cut = bytes.length > mostShown;
         const shown = bytes.subarray(0, mostShown);
         const isText = !shown.includes(0) && (cut ? isUtf8(withoutLastCharacter(shown)) : isUtf8(shown));
         return {
+          isDirectory: false,
           text: isText ? shown.toString("utf8") : null,
           size: Math.max(stream.size, bytes.length),
           cut,

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { Sandbox } from "../../api/index.ts";
+import { CreationProgress } from "../live/progress.ts";
 import { rowOf } from "../rows.ts";
 import type { SandboxView } from "../wire.ts";
 import { name, named, type SomeCalls } from "./call.ts";
@@ -28,15 +29,22 @@ export const sandboxCalls: SomeCalls<
       env: v.record(v.string(), v.string()),
       ports: v.array(v.strictObject({ hostPort: port, guestPort: port })),
       network: v.boolean(),
+      progress: v.string(),
     }),
-    run: async ({ name, image, cpus, memoryMib, env, ports, network }) => {
+    run: async ({ name, image, cpus, memoryMib, env, ports, network, progress }) => {
+      const told = new CreationProgress(progress);
+      const notices: string[] = [];
       const builder = Sandbox.builder(name).image(image).envs(env);
       if (cpus !== null) builder.cpus(cpus);
       if (memoryMib !== null) builder.memory(memoryMib);
       for (const { hostPort, guestPort } of ports) builder.port(hostPort, guestPort);
       if (!network) builder.disableNetwork();
-      await leave(await builder.onNotice(() => undefined).createDetached());
-      return null;
+      builder
+        .onPullProgress((event) => told.pulled(event))
+        .onProgress((event) => told.started(event))
+        .onNotice((notice) => notices.push(notice));
+      await leave(await builder.createDetached());
+      return { notices };
     },
   },
   "sandbox.get": {
@@ -62,8 +70,9 @@ export const sandboxCalls: SomeCalls<
     args: named,
     run: async ({ name }) => {
       const handle = await Sandbox.get(name);
-      await leave(await handle.startDetached({ onNotice: () => undefined }));
-      return null;
+      const notices: string[] = [];
+      await leave(await handle.startDetached({ onNotice: (notice) => notices.push(notice) }));
+      return { notices };
     },
   },
   "sandbox.stop": { args: named, run: ({ name }) => act(name, (handle) => handle.stop()) },

@@ -5,13 +5,15 @@ import type { LiveAnswer, LiveRequest, Topic } from "../wire.ts";
 import { watchLogs } from "./log-feed.ts";
 import { watchNetwork } from "./network-feed.ts";
 import { Pace } from "./pace.ts";
+import { watchProgress } from "./progress.ts";
 import type { SandboxBoard } from "./sandbox-board.ts";
 
+const withId = v.strictObject({ id: v.string() });
 const named = v.strictObject({ name: v.string() });
 const request: v.GenericSchema<unknown, LiveRequest> = v.union([
   v.strictObject({
     watch: v.number(),
-    topic: v.picklist(["sandboxes", "logs", "network"]),
+    topic: v.picklist(["sandboxes", "logs", "network", "progress"]),
     args: v.unknown(),
   }),
   v.strictObject({ unwatch: v.number() }),
@@ -39,6 +41,7 @@ export function serveLive(socket: WebSocket, board: SandboxBoard): void {
     try {
       if (topic === "sandboxes") await board.watch(tell, signal);
       else if (topic === "logs") await watchLogs(v.parse(named, args), tell, signal);
+      else if (topic === "progress") await watchProgress(v.parse(withId, args), tell, signal);
       else await watchNetwork(v.parse(named, args), tell, signal);
       send({ id, end: null });
     } catch (error) {

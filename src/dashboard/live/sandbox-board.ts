@@ -1,6 +1,7 @@
 import { Sandbox, type SandboxHandle, type SandboxMetrics, type SandboxStatus } from "../../api/index.ts";
+import { failureOf } from "../failure.ts";
 import { rowOf } from "../rows.ts";
-import type { Sample, SandboxesNews, SandboxRow } from "../wire.ts";
+import type { Failure, Sample, SandboxesNews, SandboxRow } from "../wire.ts";
 import type { Tell } from "./feed.ts";
 
 /** How often the sandboxes are looked at, and their metrics taken, ms. */
@@ -35,6 +36,8 @@ interface Watcher {
 export class SandboxBoard implements Disposable {
   readonly #watched = new Map<string, Watched>();
   readonly #watchers = new Set<Watcher>();
+  /** Why the latest look has failed. */
+  #problem: Failure | null = null;
   #timer: NodeJS.Timeout | null = null;
   #isOver = false;
 
@@ -69,15 +72,14 @@ export class SandboxBoard implements Disposable {
     const begun = performance.now();
     // What stands here tells the others that somebody looks already.
     this.#timer = setTimeout(() => undefined, intervalMs);
-    const handles = await Sandbox.list().catch(() => null);
+    const found = await Sandbox.list().catch(failureOf);
     if (this.#watchers.size === 0 || this.#isOver) {
       this.#rest();
       return;
     }
-    if (handles !== null) {
-      const news = this.#newsOf(handles);
-      for (const watcher of this.#watchers) this.#tell(watcher, news);
-    }
+    const news = Array.isArray(found) ? this.#newsOf(found) : nothingNew;
+    this.#setProblem(Array.isArray(found) ? null : found);
+    for (const watcher of this.#watchers) this.#tell(watcher, news);
     const waitMs = Math.max(intervalMs / 10, intervalMs - (performance.now() - begun));
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.#look(), waitMs);
@@ -109,7 +111,13 @@ export class SandboxBoard implements Disposable {
       this.#watched.delete(id);
       gone.push(id);
     }
-    return { rows, gone, samples, all: false };
+    return { rows, gone, samples, all: false, problem: null };
+  }
+
+  #setProblem(problem: Failure | null): void {
+    const isNew = problem?.message !== this.#problem?.message;
+    this.#problem = problem;
+    if (isNew) for (const watcher of this.#watchers) watcher.isBehind = true;
   }
 
   #tell(watcher: Watcher, news: SandboxesNews): void {
@@ -135,6 +143,7 @@ export class SandboxBoard implements Disposable {
       gone,
       samples: Object.fromEntries(all.map(({ row, samples }) => [row.id, samples])),
       all: true,
+      problem: this.#problem,
     };
   }
 
@@ -171,7 +180,7 @@ export class SandboxBoard implements Disposable {
   }
 }
 
-const nothingNew: SandboxesNews = { rows: [], gone: [], samples: {}, all: false };
+const nothingNew: SandboxesNews = { rows: [], gone: [], samples: {}, all: false, problem: null };
 
 /** Whose processors may turn. */
 const measured: ReadonlySet<SandboxStatus> = new Set(["running", "draining", "paused"]);

@@ -114,7 +114,8 @@ function Refused(): VNode {
 function NoticeBar(): VNode {
   const told = useStore(notice);
   useEffect(() => {
-    if (told === null || told.isError) return undefined;
+    // What takes longer to read stays until it was read.
+    if (told === null || told.isError || told.hint !== "") return undefined;
     const timer = setTimeout(() => notice.set(null), 6000);
     return () => clearTimeout(timer);
   }, [told]);

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 
@@ -27,7 +28,8 @@ async function startedOnLinux(pid: number): Promise<string | null> {
   bootId ??= readFile("/proc/sys/kernel/random/boot_id", "utf8").then((text) => text.trim());
   let stat: string;
   try {
-    stat = await readFile(`/proc/${pid}/stat`, "utf8");
+    // No disk is behind it: it takes a fifth of what it takes to have another thread read it.
+    stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   } catch {
     return null;
   }

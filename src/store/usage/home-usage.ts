@@ -7,7 +7,7 @@ import { listMembers } from "../pools/members.ts";
 import { poolNames, poolPaths } from "../pools/pools.ts";
 import { readState } from "../state.ts";
 import { DiskTally } from "./disk-tally.ts";
-import { listSandboxes } from "../sandboxes.ts";
+import { listSandboxes } from "../list-sandboxes.ts";
 import { heldFiles } from "./held-memory.ts";
 import { memoryIn, realPath, sandboxFiles } from "./sandbox-usage.ts";
 

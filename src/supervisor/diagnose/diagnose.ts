@@ -13,6 +13,7 @@ import { guestDirectory } from "../../host/package-files.ts";
 import { prepareHome, type Home } from "../../store/home.ts";
 import { readGlobalConfig } from "../../store/global-config.ts";
 import { inspectCopies } from "./diagnose-copies.ts";
+import { inspectDoors } from "./diagnose-doors.ts";
 import { inspectNetwork } from "./diagnose-network.ts";
 import { inspectTemplates } from "./diagnose-templates.ts";
 import type { Finding } from "./finding.ts";
@@ -85,7 +86,10 @@ export async function diagnoseHost(home: Home): Promise<Finding[]> {
       findings.push(problem("templates", error));
     }
   }
-  findings.push(...(await inspectNetwork(kernel?.agentPath ?? null)));
+  findings.push(
+    ...(await inspectNetwork(kernel?.agentPath ?? null)),
+    ...(await inspectDoors(home, kernel?.agentPath ?? null)),
+  );
   findings.push(
     ...(await inspectDisk(home)),
     ...(await inspectCopies(home)),

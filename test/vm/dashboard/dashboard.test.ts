@@ -1,17 +1,17 @@
-/** The dashboard in a real browser: each view, each action, and what goes wrong meanwhile. All tests share one page. */
+/**
+ * The dashboard in a real browser: what is of sandboxes that run, and what goes wrong meanwhile. All tests share one page. What needs no
+ * machine is in `test/registry/dashboard-stored.test.ts`.
+ */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import type { Browser, Locator, Page } from "playwright-core";
 import { serveDashboard, type Dashboard } from "../../../src/dashboard/dashboard.ts";
-import { Sandbox, Snapshot, Volume } from "../../../src/index.ts";
+import { Sandbox, Snapshot } from "../../../src/index.ts";
 import { smallMemory } from "../lifecycle-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
-import { obstacles, startBrowser, watchFaults } from "./browser-support.ts";
+import { obstacles, paleTexts, startBrowser, watchFaults } from "../../support/browser.ts";
 
 export const needs: Needs = ["running", "browser"];
 
@@ -94,7 +94,11 @@ test("a sandbox is created, paused, resumed, stopped, started, forked and remove
   await button("Pause made").waitFor();
   const made = await (await Sandbox.get("made")).connect();
   assert.equal((await made.shell("echo $GREETING")).stdout(), "hello\n");
-  await button("Pause made").click();
+  // Whoever has no mouse stays where he was.
+  await button("Pause made").focus();
+  await page.keyboard.press("Enter");
+  await button("Resume made").waitFor();
+  await holds(`document.activeElement.closest("[role=group]")?.ariaLabel === "Actions for made"`);
   await button("Resume made").click();
   await button("Fork made").click();
   await page.getByRole("dialog").getByLabel("Name").fill("child");
@@ -109,6 +113,7 @@ test("a sandbox is created, paused, resumed, stopped, started, forked and remove
   await button("Remove child").click();
   await confirm("Remove");
   await page.getByRole("row", { name: /^child/ }).waitFor({ state: "detached" });
+  await holds(`document.activeElement.localName === "h1"`);
   await button("Stop made").click();
   await confirm("Stop");
   await status("made", "stopped");
@@ -157,6 +162,7 @@ test("files are browsed, viewed, uploaded and downloaded, whatever they are call
   await sandbox.fs().mkdir("/root/files/below");
   await sandbox.fs().write(`/root/files/${evil}`, "<script>alert(4)</script>\n");
   await sandbox.fs().write(Buffer.from("/root/files/\xff\xfe", "latin1"), "not UTF-8\n");
+  await sandbox.shell("ln -s below /root/files/link; mkfifo /root/files/pipe");
   await sandbox.fs().write("/root/files/bytes", Buffer.from([0, 1, 2, 255]));
   await goTo("sandbox", "shown", "files");
   await page.getByLabel("Directory").fill("/root/files");
@@ -167,10 +173,16 @@ test("files are browsed, viewed, uploaded and downloaded, whatever they are call
   await page.getByText("not UTF-8").waitFor();
   await button("bytes").click();
   await page.getByText("These are no characters.").waitFor();
+  await page.getByRole("rowheader", { name: "pipe", exact: true }).waitFor();
+  assert.equal(await button("pipe").count(), 0, "nothing would come of it");
   const downloading = page.waitForEvent("download");
   await button("Download bytes").click();
   const downloaded = await (await downloading).path();
   assert.deepEqual(await readFile(downloaded), Buffer.from([0, 1, 2, 255]));
+  await button("link").click();
+  await page.getByText("What is in /root/files/link").waitFor({ state: "attached" });
+  await page.getByText("This directory is empty.").waitFor();
+  await button("Up").click();
   await button("below/").click();
   await page.getByText("What is in /root/files/below").waitFor({ state: "attached" });
   const content = Buffer.alloc(3_000_000, "upload");
@@ -235,46 +247,18 @@ test("snapshots are made, stand in the tree, and are removed", async () => {
   assert.deepEqual(await Snapshot.list(), []);
 });
 
-test("settings, images, volumes, templates and storage are shown, and pruned when that is confirmed", async () => {
+test("settings, templates and storage are shown", async () => {
   await goTo("sandbox", "shown", "settings");
   await page.getByText("Memory mib").waitFor();
   await page.getByText(String(smallMemory), { exact: true }).waitFor();
-  await goTo("images");
-  await page.getByText("No image was pulled yet").waitFor();
-  await button("Prune images").click();
-  await confirm("Prune");
-  await Volume.create({ name: "one" });
-  await Volume.create({ name: "two" });
-  await goTo("volumes");
-  await button("Remove one").click();
-  await confirm("Remove");
-  await page.getByRole("row", { name: /^one/ }).waitFor({ state: "detached" });
-  await button("Prune volumes").click();
-  await button("Cancel").click();
-  assert.equal((await Volume.list()).length, 1, "it was not confirmed");
-  await button("Prune volumes").click();
-  await confirm("Prune");
-  await page.getByText("There are no named volumes.").waitFor();
-  assert.deepEqual(await Volume.list(), []);
   await goTo("templates");
   await page.getByRole("row").filter({ hasText: "ready" }).first().waitFor();
   await goTo("storage");
   await page.getByRole("row", { name: /^sandboxes 2 2/ }).waitFor();
-  await button("Prune").click();
-  await page
-    .getByRole("dialog")
-    .getByText(/would be/)
-    .waitFor();
-  await button("Cancel").click();
 });
 
 const everyPlace = [
   [],
-  ["tree"],
-  ["images"],
-  ["volumes"],
-  ["templates"],
-  ["storage"],
   ...["overview", "terminal", "logs", "files", "network", "tree", "settings"].map((tab) => [
     "sandbox",
     "shown",
@@ -289,6 +273,10 @@ test("every view can be used by keyboard and ear, and fits on a screen of 375 px
     await page.locator("h1").waitFor();
     await holds(`!document.querySelector("main").textContent.includes("Loading…")`);
     assert.deepEqual(await obstacles(page), [], parts.join("/"));
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
+      assert.deepEqual(await paleTexts(page), [], `${parts.join("/")} ${colorScheme}`);
+    }
     // Whoever came by a link begins with the heading.
     await holds("document.activeElement.closest('h1, .xterm') !== null");
   }
@@ -304,8 +292,8 @@ test("every view can be used by keyboard and ear, and fits on a screen of 375 px
 test("what is looked at may die, be started again, and be gone", async () => {
   await goTo("sandbox", "made", "terminal");
   await page.locator(".xterm-rows").filter({ hasText: "#" }).waitFor();
-  const handle = await Sandbox.get("made");
-  await handle.kill();
+  await button("Kill made").click();
+  await confirm("Kill");
   await page
     .getByRole("status")
     .filter({ hasText: /crashed|stopped/ })
@@ -320,61 +308,6 @@ test("what is looked at may die, be started again, and be gone", async () => {
   await page.getByRole("img", { name: /^Processor of the last minutes/ }).waitFor();
   await (await Sandbox.get("made")).destroy();
   await page.getByText("This sandbox is not there, or not any more.").waitFor();
-});
-
-test("a wrong token shows nothing", async () => {
-  const context = await browser.newContext();
-  try {
-    const stranger = await context.newPage();
-    for (const url of [
-      dashboard.url.replace(/token=.{8}/, "token=AAAAAAAA"),
-      new URL("/", dashboard.url).href,
-    ]) {
-      await stranger.goto("about:blank");
-      await stranger.goto(url);
-      await stranger.getByText("The token is missing or wrong.").waitFor({ timeout: patience });
-      assert.equal(await stranger.getByText("shown").count(), 0);
-    }
-  } finally {
-    await context.close();
-  }
-});
-
-test("a page of another origin gets nothing, though it knows the token", async () => {
-  const server = createServer((_, response) => {
-    response.setHeader("Content-Type", "text/html");
-    response.end("<!doctype html><title>other</title>");
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const context = await browser.newContext();
-  try {
-    const other = await context.newPage();
-    await other.goto(`http://127.0.0.1:${String((server.address() as AddressInfo).port)}/`);
-    const token = dashboard.url.split("#token=")[1] ?? "";
-    const base = `http://127.0.0.1:${String(dashboard.port)}`;
-    const results = await other.evaluate<unknown>(`(async () => {
-      const call = (options) => fetch("${base}/api/sandbox.kill", { method: "POST", body: '{"name":"shown"}', ...options })
-        .then((response) => response.type, () => "refused");
-      const headers = { Authorization: "Bearer ${token}" };
-      const open = new Promise((resolve) => {
-        const socket = new WebSocket("${base.replace("http", "ws")}/live", ["msb", "msb.token.${token}"]);
-        socket.onopen = () => resolve("open");
-        socket.onerror = () => resolve("refused");
-      });
-      const framed = new Promise((resolve) => {
-        const frame = document.createElement("iframe");
-        frame.src = "${base}/";
-        frame.onload = () => { try { resolve(frame.contentDocument === null ? "kept out" : "open"); } catch { resolve("kept out"); } };
-        document.body.append(frame);
-      });
-      return [await call({ headers }), await call({ headers, mode: "no-cors" }), await open, await framed];
-    })()`);
-    assert.deepEqual(results, ["refused", "refused", "refused", "kept out"]);
-    assert.equal((await Sandbox.get("shown")).status, "running");
-  } finally {
-    await context.close();
-    server.close();
-  }
 });
 
 test("a server that ends is told of, and nothing of a guest's has ever run in the page", async () => {

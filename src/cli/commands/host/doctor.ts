@@ -19,7 +19,7 @@ export const doctor = defineCommand({
   aliases: ["check"],
   summary: "Check whether sandboxes can run on this computer, and say what to do if not",
   details:
-    "Looks at QEMU, the accelerator, the guest's kernel and agent, the state directory, limits and settings, the network and pings of guests. Exits with 1 when something keeps sandboxes from running.",
+    "Looks at QEMU, the accelerator, the guest's kernel and agent, the state directory, limits and settings, the network and pings of guests, and what jobs, events, SSH, MCP and the dashboard need. Exits with 1 when something keeps sandboxes from running.",
   examples: ["msb doctor", "msb doctor --format json"],
   options: { format: formatOption },
   run: async ({ options }) => {

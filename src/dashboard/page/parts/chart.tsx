@@ -2,10 +2,12 @@ import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import Plot from "uplot";
 import type { Sample } from "../../wire.ts";
-import { time } from "./format.ts";
+import { minute } from "./format.ts";
 
 export interface Line {
   readonly label: string;
+  /** The newest, in words, where there is more than one line. */
+  readonly now?: string;
   readonly of: (sample: Sample) => number;
 }
 
@@ -60,7 +62,17 @@ export function Chart({ title, now, samples, lines, text, least }: ChartProps): 
     <figure class="chart">
       <figcaption>
         <span>{title}</span>
-        <strong>{now}</strong>
+        {lines.length === 1 ? (
+          <strong>{now}</strong>
+        ) : (
+          <span class="key">
+            {lines.map((line, index) => (
+              <strong key={line.label} class={index === 0 ? "first" : "second"}>
+                {line.now}
+              </strong>
+            ))}
+          </span>
+        )}
       </figcaption>
       <div ref={place} role="img" aria-label={`${title} of the last minutes; now ${now}`} />
     </figure>
@@ -88,6 +100,8 @@ function makePlot(
     {
       width: Math.max(1, element.clientWidth),
       height,
+      // Beside the newest there is room for half of a label.
+      padding: [null, 30, null, null],
       legend: { show: false },
       cursor: { show: false },
       scales: {
@@ -95,7 +109,13 @@ function makePlot(
         y: { range: (_plot, _low, high) => [0, Math.max(least, high * 1.1)] },
       },
       axes: [
-        { ...axis, space: 90, size: 28, values: (_plot, values) => values.map((at) => time(at * 1000)) },
+        {
+          ...axis,
+          space: 60,
+          size: 28,
+          incrs: [60],
+          values: (_plot, values) => values.map((at) => minute(at * 1000)),
+        },
         { ...axis, size: 76, space: 30, incrs: steps, values: (_plot, values) => values.map(text) },
       ],
       series: [

@@ -19,14 +19,20 @@ export function rate(bytesPerSecond: number): string {
 
 /** `12.5 %` */
 export function percent(value: number): string {
-  return `${value < 10 ? value.toFixed(1) : String(Math.round(value))} %`;
+  return `${value > 0 && value < 10 ? value.toFixed(1) : String(Math.round(value))} %`;
 }
 
 const dates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const minutes = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const times = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
 export function date(ms: number | null): string {
   return ms === null ? "–" : dates.format(ms);
+}
+
+/** `11:35 PM`, as it is written here. */
+export function minute(ms: number): string {
+  return minutes.format(ms);
 }
 
 /** Of today or lately: without the day. */

@@ -1,5 +1,5 @@
 import { useEffect } from "preact/hooks";
-import type { Sample, SandboxesNews, SandboxRow } from "../../wire.ts";
+import type { Failure, Sample, SandboxesNews, SandboxRow } from "../../wire.ts";
 import { watch } from "./live.ts";
 import { Store, useStore } from "./store.ts";
 
@@ -14,6 +14,8 @@ const mostSamples = 180;
 
 /** Ids, newest sandbox first; null: not known yet. */
 export const order: Store<readonly string[] | null> = new Store<readonly string[] | null>(null);
+/** Why they cannot be listed just now. */
+export const problem: Store<Failure | null> = new Store<Failure | null>(null);
 const entries = new Map<string, Store<Entry>>();
 
 /** Begins to follow all sandboxes, for as long as the page lives. */
@@ -29,7 +31,8 @@ export function followSandboxes(): void {
   );
 }
 
-function take({ rows, gone, samples, all }: SandboxesNews): void {
+function take({ rows, gone, samples, all, problem: why }: SandboxesNews): void {
+  if (all) problem.set(why);
   const known = new Set(rows.map(({ id }) => id));
   for (const row of rows) {
     const entry = entries.get(row.id);

@@ -74,9 +74,9 @@ export function complain(error: unknown): void {
   notice.set({ isError: true, text: message, hint });
 }
 
-/** Tells that something was done. */
-export function tell(text: string): void {
-  notice.set({ isError: false, text, hint: "" });
+/** Tells that something was done, and what is to be known of it. */
+export function tell(text: string, notices: readonly string[] = []): void {
+  notice.set({ isError: false, text, hint: notices.join("\n") });
 }
 
 export function failureOf(error: unknown): Failure {

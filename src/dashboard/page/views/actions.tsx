@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { CallName, SandboxRow } from "../../wire.ts";
 import { call, complain, tell } from "../state/call.ts";
 import { go } from "../state/route.ts";
@@ -15,9 +15,9 @@ const possible: Readonly<Record<string, readonly Action[]>> = {
   crashed: ["start", "snapshot", "remove"],
   suspended: ["start", "remove"],
   starting: ["kill"],
-  running: ["stop", "pause", "fork", "snapshot", "remove"],
+  running: ["stop", "pause", "fork", "snapshot", "kill", "remove"],
   draining: ["stop", "kill", "remove"],
-  paused: ["resume", "stop", "fork", "remove"],
+  paused: ["resume", "stop", "fork", "kill", "remove"],
 };
 
 const titles: Readonly<Record<Action, string>> = {
@@ -42,11 +42,12 @@ export function Actions({ row, short }: ActionsProps): VNode {
   const { name, status } = row;
   const [busy, setBusy] = useState<Action | null>(null);
   const [asked, setAsked] = useState<Action | null>(null);
+  const group = useKeptFocus();
   const now = async (action: "start" | "pause" | "resume"): Promise<void> => {
     setBusy(action);
     try {
-      await call(`sandbox.${action}`, { name });
-      tell(`${titles[action]}: ${name} – done`);
+      const result = await call(`sandbox.${action}`, { name });
+      tell(`${titles[action]}: ${name} – done`, result?.notices);
     } catch (error) {
       complain(error);
     } finally {
@@ -54,6 +55,7 @@ export function Actions({ row, short }: ActionsProps): VNode {
     }
   };
   const choose = (action: Action): void => {
+    if (busy !== null) return;
     if (action === "start" || action === "pause" || action === "resume") void now(action);
     else setAsked(action);
   };
@@ -61,13 +63,13 @@ export function Actions({ row, short }: ActionsProps): VNode {
     (action) => short !== true || !(action === "snapshot" || action === "kill"),
   );
   return (
-    <div class="buttons" role="group" aria-label={`Actions for ${name}`}>
+    <div ref={group} class="buttons" role="group" aria-label={`Actions for ${name}`}>
       {actions.map((action) => (
         <button
           key={action}
           type="button"
-          class={action === "remove" ? "danger" : ""}
-          disabled={busy !== null}
+          class={action === "remove" || action === "kill" ? "danger" : ""}
+          aria-disabled={busy !== null}
           aria-label={`${titles[action]} ${name}`}
           onClick={() => choose(action)}
         >
@@ -77,6 +79,29 @@ export function Actions({ row, short }: ActionsProps): VNode {
       {asked !== null && <Question action={asked} name={name} onClose={() => setAsked(null)} />}
     </div>
   );
+}
+
+/**
+ * What can be done is another thing after each action, and after a removal nothing is left: the focus stays near, where whoever has no mouse
+ * goes on.
+ */
+function useKeptFocus(): { current: HTMLDivElement | null } {
+  const group = useRef<HTMLDivElement>(null);
+  const hadFocus = group.current?.contains(document.activeElement) === true;
+  useLayoutEffect(() => {
+    if (hadFocus && group.current?.contains(document.activeElement) !== true)
+      group.current?.querySelector("button")?.focus();
+  });
+  useLayoutEffect(() => {
+    const element = group.current;
+    return () => {
+      if (element?.contains(document.activeElement) !== true) return;
+      // While a question is open, nothing else can have the focus.
+      element.querySelector("dialog")?.close();
+      document.querySelector<HTMLElement>("h1")?.focus();
+    };
+  }, []);
+  return group;
 }
 
 interface QuestionProps {

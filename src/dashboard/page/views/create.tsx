@@ -1,14 +1,19 @@
 import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import type { Progress } from "../../wire.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Check, Field, Lines } from "../parts/field.tsx";
 import { formText } from "../parts/form-text.ts";
+import { bytes } from "../parts/format.ts";
 import { useCall } from "../parts/loaded.tsx";
 import { call, CallError, tell } from "../state/call.ts";
+import { watch } from "../state/live.ts";
 import { go } from "../state/route.ts";
 
 /** Asks what a new sandbox is to be. */
 export function Create({ onClose }: { readonly onClose: () => void }): VNode {
   const images = useCall("images.list", {});
+  const [progress, setProgress] = useState<Progress | null>(null);
   const known = ["localhost/base", ...(images.value ?? []).map(({ reference }) => reference)];
   return (
     <Dialog
@@ -17,7 +22,9 @@ export function Create({ onClose }: { readonly onClose: () => void }): VNode {
       onClose={onClose}
       onAction={async (form) => {
         const name = formText(form, "name");
-        await call("sandbox.create", {
+        const id = crypto.randomUUID();
+        const end = watch("progress", { id }, { begin: () => undefined, news: setProgress });
+        const creation = call("sandbox.create", {
           name,
           image: formText(form, "image"),
           cpus: number(form, "cpus"),
@@ -25,8 +32,13 @@ export function Create({ onClose }: { readonly onClose: () => void }): VNode {
           env: Object.fromEntries(lines(form, "env").map(pair)),
           ports: lines(form, "ports").map(port),
           network: form.get("network") !== null,
+          progress: id,
         });
-        tell(`${name} runs`);
+        const { notices } = await creation.finally(() => {
+          end();
+          setProgress(null);
+        });
+        tell(`${name} runs`, notices);
         go("sandbox", name);
       }}
     >
@@ -52,7 +64,26 @@ export function Create({ onClose }: { readonly onClose: () => void }): VNode {
       <Check name="network" checked>
         With a network
       </Check>
+      {progress !== null && <Going progress={progress} />}
     </Dialog>
+  );
+}
+
+/** How the creation goes on. What counts up is not read out each time. */
+function Going({ progress: { text, done, total, unit } }: { readonly progress: Progress }): VNode {
+  const counted = (value: number): string => (unit === "bytes" ? bytes(value) : String(value));
+  return (
+    <div class="progress">
+      <span role="status">{text}</span>{" "}
+      {done !== null && (
+        <span class="muted">
+          {counted(done)}
+          {total === null ? "" : ` of ${counted(total)}`}
+          {unit === "layers" ? " layers" : ""}
+        </span>
+      )}
+      <progress aria-label={text} {...(done === null || total === null ? {} : { value: done, max: total })} />
+    </div>
   );
 }
 

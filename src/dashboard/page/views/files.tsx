@@ -32,7 +32,9 @@ function Browser({ sandbox }: { readonly sandbox: string }): VNode {
       return;
     }
     try {
-      setViewed({ file, preview: await call("files.view", { name: sandbox, path: file.path }) });
+      const preview = await call("files.view", { name: sandbox, path: file.path });
+      setViewed(preview.isDirectory ? null : { file, preview });
+      if (preview.isDirectory) setPath(file.path);
     } catch (error) {
       complain(error);
     }
@@ -109,10 +111,14 @@ function Browser({ sandbox }: { readonly sandbox: string }): VNode {
             {listing.value.entries.map((file) => (
               <tr key={file.path}>
                 <th scope="row" data-label="Name">
-                  <button type="button" class={`link ${file.kind}`} onClick={() => void open(file)}>
-                    {plain(file.name)}
-                    {file.kind === "directory" ? "/" : ""}
-                  </button>
+                  {file.kind === "other" ? (
+                    plain(file.name)
+                  ) : (
+                    <button type="button" class={`link ${file.kind}`} onClick={() => void open(file)}>
+                      {plain(file.name)}
+                      {file.kind === "directory" ? "/" : ""}
+                    </button>
+                  )}
                   {file.target !== null && <span class="under">→ {plain(file.target)}</span>}
                 </th>
                 <td data-label="Size" class="number">
@@ -138,6 +144,7 @@ function Browser({ sandbox }: { readonly sandbox: string }): VNode {
           </tbody>
         </table>
       )}
+      {listing.value?.entries.length === 0 && <p class="empty">This directory is empty.</p>}
       {listing.value !== null && listing.value.more > 0 && (
         <p class="muted">And {String(listing.value.more)} more.</p>
       )}

@@ -40,8 +40,8 @@ export function Overview({ entry: { row, samples } }: { readonly entry: Entry })
             now={`${rate(last.diskRead)} read, ${rate(last.diskWrite)} written`}
             samples={samples}
             lines={[
-              { label: "read", of: ({ diskRead }) => diskRead },
-              { label: "written", of: ({ diskWrite }) => diskWrite },
+              { label: "read", now: `${rate(last.diskRead)} read`, of: ({ diskRead }) => diskRead },
+              { label: "written", now: `${rate(last.diskWrite)} written`, of: ({ diskWrite }) => diskWrite },
             ]}
             text={rate}
             least={1 << 20}
@@ -51,8 +51,8 @@ export function Overview({ entry: { row, samples } }: { readonly entry: Entry })
             now={`${rate(last.netIn)} in, ${rate(last.netOut)} out`}
             samples={samples}
             lines={[
-              { label: "in", of: ({ netIn }) => netIn },
-              { label: "out", of: ({ netOut }) => netOut },
+              { label: "in", now: `${rate(last.netIn)} in`, of: ({ netIn }) => netIn },
+              { label: "out", now: `${rate(last.netOut)} out`, of: ({ netOut }) => netOut },
             ]}
             text={rate}
             least={1 << 16}

@@ -1,10 +1,11 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Sample } from "../../wire.ts";
+import { Problem } from "../parts/dialog.tsx";
 import { bytes, percent, rate } from "../parts/format.ts";
 import { Sparkline } from "../parts/sparkline.tsx";
 import { StatusMark } from "../parts/status.tsx";
-import { entryOf, order, useTitle, type Entry } from "../state/board.ts";
+import { entryOf, order, problem, useTitle, type Entry } from "../state/board.ts";
 import { to } from "../state/route.ts";
 import { useStore, type Store } from "../state/store.ts";
 import { Actions } from "./actions.tsx";
@@ -14,6 +15,7 @@ import { Create } from "./create.tsx";
 export function SandboxList(): VNode {
   useTitle("Sandboxes");
   const ids = useStore(order);
+  const why = useStore(problem);
   const [isCreating, setCreating] = useState(false);
   const [filter, setFilter] = useState("");
   const wanted = filter.trim().toLowerCase();
@@ -36,10 +38,11 @@ export function SandboxList(): VNode {
           New sandbox
         </button>
       </div>
+      {why !== null && <Problem failure={why} />}
       {ids === null ? (
         <p class="muted">Loading…</p>
       ) : ids.length === 0 ? (
-        <p class="empty">There are no sandboxes yet. Make one here, or with “msb run”.</p>
+        why === null && <p class="empty">There are no sandboxes yet. Make one here, or with “msb run”.</p>
       ) : (
         <table class="cards sandboxes">
           <caption class="unseen">

@@ -108,6 +108,9 @@ function Shell({ sandbox, forReader, onLeave, onEnd }: ShellProps): VNode {
     const send = (data: string | Uint8Array<ArrayBuffer>): void => {
       if (socket.readyState === WebSocket.OPEN) socket.send(data);
     };
+    const sendTyped = (bytes: Uint8Array<ArrayBuffer>): void => {
+      for (let at = 0; at < bytes.length; at += longestPiece) send(bytes.subarray(at, at + longestPiece));
+    };
     socket.onopen = () => {
       send(JSON.stringify({ sandbox, rows: terminal.rows, cols: terminal.cols }));
       terminal.focus();
@@ -121,8 +124,8 @@ function Shell({ sandbox, forReader, onLeave, onEnd }: ShellProps): VNode {
       terminal.options.disableStdin = true;
       if (element.isConnected) onEnd(last !== null ? ("error" in last ? last.error : null) : lost);
     };
-    terminal.onData((text) => send(encoder.encode(text)));
-    terminal.onBinary((text) => send(Uint8Array.from(text, (character) => character.charCodeAt(0))));
+    terminal.onData((text) => sendTyped(encoder.encode(text)));
+    terminal.onBinary((text) => sendTyped(Uint8Array.from(text, (character) => character.charCodeAt(0))));
     terminal.onResize(({ rows, cols }) => send(JSON.stringify({ rows, cols })));
     const resized = new ResizeObserver(() => fit.fit());
     resized.observe(element);
@@ -136,6 +139,9 @@ function Shell({ sandbox, forReader, onLeave, onEnd }: ShellProps): VNode {
   }, []);
   return <div ref={place} class="shell" />;
 }
+
+/** What is pasted may be longer than a message may be, bytes. */
+const longestPiece = 1 << 16;
 
 const lost: Failure = { code: "lost", message: "the connection to the terminal has ended", hint: "" };
 

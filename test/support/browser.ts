@@ -12,7 +12,10 @@ export async function startBrowser(): Promise<Browser> {
     executablePath,
     // Chromium does not run as root with its own sandbox, and the pages here are ours.
     chromiumSandbox: process.getuid?.() !== 0,
-    args: ["--disable-gpu", "--disable-background-networking"],
+    args: [
+      ...["--disable-gpu", "--disable-background-networking"],
+      "--host-resolver-rules=MAP rebound.example 127.0.0.1",
+    ],
   });
 }
 
@@ -60,4 +63,35 @@ const lookForObstacles = `(() => {
   const { scrollWidth, clientWidth } = document.documentElement;
   if (scrollWidth > clientWidth) found.push(scrollWidth + " px wide on a screen of " + clientWidth);
   return found;
+})()`;
+
+/** Texts that are hard to read on what is behind them: WCAG 2.2, 1.4.3, wants a contrast of 4.5. What cannot be used now may be pale. */
+export async function paleTexts(page: Page): Promise<string[]> {
+  return await page.evaluate<string[]>(lookForPaleTexts);
+}
+
+// Runs in the page. The canvas lays one colour over another as the page does.
+const lookForPaleTexts = `(() => {
+  const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  const lay = (colour) => {
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = [...context.getImageData(0, 0, 1, 1).data].map((value) => {
+      const part = value / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const found = new Set();
+  for (const element of document.body.querySelectorAll("*")) {
+    const text = [...element.childNodes].filter(({ nodeType }) => nodeType === 3).map(({ data }) => data.trim()).join("");
+    if (text === "" || !element.checkVisibility() || element.closest(".xterm, .unseen, :disabled, [aria-disabled=true], option") !== null) continue;
+    const layers = [];
+    for (let each = element; each !== null; each = each.parentElement) layers.unshift(getComputedStyle(each).backgroundColor);
+    const behind = ["white", ...layers].map(lay).at(-1);
+    const front = lay(getComputedStyle(element).color);
+    const contrast = (Math.max(behind, front) + 0.05) / (Math.min(behind, front) + 0.05);
+    if (contrast < 4.5) found.add(text.slice(0, 40) + ": " + contrast.toFixed(1));
+  }
+  return [...found];
 })()`;
