@@ -41,17 +41,17 @@ test("what a tool has done is one text with JSON", () => {
 test("failures say what they are, what to do, and whether to try again", () => {
   const cases = [
     [
-      new SandboxNotFoundError("no sandbox x", { hint: "Look." }),
+      new SandboxNotFoundError("no sandbox x", { hint: 'See "msb ls".' }),
       {
         code: "operation_failed",
         message: "no sandbox x",
-        hint: "Look.",
+        hint: "sandbox_list has those that there are; sandbox_create makes one.",
         details: { error: "sandboxNotFound" },
       },
     ],
     [
-      new InvalidConfigError("bad"),
-      { code: "invalid_input", message: "bad", details: { error: "invalidConfig" } },
+      new InvalidConfigError("bad", { hint: "Do better." }),
+      { code: "invalid_input", message: "bad", hint: "Do better.", details: { error: "invalidConfig" } },
     ],
     [
       new HttpError("down"),

@@ -1,4 +1,5 @@
 import { ExecTimeoutError, MicrosandboxError, type MicrosandboxErrorCode } from "../../errors/index.ts";
+import { agentHints } from "./agent-hints.ts";
 
 /** What went wrong, in a word that an agent can decide by. `error.details.error` has the package's own code beside it. */
 export type ToolFailureCode =
@@ -48,7 +49,8 @@ export function failureOf(error: unknown, cancelled: boolean): ToolFailure {
 }
 
 function failureOfOwn(error: MicrosandboxError): ToolFailure {
-  const { code, message, hint } = error;
+  const { code, message } = error;
+  const hint = agentHints[code] ?? error.hint;
   const fields = error instanceof ExecTimeoutError ? { timeoutMs: error.timeoutMs } : error.details;
   return {
     code: codeOf(code),

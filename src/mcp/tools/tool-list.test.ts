@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { agentHints } from "../call/agent-hints.ts";
 import { ToolError } from "../call/tool-failure.ts";
 import type { Tool, ToolCall } from "../call/tool.ts";
 import { mcpSettings } from "../mcp-settings.ts";
@@ -165,4 +166,12 @@ test("a command that nobody has started, and an output that nobody has kept", as
   assert.deepEqual((await named("sandbox_exec_close").run({ execSessionId: "x" }, call)).data, {
     closed: false,
   });
+});
+
+test("hints name tools that there are", () => {
+  const mentioned = Object.values(agentHints).flatMap(
+    (hint) => hint.match(/\b(sandbox|checkpoint|snapshot|volume)_[a-z_]+/g) ?? [],
+  );
+  assert.ok(mentioned.length >= Object.keys(agentHints).length);
+  for (const name of mentioned) named(name);
 });
