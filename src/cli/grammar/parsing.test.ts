@@ -130,7 +130,7 @@ const wrong: [string, RegExp][] = [
   ["run -m 1X", /"1X" is not a size\.\n {2}→ Sizes are written/],
   ["run -c 0", /not a whole number from 1 to 255/],
   ["run -e MSB_TEST_VARIABLE_THAT_IS_NOT_SET", /is not set here/],
-  ["run -d -t", /cannot be used with/],
+  ["run -d --detach-keys ctrl-q", /cannot be used with/],
   ["run base ls -la", /unknown option '-la'/],
   ["run base ls", /too many arguments[^]*after --: msb run \[IMAGE\] \[-- COMMAND\.\.\.\]/],
   ["exec", /missing required argument 'NAME'/],

@@ -13,6 +13,8 @@ before(async () => {
 });
 after(() => home[Symbol.asyncDispose]());
 
+type JobRow = Record<string, unknown>;
+
 /** Starts a job. @returns its id */
 async function start(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await home.msb("exec", "-d", ...args);
@@ -28,10 +30,7 @@ test("a job is started, listed, looked at, and waited for", async () => {
   assert.match(list.stdout, /^JOB +STATE +CODE +STARTED +COMMAND\n[0-9a-f]{8} +exited +3 .* sh -c echo out/);
   assert.equal((await home.msb("jobs", "-q", "box")).stdout, `${id}\n`);
   const [job] = JSON.parse((await home.msb("jobs", "box", "--format", "json")).stdout) as unknown[];
-  const one = JSON.parse((await home.msb("jobs", "box", id, "--format", "json")).stdout) as Record<
-    string,
-    unknown
-  >;
+  const one = JSON.parse((await home.msb("jobs", "box", id, "--format", "json")).stdout) as JobRow;
   assert.deepEqual(one, job);
   assert.deepEqual(
     [one["id"], one["state"], one["code"], one["timeout_ms"], one["output_bytes"]],
@@ -97,12 +96,15 @@ test("a job on a terminal is left with the detach keys, and found again", async 
 });
 
 test("a stopped sandbox is started for a job, and stays; the command of run -d is one", async () => {
-  const { code, stderr } = await home.msb("run", "-d", "-n", "runner", "-m", "128M", "--", "sleep", "1000");
+  const options = ["-d", "-t", "--timeout", "1h", "-n", "runner", "-m", "128M"];
+  const { code, stderr } = await home.msb("run", ...options, "--", "sleep", "1000");
   assert.equal(code, 0, stderr);
   const [id] = (await home.msb("jobs", "-q", "runner")).stdout.split("\n");
   assert.ok(id !== undefined && id !== "");
   await home.msb("stop", "-t", "0", "runner");
-  assert.match((await home.msb("jobs", "runner", id, "--format", "json")).stdout, /"state": "(Lost|Exited)"/);
+  const ended = JSON.parse((await home.msb("jobs", "runner", id, "--format", "json")).stdout) as JobRow;
+  assert.deepEqual([ended["tty"], ended["timeout_ms"]], [true, 3_600_000]);
+  assert.match(String(ended["state"]), /^(Lost|Exited)$/);
   const later = await start("runner", "--", "sleep", "1000");
   assert.equal((await home.statuses())["runner"], "Running");
   assert.equal((await home.msb("jobs", "-q", "runner")).stdout, `${id}\n${later}\n`);
