@@ -151,7 +151,7 @@ test("where nobody listens, and where the policy lets nobody go, there is no con
     const socket = reach(name).on("error", () => undefined);
     socket.write("let me in");
     assert.equal(await text(socket).catch(() => ""), "", name);
-    const end = /open failed: connect failed/g;
+    const end = /open failed: connect failed/;
     await eventually("a word about it", async () => (end.test(log) ? true : null));
     log = "";
   }
