@@ -46,7 +46,11 @@ export class SshCommand implements AsyncIterable<SshCommandEvent> {
         channel.stderr.pause();
         this.#tell();
       });
-    channel.on("close", () => this.#over());
+    // Of the two outputs either may be read to its end first.
+    const ends = [channel, channel.stderr].map(
+      (stream) => new Promise<void>((resolve) => stream.once("close", () => resolve())),
+    );
+    void Promise.all(ends).then(() => this.#over());
     channel.on("error", () => this.#over());
     const { gone } = connection;
     gone.addEventListener("abort", () => this.#over(), { once: true });

@@ -94,7 +94,7 @@ before(async () => {
   client = spawn("ssh", [...args, "-o", "ExitOnForwardFailure=yes", "root@127.0.0.1"], {
     stdio: ["ignore", "ignore", "pipe"],
   });
-  client.stderr?.pipe(process.stderr);
+
   client.stderr?.setEncoding("utf8").on("data", (said: string) => (log += said));
   await eventually("the forwarded port", async () => {
     const heardBack = await text(reach("echo").end("first")).catch(() => "");
