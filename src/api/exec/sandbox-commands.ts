@@ -135,7 +135,7 @@ export abstract class SandboxCommands<Sandbox> extends SandboxLifecycle<Sandbox>
    * the time in which the sandbox is paused or suspended does not count. With `stdinPipe()` its input stays open until `job.eof()`, whoever
    * attaches and writes; `stdinBytes()` may have 1 MiB. `maxOutput()` bounds nothing, as for streams.
    *
-   * @throws InvalidConfigError for a bad option
+   * @throws InvalidConfigError for a bad option, and for `logged(false)`: its output would be nowhere
    */
   async execDetachedWith(program: string, configure: ConfigureExec, wait: WaitOptions = {}): Promise<Job> {
     const options = built("execDetachedWith", configure, new ExecOptionsBuilder()).build();

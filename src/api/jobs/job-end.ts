@@ -72,7 +72,7 @@ function outcome(name: string, record: JobRecord): JobResult {
   const failure = startFailure(record);
   if (failure !== null) throw failure;
   throw new JobLostError(`job ${id} of sandbox ${name} was lost: ${record.lost ?? "it is not known how"}`, {
-    hint: `Look at what it has printed ("msb jobs ${name} ${id} --logs"), and run the command again.`,
+    hint: `Look at what it has printed ("msb attach --replay all ${name} ${id}"), and run the command again.`,
   });
 }
 

@@ -20,8 +20,18 @@ export async function startJob(
   wait: WaitOptions,
 ): Promise<Job> {
   const start = async (operation: Operation): Promise<Job> => {
-    const terminal = options.tty ? { size: defaultTerminalSize, type: guestTerminalType() } : null;
-    const { stdin, timeoutMs } = options;
+    const { stdin, timeoutMs, terminalSize } = options;
+    const terminal = options.tty
+      ? { size: terminalSize ?? defaultTerminalSize, type: guestTerminalType() }
+      : null;
+    if (!options.logged) {
+      throw new InvalidConfigError(
+        "the output of a command that nobody holds is in the log, and nowhere else",
+        {
+          hint: "Leave out logged(false), or redirect what it prints to a file of the sandbox.",
+        },
+      );
+    }
     const command = execRequest(
       control.record.config,
       program,

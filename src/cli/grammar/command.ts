@@ -60,8 +60,8 @@ export type OptionValues<S extends OptionSpecs> = { readonly [K in keyof S]: Opt
 
 export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
 
-/** What a shell can find the names of. `side`: of a copy, NAME:/path or a path of this computer. */
-export type NameKind = "sandbox" | "image" | "template" | "volume" | "snapshot" | "pool" | "side";
+/** What a shell can find the names of. `job`: of the sandbox that is the operand before; `side`: of a copy, NAME:/path or a path of this computer. */
+export type NameKind = "sandbox" | "image" | "template" | "volume" | "snapshot" | "pool" | "job" | "side";
 
 export interface Operand {
   /** Upper case, as shown in the help. */

@@ -10,7 +10,7 @@ import { completionScript } from "../commands/host/completion.ts";
 
 async function values(before: string, current: string): Promise<string[]> {
   const words = before === "" ? [] : before.split(" ");
-  const found = await candidates(commandEntries, words, current, (kind) =>
+  const found = await candidates(commandEntries, words, current, (kind, _typed, given) =>
     Promise.resolve(
       {
         image: ["alpine", "python"],
@@ -19,6 +19,7 @@ async function values(before: string, current: string): Promise<string[]> {
         volume: ["cache"],
         snapshot: ["ready"],
         pool: ["workers"],
+        job: given.map((sandbox) => `job-of-${sandbox}`),
         side: ["demo:", "demo:/etc/", "demo:/etc/passwd", "local"],
       }[kind],
     ),
@@ -50,6 +51,8 @@ test("commands and their aliases", async () => {
   assert.deepEqual(await values("jobs", "d"), ["demo"]);
   assert.deepEqual(await values("jobs demo 3f9a1c02", "--s"), ["--signal"]);
   assert.deepEqual(await values("attach", "d"), ["demo"]);
+  for (const before of ["jobs", "jobs -q", "attach --replay all"])
+    assert.deepEqual(await values(`${before} other`, "job"), ["job-of-other"]);
   assert.deepEqual(await values("prune", "--o"), ["--older-than"]);
   assert.deepEqual(await values("", "mc"), ["mcp"]);
   assert.deepEqual(await values("mcp", "--ht"), ["--http"]);

@@ -8,8 +8,12 @@ export interface Candidate {
   readonly description: string;
 }
 
-/** Finds what a kind of operand can be, of which `typed` is the beginning; asked only where one can stand. */
-export type FindNames = (kind: NameKind, typed: string) => Promise<readonly string[]>;
+/** Finds what a kind of operand can be, of which `typed` is the beginning, after those that are `given`; asked only where one can stand. */
+export type FindNames = (
+  kind: NameKind,
+  typed: string,
+  given: readonly string[],
+) => Promise<readonly string[]>;
 
 /**
  * What can stand where the user is typing.
@@ -113,7 +117,7 @@ async function operandCandidates(
       : [];
   if (operand?.completes === undefined) return separator;
   const values =
-    typeof operand.completes === "string" ? await names(operand.completes, typed) : operand.completes;
+    typeof operand.completes === "string" ? await names(operand.completes, typed, given) : operand.completes;
   return [
     ...values.filter((value) => !given.includes(value)).map((value) => ({ value, description: "" })),
     ...separator,
@@ -151,5 +155,5 @@ async function choicesOf(spec: OptionSpec | undefined, names: FindNames): Promis
   if (spec.kind === "value" && spec.choices !== undefined) return spec.choices;
   if (spec.completes === undefined) return [];
   const [kind, suffix] = spec.completes;
-  return (await names(kind, "")).map((name) => name + suffix);
+  return (await names(kind, "", [])).map((name) => name + suffix);
 }

@@ -1,7 +1,8 @@
 import type { ClientChannel } from "ssh2";
 import { Operation, type WaitOptions } from "../../host/operation.ts";
-import { RuntimeError } from "../../errors/index.ts";
-import { codeOfSignal } from "../server/signals.ts";
+import { unlessAborted } from "../../host/unless-aborted.ts";
+import { RuntimeError, UnsupportedOperationError } from "../../errors/index.ts";
+import { codeOfSignal, signalName } from "../server/signals.ts";
 
 /** What happens to a command of an SSH client. The last one is `exited`. */
 export type SshCommandEvent =
@@ -17,13 +18,6 @@ export interface CommandConnection {
   readonly gone: AbortSignal;
 }
 
-const signalNames: ReadonlyMap<number, string> = new Map([
-  [1, "HUP"],
-  [2, "INT"],
-  [9, "KILL"],
-  [15, "TERM"],
-]);
-
 /** A command that an SSH client has started. Its events are read once; leaving a loop over them early ends the command. */
 export class SshCommand implements AsyncIterable<SshCommandEvent> {
   readonly #channel: ClientChannel;
@@ -32,6 +26,7 @@ export class SshCommand implements AsyncIterable<SshCommandEvent> {
   #news = Promise.withResolvers<void>();
   #code: number | null = null;
   #closed = false;
+  readonly #ended = new AbortController();
 
   /** @internal */
   constructor(channel: ClientChannel, connection: CommandConnection) {
@@ -51,7 +46,11 @@ export class SshCommand implements AsyncIterable<SshCommandEvent> {
         channel.stderr.pause();
         this.#tell();
       });
-    channel.on("close", () => this.#over());
+    // Of the two outputs either may be read to its end first.
+    const ends = [channel, channel.stderr].map(
+      (stream) => new Promise<void>((resolve) => stream.once("close", () => resolve())),
+    );
+    void Promise.all(ends).then(() => this.#over());
     channel.on("error", () => this.#over());
     const { gone } = connection;
     gone.addEventListener("abort", () => this.#over(), { once: true });
@@ -62,22 +61,28 @@ export class SshCommand implements AsyncIterable<SshCommandEvent> {
   takeStdin(): { write(data: Uint8Array | string): Promise<void>; close(): Promise<void> } {
     const channel = this.#channel;
     return {
-      write: (data) =>
-        new Promise((resolve) => {
-          if (!channel.writable || this.#closed) resolve();
-          else channel.write(data, () => resolve());
-          channel.once("close", () => resolve());
-        }),
+      write: async (data) => {
+        if (!channel.writable || this.#closed) return;
+        const written = new Promise<void>((resolve) => {
+          channel.write(data, () => resolve());
+        });
+        await unlessAborted(written, this.#ended.signal).catch(() => undefined);
+      },
       close: async () => {
         channel.end();
       },
     };
   }
 
-  /** Sends a signal, by its Linux number, to the command's process group. */
+  /** Sends a signal, by its Linux number, to the command's process group. @throws UnsupportedOperationError for one that SSH has no name for */
   async signal(number: number): Promise<void> {
-    const name = signalNames.get(number);
-    if (name !== undefined && !this.#closed) this.#channel.signal(name);
+    const name = signalName(number);
+    if (name === null) {
+      throw new UnsupportedOperationError(`SSH has no name for signal ${number}`, {
+        hint: "It knows those of RFC 4254, 6.10: HUP, INT, QUIT, KILL, USR1, USR2, TERM and some more.",
+      });
+    }
+    if (!this.#closed) this.#channel.signal(name);
   }
 
   async kill(): Promise<void> {
@@ -133,6 +138,7 @@ export class SshCommand implements AsyncIterable<SshCommandEvent> {
 
   #over(): void {
     this.#closed = true;
+    this.#ended.abort();
     this.#tell();
   }
 

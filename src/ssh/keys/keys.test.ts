@@ -62,7 +62,9 @@ test("keys are authorized once, all or none", async () => {
 
 test("a line with options opens nothing, and a file that others can change is not believed", async () => {
   const path = join(mkdtempSync(join(root, "home-")), "keys");
-  writeFileSync(path, `command="x" ${await newPublicKey()}\n${await newPublicKey()}\nnonsense\n`, { mode: 0o600 });
+  writeFileSync(path, `command="x" ${await newPublicKey()}\n${await newPublicKey()}\nnonsense\n`, {
+    mode: 0o600,
+  });
   assert.equal((await readAuthorizedKeys(path)).length, 1);
   chmodSync(path, 0o622);
   await assert.rejects(readAuthorizedKeys(path), /changed by others/);

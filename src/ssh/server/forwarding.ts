@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerChannel, TcpipRequestInfo } from "ssh2";
 import { unlessAborted } from "../../host/unless-aborted.ts";
 import type { GuestCommand } from "../guest.ts";
 import { hangUp } from "./command-end.ts";
-import { FramedOutput } from "./framed-output.ts";
+import { framed, FramedOutput } from "./connect-frames.ts";
+import { sshLimits } from "./limits.ts";
 import { OpenChannel } from "./open-channel.ts";
 import { startAtHome, type SessionContext } from "./session.ts";
 
@@ -45,18 +47,34 @@ export async function serveForwarding(
   await hangUp(command);
 }
 
+/** Until both sides have said all, or one of them is gone; what the client has said by then reaches the other one. */
 async function relay(command: GuestCommand, output: FramedOutput, open: OpenChannel): Promise<void> {
-  open.feed(command.takeStdin());
+  const stdin = command.takeStdin();
+  const write = async (data: Uint8Array): Promise<void> => stdin?.write(framed(data));
+  const said = open.feed({ write, close: () => write(new Uint8Array()) });
   try {
-    for (;;) {
-      const frame = await unlessAborted(output.next(), open.closed);
-      if (frame === null) break;
-      if (frame.length > 0) await open.write(frame, "stdout");
-      // The other side says no more, and may still listen.
-      else open.channel.eof();
-    }
+    await unlessAborted(passBack(output, open, said), open.closed);
   } catch {
     // The client is gone, or the sandbox.
   }
   open.channel.close();
+  void said.then(() => stdin?.close()).catch(() => undefined);
+  const enough = new AbortController();
+  const patience = sleep(sshLimits.drainMs, undefined, { signal: enough.signal });
+  await Promise.race([command.wait(), patience]).catch(() => undefined);
+  enough.abort();
+}
+
+/** @param said resolves when the client has said all, and that is on its way */
+async function passBack(output: FramedOutput, open: OpenChannel, said: Promise<void>): Promise<void> {
+  for (let frame = await output.next(); frame !== null && !open.closed.aborted; frame = await output.next()) {
+    if (frame.length > 0) {
+      await open.write(frame, "stdout");
+      continue;
+    }
+    open.channel.eof();
+    // It may end before, when the other side is gone.
+    await Promise.race([said, output.next()]);
+    return;
+  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FramedOutput } from "./framed-output.ts";
+import { FramedOutput } from "./connect-frames.ts";
 import { findUser } from "./guest-users.ts";
 
 const users =

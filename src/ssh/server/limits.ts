@@ -18,6 +18,8 @@ export const sshLimits = {
   environmentBytes: 64 * 1024,
   /** What a command may take to end after SIGHUP, when its client is gone, before it is killed, ms. */
   hangUpMs: 2000,
+  /** What the far side of a forwarded connection may take to be told the rest, when the client is gone, before that is dropped, ms. */
+  drainMs: 10_000,
   /** What a client may take to hear of the end of its connection, ms. */
   farewellMs: 1000,
 } as const;

@@ -73,17 +73,18 @@ export class OpenChannel {
     state._chunk = state._chunkcb = state._chunkErr = state._chunkcbErr = undefined;
   }
 
-  /** Passes on what the client sends, as the command takes it, and its end. */
-  feed(stdin: ReturnType<GuestCommand["takeStdin"]>): void {
+  /** Passes on what the client sends, as it is taken, and its end. Resolves after that. */
+  async feed(taker: ReturnType<GuestCommand["takeStdin"]>): Promise<void> {
     const { channel } = this;
+    const ended = Promise.withResolvers<void>();
     channel.on("data", (chunk: Buffer) => {
       channel.pause();
-      const written = stdin?.write(chunk) ?? Promise.resolve();
+      const written = taker?.write(chunk) ?? Promise.resolve();
       void written.catch(() => undefined).finally(() => channel.resume());
     });
-    channel.on("end", () => {
-      void stdin?.close().catch(() => undefined);
-    });
+    channel.on("end", () => ended.resolve());
+    await ended.promise;
+    await taker?.close().catch(() => undefined);
   }
 
   /** Tells how the command has ended, by its code or the name of a signal, and ends the channel. */

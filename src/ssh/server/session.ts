@@ -132,7 +132,7 @@ class ServedSession {
       const command = await startAtHome(this.#context.guest, await line);
       this.#command = command;
       for (const say of this.#early.splice(0)) say(command);
-      open.feed(command.takeStdin());
+      void open.feed(command.takeStdin());
       const end = await passOutput(command, open);
       if (end === null) {
         await (this.#context.leaves() ? command.release() : hangUp(command));
@@ -147,7 +147,7 @@ class ServedSession {
 
   async #fail(open: OpenChannel, error: unknown): Promise<void> {
     if (open.closed.aborted) return;
-    open.feed(null);
+    void open.feed(null);
     const text = error instanceof Error ? error.message : String(error);
     await open.write(Buffer.from(`${text}\n`), "stderr");
     open.exit(255);

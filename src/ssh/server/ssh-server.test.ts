@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
 import ssh2, { type Client } from "ssh2";
+import { framed } from "./connect-frames.ts";
 import type { GuestCommand, GuestEvent, SshGuest } from "../guest.ts";
 import { newKey } from "../keys/host-key.ts";
 import { loadLibrary } from "../load-library.ts";
@@ -34,7 +35,7 @@ class FakeCommand implements GuestCommand {
     return this.#events.shift() ?? (await this.#ended.promise);
   }
 
-  takeStdin(): null {
+  takeStdin(): ReturnType<GuestCommand["takeStdin"]> {
     return null;
   }
 
@@ -47,8 +48,28 @@ class FakeCommand implements GuestCommand {
     this.#ended.resolve(null);
   }
 
+  async leave(): Promise<void> {
+    this.#ended.resolve(null);
+  }
+
   async resize(): Promise<void> {}
   async release(): Promise<void> {}
+}
+
+/** A command that ends with its input, and notes what came there. */
+class FakeRelay extends FakeCommand {
+  readonly heard: Buffer[] = [];
+
+  override takeStdin(): ReturnType<GuestCommand["takeStdin"]> {
+    return {
+      write: async (data) => {
+        // Its client has gone by the time that it is taken.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        this.heard.push(Buffer.from(data));
+      },
+      close: () => this.leave(),
+    };
+  }
 }
 
 interface Served {
@@ -66,8 +87,8 @@ async function serve(t: TestContext, events: readonly GuestEvent[] = [], inactiv
   const guest: SshGuest = {
     name: "fake",
     shell: "/bin/sh",
-    start: async () => {
-      const command = new FakeCommand(events);
+    start: async ({ args }) => {
+      const command = new (args[0] === "--connect" ? FakeRelay : FakeCommand)(events);
       commands.push(command);
       return command;
     },
@@ -207,4 +228,29 @@ test("outputs that have to wait for their client come once and whole", async (t)
     assert.ok(Buffer.concat(heard[kind]).equals(Buffer.concat(sent)), kind);
   }
   client.end();
+});
+
+test("what a client of a forwarded connection says last is passed on, though it closes at once", async (t) => {
+  const frames = ["", "last word", ""].map((text) => framed(Buffer.from(text)));
+  const { path, server, commands } = await serve(t, [{ kind: "stdout", data: Buffer.concat(frames) }]);
+  const client = await open(path);
+  const channel = await new Promise<ssh2.ClientChannel>((resolve, reject) => {
+    client.forwardOut("127.0.0.1", 1, "guest", 80, (error, opened) => {
+      if (error === undefined) resolve(opened);
+      else reject(error);
+    });
+  });
+  const [said] = await Promise.all([once(channel, "data"), once(channel, "end")]);
+  assert.equal(String(said[0]), "last word");
+  channel.end("answer");
+  client.end();
+  await server.close();
+  const [relay] = commands;
+  assert.ok(relay instanceof FakeRelay);
+  assert.deepEqual(
+    Buffer.concat(relay.heard),
+    Buffer.concat(["answer", ""].map((text) => framed(Buffer.from(text)))),
+  );
+  // Nothing but what it is told afterwards, when it has ended.
+  assert.deepEqual(relay.signals, [1, 9]);
 });

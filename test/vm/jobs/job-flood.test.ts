@@ -18,7 +18,7 @@ after(() => sandbox.stop());
 
 const mebibyte = 1024 * 1024;
 /** MiB; more than the log keeps. By hand: MSB_TEST_JOB_MIB=1024. */
-const size = Number(process.env["MSB_TEST_JOB_MIB"] ?? 64);
+const size = Number(process.env["MSB_TEST_JOB_MIB"] ?? 48);
 
 async function resident(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");

@@ -13,6 +13,8 @@ before(async () => {
 });
 after(() => home[Symbol.asyncDispose]());
 
+type JobRow = Record<string, unknown>;
+
 /** Starts a job. @returns its id */
 async function start(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await home.msb("exec", "-d", ...args);
@@ -24,20 +26,26 @@ async function start(...args: string[]): Promise<string> {
 test("a job is started, listed, looked at, and waited for", async () => {
   const id = await start("box", "--timeout", "60s", "--", "sh", "-c", "echo out; echo err >&2; exit 3");
   assert.equal((await home.msb("jobs", "box", id, "--wait")).code, 3);
-  const list = await home.msb("jobs", "box");
-  assert.match(list.stdout, /^JOB +STATE +CODE +STARTED +COMMAND\n[0-9a-f]{8} +exited +3 .* sh -c echo out/);
-  assert.equal((await home.msb("jobs", "-q", "box")).stdout, `${id}\n`);
-  const [job] = JSON.parse((await home.msb("jobs", "box", "--format", "json")).stdout) as unknown[];
-  const one = JSON.parse((await home.msb("jobs", "box", id, "--format", "json")).stdout) as Record<
-    string,
-    unknown
-  >;
+  const looks = [
+    ["box"],
+    ["-q", "box"],
+    ["box", "--format", "json"],
+    ["box", id, "--format", "json"],
+    ["box", id],
+  ];
+  const [list, ids, all, json, text] = await Promise.all(
+    looks.map(async (args) => (await home.msb("jobs", ...args)).stdout),
+  );
+  assert.match(list ?? "", /^JOB +STATE +CODE +STARTED +COMMAND\n[0-9a-f]{8} +exited +3 .* sh -c echo out/);
+  assert.equal(ids, `${id}\n`);
+  const [job] = JSON.parse(all ?? "") as unknown[];
+  const one = JSON.parse(json ?? "") as JobRow;
   assert.deepEqual(one, job);
   assert.deepEqual(
     [one["id"], one["state"], one["code"], one["timeout_ms"], one["output_bytes"]],
     [id, "Exited", 3, 60_000, 8],
   );
-  assert.match((await home.msb("jobs", "box", id)).stdout, /^State: +exited$/m);
+  assert.match(text ?? "", /^State: +exited$/m);
   const attached = await home.msb("attach", "--replay", "all", "box", id);
   assert.deepEqual([attached.code, attached.stdout, attached.stderr], [3, "out\n", "err\n"]);
 });
@@ -64,16 +72,18 @@ test("stdin goes to a job, its end and signals when they are asked for", async (
 });
 
 test("what makes no sense is refused", async () => {
-  const hints = [
-    await home.msb("jobs", "box", "--wait"),
-    await home.msb("jobs", "box", "x", "--signal", "NONE"),
-    await home.msb("exec", "-i", "box", "--", "cat"),
-    await home.msb("attach", "--replay", "some", "box", "x"),
-  ];
-  for (const { code, stderr } of hints) assert.equal(code, 2, stderr);
-  const unknown = await home.msb("attach", "box", "x");
-  assert.deepEqual([unknown.code, /no job "x"/.test(unknown.stderr)], [1, true], unknown.stderr);
-  assert.equal((await home.msb("exec", "-d", "box", "--", "no-such-program")).code, 127);
+  const refused = [
+    [2, ["jobs", "box", "--wait"]],
+    [2, ["jobs", "box", "x", "--signal", "NONE"]],
+    [2, ["exec", "-i", "box", "--", "cat"]],
+    [2, ["attach", "--replay", "some", "box", "x"]],
+    [1, ["attach", "box", "x"]],
+    [127, ["exec", "-d", "box", "--", "no-such-program"]],
+  ] as const;
+  const results = await Promise.all(refused.map(async ([, args]) => await home.msb(...args)));
+  for (const [index, [code]] of refused.entries())
+    assert.equal(results[index]?.code, code, results[index]?.stderr);
+  assert.match(results[4]?.stderr ?? "", /no job "x"/);
 });
 
 test("a job on a terminal is left with the detach keys, and found again", async () => {
@@ -97,12 +107,15 @@ test("a job on a terminal is left with the detach keys, and found again", async 
 });
 
 test("a stopped sandbox is started for a job, and stays; the command of run -d is one", async () => {
-  const { code, stderr } = await home.msb("run", "-d", "-n", "runner", "-m", "128M", "--", "sleep", "1000");
+  const options = ["-d", "-t", "--timeout", "1h", "-n", "runner", "-m", "128M"];
+  const { code, stderr } = await home.msb("run", ...options, "--", "sleep", "1000");
   assert.equal(code, 0, stderr);
   const [id] = (await home.msb("jobs", "-q", "runner")).stdout.split("\n");
   assert.ok(id !== undefined && id !== "");
   await home.msb("stop", "-t", "0", "runner");
-  assert.match((await home.msb("jobs", "runner", id, "--format", "json")).stdout, /"state": "(Lost|Exited)"/);
+  const ended = JSON.parse((await home.msb("jobs", "runner", id, "--format", "json")).stdout) as JobRow;
+  assert.deepEqual([ended["tty"], ended["timeout_ms"]], [true, 3_600_000]);
+  assert.match(String(ended["state"]), /^(Lost|Exited)$/);
   const later = await start("runner", "--", "sleep", "1000");
   assert.equal((await home.statuses())["runner"], "Running");
   assert.equal((await home.msb("jobs", "-q", "runner")).stdout, `${id}\n${later}\n`);

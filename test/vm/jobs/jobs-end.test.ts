@@ -89,79 +89,77 @@ test("what is known of jobs outlives their sandbox, and its supervisor", { timeo
   await stopped.destroy();
 });
 
-test("a stop in order ends jobs as they want to end", { timeout }, async () => {
-  const sandbox = await create("stops");
-  const job = await sandbox.execDetached("sh", [
-    "-c",
-    "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done",
-  ]);
-  await untilPrinted(await job.attach({ replayRecent: 10 }), "ready");
-  const ended = job.wait();
-  await sandbox.stop();
-  assert.equal((await ended).code, 4);
-  const handle = await Sandbox.get("stops");
-  const [info] = await handle.listJobs();
-  assert.deepEqual([info?.state, info?.code], ["exited", 4]);
-  assert.equal(
-    textOf(await allEvents(await (await handle.getJob(job.id)).attach({ replayRecent: 4 }))),
-    "bye\n",
-  );
-  await handle.destroy();
-});
+test(
+  "jobs are suspended with their sandbox, copied with it, go back with it, and end with it",
+  { timeout },
+  async () => {
+    const name = "moves";
+    let sandbox = await create(name);
+    const job = await counter(sandbox);
+    const limited = await sandbox.execDetachedWith("sleep", (e) => e.arg("1000").stdinPipe().timeout(60_000));
+    await limited.eof();
+    assert.equal(await count(job, "a"), "a 1\n");
+    const waiting = job.wait();
+    waiting.catch(() => undefined);
+    await sandbox.suspend();
+    await assert.rejects(waiting, SandboxNotRunningError);
+    const handle = await Sandbox.get(name);
+    assert.deepEqual(
+      (await handle.listJobs()).map(({ state }) => state),
+      ["running", "running"],
+    );
+    sandbox = await Sandbox.startDetached(name);
+    const again = await sandbox.getJob(job.id);
+    assert.equal(await count(again, "b"), "b 2\n");
+    assert.equal(textOf(await allEventsUpTo(again, "b 2\n")), "a 1\nb 2\n");
+    const sleeping = await sandbox.getJob(limited.id);
+    await using toNobody = await sleeping.attach();
+    await toNobody.writeStdin("after its end");
+    await sleeping.kill();
+    assert.equal((await sleeping.wait()).code, 137);
 
-test("jobs are suspended with their sandbox, copied with it, and go back with it", { timeout }, async () => {
-  const name = "moves";
-  let sandbox = await create(name);
-  const job = await counter(sandbox);
-  const limited = await sandbox.execDetachedWith("sleep", (e) => e.arg("1000").stdinPipe().timeout(60_000));
-  await limited.eof();
-  assert.equal(await count(job, "a"), "a 1\n");
-  const waiting = job.wait();
-  waiting.catch(() => undefined);
-  await sandbox.suspend();
-  await assert.rejects(waiting, SandboxNotRunningError);
-  const handle = await Sandbox.get(name);
-  assert.deepEqual(
-    (await handle.listJobs()).map(({ state }) => state),
-    ["running", "running"],
-  );
-  sandbox = await Sandbox.startDetached(name);
-  const again = await sandbox.getJob(job.id);
-  assert.equal(await count(again, "b"), "b 2\n");
-  assert.equal(textOf(await allEventsUpTo(again, "b 2\n")), "a 1\nb 2\n");
-  const sleeping = await sandbox.getJob(limited.id);
-  await using toNobody = await sleeping.attach();
-  await toNobody.writeStdin("after its end");
-  await sleeping.kill();
-  assert.equal((await sleeping.wait()).code, 137);
+    // A copy has the same job, and not what it had printed before.
+    const child = await sandbox.fork("moves-child");
+    const copied = await child.getJob(job.id);
+    assert.equal(await count(copied, "child"), "child 3\n");
+    const events = await allEventsUpTo(copied, "child 3\n");
+    assert.deepEqual([gapsOf(events), textOf(events)], [["a 1\nb 2\n".length], "child 3\n"]);
+    assert.deepEqual(
+      (await child.listJobs()).map(({ id, state }) => [id, state]),
+      [[job.id, "running"]],
+    );
+    await child.destroy();
+    assert.equal(await count(again, "c"), "c 3\n");
 
-  // A copy has the same job, and not what it had printed before.
-  const child = await sandbox.fork("moves-child");
-  const copied = await child.getJob(job.id);
-  assert.equal(await count(copied, "child"), "child 3\n");
-  const events = await allEventsUpTo(copied, "child 3\n");
-  assert.deepEqual([gapsOf(events), textOf(events)], [["a 1\nb 2\n".length], "child 3\n"]);
-  assert.deepEqual(
-    (await child.listJobs()).map(({ id, state }) => [id, state]),
-    [[job.id, "running"]],
-  );
-  await child.destroy();
-  assert.equal(await count(again, "c"), "c 3\n");
+    // One that goes back to a checkpoint is as it was then; one that came later is lost.
+    const checkpoint = await sandbox.checkpoint();
+    assert.equal(await count(again, "d"), "d 4\n");
+    const later = await counter(sandbox);
+    await again.eof();
+    assert.equal((await again.wait()).code, 5);
+    await sandbox.rollback(checkpoint);
+    assert.equal((await later.inspect()).state, "lost");
+    assert.equal((await again.inspect()).state, "running");
+    assert.equal(await count(again, "e"), "e 4\n");
+    await again.eof();
+    assert.equal((await again.wait()).code, 5);
 
-  // One that goes back to a checkpoint is as it was then; one that came later is lost.
-  const checkpoint = await sandbox.checkpoint();
-  assert.equal(await count(again, "d"), "d 4\n");
-  const later = await counter(sandbox);
-  await again.eof();
-  assert.equal((await again.wait()).code, 5);
-  await sandbox.rollback(checkpoint);
-  assert.equal((await later.inspect()).state, "lost");
-  assert.equal((await again.inspect()).state, "running");
-  assert.equal(await count(again, "e"), "e 4\n");
-  await again.eof();
-  assert.equal((await again.wait()).code, 5);
-  await sandbox.destroy();
-});
+    // A stop in order ends them as they want to end.
+    const leaving = await sandbox.execDetached("sh", [
+      "-c",
+      "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.1; done",
+    ]);
+    await untilPrinted(await leaving.attach({ replayRecent: 10 }), "ready");
+    const ended = leaving.wait();
+    await sandbox.stop();
+    assert.equal((await ended).code, 4);
+    const stopped = await (await Sandbox.get(name)).getJob(leaving.id);
+    const { state, code } = await stopped.inspect();
+    assert.deepEqual([state, code], ["exited", 4]);
+    assert.equal(textOf(await allEvents(await stopped.attach({ replayRecent: 4 }))), "bye\n");
+    await (await Sandbox.get(name)).destroy();
+  },
+);
 
 async function allEventsUpTo(job: Job, text: string): ReturnType<typeof untilPrinted> {
   await using attachment = await job.attach({ replayRecent: Infinity });

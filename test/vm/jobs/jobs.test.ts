@@ -91,12 +91,15 @@ describe("a job", () => {
     assert.equal(await printed(given), digest(bytes.subarray(0, 1 << 20)));
     const tooLong = sandbox.execDetachedWith("cat", (e) => e.stdinBytes(bytes));
     await assert.rejects(tooLong, InvalidConfigError);
+    const nowhere = sandbox.execDetachedWith("true", (e) => e.logged(false));
+    await assert.rejects(nowhere, InvalidConfigError);
   });
 
   test("on a terminal has a size, and an end of input that is typed", async () => {
-    const job = await sandbox.execDetachedWith("sh", (e) => e.tty(true));
+    const job = await sandbox.execDetachedWith("sh", (e) => e.tty(true).terminalSize(11, 55));
     await using attachment = await job.attach({ replayRecent: 100 });
-    await untilPrinted(attachment, "# ");
+    await attachment.writeStdin("stty size\n");
+    await untilPrinted(attachment, "11 55");
     await attachment.resize(33, 77);
     await attachment.writeStdin("stty size\n");
     const events = await untilPrinted(attachment, "33 77");

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { NetworkPolicy, Sandbox } from "../../../src/index.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
-import { said, SshPort } from "./ssh-support.ts";
+import { runHost, SshPort } from "./ssh-support.ts";
 
 export const needs: Needs = ["running", "programs", "ssh"];
 
@@ -49,7 +51,7 @@ test("a user whose home is not there begins in /; one that is not there does not
 });
 
 test("a signal that ends a command is told", async () => {
-  const { code, stderr } = await said("ssh", [
+  const { code, stderr } = await runHost("ssh", [
     "-o",
     "LogLevel=DEBUG1",
     ...port.options,
@@ -64,7 +66,7 @@ test("a signal that ends a command is told", async () => {
 
 test("of the environment what describes the user's language comes along, and nothing else", async () => {
   const args = [...port.options, "-p", String(port.port), "-o", "SendEnv=LC_TEST SECRET"];
-  const { stdout } = await said("ssh", [...args, "root@127.0.0.1", "echo $LC_TEST,$SECRET,$USER"], "", {
+  const { stdout } = await runHost("ssh", [...args, "root@127.0.0.1", "echo $LC_TEST,$SECRET,$USER"], "", {
     LC_TEST: "de",
     SECRET: "x",
   });
@@ -103,9 +105,9 @@ test("scp copies both ways, by SFTP and by the old protocol", async () => {
   const remote = (path: string): string => `alice@127.0.0.1:${path}`;
   for (const [index, flags] of [[], ["-O"]].entries()) {
     const args = [...flags, ...port.options, "-P", String(port.port), "-p"];
-    const there = await said("scp", [...args, at("there"), remote(`copy${index}`)]);
+    const there = await runHost("scp", [...args, at("there"), remote(`copy${index}`)]);
     assert.deepEqual(there, { code: 0, stdout: "", stderr: "" });
-    const back = await said("scp", [...args, remote(`copy${index}`), at(`back${index}`)]);
+    const back = await runHost("scp", [...args, remote(`copy${index}`), at(`back${index}`)]);
     assert.deepEqual(back, { code: 0, stdout: "", stderr: "" });
     assert.ok(readFileSync(at(`back${index}`)).equals(content));
   }
@@ -134,7 +136,7 @@ test("sftp does what it can do", async () => {
     -put ${at("there")} /etc/passwd`;
   writeFileSync(at("there"), "sftp\n".repeat(1000));
   const args = ["-b", "-", ...port.options, "-P", String(port.port), "alice@127.0.0.1"];
-  const { code, stdout, stderr } = await said("sftp", args, `${batch}\n`);
+  const { code, stdout, stderr } = await runHost("sftp", args, `${batch}\n`);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^lrwxrwxrwx +1 alice +alice .* link$/m);
   assert.match(stdout, /^-rw-r----- +2 alice +alice +5000 .* hard$/m);
@@ -157,10 +159,10 @@ test("rsync finds what has changed", async () => {
     `${at("tree")}/`,
     "root@127.0.0.1:tree/",
   ];
-  const first = await said("rsync", args);
+  const first = await runHost("rsync", args);
   assert.equal(first.code, 0, first.stderr);
   writeFileSync(at("tree/one"), "changed");
-  const second = await said("rsync", args);
+  const second = await runHost("rsync", args);
   assert.equal(second.stdout, "one\n");
   const { stdout } = await port.ssh(["cat tree/one; wc -c < tree/sub/two"]);
   assert.equal(stdout, "changed100000\n");
@@ -169,8 +171,8 @@ test("rsync finds what has changed", async () => {
 test("git clones from the guest and pushes back", async () => {
   const made = await port.ssh(["git init -q --bare -b main repo.git && echo made"]);
   assert.equal(made.stdout, "made\n", made.stderr);
-  const git = (...args: readonly string[]): ReturnType<typeof said> =>
-    said("git", args, "", {
+  const git = (...args: readonly string[]): ReturnType<typeof runHost> =>
+    runHost("git", args, "", {
       ...{ GIT_SSH_COMMAND: port.command, GIT_CONFIG_GLOBAL: "/dev/null" },
       ...{
         GIT_AUTHOR_NAME: "t",
@@ -194,8 +196,22 @@ test("git clones from the guest and pushes back", async () => {
 
 test("what would let the guest reach the host is refused", async () => {
   const args = [...port.options, "-p", String(port.port), "-o", "ExitOnForwardFailure=yes"];
-  const { code, stderr } = await said("ssh", [...args, "-R", "0:127.0.0.1:1", "root@127.0.0.1", "true"]);
+  const { code, stderr } = await runHost("ssh", [...args, "-R", "0:127.0.0.1:1", "root@127.0.0.1", "true"]);
   assert.ok(code === 255 && stderr.includes("remote port forwarding failed"), stderr);
-  const { stdout } = await said("ssh", [...args, "-A", "root@127.0.0.1", "echo agent=$SSH_AUTH_SOCK"]);
+  const { stdout } = await runHost("ssh", [...args, "-A", "root@127.0.0.1", "echo agent=$SSH_AUTH_SOCK"]);
   assert.equal(stdout, "agent=\n");
+});
+
+test("a client that vanishes takes its command along, and leaves what was put into the background", async () => {
+  const line = "trap '' HUP; sleep 3001 >/dev/null 2>&1 & trap - HUP; echo ready; sleep 3000";
+  const args = [...port.options, "-p", String(port.port), "root@127.0.0.1", line];
+  const client = spawn("ssh", args, { stdio: ["pipe", "pipe", "ignore"] });
+  await once(client.stdout, "data");
+  client.kill("SIGKILL");
+  const running = async (seconds: number): Promise<boolean> => {
+    const processes = await sandbox.shell("cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
+    return processes.stdout().includes(`sleep ${seconds}`);
+  };
+  await eventually("the end of the command", async () => ((await running(3000)) ? null : true));
+  assert.ok(await running(3001));
 });

@@ -36,18 +36,27 @@ export class SshPort {
 
   /** Options of ssh, scp and sftp; the port is -p for one and -P for the others. */
   get options(): string[] {
-    return ["-i", this.key, ...trusting];
+    return clientOptions(this.key);
   }
 
   /** Runs a program that reaches the guest by these words. */
   async ssh(args: readonly string[], input = "", user = "root"): Promise<Said> {
-    return await said("ssh", [...this.options, "-p", String(this.port), `${user}@127.0.0.1`, ...args], input);
+    return await runHost(
+      "ssh",
+      [...this.options, "-p", String(this.port), `${user}@127.0.0.1`, ...args],
+      input,
+    );
   }
 
   /** The command that rsync, git and Ansible are told to use. */
   get command(): string {
     return ["ssh", ...this.options, "-p", String(this.port)].join(" ");
   }
+}
+
+/** Of ssh, scp and sftp: this key, and no other files. */
+export function clientOptions(key: string): string[] {
+  return ["-i", key, ...trusting];
 }
 
 const trusting = [
@@ -63,7 +72,7 @@ export async function newClientKey(): Promise<string> {
 }
 
 /** Runs a program of the host to its end. */
-export async function said(
+export async function runHost(
   program: string,
   args: readonly string[],
   input = "",

@@ -22,7 +22,7 @@ export function completeFrom(entries: CommandEntries): AnyCommand {
   });
 }
 
-const names: FindNames = async (kind, typed) => {
+const names: FindNames = async (kind, typed, [sandbox]) => {
   if (kind === "side") return await (await import("../files/side-names.ts")).sideNames(typed);
   if (kind === "template") {
     const { list } = await import("../../../api/setup/msb-templates.ts");
@@ -34,6 +34,11 @@ const names: FindNames = async (kind, typed) => {
   if (kind === "pool") {
     const { Sandbox } = await import("../../../api/index.ts");
     return (await Sandbox.listPools()).map(({ name }) => name);
+  }
+  if (kind === "job") {
+    const { Sandbox } = await import("../../../api/index.ts");
+    const jobs = sandbox === undefined ? [] : await (await Sandbox.get(sandbox)).listJobs();
+    return jobs.map(({ id }) => id);
   }
   if (kind === "snapshot") {
     const { Snapshot } = await import("../../../api/index.ts");

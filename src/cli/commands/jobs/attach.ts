@@ -22,7 +22,7 @@ export const attach = defineCommand({
   ],
   operands: [
     { name: "NAME", required: true, completes: "sandbox" },
-    { name: "JOB", required: true },
+    { name: "JOB", required: true, completes: "job" },
   ],
   options: {
     readOnly: flag({ description: "Only read: pass on neither stdin nor the terminal's size" }),

@@ -22,7 +22,7 @@ export const jobs = defineCommand({
   ],
   operands: [
     { name: "NAME", required: true, completes: "sandbox" },
-    { name: "JOB", required: false },
+    { name: "JOB", required: false, completes: "job" },
   ],
   options: {
     format: formatOption,

@@ -33,7 +33,7 @@ const options = {
   detach: flag({
     short: "d",
     description: "Leave the sandbox running, and do not wait for the command",
-    conflicts: ["tty", "timeout"],
+    conflicts: ["detachKeys"],
   }),
   pool: value({
     placeholder: "NAME",

@@ -4,7 +4,15 @@ import type { GuestCommand } from "../guest.ts";
 const longest = 1024 * 1024;
 const header = 4;
 
-/** Reads the frames that `agent --connect` prints: the length of the rest, four bytes in network order, and that. */
+/** A frame as `agent --connect` reads and prints them: the length of the rest, four bytes in network order, and that. */
+export function framed(data: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(header + data.length);
+  frame.writeUInt32BE(data.length);
+  frame.set(data, header);
+  return frame;
+}
+
+/** Reads the frames that `agent --connect` prints. */
 export class FramedOutput {
   readonly #command: Pick<GuestCommand, "recv">;
   readonly #parts: Buffer[] = [];
