@@ -1,7 +1,8 @@
-import { InvalidConfigError, MicrosandboxError } from "../../errors/index.ts";
+import { InvalidConfigError, MicrosandboxError, RuntimeError } from "../../errors/index.ts";
 import { isTerminal } from "../../config/enums.ts";
 import type { Operation } from "../../host/operation.ts";
 import { isEventName } from "../../protocol/event-records.ts";
+import { notRunning } from "../control/found-sandbox.ts";
 import type { SandboxControl } from "../control/sandbox-control.ts";
 import type { FsWatcher } from "../fs/fs-watcher.ts";
 import type { GuestPath } from "../fs/guest-path.ts";
@@ -56,11 +57,23 @@ export async function* readEvents(
   const { signal } = operation;
   while ((await control.find()).status === "starting") await control.waitForChange(operation);
   using stream = new EventStream(await control.borrow(operation), names);
-  await stream.begun(signal);
+  await begun(control, stream, signal);
   await using watchers = await watch(control, watched, signal);
   yield null;
   const told: Source = (until) => untilEnd(control, stream, until);
   yield* merged([told, ...watchers.list.map(changesOf)], signal);
+}
+
+/** A supervisor that is about to go may still let somebody in. */
+async function begun(control: SandboxControl, stream: EventStream, signal: AbortSignal): Promise<void> {
+  try {
+    await stream.begun(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof RuntimeError)) throw error;
+    const status = (await control.find()).status;
+    throw isTerminal(status) ? notRunning(control.name, status) : error;
+  }
 }
 
 /** A supervisor that is gone with its sandbox may have taken some of its last events with it. */

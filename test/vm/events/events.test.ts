@@ -313,20 +313,21 @@ test("who listens goes on when the sandbox goes back to a checkpoint", { timeout
 
 test("msb events and msb emit", { timeout }, async () => {
   const { program, line } = await listener("from-cli");
-  const told = await msb("emit", "events", "from-cli", '{"a":1}');
-  assert.equal(told, "1 program listens\n");
-  assert.deepEqual(((await line()) as EventData).data, { a: 1 });
-  await program.kill();
   const now = { isShown: false };
   const shown = msb("events", "--name", "to-cli", "--count", "1", "events", "--format", "json").finally(
     () => (now.isShown = true),
   );
+  const refused = assert.rejects(msb("emit", "events", "x", "no JSON"), /the data is no JSON/);
+  const told = await msb("emit", "events", "from-cli", '{"a":1}');
+  assert.equal(told, "1 program listens\n");
+  assert.deepEqual(((await line()) as EventData).data, { a: 1 });
+  await program.kill();
   // Until it listens.
   do await sandbox.exec("msb-emit", ["to-cli", "[7]"]);
   while (!now.isShown);
   const { t: _, ...event } = JSON.parse(await shown) as Record<string, unknown>;
   assert.deepEqual(event, { event: "to-cli", kind: "guest", data: [7] });
-  await assert.rejects(msb("emit", "events", "x", "no JSON"), /the data is no JSON/);
+  await refused;
 });
 
 test("the last word is how it has ended", { timeout }, async () => {
