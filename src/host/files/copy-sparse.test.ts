@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { IoError } from "../../errors/index.ts";
-import { copySparse, copySparseByBlocks } from "./copy-sparse.ts";
+import { copySparse, copySparseByBlocks, readyToCopy } from "./copy-sparse.ts";
 
 let directory = "";
 /** 64 MiB and a bit, with data at the start, across the edge of a MiB, and in the last bytes; zeros are written in between. */
@@ -98,4 +98,21 @@ test("given up: nothing is left", async () => {
   later.abort(reason);
   await assert.rejects(copying, reason);
   await assert.rejects(stat(target), { code: "ENOENT" });
+});
+
+test("a copy that is ready is made when it is told to, and leaves nothing when it is not", async () => {
+  const [from, to] = [join(directory, "ready"), join(directory, "made")];
+  await writeFile(from, "first");
+  using ready = await readyToCopy(from, to);
+  await writeFile(from, "then");
+  await assert.rejects(stat(to), /ENOENT/);
+  await ready.begin();
+  assert.equal(await readFile(to, "utf8"), "then");
+  assert.equal((await stat(to)).mode & 0o777, 0o600);
+  using refused = await readyToCopy(from, to);
+  await writeFile(from, "later");
+  await assert.rejects(refused.begin(), IoError);
+  assert.equal(await readFile(to, "utf8"), "then");
+  (await readyToCopy(from, join(directory, "unmade")))[Symbol.dispose]();
+  await assert.rejects(stat(join(directory, "unmade")), /ENOENT/);
 });

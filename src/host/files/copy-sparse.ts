@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmod, constants, copyFile, lstat, open, rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { readChunk } from "./read-chunk.ts";
@@ -16,6 +17,46 @@ const blockBytes = 4096;
  * @throws IoError, or the reason of the signal; nothing is left at `target` then, unless it was there before
  */
 export async function copySparse(source: string, target: string, signal?: AbortSignal): Promise<void> {
+  await copyWith(() => copyWithCp(source, target, signal), source, target, signal);
+}
+
+/** A copy that is about to be made. */
+export interface ReadyCopy extends Disposable {
+  /** @throws as {@link copySparse} */
+  begin(): Promise<void>;
+}
+
+/**
+ * As {@link copySparse}, later, and without the time that it takes to start a process: for this one's memory is copied for that, and it
+ * is slower for a while.
+ */
+export async function readyToCopy(source: string, target: string): Promise<ReadyCopy> {
+  const waiting = ["-c", 'read -r _ && exec cp "$@"', "sh", ...cpArguments(source, target)];
+  const child = spawn("sh", waiting, { stdio: ["pipe", "ignore", "ignore"] });
+  // One that could not be started has not copied anything.
+  const ended = once(child, "close").then(
+    ([code]) => code === 0,
+    () => false,
+  );
+  child.stdin.on("error", () => undefined);
+  await Promise.race([once(child, "spawn"), ended]).catch(() => undefined);
+  const tell = async (): Promise<boolean> => {
+    child.stdin.end("\n");
+    return await ended;
+  };
+  return {
+    begin: () => copyWith(tell, source, target),
+    [Symbol.dispose]: () => child.stdin.destroy(),
+  };
+}
+
+/** @param cp resolves with whether it could */
+async function copyWith(
+  cp: () => Promise<boolean>,
+  source: string,
+  target: string,
+  signal?: AbortSignal,
+): Promise<void> {
   signal?.throwIfAborted();
   try {
     if (await shareBlocks(source, target)) return;
@@ -24,7 +65,7 @@ export async function copySparse(source: string, target: string, signal?: AbortS
     throw ioError(`copy ${source} to ${target}`, error);
   }
   try {
-    if (process.platform !== "linux" || !(await copyWithCp(source, target, signal))) {
+    if (process.platform !== "linux" || !(await cp())) {
       await rm(target, { force: true });
       await copySparseByBlocks(source, target, signal);
     }
@@ -80,14 +121,17 @@ async function refuseExisting(target: string): Promise<void> {
  * @returns whether it could. Why not is found out by doing the same by hand.
  */
 async function copyWithCp(source: string, target: string, signal: AbortSignal | undefined): Promise<boolean> {
-  const options = ["--sparse=always", "--reflink=never", "--no-target-directory", "--"];
   try {
-    await promisify(execFile)("cp", [...options, source, target], { signal });
+    await promisify(execFile)("cp", cpArguments(source, target), { signal });
     return true;
   } catch {
     signal?.throwIfAborted();
     return false;
   }
+}
+
+function cpArguments(source: string, target: string): string[] {
+  return ["--sparse=always", "--reflink=never", "--no-target-directory", "--", source, target];
 }
 
 /** The same anywhere: reads everything, writes what is not zero. */

@@ -62,6 +62,7 @@ export async function captureMachine(
     if (done.status === "rejected") throw done.reason;
   const synced = !goesOn && memory.isPrivate ? sync(memoryPath) : Promise.resolve();
   synced.catch(() => undefined);
+  if (memory.isPrivate) await memory.rehearse();
   const isStill = await ready();
   const runs = machine.runs();
   const begun = performance.now();

@@ -1,6 +1,6 @@
 import { open as openFile } from "node:fs/promises";
 import { RuntimeError } from "../../../errors/index.ts";
-import { copySparse } from "../../../host/files/copy-sparse.ts";
+import { readyToCopy } from "../../../host/files/copy-sparse.ts";
 import type { OpenStreams } from "../../../protocol/streams.ts";
 import type { MachineFacts } from "../../../start/inputs/machine-facts.ts";
 import type { StartedMachine } from "../../../start/common/context.ts";
@@ -87,9 +87,8 @@ export async function copyGuest(
     written = record;
     return Promise.resolve();
   };
-  const beside = async (): Promise<void> => {
-    if (disk !== null) await copySparse(disk.from, disk.to);
-  };
+  using copying = disk === null ? null : await readyToCopy(disk.from, disk.to);
+  const beside = async (): Promise<void> => await copying?.begin();
   const cost = await capture(options, paths, { source, keep, before, beside });
   // Nobody waits for it any more.
   if (written !== null) await writeSuspension(paths, written);
