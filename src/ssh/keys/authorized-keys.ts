@@ -29,8 +29,10 @@ export function authorizedKeysPath(home: string): string {
  * @throws IoError for one that others can change, or that cannot be read
  */
 export async function readAuthorizedKeys(path: string): Promise<readonly ParsedKey[]> {
+  const lines = linesOf(await readChecked(path));
+  if (lines.length === 0) return [];
   const { utils } = await loadLibrary();
-  const keys = linesOf(await readChecked(path)).map((line) => usable(line, utils));
+  const keys = lines.map((line) => usable(line, utils));
   return keys.filter((key) => typeof key !== "string");
 }
 

@@ -30,7 +30,7 @@ async function row(name: string, agentPath: string | null = agent): Promise<Find
   return found;
 }
 
-test("the doors of this package are there and can be loaded", async () => {
+test("the doors of this package are there", async () => {
   const rows = await inspectDoors(home, agent);
   assert.deepEqual(
     rows.map(({ name, status }) => `${name} ${status}`),

@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { access, constants, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { MicrosandboxError } from "../../errors/index.ts";
 import { dashboardDirectory, dashboardProgram, mcpProgram } from "../../host/package-files.ts";
@@ -68,7 +67,7 @@ async function inspectEvents(agentPath: string | null): Promise<Told> {
 }
 
 async function inspectSsh(home: Home, sandboxes: readonly FoundSandbox[]): Promise<Told> {
-  // Both look whether others can read or change the file, and load what speaks SSH.
+  // Both look whether others can read or change the file.
   const keys = await readAuthorizedKeys(authorizedKeysPath(home.root));
   const hostKeys = sandboxes.map(({ paths }) => hostKeyPath(paths.directory));
   const known = await Promise.all(hostKeys.map(readIfThere));
@@ -109,7 +108,7 @@ async function sshClient(): Promise<string | null> {
 
 async function inspectMcp(): Promise<Told> {
   const path = mcpProgram();
-  await load(path);
+  await access(path, constants.R_OK);
   return { status: "ok", detail: path, fix: "" };
 }
 
@@ -117,13 +116,8 @@ async function inspectMcp(): Promise<Told> {
 const pageFiles = ["index.html", "app.js", "app.css", "icon.svg"];
 
 async function inspectDashboard(): Promise<Told> {
-  await load(dashboardProgram());
   const directory = dashboardDirectory();
-  await Promise.all(pageFiles.map((name) => access(join(directory, name), constants.R_OK)));
+  const needed = [dashboardProgram(), ...pageFiles.map((name) => join(directory, name))];
+  await Promise.all(needed.map((path) => access(path, constants.R_OK)));
   return { status: "ok", detail: directory, fix: "" };
-}
-
-/** What is loaded does nothing until it is asked. */
-async function load(path: string): Promise<void> {
-  await import(pathToFileURL(path).href);
 }
