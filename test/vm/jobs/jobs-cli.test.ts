@@ -61,8 +61,9 @@ test("stdin goes to a job, its end and signals when they are asked for", async (
   assert.equal((await attached.result).code, 0);
   assert.equal((await other.result).code, 0);
 
-  const sleeper = await start("box", "--", "sleep", "1000");
-  const following = home.start(["attach", "box", sleeper]);
+  const sleeper = await start("box", "--", "sh", "-c", "echo here; exec sleep 1000");
+  const following = home.start(["attach", "--replay", "all", "box", sleeper]);
+  await following.stdoutHas("here");
   const limited = await home.msb("jobs", "box", sleeper, "--wait", "--timeout", "100ms");
   assert.notEqual(limited.code, 0);
   // Who follows it leaves it.
