@@ -57,12 +57,12 @@ export async function captureMachine(
   const memory = await GuestMemory.find(machine.pid, memoryBytes);
   // That does not change, so it is copied first.
   const base = memory.isPrivate ? copySparse(memory.filePath, memoryPath) : Promise.resolve();
-  // One that fails is told when the other does nothing any more.
-  for (const done of await Promise.allSettled([base, before?.()]))
+  const rehearsed = memory.isPrivate ? memory.rehearse() : Promise.resolve();
+  // One that fails is told when the others do nothing any more.
+  for (const done of await Promise.allSettled([base, rehearsed, before?.()]))
     if (done.status === "rejected") throw done.reason;
   const synced = !goesOn && memory.isPrivate ? sync(memoryPath) : Promise.resolve();
   synced.catch(() => undefined);
-  if (memory.isPrivate) await memory.rehearse();
   const isStill = await ready();
   const runs = machine.runs();
   const begun = performance.now();

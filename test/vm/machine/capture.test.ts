@@ -21,7 +21,8 @@ export const needs: Needs = ["machine"];
 
 const timeout = 300_000;
 const memoryMib = 256;
-const counting = 'n=0; while :; do n=$((n + 1)); echo "$n."; done';
+/** Less than is read: no agent holds still what is on its way here, as one does before a sandbox is copied. */
+const counting = 'n=0; while :; do n=$((n + 1)); [ $((n % 100)) != 0 ] || echo "$n."; done';
 
 let directory = "";
 let qemu: QemuBinary;
