@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import * as v from "valibot";
 import { JsonError } from "../errors/index.ts";
-import { syncDirectory, writeFileAtomically } from "../host/files/atomic-file.ts";
+import { syncPath, writeFileAtomically } from "../host/files/atomic-file.ts";
 import { errorCode, ioError } from "../host/system-error.ts";
 import { jobRecordSchema } from "./jobs/job-record.ts";
 import { removeLeftover, type Discard } from "./leftovers.ts";
@@ -136,7 +136,7 @@ export async function commitSuspension(sandbox: string, record: SuspensionRecord
   await writeSuspension(staging, record);
   try {
     await rename(staging.directory, join(sandbox, name));
-    await syncDirectory(sandbox);
+    await syncPath(sandbox);
   } catch (error) {
     throw ioError(`suspend the sandbox in ${sandbox}`, error);
   }
@@ -177,7 +177,7 @@ export async function useUpSuspension(sandbox: string): Promise<void> {
   try {
     await rm(used, { recursive: true, force: true });
     await rename(join(sandbox, name), used);
-    await syncDirectory(sandbox);
+    await syncPath(sandbox);
   } catch (error) {
     throw ioError(`go on with the suspended guest in ${sandbox}`, error);
   }

@@ -25,19 +25,15 @@ export async function writeFileAtomically(
       await file.close();
     }
     await rename(aside, path);
-    if (durable) await syncDirectory(dirname(path));
+    if (durable) await syncPath(dirname(path));
   } catch (error) {
     await unlink(aside).catch(() => undefined);
     throw ioError(`write ${path}`, error);
   }
 }
 
-/** Names that were given in a directory, or taken, are so after a loss of power too (fsync(2)). @throws the system's error */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+/** What was written to a file, or the names that were given in a directory, or taken, are so after a loss of power too (fsync(2)). @throws the system's error */
+export async function syncPath(path: string): Promise<void> {
+  await using file = await open(path, "r");
+  await file.sync();
 }

@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { IoError } from "../../errors/index.ts";
-import { syncDirectory } from "./atomic-file.ts";
+import { syncPath } from "./atomic-file.ts";
 import { errorCode, ioError } from "../system-error.ts";
 
 export interface UserFileOptions {
@@ -152,7 +152,7 @@ async function replace(
 /** As far as it can be done: the file is written already. */
 async function syncIfPossible(path: string): Promise<void> {
   try {
-    await syncDirectory(path);
+    await syncPath(path);
   } catch (error) {
     // A directory that only its names may be used of, and file systems of a network that know nothing of this.
     if (!isOneOf(error, "EACCES", "EPERM", "EINVAL")) throw error;

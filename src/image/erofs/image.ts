@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncDirectory } from "../../host/files/atomic-file.ts";
+import { syncPath } from "../../host/files/atomic-file.ts";
 import { seal } from "../../host/files/sealed-file.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { ImageError } from "../../errors/index.ts";
@@ -99,7 +99,7 @@ export class ErofsImage {
     await this.#file.sync();
     await this.#file.close();
     await rename(this.#aside, this.#output);
-    await syncDirectory(dirname(this.#output));
+    await syncPath(dirname(this.#output));
     return bytes;
   }
 

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { makeDirectory } from "../../host/files/make-directory.ts";
-import { syncDirectory, writeFileAtomically } from "../../host/files/atomic-file.ts";
+import { syncPath, writeFileAtomically } from "../../host/files/atomic-file.ts";
 import type { Home } from "../../store/home.ts";
 import { digestOf, requireDigest, verifyBytes } from "../digest.ts";
 
@@ -124,7 +124,7 @@ export async function writeBlob(
 export async function adoptBlob(store: ImageStore, path: string, digest: string): Promise<void> {
   const target = blobPath(store, digest);
   await rename(path, target);
-  await syncDirectory(dirname(target));
+  await syncPath(dirname(target));
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { RuntimeError } from "../../errors/index.ts";
+import { syncPath } from "../../host/files/atomic-file.ts";
 import { copySparse } from "../../host/files/copy-sparse.ts";
 import type { QmpClient } from "../qmp/qmp.ts";
 import { GuestMemory } from "./guest-memory.ts";
@@ -61,7 +62,7 @@ export async function captureMachine(
   // One that fails is told when the others do nothing any more.
   for (const done of await Promise.allSettled([base, rehearsed, before?.()]))
     if (done.status === "rejected") throw done.reason;
-  const synced = !goesOn && memory.isPrivate ? sync(memoryPath) : Promise.resolve();
+  const synced = !goesOn && memory.isPrivate ? syncPath(memoryPath) : Promise.resolve();
   synced.catch(() => undefined);
   const isStill = await ready();
   const runs = machine.runs();
@@ -87,11 +88,6 @@ export async function captureMachine(
     if (runs) await machine.resume();
     throw error;
   }
-}
-
-async function sync(path: string): Promise<void> {
-  await using file = await open(path, "r+");
-  await file.datasync();
 }
 
 /** @returns bytes of memory that were copied */

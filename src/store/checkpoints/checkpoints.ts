@@ -7,7 +7,7 @@ import {
   JsonError,
   RuntimeError,
 } from "../../errors/index.ts";
-import { syncDirectory, writeFileAtomically } from "../../host/files/atomic-file.ts";
+import { syncPath, writeFileAtomically } from "../../host/files/atomic-file.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { randomHex } from "../../host/system/entropy.ts";
 import { pathsIn } from "../sandboxes.ts";
@@ -111,7 +111,7 @@ const recordName = "checkpoint.json";
 
 async function makeDirectories(sandbox: string, all: string, staging: string): Promise<void> {
   try {
-    if ((await mkdir(all, { mode: 0o700, recursive: true })) !== undefined) await syncDirectory(sandbox);
+    if ((await mkdir(all, { mode: 0o700, recursive: true })) !== undefined) await syncPath(sandbox);
     await mkdir(staging, { mode: 0o700 });
   } catch (error) {
     throw ioError(`make ${staging}`, error);
@@ -142,9 +142,9 @@ async function settledBytes(path: string): Promise<number> {
 
 async function commit(owner: CheckpointOwner, staging: string, id: string): Promise<void> {
   try {
-    await syncDirectory(staging);
+    await syncPath(staging);
     await rename(staging, checkpointDirectory(owner, id));
-    await syncDirectory(join(owner.directory, checkpointsName));
+    await syncPath(join(owner.directory, checkpointsName));
   } catch (error) {
     const code = errorCode(error);
     if (code === "ENOTEMPTY" || code === "EEXIST") throw exists(owner, id);

@@ -1,6 +1,6 @@
 import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory } from "../../host/files/atomic-file.ts";
+import { syncPath } from "../../host/files/atomic-file.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { removeLeftover, type Discard } from "../leftovers.ts";
 
@@ -23,7 +23,7 @@ export const removedPrefix = ".removed-";
 export async function decideRollback(sandbox: string): Promise<void> {
   try {
     await rename(join(sandbox, stagedRollback), join(sandbox, decidedRollback));
-    await syncDirectory(sandbox);
+    await syncPath(sandbox);
   } catch (error) {
     throw ioError(`go back to a checkpoint in ${sandbox}`, error);
   }
@@ -76,7 +76,7 @@ async function finishRollback(sandbox: string): Promise<void> {
       await rm(memory.to, { recursive: true, force: true });
       if (left.includes("upper.img")) await rename(disk.from, disk.to);
       await rename(memory.from, memory.to);
-      await syncDirectory(sandbox);
+      await syncPath(sandbox);
     }
     await rm(decided, { recursive: true, force: true });
   } catch (error) {

@@ -1,6 +1,6 @@
-import { mkdir, open, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { syncDirectory } from "../../host/files/atomic-file.ts";
+import { syncPath } from "../../host/files/atomic-file.ts";
 import { errorCode, ioError } from "../../host/system-error.ts";
 import { beginFrom } from "../captures/begin-from.ts";
 import { pathsIn } from "../sandboxes.ts";
@@ -36,8 +36,8 @@ export async function stageRollback(owner: CheckpointOwner, id: string, signal?:
     await mkdir(staging.directory, { mode: 0o700 });
     await beginFrom(checkpointDirectory(owner, id), staging, { notify: null, checkpoint: id, signal });
     await durable(staging.upper);
-    await syncDirectory(suspensionPaths(staging.directory).directory);
-    await syncDirectory(staging.directory);
+    await syncPath(suspensionPaths(staging.directory).directory);
+    await syncPath(staging.directory);
   } catch (error) {
     await dropStagedRollback(owner);
     await findCheckpoint(owner, id);
@@ -52,8 +52,7 @@ export async function dropStagedRollback({ directory }: CheckpointOwner): Promis
 
 async function durable(path: string): Promise<void> {
   try {
-    await using file = await open(path, "r+");
-    await file.sync();
+    await syncPath(path);
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw ioError(`write ${path}`, error);
   }

@@ -1,7 +1,7 @@
-import { lstat, mkdir, open, readdir, rename, unlink } from "node:fs/promises";
+import { lstat, mkdir, readdir, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { MicrosandboxError, SnapshotAlreadyExistsError } from "../../errors/index.ts";
-import { syncDirectory } from "../../host/files/atomic-file.ts";
+import { syncPath } from "../../host/files/atomic-file.ts";
 import { makeDirectory } from "../../host/files/make-directory.ts";
 import { tryLockFile, type FileLock } from "../../host/locks/lock.ts";
 import { requireFromPackage } from "../../host/package-files.ts";
@@ -93,11 +93,8 @@ async function lockUnlessMade(directory: string): Promise<FileLock | null> {
 
 /** A loss of power must not leave a name without its content. */
 async function syncTree(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    await using file = await open(join(directory, name), "r");
-    await file.sync();
-  }
-  await syncDirectory(directory);
+  for (const name of await readdir(directory)) await syncPath(join(directory, name));
+  await syncPath(directory);
 }
 
 /**
@@ -134,7 +131,7 @@ async function publish(staging: string, directory: string, force: boolean): Prom
     // What is aside from here on is the old one.
     await setAside(staging, directory);
   }
-  await syncDirectory(dirname(directory));
+  await syncPath(dirname(directory));
 }
 
 /** Two directories change places in one step (rename(2), RENAME_EXCHANGE): there is always one of that name. */

@@ -1,5 +1,5 @@
-import { open as openFile } from "node:fs/promises";
 import { RuntimeError } from "../../../errors/index.ts";
+import { syncPath } from "../../../host/files/atomic-file.ts";
 import { readyToCopy } from "../../../host/files/copy-sparse.ts";
 import type { OpenStreams } from "../../../protocol/streams.ts";
 import type { MachineFacts } from "../../../start/inputs/machine-facts.ts";
@@ -49,7 +49,8 @@ export async function suspendGuest(options: CaptureOptions, directory: string): 
   const before = (): Promise<void> => options.started.agent.flush();
   const staging = await stageSuspension(directory);
   const keep = async (record: SuspensionRecord): Promise<void> => {
-    await Promise.all([durable(staging.memory), durable(staging.state)]);
+    // A memory of which a part is lost with the host's power would be worse than none.
+    await Promise.all([syncPath(staging.memory), syncPath(staging.state)]);
     const written = await Promise.all(disks.map((path) => diskAsItIs(directory, path)));
     await commitSuspension(directory, { ...record, disks: written });
   };
@@ -166,10 +167,4 @@ async function capture(
     if (open !== null) agent.goOn();
     throw error;
   }
-}
-
-/** A memory of which a part is lost with the host's power would be worse than none. */
-async function durable(path: string): Promise<void> {
-  await using file = await openFile(path, "r+");
-  await file.sync();
 }
