@@ -13,7 +13,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { basename, delimiter, join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import type { Round } from "../test/vm/tags.ts";
 import { isAlone, neededPrograms, select, vmTestFiles, type VmTestFile } from "./vm-test-files.ts";
 
@@ -23,35 +23,40 @@ const fileTimeoutMs = 900_000;
 /** While one file waits the next has its processor. On larger hosts it is the memory of their machines that counts. */
 const filesAtOnce = Math.min(availableParallelism(), 4);
 
-interface Duration {
-  readonly file: string;
-  readonly ms: number;
+/** What is told when all is done. */
+interface Results {
+  readonly took: { readonly file: string; readonly ms: number }[];
+  /** A line each. */
+  readonly failures: string[];
 }
 
-/** Runs files, prints what Node's own reporter says, and notes how long each took. @returns whether all passed */
-async function runFiles(
-  files: readonly VmTestFile[],
-  concurrency: number,
-  took: Duration[],
-): Promise<boolean> {
-  if (files.length === 0) return true;
+/** Runs files, and prints what Node's own reporter says. */
+async function runFiles(files: readonly VmTestFile[], concurrency: number, results: Results): Promise<void> {
+  if (files.length === 0) return;
   const paths = files.map(({ path }) => path);
   const events = run({ files: paths, concurrency, timeout: fileTimeoutMs });
-  let passed = true;
-  events.on("test:fail", () => (passed = false));
+  events.on("test:fail", ({ name, file = "", details: { error } }) => {
+    const { code, cause } = error as { code?: string; cause?: unknown };
+    // What fails with a test in it has nothing to add.
+    if (code === "ERR_TEST_FAILURE" && /subtests? failed/.test(String(cause))) return;
+    const why = (cause instanceof Error ? String(cause) : inspect(error)).replaceAll(/\s+/g, " ");
+    results.failures.push(`${basename(file)}: ${name}: ${why.slice(0, 400)}`);
+  });
   events.on("test:summary", ({ file, duration_ms: ms, success }) => {
-    if (!success) passed = false;
-    if (file !== undefined) took.push({ file: basename(file), ms });
+    if (file === undefined) return;
+    results.took.push({ file: basename(file), ms });
+    if (!success) results.failures.push(`${basename(file)} failed`);
   });
   for await (const text of events.compose(new spec())) process.stdout.write(text as string | Buffer);
-  return passed;
 }
 
-function printSlowest(took: readonly Duration[]): void {
+/** The last that is printed: what is shown of a long run is often its end alone. */
+function printResults({ took, failures }: Results): void {
   const slowest = took.toSorted((a, b) => b.ms - a.ms).slice(0, 10);
   process.stdout.write(`\nThe slowest of ${took.length} files, s:\n`);
   for (const { file, ms } of slowest)
     process.stdout.write(`${(ms / 1000).toFixed(1).padStart(7)}  ${file}\n`);
+  for (const failure of failures) process.stdout.write(`${failure}\n`);
 }
 
 /** @throws Error when one is not on the PATH */
@@ -91,17 +96,14 @@ async function main(args: string[]): Promise<number> {
   process.env["MSB_TEST_IMAGES"] = images;
   if (round === "cold") process.env["MSB_TEMPLATES"] = "off";
   else process.env["MSB_TEST_TEMPLATES"] = templates;
-  const took: Duration[] = [];
+  const results: Results = { took: [], failures: [] };
+  const together = files.filter((file) => !isAlone(file));
   try {
-    const together = await runFiles(
-      files.filter((file) => !isAlone(file)),
-      filesAtOnce,
-      took,
-    );
-    const alone = await runFiles(files.filter(isAlone), 1, took);
-    return together && alone ? 0 : 1;
+    await runFiles(together, filesAtOnce, results);
+    await runFiles(files.filter(isAlone), 1, results);
+    return results.failures.length === 0 ? 0 : 1;
   } finally {
-    printSlowest(took);
+    printResults(results);
     await rm(templates, { recursive: true, force: true });
     await rm(images, { recursive: true, force: true });
   }

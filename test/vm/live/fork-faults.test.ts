@@ -90,11 +90,23 @@ describe("killed at any moment", () => {
       assert.equal(status, victim === "program" ? "running" : "crashed");
       if (status === "crashed") parent = await Sandbox.startDetached("parent");
       await isWhole(parent);
-      assert.deepEqual(await left(), ["parent"]);
-      assert.deepEqual((await processesOf(home)).length, 2, "processes are left");
+      await nothingElseLeft();
     }
     t.diagnostic(outcomes.join("\n"));
   });
+
+  /** The supervisor may have a last piece of a copy to write whose reader was killed. */
+  async function nothingElseLeft(): Promise<void> {
+    let found = "";
+    await eventually("all traces of the child to be gone", async () => {
+      const names = await left();
+      const processes = await processesOf(home);
+      found = JSON.stringify({ names, processes });
+      return names.length === 1 && processes.length === 2 ? true : null;
+    }).catch((error: unknown) => {
+      throw new Error(`left behind: ${found}`, { cause: error });
+    });
+  }
 
   async function kill(name: string, kind: SandboxProcess["kind"]): Promise<void> {
     const found = (await processesOf(home, name)).find((one) => one.kind === kind);
