@@ -5,7 +5,8 @@
  *   machines that many have alike.
  * - `cold`: once more without templates, for what a boot can change.
  *
- * The files say by their tags (test/vm/tags.ts) in which rounds they run, and whether anything may run beside them.
+ * The files say by their tags (test/vm/tags.ts) in which rounds they run, and whether anything may run beside them. What they load is
+ * the library's sources; the supervisors, and `msb`, are what was built of them.
  */
 import { constants } from "node:fs";
 import { access, mkdtemp, rm } from "node:fs/promises";
@@ -15,6 +16,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { inspect, parseArgs } from "node:util";
 import type { Round } from "../test/vm/tags.ts";
+import { buildTypeScript } from "./build-typescript.ts";
 import { isAlone, neededPrograms, select, vmTestFiles, type VmTestFile } from "./vm-test-files.ts";
 
 /** A file's longest time, ms: many boots on a slow host with other work to do. */
@@ -86,9 +88,11 @@ async function main(args: string[]): Promise<number> {
   }
   const files = select(await vmTestFiles(), round satisfies Round, { tags: values.tag, files: names });
   await requirePrograms(neededPrograms(files));
+  const root = join(import.meta.dirname, "..");
+  await buildTypeScript(root, join(root, "dist"));
+  process.env["MSB_PROGRAMS"] = "built";
+  process.env["NODE_COMPILE_CACHE"] = join(root, "node_modules", ".cache", "compile");
   const templates = await mkdtemp(join(tmpdir(), "msb-test-templates-"));
-  // Every sandbox starts a process from our sources: compiled once, it starts in a third of the time.
-  process.env["NODE_COMPILE_CACHE"] = join(import.meta.dirname, "..", "node_modules", ".cache", "compile");
   // How sandboxes start is for this program to say.
   delete process.env["MSB_TEMPLATES"];
   delete process.env["MSB_TEST_TEMPLATES"];

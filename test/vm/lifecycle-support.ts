@@ -101,7 +101,9 @@ export async function processesOf(home: string, name = ""): Promise<SandboxProce
 /** @param argv Node, its options, the program, whose it is */
 function isSupervisor(argv: readonly string[], name: string): boolean {
   const [program, whose] = argv.slice(1).filter((word) => !word.startsWith("--"));
-  return program?.endsWith("/supervisor/main.ts") === true && (name === "" || whose === name);
+  return (
+    program !== undefined && /\/supervisor\/main\.[jt]s$/.test(program) && (name === "" || whose === name)
+  );
 }
 
 /** Waits until no process of the sandbox is left. */

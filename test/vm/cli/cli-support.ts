@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { supervisorProgram } from "../../../src/host/package-files.ts";
 import { shareTemplates } from "../support.ts";
 
-export const msbProgram = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
+/** As the supervisors of this process: built, or the sources themselves. */
+const msb = supervisorProgram().endsWith(".js") ? "dist/cli/main.js" : "src/cli/main.ts";
+export const msbProgram = join(import.meta.dirname, "../../..", msb);
 
 export interface Result {
   /** 128 and the signal's number are what a shell would show; here a signal leaves null. */

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import {
@@ -11,6 +10,7 @@ import {
   type EventData,
   type ExecHandle,
 } from "../../../src/index.ts";
+import { msbProgram } from "../cli/cli-support.ts";
 import { processOf, smallMemory, timeout } from "../lifecycle-support.ts";
 import { useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
@@ -19,7 +19,6 @@ export const needs: Needs = ["running"];
 
 // What programs in a guest tell the host, and are told, in one sandbox.
 const home = useTemporaryHome();
-const program = join(import.meta.dirname, "../../../src/cli/main.ts");
 
 let sandbox: Sandbox;
 const stages: string[] = [];
@@ -34,7 +33,7 @@ after(() => sandbox.stop());
 
 /** What a command of msb prints. */
 async function msb(...args: readonly string[]): Promise<string> {
-  return (await promisify(execFile)(process.execPath, [program, ...args])).stdout;
+  return (await promisify(execFile)(process.execPath, [msbProgram, ...args])).stdout;
 }
 
 /** So many events; each without its time. */
