@@ -3,6 +3,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { TestContext } from "node:test";
 import { pathToFileURL } from "node:url";
+import { identifyProcess } from "../../src/host/process/process-identity.ts";
 import { eventually } from "./support.ts";
 
 const api = pathToFileURL(new URL("../../src/index.ts", import.meta.url).pathname).href;
@@ -84,18 +85,42 @@ export async function processesOf(home: string, name = ""): Promise<SandboxProce
   const found: SandboxProcess[] = [];
   for (const entry of await readdir("/proc")) {
     if (!/^\d+$/.test(entry)) continue;
-    const read = (file: string): Promise<string> =>
-      readFile(`/proc/${entry}/${file}`, "utf8").catch(() => "");
-    const argv = (await read("cmdline")).split("\0");
     const pid = Number(entry);
+    const { argv, environment } = await wordsOf(pid);
     if (argv[0]?.includes("qemu-system") === true && argv.some((word) => word.includes(directory))) {
       found.push({ pid, kind: "qemu" });
-    } else if (isSupervisor(argv, name)) {
-      const environment = (await read("environ")).split("\0");
-      if (environment.includes(`MSB_HOME=${home}`)) found.push({ pid, kind: "supervisor" });
+    } else if (isSupervisor(argv, name) && environment.includes(`MSB_HOME=${home}`)) {
+      found.push({ pid, kind: "supervisor" });
     }
   }
   return found;
+}
+
+interface Words {
+  readonly argv: readonly string[];
+  readonly environment: readonly string[];
+}
+
+/** What processes were begun with. One on its way out has no words any more, and is there nevertheless. */
+const known = new Map<number, Words & { readonly started: string }>();
+
+/** Without any for one that is gone, or has ended. */
+async function wordsOf(pid: number): Promise<Words> {
+  const read = async (file: string): Promise<string[]> =>
+    (await readFile(`/proc/${pid}/${file}`, "utf8").catch(() => ""))
+      .split("\0")
+      .filter((word) => word !== "");
+  const argv = await read("cmdline");
+  const before = known.get(pid);
+  const isOurs = /\/supervisor\/main\.[jt]s\0|qemu-system/.test(`${argv.join("\0")}\0`);
+  if (argv.length > 0 && !isOurs) return { argv, environment: [] };
+  const environment = isOurs ? await read("environ") : [];
+  const isLeaving = environment.length === 0;
+  if (isLeaving && before === undefined) return { argv, environment };
+  const started = (await identifyProcess(pid))?.started;
+  if (isLeaving) return before?.started === started && before !== undefined ? before : { argv, environment };
+  if (started !== undefined) known.set(pid, { argv, environment, started });
+  return { argv, environment };
 }
 
 /** @param argv Node, its options, the program, whose it is */

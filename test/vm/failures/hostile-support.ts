@@ -73,6 +73,8 @@ export class HostilePackage implements AsyncDisposable {
     const source = join(root, "test", "hostile-agent", "init.rs");
     const flags = ["--edition", "2021", "-O", "-C", "target-feature=+crt-static", "-C", "strip=symbols"];
     await promisify(execFile)("rustc", [...flags, "-o", init, source]);
+    // Nothing is built of that copy.
+    delete process.env["MSB_PROGRAMS"];
     const api = (await import(pathToFileURL(join(directory, "src", "index.ts")).href)) as typeof Api;
     return new HostilePackage(directory, copy, await readFile(init), api);
   }
