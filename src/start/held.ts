@@ -61,7 +61,8 @@ export async function startHeld(request: StartRequest, held: HeldGuest): Promise
         // Its disk has another place by now.
         const facts = (): Promise<MachineFacts> => factsOf(plan, subject);
         const outcome = reportStart(context, "continued", { started, reason }, null, facts);
-        return { ...outcome, suspended: open === null ? suspended : { ...suspended, open, source: null } };
+        if (open === null) return { ...outcome, suspended };
+        return { ...outcome, suspended: { ...suspended, open, source: null }, isToldWhose: true };
       } catch (error) {
         throw await endedBy(context, started, "build_vm", error);
       }

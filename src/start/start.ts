@@ -30,6 +30,8 @@ export interface StartOutcome {
   readonly facts: () => Promise<MachineFacts>;
   /** What its guest had open when it was suspended: it stands still until that is taken over. null: it was not. */
   readonly suspended: SuspensionRecord | null;
+  /** Such a guest has been told already whose it is, and has the random numbers and the time of now: it only stands still. */
+  readonly isToldWhose: boolean;
 }
 
 /**
@@ -148,7 +150,7 @@ export function reportStart(
 ): StartOutcome {
   const all = notPrelaunched === null ? reason : `${reason} (no prelaunch: ${notPrelaunched})`;
   runtimeLog.write("info", `${route}: ${all}`);
-  return { started, route, reason: all, facts, suspended: null };
+  return { started, route, reason: all, facts, suspended: null, isToldWhose: false };
 }
 
 /** The time was over before there was a machine to tell anything about. */

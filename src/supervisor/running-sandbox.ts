@@ -266,6 +266,11 @@ export class RunningSandbox {
     this.#agent.setClock();
   }
 
+  /** The same with one that has been told all of it, and has answered: it needs only the word. */
+  goOn(): void {
+    this.#agent.goOn();
+  }
+
   /** @throws UnsupportedOperationError when the guest writes to no disk of the sandbox's own */
   holdDisk(flush: GuestFlush, client: Stream): StreamHandler {
     if (this.#hasUpper) return this.#holds.hold(flush, client);

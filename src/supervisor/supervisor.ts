@@ -186,12 +186,13 @@ export class Supervisor {
 
   async #bringUp({ outcome, network }: StartedGuest, isFirst: boolean): Promise<RunningSandbox> {
     const { paths, record } = this.#options.sandbox;
-    const { suspended, route, reason } = outcome;
+    const { suspended, isToldWhose, route, reason } = outcome;
     this.#life.facts = outcome.facts;
     const sandbox = this.#runningSandbox(outcome, network);
     this.#life.begins(sandbox);
+    if (isToldWhose) sandbox.goOn();
     await Promise.all([
-      suspended === null ? null : sandbox.awake(this.#copyOf(suspended)),
+      suspended === null || isToldWhose ? null : sandbox.awake(this.#copyOf(suspended)),
       // From here on it is a sandbox that can be started again.
       record.config.patches.length > 0 ? markPatched(paths) : null,
       clearBootError(paths.bootError),
