@@ -18,7 +18,7 @@ import { MsbHome } from "../cli/cli-support.ts";
 import { useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
-export const needs: Needs = ["boots"];
+export const needs: Needs = ["running"];
 
 const home = useTemporaryHome();
 const tree = join(home, "tree");
