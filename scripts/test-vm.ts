@@ -45,9 +45,8 @@ async function runFiles(files: readonly VmTestFile[], concurrency: number, resul
     results.failures.push(`${basename(file)}: ${name}: ${why.slice(0, 400)}`);
   });
   events.on("test:summary", ({ file, duration_ms: ms, success }) => {
-    if (file === undefined) return;
-    results.took.push({ file: basename(file), ms });
-    if (!success) results.failures.push(`${basename(file)} failed`);
+    if (!success) results.failures.push(`${basename(file ?? "the run")} failed`);
+    if (file !== undefined) results.took.push({ file: basename(file), ms });
   });
   for await (const text of events.compose(new spec())) process.stdout.write(text as string | Buffer);
 }
