@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { notice } from "./state/call.ts";
 import { followSandboxes } from "./state/board.ts";
 import { link } from "./state/live.ts";
@@ -29,8 +29,9 @@ export function App(): VNode {
   const place = steps.join("/");
   const first = useRef(true);
   useEffect(followSandboxes, []);
-  useEffect(() => {
-    // Whoever went somewhere by the keyboard, or hears the page, begins with the new heading.
+  // Whoever went somewhere by the keyboard, or hears the page, begins with the new heading: together with it, so that nothing that was
+  // pressed since is lost.
+  useLayoutEffect(() => {
     if (!first.current) main.current?.querySelector<HTMLElement>("h1")?.focus();
     first.current = false;
   }, [place]);

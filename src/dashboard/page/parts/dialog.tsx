@@ -1,5 +1,5 @@
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Failure } from "../../wire.ts";
 import { failureOf } from "../state/call.ts";
 
@@ -20,9 +20,18 @@ export function Dialog({ title, action, isDangerous, onAction, onClose, children
   const heading = useId();
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure | null>(null);
-  useEffect(() => {
+  // Together with the element: an Escape that follows at once is meant for it.
+  useLayoutEffect(() => {
     dialog.current?.showModal();
   }, []);
+  const isOver = useRef(false);
+  // The browser's own event of it comes later, when the same question may have been asked again.
+  const close = (): void => {
+    if (isOver.current) return;
+    isOver.current = true;
+    dialog.current?.close();
+    onClose();
+  };
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     if (isBusy) return;
@@ -30,20 +39,28 @@ export function Dialog({ title, action, isDangerous, onAction, onClose, children
     setFailure(null);
     try {
       await onAction(new FormData(event.currentTarget as HTMLFormElement));
-      dialog.current?.close();
+      close();
     } catch (error) {
       setFailure(failureOf(error));
       setBusy(false);
     }
   };
   return (
-    <dialog ref={dialog} aria-labelledby={heading} onClose={onClose}>
+    <dialog
+      ref={dialog}
+      aria-labelledby={heading}
+      onCancel={(event) => {
+        event.preventDefault();
+        close();
+      }}
+      onClose={close}
+    >
       <form onSubmit={(event) => void submit(event)}>
         <h2 id={heading}>{title}</h2>
         {children}
         {failure !== null && <Problem failure={failure} />}
         <div class="buttons end">
-          <button type="button" onClick={() => dialog.current?.close()}>
+          <button type="button" onClick={close}>
             Cancel
           </button>
           <button type="submit" class={isDangerous === true ? "danger" : "primary"} disabled={isBusy}>
