@@ -111,10 +111,21 @@ const recordName = "checkpoint.json";
 
 async function makeDirectories(sandbox: string, all: string, staging: string): Promise<void> {
   try {
-    if ((await mkdir(all, { mode: 0o700, recursive: true })) !== undefined) await syncPath(sandbox);
+    if (await makeDirectory(all)) await syncPath(sandbox);
     await mkdir(staging, { mode: 0o700 });
   } catch (error) {
     throw ioError(`make ${staging}`, error);
+  }
+}
+
+/** Never its parent, which may be removed meanwhile. @returns whether it was not there */
+async function makeDirectory(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return false;
+    throw error;
   }
 }
 

@@ -123,9 +123,15 @@ export class Jobs {
     const job = this.#live.get(id);
     const record = job?.record ?? this.#record(id);
     if (job === undefined || hasEnded(record)) {
-      stream.send(jobReport(record, record.endedLog ?? 0, record.printed));
-      stream.send({ type: "Done" });
-      return listener(() => undefined);
+      let isOver = false;
+      void this.#onDisk().then(() => {
+        if (isOver) return;
+        stream.send(jobReport(record, record.endedLog ?? 0, record.printed));
+        stream.send({ type: "Done" });
+      });
+      return listener(() => {
+        isOver = true;
+      });
     }
     if (access !== "wait") return job.attach(stream, access === "write");
     const ignore = job.watchEnd((report: JobReportMessage) => {
@@ -133,6 +139,12 @@ export class Jobs {
       stream.send({ type: "Done" });
     });
     return listener(ignore);
+  }
+
+  /** Whoever is told of an end finds it on the disk, and what was printed, unless nothing can be written there. */
+  async #onDisk(): Promise<void> {
+    const { book, log } = this.#options;
+    await Promise.all([book.saved().catch(() => undefined), log.flush()]);
   }
 
   #record(id: string): JobRecord {

@@ -89,7 +89,9 @@ describe("a sandbox ends by itself", { concurrency: true }, () => {
     const watched = (async () => {
       for await (const { kind } of watcher) if (kind !== "overflow") events++;
     })().catch(() => undefined);
-    await sandbox.shell("while :; do date > /work/clock; sleep 0.2; done > /dev/null 2>&1 &");
+    await sandbox.shell(
+      "while :; do date > /work/new; mv /work/new /work/clock; sleep 0.2; done > /dev/null 2>&1 &",
+    );
     assert.equal(await meanwhile(sandbox, idleMs * 10, () => Promise.resolve()), true, "it went on");
     assert.match((await sandbox.waitUntilStopped()).source ?? "", /nobody used it/);
     await watched;

@@ -204,6 +204,7 @@ test(
     assert.equal(await statusOf("many"), "stopped");
     await assert.rejects(sandbox.checkpoint(), SandboxNotRunningError);
     await sandbox.destroy();
+    assert.deepEqual(existsSync(directoryOf("many")) ? readdirSync(directoryOf("many")) : [], []);
     assert.ok(!existsSync(directoryOf("many")));
   },
 );
