@@ -235,9 +235,7 @@ export class Job implements ClientStream {
     this.#countsFrom = null;
     this.#change({ ...end, endedAt: new Date().toISOString(), endedLog: position, logTo });
     const report = this.#report(position, this.#record.printed);
-    // Whoever is told of its end finds it on the disk, and what it has printed, unless nothing can be written there.
-    const saved = this.#book.saved().catch(() => undefined);
-    void Promise.all([saved, this.#log.flush()]).then(() => {
+    void onDisk(this.#book, this.#log).then(() => {
       for (const attachment of this.#attachments) attachment.end(report);
       for (const ended of this.#waiters) ended(report);
       this.#waiters.clear();
@@ -298,6 +296,11 @@ export class Job implements ClientStream {
     // The session may speak while it is made.
     return (this.#session as Session | undefined)?.printed ?? this.#record.printed;
   }
+}
+
+/** Whoever is told of an end finds it on the disk, and what was printed: waits for both, unless nothing can be written there. */
+export async function onDisk(book: JobBook, log: ExecLog): Promise<void> {
+  await Promise.all([book.saved().catch(() => undefined), log.flush()]);
 }
 
 /** Where a job is. @param position and printed: see the protocol's JobReport */

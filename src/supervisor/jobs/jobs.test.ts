@@ -196,6 +196,24 @@ test("a job outlives whoever is attached, and its end is on the disk before it i
   assert.throws(() => other.jobs.signal("0badc0de", 9), JobNotFoundError);
 });
 
+test("who comes between an end and its writing is told once it is written", async (t) => {
+  const { attach, say, job, book } = await start(t);
+  const written = Promise.withResolvers<void>();
+  t.mock.method(book, "saved", () => written.promise);
+  await say(exited);
+  await until(() => job.record.state === "exited");
+  const late = (["wait", "read"] as const).map((access) => attach(access));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const early = late.flatMap(({ heard }) => heard);
+  written.resolve();
+  assert.deepEqual(early, []);
+  await until(() => late.every(({ heard }) => heard.length === 2));
+  for (const { heard, reports } of late) {
+    assert.deepEqual(heard, ["JobReport", "Done"]);
+    assert.equal(reports[0]?.state, "exited");
+  }
+});
+
 test("a guest that lets a job go without a word has lost it", async (t) => {
   const { attach, say, job, path, jobs } = await start(t);
   const { reports, heard } = attach("read");

@@ -7,7 +7,7 @@ import { hasEnded, type JobRecord } from "../../store/jobs/job-record.ts";
 import type { SuspendedCommand } from "../../store/suspension.ts";
 import type { ExecLog } from "../logs/exec-log.ts";
 import type { ClientStream, Session } from "../services/session.ts";
-import { Job, jobReport } from "./job.ts";
+import { Job, jobReport, onDisk } from "./job.ts";
 import type { JobBook } from "./job-book.ts";
 
 /** So many run at a time. */
@@ -124,7 +124,7 @@ export class Jobs {
     const record = job?.record ?? this.#record(id);
     if (job === undefined || hasEnded(record)) {
       let isOver = false;
-      void this.#onDisk().then(() => {
+      void onDisk(this.#options.book, this.#options.log).then(() => {
         if (isOver) return;
         stream.send(jobReport(record, record.endedLog ?? 0, record.printed));
         stream.send({ type: "Done" });
@@ -139,12 +139,6 @@ export class Jobs {
       stream.send({ type: "Done" });
     });
     return listener(ignore);
-  }
-
-  /** Whoever is told of an end finds it on the disk, and what was printed, unless nothing can be written there. */
-  async #onDisk(): Promise<void> {
-    const { book, log } = this.#options;
-    await Promise.all([book.saved().catch(() => undefined), log.flush()]);
   }
 
   #record(id: string): JobRecord {
