@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Accelerator } from "../src/machine/types.ts";
+import { needPrograms } from "./needed-programs.ts";
 import { makeRoot, peerNames, startGuest, type NetworkGuest, type PeerName } from "./network-guests.ts";
 import { measureAlone } from "./network/alone.ts";
 import { startServers, type Servers } from "./network/caller.ts";
@@ -41,6 +42,7 @@ export async function measureNetwork(
   accelerator: Accelerator,
   { seconds, rounds, starts }: NetworkCounts,
 ): Promise<void> {
+  await needPrograms({ rustc: "rustc", iperf3: "iperf3", passt: "passt", slirp4netns: "slirp4netns" });
   const directory = await mkdtemp(join(tmpdir(), "msb-bench-network-"));
   try {
     const programs = await buildPrograms(directory);

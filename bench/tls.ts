@@ -3,6 +3,7 @@ import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TestAuthority } from "../test/support/tls/test-authority.ts";
+import { needPrograms } from "./needed-programs.ts";
 import { firstOutput } from "./network/namespace.ts";
 import { buildPrograms } from "./network/programs.ts";
 import { cpuTimeMs, residentBytes, watchMemory } from "./processes.ts";
@@ -51,6 +52,7 @@ interface Measured {
  * TLS and nothing else; and with mitmproxy.
  */
 export async function measureTls(report: Report, counts: TlsCounts): Promise<void> {
+  await needPrograms({ rustc: "rustc", curl: "curl", mitmdump: "mitmproxy" });
   const directory = await mkdtemp(join(tmpdir(), "msb-bench-tls-"));
   await using authority = await TestAuthority.make();
   const { cert, key } = await authority.certificate(hosts, { others: ["localhost"] });
