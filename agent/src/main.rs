@@ -23,6 +23,7 @@ mod shutdown;
 mod stats;
 #[allow(unsafe_code)]
 mod sys;
+mod timer;
 #[cfg(target_arch = "x86_64")]
 mod tsc;
 
@@ -98,6 +99,7 @@ fn be_init() -> ! {
 /// From the kernel's hand-over to an agent that can speak.
 fn start() -> io::Result<(Agent, AgentHello)> {
     mount_kernel_views()?;
+    timer::check()?;
     // Otherwise the kernel wakes up twice a second to see whether there is memory to be moved together
     // (Documentation/admin-guide/sysctl/vm.rst). It is still done when someone needs it, and a kernel may be without.
     let _ = fs::write("/proc/sys/vm/compaction_proactiveness", "0");

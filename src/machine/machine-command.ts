@@ -1,4 +1,4 @@
-import { qemuArguments } from "./qemu/command-line.ts";
+import { qemuArguments, type TimerRange } from "./qemu/command-line.ts";
 import { tieToParent } from "./qemu/lifeline.ts";
 import { hostPlatform } from "./qemu/platform.ts";
 import type { QemuBinary } from "./qemu/qemu-binary.ts";
@@ -9,6 +9,7 @@ export interface MachineCommandOptions {
   readonly qemu: QemuBinary;
   /** From {@link measureTscKhz}; null when unknown or not needed. */
   readonly tscKhz: number | null;
+  readonly timer?: TimerRange;
   /** The process that will start it, with which it ends. */
   readonly parentPid: number;
 }
@@ -21,12 +22,13 @@ export interface MachineCommandOptions {
 export function machineCommand(
   spec: MachineSpec,
   accelerator: Accelerator,
-  { qemu, tscKhz, parentPid }: MachineCommandOptions,
+  { qemu, tscKhz, timer, parentPid }: MachineCommandOptions,
 ): string[] {
   const parameters = qemuArguments(spec, {
     platform: hostPlatform(),
     accelerator,
     tscKhz,
+    ...(timer === undefined ? {} : { timer }),
     seccomp: qemu.seccomp,
     hostSystem: process.platform,
   });

@@ -17,6 +17,7 @@ import { takeConnection } from "./qemu/take-connection.ts";
 import { diskErrorOf } from "./disks/disk-error.ts";
 import { diskWrites } from "./disks/disk-writes.ts";
 import { Tail } from "../host/files/tail.ts";
+import type { TimerRange } from "./qemu/command-line.ts";
 import { machineCommand } from "./machine-command.ts";
 import type { Accelerator, MachineExit, MachineSpec } from "./types.ts";
 
@@ -30,6 +31,8 @@ export interface MachineOptions {
   readonly qemu: QemuBinary;
   /** From {@link measureTscKhz}; null when unknown or not needed. */
   readonly tscKhz: number | null;
+  /** What the kernel of one that boots may take its timer for, where it measures that: what is bearable, unless said otherwise. */
+  readonly timer?: TimerRange;
   /** For a machine that is restored: the open file that {@link Machine.save} has written. May be closed afterwards. */
   readonly stateFd?: number;
   /** {@link Machine.capture} has written it. Resolves when the machine may go on, which is asked once its state is loaded. */
@@ -88,8 +91,8 @@ export class Machine implements AsyncDisposable {
    * @throws RuntimeError when the process cannot be created; InvalidConfigError for a disk serial number of the wrong form
    */
   static start(spec: MachineSpec, accelerator: Accelerator, options: MachineOptions): Machine {
-    const { qemu, tscKhz, stateFd, captured = null } = options;
-    const command = machineCommand(spec, accelerator, { qemu, tscKhz, parentPid: process.pid });
+    const { qemu, stateFd, captured = null } = options;
+    const command = machineCommand(spec, accelerator, { ...options, parentPid: process.pid });
     const isWatched = qemu.lifeline.kind === "watcher";
     const spawned = spawnQemu(command, {
       isWatched,

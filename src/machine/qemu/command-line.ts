@@ -33,11 +33,26 @@ const networkArguments: readonly string[] = [
   "virtio-net-device,netdev=network,mac=02:6d:73:00:00:02,host_mtu=65520,guest_announce=off",
 ];
 
+/** Frequencies of the local APIC's timer that a guest goes on with, kHz. */
+export interface TimerRange {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** QEMU's local APIC counts in ns, of which Linux takes every 16th (Intel SDM 3A, 10.5.4: divide configuration). */
+const timerKhz = 1_000_000 / 16;
+/** One that is taken for slower rings too early and is set again, at some cost; one that is taken for faster rings too late. */
+export const rightTimer: TimerRange = { least: timerKhz * 0.5, most: timerKhz * 1.05 };
+/** On a host where a guest never gets a processor when it needs it. */
+export const bearableTimer: TimerRange = { least: Math.ceil(timerKhz * 0.1), most: timerKhz * 2 };
+
 export interface CommandLineOptions {
   readonly platform: Platform;
   readonly accelerator: Accelerator;
   /** Frequency of the host's time stamp counter in kHz; null when unknown or not needed. */
   readonly tscKhz: number | null;
+  /** What the guest may take its timer for, where it measures that; {@link bearableTimer} unless said otherwise. */
+  readonly timer?: TimerRange;
   /** QEMU was built with seccomp. */
   readonly seccomp: boolean;
   /** Node's name of the host's operating system. */
@@ -90,7 +105,7 @@ export function qemuArguments(spec: MachineSpec, options: CommandLineOptions): s
 
 /** The kernel's command line. `panic=-1` reboots at once after a panic, which ends QEMU. */
 export function kernelCommandLine(spec: MachineSpec, options: CommandLineOptions): string {
-  const { platform, accelerator, tscKhz } = options;
+  const { platform, accelerator, tscKhz, timer: { least, most } = bearableTimer } = options;
   const words = [
     `console=${platform.serialConsole}`,
     "quiet",
@@ -104,8 +119,9 @@ export function kernelCommandLine(spec: MachineSpec, options: CommandLineOptions
   // timer fails on a busy host and then boot never ends.
   if (accelerator === "tcg" && platform.name === "x86_64" && tscKhz !== null)
     // A vCPU that waits for a processor of the host looks like a clock that stood still: without tsc=reliable the kernel's
-    // watchdog then gives the clock up for one of 4 ms (Documentation/admin-guide/kernel-parameters.txt).
-    words.push(`tsc_early_khz=${tscKhz}`, "tsc=reliable");
+    // watchdog then gives the clock up for one of 4 ms (Documentation/admin-guide/kernel-parameters.txt). With that counter it
+    // measures its timer, at a bad moment wrongly, and cannot be told how fast that is: the agent looks (timer.rs).
+    words.push(`tsc_early_khz=${tscKhz}`, "tsc=reliable", `msb.lapic_khz=${least}-${most}`);
   // What works against speculation is lost when it is translated into other instructions, and takes its time all the same.
   if (accelerator === "tcg") words.push("mitigations=off");
   return [...words, ...spec.kernelArguments].join(" ");

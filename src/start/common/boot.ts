@@ -3,6 +3,7 @@ import { Operation } from "../../host/operation.ts";
 import { orTimeout } from "../../host/or-timeout.ts";
 import { isAcceleratorFailure } from "../../machine/accelerator/accelerator-failure.ts";
 import { Machine } from "../../machine/machine.ts";
+import { bearableTimer, rightTimer, type TimerRange } from "../../machine/qemu/command-line.ts";
 import type { MachineExit, TemplateUse } from "../../machine/types.ts";
 import { bootMessage, bootMessages, type Surroundings } from "../../guest-setup/boot-messages.ts";
 import { AgentLink } from "../../agent-link/agent-link.ts";
@@ -33,13 +34,33 @@ export interface BootOptions {
   readonly limit?: WaitLimit;
 }
 
+/** What the agent says of a kernel that has measured its timer wrongly (timer.rs). */
+const wrongTimer = "the kernel's timer is wrong";
+/** After so many boots what is bearable is taken: on such a host the next one is hardly better. */
+const mostExactBoots = 4;
+
+/** The guest has ended itself; another boot may be better. */
+class WrongTimerError extends Error {}
+
 /**
- * Starts a machine from its kernel and waits for its agent.
+ * Starts a machine from its kernel and waits for its agent; again while the kernel has measured its timer wrongly, as happens where it
+ * has to wait for a processor meanwhile.
  *
  * @throws AcceleratorFailedError when the accelerator was on trial and failed before the guest's first sign of life;
  *   BootStartError, InvalidConfigError; why the start is over: no machine is started then
  */
 export async function bootToHello(plan: StartPlan, options: BootOptions = {}): Promise<StartedMachine> {
+  for (let boots = 1; ; boots++) {
+    try {
+      return await bootOnce(plan, options, boots <= mostExactBoots ? rightTimer : bearableTimer);
+    } catch (error) {
+      if (!(error instanceof WrongTimerError)) throw error;
+      plan.context.runtimeLog.write("info", `booted anew: ${error.message}`);
+    }
+  }
+}
+
+async function bootOnce(plan: StartPlan, options: BootOptions, timer: TimerRange): Promise<StartedMachine> {
   const { context, choice, qemu, kernel, root, mounts, network, tscKhz, trial } = plan;
   const { accelerator } = choice;
   const { signal, operation } = context;
@@ -49,7 +70,7 @@ export async function bootToHello(plan: StartPlan, options: BootOptions = {}): P
   context.progress("boot");
   const startedAtMs = performance.now();
   const spec = machineSpec(context.record, kernel, root, mounts, options.template);
-  const machine = Machine.start(spec, accelerator, { qemu, tscKhz });
+  const machine = Machine.start(spec, accelerator, { qemu, tscKhz, timer });
   context.kernelLog.follow(machine.console);
   const started = linkTo(context, machine, startedAtMs, network);
   const hello = (within: Operation): Promise<unknown> => unlessOver(started.agent.hello, machine, within);
@@ -65,6 +86,8 @@ export async function bootToHello(plan: StartPlan, options: BootOptions = {}): P
     await ownEnd(started, error);
     machine.kill();
     const exit = await machine.exited;
+    const line = machine.consoleTail.split("\n").find((text) => text.includes(wrongTimer));
+    if (line !== undefined && !operation.signal.aborted) throw new WrongTimerError(line.trim());
     const isFailure = !signal.aborted && isAcceleratorFailure(accelerator, exit);
     if (!isFailure) await probe?.abandoned();
     signal.throwIfAborted();

@@ -207,6 +207,16 @@ test("a command that reboots the guest ends it", { timeout }, async (t) => {
   assert.equal((await machine.exited).reason, "reset");
 });
 
+test("a kernel that takes its timer for another ends before anything waits", { timeout }, async (t) => {
+  const spec = { cpus: 1, memoryMib, kernel, disks: [], kernelArguments: [] };
+  // No kernel can be made to measure wrongly at will. What is wrong is a matter of the range.
+  const machine = Machine.start(spec, "tcg", { qemu, tscKhz, timer: { least: 1, most: 2 } });
+  t.after(() => machine[Symbol.asyncDispose]());
+  const console = text(machine.console);
+  assert.equal((await machine.exited).reason, "poweroff");
+  assert.match(await console, /the kernel's timer is wrong: it is taken for \d{4,6} kHz, and has 1 to 2/);
+});
+
 test("a panic is told by the panic device", { timeout }, async (t) => {
   const machine = start(t, { disks: [lower, await blankUpper("panic.img")] });
   const events: string[] = [];
