@@ -18,6 +18,7 @@ import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { stoppedSandbox } from "../../test/support/stopped-sandbox.ts";
 import { checkSnapshotConfig } from "../config/snapshots/snapshot-config.ts";
 import {
+  InvalidConfigError,
   ImageNotFoundError,
   IoError,
   SnapshotAlreadyExistsError,
@@ -44,6 +45,7 @@ const newHome = (): Home => locateHome({ MSB_HOME: newPath() });
 const never = new AbortController().signal;
 const plain: SaveArchiveOptions = {
   withParents: false,
+  since: null,
   withImage: false,
   plainTar: true,
   embedIntegrity: false,
@@ -134,6 +136,37 @@ test("parents come along, and are left where they are already", async () => {
     saveArchive(home, "child", newPath(), { ...plain, withParents: true }, never),
     SnapshotNotFoundError,
   );
+});
+
+test("of those that it goes back to only what came after one of them", async () => {
+  const { home, snapshot: first } = await taken();
+  await stoppedSandbox(home, "two", { snapshotDigest: first.digest, content: "two" });
+  const second = await take(home, "two", "second");
+  await stoppedSandbox(home, "three", { snapshotDigest: second.digest, content: "three" });
+  await take(home, "three", "third");
+  const path = newPath();
+  const names = async (): Promise<string[]> => {
+    const other = newHome();
+    await load(other, path);
+    return readdirSync(other.snapshots).sort();
+  };
+  await saveArchive(home, "third", path, { ...plain, since: "snap" }, never);
+  assert.deepEqual(await names(), ["second", "third"]);
+  await saveArchive(home, "third", path, { ...plain, withParents: true, since: second.digest }, never);
+  assert.deepEqual(await names(), ["third"]);
+  for (const since of ["third", "second"])
+    await assert.rejects(
+      saveArchive(home, "second", newPath(), { ...plain, since }, never),
+      InvalidConfigError,
+    );
+  await assert.rejects(
+    saveArchive(home, "third", newPath(), { ...plain, since: "missing" }, never),
+    SnapshotNotFoundError,
+  );
+  // What lies before it need not be here.
+  await removeSnapshot(home, "snap", true, null);
+  await saveArchive(home, "third", path, { ...plain, since: "second" }, never);
+  assert.deepEqual(await names(), ["third"]);
 });
 
 test("an archive that cannot be written whole does not appear", async () => {

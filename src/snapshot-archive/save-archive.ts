@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createReadStream } from "node:fs";
 import { pipeline, Readable } from "node:stream";
 import { createZstdCompress } from "node:zlib";
-import { SnapshotIntegrityError, SnapshotNotFoundError } from "../errors/index.ts";
+import { InvalidConfigError, SnapshotIntegrityError, SnapshotNotFoundError } from "../errors/index.ts";
 import { findExtents, type Extent } from "../host/files/extents.ts";
 import { sparseDigest, sparseDigestAlgorithm } from "../host/files/sparse-digest.ts";
 import { writeUserFile } from "../host/files/user-file.ts";
@@ -36,6 +36,8 @@ import { basename, dirname } from "node:path";
 export interface SaveArchiveOptions {
   /** The snapshots that it goes back to, too. */
   readonly withParents: boolean;
+  /** Of those only what came after this one. */
+  readonly since: string | null;
   /** The images, so that it can be used without a registry. */
   readonly withImage: boolean;
   /** Not compressed. */
@@ -46,7 +48,8 @@ export interface SaveArchiveOptions {
 
 /**
  * @param output a path, see `writeUserFile`: a file appears when the archive is complete
- * @throws SnapshotNotFoundError, also for a parent that is not here; SnapshotIntegrityError for a disk that is not what was recorded;
+ * @throws SnapshotNotFoundError, also for a parent that is not here; InvalidConfigError for a `since` that is none of its parents;
+ *   SnapshotIntegrityError for a disk that is not what was recorded;
  *   ImageNotFoundError, ImageError for an image that is not stored whole; IoError; the signal's reason
  */
 export async function saveArchive(
@@ -57,7 +60,12 @@ export async function saveArchive(
   signal: AbortSignal,
 ): Promise<void> {
   const first = await findSnapshot(home, reference);
-  const snapshots = options.withParents ? await withParents(home, first) : [first];
+  const snapshots =
+    options.since !== null
+      ? await chainSince(home, first, options.since)
+      : options.withParents
+        ? await withParents(home, first)
+        : [first];
   const images = options.withImage ? imagesOf(snapshots) : [];
   const entries: ArchiveIndex["snapshots"] = [];
   for (const snapshot of snapshots) {
@@ -89,13 +97,27 @@ export async function saveArchive(
   });
 }
 
-/** Parents are looked for in the home and beside the snapshot. */
-async function withParents(home: Home, first: FoundSnapshot): Promise<FoundSnapshot[]> {
+/** What came after `since` up to `first`, the latest first. */
+async function chainSince(home: Home, first: FoundSnapshot, since: string): Promise<FoundSnapshot[]> {
+  const { digest } = await findSnapshot(home, since);
+  const chain = await withParents(home, first, digest);
+  if (chain.at(-1)?.descriptor.parent === digest) return chain;
+  throw new InvalidConfigError(`the snapshot ${first.directory} does not go back to ${since}`, {
+    hint: "since is one of those that it goes back to: `msb snapshot inspect` shows the parent of each.",
+  });
+}
+
+/** Parents are looked for in the home and beside the snapshot. @param until the digest of one that is left out, with its own parents */
+async function withParents(
+  home: Home,
+  first: FoundSnapshot,
+  until: string | null = null,
+): Promise<FoundSnapshot[]> {
   const known = new Map<string, FoundSnapshot>();
   for (const directory of [dirname(first.directory), home.snapshots])
     for (const each of await listSnapshots(directory)) known.set(each.digest, each);
   const chain = [first];
-  for (let { parent } = first.descriptor; parent !== null;) {
+  for (let { parent } = first.descriptor; parent !== until && parent !== null;) {
     const found = known.get(parent);
     if (found === undefined || chain.includes(found) || chain.length === maximumSnapshots) {
       throw new SnapshotNotFoundError(`the parent ${parent} of the snapshot ${first.directory} is not here`, {

@@ -50,7 +50,13 @@ test("a snapshot keeps its image, and takes it along in an archive under its dig
   assert.deepEqual([pinned.manifestDigest, pinned.reference], [imageDigest, reference]);
 
   const archive = join(directory.path, "snap.tar.zst");
-  const options = { withParents: false, withImage: true, plainTar: false, embedIntegrity: false };
+  const options = {
+    withParents: false,
+    since: null,
+    withImage: true,
+    plainTar: false,
+    embedIntegrity: false,
+  };
   await saveArchive(home, "snap", archive, options, never);
 
   const other = await newHome(join(directory.path, "other"));

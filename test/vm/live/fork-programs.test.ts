@@ -20,8 +20,8 @@ export const needs: Needs = ["running", "internet"];
 
 const timeout = 300_000;
 /** By hand, with more: `MSB_TEST_FORKS=200 MSB_TEST_SUSPENDS=200 node scripts/test-vm.ts templates fork-programs.test.ts`. */
-const forks = Number(process.env["MSB_TEST_FORKS"] ?? 12);
-const suspends = Number(process.env["MSB_TEST_SUSPENDS"] ?? 4);
+const forks = Number(process.env["MSB_TEST_FORKS"] ?? 6);
+const suspends = Number(process.env["MSB_TEST_SUSPENDS"] ?? 2);
 const soakTimeout = timeout + (forks + suspends) * 20_000;
 const value = "sk-live-77f0c1ab35de9904-value";
 const { home, internet } = await useInternet();
