@@ -100,6 +100,13 @@ function preparedHome(name: string): { home: string; cache: string } {
 }
 
 describe("the package", () => {
+  test("programs are ASCII: one other character makes all of a program two bytes each to read and to compile", () => {
+    const programs = globSync("dist/**/*.js", { cwd: installed }).filter((path) => !path.includes("/page/"));
+    assert.ok(programs.includes("dist/cli/dispatch.js"));
+    const others = programs.filter((path) => /[^\0-\x7f]/.test(readFileSync(join(installed, path), "utf8")));
+    assert.deepEqual(others, []);
+  });
+
   test("has programs, types and licences, and no sources, tests or traces of the build", () => {
     const files = globSync("**/*", { cwd: installed });
     for (const name of [

@@ -15,8 +15,9 @@ const WRONG: &str = "the kernel's timer is wrong";
 /// To be called before anything that may wait: a wait may never end.
 pub fn check() -> io::Result<()> {
     let command_line = fs::read_to_string("/proc/cmdline")?;
-    let Some((least, most)) = range(&command_line) else {
-        return Ok(());
+    let (least, most) = match range(&command_line) {
+        Some(range) => range,
+        None => return Ok(()),
     };
     let taken_for = khz(&fs::read_to_string("/proc/timer_list")?).unwrap_or(0);
     if (least..=most).contains(&taken_for) {

@@ -20,9 +20,11 @@ export function errorBlock(block: ErrorBlock, stream: OutputStream): Styled {
   const lines = [
     styled`${style(["bold", "red"], "error:", stream)} ${style("bold", indented(block.text), stream)}`,
   ];
-  for (const cause of block.causes ?? []) lines.push(styled`  → ${style("white", indented(cause), stream)}`);
+  // Escaped: as it is, it would stay so in the bundle, and one such character makes all of it two bytes each to read and compile.
+  for (const cause of block.causes ?? [])
+    lines.push(styled`  \u2192 ${style("white", indented(cause), stream)}`);
   if (block.excerpt !== undefined && block.excerpt.lines.length > 0) {
-    lines.push(styled`  → ${style("white", `${block.excerpt.title}:`, stream)}`);
+    lines.push(styled`  \u2192 ${style("white", `${block.excerpt.title}:`, stream)}`);
     for (const line of block.excerpt.lines) lines.push(style("dim", `      ${oneLine(line)}`, stream));
   }
   for (const hint of block.hints ?? []) {
