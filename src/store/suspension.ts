@@ -43,7 +43,15 @@ export const suspensionSchema = v.object({
   /** Of everything that memory and devices depend on: the key of the machine template that this would be. */
   machineKey: v.string(),
   /** The same for people. */
-  description: v.object({ qemuVersion: v.string(), accelerator: v.string(), kernelRelease: v.string() }),
+  description: v.object({
+    qemuVersion: v.string(),
+    accelerator: v.string(),
+    kernelRelease: v.string(),
+    /** Of the guest's kernel and agent; null: written by a version that did not say. */
+    kernel: v.optional(v.nullable(v.string()), null),
+    /** The host's, where the guest sees it; null: it does not, or as above. */
+    processor: v.optional(v.nullable(v.object({ model: v.string(), identity: v.string() })), null),
+  }),
   /** As the agent said when it started. */
   agentVersion: v.string(),
   /** Of the certificate that the guest is shown servers' certificates of, as SHA-256; null: it is shown none. */

@@ -22,6 +22,8 @@ export interface SnapshotMemory {
   readonly accelerator: string;
   /** Of the guest. */
   readonly kernelRelease: string;
+  /** The host's, where the guest sees it: under hardware acceleration. Null under software emulation, which has one of its own. */
+  readonly processor: string | null;
   /** Variables of the secrets whose values have to be given to go on from it. */
   readonly secrets: readonly string[];
 }
@@ -178,10 +180,11 @@ function copiedSnapshot(found: FoundSnapshot): Snapshot {
 
 function memoryOf({ memory }: FoundSnapshot["descriptor"]): SnapshotMemory | null {
   if (memory === null) return null;
-  const { qemuVersion, accelerator, kernelRelease } = memory.guest.description;
+  const { qemuVersion, accelerator, kernelRelease, processor } = memory.guest.description;
   return {
     ...{ sizeBytes: BigInt(memory.memory.size_bytes), cpus: memory.config.cpus },
     ...{ qemuVersion, accelerator, kernelRelease },
+    processor: processor?.model ?? null,
     secrets: (memory.config.network?.secrets ?? []).map(({ envVar }) => envVar),
   };
 }

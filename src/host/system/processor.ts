@@ -8,7 +8,12 @@ import { arch, cpus, release } from "node:os";
 export async function processorIdentity(): Promise<string> {
   if (process.platform === "linux") return stableCpuinfo(await readFile("/proc/cpuinfo", "utf8"));
   // The features that macOS shows to a guest depend on its own version too.
-  return [arch(), release(), cpus()[0]?.model ?? "unknown"].join(" ");
+  return [arch(), release(), processorModel()].join(" ");
+}
+
+/** What people call it, as the system does; "unknown" where that has no name for it. */
+export function processorModel(): string {
+  return cpus()[0]?.model.trim() ?? "unknown";
 }
 
 /** The first processor's lines of proc(5)'s cpuinfo, without those that change from one moment or boot to the next. */

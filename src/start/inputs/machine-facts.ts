@@ -1,4 +1,5 @@
 import { smallSha256 } from "../../host/digest.ts";
+import { processorIdentity, processorModel } from "../../host/system/processor.ts";
 import type { Accelerator } from "../../machine/types.ts";
 import type { PreparedMounts } from "../contract/handover.ts";
 import { templateKeys, type TemplateSubject } from "./template-key.ts";
@@ -9,6 +10,10 @@ export interface MachineFacts {
   readonly machineKey: string;
   readonly accelerator: Accelerator;
   readonly qemuVersion: string;
+  /** Of the guest's kernel and agent: SHA-256. */
+  readonly kernel: string;
+  /** The host's, where the guest sees it; null: it sees an emulated one. */
+  readonly processor: { readonly model: string; readonly identity: string } | null;
   /** Of the authority that the guest believes, as SHA-256; null: none. */
   readonly authority: string | null;
   /** Of the host's time-stamp counter as the guest was told, kHz; null when it was not. */
@@ -22,12 +27,19 @@ export interface MachineFacts {
 export async function machineFacts(
   subject: TemplateSubject & { readonly tscKhz: number | null; readonly mounts: PreparedMounts },
 ): Promise<MachineFacts> {
-  const { accelerator, qemu, network, tscKhz, root, mounts } = subject;
+  const { accelerator, qemu, kernel, network, tscKhz, root, mounts } = subject;
   const { machine } = await templateKeys(subject);
   const pem = network?.trust?.authority ?? null;
   const authority = pem === null ? null : smallSha256(pem);
   const disks = [...root.disks, ...mounts.disks].filter(({ readOnly }) => !readOnly).map(({ path }) => path);
   const files =
     root.shares.length > 0 ? "/" : (mounts.guest.find((mount) => mount.files !== null)?.path ?? null);
-  return { machineKey: machine, accelerator, qemuVersion: qemu.version, authority, tscKhz, disks, files };
+  return {
+    ...{ machineKey: machine, accelerator, qemuVersion: qemu.version, authority, tscKhz, disks, files },
+    kernel: smallSha256(kernel.identity),
+    processor:
+      accelerator === "tcg"
+        ? null
+        : { model: processorModel(), identity: smallSha256(await processorIdentity()) },
+  };
 }

@@ -12,7 +12,7 @@ import { clockFits } from "./template-key.ts";
  */
 export function differences(
   suspended: SuspensionRecord,
-  { machineKey, accelerator, qemuVersion, authority, tscKhz }: MachineFacts,
+  { machineKey, accelerator, qemuVersion, kernel, processor, authority, tscKhz }: MachineFacts,
   others: readonly string[] = [],
 ): string | null {
   const then = suspended.description;
@@ -21,6 +21,10 @@ export function differences(
       ? []
       : [`the accelerator was ${then.accelerator}, and is ${accelerator}`]),
     ...(then.qemuVersion === qemuVersion ? [] : [`QEMU was ${then.qemuVersion}, and is ${qemuVersion}`]),
+    ...(then.kernel === null || then.kernel === kernel
+      ? []
+      : [`the guest's kernel (${then.kernelRelease}) or the agent was replaced`]),
+    ...(then.processor === null || processor === null ? [] : processorWas(then.processor, processor)),
     ...(suspended.authority === authority ? [] : [authorityWas(suspended.authority, authority)]),
     ...others,
     ...(clockFits(suspended, tscKhz) ? [] : ["the clock of the host's processor is another"]),
@@ -28,7 +32,7 @@ export function differences(
   if (found.length > 0) return found.join("; ");
   return machineKey === suspended.machineKey
     ? null
-    : "the guest's kernel, the agent, QEMU or its machine has changed";
+    : "QEMU's program, or the machine that it is told to be, has changed";
 }
 
 /**
@@ -47,6 +51,14 @@ export async function whyNotHere(
   const tscKhz = guestTscKhz(accelerator, inputs.tscKhz);
   const facts = await machineFacts({ ...inputs, record: subject.record, accelerator, tscKhz });
   return differences(suspended, facts);
+}
+
+type Processor = NonNullable<MachineFacts["processor"]>;
+
+function processorWas(then: Processor, now: Processor): string[] {
+  if (then.identity === now.identity) return [];
+  if (then.model !== now.model) return [`the host's processor was ${then.model}, and is ${now.model}`];
+  return [`the host's processor (${now.model}) has other features or another microcode`];
 }
 
 /** @param then,now null: none */

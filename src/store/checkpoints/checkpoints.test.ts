@@ -31,7 +31,13 @@ async function capture(place: string, content: string): Promise<void> {
   for (const path of [paths.memory, paths.state, join(place, "upper.img")]) await writeFile(path, content);
   await writeSuspension(paths, {
     ...{ format: 1, source: "box", checkpoint: null, notify: null, machineKey: "key" },
-    description: { qemuVersion: "7.2.0", accelerator: "tcg", kernelRelease: "6.1" },
+    description: {
+      qemuVersion: "7.2.0",
+      accelerator: "tcg",
+      kernelRelease: "6.1",
+      kernel: null,
+      processor: null,
+    },
     ...{ agentVersion: "1", authority: null, tscKhz: null, disks: [], commands: [] },
     open: { streams: [], next: 1, highest: 0 },
   });

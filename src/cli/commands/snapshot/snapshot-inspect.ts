@@ -41,6 +41,7 @@ export const snapshotInspect = defineCommand({
                   qemu_version: memory.qemuVersion,
                   accelerator: memory.accelerator,
                   kernel_release: memory.kernelRelease,
+                  processor: memory.processor,
                   secrets: memory.secrets,
                 },
           ...(report === null ? {} : { verified: report.upper.kind === "verified" }),
@@ -76,10 +77,11 @@ export const snapshotInspect = defineCommand({
 
 function memoryLines(memory: SnapshotMemory | null): [string, string | string[]][] {
   if (memory === null) return [];
-  const { sizeBytes, cpus, qemuVersion, accelerator, kernelRelease, secrets } = memory;
+  const { sizeBytes, cpus, qemuVersion, accelerator, kernelRelease, processor, secrets } = memory;
+  const on = processor === null ? accelerator : `${accelerator} on ${processor}`;
   return [
     ["Memory", `${sizeText(sizeBytes)}, ${cpus} ${cpus === 1 ? "CPU" : "CPUs"}`],
-    ["Goes on with", `QEMU ${qemuVersion}, ${accelerator}; kernel ${kernelRelease}`],
+    ["Goes on with", `QEMU ${qemuVersion}, ${on}; kernel ${kernelRelease}`],
     ...(secrets.length === 0 ? [] : [["Secrets", [...secrets]] satisfies [string, string[]]]),
   ];
 }

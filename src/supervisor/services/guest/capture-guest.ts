@@ -114,8 +114,8 @@ async function capture(
 ): Promise<CaptureCost> {
   const { machine, agent } = started;
   const { agentVersion, kernelRelease } = await agent.hello;
-  const { machineKey, accelerator, qemuVersion, authority, tscKhz } = facts;
-  const description = { qemuVersion, accelerator, kernelRelease };
+  const { machineKey, accelerator, qemuVersion, kernel, processor, authority, tscKhz } = facts;
+  const description = { qemuVersion, accelerator, kernelRelease, kernel, processor };
   const goesOn = source !== null;
   let open = null as OpenStreams | null;
   let running: readonly SuspendedCommand[] = [];
