@@ -12,13 +12,14 @@ export class Workbench implements AsyncDisposable {
   readonly settings: McpSettings;
   readonly paths: AllowedPaths;
   readonly secrets = new KnownSecrets();
-  readonly sandboxes = new OwnedSandboxes();
+  readonly sandboxes: OwnedSandboxes;
   readonly outputs: KeptOutputs;
   readonly sessions: ExecSessions;
 
   constructor(settings: McpSettings) {
     this.settings = settings;
     this.paths = new AllowedPaths(settings.hostPaths, locateHome().root);
+    this.sandboxes = new OwnedSandboxes(this.paths);
     this.outputs = new KeptOutputs(settings.sessionTtlMs);
     this.sessions = new ExecSessions(settings.sessionTtlMs);
   }

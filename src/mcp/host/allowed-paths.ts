@@ -59,6 +59,11 @@ export class AllowedPaths {
     return { given, real, root };
   }
 
+  /** Whether a path, as it is written, is below one of the directories. */
+  async lies(path: string): Promise<boolean> {
+    return (await this.#rootOf(path)) !== null;
+  }
+
   /** Whether a path that was allowed still is, and is the same. Of one that is stored with a sandbox. @throws ToolError */
   async checkSame(real: string): Promise<void> {
     const now = await this.check(real);

@@ -1,10 +1,17 @@
 import { Sandbox } from "../../api/index.ts";
+import type { AllowedPaths } from "../host/allowed-paths.ts";
+import { mountedPaths } from "../host/stored-paths.ts";
 
 /** Sandboxes that end with this server: the host sees to that even when it is killed, but for children and copies. */
 export class OwnedSandboxes {
   readonly #owned = new Map<string, Sandbox>();
   /** Copies belong to nobody from the start, so it is the server that has to remove them. */
   readonly #copies = new Map<string, Sandbox>();
+  readonly #paths: AllowedPaths;
+
+  constructor(paths: AllowedPaths) {
+    this.#paths = paths;
+  }
 
   add(sandbox: Sandbox): void {
     this.#owned.set(sandbox.id, sandbox);
@@ -26,14 +33,21 @@ export class OwnedSandboxes {
     await sandbox?.[Symbol.asyncDispose]();
   }
 
-  /** Does something with a sandbox that runs, over a connection of its own. @throws SandboxNotFoundError, SandboxNotRunningError */
+  /** Does something with a sandbox that runs, over a connection of its own. @throws as {@link connect} */
   async use<T>(name: string, signal: AbortSignal, work: (sandbox: Sandbox) => Promise<T>): Promise<T> {
     await using sandbox = await this.connect(name, signal);
     return await work(sandbox);
   }
 
+  /**
+   * To a sandbox whose programs have no files of the host before them but those that are allowed, whoever made it.
+   *
+   * @throws ToolError; SandboxNotFoundError, SandboxNotRunningError
+   */
   async connect(name: string, signal: AbortSignal): Promise<Sandbox> {
-    return await (await Sandbox.get(name, { signal })).connect({ signal });
+    const handle = await Sandbox.get(name, { signal });
+    for (const path of mountedPaths(handle.config())) await this.#paths.check(path);
+    return await handle.connect({ signal });
   }
 
   /** Ends them. Never throws. */

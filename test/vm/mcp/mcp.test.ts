@@ -1,10 +1,13 @@
 /** `msb mcp` as agents use it: the official client, over its standard input and output. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -13,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Sandbox } from "../../../src/index.ts";
+import { guestDirectory } from "../../../src/host/package-files.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 import { McpClient } from "./mcp-support.ts";
@@ -409,6 +413,74 @@ describe("an agent", () => {
     });
     assert.equal(ran.code, "host_path_denied");
     await mcp.data("sandbox_remove", { name: "mounts" });
+  });
+
+  test("nor does a link in the place of its root, or of a file that a patch copies", async () => {
+    const config = { resources: { memoryMib: 128 }, lifecycle: { ephemeral: false } };
+    mkdirSync(join(shared, "root"));
+    execFileSync("fsck.erofs", [
+      "--extract=" + join(shared, "root"),
+      "--overwrite",
+      join(guestDirectory(), "base.erofs"),
+    ]);
+    await mcp.data("sandbox_create", { name: "rooted", rootfs: { bind: "root" }, ...config });
+    await mcp.data("sandbox_stop", { name: "rooted", force: true });
+    renameSync(join(shared, "root"), join(shared, "elsewhere"));
+    const outside = mkdtempSync(join(tmpdir(), "msb-mcp-outside-"));
+    symlinkSync(outside, join(shared, "root"));
+    assert.equal((await mcp.failure("sandbox_start", { name: "rooted" })).code, "host_path_denied");
+    // Whoever starts one gets nothing of the other place: nothing was mounted there, or written.
+    assert.deepEqual(readdirSync(outside), []);
+    rmSync(outside, { recursive: true });
+    await mcp.data("sandbox_remove", { name: "rooted" });
+
+    writeFileSync(join(shared, "copied"), "fine");
+    const patches = [{ kind: "copyFile", src: "copied", dst: "/copied" }];
+    await mcp.data("sandbox_create", { name: "patched", patches, ...config });
+    await mcp.data("sandbox_stop", { name: "patched", force: true });
+    rmSync(join(shared, "copied"));
+    // What was copied may be gone.
+    await mcp.data("sandbox_start", { name: "patched" });
+    await mcp.data("sandbox_stop", { name: "patched", force: true });
+    symlinkSync("/etc/passwd", join(shared, "copied"));
+    assert.equal((await mcp.failure("sandbox_start", { name: "patched" })).code, "host_path_denied");
+    await mcp.data("sandbox_remove", { name: "patched" });
+  });
+
+  test("a sandbox of somebody else gives nothing of places that are not allowed", async () => {
+    const outside = realpathSync(mkdtempSync(join(tmpdir(), "msb-mcp-outside-")));
+    writeFileSync(join(outside, "private"), "private");
+    await using other = await Sandbox.builder("others")
+      .image("localhost/base")
+      .memory(128)
+      .volume("/out", (m) => m.bind(outside))
+      .volume("/in", (m) => m.bind(shared))
+      .create();
+    const read = { name: "others", path: "/out/private" };
+    for (const [tool, input] of [
+      ["sandbox_exec", { name: "others", command: "cat", args: ["/out/private"] }],
+      ["sandbox_shell", { name: "others", command: "echo gone > /out/private" }],
+      ["sandbox_exec_start", { name: "others", command: "cat", args: ["/out/private"] }],
+      ["sandbox_fs_read", read],
+      ["sandbox_fs_write", { ...read, content: "gone" }],
+    ] as const) {
+      assert.equal((await mcp.failure(tool, input)).code, "host_path_denied", tool);
+    }
+    assert.equal(readFileSync(join(outside, "private"), "utf8"), "private");
+    assert.equal((await other.exec("cat", ["/out/private"])).stdout(), "private");
+    await other.stop();
+    await other.removePersisted();
+    await using allowed = await Sandbox.builder("others")
+      .image("localhost/base")
+      .memory(128)
+      .volume("/in", (m) => m.bind(shared))
+      .create();
+    assert.equal(
+      (await mcp.data("sandbox_shell", { name: allowed.name, command: "echo on" }))["stdout"],
+      "on\n",
+    );
+    await allowed.destroy();
+    rmSync(outside, { recursive: true });
   });
 
   test("leaves nothing when it goes: nothing was on stdout but the protocol", async () => {

@@ -5,6 +5,7 @@ import { watchedStart } from "../../call/start-progress.ts";
 import { failureOf, ToolError } from "../../call/tool-failure.ts";
 import { tool, type ToolCall } from "../../call/tool.ts";
 import { flag, longestWaitMs, optionalWhole, sandboxName, timeoutMs } from "../../inputs/fields.ts";
+import { storedPaths } from "../../host/stored-paths.ts";
 import { selected, selectedToChange, selectorFields, type Selector } from "../../inputs/selector.ts";
 import { sandboxRow } from "../listings.ts";
 import { stillAllowed } from "./make-tools.ts";
@@ -59,7 +60,7 @@ export async function startAgain(
   handle: SandboxHandle,
   detached: boolean,
 ): Promise<{ readonly sandbox: Sandbox; readonly warnings: readonly string[] }> {
-  const paths = handle.config().mounts.flatMap((mount) => ("host" in mount ? [mount.host] : []));
+  const paths = await storedPaths(handle.config(), call.bench.paths);
   for (const path of paths) await call.bench.paths.checkSame(path);
   const { observer, warnings } = watchedStart(call);
   const sandbox = await (detached ? handle.startDetached(observer) : handle.start(observer));
