@@ -4,7 +4,7 @@ import { GuestFlushes } from "../../config/enums.ts";
 import { checkDistinctPorts, checkPorts } from "../../config/network/ports.ts";
 import type { PublishedPort } from "../../config/network/network-type.ts";
 import { hostnameFor } from "../../config/sandbox/effective-config.ts";
-import { InvalidConfigError } from "../../errors/index.ts";
+import { InvalidConfigError, OperationTimeoutError } from "../../errors/index.ts";
 import type { Operation } from "../../host/operation.ts";
 import { Slots } from "../../host/slots.ts";
 import { CapturePlace } from "../../store/captures/capture-place.ts";
@@ -26,7 +26,8 @@ const startsAtOnce = Math.max(2, Math.min(8, availableParallelism()));
  *
  * @returns in the order of the names
  * @throws InvalidConfigError, SandboxNotRunningError, UnsupportedOperationError for one that cannot be copied, RuntimeError, IoError: there
- *   is no child then. The signal's reason: those that run by then are removed
+ *   is no child then. The signal's reason: those that run by then are removed. OperationTimeoutError when its time is over before any runs:
+ *   later it is the error of those that do not
  */
 export async function forkSandbox(
   control: SandboxControl,
@@ -69,13 +70,17 @@ export async function forkSandbox(
         using _slot = await slots.take(operation.signal);
         return { name, sandbox: await start(name) };
       } catch (failure) {
-        return { name, error: failure instanceof Error ? failure : new Error(String(failure)) };
+        const told: unknown = operation.signal.aborted ? operation.signal.reason : failure;
+        return { name, error: told instanceof Error ? told : new Error(String(told)) };
       }
     }),
   );
-  if (operation.signal.aborted)
+  // Those whose time was over have that as their error. Who does not want them any more is told of none.
+  const isUnwanted = operation.signal.aborted && !(operation.signal.reason instanceof OperationTimeoutError);
+  if (isUnwanted || results.every(({ sandbox }) => sandbox === undefined)) {
     for (const { sandbox } of results) if (sandbox !== undefined) await discard(sandbox.control);
-  operation.throwIfOver();
+    operation.throwIfOver();
+  }
   return results;
 }
 

@@ -21,7 +21,8 @@ export interface SaveOpts {
 /** The older name of {@link SaveOpts}. */
 export type ExportOpts = SaveOpts;
 
-const saveOptions = {
+/** Its keys. */
+export const saveOptions = {
   withParents: "boolean",
   since: "any",
   withImage: "boolean",

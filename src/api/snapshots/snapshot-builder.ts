@@ -6,6 +6,7 @@ import { checkSnapshotConfig, type SnapshotConfig } from "../../config/snapshots
 import { InvalidConfigError } from "../../errors/index.ts";
 import type { WaitOptions } from "../../host/operation.ts";
 import { makeSnapshot } from "./make-snapshot.ts";
+import type { SaveOpts } from "./save-to.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /**
@@ -163,6 +164,31 @@ export class SnapshotBuilder {
    */
   async create(options: WaitOptions = {}): Promise<Snapshot> {
     return await makeSnapshot(this.build(), null, options);
+  }
+
+  /**
+   * Takes the snapshot into a file, and leaves none here: what `create()` and `saveTo()` do. It is put together among the snapshots of
+   * the home, which need the room meanwhile.
+   *
+   * @param output the archive, as of {@link Snapshot.saveTo}: it appears when it is complete, and replaces a file that is there
+   * @param options what else goes into it
+   * @throws what {@link create} and {@link Snapshot.saveTo} throw; InvalidConfigError with `path` or `destDir`
+   *
+   * @example
+   * ```ts
+   * import { Sandbox, Snapshot } from "microsandbox";
+   *
+   * await using sandbox = await Sandbox.builder("archive-example").image("localhost/base").replace().create();
+   * await Snapshot.builder("tried").fromSandbox("archive-example").createArchive("tried.tar.zst");
+   * const loaded = await Snapshot.load("tried.tar.zst");
+   * console.log(loaded.name); // prints tried
+   * await Snapshot.remove("tried");
+   * ```
+   */
+  async createArchive(output: string, options: SaveOpts & WaitOptions = {}): Promise<void> {
+    const config = this.build();
+    const { createArchive } = await import("./create-archive.ts");
+    await createArchive(config, output, options);
   }
 
   #attempt(work: () => void): this {
