@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CustomError, Sandbox, Snapshot } from "../../../src/index.ts";
-import { MsbHome } from "../cli/cli-support.ts";
-import { smallMemory, timeout } from "../lifecycle-support.ts";
-import { useTemporaryHome } from "../support.ts";
-import type { Needs } from "../tags.ts";
+import { CustomError, Sandbox, Snapshot } from "../../../../src/index.ts";
+import { MsbHome } from "../../cli/cli-support.ts";
+import { smallMemory, timeout } from "../../lifecycle-support.ts";
+import { useTemporaryHome } from "../../support.ts";
+import type { Needs } from "../../tags.ts";
 
 export const needs: Needs = ["running"];
 

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { IoError, Sandbox } from "../../../src/index.ts";
-import { leaveRoom, mountingSkip, mountSmallDisk, unmountSmallDisk } from "../failures/small-disk.ts";
-import { smallMemory, timeout } from "../lifecycle-support.ts";
-import { useTemporaryHome } from "../support.ts";
-import type { Needs } from "../tags.ts";
+import { IoError, Sandbox } from "../../../../src/index.ts";
+import { leaveRoom, mountingSkip, mountSmallDisk, unmountSmallDisk } from "../../failures/small-disk.ts";
+import { smallMemory, timeout } from "../../lifecycle-support.ts";
+import { useTemporaryHome } from "../../support.ts";
+import type { Needs } from "../../tags.ts";
 
 export const needs: Needs = ["running"];
 

@@ -18,11 +18,11 @@ import {
   Sandbox,
   SandboxNotRunningError,
   UnsupportedOperationError,
-} from "../../../src/index.ts";
-import { MsbHome } from "../cli/cli-support.ts";
-import { processesOf, smallMemory, timeout } from "../lifecycle-support.ts";
-import { eventually, printed, useTemporaryHome } from "../support.ts";
-import type { Needs } from "../tags.ts";
+} from "../../../../src/index.ts";
+import { MsbHome } from "../../cli/cli-support.ts";
+import { processesOf, smallMemory, timeout } from "../../lifecycle-support.ts";
+import { eventually, printed, useTemporaryHome } from "../../support.ts";
+import type { Needs } from "../../tags.ts";
 
 export const needs: Needs = ["running"];
 

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Sandbox } from "../../../src/index.ts";
-import { smallMemory, timeout } from "../lifecycle-support.ts";
-import { eventually, useTemporaryHome } from "../support.ts";
-import type { Needs } from "../tags.ts";
+import { Sandbox } from "../../../../src/index.ts";
+import { smallMemory, timeout } from "../../lifecycle-support.ts";
+import { eventually, useTemporaryHome } from "../../support.ts";
+import type { Needs } from "../../tags.ts";
 
 export const needs: Needs = ["running"];
 
