@@ -1,5 +1,5 @@
 import type { EventData } from "../../../api/index.ts";
-import { defineCommand, flag, repeated, value } from "../../grammar/command.ts";
+import { defineCommand, repeated, value } from "../../grammar/command.ts";
 import { jsonLine, tableTime } from "../../output/format.ts";
 import { oneLine } from "../../output/sanitize.ts";
 import { writeAll } from "../../output/streams.ts";
@@ -28,7 +28,6 @@ export const events = defineCommand({
       description: "Also what happens to this file, or in this directory, of the guest. Repeatable",
       parse: filled("a path"),
     }),
-    follow: flag({ short: "f", description: "As it is always done" }),
     count: value({
       placeholder: "COUNT",
       description: "End after so many",
