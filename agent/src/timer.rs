@@ -14,19 +14,22 @@ const WRONG: &str = "the kernel's timer is wrong";
 
 /// To be called before anything that may wait: a wait may never end.
 pub fn check() -> io::Result<()> {
-    let command_line = fs::read_to_string("/proc/cmdline")?;
-    let (least, most) = match range(&command_line) {
+    let (least, most) = match range(&fs::read_to_string("/proc/cmdline")?) {
         Some(range) => range,
         None => return Ok(()),
     };
-    let taken_for = khz(&fs::read_to_string("/proc/timer_list")?).unwrap_or(0);
-    if (least..=most).contains(&taken_for) {
-        return Ok(());
+    let timers = match fs::read_to_string("/proc/timer_list") {
+        // A kernel of the user's may be without.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        timers => timers?,
+    };
+    match khz(&timers) {
+        Some(khz) if !(least..=most).contains(&khz) => Err(io::Error::new(
+            io::ErrorKind::Other,
+            format!("{WRONG}: it is taken for {khz} kHz, and has {least} to {most}"),
+        )),
+        _ => Ok(()),
     }
-    Err(io::Error::new(
-        io::ErrorKind::Other,
-        format!("{WRONG}: it is taken for {taken_for} kHz, and has {least} to {most}"),
-    ))
 }
 
 fn range(command_line: &str) -> Option<(u64, u64)> {
@@ -38,18 +41,22 @@ fn range(command_line: &str) -> Option<(u64, u64)> {
 }
 
 /// What the kernel takes the first processor's local APIC timer for: it makes `mult / 2^shift` ticks of a nanosecond
-/// (include/linux/clockchips.h). `None`: it does not use it.
+/// (include/linux/clockchips.h); 0: it has no timer at all. `None`: it has another one, which it does not measure so.
 fn khz(timer_list: &str) -> Option<u64> {
-    let (_, device) = timer_list.split_once("Per CPU device: 0\n")?;
-    let device = device.strip_prefix("Clock Event Device: lapic")?;
-    let number = |name: &str| -> Option<u64> {
-        let line = device
-            .lines()
-            .find_map(|line| line.trim_start().strip_prefix(name))?;
+    let (_, device) = timer_list.split_once("Per CPU device: 0\nClock Event Device: ")?;
+    let mut lines = device.lines();
+    match lines.next()?.trim_end() {
+        "<NULL>" => return Some(0),
+        "lapic" => {}
+        _ => return None,
+    }
+    let mut number = |name: &str| -> Option<u64> {
+        let line = lines.find_map(|line| line.trim_start().strip_prefix(name))?;
         line.trim().parse().ok()
     };
-    let (mult, shift) = (number("mult:")?, number("shift:")?);
-    u64::try_from((u128::from(mult) * 1_000_000) >> u32::try_from(shift).ok()?.min(127)).ok()
+    let mult = number("mult:")?;
+    let shift = u32::try_from(number("shift:")?).ok()?;
+    u64::try_from((u128::from(mult) * 1_000_000).checked_shr(shift)?).ok()
 }
 
 #[cfg(test)]
@@ -69,9 +76,15 @@ mod tests {
     #[test]
     fn no_timer() {
         let without = DEVICES.replace("Device: lapic", "Device: <NULL>");
-        assert_eq!(khz(&without), None);
-        assert_eq!(khz(""), None);
-        assert_eq!(khz("Per CPU device: 0\nClock Event Device: lapic\n"), None);
+        assert_eq!(khz(&without), Some(0));
+    }
+
+    #[test]
+    fn another_timer() {
+        let deadline = DEVICES.replace("Device: lapic", "Device: lapic-deadline");
+        for other in ["", "Per CPU device: 0\nClock Event Device: hpet\n", &deadline] {
+            assert_eq!(khz(other), None, "{other}");
+        }
     }
 
     #[test]
