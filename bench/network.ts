@@ -42,7 +42,10 @@ export async function measureNetwork(
   accelerator: Accelerator,
   { seconds, rounds, starts }: NetworkCounts,
 ): Promise<void> {
-  await needPrograms({ rustc: "rustc", iperf3: "iperf3", passt: "passt", slirp4netns: "slirp4netns" });
+  await needPrograms({
+    ...{ rustc: "rustc", iperf3: "iperf3", passt: "passt", slirp4netns: "slirp4netns" },
+    ...{ "fsck.erofs": "erofs-utils", unshare: "util-linux" },
+  });
   const directory = await mkdtemp(join(tmpdir(), "msb-bench-network-"));
   try {
     const programs = await buildPrograms(directory);

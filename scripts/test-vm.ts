@@ -8,15 +8,15 @@
  * The files say by their tags (test/vm/tags.ts) in which rounds they run, and whether anything may run beside them. What they load is
  * the library's sources; the supervisors, and `msb`, are what was built of them.
  */
-import { constants } from "node:fs";
-import { access, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
-import { basename, delimiter, join } from "node:path";
+import { basename, join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { inspect, parseArgs } from "node:util";
 import type { Round } from "../test/vm/tags.ts";
 import { buildTypeScript } from "./build-typescript.ts";
+import { missingPrograms } from "./missing-programs.ts";
 import { isAlone, neededPrograms, select, vmTestFiles, type VmTestFile } from "./vm-test-files.ts";
 
 /** A file's longest time, ms: many boots on a slow host with other work to do. */
@@ -60,19 +60,10 @@ function printResults({ took, failures }: Results): void {
   for (const failure of failures) process.stdout.write(`${failure}\n`);
 }
 
-/** @throws Error when one is not on the PATH */
+/** @throws Error when one is not there */
 async function requirePrograms(names: readonly string[]): Promise<void> {
-  // Where Debian keeps mke2fs; an ordinary user's PATH leaves it out.
-  const directories = `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`.split(delimiter);
-  for (const name of names) {
-    const found = await Promise.any(
-      directories.map((directory) => access(join(directory, name), constants.X_OK)),
-    ).then(
-      () => true,
-      () => false,
-    );
-    if (!found) throw new Error(`${name} is missing; sh scripts/setup.sh --tests installs it`);
-  }
+  const [name] = await missingPrograms(names);
+  if (name !== undefined) throw new Error(`${name} is missing; sh scripts/setup.sh --tests installs it`);
 }
 
 async function main(args: string[]): Promise<number> {

@@ -13,28 +13,13 @@ import {
   useUpSuspension,
   type SuspensionRecord,
 } from "./suspension.ts";
+import { suspensionSample } from "../../test/support/suspension-sample.ts";
 
 const sandbox = await mkdtemp(join(tmpdir(), "msb-suspension-"));
 after(() => rm(sandbox, { recursive: true }));
 
 const record: SuspensionRecord = {
-  format: 1,
-  source: null,
-  checkpoint: null,
-  notify: null,
-  machineKey: "key",
-  description: {
-    qemuVersion: "7.2.0",
-    accelerator: "tcg",
-    kernelRelease: "6.1",
-    kernel: null,
-    processor: null,
-  },
-  agentVersion: "1",
-  authority: null,
-  tscKhz: 2_000_000,
-  disks: [],
-  open: { streams: [], next: 7, highest: 2 },
+  ...suspensionSample,
   commands: [{ stream: 5, session: 1, tty: false, hasExited: false, job: null }],
 };
 

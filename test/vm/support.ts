@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,6 +49,16 @@ export async function eventually<T>(
     if (Date.now() > giveUpAt) throw new Error(`waited ${timeoutMs} ms for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Fails unless the guest's clock is within 50 ms of the host's. It is right once the guest has answered anything; the first command is one. */
+export async function clockIsRight(sandbox: Sandbox): Promise<void> {
+  const from = Date.now();
+  await sandbox.shell("touch /dev/shm/now");
+  const to = Date.now();
+  const { modified } = await sandbox.fs().stat("/dev/shm/now");
+  const seen = modified?.getTime() ?? Number.NaN;
+  assert.ok(seen > from - 50 && seen < to + 50, `${sandbox.name}: ${seen} is not from ${from} to ${to}`);
 }
 
 /** A sample in which the guest has its part: on a busy host a guest may not answer in time, and is left out. */

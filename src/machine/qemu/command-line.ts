@@ -46,6 +46,9 @@ export const rightTimer: TimerRange = { least: timerKhz * 0.5, most: timerKhz * 
 /** On a host where a guest never gets a processor when it needs it. */
 export const bearableTimer: TimerRange = { least: Math.ceil(timerKhz * 0.1), most: timerKhz * 2 };
 
+/** What the agent says on the console of a kernel that takes it for another, before it ends the guest (timer.rs). */
+export const wrongTimer = "the kernel's timer is wrong";
+
 export interface CommandLineOptions {
   readonly platform: Platform;
   readonly accelerator: Accelerator;

@@ -12,7 +12,11 @@ export function mountedPaths({ image, mounts }: Pick<Config, "image" | "mounts">
   ];
 }
 
-/** The files of the host that a start of a sandbox may read. @param paths what is outside of them was named by whoever runs the server, but for what is mounted */
+/**
+ * The files of the host that a start of a sandbox may read.
+ *
+ * @param paths what is outside of them was named by whoever runs the server, but for what is mounted
+ */
 export async function storedPaths(
   config: Pick<Config, "image" | "mounts" | "network" | "patches">,
   paths: AllowedPaths,

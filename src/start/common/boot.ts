@@ -3,7 +3,7 @@ import { Operation } from "../../host/operation.ts";
 import { orTimeout } from "../../host/or-timeout.ts";
 import { isAcceleratorFailure } from "../../machine/accelerator/accelerator-failure.ts";
 import { Machine } from "../../machine/machine.ts";
-import { bearableTimer, rightTimer, type TimerRange } from "../../machine/qemu/command-line.ts";
+import { bearableTimer, rightTimer, wrongTimer, type TimerRange } from "../../machine/qemu/command-line.ts";
 import type { MachineExit, TemplateUse } from "../../machine/types.ts";
 import { bootMessage, bootMessages, type Surroundings } from "../../guest-setup/boot-messages.ts";
 import { AgentLink } from "../../agent-link/agent-link.ts";
@@ -34,8 +34,6 @@ export interface BootOptions {
   readonly limit?: WaitLimit;
 }
 
-/** What the agent says of a kernel that has measured its timer wrongly (timer.rs). */
-const wrongTimer = "the kernel's timer is wrong";
 /** After so many boots what is bearable is taken: on such a host the next one is hardly better. Not for a template, which many have. */
 const mostExactBoots = 4;
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { SuspensionRecord } from "../../store/suspension.ts";
 import type { MachineFacts } from "./machine-facts.ts";
 import { differences } from "./same-host.ts";
+import { suspensionSample } from "../../../test/support/suspension-sample.ts";
 
 const facts: MachineFacts = {
   ...{
@@ -17,13 +18,11 @@ const facts: MachineFacts = {
   ...{ disks: [], files: null },
 };
 const suspended: SuspensionRecord = {
-  ...{ format: 1, source: null, checkpoint: null, notify: null, machineKey: "key", agentVersion: "1" },
+  ...suspensionSample,
   description: {
     ...{ qemuVersion: "7.2.22", accelerator: "kvm", kernelRelease: "6.1.0-57" },
     ...{ kernel: "k", processor: { model: "Example 9000", identity: "p" } },
   },
-  ...{ authority: null, tscKhz: null, disks: [], commands: [] },
-  open: { streams: [], next: 2, highest: 0 },
 };
 
 test("a guest goes on where everything is as it was", () => {

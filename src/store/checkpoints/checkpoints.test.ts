@@ -14,6 +14,7 @@ import {
 } from "./checkpoints.ts";
 import { decideRollback, settleCheckpoints } from "./settle-checkpoints.ts";
 import { stageRollback } from "./stage-rollback.ts";
+import { suspensionSample } from "../../../test/support/suspension-sample.ts";
 
 /** A sandbox with the checkpoint `then`, and another disk and memory now. */
 async function sandboxWithCheckpoint(): Promise<CheckpointOwner> {
@@ -29,18 +30,7 @@ async function sandboxWithCheckpoint(): Promise<CheckpointOwner> {
 async function capture(place: string, content: string): Promise<void> {
   const paths = pathsOfCapture(place);
   for (const path of [paths.memory, paths.state, join(place, "upper.img")]) await writeFile(path, content);
-  await writeSuspension(paths, {
-    ...{ format: 1, source: "box", checkpoint: null, notify: null, machineKey: "key" },
-    description: {
-      qemuVersion: "7.2.0",
-      accelerator: "tcg",
-      kernelRelease: "6.1",
-      kernel: null,
-      processor: null,
-    },
-    ...{ agentVersion: "1", authority: null, tscKhz: null, disks: [], commands: [] },
-    open: { streams: [], next: 1, highest: 0 },
-  });
+  await writeSuspension(paths, { ...suspensionSample, source: "box" });
 }
 
 async function assertIsThen({ directory }: CheckpointOwner): Promise<void> {

@@ -26,7 +26,7 @@ import {
   smallMemory,
   timeout,
 } from "../lifecycle-support.ts";
-import { eventually, printed, useTemporaryHome } from "../support.ts";
+import { clockIsRight, eventually, printed, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
 export const needs: Needs = ["running"];
@@ -118,12 +118,7 @@ test("memory, programs and disk go back together, as often as one likes", { time
   assert.equal(await text(connect(ports[0]?.hostPort ?? 0)), "hello\n");
   assert.equal((await sandbox.shell("echo $API_KEY")).stdout(), "$MSB_API_KEY\n");
   assert.equal(await processOf(home, "back", "supervisor"), supervisor);
-  // The clock is that of now.
-  const from = Date.now();
-  await sandbox.shell("touch /dev/shm/now");
-  const { modified } = await sandbox.fs().stat("/dev/shm/now");
-  const behindMs = from - (modified?.getTime() ?? 0);
-  assert.ok(behindMs < 50, `its clock is ${behindMs} ms behind`);
+  await clockIsRight(sandbox);
   // What goes on to print does so to the log.
   await eventually("its output in the log", async () => {
     const [last] = (await sandbox.logs({ tail: 1 })).map((entry) => Number(entry.text()));

@@ -13,7 +13,7 @@ import {
 } from "../../../src/index.ts";
 import { output } from "../images/root-support.ts";
 import { processesGone, processOf, processesOf, smallMemory, timeout } from "../lifecycle-support.ts";
-import { eventually, useTemporaryHome } from "../support.ts";
+import { clockIsRight, eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 
 export const needs: Needs = ["running"];
@@ -108,16 +108,6 @@ async function statusOf(name: string): Promise<string | null> {
     ({ status }) => status,
     () => null,
   );
-}
-
-/** The clock is right once the guest has answered anything; the first command is one. */
-async function clockIsRight(sandbox: Sandbox): Promise<void> {
-  const from = Date.now();
-  await sandbox.shell("touch /dev/shm/now");
-  const to = Date.now();
-  const { modified } = await sandbox.fs().stat("/dev/shm/now");
-  const seen = modified?.getTime() ?? Number.NaN;
-  assert.ok(seen > from - 50 && seen < to + 50, `${sandbox.name}: ${seen} is not from ${from} to ${to}`);
 }
 
 test(

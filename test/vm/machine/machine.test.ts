@@ -9,7 +9,7 @@ import { gzipSync } from "node:zlib";
 import { MetricsUnavailableError, RuntimeError } from "../../../src/errors/index.ts";
 import { chooseAccelerator, type AcceleratorChoice } from "../../../src/machine/accelerator/accelerator.ts";
 import { findQemu, type QemuBinary } from "../../../src/machine/qemu/qemu-binary.ts";
-import { rightTimer } from "../../../src/machine/qemu/command-line.ts";
+import { rightTimer, wrongTimer } from "../../../src/machine/qemu/command-line.ts";
 import { hostPlatform } from "../../../src/machine/qemu/platform.ts";
 import { Machine } from "../../../src/machine/machine.ts";
 import { measureTscKhz } from "../../../src/machine/accelerator/tsc.ts";
@@ -228,6 +228,7 @@ test(
       const console = text(machine.console);
       assert.equal((await machine.exited).reason, "poweroff");
       assert.match(await console, told);
+      assert.ok((await console).includes(wrongTimer));
     }
   },
 );

@@ -1,6 +1,5 @@
 /** `msb mcp` as agents use it: the official client, over its standard input and output. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import {
   mkdirSync,
   mkdtempSync,
@@ -16,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Sandbox } from "../../../src/index.ts";
-import { guestDirectory } from "../../../src/host/package-files.ts";
+import { busyboxTree } from "../images/root-support.ts";
 import { eventually, useTemporaryHome } from "../support.ts";
 import type { Needs } from "../tags.ts";
 import { McpClient } from "./mcp-support.ts";
@@ -417,12 +416,7 @@ describe("an agent", () => {
 
   test("nor does a link in the place of its root, or of a file that a patch copies", async () => {
     const config = { resources: { memoryMib: 128 }, lifecycle: { ephemeral: false } };
-    mkdirSync(join(shared, "root"));
-    execFileSync("fsck.erofs", [
-      "--extract=" + join(shared, "root"),
-      "--overwrite",
-      join(guestDirectory(), "base.erofs"),
-    ]);
+    await busyboxTree(join(shared, "root"));
     await mcp.data("sandbox_create", { name: "rooted", rootfs: { bind: "root" }, ...config });
     await mcp.data("sandbox_stop", { name: "rooted", force: true });
     renameSync(join(shared, "root"), join(shared, "elsewhere"));
